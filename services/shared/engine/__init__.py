@@ -1,0 +1,7 @@
+"""
+Run pure folds over Kafka partitions, exactly once, on Faust.
+
+Faust carries group membership, assignment, rebalance signals, agents and timers. This package carries what
+it does not: records delivered in *chunks*, and one transactional *lane* per source partition in which state,
+outputs and source offset become durable together.
+"""
