@@ -1,0 +1,77 @@
+"""
+The Kafka topics of Tidemark, read from `topics/<topic>.yaml`: the one record of each.
+
+Code, documents and tests take names, partitions, retention and limits from here and from nowhere else. A file
+with a wrong type or a member that is not known does not load: the import fails and says where.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+ROOT = Path(__file__).parent / "topics"
+
+
+class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One Avro record that a topic carries as value. Examples are paths relative to the `schemas` folder."""
+
+    record: str
+    versions: list[int]
+    examples: list[str]
+
+
+class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One topic. Its name is without the prefix of a deployment."""
+
+    name: str
+    owner: str
+    """Who writes it and answers for it: one of our services."""
+    description: str
+    key: str
+    """What the record key is, in words."""
+    partitions: Literal["shared"] | int
+    """shared: as many as every other shared topic of the deployment, so that accounts stay in their lane."""
+    cleanup: Literal["delete", "compact"]
+    retention_ms: int
+    """-1 where the topic is compacted."""
+    read_as: Literal["contiguous", "transactional", "read_committed"]
+    """contiguous: never written in a transaction, so a gap in the offsets is an error."""
+    encoding: Literal["avro", "state"] = "avro"
+    """state: bytes that only the lane which wrote them reads."""
+    config: dict[str, str]
+    """Further topic configuration, by Kafka's names."""
+    records: list[Carried] = []
+
+    @property
+    def max_message_bytes(self) -> int:
+        """Return the largest record batch that the topic takes, in bytes."""
+        return int(self.config["max.message.bytes"])
+
+    @property
+    def kafka_config(self) -> dict[str, str]:
+        """Return the whole configuration to create the topic with, by Kafka's names."""
+        return {
+            "cleanup.policy": self.cleanup,
+            "retention.ms": str(self.retention_ms),
+            **self.config,
+        }
+
+
+def _load() -> dict[str, Topic]:
+    topics: dict[str, Topic] = {}
+    for path in sorted(ROOT.glob("*.yaml")):
+        try:
+            topic = msgspec.yaml.decode(path.read_bytes(), type=Topic)
+        except msgspec.DecodeError as error:
+            raise ValueError(f"{path.name}: {error}") from error
+        if topic.name != path.stem:
+            raise ValueError(f"{path.name}: the topic's name is {topic.name!r}, the file's must be the same")
+        topics[topic.name] = topic
+    return topics
+
+
+TOPICS: dict[str, Topic] = _load()
+"""Every topic, by name."""
