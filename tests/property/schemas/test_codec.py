@@ -1,0 +1,44 @@
+"""Whatever a record can hold comes back as it was; whatever bytes come are a record or a CodecError."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import codec
+
+LONGS = st.integers(-(2**63), 2**63 - 1)
+TEXT = st.text(max_size=40)
+EVENTS = st.fixed_dictionaries(
+    {
+        "event_id": TEXT,
+        "id_source": st.sampled_from(["UNKNOWN", "CLIENT", "CONTENT", "ASSIGNED"]),
+        "source": TEXT,
+        "environment": TEXT,
+        "account": TEXT,
+        "user": TEXT,
+        "kind": st.sampled_from(["UNKNOWN", "TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS"]),
+        "name": TEXT,
+        "occurred_at": LONGS,
+        "received_at": LONGS,
+        "skew_ms": LONGS,
+        "epoch": LONGS,
+        "historical": st.booleans(),
+        "properties": TEXT,
+        "extra": TEXT,
+    }
+)
+
+
+@given(EVENTS)
+def test_a_usage_event_comes_back_as_it_was_written(event: dict[str, Any]) -> None:
+    assert codec.decode(codec.encoder("usage_event")(event)) == ("usage_event", event)
+
+
+@given(st.sampled_from(sorted(codec.SCHEMA_IDS.values())), st.binary(max_size=200))
+def test_any_bytes_are_a_record_or_a_codec_error(schema_id: int, body: bytes) -> None:
+    try:
+        record, value = codec.decode(b"\x00" + schema_id.to_bytes(4, "big") + body)
+    except codec.CodecError:
+        return
+    codec.encoder(record)(value)
