@@ -1,0 +1,68 @@
+"""
+What went wrong, sorted by what to do about it: refuse, try again, put aside, or stop.
+
+Pure module: domains may import it. Only the edge of a service turns these into a status code, a dead letter
+or an exit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class TidemarkError(Exception):
+    """The root of all errors that Tidemark raises on purpose."""
+
+
+class Rejected(TidemarkError):
+    """The sender's fault: refuse it, say why, never retry it unchanged."""
+
+    def __init__(self, code: str, field: str = "", detail: str = "") -> None:
+        """Take the machine-readable `code`, the path of the `field` at fault and a `detail` for people."""
+        super().__init__(": ".join(part for part in (code, field, detail) if part))
+        self.code = code
+        self.field = field
+        self.detail = detail
+
+
+class Retryable(TidemarkError):
+    """Nobody's fault and likely to pass: the same request may succeed later."""
+
+    def __init__(self, detail: str = "", retry_after_s: float = 1.0) -> None:
+        """Take a `detail` for people and the number of seconds to wait before the next attempt."""
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after_s = retry_after_s
+
+
+class Poison(TidemarkError):
+    """A record of the log that can never be applied: put it on the dead letters, count it, go on."""
+
+    def __init__(self, reason: str, field: str = "", detail: str = "") -> None:
+        """Take the machine-readable `reason`, the path of the `field` at fault and a `detail` for people."""
+        super().__init__(": ".join(part for part in (reason, field, detail) if part))
+        self.reason = reason
+        self.field = field
+        self.detail = detail
+
+
+class Fatal(TidemarkError):
+    """This process cannot go on safely: exit, and let the supervisor start a new one."""
+
+    def __init__(self, detail: str = "") -> None:
+        """Take a `detail` that says what happened and, where known, what to do."""
+        super().__init__(detail)
+        self.detail = detail
+
+
+class IncompatibleState(Fatal):
+    """State was written in a newer format than this code reads: install that version or a later one."""
+
+
+class ConfigurationError(Fatal):
+    """The configuration cannot be used; carries every problem found, each with the name of its variable."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        """Take all `problems`, one sentence each."""
+        super().__init__("the configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
+        self.problems = tuple(problems)

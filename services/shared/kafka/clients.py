@@ -1,0 +1,119 @@
+"""The Kafka clients as Tidemark wants them: the settings that its guarantees rest on, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from services.shared.errors import Fatal
+from services.shared.kafka.partition import partition_for
+from services.shared.kafka.settings import KafkaSettings
+
+log = logging.getLogger(__name__)
+
+
+class KeyPartitioner:
+    """The Java client's default partitioner, remembered per key; keyless records must name their partition."""
+
+    def __call__(self, key: bytes | None, all_partitions: list[int], available: list[int]) -> int:
+        """Return the partition for `key` among all of the topic's, up or down."""
+        if key is None:
+            raise ValueError("a record without a key must name its partition")
+        return all_partitions[partition_for(key, len(all_partitions))]
+
+
+def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
+    """
+    Return an unstarted idempotent producer: an acknowledged record is on every in-sync replica, once.
+
+    `options` go to aiokafka and override what is set here.
+    """
+    return AIOKafkaProducer(
+        **{
+            **kafka.client_options(),
+            "acks": "all",
+            "enable_idempotence": True,
+            "partitioner": KeyPartitioner(),
+            "retry_backoff_ms": 10,
+            "request_timeout_ms": 15_000,
+            **options,
+        }
+    )
+
+
+def transactional_producer(kafka: KafkaSettings, transactional_id: str, **options: Any) -> AIOKafkaProducer:
+    """
+    Return an unstarted producer of transactions; starting it fences every former one of the same id.
+
+    `transactional_id` is given without the deployment's prefix. An open transaction is settled by the broker
+    15 s after its producer fell silent.
+    """
+    return producer(
+        kafka, transactional_id=kafka.scoped(transactional_id), **{"transaction_timeout_ms": 15_000, **options}
+    )
+
+
+def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaConsumer:
+    """
+    Return an unstarted consumer of `topics` (names without prefix): committed records only, from the start.
+
+    It never commits offsets by itself. A `group_id` in `options` gets the deployment's prefix.
+    """
+    if options.get("group_id"):
+        options["group_id"] = kafka.scoped(options["group_id"])
+    return AIOKafkaConsumer(
+        *(kafka.scoped(topic) for topic in topics),
+        **{
+            **kafka.client_options(),
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "earliest",
+            "enable_auto_commit": False,
+            "fetch_max_wait_ms": 50,
+            **options,
+        },
+    )
+
+
+@asynccontextmanager
+async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open an admin client and close it at the end."""
+    client = AIOKafkaAdminClient(**kafka.client_options())
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def wait_for_broker(kafka: KafkaSettings, within_s: float = 300.0) -> None:
+    """
+    Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.
+
+    Raises:
+        Fatal: it did not answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    waiting = False
+    while True:
+        try:
+            async with admin(kafka) as client:
+                await client.describe_cluster()
+            return
+        except (KafkaError, OSError) as error:
+            if loop.time() >= deadline:
+                raise Fatal(
+                    f"no Kafka broker answers at {kafka.bootstrap_servers} ({error}):"
+                    " start it, or set KAFKA_BOOTSTRAP_SERVERS to where it is"
+                ) from error
+            if not waiting:
+                waiting = True
+                log.warning("waiting_for_broker", extra={"bootstrap": kafka.bootstrap_servers})
+            await asyncio.sleep(0.25)

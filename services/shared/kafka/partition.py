@@ -1,0 +1,36 @@
+"""Which partition a key belongs to: the Java client's murmur2, so that every producer of any language agrees."""
+
+from __future__ import annotations
+
+import struct
+from functools import lru_cache
+
+_MASK = 0xFFFFFFFF
+_M = 0x5BD1E995
+_SEED = 0x9747B28C
+
+
+def partition_for(key: bytes, partitions: int) -> int:
+    """Return the partition of `key` among `partitions`, as Kafka's own default partitioner does."""
+    return (murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+@lru_cache(maxsize=1 << 16)
+def murmur2(data: bytes) -> int:
+    """
+    Return the 32-bit murmur2 hash of `data`, by org.apache.kafka.common.utils.Utils.murmur2.
+
+    Remembered for the latest keys: accounts repeat, and 10 us a record is a third of what ingest may spend.
+    """
+    length = len(data)
+    words = length // 4
+    h = _SEED ^ length
+    for k in struct.unpack_from(f"<{words}I", data):
+        k = (k * _M) & _MASK
+        k = ((k ^ (k >> 24)) * _M) & _MASK
+        h = ((h * _M) & _MASK) ^ k
+    tail = data[words * 4 :]
+    if tail:
+        h = ((h ^ int.from_bytes(tail, "little")) * _M) & _MASK
+    h = ((h ^ (h >> 13)) * _M) & _MASK
+    return h ^ (h >> 15)

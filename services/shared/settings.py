@@ -1,0 +1,88 @@
+"""
+Typed configuration from environment variables, checked once at start, with all its errors at once.
+
+Every setting names its variable by `validation_alias`, so that the name that people set is the name in the
+code, in the error and in the documents.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from services.shared.errors import ConfigurationError
+
+S = TypeVar("S", bound="Settings")
+
+
+class Settings(BaseSettings):
+    """
+    The base of all settings.
+
+    Fields are given by name in code and by their variable in the environment; an empty variable counts as
+    not set.
+    """
+
+    model_config = SettingsConfigDict(
+        populate_by_name=True, frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True
+    )
+
+
+class ProcessSettings(Settings):
+    """What every service process has: an address for its HTTP endpoints and a folder for its files."""
+
+    http_host: str = Field("127.0.0.1", validation_alias="TIDEMARK_HTTP_HOST")
+    http_port: int = Field(8080, ge=0, le=65535, validation_alias="TIDEMARK_HTTP_PORT")
+    data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
+    slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
+    """Which of the equal workers of a service on one machine this is; names its static group membership."""
+
+
+def load(kind: type[S], **given: Any) -> S:
+    """
+    Build settings of one kind from the environment, with the values `given` in their place.
+
+    Raises:
+        ConfigurationError: with every problem of this kind, each naming its variable.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        raise ConfigurationError(_in_words(kind, error)) from error
+
+
+def load_all(*kinds: type[Settings]) -> tuple[Settings, ...]:
+    """
+    Build settings of several kinds, reading on after a wrong one.
+
+    Raises:
+        ConfigurationError: with the problems of all kinds together, each named once.
+    """
+    loaded: list[Settings] = []
+    problems: list[str] = []
+    for kind in kinds:
+        try:
+            loaded.append(load(kind))
+        except ConfigurationError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigurationError(list(dict.fromkeys(problems)))
+    return tuple(loaded)
+
+
+def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:
+    variables = {
+        name: field.validation_alias if isinstance(field.validation_alias, str) else name
+        for name, field in kind.model_fields.items()
+    }
+    problems = []
+    for found in error.errors():
+        first = str(found["loc"][0]) if found["loc"] else ""
+        variable = variables.get(first, first)
+        message = found["msg"].removeprefix("Value error, ")
+        # The value may be a secret: it is shown for none, since names alone do not tell which ones are.
+        problems.append(f"{variable}: {message}" if variable else message)
+    return problems

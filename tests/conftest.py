@@ -1,0 +1,58 @@
+"""
+What many tests stand on: a real Kafka broker and isolated topics on it.
+
+With KAFKA_BOOTSTRAP_SERVERS set the tests use that cluster and launch nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from services.shared.kafka import topics
+from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Kafka:
+    """The broker of this test session."""
+
+    bootstrap: str
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """Yield the address of a real broker that lives as long as the test session."""
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if given:
+        yield Kafka(given)
+        return
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    try:
+        yield Kafka(broker.bootstrap)
+    finally:
+        broker.stop()
+
+
+@pytest.fixture
+async def kafka_settings(kafka: Kafka) -> AsyncIterator[KafkaSettings]:
+    """Yield settings under which all topics exist, empty, and nobody else uses them."""
+    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4)
+    await topics.create(settings)
+    try:
+        yield settings
+    finally:
+        await topics.delete(settings)
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The root of the project."""
+    return Path(__file__).parents[1]
