@@ -1,0 +1,48 @@
+"""What a service declares about its lanes: the source topic, the stores behind the core, and how records are put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from services.shared.engine.core import Core, Output, SourceRecord
+from services.shared.errors import Poison
+
+
+class SourceMode(Enum):
+    """What the offsets of a source topic may look like."""
+
+    CONTIGUOUS = "contiguous"
+    """Never written by transactions: no holes exist, so a hole means lost records and is refused."""
+
+    TRANSACTIONAL = "transactional"
+    """Written by transactions: markers and aborted records leave holes, so forward gaps are allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSpec:
+    """
+    The lanes of one source topic: one per partition, each with a core, changelogs and a transactional writer of its own.
+
+    Topic names are those of the topic records, without the prefix of the installation.
+    """
+
+    topic: str
+    mode: SourceMode
+    stores: Mapping[str, str]
+    """Store name to changelog topic. No other lane topic may use these changelogs. The first keeps the position."""
+    core: Callable[[int], Core]
+    """Make an empty core for one partition."""
+    dead_letter: Callable[[SourceRecord, Poison], Output]
+    """Turn a record that can never be applied into one for the dead letters."""
+
+    def __post_init__(self) -> None:
+        """Refuse a lane without any store: its position would have no home."""
+        if not self.stores:
+            raise ValueError(f"the lanes of {self.topic} need at least one store, for their position")
+
+    @property
+    def position_store(self) -> str:
+        """The store whose changelog also keeps the lane's position."""
+        return next(iter(self.stores))

@@ -1,0 +1,66 @@
+"""The in-memory runner: whatever the cuts and crashes, the same outputs."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.shared.engine.counting import STORE, counting_spec, read_count
+from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.position import POSITION_KEY
+
+SPEC = counting_spec("usage-events", "state", "out", "dead", appends="side")
+STREAM = [
+    ("a", "1"), ("a", "long:12"), ("b", "poison"), ("a", "2"), ("b", "raise"), ("b", "3"), ("a", "append"),
+    ("b", "long:9:4"), ("b", "poison-fold"), ("a", "urgent"), ("b", "fat:2000000"), ("a", "wide:2000000"), ("a", "4"), ("b", "5"),
+]
+
+
+def run(cuts: Cuts) -> tuple[MemoryLog, MemoryRunner]:
+    log = MemoryLog(partitions=1)
+    for key, value in STREAM:
+        log.append("usage-events", key.encode(), value.encode())
+    runner = MemoryRunner(log, [SPEC], cuts)
+    runner.run()
+    return log, runner
+
+
+def durable(log: MemoryLog) -> tuple[object, ...]:
+    live = log.latest("state")
+    live.pop(POSITION_KEY)
+    return ({k: read_count(v) for k, v in live.items()}, log.values("out"), [v.split(b"|")[0::3] for v in log.values("dead")])
+
+
+def test_every_cut_gives_the_same_outputs_and_state() -> None:
+    expected = durable(run(Cuts(chunk=(1,)))[0])
+
+    for chunk in ((2,), (3, 1), (1000,)):
+        for transaction in (1, 3):
+            assert durable(run(Cuts(chunk=chunk, transaction=transaction))[0]) == expected
+
+
+@pytest.mark.parametrize("transaction", [1, 4])
+def test_a_crash_at_any_point_loses_and_doubles_nothing(transaction: int) -> None:
+    cuts = Cuts(chunk=(3,), transaction=transaction)
+    undisturbed, runner = run(cuts)
+    expected = durable(undisturbed)
+
+    for point in range(1, runner.points + 1):
+        log, _ = run(Cuts(chunk=(3,), transaction=transaction, crashes=(point,)))
+        assert durable(log) == expected, f"crash at point {point}"
+
+
+def test_an_append_may_repeat_but_is_not_lost_before_its_commit() -> None:
+    log, _ = run(Cuts(chunk=(3,)))
+
+    assert log.values("side") == [b"after:15"]
+
+
+def test_the_same_cuts_give_the_same_log() -> None:
+    assert run(Cuts(chunk=(2, 5)))[0]._topics == run(Cuts(chunk=(2, 5)))[0]._topics
+
+
+def test_the_core_can_be_looked_at() -> None:
+    _, runner = run(Cuts())
+
+    assert runner.core("usage-events").counts[b"a"] > 10  # type: ignore[attr-defined]
+    assert STORE == "counts"
