@@ -1,0 +1,14 @@
+"""
+A made-up SaaS product with sixty customers, for the demo and for tests.
+
+Promises: the same seed and dates give the same events, byte for byte, in time order; every event is a call in
+Segment's format with a messageId of its own; each account lives through the storyline that its roster entry
+names, so that what the signals say can be checked against what really happened.
+"""
+
+from services.simulator.history import History, TimedEvent
+from services.simulator.live import live_traffic
+from services.simulator.roster import Account, roster
+from services.simulator.storylines import Storyline
+
+__all__ = ["Account", "History", "Storyline", "TimedEvent", "live_traffic", "roster"]

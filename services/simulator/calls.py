@@ -1,0 +1,67 @@
+"""The calls of Segment's format that the simulated product makes, each a plain dictionary."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from services.simulator.roster import Account, Person
+from services.simulator.storylines import Storyline, begins, renewal_in
+
+DAY_MS = 86_400_000
+EPOCH = date(1970, 1, 1)
+
+Call = dict[str, Any]
+
+PAGES = ("Dashboard", "Reports", "Inbox", "Settings", "Team")
+TRACKS = ("Search Performed", "Comment Added", "Filter Applied", "File Uploaded")
+VALUE_EVENTS = ("Report Shared", "Workflow Completed")
+
+
+def track(person: Person, account: Account, name: str, properties: dict[str, Any]) -> Call:
+    """Return a track call."""
+    return _call("track", account, person) | {"event": name, "properties": properties}
+
+
+def page(person: Person, account: Account, name: str) -> Call:
+    """Return a page call."""
+    path = name.lower()
+    return _call("page", account, person) | {
+        "name": name,
+        "properties": {"path": f"/{path}", "url": f"https://app.example/{path}"},
+    }
+
+
+def identify(person: Person, account: Account) -> Call:
+    """Return the call that names a person."""
+    return _call("identify", account, person) | {"traits": {"name": person.name, "email": person.user}}
+
+
+def group(account: Account, last_day: int, weeks: int) -> Call:
+    """Return the call that carries the account's facts; `last_day` in days since 1970."""
+    first = begins(account.storyline, weeks, account.shift)
+    young = account.storyline in (Storyline.ONBOARDING_STUCK, Storyline.ONBOARDING_WELL)
+    signed = EPOCH + timedelta(days=last_day - (first + 3 if young else account.contract_age_days))
+    renewal = EPOCH + timedelta(days=last_day + renewal_in(account.storyline, account.shift))
+    return _call("group", account, account.people[0]) | {
+        "groupId": account.account,
+        "traits": {
+            "name": account.name,
+            "owner": account.owner,
+            "plan": account.plan,
+            "seats": account.seats,
+            "revenue": account.revenue,
+            "contract_start": signed.isoformat(),
+            "renewal_date": renewal.isoformat(),
+        },
+    }
+
+
+def stamped(call: Call, message_id: str, at_ms: int) -> Call:
+    """Return the call with its id and its time, in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return call | {"messageId": message_id, "timestamp": moment.replace("+00:00", "Z")}
+
+
+def _call(kind: str, account: Account, person: Person) -> Call:
+    return {"type": kind, "userId": person.user, "context": {"groupId": account.account}}

@@ -1,0 +1,118 @@
+"""
+The past: what the sixty accounts did over the weeks before a given moment.
+
+Each account's day has dice of its own, seeded by name, so a day does not change when another one does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+from typing import NamedTuple
+
+from services.simulator import calls
+from services.simulator.calls import DAY_MS, Call
+from services.simulator.roster import Account, Person, roster
+from services.simulator.storylines import Script, activity, begins, finds_value, script, staffing
+
+WEEKEND_LEVEL = 0.07
+FIRST_HOUR, LAST_HOUR = 8, 18
+
+
+class TimedEvent(NamedTuple):
+    """One call and when it was made, in milliseconds since 1970 UTC."""
+
+    at_ms: int
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Everything up to a moment; equal values give equal events."""
+
+    seed: int
+    until_ms: int
+    weeks: int = 35
+
+    @property
+    def last_day(self) -> int:
+        """Day of `until_ms`, days since 1970 UTC; it may be a part of a day."""
+        return self.until_ms // DAY_MS
+
+    def events(self) -> Iterator[TimedEvent]:
+        """Yield all events in time order, equal times in a fixed order."""
+        accounts = roster(self.seed)
+        scripts = [script(account.storyline, account.shift) for account in accounts]
+        for left in range(self.weeks * 7 - 1, -1, -1):
+            today = [
+                event
+                for account, dated in zip(accounts, scripts, strict=True)
+                for event in self._day(account, dated, left)
+            ]
+            today.sort(key=lambda event: (event.at_ms, event.call["messageId"]))
+            yield from (event for event in today if event.at_ms < self.until_ms)
+
+    def _day(self, account: Account, dated: Script, left: int) -> Iterator[TimedEvent]:
+        first = begins(account.storyline, self.weeks, account.shift)
+        if left > first:
+            return
+        day = self.last_day - left
+        dice = Random(f"tidemark-day/{self.seed}/{account.account}/{left}")
+        stem = f"sim-{self.seed}-{account.account}-{day}"
+        for number, (at_ms, call) in enumerate(self._calls(account, dated, left, first, day, dice)):
+            yield TimedEvent(at_ms, calls.stamped(call, f"{stem}-{number}", at_ms))
+
+    def _calls(
+        self, account: Account, dated: Script, left: int, first: int, day: int, dice: Random
+    ) -> Iterator[tuple[int, Call]]:
+        start = day * DAY_MS
+        if left == first or left in dated.facts:
+            yield start + 1_000, calls.group(account, self.last_day, self.weeks)
+        people = present(account, left)
+        if left == first:
+            for number, person in enumerate(account.people):
+                yield start + 2_000 + number, calls.identify(person, account)
+        level = activity(account.storyline, left, account.shift) * (WEEKEND_LEVEL if day % 7 in (2, 3) else 1.0)
+        for person in people:
+            if dice.random() < person.keenness * level:
+                yield from _person_day(account, person, start, dice)
+        champion = account.people[0]
+        for number, (opened, closed) in enumerate(dated.tickets):
+            ticket = {"ticket_id": f"{account.account}-{number + 1}"}
+            if left == opened:
+                asked = ticket | {"priority": "high", "subject": "Export fails"}
+                yield _at(start, account, dice), calls.track(champion, account, "Ticket Opened", asked)
+            if left == closed:
+                yield _at(start, account, dice), calls.track(champion, account, "Ticket Closed", ticket)
+        for surveyed, who, score in dated.surveys:
+            if left == surveyed:
+                person = account.people[who]
+                yield _at(start, account, dice), calls.track(person, account, "NPS Submitted", {"score": score})
+
+
+def present(account: Account, left: int) -> tuple[Person, ...]:
+    """Return the people who are there on a day; the champion always is."""
+    share = staffing(account.storyline, left, account.shift)
+    return account.people[: max(1, round(len(account.people) * share))]
+
+
+def person_call(account: Account, person: Person, dice: Random) -> Call:
+    """Return one ordinary call of a person at work."""
+    throw = dice.random()
+    if throw < 0.5:
+        return calls.page(person, account, dice.choice(calls.PAGES))
+    if throw < 0.75 or not finds_value(account.storyline):
+        return calls.track(person, account, dice.choice(calls.TRACKS), {"plan": account.plan})
+    return calls.track(person, account, dice.choice(calls.VALUE_EVENTS), {"recipients": dice.randint(1, 6)})
+
+
+def _person_day(account: Account, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
+    for _ in range(1 + int(dice.expovariate(1 / person.events))):
+        yield _at(start, account, dice), person_call(account, person, dice)
+
+
+def _at(start: int, account: Account, dice: Random) -> int:
+    """Return a moment in the account's working hours, kept within the UTC day."""
+    hour = dice.uniform(FIRST_HOUR, LAST_HOUR) - account.zone
+    return start + int(min(max(hour, 0.05), 23.9) * 3_600_000)

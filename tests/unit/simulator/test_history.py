@@ -1,0 +1,114 @@
+"""The simulated past is the same each time, in time order, and tells the stories that it names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+
+import msgspec
+import pytest
+
+from services.simulator import History, Storyline, TimedEvent, live_traffic, roster
+from services.simulator.calls import DAY_MS
+
+UNTIL_MS = 1_795_010_000_000
+
+
+@pytest.fixture(scope="module")
+def events() -> list[TimedEvent]:
+    return list(History(7, UNTIL_MS).events())
+
+
+def active_user_days(events: list[TimedEvent], account: str, first_left: int, last_left: int) -> int:
+    """Count person-days of an account between two days (left), both included."""
+    last_day = UNTIL_MS // DAY_MS
+    return len(
+        {
+            (event.at_ms // DAY_MS, event.call["userId"])
+            for event in events
+            if event.call["context"]["groupId"] == account
+            and event.call["type"] in ("track", "page")
+            and last_left <= last_day - event.at_ms // DAY_MS <= first_left
+        }
+    )
+
+
+def test_the_same_seed_gives_the_same_bytes(events: list[TimedEvent]) -> None:
+    again = msgspec.json.encode(list(History(7, UNTIL_MS).events()))
+
+    assert msgspec.json.encode(events) == again
+
+
+def test_another_seed_gives_other_events(events: list[TimedEvent]) -> None:
+    other = next(History(8, UNTIL_MS).events())
+
+    assert other != events[0]
+
+
+def test_events_come_in_time_order_and_end_before_the_moment(events: list[TimedEvent]) -> None:
+    times = [event.at_ms for event in events]
+
+    assert times == sorted(times)
+    assert times[-1] < UNTIL_MS
+
+
+def test_each_event_has_a_message_id_of_its_own(events: list[TimedEvent]) -> None:
+    assert len({event.call["messageId"] for event in events}) == len(events)
+
+
+def test_there_are_sixty_accounts_and_a_load_that_a_laptop_takes_in_a_minute(events: list[TimedEvent]) -> None:
+    accounts = Counter(event.call["context"]["groupId"] for event in events)
+
+    assert len(accounts) == 60
+    assert 70_000 < len(events) < 200_000
+
+
+def test_every_account_states_its_facts_before_anything_else(events: list[TimedEvent]) -> None:
+    first: dict[str, str] = {}
+    for event in events:
+        first.setdefault(event.call["context"]["groupId"], event.call["type"])
+
+    assert set(first.values()) == {"group"}
+
+
+@pytest.mark.parametrize(
+    ("storyline", "low", "high"),
+    [
+        (Storyline.STEADY, 0.75, 1.35),
+        (Storyline.SLOW_DECAY, 0.0, 0.5),
+        (Storyline.SEAT_LOSS, 0.1, 0.65),
+        (Storyline.GROWING, 1.4, 5.0),
+    ],
+)
+def test_a_storyline_shows_in_the_active_people(
+    events: list[TimedEvent], storyline: Storyline, low: float, high: float
+) -> None:
+    account = next(each for each in roster(7) if each.storyline is storyline)
+
+    late = active_user_days(events, account.account, 27, 0) / 4
+    usual = active_user_days(events, account.account, 237, 120) / 17
+
+    assert low <= late / usual <= high
+
+
+def test_an_account_that_stopped_says_nothing_more(events: list[TimedEvent]) -> None:
+    stopped = next(each for each in roster(7) if each.storyline is Storyline.SUDDEN_STOP)
+
+    assert active_user_days(events, stopped.account, 11, 0) == 0
+    assert active_user_days(events, stopped.account, 40, 14) > 10
+
+
+def test_live_traffic_is_repeatable_ordered_and_keeps_silent_accounts_silent() -> None:
+    first = list(islice(live_traffic(7, UNTIL_MS, 10.0), 2_500))
+    again = list(islice(live_traffic(7, UNTIL_MS, 10.0), 2_500))
+    silent = {each.account for each in roster(7) if each.storyline is Storyline.SUDDEN_STOP}
+
+    assert first == again
+    assert [event.at_ms for event in first] == sorted(event.at_ms for event in first)
+    assert not silent & {event.call["context"]["groupId"] for event in first}
+
+
+def test_somebody_becomes_unhappy_within_the_first_live_seconds() -> None:
+    early = [event for event in islice(live_traffic(7, 0, 10.0), 400) if event.at_ms < 10_000]
+
+    assert any(event.call.get("event") == "NPS Submitted" for event in early)
