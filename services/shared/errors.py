@@ -47,7 +47,7 @@ class Poison(TidemarkError):
 
 
 class Fatal(TidemarkError):
-    """This process cannot go on safely: exit, and let the supervisor start a new one."""
+    """The process cannot go on safely: exit, and let the supervisor start a new one."""
 
     def __init__(self, detail: str = "") -> None:
         """Take a `detail` that says what happened and, where known, what to do."""

@@ -1,0 +1,1 @@
+"""Kafka as Tidemark uses it: settings, clients, partitions, topics, and the embedded broker."""

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class KeyPartitioner:
     """The Java client's default partitioner, remembered per key; keyless records must name their partition."""
 
-    def __call__(self, key: bytes | None, all_partitions: list[int], available: list[int]) -> int:
+    def __call__(self, key: bytes | None, all_partitions: list[int], available: list[int]) -> int:  # noqa: ARG002  aiokafka's call
         """Return the partition for `key` among all of the topic's, up or down."""
         if key is None:
             raise ValueError("a record without a key must name its partition")

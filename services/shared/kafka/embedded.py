@@ -122,7 +122,7 @@ class EmbeddedBroker:
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
         while not _answers(self.port):
-            if not self.running:
+            if self._guard.poll() is not None:
                 raise Fatal(f"the embedded broker ended at start; the end of {self.log}:\n{self._last_words()}")
             if time.monotonic() - started > _START_WITHIN_S:
                 self.kill()

@@ -33,8 +33,8 @@ def main(argv: list[str]) -> int:
     pid_file, command = argv[0], argv[1:]
     # The parent decides when to stop: Ctrl-C in its terminal reaches this group as well.
     os.setpgid(0, 0)
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    with open(pid_file, "w") as file:
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509  one thread
+    with open(pid_file, "w") as file:  # noqa: PTH123  pathlib would double the time to start
         file.write(str(child.pid))
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

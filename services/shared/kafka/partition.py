@@ -25,10 +25,9 @@ def murmur2(data: bytes) -> int:
     length = len(data)
     words = length // 4
     h = _SEED ^ length
-    for k in struct.unpack_from(f"<{words}I", data):
-        k = (k * _M) & _MASK
-        k = ((k ^ (k >> 24)) * _M) & _MASK
-        h = ((h * _M) & _MASK) ^ k
+    for word in struct.unpack_from(f"<{words}I", data):
+        k = (word * _M) & _MASK
+        h = ((h * _M) & _MASK) ^ (((k ^ (k >> 24)) * _M) & _MASK)
     tail = data[words * 4 :]
     if tail:
         h = ((h ^ int.from_bytes(tail, "little")) * _M) & _MASK

@@ -64,7 +64,7 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) ->
                 error = for_code(code)
                 if code and error is not TopicAlreadyExistsError:
                     raise Fatal(f"topic {name} could not be created: {rest[0] if rest else error.__name__}")
-        await _wait_for_leaders(client, kafka, wanted)
+        await _wait_for_leaders(client, wanted)
         return [topic.name for topic in new]
 
 
@@ -125,7 +125,7 @@ async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, d
     }
 
 
-async def _wait_for_leaders(client: AIOKafkaAdminClient, kafka: KafkaSettings, wanted: dict[str, Topic]) -> None:
+async def _wait_for_leaders(client: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _LEADERS_WITHIN_S
     while True:

@@ -7,7 +7,6 @@ import uuid
 import msgspec
 
 from schemas.topics import TOPICS
-
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, producer
 from services.shared.kafka.partition import partition_for

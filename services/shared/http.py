@@ -1,0 +1,113 @@
+"""The HTTP server inside each process: metrics, health and readiness, and room for a service's own routes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from services.shared.errors import Fatal
+
+NotReady = Callable[[], str | None]
+"""Returns what the process still waits for, in words; None when it is ready."""
+
+
+def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
+    """
+    Return the routes that every process serves.
+
+    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns. `/readyz`: 200 when the process does its
+    work, 503 with the reason until then.
+    """
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_: Request) -> Response:
+        reason = not_ready()
+        if reason is None:
+            return JSONResponse({"ready": True})
+        return JSONResponse({"ready": False, "reason": reason}, status_code=503)
+
+    return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterator[int]:
+    """
+    Serve an ASGI app in the running loop; yield the port once it accepts (0 takes a free one).
+
+    At the end it stops accepting, finishes the open requests within 10 s and returns. `options` go to
+    uvicorn.Config.
+
+    Raises:
+        Fatal: the address cannot be bound.
+    """
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        **{
+            "access_log": False,
+            "log_config": None,
+            "lifespan": "off",
+            "server_header": False,
+            "timeout_graceful_shutdown": 10,
+            **options,
+        },
+    )
+    listener = _bind(host, port)
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not task.done():
+            await asyncio.sleep(0.005)
+        if task.done():
+            await task
+            raise Fatal(f"the HTTP server on {host}:{port} ended at start")
+        yield int(listener.getsockname()[1])
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+async def serve(app: Any, host: str, port: int, stop: asyncio.Event | None = None, **options: Any) -> None:
+    """Serve an ASGI app until `stop` is set or this task is cancelled; see `serving`."""
+    async with serving(app, host, port, **options):
+        await (stop or asyncio.Event()).wait()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise Fatal(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another TIDEMARK_HTTP_PORT or end what uses it"
+        ) from error
+    listener.set_inheritable(False)
+    return listener

@@ -1,0 +1,101 @@
+"""
+Read a topic from here to its present end, and stop: for tools that look at the log instead of following it.
+
+Promises: every record between the two offsets that the isolation level lets through, in offset order within a
+partition. Offsets that retention has taken are passed over; `beginnings` tells where the topic starts now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from services.shared.errors import Fatal
+from services.shared.kafka.clients import consumer
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import full_name
+
+Offsets = dict[int, int]
+"""Offset by partition."""
+
+
+@asynccontextmanager
+async def reader(
+    kafka: KafkaSettings, topic: str, *, committed: bool = True, **options: object
+) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
+    """
+    Open a consumer that is assigned to all partitions of a topic (name without prefix), and close it at the end.
+
+    Raises:
+        Fatal: there is no such topic.
+    """
+    client = consumer(kafka, isolation_level="read_committed" if committed else "read_uncommitted", **options)
+    await client.start()
+    try:
+        name = full_name(kafka, topic)
+        await client._client.force_metadata_update()  # noqa: SLF001  topics are known to an unsubscribed consumer only so
+        numbers = client.partitions_for_topic(name) or await _fetched(client, name)
+        if not numbers:
+            raise Fatal(f"there is no topic {name}: run `tidemark topics create`")
+        partitions = [TopicPartition(name, number) for number in sorted(numbers)]
+        client.assign(partitions)
+        yield client, partitions
+    finally:
+        await client.stop()
+
+
+async def ends(kafka: KafkaSettings, topic: str) -> Offsets:
+    """Return the end of each partition, records of open transactions included."""
+    async with reader(kafka, topic, committed=False) as (client, partitions):
+        return by_partition(await client.end_offsets(partitions))
+
+
+async def beginnings(kafka: KafkaSettings, topic: str) -> Offsets:
+    """Return where each partition begins now."""
+    async with reader(kafka, topic, committed=False) as (client, partitions):
+        return by_partition(await client.beginning_offsets(partitions))
+
+
+async def scan(
+    kafka: KafkaSettings,
+    topic: str,
+    start: Mapping[int, int] | None = None,
+    stop: Mapping[int, int] | None = None,
+    *,
+    committed: bool = True,
+) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
+    """
+    Yield the records from `start` (else the beginning) up to before `stop` (else the end as it is now).
+
+    Where `committed`, this waits for transactions that are open within the range to be settled.
+    """
+    async with reader(kafka, topic, committed=committed) as (client, partitions):
+        limits = dict(stop) if stop is not None else await ends(kafka, topic)
+        first = by_partition(await client.beginning_offsets(partitions))
+        left = set()
+        for partition in partitions:
+            number = partition.partition
+            begin = max(first[number], (start or {}).get(number, 0))
+            if begin < limits.get(number, 0):
+                client.seek(partition, begin)
+                left.add(partition)
+        client.assign(sorted(left)) if left != set(partitions) else None
+        if left != set(partitions):
+            for partition in left:
+                client.seek(partition, max(first[partition.partition], (start or {}).get(partition.partition, 0)))
+        while left:
+            for partition, records in (await client.getmany(*left, timeout_ms=100, max_records=20_000)).items():
+                for record in records:
+                    if record.offset < limits[partition.partition]:
+                        yield record
+            for partition in list(left):
+                if await client.position(partition) >= limits[partition.partition]:
+                    left.discard(partition)
+                    client.pause(partition)
+
+
+def by_partition(offsets: Mapping[TopicPartition, int]) -> Offsets:
+    """Return offsets by the number of the partition alone."""
+    return {partition.partition: offset for partition, offset in sorted(offsets.items())}

@@ -1,0 +1,92 @@
+"""
+How a service process begins and ends, the same for all.
+
+Exit status: 0 stopped as asked, 1 cannot go on (the supervisor starts it again), 2 wrong configuration (starting
+it again would not help).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import uvloop
+
+from services.shared import logging as logs
+from services.shared.errors import ConfigurationError, TidemarkError
+from services.shared.kafka.guard import die_with_parent
+from services.shared.settings import Settings, load_all
+
+log = logging.getLogger(__name__)
+
+EXIT_FATAL = 1
+EXIT_CONFIGURATION = 2
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event of the running loop that SIGTERM or SIGINT sets."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+def run_service(
+    name: str,
+    argv: list[str] | None,
+    kinds: Sequence[type[Settings]],
+    run: Callable[..., Awaitable[None]],
+    check: Callable[..., list[str]] | None = None,
+) -> int:
+    """
+    Run a service: read its settings, then `await run(*settings)`; return the exit status.
+
+    With `--check-config` nothing runs: every problem of every kind of settings is printed, then those that
+    `check(*settings)` finds in the files they name.
+    """
+    parser = argparse.ArgumentParser(prog=f"tidemark {name}", description=sys.modules[f"services.{name}"].__doc__)
+    parser.add_argument(
+        "--check-config", action="store_true", help="read the configuration, list all that is wrong, start nothing"
+    )
+    options = parser.parse_args(argv)
+    if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
+        die_with_parent(signal.SIGTERM)
+    try:
+        settings = load_all(*kinds, logs.LogSettings)
+        problems = check(*settings[:-1]) if check else []
+        if problems:
+            raise ConfigurationError(problems)
+    except ConfigurationError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return EXIT_CONFIGURATION
+    if options.check_config:
+        print(f"{name}: the configuration is good")
+        return 0
+    logs.setup(name)
+    return _run(name, run, settings[:-1])
+
+
+def _run(name: str, run: Callable[..., Awaitable[None]], settings: tuple[Any, ...]) -> int:
+    async def started() -> None:
+        log.info("started", extra={"pid": os.getpid()})
+        await run(*settings)
+
+    try:
+        uvloop.run(started())
+    except KeyboardInterrupt:
+        return 0
+    except TidemarkError as error:
+        log.error("stopped_by_error", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
+        return EXIT_FATAL
+    except Exception:
+        log.exception("stopped_by_defect")
+        return EXIT_FATAL
+    log.info("stopped", extra={"service_name": name})
+    return 0
