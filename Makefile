@@ -1,0 +1,114 @@
+# Tidemark's tasks. `make` alone lists them. Needs only make and Python 3.11 or later; the rest is fetched once,
+# by locked hashes, into .venv (Python packages, a Java runtime) and the local Maven repository (the broker's jars).
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+# The newest of these that is on the PATH and is 3.11 or later; PYTHON=... overrides.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+say := printf '\033[1m%s\033[0m\n'
+
+.PHONY: help
+help: ## List the tasks
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+# --- set-up: stamped by the lock files, so that a warm start does nothing ---
+
+$(VENV)/.made: requirements-setup.txt
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "Tidemark needs Python 3.11 or later and found none on the PATH." >&2; \
+		echo "Install it (Debian, Ubuntu: apt install python3 python3-venv; macOS: brew install python)," >&2; \
+		echo "or name it: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; fi
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "$(PYTHON) has no venv module with ensurepip. On Debian or Ubuntu: apt install python3-venv;" >&2; \
+		echo "elsewhere install a complete Python, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(say) "Setting up: a virtual environment in $(VENV), with $$($(PYTHON) -V)"
+	@[ -x $(BIN)/python ] && $(BIN)/python -c '' 2>/dev/null || "$(PYTHON)" -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-setup.txt || { \
+		echo "Could not install uv by its hash. Is this machine online? Behind a proxy set HTTPS_PROXY; then run make again." >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.synced: $(VENV)/.made requirements-dev.txt pyproject.toml
+	@$(say) "Setting up: Python packages and a Java runtime, by locked hashes (a few minutes the first time)"
+	@$(UV) pip sync --python $(BIN)/python --require-hashes requirements-dev.txt || { \
+		echo "Could not install the locked packages. What was fetched is kept: run the same command again." >&2; \
+		echo "Behind a proxy set HTTPS_PROXY; for a mirror of PyPI set UV_INDEX_URL." >&2; exit 1; }
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
+	@$(say) "Setting up: Apache Kafka's jars, by locked hashes"
+	@$(BIN)/python -m services.shared.kafka.jars
+	@touch $@
+
+.PHONY: setup
+setup: $(VENV)/.jars ## Set up everything (the other tasks do it by themselves)
+
+# --- use ---
+
+.PHONY: demo
+demo: setup ## Run the whole pipeline with a simulated customer base
+	@$(BIN)/tidemark demo $(ARGS)
+
+.PHONY: dev
+dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--port 8080 --data .data"
+	@$(BIN)/tidemark dev $(ARGS)
+
+# --- judge ---
+
+.PHONY: test
+test: setup ## Run the tests (ARGS="tests/unit -k name" narrows)
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup ## Lint, types, architecture, lock files, alert rules
+	@$(say) "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(say) "mypy" && $(BIN)/mypy
+	@$(say) "import-linter" && $(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock
+	@if ls deploy/prometheus/rules/*.yaml >/dev/null 2>&1; then $(MAKE) --no-print-directory rules-check; fi
+
+.PHONY: rules-check
+rules-check: ## Check and test the alert rules with promtool
+	@if command -v promtool >/dev/null; then \
+		$(say) "promtool" && promtool check rules deploy/prometheus/rules/*.yaml && promtool test rules deploy/prometheus/tests/*.yaml; \
+	else echo "promtool is not installed: the alert rules are not checked (apt install prometheus has it)"; fi
+
+.PHONY: fmt
+fmt: setup ## Format the code and fix what can be fixed
+	@$(BIN)/ruff check --fix-only . && $(BIN)/ruff format .
+
+.PHONY: chaos
+chaos: setup ## Run the long kill test: every process, and the broker, killed at random under load
+	@$(BIN)/python -m pytest -m chaos_long --timeout 3600 -s $(ARGS)
+
+.PHONY: bench
+bench: setup ## Measure everything in one run on this machine
+	@$(BIN)/python -c 'import quixstreams' 2>/dev/null || { \
+		$(say) "Setting up: Quix Streams, to measure beside it"; \
+		$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench && \
+		$(UV) pip install --quiet --python .venv-bench/bin/python --group bench; }
+	@$(BIN)/python -m pytest -m bench --timeout 3600 -s $(ARGS)
+
+.PHONY: golden
+golden: setup ## Renew the golden files; look at the difference before you commit it
+	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas
+
+# --- keep ---
+
+.PHONY: lock
+lock: $(VENV)/.made ## Renew the lock files from pyproject.toml (versions and hashes, no addresses)
+	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.txt
+	@$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -c requirements-dev.txt -o requirements.txt
+
+.PHONY: clean
+clean: ## Remove what the tasks made here: environment, caches and the data of `make dev` and `make demo`
+	@rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache .data dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
