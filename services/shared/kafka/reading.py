@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import UnknownTopicOrPartitionError
 
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import consumer
@@ -31,17 +32,14 @@ async def reader(
     Raises:
         Fatal: there is no such topic.
     """
-    client = consumer(kafka, isolation_level="read_committed" if committed else "read_uncommitted", **options)
-    await client.start()
+    isolation = "read_committed" if committed else "read_uncommitted"
+    client = consumer(kafka, topic, isolation_level=isolation, **options)
     try:
-        name = full_name(kafka, topic)
-        await client._client.force_metadata_update()  # noqa: SLF001  topics are known to an unsubscribed consumer only so
-        numbers = client.partitions_for_topic(name) or await _fetched(client, name)
-        if not numbers:
-            raise Fatal(f"there is no topic {name}: run `tidemark topics create`")
-        partitions = [TopicPartition(name, number) for number in sorted(numbers)]
-        client.assign(partitions)
-        yield client, partitions
+        try:
+            await client.start()  # without a group it is assigned every partition there is
+        except UnknownTopicOrPartitionError as error:
+            raise Fatal(f"there is no topic {full_name(kafka, topic)}: run `tidemark topics create`") from error
+        yield client, sorted(client.assignment())
     finally:
         await client.stop()
 
@@ -76,15 +74,12 @@ async def scan(
         first = by_partition(await client.beginning_offsets(partitions))
         left = set()
         for partition in partitions:
-            number = partition.partition
-            begin = max(first[number], (start or {}).get(number, 0))
-            if begin < limits.get(number, 0):
+            begin = max(first[partition.partition], (start or {}).get(partition.partition, 0))
+            if begin < limits.get(partition.partition, 0):
                 client.seek(partition, begin)
                 left.add(partition)
-        client.assign(sorted(left)) if left != set(partitions) else None
-        if left != set(partitions):
-            for partition in left:
-                client.seek(partition, max(first[partition.partition], (start or {}).get(partition.partition, 0)))
+            else:
+                client.pause(partition)
         while left:
             for partition, records in (await client.getmany(*left, timeout_ms=100, max_records=20_000)).items():
                 for record in records:

@@ -1,0 +1,206 @@
+"""
+Files of events, as a stream in time order.
+
+A file is read twice: once to learn its identity, size and span and to find what is wrong with it before anything
+is sent, and once to send it. Memory is bounded by the sort window, whatever the size of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import heapq
+import io
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, TextIO, cast
+
+from services.backfill.mapping import BadRow, Mapping, TimedCall
+from services.backfill.times import DAY_MS
+from services.shared.errors import TidemarkError
+
+SORT_WINDOW = 100_000
+"""Rows by which a row may be out of time order; they are held in memory."""
+SHOWN_PROBLEMS = 10
+
+
+class BadFile(TidemarkError):
+    """A file that cannot be sent as it is; the message names rows and says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventFile:
+    """A file that was surveyed and found fit to be sent."""
+
+    path: Path
+    mapping: Mapping
+    sha256: str
+    """Of the unpacked file, the mapping and the source: two runs that would send the same events share it."""
+    total: int
+    skipped: int
+    """Rows left out because they are malformed."""
+    first_ms: int
+    last_ms: int
+    window: int = SORT_WINDOW
+    fieldnames: tuple[str, ...] = field(default=())
+
+    @property
+    def name(self) -> str:
+        """Return the file's name, without folders."""
+        return self.path.name
+
+    def events(self) -> Iterator[TimedCall]:
+        """
+        Yield the calls in time order, always in the same one.
+
+        Raises:
+            BadFile: the file is no longer what it was when it was surveyed.
+        """
+        stem = self.sha256[:20]
+        count = 0
+        for call in in_time_order(_calls(self.path, self.mapping, stem), self.window):
+            count += 1
+            yield call
+        if count != self.total:
+            raise BadFile(f"{self.name} changed while it was being read: {count} rows now, {self.total} before")
+
+
+def survey(
+    path: Path, mapping: Mapping, source: str, now_ms: int, *, skip_bad_rows: bool = False, window: int = SORT_WINDOW
+) -> EventFile:
+    """
+    Read the whole file once and return what is to be known about it.
+
+    Raises:
+        BadFile: it is empty, rows are malformed (unless they are to be skipped), lie in the future, or are further
+            out of time order than `window` rows.
+    """
+    digest = hashlib.sha256()
+    try:
+        with _unpacked(path) as raw:
+            while block := raw.read(1 << 20):
+                digest.update(block)
+    except (OSError, EOFError) as error:
+        raise BadFile(f"{path}: cannot be read: {error}") from error
+    digest.update(mapping.fingerprint() + b"\0" + source.encode())
+    problems: list[str] = []
+    kept = _Tally()
+    for call in in_time_order(_calls(path, mapping, "", problems), window):
+        kept.add(call.at_ms)
+    if problems and not skip_bad_rows:
+        shown = "\n".join(f"  {problem}" for problem in problems[:SHOWN_PROBLEMS])
+        more = f"\n  and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+        raise BadFile(
+            f"{path.name}: {len(problems)} rows are malformed, nothing was sent:\n{shown}{more}\n"
+            "Correct them, name other columns (see --help), or leave them out with --skip-bad-rows."
+        )
+    if kept.count == 0:
+        raise BadFile(f"{path.name} has no rows to send")
+    if kept.last_ms > now_ms:
+        raise BadFile(
+            f"{path.name} has events {(kept.last_ms - now_ms) / DAY_MS:.1f} days in the future: is the unit of "
+            "the time column right (--time-format)?"
+        )
+    return EventFile(path, mapping, digest.hexdigest(), kept.count, len(problems), kept.first_ms, kept.last_ms, window)
+
+
+def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterator[TimedCall]:
+    """
+    Sort within a window of rows; equal times keep the order of the file.
+
+    Raises:
+        BadFile: a row comes too late for the window; the message names it.
+    """
+    heap: list[tuple[int, int, TimedCall]] = []
+    reached = -1
+    for number, call in calls:
+        if call.at_ms < reached:
+            raise BadFile(
+                f"row {number} is more than {window} rows out of time order: sort the file by its time column "
+                "first, or give a larger --sort-window (rows held in memory)"
+            )
+        heapq.heappush(heap, (call.at_ms, number, call))
+        if len(heap) > window:
+            at_ms, _, earliest = heapq.heappop(heap)
+            reached = at_ms
+            yield earliest
+    while heap:
+        yield heapq.heappop(heap)[2]
+
+
+@dataclass(slots=True)
+class _Tally:
+    count: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
+
+    def add(self, at_ms: int) -> None:
+        self.first_ms = at_ms if self.count == 0 else self.first_ms
+        self.last_ms = at_ms
+        self.count += 1
+
+
+def _calls(
+    path: Path, mapping: Mapping, stem: str, problems: list[str] | None = None
+) -> Iterator[tuple[int, TimedCall]]:
+    for number, row in rows(path):
+        try:
+            call = row if isinstance(row, str) else mapping.call(row, stem, number)
+        except BadRow as error:
+            call = str(error)
+        if not isinstance(call, str):
+            yield number, call
+        elif problems is not None:
+            problems.append(f"row {number}: {call}")
+
+
+def rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Yield each row with its number from 1, as a dictionary, or as a sentence where it is malformed."""
+    with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8", errors="replace", newline="") as text:
+        if _is_csv(path):
+            yield from _csv_rows(text)
+        else:
+            yield from _ndjson_rows(text)
+
+
+def _csv_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, row in enumerate(csv.DictReader(text), start=1):
+        if row.pop(None, None) is not None:  # surplus cells come under the key None
+            yield number, "it has more cells than the header has columns"
+        else:
+            yield number, row
+
+
+def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, line in enumerate(text, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            yield number, "it is not JSON"
+            continue
+        yield number, row if isinstance(row, dict) else "it is not a JSON object"
+
+
+def _is_csv(path: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if ".csv" in suffixes:
+        return True
+    if {".ndjson", ".jsonl", ".json"} & set(suffixes):
+        return False
+    raise BadFile(f"{path.name}: the name must end in .csv, .ndjson or .jsonl, with .gz where it is packed")
+
+
+@contextmanager
+def _unpacked(path: Path) -> Iterator[io.BufferedIOBase]:
+    with path.open("rb") as plain:
+        if plain.peek(2)[:2] == b"\x1f\x8b":
+            with gzip.GzipFile(fileobj=plain) as packed:
+                yield packed
+        else:
+            yield plain

@@ -1,0 +1,90 @@
+"""Which column means what, and a row as a call in Segment's format."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping as Row
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from services.backfill.times import TimeFormat, parse_time
+
+_SEGMENT_TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
+
+
+class TimedCall(NamedTuple):
+    """One call in Segment's format, and when it was made, in milliseconds since 1970 UTC."""
+
+    at_ms: int
+    call: dict[str, Any]
+
+
+class BadRow(ValueError):
+    """A row that cannot become an event; the message names the column."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Columns of a file. A row that is a call in Segment's format already needs none of them but the time."""
+
+    account: str = "account"
+    user: str = "user"
+    time: str = "timestamp"
+    time_format: TimeFormat = TimeFormat.ISO
+    event: str | None = None
+    """Column with the name of the event."""
+    event_name: str = "Activity"
+    """Name of the event where there is no such column."""
+    id: str | None = None
+    """Column with an id of the event; None: the file and the number of the row make one."""
+
+    def fingerprint(self) -> bytes:
+        """Return bytes that are equal where the mapping is."""
+        return json.dumps(asdict(self), sort_keys=True).encode()
+
+    def call(self, row: Row[str, Any], stem: str, number: int) -> TimedCall:
+        """
+        Return the call for one row; `stem` and `number` make its id.
+
+        Raises:
+            BadRow: a column that is needed is missing, empty or malformed.
+        """
+        at_ms = self._time(row)
+        made_up = f"{stem}-{number}"
+        message_id = made_up if self.id is None else self._text(row, self.id)
+        stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+        stamp = stamp.replace("+00:00", "Z")
+        if row.get("type") in _SEGMENT_TYPES:
+            if self.id is None and isinstance(row.get("messageId"), str) and row["messageId"]:
+                message_id = row["messageId"]
+            return TimedCall(at_ms, {**row, "messageId": message_id, "timestamp": stamp})
+        mapped = {self.account, self.user, self.time, self.event, self.id}
+        call: dict[str, Any] = {
+            "type": "track",
+            "messageId": message_id,
+            "event": self.event_name if self.event is None else self._text(row, self.event),
+            "timestamp": stamp,
+            "context": {"groupId": self._text(row, self.account)},
+            "properties": {name: value for name, value in row.items() if name not in mapped and value is not None},
+            "userId": self._text(row, self.user),
+        }
+        return TimedCall(at_ms, call)
+
+    def _time(self, row: Row[str, Any]) -> int:
+        try:
+            return parse_time(self._text(row, self.time), self.time_format)
+        except BadRow:
+            raise
+        except ValueError as error:
+            raise BadRow(f"column {self.time!r}: {error}") from error
+
+    @staticmethod
+    def _text(row: Row[str, Any], column: str) -> str:
+        value = row.get(column)
+        if value is None:
+            raise BadRow(f"column {column!r} is missing")
+        text = str(value).strip()
+        if not text:
+            raise BadRow(f"column {column!r} is empty")
+        return text

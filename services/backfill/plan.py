@@ -1,0 +1,90 @@
+"""
+The order in which a driven backfill does things: pure, so that the rules can be tested without Kafka.
+
+Rules. A tick is sent only after every earlier event has been acknowledged, and before any event that is not
+earlier. Each UTC day ends with a tick at the very midnight, after which the day's fleet record is awaited on
+every partition; no event of the next day is sent before it. Within a day there is a tick at each multiple of the
+tick interval that an event lies before; intervals without events need none, since nobody was touched in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from services.backfill.mapping import TimedCall
+from services.backfill.times import DAY_MS
+
+
+class Send(NamedTuple):
+    """Offer these calls to ingest and wait until all are acknowledged."""
+
+    calls: list[TimedCall]
+
+
+class Tick(NamedTuple):
+    """Append a tick to every partition and wait until all are acknowledged."""
+
+    at_ms: int
+
+
+class AwaitFleet(NamedTuple):
+    """Wait for the fleet record of this day (days since 1970) on every partition."""
+
+    day: int
+
+
+Step = Send | Tick | AwaitFleet
+
+
+def steps(
+    calls: Iterable[TimedCall], start_ms: int, until_ms: int, tick_ms: int, slice_size: int = 10_000
+) -> Iterator[Step]:
+    """
+    Yield what to do, in order, from `start_ms` until the clock can be handed over at `until_ms`.
+
+    Args:
+        calls: In time order; none earlier than `start_ms` or later than `until_ms`.
+        start_ms: Where log time stands.
+        until_ms: Where it is to be walked.
+        tick_ms: The tick interval; it must divide a day.
+        slice_size: Most calls in one Send, which bounds memory.
+    """
+    clock = start_ms
+    waiting: list[TimedCall] = []
+    untold = False  # whether events lie between the clock and its next boundary
+    for call in calls:
+        if call.at_ms >= _next(clock, tick_ms):
+            if waiting:
+                yield Send(waiting)
+                waiting = []
+            if untold:
+                clock = _next(clock, tick_ms)
+                yield from _tick(clock)
+            while clock // DAY_MS < call.at_ms // DAY_MS:
+                clock = _next(clock, DAY_MS)
+                yield from _tick(clock)
+            clock = max(clock, call.at_ms - call.at_ms % tick_ms)
+        untold = True
+        waiting.append(call)
+        if len(waiting) >= slice_size:
+            yield Send(waiting)
+            waiting = []
+    if waiting:
+        yield Send(waiting)
+    if untold and _next(clock, tick_ms) <= until_ms:
+        clock = _next(clock, tick_ms)
+        yield from _tick(clock)
+    while _next(clock, DAY_MS) <= until_ms:
+        clock = _next(clock, DAY_MS)
+        yield from _tick(clock)
+
+
+def _tick(at_ms: int) -> Iterator[Step]:
+    yield Tick(at_ms)
+    if at_ms % DAY_MS == 0:
+        yield AwaitFleet(at_ms // DAY_MS - 1)
+
+
+def _next(at_ms: int, interval_ms: int) -> int:
+    return at_ms - at_ms % interval_ms + interval_ms

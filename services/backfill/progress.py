@@ -1,0 +1,55 @@
+"""How far each file has come, kept in the compacted topic backfill-progress."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from aiokafka import AIOKafkaProducer
+
+from schemas import codec
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import full_name
+
+TOPIC = "backfill-progress"
+_encode = codec.encoder("backfill_progress")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The state of one file's backfill; the fields are those of the record."""
+
+    file_sha256: str
+    file_name: str
+    rows_done: int = 0
+    epoch: int = 0
+    log_time: int = 0
+    log_ends: Mapping[str, int] = field(default_factory=dict)
+    finished: bool = False
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """Return `log_ends` with the partitions as numbers."""
+        return {int(partition): offset for partition, offset in self.log_ends.items()}
+
+
+async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
+    """Return the latest progress of each file, by its hash."""
+    latest: dict[str, Progress] = {}
+    async for record in scan(kafka, TOPIC):
+        if record.value is not None:
+            _, value = codec.decode(record.value)
+            latest[value["file_sha256"]] = _from_record(value)
+    return latest
+
+
+async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
+    """Write progress and return once Kafka has it."""
+    value = _encode({**asdict(progress), "log_ends": dict(progress.log_ends)})
+    await producer.send_and_wait(full_name(kafka, TOPIC), value, key=progress.file_sha256.encode())
+
+
+def _from_record(value: dict[str, Any]) -> Progress:
+    return Progress(**value)

@@ -1,0 +1,178 @@
+"""
+Calls to ingest over HTTP, in batches, each retried until ingest has answered for it.
+
+Promises: calls of one account are offered in their order; `send` returns when every call has a verdict. A batch
+that got no answer is sent again as it was: its ids do not change, so what Kafka already had is dropped as a repeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import httpx
+import msgspec
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from services.backfill.mapping import TimedCall
+from services.shared.errors import Retryable, TidemarkError
+
+KEPT_REJECTIONS = 100
+_TIMEOUT_S = 30.0
+
+
+class IngestRefuses(TidemarkError):
+    """Ingest will not take these batches at all; the message says why and what to do."""
+
+
+class Verdict(msgspec.Struct):
+    """What ingest says about one event of a batch."""
+
+    status: str
+    index: int = 0
+    code: str | None = None
+    field: str | None = None
+    detail: str | None = None
+
+
+class Verdicts(msgspec.Struct):
+    """The body of an answer to a batch."""
+
+    results: list[Verdict] = []
+
+
+@dataclass(slots=True)
+class Tally:
+    """What ingest said so far."""
+
+    accepted: int = 0
+    unattributed: int = 0
+    rejected: int = 0
+    rejections: list[str] = field(default_factory=list)
+    """The first ones, one sentence each."""
+
+
+class IngestSender:
+    """Offers calls to one ingest under one write key. Use as an async context manager."""
+
+    def __init__(
+        self,
+        url: str,
+        write_key: str,
+        *,
+        batch: int = 500,
+        connections: int = 4,
+        headers: dict[str, str] | None = None,
+        patience_s: float = 600.0,
+    ) -> None:
+        """
+        Take where ingest is, and how to talk to it.
+
+        Args:
+            url: Address of ingest, without a path.
+            write_key: One that may backfill, for the headers to be allowed.
+            batch: Most calls in a request.
+            connections: Most requests at a time.
+            headers: Further headers of each request.
+            patience_s: How long one batch is tried before the whole run stops.
+        """
+        self.tally = Tally()
+        self._url = url.rstrip("/") + "/v1/batch"
+        self._batch = batch
+        self._shards = connections
+        self._patience_s = patience_s
+        self._encode = msgspec.json.Encoder().encode
+        self._verdicts = msgspec.json.Decoder(Verdicts)
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._http = httpx.AsyncClient(
+            auth=(write_key, ""), headers=headers, limits=limits, timeout=_TIMEOUT_S, trust_env=False
+        )
+
+    async def __aenter__(self) -> Self:
+        """Return itself; connections open on demand."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def send(self, calls: Sequence[TimedCall], epoch: int = 0) -> None:
+        """
+        Offer the calls and return when each has a verdict.
+
+        Raises:
+            IngestRefuses: the write key or the request as a whole is not accepted.
+            Retryable: ingest gave no useful answer for too long.
+        """
+        headers = {"Tidemark-Epoch": str(epoch)}
+        if len(calls) <= self._batch:
+            await self._post([call.call for call in calls], headers)
+            return
+        shards: list[list[dict[str, Any]]] = [[] for _ in range(self._shards)]
+        for _, call in calls:
+            shards[zlib.crc32(account_of(call).encode()) % self._shards].append(call)
+        async with asyncio.TaskGroup() as group:
+            for shard in shards:
+                group.create_task(self._in_turn(shard, headers))
+
+    async def _in_turn(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
+        for start in range(0, len(calls), self._batch):
+            await self._post(calls[start : start + self._batch], headers)
+
+    async def _post(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
+        body = self._encode({"batch": calls})
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type((Retryable, httpx.TransportError)),
+            wait=_wait,
+            stop=stop_after_delay(self._patience_s),
+            reraise=True,
+        ):
+            with attempt:
+                answer = await self._http.post(self._url, content=body, headers=headers)
+                _raise_for(answer)
+        self._count(calls, answer.content)
+
+    def _count(self, calls: list[dict[str, Any]], body: bytes) -> None:
+        for place, verdict in enumerate(self._verdicts.decode(body).results):
+            if verdict.status == "accepted":
+                self.tally.accepted += 1
+            elif verdict.status == "accepted_unattributed":
+                self.tally.unattributed += 1
+            else:
+                self.tally.rejected += 1
+                if len(self.tally.rejections) < KEPT_REJECTIONS:
+                    why = ": ".join(part for part in (verdict.code, verdict.field, verdict.detail) if part)
+                    self.tally.rejections.append(f"{calls[place].get('messageId')}: {why}")
+
+
+def account_of(call: dict[str, Any]) -> str:
+    """Return the account that a call names itself, empty where it names none."""
+    context = call.get("context")
+    named = context.get("groupId") if isinstance(context, dict) else None
+    return str(named or call.get("groupId") or "")
+
+
+def _raise_for(answer: httpx.Response) -> None:
+    if answer.status_code == httpx.codes.OK:
+        return
+    said = answer.text[:300]
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        wait = answer.headers.get("Retry-After", "")
+        raise Retryable(f"ingest answers {answer.status_code}: {said}", float(wait) if wait.isdigit() else 0.0)
+    raise IngestRefuses(
+        f"ingest answers {answer.status_code}: {said}. A backfill needs a write key with `backfill: true` "
+        "(`tidemark keys create --backfill`)."
+    )
+
+
+_backoff = wait_random_exponential(multiplier=0.1, max=10)
+
+
+def _wait(state: RetryCallState) -> float:
+    """Wait as long as ingest asks for, else longer each time."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after_s if isinstance(error, Retryable) else 0.0
+    return max(asked, _backoff(state))

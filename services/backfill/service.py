@@ -1,0 +1,254 @@
+"""
+One backfill from beginning to end: find out where it stands, bring in the rest, say how it went.
+
+Into an empty log it drives the clock (see `plan`); into a log that has events they come as late ones. Which of
+the two is decided once, when the file is begun, and kept with its progress.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from schemas import codec
+from services.backfill import progress as progress_topic
+from services.backfill.log import TOPIC, UsageLog, midnight
+from services.backfill.mapping import TimedCall
+from services.backfill.plan import AwaitFleet, Send, Tick, steps
+from services.backfill.progress import Progress
+from services.backfill.sender import IngestSender, Tally, account_of
+from services.shared.errors import TidemarkError
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+
+SAVE_EVERY_S = 1.0
+LATE_SLICE = 5_000
+
+
+class Source(Protocol):
+    """Events of the past, always the same ones in the same order."""
+
+    @property
+    def name(self) -> str:
+        """Return what people call it."""
+
+    @property
+    def sha256(self) -> str:
+        """Return what no other source shares."""
+
+    @property
+    def first_ms(self) -> int:
+        """Return the time of the first event."""
+
+    def events(self) -> Iterator[tuple[int, dict[str, object]]]:
+        """Yield (time, call) in time order."""
+
+
+class Mode(StrEnum):
+    """How the events enter the log."""
+
+    DRIVEN = "driven"
+    LATE = "late"
+
+
+class Unfinished(TidemarkError):
+    """Another backfill holds the clock."""
+
+
+class State(NamedTuple):
+    """What a progress display is told."""
+
+    mode: Mode
+    rows: int
+    """Rows of the source that are done, those of former runs included."""
+    log_time: int
+    """Milliseconds since 1970 UTC; in late mode the time of the latest event sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run went."""
+
+    mode: Mode
+    rows: int
+    resumed_at: int
+    """Rows that former runs had done; equal to `rows` where nothing was left."""
+    found_in_log: int
+    """Rows after the last saved progress that a former run had sent nevertheless."""
+    tally: Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to drive."""
+
+    tick_hours: int = 6
+    fleet_within_s: float = 300.0
+    report: Callable[[State], None] = lambda _: None
+    now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+
+
+async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, options: Options) -> Outcome:
+    """
+    Bring the source's events in, from where a former run stopped.
+
+    Raises:
+        TidemarkError: it could not be finished; running it again goes on.
+    """
+    known = await progress_topic.read_all(kafka)
+    mine = known.get(source.sha256)
+    if mine is not None and mine.finished:
+        return Outcome(Mode.DRIVEN if mine.epoch else Mode.LATE, mine.rows_done, mine.rows_done, 0, sender.tally)
+    for other in known.values():
+        if other.epoch and not other.finished and other.file_sha256 != source.sha256:
+            raise Unfinished(f"the backfill of {other.file_name} has begun and not finished: finish it first")
+    async with UsageLog(kafka) as log:
+        if mine is None:
+            mine = await _begin(source, log, kafka, options)
+        run = _Run(source, sender, kafka, log, options, mine)
+        return await run.to_the_end()
+
+
+async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
+    live = await log.has_events()
+    begun = Progress(
+        file_sha256=source.sha256,
+        file_name=source.name,
+        epoch=0 if live else options.now_ms(),
+        log_time=0 if live else midnight(source.first_ms),
+        log_ends=_named(await log.ends()),
+    )
+    await progress_topic.write(kafka, log.producer, begun)
+    return begun
+
+
+@dataclass(slots=True)
+class _Run:
+    source: Source
+    sender: IngestSender
+    kafka: KafkaSettings
+    log: UsageLog
+    options: Options
+    progress: Progress
+    found: int = 0
+    saved_at: float = 0.0
+
+    async def to_the_end(self) -> Outcome:
+        """Do what is left."""
+        resumed_at = self.progress.rows_done
+        since = await _sent_since(self.kafka, self.progress)
+        if self.progress.epoch:
+            await self._drive(since)
+        else:
+            await self._late(since)
+        await self._save(finished=True)
+        mode = Mode.DRIVEN if self.progress.epoch else Mode.LATE
+        return Outcome(mode, self.progress.rows_done, resumed_at, self.found, self.sender.tally)
+
+    async def _drive(self, since: _Since) -> None:
+        epoch = self.progress.epoch
+        if not since.handed_over:
+            await self.log.follow(self.progress.ends)
+            if self.progress.rows_done == 0 and since.driven != set(self.log.partitions):
+                # Never a second time once events were sent: a lane that is still empty would go back in time.
+                await self.log.drive(self.progress.log_time, epoch)
+            rest = self._rest()
+            while True:
+                until = self.options.now_ms()
+                for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * 3_600_000):
+                    match step:
+                        case Send(calls):
+                            await self._send(calls, since, epoch)
+                        case Tick(at_ms):
+                            await self.log.tick(at_ms, epoch)
+                            self.progress = replace(self.progress, log_time=at_ms)
+                            self._report(Mode.DRIVEN)
+                        case AwaitFleet(day):
+                            await self.log.await_fleet(epoch, day, self.options.fleet_within_s)
+                            await self._save_sometimes()
+                rest = iter(())
+                if midnight(self.options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
+                    break
+        else:
+            self.progress = replace(self.progress, rows_done=sum(1 for _ in self.source.events()))
+        await self.log.hand_over(self.options.now_ms())
+
+    async def _late(self, since: _Since) -> None:
+        part: list[TimedCall] = []
+        for call in self._rest():
+            part.append(call)
+            if len(part) >= LATE_SLICE:
+                await self._late_part(part, since)
+                part = []
+        if part:
+            await self._late_part(part, since)
+
+    async def _late_part(self, part: list[TimedCall], since: _Since) -> None:
+        await self._send(part, since, 0)
+        self.progress = replace(self.progress, log_time=part[-1].at_ms)
+        self._report(Mode.LATE)
+        await self._save_sometimes()
+
+    def _rest(self) -> Iterator[TimedCall]:
+        done = self.progress.rows_done
+        for number, (at_ms, call) in enumerate(self.source.events()):
+            if number >= done:
+                yield TimedCall(at_ms, call)
+
+    async def _send(self, calls: list[TimedCall], since: _Since, epoch: int) -> None:
+        new = [call for call in calls if not since.has(call)]
+        self.found += len(calls) - len(new)
+        if new:
+            await self.sender.send(new, epoch)
+        self.progress = replace(self.progress, rows_done=self.progress.rows_done + len(calls))
+
+    def _report(self, mode: Mode) -> None:
+        self.options.report(State(mode, self.progress.rows_done, self.progress.log_time))
+
+    async def _save_sometimes(self) -> None:
+        if time.monotonic() - self.saved_at >= SAVE_EVERY_S:
+            await self._save(finished=False)
+
+    async def _save(self, *, finished: bool) -> None:
+        ends = await self.log.ends()
+        self.progress = replace(self.progress, log_ends=_named(ends), finished=finished)
+        await progress_topic.write(self.kafka, self.log.producer, self.progress)
+        self.saved_at = time.monotonic()
+
+
+@dataclass(slots=True)
+class _Since:
+    """What the log has from after the last saved progress."""
+
+    accounts: dict[str, set[str]]
+    """Accounts by event id."""
+    driven: set[int]
+    """Partitions on which the epoch was opened."""
+    handed_over: bool
+
+    def has(self, call: TimedCall) -> bool:
+        accounts = self.accounts.get(call.call["messageId"])
+        named = account_of(call.call)
+        return accounts is not None and (not named or named in accounts)
+
+
+async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
+    since = _Since({}, set(), handed_over=False)
+    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+        if record.value is None:
+            continue
+        name, value = codec.decode(record.value)
+        if name == "usage_event" and value["historical"] and value["epoch"] == progress.epoch:
+            since.accounts.setdefault(value["event_id"], set()).add(value["account"])
+        elif name == "clock" and value["mode"] == "LIVE" and progress.epoch:
+            since.handed_over = True
+        elif name == "clock" and value["epoch"] == progress.epoch:
+            since.driven.add(record.partition)
+    return since
+
+
+def _named(ends: Mapping[int, int]) -> dict[str, int]:
+    return {str(partition): offset for partition, offset in ends.items()}

@@ -1,0 +1,147 @@
+"""Files of events are read in time order within bounded memory, and what is wrong with them is said first."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from services.backfill.files import BadFile, in_time_order, survey
+from services.backfill.mapping import Mapping, TimedCall
+from services.backfill.times import TimeFormat
+
+NOW_MS = 1_800_000_000_000
+COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")
+
+
+@pytest.fixture
+def commits(tmp_path: Path) -> Path:
+    path = tmp_path / "commits.csv"
+    path.write_text("ts,repo,acct,user\n1276191547,nova,a1,u1\n1276206224,nova,a2,u2\n1276216901,swift,a1,u3\n")
+    return path
+
+
+def test_a_row_becomes_a_track_call_with_an_id_of_file_and_row(commits: Path) -> None:
+    source = survey(commits, COMMITS, "git", NOW_MS)
+
+    at_ms, call = next(source.events())
+
+    assert at_ms == 1_276_191_547_000
+    assert call == {
+        "type": "track",
+        "messageId": f"{source.sha256[:20]}-1",
+        "event": "Commit",
+        "timestamp": "2010-06-10T17:39:07.000Z",
+        "context": {"groupId": "a1"},
+        "properties": {"repo": "nova"},
+        "userId": "u1",
+    }
+
+
+def test_two_readings_give_the_same_calls(commits: Path) -> None:
+    source = survey(commits, COMMITS, "git", NOW_MS)
+
+    assert list(source.events()) == list(source.events())
+    assert (source.total, source.first_ms, source.last_ms) == (3, 1_276_191_547_000, 1_276_216_901_000)
+
+
+def test_packing_a_file_does_not_change_who_it_is(commits: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "commits.csv.gz"
+    packed.write_bytes(gzip.compress(commits.read_bytes()))
+
+    assert survey(packed, COMMITS, "git", NOW_MS).sha256 == survey(commits, COMMITS, "git", NOW_MS).sha256
+
+
+def test_another_mapping_or_source_makes_it_another_file(commits: Path) -> None:
+    other = Mapping(account="acct", user="repo", time="ts", time_format=TimeFormat.SECONDS)
+
+    identities = {
+        survey(commits, COMMITS, "git", NOW_MS).sha256,
+        survey(commits, COMMITS, "svn", NOW_MS).sha256,
+        survey(commits, other, "git", NOW_MS).sha256,
+    }
+
+    assert len(identities) == 3
+
+
+def test_rows_slightly_out_of_order_are_sorted_and_equal_times_keep_the_order_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\na,1,30\na,2,10\na,3,20\na,4,20\n")
+
+    calls = list(survey(path, COMMITS, "s", NOW_MS).events())
+
+    assert [call.call["userId"] for call in calls] == ["2", "3", "4", "1"]
+
+
+def test_a_row_too_far_out_of_order_is_named_with_what_to_do() -> None:
+    late = [(number, TimedCall(at_ms, {})) for number, at_ms in enumerate([10, 20, 30, 5], start=1)]
+
+    with pytest.raises(BadFile, match=r"row 4 .* sort the file"):
+        list(in_time_order(late, window=2))
+
+
+def test_all_malformed_rows_are_named_before_anything_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\na,1,30\n,2,40\na,3,yesterday\na,4,50,surplus\na,,60\n")
+
+    with pytest.raises(BadFile) as caught:
+        survey(path, COMMITS, "s", NOW_MS)
+
+    message = str(caught.value)
+    assert "4 rows are malformed" in message
+    assert "row 2: column 'acct' is empty" in message
+    assert "row 3: column 'ts': 'yesterday' is not a time in seconds" in message
+    assert "row 4: it has more cells" in message
+    assert "row 5: column 'user' is empty" in message
+
+
+def test_malformed_rows_can_be_left_out_and_the_ids_of_the_others_stay(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\n,1,30\na,2,40\n")
+
+    source = survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
+
+    assert source.skipped == 1
+    assert [call.call["messageId"] for call in source.events()] == [f"{source.sha256[:20]}-2"]
+
+
+def test_a_file_that_seems_to_lie_in_the_future_is_refused_with_the_likely_reason(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\na,1,2000000000\n")
+
+    with pytest.raises(BadFile, match="in the future"):
+        survey(path, COMMITS, "s", NOW_MS)
+
+
+def test_calls_in_segment_format_pass_with_their_own_ids(tmp_path: Path) -> None:
+    call = {"type": "page", "userId": "u", "messageId": "m1", "name": "Home", "timestamp": "2026-01-02T03:04:05Z"}
+    path = tmp_path / "calls.ndjson"
+    path.write_text(json.dumps(call) + "\n\nnot json\n" + json.dumps({**call, "messageId": None}) + "\n")
+
+    source = survey(path, Mapping(), "s", NOW_MS, skip_bad_rows=True)
+
+    assert [each.call["messageId"] for each in source.events()] == ["m1", f"{source.sha256[:20]}-4"]
+    assert source.skipped == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "expected"),
+    [
+        ("1276191547", TimeFormat.SECONDS, 1_276_191_547_000),
+        ("1276191547.25", TimeFormat.SECONDS, 1_276_191_547_250),
+        ("1276191547000", TimeFormat.MILLISECONDS, 1_276_191_547_000),
+        ("14770", TimeFormat.DAYS, 1_276_128_000_000),
+        ("2010-06-10T17:39:07Z", TimeFormat.ISO, 1_276_191_547_000),
+        ("2010-06-10 19:39:07+02:00", TimeFormat.ISO, 1_276_191_547_000),
+        ("2010-06-10", TimeFormat.ISO, 1_276_128_000_000),
+    ],
+)
+def test_times_are_read_in_each_format(tmp_path: Path, text: str, written: TimeFormat, expected: int) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"account,user,timestamp\na,u,{text}\n")
+
+    source = survey(path, Mapping(time_format=written), "s", NOW_MS)
+
+    assert source.first_ms == expected
