@@ -1,0 +1,112 @@
+"""
+Runs ingest: `python -m services.ingest`, the same as `tidemark ingest`.
+
+On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves with status 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+import uuid
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.ingest import keys as write_keys
+from services.ingest.deadlines import protocol
+from services.ingest.http import IngestApp
+from services.ingest.kafka import KafkaEventLog
+from services.ingest.keys import WriteKeys
+from services.ingest.metrics import IngestMetrics
+from services.ingest.ports import EventLog
+from services.ingest.service import IngestService
+from services.ingest.settings import IngestSettings
+from services.shared.errors import ConfigurationError
+from services.shared.http import ops_routes, serving
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.lifecycle import run_service, stop_event
+from services.shared.settings import ProcessSettings
+
+_KEYS_EVERY_S = 1.0
+
+
+def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings) -> IngestApp:
+    """Put the ASGI application together over any event log."""
+    service = IngestService(
+        event_log=event_log,
+        rules=settings.rules(),
+        find_key=keys.find,
+        metrics=metrics,
+        clock_ms=lambda: time.time_ns() // 1_000_000,
+        assign_id=lambda: "assigned-" + uuid.uuid4().hex,
+    )
+    rest = Starlette(routes=ops_routes(metrics.registry, event_log.not_ready))
+    return IngestApp(
+        service=service,
+        keys=keys,
+        metrics=metrics,
+        rest=rest,
+        max_body_bytes=settings.max_body_bytes,
+        max_buffered_bytes=settings.max_in_flight_bytes,
+    )
+
+
+def server_options(settings: IngestSettings) -> dict[str, Any]:
+    """Return what uvicorn is told beyond the defaults of every process."""
+    return {
+        "http": protocol(settings.request_timeout_s),
+        "ws": "none",
+        "timeout_keep_alive": 75,
+        "date_header": False,
+        "backlog": 4096,
+        "timeout_graceful_shutdown": int(settings.ack_timeout_s) + 2,
+    }
+
+
+async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
+    """Serve until SIGTERM."""
+    stop = stop_event()
+    metrics = IngestMetrics(CollectorRegistry())
+    keys = WriteKeys.from_file(settings.write_keys_file, metrics)
+    event_log = KafkaEventLog(kafka, settings.bounds(), metrics)
+    app = application(event_log, keys, metrics, settings)
+    event_log.start()
+    watch = asyncio.create_task(_watch_keys(keys))
+    stopped = asyncio.create_task(stop.wait())
+    ends: list[asyncio.Future[Any]] = [stopped, event_log.failed]
+    try:
+        async with serving(app, process.http_host, process.http_port, **server_options(settings)):
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (watch, stopped):
+            task.cancel()
+        await event_log.close()
+    if event_log.failed.done():
+        event_log.failed.result()
+
+
+def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
+    """Return what is wrong with the files that the settings name."""
+    try:
+        write_keys.read(settings.write_keys_file)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
+async def _watch_keys(keys: WriteKeys) -> None:
+    while True:
+        await asyncio.sleep(_KEYS_EVERY_S)
+        keys.refresh()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run ingest and return its exit status."""
+    return run_service("ingest", argv, [KafkaSettings, ProcessSettings, IngestSettings], run, check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The pure part of ingest: from bytes to verdicts, with no clock and no I/O."""

@@ -1,0 +1,264 @@
+"""
+The rules by which one event is taken: from the bytes of one event to a record for the log, or a refusal.
+
+`admit` is a function of its arguments alone. It either returns, or raises `Rejected` with the code, the field and
+a sentence for the sender; there is no third way, whatever the bytes are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.ingest.domain import identity, timing
+from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
+from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
+from services.ingest.errors import Code
+from services.shared.errors import Rejected
+
+_KINDS = ("track", "page", "screen", "identify", "group", "alias")
+_KIND_OF = {name: name.upper() for name in _KINDS} | {
+    "t": "TRACK",
+    "p": "PAGE",
+    "s": "SCREEN",
+    "i": "IDENTIFY",
+    "g": "GROUP",
+    "a": "ALIAS",
+}
+_TRAITS = frozenset({"IDENTIFY", "GROUP"})
+_CLIENT, _CONTENT, _ASSIGNED = "CLIENT", "CONTENT", "ASSIGNED"
+_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+_DIGITS = bytes(48 if 48 <= byte <= 57 else 46 for byte in range(256))
+_TWENTY_DIGITS = b"0" * 20
+"""The shortest run of digits that can be an integer of more than 64 bits."""
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an installation configures about admission."""
+
+    limits: Limits = field(default_factory=Limits)
+    account_fields: tuple[str, ...] = ACCOUNT_FIELDS
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What all events of one request have in common."""
+
+    source: str
+    environment: str
+    received_at: int
+    """Milliseconds since 1970 UTC."""
+    kind: str = ""
+    """Kind that the path names, as the event record spells it; empty for a batch."""
+    sent_at: int | None = None
+    context: dict[str, Any] | None = None
+    backfill: bool = False
+    """Whether times are the sender's own: uncorrected, and of any age."""
+    epoch: int = 0
+    historical: bool = False
+
+
+class Admitted(NamedTuple):
+    """An event that was taken."""
+
+    event: dict[str, Any]
+    """As the UsageEvent record has it."""
+
+    @property
+    def attributed(self) -> bool:
+        """Whether the event names an account."""
+        return bool(self.event["account"])
+
+    @property
+    def key(self) -> bytes:
+        """The record's key: the account, else the user."""
+        return (self.event["account"] or self.event["user"]).encode()  # type: ignore[no-any-return]
+
+
+def kind_named(name: str) -> str:
+    """Return the kind that a path segment or type names, as the event record spells it; empty if none."""
+    return _KIND_OF.get(name, "")
+
+
+def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], str]) -> Admitted:
+    """
+    Judge one event.
+
+    `assign_id` is called for an event that has neither an id nor a timestamp.
+
+    Raises:
+        Rejected: with the code, the field and what to do about it.
+    """
+    limits = rules.limits
+    event = _object(raw, limits)
+    context = _member(event, "context")
+    if request.context is not None:
+        context = {**request.context, **context} if context else request.context
+    kind = request.kind or _kind(event)
+    holder = "traits" if kind in _TRAITS else "properties"
+    properties = _member(event, holder)
+
+    given = event.get("messageId")
+    event_id = identity.text(given, "messageId", limits.id_chars)
+    user = identity.text(event.get("userId"), "userId", limits.id_chars)
+    anonymous = identity.text(event.get("anonymousId"), "anonymousId", limits.id_chars)
+    account, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
+    name = _name(event, kind, limits)
+    _check_identity(event, kind, user or anonymous, account, limits)
+
+    timestamp = event.get("timestamp")
+    stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
+    received_at = request.received_at
+    if request.backfill:
+        occurred_at, skew = _historical(stamp), 0
+        if request.epoch:
+            received_at = occurred_at
+    else:
+        sent_at = request.sent_at
+        if sent_at is None and "sentAt" in event:
+            sent_at = timing.sent_at_millis(event["sentAt"])
+        occurred_at, skew = timing.occurred(stamp, sent_at, received_at, limits)
+
+    if event_id:
+        id_source = _CLIENT
+    elif stamp is not None:
+        event_id, id_source = identity.content_id(kind, event), _CONTENT
+    else:
+        event_id, id_source = assign_id(), _ASSIGNED
+
+    _drop_what_has_a_field(event, kind, holder, bool(user), by_group)
+    if context:
+        event["context"] = context
+    try:
+        properties_json = _encode(properties).decode() if properties else "{}"
+        extra_json = _encode(event).decode() if event else "{}"
+    except _BROKEN as error:
+        raise diagnose(raw, error) from None
+    return Admitted(
+        {
+            "event_id": event_id,
+            "id_source": id_source,
+            "source": request.source,
+            "environment": request.environment,
+            "account": account,
+            "user": user or anonymous,
+            "kind": kind,
+            "name": name,
+            "occurred_at": occurred_at,
+            "received_at": received_at,
+            "skew_ms": skew,
+            "epoch": request.epoch,
+            "historical": request.historical,
+            "properties": properties_json,
+            "extra": extra_json,
+        }
+    )
+
+
+def message_id_of(raw: bytes, limits: Limits) -> str:
+    """Return the id that a refused event carries, as far as it can be read and shown; empty otherwise."""
+    try:
+        value = _decode(raw).get("messageId")
+    except _BROKEN:
+        return ""
+    if type(value) is int:
+        value = str(value)
+    return value if isinstance(value, str) and len(value) <= limits.id_chars else ""
+
+
+def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
+    if len(raw) > limits.event_bytes:
+        raise Rejected(
+            Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; at most {limits.event_bytes} are taken"
+        )
+    # Counting brackets is far cheaper than following them, and nearly always enough.
+    if raw.count(b"{") + raw.count(b"[") > limits.depth and depth_of(raw) > limits.depth:
+        raise Rejected(
+            Code.TOO_DEEP, "", f"objects and lists are nested over {limits.depth} deep; send flatter properties"
+        )
+    try:
+        event = _decode(raw)
+    except _BROKEN as error:
+        raise diagnose(raw, error) from None
+    if _TWENTY_DIGITS in raw.translate(_DIGITS) and (fault := unusable_value(event)):
+        raise fault
+    return event
+
+
+def _member(event: dict[str, Any], name: str) -> dict[str, Any]:
+    value = event.get(name)
+    if value is None:
+        return {}
+    if type(value) is not dict:
+        raise Rejected(Code.WRONG_TYPE, name, f"{name} must be a JSON object")
+    return value
+
+
+def _kind(event: dict[str, Any]) -> str:
+    value = event.get("type")
+    if value is None or value == "":
+        raise Rejected(Code.MISSING_FIELD, "type", f"type is missing; send one of {', '.join(_KINDS)}")
+    if type(value) is not str:
+        raise Rejected(Code.WRONG_TYPE, "type", "type must be text")
+    kind = _KIND_OF.get(value) or _KIND_OF.get(value.lower())
+    if kind is None:
+        raise Rejected(
+            Code.UNKNOWN_TYPE, "type", f"{value[:40]!r} is no type of event; send one of {', '.join(_KINDS)}"
+        )
+    return kind
+
+
+def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
+    if kind == "TRACK":
+        value = event.get("event")
+        if type(value) is int:
+            raise Rejected(Code.WRONG_TYPE, "event", "event, the name of what happened, must be text")
+        name = identity.text(value, "event", limits.name_chars)
+        if not name:
+            raise Rejected(Code.MISSING_FIELD, "event", "a track call needs event, the name of what happened")
+        return name
+    if kind in ("PAGE", "SCREEN"):
+        return identity.text(event.get("name"), "name", limits.name_chars)
+    return ""
+
+
+def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> None:
+    if kind == "GROUP" and not account:
+        raise Rejected(Code.MISSING_FIELD, "groupId", "a group call needs groupId, the account")
+    if kind == "ALIAS":
+        if not identity.text(event.get("previousId"), "previousId", limits.id_chars):
+            raise Rejected(Code.MISSING_FIELD, "previousId", "an alias call needs previousId")
+        if not user:
+            raise Rejected(Code.MISSING_FIELD, "userId", "an alias call needs userId")
+    if not user and (kind == "IDENTIFY" or not account):
+        raise Rejected(Code.MISSING_IDENTITY, "userId", "the event needs userId or anonymousId")
+
+
+def _historical(stamp: int | None) -> int:
+    if stamp is None:
+        raise Rejected(Code.MISSING_FIELD, "timestamp", "an event of a backfill needs timestamp")
+    if stamp < 0:
+        raise Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
+    return stamp
+
+
+def _drop_what_has_a_field(event: dict[str, Any], kind: str, holder: str, has_user: bool, by_group: bool) -> None:
+    for name in ("type", "messageId", "timestamp", "originalTimestamp", "sentAt", "writeKey", "context", holder):
+        event.pop(name, None)
+    event.pop("userId" if has_user else "anonymousId", None)
+    if kind == "TRACK":
+        event.pop("event", None)
+    elif kind in ("PAGE", "SCREEN"):
+        event.pop("name", None)
+    if by_group:
+        event.pop("groupId", None)
+    for name in [name for name, value in event.items() if value is None]:
+        del event[name]

@@ -1,0 +1,85 @@
+"""
+When an event happened, by our clock.
+
+A client's clock may be wrong by any amount, but it is the same clock that wrote `timestamp` and `sentAt`; so the
+time between the two is right, and `occurred_at = received_at - (sentAt - timestamp)`, the correction that
+Segment and Snowplow apply too.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.ingest.domain.limits import Limits
+from services.ingest.errors import Code
+from services.shared.errors import Rejected
+
+_START = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+_EPOCH_MS = range(10**11, 10**13)
+"""Integers taken for milliseconds since 1970 (years 1973 to 2286); smaller ones may be seconds, so are refused."""
+
+
+def to_millis(value: Any, field: str) -> int | None:
+    """
+    Return milliseconds since 1970 UTC of a timestamp as SDKs send it; None where there is none.
+
+    Raises:
+        Rejected: it is neither ISO 8601 text nor an integer of milliseconds.
+    """
+    if value is None or value == "":
+        return None
+    if type(value) is str:
+        try:
+            moment = datetime.fromisoformat(value)
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=UTC)
+            return (moment - _START) // _MILLISECOND
+        except (ValueError, OverflowError):
+            raise Rejected(
+                Code.INVALID_TIMESTAMP,
+                field,
+                f"{value[:40]!r} is no time; send ISO 8601 such as 2026-01-31T08:15:00.000Z",
+            ) from None
+    if type(value) is int and value in _EPOCH_MS:
+        return value
+    raise Rejected(
+        Code.INVALID_TIMESTAMP, field, "send ISO 8601 text such as 2026-01-31T08:15:00.000Z, or milliseconds since 1970"
+    )
+
+
+def sent_at_millis(value: Any) -> int | None:
+    """Return `sentAt` in milliseconds since 1970; None where it is missing or makes no sense, which is harmless."""
+    try:
+        return to_millis(value, "sentAt")
+    except Rejected:
+        return None
+
+
+def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limits: Limits) -> tuple[int, int]:
+    """
+    Return when the event happened and the correction that was applied, both in milliseconds.
+
+    A `sentAt` of over a day before the timestamp is not believed. A corrected time later than its receipt, by up
+    to `limits.future_ms`, is set to the receipt.
+
+    Raises:
+        Rejected: the time is before 1970, or further in the future than that.
+    """
+    if timestamp is None:
+        return received_at, 0
+    if timestamp < 0:
+        raise Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
+    corrected = timestamp
+    if sent_at is not None and sent_at >= timestamp - limits.future_ms:
+        corrected = max(0, received_at - (sent_at - timestamp))
+    if corrected > received_at:
+        if corrected > received_at + limits.future_ms:
+            raise Rejected(
+                Code.TIMESTAMP_IN_FUTURE,
+                "timestamp",
+                f"the time is {(corrected - received_at) // 3_600_000} hours in the future; check the sender's clock",
+            )
+        corrected = received_at
+    return corrected, corrected - timestamp

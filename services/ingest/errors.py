@@ -1,0 +1,77 @@
+"""
+Every code that ingest answers with, and the HTTP status of those that concern a whole request.
+
+The set is closed: docs/errors.md explains each one, and a test compares the two.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from services.shared.errors import Rejected
+
+
+class Code(StrEnum):
+    """A machine-readable reason. Its value never changes once released."""
+
+    # of one event
+    MALFORMED_JSON = "malformed_json"
+    WRONG_TYPE = "wrong_type"
+    MISSING_FIELD = "missing_field"
+    MISSING_IDENTITY = "missing_identity"
+    UNKNOWN_TYPE = "unknown_type"
+    TOO_LONG = "too_long"
+    TOO_DEEP = "too_deep"
+    EVENT_TOO_LARGE = "event_too_large"
+    CONTROL_CHARACTERS = "control_characters"
+    NUMBER_NOT_FINITE = "number_not_finite"
+    NUMBER_OUT_OF_RANGE = "number_out_of_range"
+    INVALID_TEXT = "invalid_text"
+    INVALID_TIMESTAMP = "invalid_timestamp"
+    TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
+    TIMESTAMP_IN_FUTURE = "timestamp_in_future"
+    # of a whole request
+    MALFORMED_BODY = "malformed_body"
+    TRUNCATED_BODY = "truncated_body"
+    INVALID_BODY = "invalid_body"
+    BODY_TOO_LARGE = "body_too_large"
+    DECOMPRESSED_TOO_LARGE = "decompressed_too_large"
+    BATCH_TOO_LONG = "batch_too_long"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
+    INVALID_HEADER = "invalid_header"
+    MISSING_WRITE_KEY = "missing_write_key"
+    UNKNOWN_WRITE_KEY = "unknown_write_key"
+    BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    REQUEST_TIMEOUT = "request_timeout"
+    OVERLOADED = "overloaded"
+    LOG_UNAVAILABLE = "log_unavailable"
+    INTERNAL_ERROR = "internal_error"
+
+
+STATUS: dict[Code, int] = {
+    Code.MALFORMED_BODY: 400,
+    Code.TRUNCATED_BODY: 400,
+    Code.INVALID_BODY: 400,
+    Code.INVALID_HEADER: 400,
+    Code.MISSING_WRITE_KEY: 401,
+    Code.UNKNOWN_WRITE_KEY: 401,
+    Code.BACKFILL_NOT_ALLOWED: 403,
+    Code.NOT_FOUND: 404,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.REQUEST_TIMEOUT: 408,
+    Code.BODY_TOO_LARGE: 413,
+    Code.DECOMPRESSED_TOO_LARGE: 413,
+    Code.BATCH_TOO_LONG: 413,
+    Code.UNSUPPORTED_ENCODING: 415,
+    Code.OVERLOADED: 429,
+    Code.LOG_UNAVAILABLE: 429,
+    Code.INTERNAL_ERROR: 500,
+}
+"""Never a 3xx, which SDKs take for delivered, and never a 410, which they repeat."""
+
+
+def status_of(error: Rejected) -> int:
+    """Return the HTTP status for a refused request; 400 where the code is that of its only event."""
+    return STATUS.get(Code(error.code), 400)

@@ -1,0 +1,44 @@
+"""A log in this process's memory: for tests, and for trying requests out with no broker."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from schemas.topics import TOPICS
+from services.ingest.ports import LogRecord
+from services.shared.errors import Retryable
+
+RECORD_OVERHEAD = 128
+"""Bytes that Kafka's batch and record headers take of a topic's limit, rounded up."""
+
+
+class MemoryEventLog:
+    """Keeps records by topic, in order. `refuse` makes it push back until `accept`."""
+
+    def __init__(self) -> None:
+        self.records: defaultdict[str, list[LogRecord]] = defaultdict(list)
+        self._refusal: str | None = None
+
+    def refuse(self, reason: str) -> None:
+        """Push back from now on."""
+        self._refusal = reason
+
+    def accept(self) -> None:
+        """Take records again."""
+        self._refusal = None
+
+    def largest_record(self, topic: str) -> int:
+        """Return how many bytes key and value of one record may have together."""
+        return TOPICS[topic].max_message_bytes - RECORD_OVERHEAD
+
+    async def append(self, records: Sequence[LogRecord]) -> None:
+        """Keep all records."""
+        if self._refusal is not None:
+            raise Retryable(self._refusal)
+        for record in records:
+            self.records[record.topic].append(record)
+
+    def not_ready(self) -> str | None:
+        """Return the reason given to `refuse`."""
+        return self._refusal

@@ -1,0 +1,71 @@
+"""
+What ingest counts. The one place where its metrics are defined.
+
+Labels come from closed sets: endpoints, HTTP statuses, verdicts and codes; never a key, an account or a path that
+a client made up.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+
+class IngestMetrics:
+    """The metrics of one ingest process, on a registry of its own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "tidemark_ingest_requests_total",
+            "HTTP requests answered, by endpoint and status (499: the client left before the answer).",
+            ["endpoint", "status"],
+            registry=registry,
+        )
+        self.verdicts = Counter(
+            "tidemark_ingest_events_total",
+            "Events judged, by verdict; counted once Kafka has them.",
+            ["verdict"],
+            registry=registry,
+        )
+        self.rejections = Counter(
+            "tidemark_ingest_rejections_total",
+            "Events and whole requests refused, by code.",
+            ["code"],
+            registry=registry,
+        )
+        self.ack_seconds = Histogram(
+            "tidemark_ingest_ack_seconds",
+            "From the records of a request being ready to their acknowledgement by all in-sync replicas.",
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+            registry=registry,
+        )
+        self.skew_seconds = Histogram(
+            "tidemark_ingest_client_skew_seconds",
+            "How far a client's clock is from ours, either way, by sentAt; once a request.",
+            buckets=(0.1, 1, 10, 60, 600, 3600, 86400, 864000),
+            registry=registry,
+        )
+        self.batch_events = Histogram(
+            "tidemark_ingest_batch_events",
+            "Events in a batch request.",
+            buckets=(1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500),
+            registry=registry,
+        )
+        self.body_bytes = Counter(
+            "tidemark_ingest_body_bytes_total", "Request bodies as received, in bytes.", registry=registry
+        )
+        self.in_flight_bytes = Gauge(
+            "tidemark_ingest_in_flight_bytes", "Records that wait for Kafka's acknowledgement.", registry=registry
+        )
+        self.in_flight_requests = Gauge(
+            "tidemark_ingest_in_flight_requests", "Requests being received or waiting.", registry=registry
+        )
+        self.producer_restarts = Counter(
+            "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry
+        )
+        self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
+        self.write_keys_errors = Counter(
+            "tidemark_ingest_write_keys_errors_total",
+            "Times that the write keys file could not be read; the keys known before stay valid.",
+            registry=registry,
+        )

@@ -1,0 +1,54 @@
+"""What the use case asks of the world: a log that keeps what it acknowledges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+
+class LogRecord(NamedTuple):
+    """One record to be written."""
+
+    topic: str
+    """Name as in its topic record, without the prefix of a deployment."""
+    key: bytes
+    value: bytes
+
+
+class EventLog(Protocol):
+    """
+    An append-only log, partitioned by key.
+
+    Records of one `append` that have the same key keep their order.
+    """
+
+    def largest_record(self, topic: str) -> int:
+        """Return how many bytes key and value of one record may have together."""
+
+    async def append(self, records: Sequence[LogRecord]) -> None:
+        """
+        Write all records; return once each of them is durable.
+
+        Cancelling the caller takes nothing back.
+
+        Raises:
+            Retryable: the log takes nothing now, or some record's outcome is not known. All, some or none of
+                the records are in the log, or will be; sending them again is safe only where a reader drops
+                repeated ids.
+        """
+
+    def not_ready(self) -> str | None:
+        """Return why `append` would be refused now, in words; None where it would not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much may wait for Kafka, and how long."""
+
+    in_flight_bytes: int = 64 * 1024 * 1024
+    batch_bytes: int = 512 * 1024
+    linger_s: float = 0.002
+    ack_timeout_s: float = 8.0
+    """Below the shortest time-out of the SDKs, 10 s."""
+    stall_after_s: float = 2.0

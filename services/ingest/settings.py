@@ -1,0 +1,49 @@
+"""What an operator sets for ingest, beside the Kafka and process settings; docs/ingest.md lists it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.ingest.domain.admission import Rules
+from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
+from services.ingest.ports import Bounds
+from services.shared.settings import Settings
+
+
+class IngestSettings(Settings):
+    """Limits and files of one ingest process."""
+
+    write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
+    account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
+    """Names of properties and traits that hold the account, separated by commas, in the order they are tried."""
+    max_body_bytes: int = Field(
+        4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, validation_alias="TIDEMARK_INGEST_MAX_BODY_BYTES"
+    )
+    max_batch_events: int = Field(2_500, ge=1, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_BATCH_EVENTS")
+    max_event_bytes: int = Field(32 * 1024, ge=256, le=512 * 1024, validation_alias="TIDEMARK_INGEST_MAX_EVENT_BYTES")
+    max_in_flight_bytes: int = Field(
+        64 * 1024 * 1024, ge=64 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
+    )
+    """Both of bodies being received and of records that wait for Kafka; beyond it requests get 429."""
+    linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
+    ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
+    stall_after_s: float = Field(2.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_STALL_AFTER_S")
+    request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
+
+    def rules(self) -> Rules:
+        """Return the rules of admission."""
+        limits = Limits(
+            body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
+        )
+        return Rules(limits, tuple(name.strip() for name in self.account_fields.split(",") if name.strip()))
+
+    def bounds(self) -> Bounds:
+        """Return how much may wait for Kafka, and how long."""
+        return Bounds(
+            in_flight_bytes=self.max_in_flight_bytes,
+            linger_s=self.linger_ms / 1000,
+            ack_timeout_s=self.ack_timeout_s,
+            stall_after_s=self.stall_after_s,
+        )
