@@ -1,0 +1,44 @@
+"""Entry point of `tidemark`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import typer
+
+from services.shared.errors import TidemarkError
+
+COMMANDS = (
+    "dev",
+    "status",
+    "services",
+    "topics",
+    "keys",
+    "doctor",
+)
+"""The modules of services.cli that have sub-commands, in the order of `tidemark --help`."""
+
+app = typer.Typer(
+    name="tidemark",
+    help="Tells which accounts drift away, and which are ready for more, from how they use the product.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def main() -> None:
+    """Run the tool; an error of ours is its text on standard error and exit status 1."""
+    for name in COMMANDS:
+        import_module(f"services.cli.{name}").register(app)
+    try:
+        app()
+    except TidemarkError as error:
+        print(f"tidemark: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

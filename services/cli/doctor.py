@@ -1,0 +1,151 @@
+"""`tidemark doctor`: is everything here that Tidemark needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from services.cli.running import DataOption, Running, data_folder, find
+from services.cli.services import SERVICES
+from services.shared.errors import ConfigurationError, TidemarkError
+
+_ENOUGH_DISK = 2 * 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    good: bool
+    detail: str
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(data: DataOption = None) -> None:
+    """Look at everything that Tidemark needs; exit status 1 when something is wrong."""
+    bad = 0
+    for finding in examine(data):
+        print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:14} {finding.detail}", flush=True)
+        bad += not finding.good
+    if bad:
+        print(f"{bad} of the above need something done")
+        raise typer.Exit(1)
+
+
+def examine(data: Path | None) -> Iterator[Finding]:
+    """Yield what was found, one thing after the other."""
+    yield Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} in {sys.prefix}")
+    embedded = not os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if embedded:
+        yield _judge("java", _java)
+        yield _judge("kafka jars", _jars)
+    yield _judge("disk", lambda: _disk(data_folder(data)))
+    yield from _configurations()
+    try:
+        running = find(data)
+    except ConfigurationError as error:
+        yield Finding("kafka", good=False, detail="; ".join(error.problems))
+        return
+    if running.state is None and embedded:
+        yield Finding("stack", good=True, detail=f"none runs in {data_folder(data)}; `tidemark dev` starts one")
+        return
+    yield from _cluster(running)
+
+
+def _judge(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, good=True, detail=look())
+    except (TidemarkError, OSError, subprocess.SubprocessError) as error:
+        return Finding(what, good=False, detail=str(error))
+
+
+def _java() -> str:
+    from services.shared.kafka.embedded import java
+
+    path = java()
+    output = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+    version = re.search(r'version "([^"]+)"', output)
+    return f"{version[1] if version else output.splitlines()[0]} at {path}"
+
+
+def _jars() -> str:
+    from services.shared.kafka.jars import ensure, local_repository
+
+    return f"{len(ensure())} present and checked in {local_repository()}"
+
+
+def _disk(folder: Path) -> str:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    text = f"{free / 1024**3:.1f} GB free at {there}"
+    if free < _ENOUGH_DISK:
+        raise OSError(f"{text}: have at least {_ENOUGH_DISK // 1024**3} GB, or choose another --data")
+    return text
+
+
+def _configurations() -> Iterator[Finding]:
+    commands = {name: [sys.executable, "-m", f"services.{name}", "--check-config"] for name in SERVICES}
+    processes = {
+        name: subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for name, command in commands.items()
+    }
+    for name, process in processes.items():
+        output, _ = process.communicate(timeout=60)
+        lines = output.strip().splitlines()
+        detail = "configuration is good" if process.returncode == 0 else "\n        ".join(lines[-12:])
+        yield Finding(name, process.returncode == 0, detail)
+
+
+def _cluster(running: Running) -> Iterator[Finding]:
+    from services.shared.kafka import topics
+    from services.shared.kafka.clients import wait_for_broker
+
+    try:
+        asyncio.run(wait_for_broker(running.kafka, within_s=5))
+    except TidemarkError as error:
+        yield Finding("kafka", good=False, detail=str(error))
+        return
+    yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
+    problems = asyncio.run(topics.check(running.kafka))
+    yield Finding("topics", not problems, "as their records say" if not problems else "\n        ".join(problems))
+    if running.state:
+        from services.cli.stack import readiness
+
+        for name, address in running.state.addresses.items():
+            reason = readiness(address)
+            yield Finding(f"{name} ready", reason is None, reason or address)
+    if running.ingest:
+        yield _judge("clock", lambda: _clock(str(running.ingest)))
+
+
+def _clock(address: str) -> str:
+    import httpx
+
+    try:
+        response = httpx.get(f"{address}/healthz", timeout=5)
+    except httpx.HTTPError as error:
+        raise OSError(f"{address} does not answer: {error}") from error
+    sent = response.headers.get("date")
+    if not sent:
+        return f"local time is {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
+    from email.utils import parsedate_to_datetime
+
+    apart = abs(parsedate_to_datetime(sent).timestamp() - time.time())
+    if apart > 60:
+        raise OSError(f"{apart:.0f} s apart from ingest's: set the time on both (NTP)")
+    return f"within {max(apart, 1):.0f} s of ingest's"

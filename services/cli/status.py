@@ -1,0 +1,78 @@
+"""`tidemark status`: how to reach the running stack, and how each process fares."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from services.cli.running import DataOption, JsonOption, State, data_folder, read_state
+from services.shared.errors import Fatal
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Show addresses, topics, processes and readiness of `tidemark dev`; exit status 1 when it is not ready."""
+    state = read_state(data)
+    if state is None:
+        raise Fatal(f"no Tidemark runs in {data_folder(data)}: start `tidemark dev`, or give its --data")
+    facts = gather(state)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        _show(facts)
+    if not facts["ready"]:
+        raise typer.Exit(1)
+
+
+def gather(state: State) -> dict[str, Any]:
+    """Return everything that is known about a running stack."""
+    from schemas.topics import TOPICS
+    from services.cli.stack import readiness
+    from services.cli.supervision import Supervisor
+
+    supervisor = Supervisor(Path(state.supervisor))
+    running = supervisor.answers()
+    processes = (
+        {p["name"]: {"pid": p["pid"], "state": p["statename"]} for p in supervisor.processes()} if running else {}
+    )
+    broker = Path(state.data) / "kafka" / "broker.pid"
+    if "kafka" in processes and broker.exists():
+        # The one to look at, and to kill in a test, is the broker itself, not its launcher.
+        processes["kafka"] |= {"launcher_pid": processes["kafka"]["pid"], "pid": int(broker.read_text())}
+    waiting = {name: readiness(address) for name, address in state.addresses.items()}
+    return {
+        "ready": running and not any(waiting.values()),
+        "data": state.data,
+        "pid": state.pid,
+        "addresses": state.addresses,
+        "readiness": {name: reason or "ready" for name, reason in waiting.items()},
+        "kafka": {
+            "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
+            "partitions": state.partitions, "replication": state.replication,
+        },
+        "topics": {name: state.topic_prefix + name for name in TOPICS},
+        "processes": processes,
+        "write_key": state.write_key,
+        "backfill_key": state.backfill_key,
+        "write_keys_file": state.write_keys_file,
+        "supervisor": state.supervisor,
+        "logs": str(Path(state.data) / "logs"),
+    }  # fmt: skip
+
+
+def _show(facts: dict[str, Any]) -> None:
+    print("ready" if facts["ready"] else "not ready")
+    for name, address in facts["addresses"].items():
+        process = facts["processes"].get(name, {})
+        print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
+              f"  {facts['readiness'][name]}")  # fmt: skip
+    print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
+    print(f"  {'write key':10} {facts['write_key']}")
+    print(f"  {'logs':10} {facts['logs']}")

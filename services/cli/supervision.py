@@ -1,0 +1,138 @@
+"""
+The programs of `tidemark dev` under supervisord: its configuration, and a line to it.
+
+supervisord restarts what ends, with a growing pause for what cannot even start. It listens on a unix socket
+that only this user may open; no TCP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from xmlrpc.client import Fault, ServerProxy
+
+from supervisor.xmlrpc import SupervisorTransport
+
+_LONGEST_SOCKET_PATH = 85  # the limit is 108, and supervisord adds its process id
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One supervised process."""
+
+    name: str
+    command: list[str]
+    priority: int
+    """Lower ones start first and stop last."""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def socket_path(data: Path) -> Path:
+    """Return the supervisor's socket: in the data folder, or in the temporary one where the path is too long."""
+    path = data / "supervisor" / "socket"
+    if len(str(path)) <= _LONGEST_SOCKET_PATH:
+        return path
+    digest = hashlib.sha256(str(data).encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"tidemark-{os.getuid()}-{digest}.sock"
+
+
+def write_configuration(data: Path, programs: list[Program]) -> Path:
+    """Write supervisord's configuration into the data folder and return its path."""
+    folder = data / "supervisor"
+    folder.mkdir(parents=True, exist_ok=True)
+    (data / "logs").mkdir(exist_ok=True)
+    text = _HEADER.format(socket=_literal(socket_path(data)), folder=_literal(folder))
+    for program in programs:
+        text += _PROGRAM.format(
+            name=program.name,
+            command=" ".join(_quoted(_literal(part)) for part in program.command),
+            priority=program.priority,
+            log=_literal(data / "logs" / f"{program.name}.log"),
+            environment=",".join(f'{name}="{_literal(value)}"' for name, value in program.environment.items()),
+        )
+    file = folder / "supervisord.conf"
+    file.write_text(text)
+    return file
+
+
+def command(configuration: Path) -> list[str]:
+    """Return the command that runs supervisord in the foreground."""
+    return [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration)]
+
+
+class Supervisor:
+    """A line to a running supervisord."""
+
+    def __init__(self, socket: Path) -> None:
+        transport = SupervisorTransport(None, None, f"unix://{socket}")
+        self._rpc: Any = ServerProxy("http://127.0.0.1", transport=transport).supervisor
+
+    def answers(self) -> bool:
+        """Whether it runs and takes requests."""
+        try:
+            return bool(self._rpc.getState()["statename"] == "RUNNING")
+        except (OSError, Fault, ValueError):
+            return False
+
+    def start(self, name: str) -> None:
+        """Start a program; do not wait for it."""
+        self._rpc.startProcess(name, False)
+
+    def stop(self, name: str) -> None:
+        """Stop a program and wait for its end."""
+        self._rpc.stopProcess(name, True)
+
+    def processes(self) -> list[dict[str, Any]]:
+        """Return what supervisord knows of each program: name, statename, pid, start, exitstatus, ..."""
+        return cast("list[dict[str, Any]]", self._rpc.getAllProcessInfo())
+
+
+def _literal(value: object) -> str:
+    return str(value).replace("%", "%%")
+
+
+def _quoted(part: str) -> str:
+    return "'" + part.replace("'", "'\"'\"'") + "'"
+
+
+_HEADER = """\
+; Written by `tidemark dev` at each start.
+[unix_http_server]
+file={socket}
+chmod=0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisord]
+nodaemon=true
+silent=true
+logfile={folder}/supervisord.log
+logfile_maxbytes=5MB
+logfile_backups=1
+pidfile={folder}/supervisord.pid
+childlogdir={folder}
+"""
+
+# startsecs: what ends sooner is started again after 1, 2, 3, ... seconds; what ends later, at once.
+_PROGRAM = """
+[program:{name}]
+command={command}
+priority={priority}
+environment={environment}
+autostart=false
+autorestart=true
+startsecs=3
+startretries=30
+stopsignal=TERM
+stopwaitsecs=25
+redirect_stderr=true
+stdout_logfile={log}
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=2
+"""
