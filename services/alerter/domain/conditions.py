@@ -1,0 +1,84 @@
+"""
+Conditions of rules: comparisons of a measure with a number or another measure, joined by any and all.
+
+They are data, not an expression language: each part has a name, is checked when the rules are read, and can be shown
+to people as it stands.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TypeAlias
+
+import msgspec
+
+from services.alerter.domain.measures import Measures
+
+
+class Comparison(Enum):
+    """The comparisons that a condition may make; `known` asks whether there is a value at all."""
+
+    BELOW = "below"
+    AT_MOST = "at_most"
+    ABOVE = "above"
+    AT_LEAST = "at_least"
+    EQUALS = "equals"
+    KNOWN = "known"
+
+
+class Condition(msgspec.Struct, frozen=True, tag="condition"):
+    """One comparison; `bound` is a number, the name of a measure, or for `known` a truth value."""
+
+    measure: str
+    comparison: Comparison
+    bound: float | str | bool
+
+
+class AnyOf(msgspec.Struct, frozen=True, tag="any"):
+    """Holds where one of its parts does."""
+
+    parts: tuple[Node, ...]
+
+
+class AllOf(msgspec.Struct, frozen=True, tag="all"):
+    """Holds where all of its parts do."""
+
+    parts: tuple[Node, ...]
+
+
+Node: TypeAlias = Condition | AnyOf | AllOf
+
+
+def holds(node: Node, measures: Measures) -> bool:
+    """Tell whether the node holds; a comparison with an unknown value does not."""
+    if isinstance(node, AnyOf):
+        return any(holds(part, measures) for part in node.parts)
+    if isinstance(node, AllOf):
+        return all(holds(part, measures) for part in node.parts)
+    value = measures.get(node.measure)
+    if node.comparison is Comparison.KNOWN:
+        return (value is not None) == node.bound
+    bound = measures.get(node.bound) if isinstance(node.bound, str) else node.bound
+    if value is None or bound is None:
+        return False
+    return _compare(value, node.comparison, bound)
+
+
+def _compare(value: float, comparison: Comparison, bound: float) -> bool:
+    if comparison is Comparison.BELOW:
+        return value < bound
+    if comparison is Comparison.AT_MOST:
+        return value <= bound
+    if comparison is Comparison.ABOVE:
+        return value > bound
+    if comparison is Comparison.AT_LEAST:
+        return value >= bound
+    return value == bound
+
+
+def measures_in(node: Node) -> frozenset[str]:
+    """Return the names of all measures that the node looks at."""
+    if isinstance(node, Condition):
+        bound = {node.bound} if isinstance(node.bound, str) else set()
+        return frozenset({node.measure} | bound)
+    return frozenset().union(*(measures_in(part) for part in node.parts))

@@ -1,0 +1,112 @@
+"""
+The fold of the alerter: one snapshot of one account through all rules and stages.
+
+Deterministic and total: any snapshot that decodes gives signals and a new state, in an order fixed by the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from services.alerter.domain.measures import Measures, measures_of
+from services.alerter.domain.rules import Category, Rule, RuleSet, Severity, Text
+from services.alerter.domain.stages.deduplicate import Reason, deduplicate, end, forget_what_is_over
+from services.alerter.domain.stages.emit import Signal, emit, signal
+from services.alerter.domain.stages.evaluate import evaluate
+from services.alerter.domain.stages.inhibit import inhibit, inhibitor_of
+from services.alerter.domain.stages.pending import pending
+from services.alerter.domain.state_format import AccountState, RuleState, decode_state, encode_state
+from services.alerter.domain.wording import WITHDRAWN_SUMMARY, Phrases
+
+
+class Folded(NamedTuple):
+    """What one snapshot led to."""
+
+    state: bytes | None
+    """The account's new state; None where there is nothing to remember."""
+    signals: tuple[Signal, ...]
+    opened: int
+    """Episodes now open less those open before."""
+
+
+def fold_snapshot(rules: RuleSet, before: bytes | None, snapshot: Mapping[str, Any]) -> Folded:
+    """
+    Judge one snapshot (a decoded AccountHealth) by all rules.
+
+    Raises:
+        IncompatibleState: `before` was written by a newer version.
+    """
+    states = decode_state(before) if before is not None else {}
+    open_before = open_episodes(states)
+    measures = measures_of(snapshot)
+    signals = [*_withdrawn(rules, states, snapshot)]
+    for rule in rules.ordered:
+        found = _judge(rules, rule, states, snapshot, measures)
+        if found is not None:
+            signals.append(found)
+    return Folded(encode_state(states), tuple(signals), open_episodes(states) - open_before)
+
+
+def open_episodes(states: AccountState) -> int:
+    """Count the open episodes of an account."""
+    return sum(state.open for state in states.values())
+
+
+def _judge(
+    rules: RuleSet, rule: Rule, states: AccountState, snapshot: Mapping[str, Any], measures: Measures
+) -> Signal | None:
+    at = snapshot["at"]
+    state = states.get(rule.id) or RuleState()
+    others = [name for name in sorted(states) if name != rule.id and _is_open_risk(states[name])]
+    measures["open_risks"] = float(len(others))
+    measures["open_critical"] = float(sum(states[name].severity == Severity.CRITICAL for name in others))
+    verdict = evaluate(rule, measures)
+    if not verdict.fires and rule.id not in states:
+        return None
+    ripe = pending(rule, state, verdict, at)
+    inhibitor = inhibitor_of(rule, states)
+    quiet = inhibit(rule, state, inhibitor, at)
+    move = deduplicate(rule, state, ripe, inhibitor, at, fires=verdict.fires, quiet=quiet)
+    forget_what_is_over(rule, state, at)
+    states[rule.id] = state
+    if move is None:
+        return None
+    phrases = Phrases(snapshot, measures, other_risks=_titles(rules, others))
+    stronger = rules.get(inhibitor) if inhibitor else None
+    return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, inhibitor=stronger)
+
+
+def _is_open_risk(state: RuleState) -> bool:
+    return state.open and state.category == Category.RISK and state.severity > Severity.INFO
+
+
+def _titles(rules: RuleSet, names: list[str]) -> str:
+    """Return the titles of these rules, those without placeholders as they are, as part of a sentence."""
+    found = [rule.text.title for name in names if (rule := rules.get(name)) is not None]
+    return ", ".join(title[:1].lower() + title[1:] for title in found if "{" not in title)
+
+
+def _withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str, Any]) -> list[Signal]:
+    """Resolve the episodes of rules that are no longer there."""
+    known = {rule.id for rule in rules.ordered}
+    signals = []
+    for name in sorted(states.keys() - known):
+        state = states.pop(name)
+        if not state.open:
+            continue
+        category = Category(state.category)
+        move = end(state, Reason.EXPIRED, snapshot["at"])
+        text = Text(name.replace("_", " ").capitalize(), WITHDRAWN_SUMMARY, "")
+        signals.append(
+            signal(
+                snapshot,
+                move,
+                rule=name,
+                category=category.name,
+                text=text,
+                evidence=[],
+                rules_version=rules.version,
+            )
+        )
+    return signals

@@ -1,0 +1,101 @@
+"""
+Is it news? One episode at a time for each account and rule, a cooldown after it, and a number for each transition.
+
+While an episode is open the same cause adds nothing to it but a rise in severity. After its end the rule stays quiet
+for the cooldown, unless it comes back more severe than it was.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+from services.alerter.domain.rules import Rule, Severity
+from services.alerter.domain.stages.pending import Ripe
+from services.alerter.domain.state_format import RuleState
+
+
+class Transition(Enum):
+    """What happened to an episode."""
+
+    FIRING = "FIRING"
+    UPDATED = "UPDATED"
+    RESOLVED = "RESOLVED"
+
+
+class Reason(Enum):
+    """Why an episode ended."""
+
+    NONE = ""
+    RECOVERED = "recovered"
+    INHIBITED = "inhibited"
+    EXPIRED = "expired"
+
+
+class Move(NamedTuple):
+    """One transition of one episode."""
+
+    transition: Transition
+    severity: Severity
+    number: int
+    started_at: int
+    reason: Reason = Reason.NONE
+
+
+def deduplicate(
+    rule: Rule, state: RuleState, ripe: Ripe, inhibitor: str | None, at: int, *, fires: bool, quiet: bool
+) -> Move | None:
+    """
+    Decide on the transition, if any, at log time `at` (milliseconds), and note it in `state`.
+
+    `fires` is what the conditions say now, `quiet` whether the rule is kept back from starting an episode.
+    """
+    if not fires:
+        state.spent = False
+    if not state.open:
+        return (
+            None
+            if quiet or not ripe.fire or not _is_news(rule, state, ripe.severity, at)
+            else _start(rule, state, ripe.severity, at)
+        )
+    if not rule.enabled:
+        return end(state, Reason.EXPIRED, at)
+    if inhibitor is not None:
+        return end(state, Reason.INHIBITED, at)
+    if ripe.clear:
+        return end(state, Reason.RECOVERED, at)
+    if at - state.started_at >= rule.expires_ms:
+        state.spent = fires
+        return end(state, Reason.EXPIRED, at)
+    if ripe.severity > state.severity:
+        state.severity = ripe.severity
+        state.transitions += 1
+        return Move(Transition.UPDATED, ripe.severity, state.transitions, state.started_at)
+    return None
+
+
+def _is_news(rule: Rule, state: RuleState, severity: Severity, at: int) -> bool:
+    if state.spent or at <= state.resolved_at:
+        return False
+    cooling = state.resolved_at > 0 and at - state.resolved_at < rule.cooldown_ms
+    return not cooling or severity > state.severity
+
+
+def _start(rule: Rule, state: RuleState, severity: Severity, at: int) -> Move:
+    state.started_at, state.transitions, state.clear_since = at, 1, 0
+    state.severity, state.category = int(severity), int(rule.category)
+    return Move(Transition.FIRING, severity, 1, at)
+
+
+def end(state: RuleState, reason: Reason, at: int) -> Move:
+    """Close the open episode of a rule and start its cooldown."""
+    started, number = state.started_at, state.transitions + 1
+    state.started_at = state.transitions = state.clear_since = state.pending_since = 0
+    state.resolved_at = at
+    return Move(Transition.RESOLVED, Severity(state.severity), number, started, reason)
+
+
+def forget_what_is_over(rule: Rule, state: RuleState, at: int) -> None:
+    """Drop the memory of a cooldown that has passed, so that quiet accounts hold no state."""
+    if not state.open and state.resolved_at and not state.spent and at - state.resolved_at >= rule.cooldown_ms:
+        state.resolved_at = state.severity = state.category = 0

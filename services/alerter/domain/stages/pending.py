@@ -1,0 +1,55 @@
+"""
+Has it been so for long enough? Keeps the clocks of a rule: of firing, of clearing and of each escalation.
+
+A clock starts with the first snapshot on which its condition holds and stops with the first on which it does not.
+While a rule is held, all of them stand at zero: what was seen during a dip of all customers says nothing.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.alerter.domain.durations import reached
+from services.alerter.domain.rules import Rule, Severity
+from services.alerter.domain.stages.evaluate import Verdict
+from services.alerter.domain.state_format import RuleState
+
+
+class Ripe(NamedTuple):
+    """What has held for as long as the rule asks."""
+
+    fire: bool
+    clear: bool
+    severity: Severity
+    """The highest that holds."""
+
+
+def pending(rule: Rule, state: RuleState, verdict: Verdict, at: int) -> Ripe:
+    """Move the clocks to log time `at` (milliseconds) and tell what is ripe. Changes `state`."""
+    wants_fire = verdict.fires and not verdict.barred and not verdict.held
+    wants_clear = verdict.clears and not verdict.held and state.open
+    state.pending_since = _moved(state.pending_since, at, running=wants_fire)
+    state.clear_since = _moved(state.clear_since, at, running=wants_clear)
+    return Ripe(
+        fire=wants_fire and reached(at - state.pending_since, rule.for_ms),
+        clear=wants_clear and reached(at - state.clear_since, rule.clear.for_ms),
+        severity=_severity(rule, state, verdict, at),
+    )
+
+
+def _moved(since: int, at: int, *, running: bool) -> int:
+    return (since or at) if running else 0
+
+
+def _severity(rule: Rule, state: RuleState, verdict: Verdict, at: int) -> Severity:
+    severity = rule.severity
+    before = state.rising_since
+    since = [0] * len(rule.escalations)
+    for index, (step, holds) in enumerate(zip(rule.escalations, verdict.rises, strict=True)):
+        if not holds or verdict.held:
+            continue
+        since[index] = (before[index] if index < len(before) else 0) or at
+        if reached(at - since[index], step.for_ms):
+            severity = max(severity, step.severity)
+    state.rising_since = since if any(since) else []
+    return severity

@@ -1,0 +1,99 @@
+"""
+What the alerter remembers of one account, and its bytes on the changelog.
+
+The bytes are MessagePack of [format, rules]; `format` says how `rules` is laid out. Former formats are upgraded when
+read, newer ones refused. Rules about which there is nothing to remember are left out, so that a quiet account costs
+nothing at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from services.shared.errors import IncompatibleState
+
+FORMAT = 2
+"""
+1: episodes, timers and cooldowns.
+2: adds since when a rule is kept back, whether it expired and must first be quiet, and since when each escalation holds.
+"""
+
+
+class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """Where one rule stands for one account. Log times in milliseconds; 0 for none."""
+
+    pending_since: int = 0
+    """Since when it would fire."""
+    clear_since: int = 0
+    """Since when an open episode would clear."""
+    started_at: int = 0
+    """Start of the open episode; 0 where none is open."""
+    severity: int = 0
+    """Of the open episode, else of the last one."""
+    transitions: int = 0
+    """How many transitions the open episode has had."""
+    resolved_at: int = 0
+    """End of the last episode: its cooldown counts from here."""
+    category: int = 0
+    """Of the open episode: it must be resolved on the right topic even after its rule is gone."""
+    inhibited_at: int = 0
+    """When another signal last kept it back."""
+    spent: bool = False
+    """An episode expired with its cause still there: stays quiet until the cause has been gone once."""
+    rising_since: list[int] = msgspec.field(default_factory=list)
+    """For each escalation of the rule, since when it holds."""
+
+    @property
+    def open(self) -> bool:
+        """Whether an episode is open."""
+        return self.started_at > 0
+
+
+AccountState = dict[str, RuleState]
+"""By rule id."""
+
+_EMPTY = RuleState()
+_decode_header = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw]).decode
+_decode_rules = msgspec.msgpack.Decoder(dict[str, RuleState]).decode
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class _RuleState1(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    pending_since: int
+    clear_since: int
+    started_at: int
+    severity: int
+    transitions: int
+    resolved_at: int
+    category: int
+
+
+_decode_rules_1 = msgspec.msgpack.Decoder(dict[str, _RuleState1]).decode
+
+
+def encode_state(state: AccountState) -> bytes | None:
+    """Return the bytes of a state, equal for equal states, or None where there is nothing to remember."""
+    rules: dict[str, Any] = {rule: value for rule, value in state.items() if value != _EMPTY}
+    return _encode((FORMAT, rules)) if rules else None
+
+
+def decode_state(data: bytes) -> AccountState:
+    """
+    Read the bytes of a state of this or a former format.
+
+    Raises:
+        IncompatibleState: the format is newer than this code, or the bytes are no state at all.
+    """
+    try:
+        version, raw = _decode_header(data)
+        if version == FORMAT:
+            return _decode_rules(raw)
+        if version == 1:
+            return {rule: RuleState(*msgspec.structs.astuple(old)) for rule, old in _decode_rules_1(raw).items()}
+    except msgspec.MsgspecError as error:
+        msg = f"these bytes are no state of the alerter: {error}"
+        raise IncompatibleState(msg) from error
+    msg = f"state of the alerter is in format {version}, this version reads up to {FORMAT}: install a later one"
+    raise IncompatibleState(msg)

@@ -1,0 +1,141 @@
+"""
+Evidence in the words of customer success: fills the templates of rules with values written for people.
+
+Statistics and inner names stay out of the texts: people read "active people", "usual level", "all customers".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from string import Formatter
+from typing import Any
+
+from services.alerter.domain.durations import DAY_MS
+from services.alerter.domain.measures import MEASURES, Measures, Unit
+
+TEXTS = {
+    "account_name": "Name of the account, else its id.",
+    "owner": "Who looks after it.",
+    "plan": "Its plan.",
+    "renewal_date": "Date of the renewal.",
+    "last_active_date": "Last day on which anyone was active.",
+    "lowest_user": "Who gave the lowest survey answer.",
+    "other_risks": "Titles of the account's other open risks.",
+}
+"""What templates may use beside measures."""
+
+PLACEHOLDERS = frozenset(MEASURES) | frozenset(TEXTS)
+
+UNKNOWN = "unknown"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE_FROM = 10
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+
+
+def placeholders_in(template: str) -> frozenset[str]:
+    """
+    Return the names in braces.
+
+    Raises:
+        ValueError: braces do not match, or hold more than a name.
+    """
+    names: set[str] = set()
+    for _text, name, spec, conversion in Formatter().parse(template):
+        if name is None:
+            continue
+        if spec or conversion or not name.isidentifier():
+            msg = f"only a name may stand in braces, not {name!r}"
+            raise ValueError(msg)
+        names.add(name)
+    return frozenset(names)
+
+
+def fill(template: str, phrases: Mapping[str, str]) -> str:
+    """Put the phrases into a template that has been checked with `placeholders_in`."""
+    return template.format_map(phrases)
+
+
+class Phrases(dict[str, str]):
+    """The words for each placeholder, made when asked for: most templates use few."""
+
+    def __init__(self, snapshot: Mapping[str, Any], measures: Measures, other_risks: str = "") -> None:
+        """Speak about one snapshot."""
+        super().__init__()
+        self._snapshot = snapshot
+        self._measures = measures
+        self._other_risks = other_risks
+
+    def __missing__(self, name: str) -> str:
+        """Word one value."""
+        if name in MEASURES:
+            return word(self._measures.get(name), MEASURES[name].unit)
+        return self._text(name)
+
+    def _text(self, name: str) -> str:
+        facts, usage = self._snapshot["facts"], self._snapshot["usage"]
+        if name == "account_name":
+            return facts["name"] or str(self._snapshot["account"])
+        if name in {"owner", "plan"}:
+            return facts[name] or UNKNOWN
+        if name == "renewal_date":
+            return UNKNOWN if facts["renewal_day"] is None else date_words(facts["renewal_day"])
+        if name == "last_active_date":
+            return UNKNOWN if usage["last_active_day"] < 0 else date_words(usage["last_active_day"])
+        if name == "lowest_user":
+            return self._snapshot["sentiment"]["lowest_user_90"] or "someone"
+        return self._other_risks or "none"
+
+
+def word(value: float | None, unit: Unit) -> str:
+    """Write one value with its unit, as people would."""
+    if value is None:
+        return UNKNOWN
+    if unit is Unit.SHARE:
+        return f"{round(100 * value)} %"
+    if unit is Unit.FLAG:
+        return "yes" if value else "no"
+    if unit is Unit.CHANCE:
+        return f"{100 * value:.1f} %"
+    number = number_words(value)
+    if unit is Unit.DAYS:
+        whole = int(value)
+        return "1 day" if whole == 1 else f"{whole} days"
+    if unit is Unit.HOURS:
+        whole = round(value)
+        return "1 hour" if whole == 1 else f"{whole} hours"
+    if unit is Unit.PEOPLE:
+        return "1 person" if number == "1" else f"{number} people"
+    return number
+
+
+def number_words(value: float) -> str:
+    """Write a number: whole from ten on, below with one decimal where it has any."""
+    if abs(value) >= _WHOLE_FROM or round(value, 1) == round(value):
+        return f"{round(value):,}"
+    return f"{value:.1f}"
+
+
+def date_words(day: int) -> str:
+    """Write a day (days since 1970 UTC) as 7 March 2026; out of the calendar's range, its number."""
+    try:
+        date = _EPOCH + timedelta(days=day)
+    except OverflowError:
+        return f"day {day}"
+    return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"
+
+
+def replaced_summary(by_title: str) -> str:
+    """Say that another signal has taken this one's place."""
+    return f"Closed because another signal now says more: {by_title}."
+
+
+def expired_summary(after_ms: int) -> str:
+    """Say that the signal was open for so long that it says nothing new any more."""
+    return f"Closed after {after_ms // DAY_MS} days without a change."
+
+
+WITHDRAWN_SUMMARY = "Closed because this kind of signal was switched off."

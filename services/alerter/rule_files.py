@@ -1,0 +1,93 @@
+"""
+Reads the rules in force: one YAML file a rule, and an optional file of overrides by rule id.
+
+All problems of all files are reported at once, each with its file and field. A rule file is never half used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from services.alerter.domain.rule_reading import RuleProblems, read_rule
+from services.alerter.domain.rules import Rule, RuleSet, rule_set
+from services.shared.errors import ConfigurationError
+
+SHIPPED_RULES = Path(__file__).parent / "rules"
+
+_MERGED = frozenset({"text", "clear", "inhibited_by"})
+"""Members of a rule of which an override may name a part."""
+
+
+def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -> RuleSet:
+    """
+    Read every *.yaml of a directory, lay the overrides over it, and put the rules in order.
+
+    An override names members of a rule and their new values; of text, clear and inhibited_by also parts of them.
+
+    Raises:
+        ConfigurationError: with every problem of every file.
+    """
+    problems: list[str] = []
+    changes = {} if overrides is None else _overrides(overrides, problems)
+    rules: list[Rule] = []
+    seen: set[str] = set()
+    paths = sorted(directory.glob("*.yaml")) if directory.is_dir() else []
+    if not paths:
+        problems.append(f"{directory}: there is no rule file (*.yaml) here")
+    for path in paths:
+        data = _read(path, problems)
+        if data is None:
+            continue
+        rule_id = data.get("id")
+        if isinstance(rule_id, str):
+            seen.add(rule_id)
+            data = _merged(data, changes.get(rule_id, {}))
+        try:
+            rules.append(read_rule(data))
+        except RuleProblems as error:
+            problems += [f"{path}: {problem}" for problem in error.problems]
+    problems += [f"{overrides}: {name}: there is no such rule" for name in sorted(changes.keys() - seen)]
+    if problems:
+        raise ConfigurationError(problems)
+    try:
+        return rule_set(rules)
+    except ValueError as error:
+        raise ConfigurationError([f"{directory}: {error}"]) from error
+
+
+def _read(path: Path, problems: list[str]) -> dict[str, Any] | None:
+    try:
+        data = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        problems.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
+        return None
+    if not isinstance(data, dict):
+        problems.append(f"{path}: must be a mapping")
+        return None
+    return data
+
+
+def _overrides(path: Path, problems: list[str]) -> dict[str, Mapping[str, Any]]:
+    data = _read(path, problems) or {}
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, change in data.items():
+        if isinstance(change, Mapping) and "id" not in change:
+            found[str(name)] = change
+        else:
+            problems.append(f"{path}: {name}: must be a mapping of members of the rule, other than id")
+    return found
+
+
+def _merged(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in change.items():
+        before = merged.get(name)
+        if name in _MERGED and isinstance(before, Mapping) and isinstance(value, Mapping):
+            merged[name] = _merged(before, value)
+        else:
+            merged[name] = value
+    return merged

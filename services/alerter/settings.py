@@ -1,0 +1,19 @@
+"""Settings of the alerter beyond those that every process has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from services.alerter.rule_files import SHIPPED_RULES
+from services.shared.settings import Settings
+
+
+class AlerterSettings(Settings):
+    """Which rules are in force."""
+
+    rules_dir: Path = Field(SHIPPED_RULES, validation_alias="TIDEMARK_RULES_DIR")
+    """Folder with one YAML file a rule."""
+    rules_overrides: Path | None = Field(None, validation_alias="TIDEMARK_RULES_OVERRIDES")
+    """YAML file that changes members of rules, by rule id."""

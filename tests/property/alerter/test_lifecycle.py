@@ -1,0 +1,133 @@
+"""Whatever snapshots come, in whatever chunks, with whatever crashes: the life of each episode is whole."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.alerter.core import alerter_lanes
+from services.alerter.metrics import AlerterMetrics
+from services.alerter.rule_files import load_rules
+from services.alerter.testing import START_DAY, snapshot
+from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+
+RULES = load_rules()
+_encode = codec.encoder("account_health")
+
+ACCOUNTS = ("acme", "globex:eu", "initech")
+
+levels = st.sampled_from([0.02, 0.2, 0.4, 0.6, 0.9, 1.0, 1.8])
+moods = st.fixed_dictionaries(
+    {
+        "level_1w": levels,
+        "level_2w": levels,
+        "level_4w": levels,
+        "usage__silent_days": st.sampled_from([0, 3, 8, 15, 25]),
+        "usage__active_days_7": st.integers(0, 7),
+        "usage__fleet_ppm": st.sampled_from([1_000_000, 1_000_000, 500_000]),
+        "usage__active_users_28": st.sampled_from([1, 3, 5, 8]),
+        "usage__value_proven": st.booleans(),
+        "support__open": st.sampled_from([0, 4]),
+        "support__oldest_opened_at": st.sampled_from([(START_DAY - 9) * 86_400_000]),
+        "sentiment__detractors_90": st.integers(0, 1),
+        "score_tenths": st.sampled_from([300, 550, 900]),
+        "band": st.sampled_from(["RED", "LEARNING", "GREEN"]),
+        "facts__seats": st.sampled_from([None, 6]),
+        "facts__renewal_day": st.sampled_from([None, START_DAY + 60]),
+        "historical": st.booleans(),
+    }
+)
+spans = st.lists(st.tuples(st.sampled_from(ACCOUNTS), moods, st.integers(1, 12)), min_size=1, max_size=12)
+
+
+def log_of(stretches: list[tuple[str, dict[str, Any], int]]) -> MemoryLog:
+    """Put each stretch of equal days on a log, account by account; now and then two snapshots of one moment."""
+    log = MemoryLog(partitions=2)
+    days: dict[str, int] = defaultdict(int)
+    for account, mood, length in stretches:
+        for _ in range(length):
+            value = _encode(snapshot(days[account], account=account, **mood))
+            log.append("account-health", account.encode(), value)
+            if days[account] % 3 == 0:
+                log.append("account-health", account.encode(), value)
+            log.mark("account-health", days[account] % 2)
+            days[account] += 1
+    return log
+
+
+def outputs(log: MemoryLog, cuts: Cuts) -> dict[str, dict[bytes, list[bytes | None]]]:
+    """Run the alerter; return what it wrote, per topic and key, in order."""
+    MemoryRunner(log, [alerter_lanes(RULES, AlerterMetrics(CollectorRegistry()))], cuts).run()
+    found: dict[str, dict[bytes, list[bytes | None]]] = {}
+    for topic in ("risk-signals", "expansion-signals", "open-signals", "usage-rejected"):
+        by_key = found.setdefault(topic, {})
+        for record in log.records(topic):
+            by_key.setdefault(record.key or b"", []).append(record.value)
+    return found
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    spans,
+    st.lists(st.integers(1, 9), min_size=1, max_size=4),
+    st.integers(1, 5),
+    st.lists(st.integers(1, 60), max_size=4, unique=True),
+)
+def test_any_chunks_and_any_crashes_give_the_same_bytes(
+    stretches: list[tuple[str, dict[str, Any], int]], chunks: list[int], transaction: int, crashes: list[int]
+) -> None:
+    plain = outputs(log_of(stretches), Cuts())
+
+    assert outputs(log_of(stretches), Cuts(chunks, transaction, crashes)) == plain
+
+
+@settings(max_examples=30, deadline=None)
+@given(spans)
+def test_episodes_are_whole(stretches: list[tuple[str, dict[str, Any], int]]) -> None:
+    log = log_of(stretches)
+    written = outputs(log, Cuts())
+    assert not written["usage-rejected"]
+
+    topics = written["risk-signals"], written["expansion-signals"]
+    values = [value for topic in topics for key in topic.values() for value in key if value is not None]
+    signals = [codec.decode(value)[1] for value in values]
+    assert len({s["signal_id"] for s in signals}) == len(signals)
+
+    open_now: dict[tuple[str, str], dict[str, Any]] = {}
+    for signal in signals:
+        key = signal["account"], signal["rule"]
+        before = open_now.get(key)
+        if signal["transition"] == "FIRING":
+            assert before is None
+            assert signal["transition_number"] == 1
+            assert signal["episode_started_at"] == signal["at"]
+        else:
+            assert before is not None
+            assert signal["transition_number"] == before["transition_number"] + 1
+            assert signal["episode_id"] == before["episode_id"]
+        if signal["transition"] == "RESOLVED":
+            assert signal["resolved_reason"] in {"recovered", "inhibited", "expired"}
+            del open_now[key]
+        else:
+            assert signal["resolved_reason"] == ""
+            open_now[key] = signal
+    latest = {key.decode(): codec.decode(value)[1] for key, value in log.latest("open-signals").items()}
+    assert latest == {signal["episode_id"]: signal for signal in open_now.values()}
+
+
+@settings(max_examples=30, deadline=None)
+@given(spans)
+def test_no_expansion_is_open_beside_a_risk_at_the_end_of_a_snapshot(
+    stretches: list[tuple[str, dict[str, Any], int]],
+) -> None:
+    log = log_of(stretches)
+    outputs(log, Cuts())
+
+    found = [codec.decode(value)[1] for value in log.latest("open-signals").values()]
+    at_risk = {s["account"] for s in found if s["category"] == "RISK"}
+    assert not at_risk & {s["account"] for s in found if s["category"] == "EXPANSION"}

@@ -1,0 +1,216 @@
+"""Rules are read whole or not at all, and every mistake in them is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.alerter.domain.conditions import holds
+from services.alerter.domain.measures import MEASURES, OPEN_MEASURES, measures_of
+from services.alerter.domain.rule_reading import RuleProblems, read_rule
+from services.alerter.domain.rules import Severity, rule_set
+from services.alerter.rule_files import SHIPPED_RULES, load_rules
+from services.alerter.testing import snapshot
+from services.shared.errors import ConfigurationError
+
+
+def shipped(rule_id: str) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((SHIPPED_RULES / f"{rule_id}.yaml").read_text("utf-8"))
+    return data
+
+
+def test_the_shipped_rules_are_the_nine_signals_in_the_order_in_which_they_keep_each_other_back() -> None:
+    order = [rule.id for rule in load_rules().ordered]
+
+    assert set(order) == {
+        "usage_decline_fast",
+        "usage_decline",
+        "usage_silent",
+        "active_users_falling",
+        "tickets_stuck",
+        "nps_detractor",
+        "renewal_at_risk",
+        "seat_saturation",
+        "usage_growth",
+    }
+    assert order.index("usage_silent") < order.index("usage_decline_fast") < order.index("usage_decline")
+    assert order[-3:] == ["renewal_at_risk", "seat_saturation", "usage_growth"]
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED_RULES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_rule_file_is_named_after_its_rule(path: Path) -> None:
+    assert yaml.safe_load(path.read_text("utf-8"))["id"] == path.stem
+
+
+@pytest.mark.parametrize(
+    "word", ["R28", "R14", "R7", "AUD", "fleet", "episode", "p-value", "baseline", "measure", "event"]
+)
+@pytest.mark.parametrize("rule", load_rules().ordered, ids=lambda rule: rule.id)
+def test_texts_that_people_read_hold_no_inner_words(rule: Any, word: str) -> None:
+    texts = [rule.text, *(step.text for step in rule.escalations)]
+    # names in braces are filled in and never shown
+    shown = " ".join(part for text in texts for part in (text.title, text.summary, text.action)) + rule.recovered
+    plain = "".join(piece.split("}")[-1] for piece in shown.split("{"))
+
+    assert word.lower() not in plain.lower()
+
+
+def test_every_mistake_of_a_rule_is_named_with_its_field() -> None:
+    data = shipped("usage_decline")
+    data["severity"] = "bad"
+    data["for"] = "3 days"
+    data["fires"]["all"][0] = {"measure": "level_9w", "below": 0.5}
+    data["fires"]["all"][1] = {"measure": "level_4w", "below": 0.5, "above": 0.1}
+    data["unless"][0] = {"measure": "learning", "equals": "learnt"}
+    data["hold"] = {"measure": "fleet_level", "below": 1}
+    data["cooldown"] = "1h"
+    data["colour"] = "red"
+    data["escalate"][0]["severity"] = "info"
+    data["text"]["summary"] = "At {level}"
+    data["text"]["action"] = "Call {0.__class__}"
+    data["evidence"] = [{"measure": "magic", "usual": "more"}]
+    del data["clear"]
+
+    with pytest.raises(RuleProblems) as caught:
+        read_rule(data)
+
+    fields = {problem.split(": ")[0] for problem in caught.value.problems}
+    assert fields == {
+        "severity",
+        "for",
+        "fires.all[0].measure",
+        "fires.all[1]",
+        "unless[0].equals",
+        "hold",
+        "cooldown",
+        "colour",
+        "escalate[0].severity",
+        "text.summary",
+        "text.action",
+        "evidence[0].measure",
+        "evidence[0].usual",
+        "clear",
+    }
+
+
+@pytest.mark.parametrize("data", [None, [], "rule", 3, {}, {"fires": []}, {"text": 1, "clear": [], "escalate": {}}])
+def test_what_is_no_rule_at_all_is_refused_in_words(data: object) -> None:
+    with pytest.raises(RuleProblems) as caught:
+        read_rule(data)
+
+    assert caught.value.problems
+
+
+def test_rules_that_keep_each_other_back_in_a_ring_are_refused() -> None:
+    silent = shipped("usage_silent") | {"inhibited_by": {"rules": ["usage_decline"]}}
+    fast, slow = shipped("usage_decline_fast"), shipped("usage_decline")
+
+    with pytest.raises(ValueError, match="in a ring: usage_decline, usage_decline_fast, usage_silent"):
+        rule_set([read_rule(silent), read_rule(fast), read_rule(slow)])
+
+
+def test_a_rule_kept_back_by_one_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="there is no rule 'usage_silent'"):
+        rule_set([read_rule(shipped("usage_decline_fast"))])
+
+
+def test_two_rules_of_one_name_are_refused() -> None:
+    rule = read_rule(shipped("nps_detractor"))
+
+    with pytest.raises(ValueError, match="two rules have this id"):
+        rule_set([rule, rule])
+
+
+def test_the_version_names_the_content_of_the_rules() -> None:
+    rule = shipped("nps_detractor")
+    version = rule_set([read_rule(rule)]).version
+
+    assert rule_set([read_rule(rule)]).version == version
+    assert rule_set([read_rule(rule | {"cooldown": "29d"})]).version != version
+    as_any = rule | {"fires": {"any": [rule["fires"]]}}
+    as_all = rule | {"fires": {"all": [rule["fires"]]}}
+    assert rule_set([read_rule(as_any)]).version != rule_set([read_rule(as_all)]).version
+
+
+def test_an_override_changes_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
+    overrides = tmp_path / "overrides.yaml"
+    overrides.write_text(
+        "usage_decline:\n  for: 5d\n  text: {title: Fewer}\nnps_detractor: {enabled: false}\n", "utf-8"
+    )
+
+    rules = load_rules(overrides=overrides)
+
+    changed, before = rules.get("usage_decline"), load_rules().get("usage_decline")
+    assert changed is not None
+    assert before is not None
+    assert (changed.for_ms, changed.text.title) == (5 * 86_400_000, "Fewer")
+    assert changed.text.summary == before.text.summary
+    assert changed.fires == before.fires
+    off = rules.get("nps_detractor")
+    assert off is not None
+    assert not off.enabled
+
+
+def test_all_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("id: [", "utf-8")
+    (tmp_path / "b.yaml").write_text("- a list", "utf-8")
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(shipped("nps_detractor") | {"for": "soon"}), "utf-8")
+    overrides = tmp_path / "overrides.yml"
+    overrides.write_text("usage_silence: {for: 1d}\nnps_detractor: 3\n", "utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_rules(tmp_path, overrides)
+
+    files = [problem.split(": ")[0].rsplit("/", 1)[-1] for problem in caught.value.problems]
+    assert sorted(files) == ["a.yaml", "b.yaml", "c.yaml", "overrides.yml", "overrides.yml"]
+
+
+def test_a_folder_without_rules_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no rule file"):
+        load_rules(tmp_path / "nowhere")
+
+
+def test_every_measure_is_taken_from_a_snapshot_that_has_it_all() -> None:
+    full = snapshot(
+        support__open=3,
+        support__oldest_opened_at=1_000,
+        sentiment__lowest_score_90=3,
+        facts__seats=10,
+        facts__revenue=1.5,
+        facts__renewal_day=20_100,
+    )
+
+    values = measures_of(full)
+
+    assert set(values) == set(MEASURES)
+    assert {name for name, value in values.items() if value is None} == OPEN_MEASURES
+
+
+def test_a_condition_on_what_is_not_known_does_not_hold_either_way() -> None:
+    values = measures_of(snapshot())
+    rule = read_rule(
+        shipped("nps_detractor")
+        | {
+            "unless": [
+                {"measure": "seat_use", "below": 2},
+                {"measure": "seat_use", "at_least": 0},
+                {"measure": "people_28", "above": "seats"},
+                {"measure": "seat_use", "known": True},
+                {"measure": "seat_use", "known": False},
+            ]
+        }
+    )
+
+    assert [holds(node, values) for node in rule.unless] == [False, False, False, False, True]
+
+
+def test_the_texts_of_a_severity_are_those_of_its_escalation() -> None:
+    rule = load_rules().get("usage_decline")
+    assert rule is not None
+
+    assert rule.text_at(Severity.WARNING).title == "Use is declining"
+    assert rule.text_at(Severity.CRITICAL).title == "Use has fallen to a fraction"
+    assert rule.text_at(Severity.CRITICAL).action == rule.text.action

@@ -1,0 +1,343 @@
+"""What each shipped rule does over the days of one account: fires, rises, clears, and stays silent where it must."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from services.alerter.domain.durations import DAY_MS
+from services.alerter.domain.folding import fold_snapshot
+from services.alerter.domain.rules import RuleSet
+from services.alerter.rule_files import load_rules
+from services.alerter.testing import START_DAY, silent, snapshot
+
+RULES = load_rules()
+SLOW: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6}
+
+
+def play(days: Iterable[Mapping[str, Any]], rules: RuleSet = RULES) -> list[dict[str, Any]]:
+    """Fold a day's snapshot for each set of changes; return all signals."""
+    state: bytes | None = None
+    signals: list[dict[str, Any]] = []
+    for day, changes in enumerate(days):
+        folded = fold_snapshot(rules, state, snapshot(day, **changes))
+        state = folded.state
+        signals += folded.signals
+    return signals
+
+
+def told(signals: Iterable[Mapping[str, Any]]) -> list[tuple[int, str, str, str]]:
+    """Say of each signal the day after the start on which it came, and what it is."""
+    return [
+        (s["at"] // DAY_MS - START_DAY - 1, s["rule"], s["transition"], s["resolved_reason"] or s["severity"])
+        for s in signals
+    ]
+
+
+def test_a_healthy_steady_account_has_no_signal_and_no_state() -> None:
+    folded = fold_snapshot(RULES, None, snapshot())
+
+    assert folded == (None, (), 0)
+
+
+def test_a_slow_decline_fires_after_three_days_rises_to_critical_and_clears_after_five_good_days() -> None:
+    fraction = {"level_4w": 0.2, "level_2w": 0.6, "level_1w": 0.6}
+
+    signals = play([{}] * 2 + [SLOW] * 5 + [fraction] * 2 + [{}] * 8)
+
+    assert told(signals) == [
+        (5, "usage_decline", "FIRING", "WARNING"),
+        (7, "usage_decline", "UPDATED", "CRITICAL"),
+        (14, "usage_decline", "RESOLVED", "recovered"),
+    ]
+    assert [s["transition_number"] for s in signals] == [1, 2, 3]
+    start = (START_DAY + 6) * DAY_MS + 1_000
+    assert signals[0]["signal_id"] == f"acme:usage_decline:{start}:1"
+    assert {s["episode_id"] for s in signals} == {f"acme:usage_decline:{start}"}
+
+
+def test_a_sudden_drop_fires_after_two_days() -> None:
+    drop = {"level_1w": 0.1, "level_2w": 0.6, "level_4w": 0.8}
+
+    assert told(play([{}, drop, drop, drop])) == [(3, "usage_decline_fast", "FIRING", "WARNING")]
+
+
+def test_the_two_hours_within_which_a_day_is_closed_do_not_make_a_rule_a_day_late() -> None:
+    state = None
+    signals: list[dict[str, Any]] = []
+    for day, hour in enumerate([2.0, 0.5, 1.0, 0.0]):
+        folded = fold_snapshot(RULES, state, snapshot(day, hour=hour, **SLOW))
+        state = folded.state
+        signals += folded.signals
+
+    assert told(signals) == [(3, "usage_decline", "FIRING", "WARNING")]
+
+
+def test_one_good_day_starts_the_clock_anew() -> None:
+    assert told(play([SLOW, SLOW, SLOW, {}, SLOW, SLOW, SLOW])) == []
+
+
+def test_silence_fires_past_the_own_pauses_and_is_critical_after_three_weeks() -> None:
+    signals = play([silent(n) for n in range(30)] + [{"usage__active_days_7": 1}, {"usage__active_days_7": 2}])
+
+    mine = [entry for entry in told(signals) if entry[1] == "usage_silent"]
+    assert mine == [
+        (8, "usage_silent", "FIRING", "WARNING"),
+        (21, "usage_silent", "UPDATED", "CRITICAL"),
+        (31, "usage_silent", "RESOLVED", "recovered"),
+    ]
+
+
+def test_silence_takes_the_place_of_the_declines_that_came_before_it() -> None:
+    signals = play([silent(n) for n in range(30)] + [{}] * 10)
+
+    assert told(signals) == [
+        (7, "usage_decline_fast", "FIRING", "WARNING"),
+        (8, "usage_silent", "FIRING", "WARNING"),
+        (8, "usage_decline_fast", "RESOLVED", "inhibited"),
+        (21, "usage_silent", "UPDATED", "CRITICAL"),
+        (30, "usage_silent", "RESOLVED", "recovered"),
+    ]
+    replaced = next(s for s in signals if s["resolved_reason"] == "inhibited")
+    assert replaced["summary"] == "Closed because another signal now says more: Nobody is active any more."
+    assert replaced["action"] == ""
+
+
+def test_after_a_silence_its_echo_in_the_longer_windows_is_no_second_signal() -> None:
+    back = {"usage__active_days_7": 5, "level_1w": 1.0, "level_2w": 0.6}
+    echo = [{**back, "level_4w": 0.3 + 0.05 * n} for n in range(14)]
+
+    signals = play([silent(n) for n in range(16)] + echo)
+
+    assert [entry[1] for entry in told(signals) if entry[0] >= 16] == ["usage_silent"]
+
+
+def test_an_account_with_long_pauses_of_its_own_is_not_silent_within_them() -> None:
+    assert (
+        play(
+            [
+                {**silent(n), "level_1w": 0.6, "level_2w": 0.6, "level_4w": 0.8, "usage__gap_p90_days": 7}
+                for n in range(22)
+            ]
+        )
+        == []
+    )
+
+
+def test_silence_that_chance_explains_does_not_fire() -> None:
+    quiet = {"usage__silent_days": 9, "chance_low_1w": 0.3, "expected_1w": 1.5, "expected_4w": 6.0}
+
+    assert play([quiet] * 4) == []
+
+
+def test_too_little_to_expect_never_fires() -> None:
+    tiny = {"expected_4w": 3.0, "expected_2w": 1.5, "expected_1w": 0.8}
+
+    assert play([{**silent(40), **tiny}] * 10) == []
+
+
+def test_a_new_account_has_no_usage_risk() -> None:
+    young = {"usage__baseline_weeks": 7, "band": "LEARNING", "usage__first_day": START_DAY - 40}
+
+    assert play([{**silent(n), **young} for n in range(40)]) == []
+
+
+def test_a_dip_of_all_customers_holds_usage_signals_back() -> None:
+    dip = {"usage__fleet_ppm": 400_000}
+
+    assert play([{**silent(n), **dip} for n in range(20)] + [{}] * 5) == []
+
+
+def test_a_dip_of_all_customers_neither_clears_nor_escalates_what_is_open() -> None:
+    dip = {"usage__fleet_ppm": 400_000}
+
+    signals = play([SLOW] * 4 + [{**dip, "level_4w": 0.1}] * 5 + [{**dip, "level_4w": 1.0}] * 9 + [{}] * 6)
+
+    assert told(signals) == [(3, "usage_decline", "FIRING", "WARNING"), (23, "usage_decline", "RESOLVED", "recovered")]
+
+
+def test_a_cooldown_keeps_the_same_signal_back_for_four_weeks() -> None:
+    signals = play([SLOW] * 4 + [{}] * 6 + [SLOW] * 40)
+
+    assert [entry[:3] for entry in told(signals)] == [
+        (3, "usage_decline", "FIRING"),
+        (9, "usage_decline", "RESOLVED"),
+        (37, "usage_decline", "FIRING"),
+    ]
+
+
+def test_a_cooldown_ends_early_for_a_higher_severity() -> None:
+    worse = {**SLOW, "level_4w": 0.2}
+
+    signals = play([SLOW] * 4 + [{}] * 6 + [worse] * 5)
+
+    assert told(signals)[2:] == [(13, "usage_decline", "FIRING", "CRITICAL")]
+    assert len({s["signal_id"] for s in signals}) == 3
+
+
+def test_fewer_people_fire_after_a_week_only_where_two_or_more_are_lost() -> None:
+    fewer = {"usage__active_users_28": 3, "usage__active_users_28_usual": 5.0}
+    one_less = {"usage__active_users_28": 2, "usage__active_users_28_usual": 3.0}
+
+    assert told(play([fewer] * 8)) == [(7, "active_users_falling", "FIRING", "WARNING")]
+    assert play([one_less] * 12) == []
+
+
+def tickets(opened_day: int, count: int = 3, median_hours: float = 80.0) -> dict[str, Any]:
+    return {
+        "support__open": count,
+        "support__oldest_opened_at": (START_DAY + opened_day) * DAY_MS,
+        "support__median_age_hours": median_hours,
+    }
+
+
+def test_stuck_tickets_fire_rise_when_use_declines_too_and_clear_when_they_are_closed() -> None:
+    declining = {"level_4w": 0.65}
+
+    signals = play(
+        [tickets(-1, median_hours=20.0)] * 2 + [tickets(-1)] * 2 + [{**tickets(-1), **declining}] * 2 + [{**declining}]
+    )
+
+    assert told(signals) == [
+        (3, "tickets_stuck", "FIRING", "WARNING"),
+        (4, "tickets_stuck", "UPDATED", "CRITICAL"),
+        (6, "tickets_stuck", "RESOLVED", "recovered"),
+    ]
+    assert "3 support tickets are open" in signals[0]["summary"]
+    assert signals[1]["title"] == "Support tickets are stuck and use declines"
+
+
+def test_many_tickets_that_are_closed_fast_do_not_fire() -> None:
+    assert play([tickets(n, count=12, median_hours=10.0) for n in range(20)]) == []
+
+
+def test_a_low_survey_answer_fires_at_once_and_clears_with_a_better_one() -> None:
+    low = {
+        "sentiment__detractors_90": 1,
+        "sentiment__lowest_score_90": 3,
+        "sentiment__lowest_user_90": "kim@acme.example",
+        "sentiment__responses": 2,
+        "reason": "URGENT",
+        "trigger_received_at": 5,
+    }
+
+    signals = play([{}, low, low, {}])
+
+    assert told(signals) == [(1, "nps_detractor", "FIRING", "WARNING"), (3, "nps_detractor", "RESOLVED", "recovered")]
+    assert signals[0]["summary"].startswith("kim@acme.example answered 3 out of 10.")
+    assert signals[0]["trigger_received_at"] == 5
+
+
+def test_poor_health_near_the_renewal_fires_and_clears_once_it_has_passed() -> None:
+    renewal = {"facts__renewal_day": START_DAY + 93, "score_tenths": 450, "band": "RED"}
+
+    signals = play([renewal] * 97)
+
+    assert told(signals) == [
+        (3, "renewal_at_risk", "FIRING", "CRITICAL"),
+        (93, "renewal_at_risk", "RESOLVED", "recovered"),
+    ]
+
+
+def test_something_critical_that_is_open_puts_a_renewal_at_risk_however_good_health_is() -> None:
+    renewal = {"facts__renewal_day": START_DAY + 60}
+
+    signals = play([{**renewal, **silent(n)} for n in range(24)])
+
+    mine = [s for s in signals if s["rule"] == "renewal_at_risk"]
+    assert told(mine) == [(22, "renewal_at_risk", "FIRING", "CRITICAL")]
+    assert "Open risks: nobody is active any more" in mine[0]["summary"]
+
+
+def test_a_term_of_a_month_has_its_renewal_near_for_a_week() -> None:
+    monthly = {
+        "facts__renewal_day": START_DAY + 30,
+        "facts__contract_start_day": START_DAY,
+        "score_tenths": 300,
+        "band": "RED",
+    }
+
+    assert told(play([monthly] * 25)) == [(23, "renewal_at_risk", "FIRING", "CRITICAL")]
+
+
+def test_health_that_is_still_unknown_puts_no_renewal_at_risk() -> None:
+    assert play([{"facts__renewal_day": START_DAY + 60, "score_tenths": 0, "band": "LEARNING"}] * 5) == []
+
+
+def test_seats_that_are_used_up_fire_for_a_proven_customer_and_rise() -> None:
+    nearly = {"facts__seats": 6, "usage__active_users_28": 5}
+    full = {"facts__seats": 5, "usage__active_users_28": 5}
+
+    signals = play([nearly] * 16 + [full] * 2 + [{"facts__seats": 20}])
+
+    assert told(signals) == [
+        (14, "seat_saturation", "FIRING", "INFO"),
+        (16, "seat_saturation", "UPDATED", "WARNING"),
+        (18, "seat_saturation", "RESOLVED", "recovered"),
+    ]
+    assert {s["category"] for s in signals} == {"EXPANSION"}
+
+
+def test_growth_fires_for_a_proven_customer_only() -> None:
+    growth = {"level_4w": 1.8, "usage__active_users_28": 8}
+
+    assert told(play([growth] * 16)) == [(14, "usage_growth", "FIRING", "INFO")]
+    assert play([{**growth, "usage__value_proven": False}] * 20) == []
+    assert play([{**growth, "stage": "ONBOARDING"}] * 20) == []
+    assert play([{**growth, "usage__fleet_ppm": 1_400_000}] * 20) == []
+
+
+def test_an_open_risk_keeps_expansion_back_and_ends_what_is_open_of_it() -> None:
+    growth = {"level_4w": 1.8, "usage__active_users_28": 8}
+    low = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}
+
+    assert [entry[1] for entry in told(play([{**growth, **low}] * 20))] == ["nps_detractor"]
+    assert told(play([growth] * 15 + [{**growth, **low}]))[1:] == [
+        (15, "nps_detractor", "FIRING", "WARNING"),
+        (15, "usage_growth", "RESOLVED", "inhibited"),
+    ]
+
+
+def test_an_open_signal_expires_and_stays_quiet_until_its_cause_has_been_gone_once() -> None:
+    gone = [silent(20 + n) for n in range(260)]
+
+    signals = [s for s in play(gone) if s["rule"] == "usage_silent"]
+
+    assert [(s["transition"], s["resolved_reason"]) for s in signals] == [
+        ("FIRING", ""),
+        ("UPDATED", ""),
+        ("RESOLVED", "expired"),
+    ]
+    assert signals[-1]["summary"] == "Closed after 180 days without a change."
+
+
+def test_the_summary_says_what_a_person_of_customer_success_would_say() -> None:
+    signal = play([{**SLOW, "level_4w": 0.3, "expected_4w": 41.0}] * 4)[0]
+
+    assert signal["summary"] == (
+        "Active people are at 30 % of this account's usual level: 12 person-days in four weeks, 41 expected "
+        "(its 30-week norm, holidays of all customers considered)."
+    )
+    assert signal["evidence"][0] == {"name": "person_days_4w", "value": 12.0, "usual": 41.0}
+
+
+def test_what_a_backfill_caused_says_so() -> None:
+    assert {s["historical"] for s in play([{**SLOW, "historical": True}] * 4)} == {True}
+
+
+def test_facts_of_the_account_go_with_the_signal() -> None:
+    facts = {
+        "facts__name": "Acme {Inc}",
+        "facts__owner": "Kim",
+        "facts__revenue": 12000.0,
+        "facts__renewal_day": 30_000,
+    }
+
+    signal = play([{**SLOW, **facts}] * 4)[0]
+
+    assert (signal["account_name"], signal["owner"], signal["revenue"], signal["renewal_day"]) == (
+        "Acme {Inc}",
+        "Kim",
+        12000.0,
+        30_000,
+    )
