@@ -8,6 +8,7 @@ that got no answer is sent again as it was: its ids do not change, so what Kafka
 from __future__ import annotations
 
 import asyncio
+import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,26 +23,32 @@ from services.shared.errors import Retryable, TidemarkError
 
 KEPT_REJECTIONS = 100
 _TIMEOUT_S = 30.0
+_UNKNOWN_KEY = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
 
 class IngestRefuses(TidemarkError):
     """Ingest will not take these batches at all; the message says why and what to do."""
 
 
-class Verdict(msgspec.Struct):
-    """What ingest says about one event of a batch."""
+class Result(msgspec.Struct):
+    """What ingest says about one event; plain acceptance is not listed."""
 
-    status: str
-    index: int = 0
-    code: str | None = None
-    field: str | None = None
-    detail: str | None = None
+    index: int
+    verdict: str
+    message_id: str = ""
+    code: str = ""
+    field: str = ""
+    detail: str = ""
 
 
-class Verdicts(msgspec.Struct):
+class Answer(msgspec.Struct):
     """The body of an answer to a batch."""
 
-    results: list[Verdict] = []
+    accepted: int
+    """Events that Kafka has, those without an account included."""
+    unattributed: int
+    rejected: int
+    results: list[Result]
 
 
 @dataclass(slots=True)
@@ -63,9 +70,9 @@ class IngestSender:
         url: str,
         write_key: str,
         *,
+        historical: bool = True,
         batch: int = 500,
         connections: int = 4,
-        headers: dict[str, str] | None = None,
         patience_s: float = 600.0,
     ) -> None:
         """
@@ -73,23 +80,22 @@ class IngestSender:
 
         Args:
             url: Address of ingest, without a path.
-            write_key: One that may backfill, for the headers to be allowed.
+            write_key: One that may backfill, where `historical`.
+            historical: Whether the events are of the past and their times to be taken as they are.
             batch: Most calls in a request.
             connections: Most requests at a time.
-            headers: Further headers of each request.
             patience_s: How long one batch is tried before the whole run stops.
         """
         self.tally = Tally()
         self._url = url.rstrip("/") + "/v1/batch"
+        self._historical = historical
         self._batch = batch
         self._shards = connections
         self._patience_s = patience_s
         self._encode = msgspec.json.Encoder().encode
-        self._verdicts = msgspec.json.Decoder(Verdicts)
+        self._answer = msgspec.json.Decoder(Answer)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._http = httpx.AsyncClient(
-            auth=(write_key, ""), headers=headers, limits=limits, timeout=_TIMEOUT_S, trust_env=False
-        )
+        self._http = httpx.AsyncClient(auth=(write_key, ""), limits=limits, timeout=_TIMEOUT_S, trust_env=False)
 
     async def __aenter__(self) -> Self:
         """Return itself; connections open on demand."""
@@ -99,6 +105,26 @@ class IngestSender:
         """Close the connections."""
         await self._http.aclose()
 
+    async def ready(self, within_s: float = 30.0) -> None:
+        """
+        Return once ingest answers and knows the write key, which it does some seconds after the key was made.
+
+        Raises:
+            IngestRefuses: it did not in time.
+        """
+        said = "nothing"
+        deadline = time.monotonic() + within_s
+        while time.monotonic() < deadline:
+            try:
+                answer = await self._http.post(self._url, content=b'{"batch":[]}')
+                if answer.status_code not in _UNKNOWN_KEY:
+                    return
+                said = f"{answer.status_code}: {answer.text[:200]}"
+            except httpx.TransportError as error:
+                said = f"no answer ({error})"
+            await asyncio.sleep(0.2)
+        raise IngestRefuses(f"ingest at {self._url} cannot be used after {within_s:.0f} s; it said {said}")
+
     async def send(self, calls: Sequence[TimedCall], epoch: int = 0) -> None:
         """
         Offer the calls and return when each has a verdict.
@@ -107,7 +133,7 @@ class IngestSender:
             IngestRefuses: the write key or the request as a whole is not accepted.
             Retryable: ingest gave no useful answer for too long.
         """
-        headers = {"Tidemark-Epoch": str(epoch)}
+        headers = {"Tidemark-Epoch": str(epoch), "Tidemark-Historical": "true"} if self._historical else {}
         if len(calls) <= self._batch:
             await self._post([call.call for call in calls], headers)
             return
@@ -136,16 +162,14 @@ class IngestSender:
         self._count(calls, answer.content)
 
     def _count(self, calls: list[dict[str, Any]], body: bytes) -> None:
-        for place, verdict in enumerate(self._verdicts.decode(body).results):
-            if verdict.status == "accepted":
-                self.tally.accepted += 1
-            elif verdict.status == "accepted_unattributed":
-                self.tally.unattributed += 1
-            else:
-                self.tally.rejected += 1
-                if len(self.tally.rejections) < KEPT_REJECTIONS:
-                    why = ": ".join(part for part in (verdict.code, verdict.field, verdict.detail) if part)
-                    self.tally.rejections.append(f"{calls[place].get('messageId')}: {why}")
+        answer = self._answer.decode(body)
+        self.tally.accepted += answer.accepted - answer.unattributed
+        self.tally.unattributed += answer.unattributed
+        self.tally.rejected += answer.rejected
+        for result in answer.results:
+            if result.verdict == "rejected" and len(self.tally.rejections) < KEPT_REJECTIONS:
+                why = ": ".join(part for part in (result.code, result.field, result.detail) if part)
+                self.tally.rejections.append(f"{calls[result.index].get('messageId')}: {why}")
 
 
 def account_of(call: dict[str, Any]) -> str:

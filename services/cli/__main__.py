@@ -15,6 +15,8 @@ COMMANDS = (
     "services",
     "topics",
     "keys",
+    "accounts",
+    "backfill",
     "doctor",
 )
 """The modules of services.cli that have sub-commands, in the order of `tidemark --help`."""

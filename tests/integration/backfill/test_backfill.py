@@ -1,0 +1,182 @@
+"""A file of old events goes through the real ingest once: driven or late, interrupted or repeated."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import codec
+from services.backfill.files import EventFile, survey
+from services.backfill.mapping import Mapping, TimedCall
+from services.backfill.sender import IngestRefuses, IngestSender
+from services.backfill.service import Mode, Options, Outcome, State, backfill
+from services.backfill.times import TimeFormat
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.integration
+
+DAY_S = 86_400
+NOW_MS = time.time_ns() // 1_000_000
+TODAY = NOW_MS // 1000 // DAY_S
+COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> EventFile:
+    """Six days of events of seven accounts, the last day a week ago."""
+    path = tmp_path / "history.csv"
+    lines = [
+        f"{(TODAY - 13 + day) * DAY_S + 3600 * hour},a{(day + hour) % 7},u{hour % 3}"
+        for day in range(6)
+        for hour in range(0, 24, 2)
+    ]
+    path.write_text("ts,acct,user\n" + "\n".join(lines) + "\n")
+    return survey(path, COMMITS, "git", NOW_MS)
+
+
+async def log_of(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return (partition, record, value) of all of usage-events, per partition in order."""
+    found = [
+        (record.partition, *codec.decode(record.value)) async for record in scan(kafka, "usage-events", committed=False)
+    ]
+    return sorted(found, key=lambda each: each[0])
+
+
+async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Outcome:
+    """Run one backfill as the command does."""
+    async with IngestSender(url, "past", batch=5) as sender:
+        await sender.ready()
+        return await backfill(source, sender, kafka, Options(fleet_within_s=20, **options))
+
+
+class Interrupted(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.usefixtures("fleets")
+async def test_into_an_empty_log_it_drives_the_clock_and_hands_over_once(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    outcome = await run(history, ingest, kafka_settings)
+
+    assert (outcome.mode, outcome.tally.accepted, outcome.tally.rejected) == (Mode.DRIVEN, 72, 0)
+    log = await log_of(kafka_settings)
+    for number in range(kafka_settings.partitions):
+        records = [(name, value) for partition, name, value in log if partition == number]
+        clocks = [value["mode"] for name, value in records if name == "clock"]
+        epochs = {value["epoch"] for name, value in records if name in ("usage_event", "tick", "fleet")}
+        assert clocks == ["DRIVEN", "LIVE"]
+        assert records[0][0] == "clock"
+        assert records[-1][0] == "clock"
+        assert len(epochs) == 1
+        assert 0 not in epochs
+        reached = 0
+        for name, value in records:  # no event is behind the ticks before it
+            reached = max(reached, value["at"]) if name == "tick" else reached
+            assert name != "usage_event" or value["received_at"] >= reached
+        closed = [value["day"] for name, value in records if name == "fleet"]
+        assert closed == sorted(closed)
+        assert closed[-1] == TODAY - 1
+
+
+@pytest.mark.usefixtures("fleets")
+async def test_a_second_run_of_a_finished_file_adds_nothing(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    await run(history, ingest, kafka_settings)
+    before = await log_of(kafka_settings)
+
+    outcome = await run(history, ingest, kafka_settings)
+
+    assert outcome.rows == outcome.resumed_at == 72
+    assert await log_of(kafka_settings) == before
+
+
+@pytest.mark.parametrize("stop_after", [1, 9, 40])
+@pytest.mark.usefixtures("fleets")
+async def test_an_interrupted_run_goes_on_without_loss_or_double(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings, stop_after: int
+) -> None:
+    def interrupt(state: State) -> None:
+        if state.rows >= stop_after:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        await run(history, ingest, kafka_settings, report=interrupt)
+    outcome = await run(history, ingest, kafka_settings)
+
+    ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
+    assert len(ids) == 72
+    assert set(ids.values()) == {1}
+    assert outcome.resumed_at + outcome.found_in_log >= stop_after
+    clocks = Counter(value["mode"] for _, name, value in await log_of(kafka_settings) if name == "clock")
+    assert clocks["LIVE"] == kafka_settings.partitions
+
+
+@pytest.mark.usefixtures("fleets")
+async def test_a_run_that_ends_inside_a_send_goes_on_without_loss_or_double(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    class Dying:
+        """The same events, from a process that ends among them."""
+
+        name, sha256, first_ms = history.name, history.sha256, history.first_ms
+
+        def events(self) -> Iterator[TimedCall]:
+            for number, call in enumerate(history.events()):
+                if number == 31:
+                    raise Interrupted
+                yield call
+
+    with pytest.raises(Interrupted):
+        await run(Dying(), ingest, kafka_settings)
+    await run(history, ingest, kafka_settings)
+
+    ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
+    assert (len(ids), set(ids.values())) == (72, {1})
+
+
+async def test_into_a_log_with_events_they_come_as_late_ones(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    async with IngestSender(ingest, "live", historical=False) as sender:
+        await sender.send(
+            [
+                TimedCall(
+                    NOW_MS,
+                    {
+                        "type": "track",
+                        "event": "x",
+                        "userId": "u",
+                        "groupId": "a",
+                        "messageId": "m",
+                        "context": {"groupId": "a"},
+                    },
+                )
+            ]
+        )
+
+    outcome = await run(history, ingest, kafka_settings)
+    again = await run(history, ingest, kafka_settings)
+
+    assert (outcome.mode, outcome.tally.accepted) == (Mode.LATE, 72)
+    assert again.resumed_at == 72
+    events = [value for _, name, value in await log_of(kafka_settings) if name == "usage_event"]
+    late = [value for value in events if value["historical"]]
+    assert len(late) == 72
+    assert {value["epoch"] for value in late} == {0}
+    assert not [name for _, name, _ in await log_of(kafka_settings) if name == "clock"]
+
+
+async def test_a_write_key_that_may_not_send_history_is_refused_with_what_to_do(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    async with IngestSender(ingest, "live") as sender:
+        with pytest.raises(IngestRefuses, match="backfill: true"):
+            await backfill(history, sender, kafka_settings, Options())
