@@ -54,19 +54,18 @@ class History:
             yield from (event for event in today if event.at_ms < self.until_ms)
 
     def _day(self, account: Account, dated: Script, left: int) -> Iterator[TimedEvent]:
-        first = begins(account.storyline, self.weeks, account.shift)
-        if left > first:
+        if left > begins(account.storyline, self.weeks, account.shift):
             return
         day = self.last_day - left
         dice = Random(f"tidemark-day/{self.seed}/{account.account}/{left}")
         stem = f"sim-{self.seed}-{account.account}-{day}"
-        for number, (at_ms, call) in enumerate(self._calls(account, dated, left, first, day, dice)):
+        for number, (at_ms, call) in enumerate(self._calls(account, dated, left, dice)):
             yield TimedEvent(at_ms, calls.stamped(call, f"{stem}-{number}", at_ms))
 
-    def _calls(
-        self, account: Account, dated: Script, left: int, first: int, day: int, dice: Random
-    ) -> Iterator[tuple[int, Call]]:
+    def _calls(self, account: Account, dated: Script, left: int, dice: Random) -> Iterator[tuple[int, Call]]:
+        day = self.last_day - left
         start = day * DAY_MS
+        first = begins(account.storyline, self.weeks, account.shift)
         if left == first or left in dated.facts:
             yield start + 1_000, calls.group(account, self.last_day, self.weeks)
         people = present(account, left)
