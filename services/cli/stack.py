@@ -29,7 +29,7 @@ from services.cli.running import State, write_state
 from services.shared.errors import Fatal
 from services.shared.kafka import topics
 from services.shared.kafka.clients import wait_for_broker
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded import free_port, is_free
 from services.shared.kafka.guard import die_with_parent
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
@@ -166,7 +166,7 @@ class Stack:
         file = self.data / "kafka.port"
         with contextlib.suppress(OSError, ValueError):
             port = int(file.read_text())
-            if _is_free(port):
+            if is_free(port):
                 return port
         port = free_port()
         file.write_text(str(port))
@@ -174,7 +174,7 @@ class Stack:
 
     def _check_ports(self) -> None:
         for name, offset in PORTS.items():
-            if not _is_free(self.port + offset):
+            if not is_free(self.port + offset):
                 raise Fatal(f"port {self.port + offset}, for {name}, is in use: choose another first port with --port")
 
     def _state(self, kafka: KafkaSettings, *, embedded: bool) -> State:
@@ -263,15 +263,3 @@ def _as_supervisor() -> None:
     # Ctrl-C in the terminal is for us: we stop the services before their broker. But if we are killed, it stops.
     os.setpgid(0, 0)
     die_with_parent(signal.SIGTERM)
-
-
-def _is_free(port: int) -> bool:
-    import socket
-
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True

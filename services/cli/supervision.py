@@ -52,7 +52,8 @@ def write_configuration(data: Path, programs: list[Program]) -> Path:
             name=program.name,
             command=" ".join(_quoted(_literal(part)) for part in program.command),
             priority=program.priority,
-            log=_literal(data / "logs" / f"{program.name}.log"),
+            # supervisord expands this one twice.
+            log=_literal(_literal(data / "logs" / f"{program.name}.log")),
             environment=",".join(f'{name}="{_literal(value)}"' for name, value in program.environment.items()),
         )
     file = folder / "supervisord.conf"

@@ -55,6 +55,18 @@ def java() -> str:
     return found
 
 
+def is_free(port: int) -> bool:
+    """Return whether a loopback TCP port can be listened on."""
+    with socket.socket() as probe:
+        # As servers do: connections of a former one that linger are no hindrance.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port() -> int:
     """Return a loopback TCP port that is free now."""
     with socket.socket() as probe:
@@ -105,6 +117,9 @@ class EmbeddedBroker:
         """
         if self.running:
             return
+        if not is_free(self.port):
+            # Asked first, because the other one may be a broker, and answer in place of ours.
+            raise Fatal(f"port {self.port}, for the embedded broker, is in use: end what uses it, or choose another")
         jars = ensure()
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "broker.pid").unlink(missing_ok=True)

@@ -57,7 +57,7 @@ async def test_records_land_where_the_partitioner_says(kafka_settings: KafkaSett
     try:
         for key in keys:
             await sender.send_and_wait(kafka_settings.scoped("usage-events"), b"x", key=key)
-        seen = {}
+        seen: dict[bytes, int] = {}
         while len(seen) < len(keys):
             record = await reader.getone()
             seen[record.key] = record.partition

@@ -1,0 +1,120 @@
+"""The embedded broker keeps what it acknowledged and never outlives who started it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from schemas.topics import TOPICS
+from services.shared.errors import Fatal
+from services.shared.kafka import topics
+from services.shared.kafka.clients import consumer, producer, wait_for_broker
+from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
+    """A broker of this test alone."""
+    broker = EmbeddedBroker(tmp_path / "kafka")
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def until(done: Callable[[], bool], within_s: float = 30) -> None:
+    """Wait for a condition of another process."""
+    deadline = time.monotonic() + within_s
+    while not done():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+async def read_all(kafka: KafkaSettings, count: int) -> list[bytes]:
+    """Return the first records of the fleet topic."""
+    reader = consumer(kafka, "fleet")
+    await reader.start()
+    try:
+        return [(await reader.getone()).value for _ in range(count)]
+    finally:
+        await reader.stop()
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+async def test_what_was_acknowledged_survives_a_restart(broker: EmbeddedBroker, how: str) -> None:
+    """On the same port, after an orderly stop and after SIGKILL."""
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)
+    await topics.create(kafka, [TOPICS["fleet"]])
+    writer = producer(kafka)
+    await writer.start()
+    await writer.send_and_wait("fleet", b"one", key=b"k")
+    await writer.stop()
+
+    getattr(broker, how)()
+    assert not broker.running
+    broker.start()
+
+    await wait_for_broker(kafka)
+    assert await read_all(kafka, 1) == [b"one"]
+
+
+def test_the_broker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves the parent no time to say goodbye."""
+    port = free_port()
+    parent = subprocess.Popen(
+        [sys.executable, "-m", "services.shared.kafka.embedded", "--data", str(tmp_path), "--port", str(port)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert parent.stdout is not None
+    assert parent.stdout.readline() == f"Apache Kafka is ready on 127.0.0.1:{port}\n"
+    broker = psutil.Process(int((tmp_path / "broker.pid").read_text()))
+
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+
+    until(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_the_launcher_stops_its_broker_on_sigterm(tmp_path: Path) -> None:
+    """As a supervisor stops it."""
+    launcher = subprocess.Popen(
+        [sys.executable, "-m", "services.shared.kafka.embedded", "--data", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert launcher.stdout is not None
+    launcher.stdout.readline()
+    broker = int((tmp_path / "broker.pid").read_text())
+
+    launcher.terminate()
+
+    assert launcher.wait(30) == 0
+    assert not psutil.pid_exists(broker)
+
+
+def test_a_broker_that_cannot_start_tells_the_end_of_its_log(tmp_path: Path) -> None:
+    """The reader learns why, not only that."""
+    (tmp_path / "log").mkdir(parents=True)
+    (tmp_path / "log" / "meta.properties").write_text("version=1\nnode.id=7\ncluster.id=x\n")
+
+    with pytest.raises(Fatal, match=r"(?s)ended at start; the end of .*broker\.log:.*node"):
+        EmbeddedBroker(tmp_path).start()
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path, broker: EmbeddedBroker) -> None:
+    """Another broker there would have answered for ours."""
+    second = EmbeddedBroker(tmp_path / "second", broker.port)
+
+    with pytest.raises(Fatal, match=f"port {broker.port}, for the embedded broker, is in use"):
+        second.start()

@@ -1,0 +1,88 @@
+"""The tool's commands without a running stack."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from services.cli import keys, status
+from services.cli.running import State, find, write_state
+from services.shared.errors import Fatal
+
+STOPPED = 1
+
+
+def app_of(*modules: object) -> typer.Typer:
+    """Return a tool with the commands of some modules."""
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    for module in modules:
+        module.register(app)  # type: ignore[attr-defined]
+    return app
+
+
+def state_in(data: Path) -> State:
+    """Write the state of a stack that is not there any more, on ports nobody serves."""
+    state = State(
+        data=str(data), kafka="127.0.0.1:1", embedded=True, topic_prefix="p-", partitions=4, replication=1,
+        addresses={"ingest": "http://127.0.0.1:1"}, write_keys_file=str(data / "keys.yaml"), write_key="k",
+        backfill_key="b", supervisor=str(data / "socket"), pid=os.getpid(),
+    )  # fmt: skip
+    write_state(state)
+    return state
+
+
+def test_status_tells_addresses_and_that_nothing_answers(tmp_path: Path) -> None:
+    """Exit status 1, and JSON all the same."""
+    state_in(tmp_path)
+
+    result = CliRunner().invoke(app_of(status), ["status", "--json", "--data", str(tmp_path)])
+
+    facts = json.loads(result.stdout)
+    assert result.exit_code == STOPPED
+    assert facts["ready"] is False
+    assert facts["addresses"] == {"ingest": "http://127.0.0.1:1"}
+    assert facts["readiness"] == {"ingest": "it does not answer"}
+    assert facts["topics"]["usage-events"] == "p-usage-events"
+
+
+def test_status_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
+    """And names the folder that it looked in."""
+    result = CliRunner().invoke(app_of(status), ["status", "--data", str(tmp_path)])
+
+    assert isinstance(result.exception, Fatal)
+    assert str(tmp_path) in str(result.exception)
+    assert "tidemark dev" in str(result.exception)
+
+
+def test_a_running_stack_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment wins where it is set."""
+    state_in(tmp_path)
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.setenv("TIDEMARK_WAREHOUSE_URL", "http://elsewhere")
+
+    running = find(tmp_path)
+
+    assert running.kafka.scoped("fleet") == "p-fleet"
+    assert running.kafka.partitions == 4
+    assert running.ingest == "http://127.0.0.1:1"
+    assert running.warehouse == "http://elsewhere"
+    assert (running.write_key, running.backfill_key) == ("k", "b")
+
+
+def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
+    """To the running stack's file when none is named."""
+    state_in(tmp_path)
+
+    result = CliRunner().invoke(
+        app_of(keys), ["keys", "create", "--source", "web", "--backfill", "--data", str(tmp_path)],
+        env={"TIDEMARK_WRITE_KEYS_FILE": ""},
+    )  # fmt: skip
+
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() in (tmp_path / "keys.yaml").read_text()

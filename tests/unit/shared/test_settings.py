@@ -1,0 +1,60 @@
+"""Configuration errors are found together and say what they are about."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from services.shared.errors import ConfigurationError, Poison, Rejected
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.logging import JsonLines, LogSettings, TextLines
+from services.shared.settings import ProcessSettings, load, load_all
+
+
+def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to start a service five times to find five errors."""
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", "99999")
+    monkeypatch.setenv("TIDEMARK_REPLICATION", "0")
+    monkeypatch.setenv("TIDEMARK_LOG_LEVEL", "LOUD")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_all(KafkaSettings, ProcessSettings, LogSettings)
+
+    text = str(caught.value)
+    assert all(name in text for name in ("TIDEMARK_HTTP_PORT", "TIDEMARK_REPLICATION", "TIDEMARK_LOG_LEVEL"))
+
+
+def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files and CI pass empty variables on."""
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", "")
+
+    assert load(ProcessSettings).http_port == 8080
+
+
+def test_what_is_given_in_code_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the environment."""
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", "9000")
+
+    assert load(ProcessSettings, http_port=9001).http_port == 9001
+
+
+def test_errors_carry_their_parts() -> None:
+    """The edge builds answers and dead letters from them."""
+    rejected = Rejected("missing_field", "batch[3].userId", "neither userId nor anonymousId")
+    poison = Poison("bad_value", detail="not an account")
+
+    assert (rejected.code, rejected.field) == ("missing_field", "batch[3].userId")
+    assert str(rejected) == "missing_field: batch[3].userId: neither userId nor anonymousId"
+    assert str(poison) == "bad_value: not an account"
+
+
+def test_log_lines_carry_event_and_fields() -> None:
+    """As text with quotes where they are needed, and as JSON."""
+    record = logging.makeLogRecord({"msg": "batch_accepted", "levelname": "INFO", "events": 12, "why": "two words"})
+
+    text = TextLines("ingest").format(record)
+    line = JsonLines("ingest").format(record)
+
+    assert text.endswith('INFO ingest batch_accepted events=12 why="two words"')
+    assert '"event": "batch_accepted", "events": 12' in line
