@@ -1,0 +1,41 @@
+"""docs/signals.md and the shipped rules say the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from services.alerter.domain.durations import DAY_MS
+from services.alerter.domain.measures import MEASURES
+from services.alerter.rule_files import load_rules
+
+
+def test_each_signal_has_a_section_that_says_when_it_fires_clears_must_not_fire_and_what_to_do(project_root: Path) -> None:
+    text = (project_root / "docs/signals.md").read_text("utf-8")
+    sections = {part.split("\n", 1)[0]: part for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]}
+
+    assert set(sections) == {rule.id for rule in load_rules().ordered}
+    for section in sections.values():
+        for word in ("**Fires**", "**Clears**", "**Must not fire**", "**What to do**"):
+            assert word in section
+
+
+def test_the_waiting_times_in_the_document_are_those_of_the_rules(project_root: Path) -> None:
+    text = (project_root / "docs/signals.md").read_text("utf-8")
+    for rule in load_rules().ordered:
+        section = text.split(f"### {rule.id}\n", 1)[1].split("\n#", 1)[0]
+        fires = " ".join(section.split("**Clears**")[0].split())
+        if rule.for_ms:
+            days = rule.for_ms // DAY_MS
+            assert re.search(rf"For\s+{days} day", fires), rule.id
+        else:
+            assert " For " not in fires, rule.id
+        for other in rule.inhibited_by.rules:
+            assert f"`{other}`" in section, rule.id
+
+
+def test_each_measure_stands_in_the_table_with_its_unit_and_meaning(project_root: Path) -> None:
+    text = (project_root / "docs/signals.md").read_text("utf-8")
+    rows = set(re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, flags=re.MULTILINE))
+
+    assert rows == {(name, each.unit.value, each.meaning) for name, each in MEASURES.items()}
