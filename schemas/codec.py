@@ -88,6 +88,9 @@ RECORDS: tuple[str, ...] = tuple(_LATEST)
 SCHEMA_IDS: dict[str, int] = {}
 """The id under which each record is written now."""
 
+FILE_IDS: dict[str, int] = {}
+"""The id of each schema file, by its path."""
+
 _HEADERS: dict[str, _Header] = {record: _Header() for record in RECORDS}
 _READERS: dict[int, _Reader] = {}
 
@@ -109,6 +112,7 @@ def use_ids(ids: Mapping[str, int]) -> None:
         raise CodecError("two schema files share one id")
     _READERS.clear()
     for file in FILES:
+        FILE_IDS[file.path] = ids[file.path]
         latest = _LATEST[file.record]
         reader = None if file is latest else _PARSED[latest.path]
         _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader)

@@ -1,0 +1,44 @@
+-- Every event as it stands on the log. A row's identity is (topic, partition, offset): a record that is read again
+-- replaces itself. The account comes first in the sorting key because people ask by account; it is a function of the
+-- record, so it makes no second identity.
+--
+-- There is no PARTITION BY, and there must be none: an insert that is split between partitions can be half stored,
+-- and the position of the sink is the largest offset that it finds here.
+CREATE TABLE events (
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    appended_at DateTime64(3, 'UTC'),
+    event_id String,
+    id_source LowCardinality(String),
+    source LowCardinality(String),
+    environment LowCardinality(String),
+    account String,
+    user String,
+    kind LowCardinality(String),
+    name String,
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    skew_ms Int64,
+    epoch Int64,
+    historical Bool,
+    properties String CODEC(ZSTD(1)),
+    extra String CODEC(ZSTD(1))
+) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+
+-- Each event once: a client's retry has the same identity (source, account, event_id), and the first on the log wins.
+CREATE VIEW events_unique AS
+SELECT * FROM events
+ORDER BY account, topic, partition, offset
+LIMIT 1 BY account, source, event_id;
+
+-- Computed from the unique events when it is read. A sum kept up by inserts would count replays.
+CREATE VIEW account_days AS
+SELECT
+    account,
+    toDate32(occurred_at) AS day,
+    count() AS events,
+    uniqExactIf(user, user != '') AS active_users
+FROM events_unique
+WHERE topic = 'usage-events' AND environment = 'production'
+GROUP BY account, day;

@@ -1,0 +1,32 @@
+-- Every health snapshot; `body` is the whole record as JSON, the columns are what lists filter and sort by.
+CREATE TABLE account_health (
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    appended_at DateTime64(3, 'UTC'),
+    account String,
+    sequence Int64,
+    at DateTime64(3, 'UTC'),
+    day Int64,
+    reason LowCardinality(String),
+    historical Bool,
+    stage LowCardinality(String),
+    band LowCardinality(String),
+    score_tenths Int64,
+    previous_score_tenths Nullable(Int64),
+    coverage Float64,
+    last_active_day Int64,
+    silent_days Int64,
+    name String,
+    owner String,
+    revenue Nullable(Float64),
+    seats Nullable(Int64),
+    renewal_day Nullable(Int64),
+    body String CODEC(ZSTD(1))
+) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+
+-- An account stays in its partition, so the largest offset is the latest snapshot.
+CREATE VIEW account_health_latest AS
+SELECT * FROM account_health
+ORDER BY account DESC, topic DESC, partition DESC, offset DESC
+LIMIT 1 BY account;

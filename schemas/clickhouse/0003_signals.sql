@@ -1,0 +1,32 @@
+-- Every transition of every episode, of both signal topics.
+CREATE TABLE signals (
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    appended_at DateTime64(3, 'UTC'),
+    signal_id String,
+    episode_id String,
+    account String,
+    rule LowCardinality(String),
+    category LowCardinality(String),
+    severity LowCardinality(String),
+    transition LowCardinality(String),
+    transition_number Int64,
+    episode_started_at DateTime64(3, 'UTC'),
+    at DateTime64(3, 'UTC'),
+    historical Bool,
+    owner String,
+    body String CODEC(ZSTD(1))
+) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+
+-- Each transition once: its id is the same under replay.
+CREATE VIEW signals_unique AS
+SELECT * FROM signals
+ORDER BY account, topic, partition, offset
+LIMIT 1 BY account, signal_id;
+
+-- The last transition of each episode.
+CREATE VIEW episodes AS
+SELECT * FROM signals_unique
+ORDER BY account, episode_id, transition_number DESC
+LIMIT 1 BY account, episode_id;

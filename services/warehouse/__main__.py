@@ -1,0 +1,121 @@
+"""The warehouse's process: the only place that knows which store, which log and which server it runs with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sys
+from collections.abc import Coroutine
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from schemas.registry import RegistryError, connect_registry
+from services.shared.errors import Fatal, Retryable
+from services.shared.http import ops_routes, serving
+from services.shared.kafka.clients import wait_for_broker
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.lifecycle import run_service, stop_event
+from services.shared.settings import ProcessSettings
+from services.warehouse.api import query_routes
+from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Store
+from services.warehouse.registry_api import registry_routes
+from services.warehouse.settings import WarehouseSettings
+from services.warehouse.sink import KafkaSink
+
+log = logging.getLogger(__name__)
+
+
+class Warehouse:
+    """One running warehouse: the store once it is open, and who asks for it."""
+
+    def __init__(self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+        """Take the settings; nothing is opened yet."""
+        self._kafka = kafka
+        self._process = process
+        self._settings = settings
+        self._store: Store | None = None
+        self._sink: KafkaSink | None = None
+        self._registry = CollectorRegistry()
+        self._metrics = WarehouseMetrics(self._registry)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve and store until `stop` is set; then store what was read, and close."""
+        routes = [
+            *ops_routes(self._registry, self._not_ready),
+            *query_routes(self._opened, self._metrics),
+            *registry_routes(),
+        ]
+        async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
+            log.info("listening", extra={"port": port})
+            try:
+                await self._until(stop, self._start())
+                if self._sink and not stop.is_set():
+                    await self._sink.run(stop)
+            finally:
+                if self._store:
+                    await asyncio.to_thread(self._store.close)
+
+    async def _start(self) -> None:
+        if self._settings.schema_registry_url:
+            try:
+                await asyncio.to_thread(connect_registry, self._settings.schema_registry_url)
+            except RegistryError as error:
+                raise Fatal(str(error)) from error
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Retryable),
+            wait=wait_exponential_jitter(multiplier=0.2, max=10.0),
+            before_sleep=lambda state: log.warning("store_does_not_open", extra={"attempt": state.attempt_number}),
+        ):
+            with attempt:
+                self._store = await asyncio.to_thread(self._open)
+        await wait_for_broker(self._kafka)
+        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
+
+    def _open(self) -> Store:
+        url, database = self._settings.clickhouse_url, self._settings.clickhouse_database
+        if url is not None:
+            return open_server(url.get_secret_value(), database)
+        return open_embedded(self._process.data_dir / "clickhouse", database)
+
+    async def _until(self, stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+        """Await `work`, but not past the word to stop."""
+        task = asyncio.create_task(work)
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            task.result()
+        else:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise Retryable("the store is not open yet")
+        return self._store
+
+    def _not_ready(self) -> str | None:
+        if self._store is None:
+            return "the store is not open yet"
+        return self._sink.not_ready() if self._sink else "no broker answers yet"
+
+
+async def run(kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+    """Run until SIGTERM or SIGINT."""
+    await Warehouse(kafka, process, settings).run(stop_event())
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the warehouse, or check its configuration; return the exit status."""
+    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""
+Questions about accounts and signals over HTTP, as JSON with the names and units of the Avro records.
+
+A wrong parameter is answered with 400 and its name; while ClickHouse is away the answer is 503 with Retry-After.
+Every question runs in a thread: a slow one holds up neither the sink nor the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain import filters
+from services.warehouse.domain.filters import SignalFilter
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Queries
+
+_HISTORY_IN_ACCOUNT = 90
+
+
+def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> list[Route]:
+    """
+    Return the routes of the query API.
+
+    Args:
+        store: Gives the store, or raises Retryable while it is not open.
+        metrics: Where the time of each question goes.
+    """
+
+    async def ask(question: Callable[[Queries], Any]) -> Any:
+        return await asyncio.to_thread(question, store())
+
+    async def accounts(request: Request) -> Response:
+        wanted = filters.account_filter(_parameters(request))
+        return _json({"accounts": await ask(lambda s: s.accounts(wanted))})
+
+    async def account(request: Request) -> Response:
+        name = request.path_params["account"]
+        days = filters.history_days(_parameters(request))
+
+        def question(s: Queries) -> dict[str, Any] | None:
+            latest = s.latest(name)
+            activity = s.account_days(name, days)
+            if latest is None and not activity:
+                return None
+            return {
+                "account": name,
+                "health": latest,
+                "history": [_point(snapshot) for snapshot in s.history(name, days)],
+                "activity": activity,
+                "signals": s.signals(SignalFilter(account=name)),
+            }
+
+        return _found(await ask(question), name)
+
+    async def history(request: Request) -> Response:
+        name = request.path_params["account"]
+        days = filters.history_days(_parameters(request))
+        return _json({"account": name, "history": await ask(lambda s: s.history(name, days))})
+
+    async def events(request: Request) -> Response:
+        wanted = filters.event_filter(request.path_params["account"], _parameters(request))
+        return _json({"account": wanted.account, "events": await ask(lambda s: s.events(wanted))})
+
+    async def signals(request: Request) -> Response:
+        wanted = filters.signal_filter(_parameters(request))
+        return _json({"signals": await ask(lambda s: s.signals(wanted))})
+
+    # The id of an account may hold a slash, so the longer routes come first and the id takes what is left.
+    table: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
+        ("/v1/accounts", accounts),
+        ("/v1/accounts/{account:path}/history", history),
+        ("/v1/accounts/{account:path}/events", events),
+        ("/v1/accounts/{account:path}", account),
+        ("/v1/signals", signals),
+    ]
+    return [Route(path, _answering(path, endpoint, metrics), methods=["GET"]) for path, endpoint in table]
+
+
+def _answering(
+    path: str, endpoint: Callable[[Request], Awaitable[Response]], metrics: WarehouseMetrics
+) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        with metrics.queries.labels(path).time():
+            try:
+                return await endpoint(request)
+            except Rejected as error:
+                return _error(400, error.code, error.field, error.detail)
+            except Retryable as error:
+                detail = "ClickHouse does not answer; try again"
+                return _error(503, "unavailable", "", detail, {"Retry-After": str(max(1, round(error.retry_after_s)))})
+
+    return answer
+
+
+def _parameters(request: Request) -> Mapping[str, str]:
+    given = request.query_params
+    for name in given:
+        if len(given.getlist(name)) > 1:
+            raise Rejected("bad_parameter", name, "is given more than once")
+    return given
+
+
+def _point(snapshot: dict[str, Any]) -> dict[str, Any]:
+    """One day of the short history that comes with an account."""
+    usage = snapshot["usage"]
+    return {
+        **{name: snapshot[name] for name in ("day", "at", "band", "score_tenths", "stage")},
+        **{name: usage[name] for name in ("active_users_7", "active_users_28", "events_7", "silent_days")},
+    }
+
+
+def _found(value: Any, account: str) -> Response:
+    if value is None:
+        return _error(404, "no_such_account", "account", f"nothing was ever stored of {account[:200]!r}")
+    return _json(value)
+
+
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def _error(status: int, code: str, field: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    return _json({"error": {"code": code, "field": field, "detail": detail}}, status, headers)

@@ -1,0 +1,66 @@
+"""One batch: records of the log as rows by table, with what is to be known about them once they are stored."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from schemas import codec
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.ports import TopicPartition
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows of one batch by table, in offset order within each partition."""
+
+    rows: dict[str, list[Row]] = field(default_factory=dict)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """How many records made no row, by topic and reason: control or unreadable."""
+    oldest: dict[str, int] = field(default_factory=dict)
+    """The first append time of each topic, milliseconds."""
+    newest: dict[TopicPartition, int] = field(default_factory=dict)
+    """The last append time of each partition, milliseconds."""
+    ends: dict[TopicPartition, int] = field(default_factory=dict)
+    """One after the last offset that made a row."""
+
+
+def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
+    """
+    Decode consumed messages; their `offset`, `timestamp` and `value` are used.
+
+    A record that cannot be read is skipped, counted and named in the log: the scorer puts it on the dead letters.
+    """
+    batch = Batch()
+    for (topic, partition), group in messages.items():
+        rows = batch.rows.setdefault(TABLE_OF_TOPIC[topic], [])
+        for message in group:
+            place = Place(topic, partition, message.offset, message.timestamp)
+            batch.oldest.setdefault(topic, message.timestamp)
+            batch.newest[topic, partition] = message.timestamp
+            made = _row(place, message.value, batch)
+            if made is not None:
+                rows.append(made)
+                batch.ends[topic, partition] = message.offset + 1
+    return batch
+
+
+def _row(place: Place, value: bytes | None, batch: Batch) -> Row | None:
+    try:
+        record, decoded = codec.decode(value or b"")
+    except codec.CodecError as error:
+        batch.skipped[place.topic, "unreadable"] += 1
+        log.warning(
+            "record_unreadable",
+            extra={"topic": place.topic, "partition": place.partition, "offset": place.offset, "error": str(error)},
+        )
+        return None
+    made = row(place, record, decoded)
+    if made is None:
+        batch.skipped[place.topic, "control"] += 1
+    return made

@@ -1,0 +1,140 @@
+"""
+The store in ClickHouse: a server, or the engine inside this process with its files in a folder.
+
+Promises: when `insert` returns, the rows survive the death of the process; rows that are inserted again replace
+themselves. Everything that ClickHouse answers or fails to answer is `Retryable` once the store is open, since a
+row can never be dropped for it; what opens wrongly is `Fatal`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from services.shared.errors import Fatal, Retryable
+from services.warehouse.clickhouse_queries import ClickHouseQueries
+from services.warehouse.domain.rows import Row, columns
+from services.warehouse.migrations import migrate
+from services.warehouse.ports import TopicPartition
+
+_TABLES = ("events", "account_health", "signals")
+
+# A server may be set up to answer before the rows are stored; the position that is read back must not lie.
+_DURABLE = {"async_insert": 0}
+
+
+class ClickHouseStore(ClickHouseQueries):
+    """Keeps the `Store` port. One client writes, another one reads, so that neither waits for the other."""
+
+    def __init__(self, writer: Client, reader: Client) -> None:
+        """Take two open clients of one database whose migrations were applied."""
+        super().__init__(reader)
+        self._writer = writer
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Store rows as one block."""
+        if not rows:
+            return
+        with _retryable():
+            self._writer.insert(
+                table,
+                list(zip(*rows, strict=True)),
+                column_names=columns(table),
+                column_oriented=True,
+                settings=_DURABLE,
+            )
+
+    def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Remember next offsets."""
+        if not positions:
+            return
+        rows = [[topic, partition, offset] for (topic, partition), offset in sorted(positions.items())]
+        with _retryable():
+            self._writer.insert(
+                "positions", rows, column_names=["topic", "partition", "next_offset"], settings=_DURABLE
+            )
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each known partition."""
+        stored = " UNION ALL ".join(
+            f"SELECT topic, partition, max(offset) + 1 AS next FROM {table} GROUP BY topic, partition"  # noqa: S608  our names
+            for table in _TABLES
+        )
+        noted = "SELECT topic, partition, max(next_offset) AS next FROM positions GROUP BY topic, partition"
+        query = f"SELECT topic, partition, max(next) FROM ({stored} UNION ALL {noted}) GROUP BY topic, partition"  # noqa: S608
+        with _retryable():
+            rows = self._writer.query(query).result_rows
+        return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def close(self) -> None:
+        """Close both clients."""
+        for client in (self._writer, self._reader):
+            with contextlib.suppress(ClickHouseError, OSError):
+                client.close()
+
+
+def open_embedded(path: Path, database: str) -> ClickHouseStore:
+    """
+    Open the engine inside this process on the files under `path`, and bring the tables up to date.
+
+    Raises:
+        Fatal: another process has the folder open, or the files cannot be used.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    return _open({"interface": "chdb", "path": str(path)}, database, str(path))
+
+
+def open_server(url: str, database: str) -> ClickHouseStore:
+    """
+    Connect to a server and bring the tables up to date.
+
+    Raises:
+        Retryable: the server does not answer.
+        Fatal: it answers and refuses.
+    """
+    return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
+
+
+def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
+    clients: list[Client] = []
+    try:
+        first = clickhouse_connect.get_client(**target)
+        clients.append(first)
+        first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+        clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(2)]
+        migrate(clients[1])
+    except (ClickHouseError, OSError, Fatal) as error:
+        for client in reversed(clients):
+            with contextlib.suppress(ClickHouseError, OSError):
+                client.close()
+        if isinstance(error, Fatal):
+            raise
+        raise _in_words(error, where) from error
+    first.close()
+    return ClickHouseStore(clients[1], clients[2])
+
+
+def _in_words(error: Exception, where: str) -> Fatal | Retryable:
+    text = str(error)
+    if "Error initializing EmbeddedServer" in text:
+        return Fatal(
+            f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it;"
+            f" end the other one, or see what ClickHouse wrote to the error output ({text[:300]})"
+        )
+    if getattr(error, "code", None) is None and "chdb engine" not in text:
+        return Retryable(f"ClickHouse at {where} does not answer: {text[:300]}")
+    return Fatal(f"ClickHouse at {where}: {text[:500]}")
+
+
+@contextlib.contextmanager
+def _retryable() -> Iterator[None]:
+    try:
+        yield
+    except (ClickHouseError, OSError) as error:
+        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error

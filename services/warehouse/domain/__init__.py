@@ -1,0 +1,1 @@
+"""Pure part of the warehouse: records to rows, and parameters to filters."""

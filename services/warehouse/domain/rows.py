@@ -1,0 +1,189 @@
+"""
+Records of the log as rows of the tables: which topic goes where, and which column takes what.
+
+The order of each mapping's members is the order of the table's columns in `schemas/clickhouse`. Control records
+on usage-events make no row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+TABLE_OF_TOPIC: Mapping[str, str] = {
+    "usage-events": "events",
+    "usage-unattributed": "events",
+    "account-health": "account_health",
+    "risk-signals": "signals",
+    "expansion-signals": "signals",
+}
+
+_EARLIEST_MS = -2_208_988_800_000  # 1900-01-01, where ClickHouse's DateTime64 starts
+_LATEST_MS = 10_413_791_999_999  # 2299-12-31, where it ends
+
+Row = tuple[Any, ...]
+Value = Mapping[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a record stands on the log, which is the identity of its row."""
+
+    topic: str
+    """Without the prefix of the deployment."""
+    partition: int
+    offset: int
+    appended_at: int
+    """When Kafka took it, milliseconds since 1970 UTC."""
+
+
+def row(place: Place, record: str, value: Value) -> Row | None:
+    """Return the row that a record makes in its topic's table, or None where it makes none."""
+    mapping = _MAPPINGS.get(record)
+    return None if mapping is None else mapping(place, value)
+
+
+def columns(table: str) -> tuple[str, ...]:
+    """Return the names of a table's columns in the order of its rows."""
+    return _COLUMNS[table]
+
+
+def instant(milliseconds: int) -> int:
+    """Return milliseconds that a DateTime64 can hold: one nonsense time must not stop the batch it is in."""
+    return min(max(milliseconds, _EARLIEST_MS), _LATEST_MS)
+
+
+_PLACE = ("topic", "partition", "offset", "appended_at")
+
+_COLUMNS: dict[str, tuple[str, ...]] = {
+    "events": (
+        *_PLACE,
+        "event_id",
+        "id_source",
+        "source",
+        "environment",
+        "account",
+        "user",
+        "kind",
+        "name",
+        "occurred_at",
+        "received_at",
+        "skew_ms",
+        "epoch",
+        "historical",
+        "properties",
+        "extra",
+    ),
+    "account_health": (
+        *_PLACE,
+        "account",
+        "sequence",
+        "at",
+        "day",
+        "reason",
+        "historical",
+        "stage",
+        "band",
+        "score_tenths",
+        "previous_score_tenths",
+        "coverage",
+        "last_active_day",
+        "silent_days",
+        "name",
+        "owner",
+        "revenue",
+        "seats",
+        "renewal_day",
+        "body",
+    ),
+    "signals": (
+        *_PLACE,
+        "signal_id",
+        "episode_id",
+        "account",
+        "rule",
+        "category",
+        "severity",
+        "transition",
+        "transition_number",
+        "episode_started_at",
+        "at",
+        "historical",
+        "owner",
+        "body",
+    ),
+}
+
+
+def _event(place: Place, value: Value) -> Row:
+    return (
+        *place,
+        value["event_id"],
+        value["id_source"],
+        value["source"],
+        value["environment"],
+        value["account"],
+        value["user"],
+        value["kind"],
+        value["name"],
+        instant(value["occurred_at"]),
+        instant(value["received_at"]),
+        value["skew_ms"],
+        value["epoch"],
+        value["historical"],
+        value["properties"],
+        value["extra"],
+    )
+
+
+def _health(place: Place, value: Value) -> Row:
+    usage, facts = value["usage"], value["facts"]
+    return (
+        *place,
+        value["account"],
+        value["sequence"],
+        instant(value["at"]),
+        value["day"],
+        value["reason"],
+        value["historical"],
+        value["stage"],
+        value["band"],
+        value["score_tenths"],
+        value["previous_score_tenths"],
+        value["coverage"],
+        usage["last_active_day"],
+        usage["silent_days"],
+        facts["name"] or "",
+        facts["owner"] or "",
+        facts["revenue"],
+        facts["seats"],
+        facts["renewal_day"],
+        msgspec.json.encode(value).decode(),
+    )
+
+
+def _signal(place: Place, value: Value) -> Row:
+    return (
+        *place,
+        value["signal_id"],
+        value["episode_id"],
+        value["account"],
+        value["rule"],
+        value["category"],
+        value["severity"],
+        value["transition"],
+        value["transition_number"],
+        instant(value["episode_started_at"]),
+        instant(value["at"]),
+        value["historical"],
+        value["owner"],
+        msgspec.json.encode(value).decode(),
+    )
+
+
+_MAPPINGS: dict[str, Callable[[Place, Value], Row]] = {
+    "usage_event": _event,
+    "account_health": _health,
+    "signal": _signal,
+}

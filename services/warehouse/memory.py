@@ -1,0 +1,158 @@
+"""The store in memory: for tests and try-outs. It forgets everything at its end, and keeps the same contract."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.rows import Row, columns
+from services.warehouse.ports import Found, TopicPartition
+
+_DAY_MS = 86_400_000
+_PLACE_LENGTH = 3  # topic, partition, offset
+
+_ACCOUNT_COLUMNS = [
+    "account",
+    "name",
+    "owner",
+    "revenue",
+    "seats",
+    "renewal_day",
+    "stage",
+    "band",
+    "score_tenths",
+    "previous_score_tenths",
+    "coverage",
+    "last_active_day",
+    "silent_days",
+    "sequence",
+    "day",
+    "at",
+]
+
+_ORDER: dict[str, Callable[[Found], Any]] = {
+    "account": lambda a: a["account"],
+    "score": lambda a: a["score_tenths"],
+    "change": lambda a: 0 if a["previous_score_tenths"] is None else a["score_tenths"] - a["previous_score_tenths"],
+    "revenue": lambda a: a["revenue"] or 0,
+    "renewal": lambda a: 1_000_000 if a["renewal_day"] is None else a["renewal_day"],
+    "silent": lambda a: a["silent_days"],
+}
+
+
+class MemoryStore:
+    """Keeps the `Store` port."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._tables: dict[str, dict[tuple[Any, ...], Found]] = {"events": {}, "account_health": {}, "signals": {}}
+        self._noted: dict[TopicPartition, int] = {}
+        self._lock = threading.Lock()
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Store rows by their place."""
+        names = columns(table)
+        with self._lock:
+            for row in rows:
+                self._tables[table][row[:_PLACE_LENGTH]] = dict(zip(names, row, strict=True))
+
+    def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Remember next offsets; a smaller one than before changes nothing."""
+        with self._lock:
+            for place, offset in positions.items():
+                self._noted[place] = max(offset, self._noted.get(place, 0))
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each known partition."""
+        with self._lock:
+            found = dict(self._noted)
+            for table in self._tables.values():
+                for topic, partition, offset in table:
+                    found[topic, partition] = max(offset + 1, found.get((topic, partition), 0))
+            return found
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def accounts(self, wanted: AccountFilter) -> list[Found]:
+        """Return the latest health of accounts."""
+        last = {row["account"]: row for row in self._in_order("account_health")}
+        rows = [
+            {name: row[name] for name in _ACCOUNT_COLUMNS}
+            for row in last.values()
+            if wanted.band in ("", row["band"]) and wanted.owner in ("", row["owner"])
+        ]
+        rows.sort(key=_ORDER["account"])
+        rows.sort(key=_ORDER[wanted.sort], reverse=wanted.descending)
+        return rows[wanted.offset : wanted.offset + wanted.limit]
+
+    def latest(self, account: str) -> Found | None:
+        """Return the account's latest snapshot whole."""
+        rows = [row for row in self._in_order("account_health") if row["account"] == account]
+        return _body(rows[-1]) if rows else None
+
+    def history(self, account: str, days: int) -> list[Found]:
+        """Return the last snapshot of each day."""
+        last = {row["day"]: row for row in self._in_order("account_health") if row["account"] == account}
+        return [_body(last[day]) for day in sorted(last, reverse=True)[:days]]
+
+    def account_days(self, account: str, days: int) -> list[Found]:
+        """Return what happened on each day."""
+        found: dict[int, list[str]] = {}
+        for row in self._unique_events():
+            if row["account"] == account and row["topic"] == "usage-events" and row["environment"] == "production":
+                found.setdefault(row["occurred_at"] // _DAY_MS, []).append(row["user"])
+        return [
+            {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
+            for day in sorted(found, reverse=True)[:days]
+        ]
+
+    def events(self, wanted: EventFilter) -> list[Found]:
+        """Return unique events."""
+        rows = [
+            {name: value for name, value in row.items() if name != "appended_at"}
+            for row in self._unique_events()
+            if row["account"] == wanted.account
+            and wanted.name in ("", row["name"])
+            and (wanted.before is None or row["occurred_at"] < wanted.before)
+        ]
+        rows.sort(key=lambda row: (-row["occurred_at"], row["topic"], row["partition"], -row["offset"]))
+        return rows[: wanted.limit]
+
+    def signals(self, wanted: SignalFilter) -> list[Found]:
+        """Return signals, or the open ones among the episodes."""
+        rows: Iterable[Found] = _first({}, self._in_order("signals"), "account", "signal_id").values()
+        if wanted.open_only:
+            in_turn = sorted(rows, key=lambda row: row["transition_number"])
+            rows = [r for r in {r["episode_id"]: r for r in in_turn}.values() if r["transition"] != "RESOLVED"]
+        given = {n: getattr(wanted, n) for n in ("account", "rule", "category", "severity", "owner")}
+        chosen = [
+            row
+            for row in rows
+            if all(value in ("", row[name]) for name, value in given.items())
+            and wanted.historical in (None, row["historical"])
+        ]
+        chosen.sort(key=lambda row: (-row["at"], row["signal_id"]))
+        return [_body(row) for row in chosen[wanted.offset : wanted.offset + wanted.limit]]
+
+    def _in_order(self, table: str) -> list[Found]:
+        with self._lock:
+            return [row for _, row in sorted(self._tables[table].items())]
+
+    def _unique_events(self) -> Iterable[Found]:
+        return _first({}, self._in_order("events"), "account", "source", "event_id").values()
+
+
+def _first(seen: dict[Any, Found], rows: Iterable[Found], *identity: str) -> dict[Any, Found]:
+    for row in rows:
+        seen.setdefault(tuple(row[name] for name in identity), row)
+    return seen
+
+
+def _body(row: Found) -> Found:
+    body: Found = msgspec.json.decode(row["body"])
+    return body

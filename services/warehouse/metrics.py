@@ -1,0 +1,69 @@
+"""What the warehouse measures. Labels are topics, tables and partitions of our own, never data."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DELAY = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0)
+
+
+class WarehouseMetrics:
+    """The instruments of one warehouse process, on an injected registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        """Register every instrument."""
+        self.rows = Counter("tidemark_warehouse_rows_total", "Rows written, by table.", ["table"], registry=registry)
+        self.batches = Counter("tidemark_warehouse_batches_total", "Batches written.", registry=registry)
+        self.skipped = Counter(
+            "tidemark_warehouse_skipped_total",
+            "Records that make no row: control (ticks, fleet factors) or unreadable (see the log).",
+            ["topic", "reason"],
+            registry=registry,
+        )
+        self.failures = Counter(
+            "tidemark_warehouse_failures_total",
+            "Attempts to write a batch that failed and are repeated.",
+            registry=registry,
+        )
+        self.insert = Histogram(
+            "tidemark_warehouse_insert_seconds",
+            "Time to write one batch, all tables.",
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.delay = Histogram(
+            "tidemark_warehouse_delay_seconds",
+            "From the append to the topic until stored, of the oldest record of each partition's share in a batch.",
+            ["topic"],
+            buckets=_DELAY,
+            registry=registry,
+        )
+        self.position = Gauge(
+            "tidemark_warehouse_position", "Next offset to store.", ["topic", "partition"], registry=registry
+        )
+        self.lag = Gauge(
+            "tidemark_warehouse_lag_records",
+            "Committed records on the topic that are not stored yet.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.lag_seconds = Gauge(
+            "tidemark_warehouse_lag_seconds",
+            "Age of the newest stored record while there is lag; 0 without lag.",
+            ["topic", "partition"],
+            registry=registry,
+        )
+        self.expired = Counter(
+            "tidemark_warehouse_expired_total",
+            "Records that retention removed from the topic before they were stored.",
+            ["topic"],
+            registry=registry,
+        )
+        self.queries = Histogram(
+            "tidemark_warehouse_query_seconds",
+            "Time of one question to the query API, by route.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=registry,
+        )

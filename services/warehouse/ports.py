@@ -1,0 +1,65 @@
+"""What the warehouse asks of its store. `clickhouse.py` and `memory.py` keep it, under one contract suite."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.rows import Row
+
+TopicPartition = tuple[str, int]
+"""Topic name without the prefix of the deployment, and partition."""
+
+Found = dict[str, Any]
+"""One found thing, with the names and units of its Avro record."""
+
+
+class Sink(Protocol):
+    """
+    The writing half. Calls block, and come from one thread at a time.
+
+    Every call may raise Retryable, and may then be repeated as it was.
+    """
+
+    def insert(self, table: str, rows: Sequence[Row]) -> None:
+        """
+        Store rows; when it returns they survive the death of the process.
+
+        Rows of one partition are in offset order. A row that is stored again replaces itself.
+        """
+
+    def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+        """Remember next offsets, for partitions whose last records made no rows. Call after their `insert`."""
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Return the next offset of each partition of which anything was stored or noted."""
+
+
+class Queries(Protocol):
+    """The reading half. Calls block, and may come from several threads, beside a writing one."""
+
+    def accounts(self, wanted: AccountFilter) -> list[Found]:
+        """Return the latest health of accounts: the columns of `account_health_latest` without the body."""
+
+    def latest(self, account: str) -> Found | None:
+        """Return the account's latest health snapshot whole, or None."""
+
+    def history(self, account: str, days: int) -> list[Found]:
+        """Return the last snapshot of each day, latest day first."""
+
+    def account_days(self, account: str, days: int) -> list[Found]:
+        """Return `day`, `events` and `active_users` of each day with unique production events, latest first."""
+
+    def events(self, wanted: EventFilter) -> list[Found]:
+        """Return unique events with their place on the log, latest `occurred_at` first."""
+
+    def signals(self, wanted: SignalFilter) -> list[Found]:
+        """Return signals, latest `at` first."""
+
+
+class Store(Sink, Queries, Protocol):
+    """Both halves, and the end."""
+
+    def close(self) -> None:
+        """Let go of everything that is held; the store is of no use afterwards."""

@@ -1,0 +1,35 @@
+"""How the warehouse is configured."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator
+
+from services.shared.settings import Settings
+
+
+class WarehouseSettings(Settings):
+    """Where ClickHouse is, and how batches are cut."""
+
+    clickhouse_url: SecretStr | None = Field(None, validation_alias="CLICKHOUSE_URL")
+    """http(s)://user:password@host:port. Not set: the embedded engine, with its files in the data folder."""
+    clickhouse_database: str = Field(
+        "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
+    )
+    schema_registry_url: str | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
+    batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
+    batch_bytes: int = Field(
+        16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, validation_alias="TIDEMARK_WAREHOUSE_BATCH_BYTES"
+    )
+    batch_seconds: float = Field(0.5, ge=0.0, le=60.0, validation_alias="TIDEMARK_WAREHOUSE_BATCH_SECONDS")
+    """How long the first record of a batch waits for others at most."""
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError("give http://user:password@host:port, or https for TLS")
+        return value

@@ -1,0 +1,240 @@
+"""
+From the topics into the store: batches by rows, bytes and time, each partition in order, nothing twice.
+
+The position is read back from the store, so that rows and position can never disagree: after a crash the sink
+goes on one after the largest stored offset, and what it stores again replaces itself. Where the last records of
+a partition make no rows, the position is noted beside the rows, after them; without the note they would only be
+read again. While the store is away the sink holds one batch, tries on, and reads no further.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
+
+from services.shared.errors import Fatal, Retryable
+from services.shared.kafka.clients import consumer as new_consumer
+from services.shared.kafka.settings import KafkaSettings
+from services.warehouse import batch as batches
+from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Sink
+from services.warehouse.settings import WarehouseSettings
+
+log = logging.getLogger(__name__)
+
+Positions = dict[tuple[str, int], int]
+
+_NOTE_EVERY_S = 10.0
+_TOPICS_WITHIN_S = 120.0
+_FETCH_BYTES = 32 * 1024 * 1024
+
+T = TypeVar("T")
+
+
+class KafkaSink:
+    """One consumer of all topics of the warehouse, and its way into the store."""
+
+    def __init__(
+        self, kafka: KafkaSettings, settings: WarehouseSettings, store: Sink, metrics: WarehouseMetrics
+    ) -> None:
+        """Take everything that is needed; nothing is opened yet."""
+        self._kafka = kafka
+        self._settings = settings
+        self._store = store
+        self._metrics = metrics
+        self._stored: Positions = {}
+        self._noted: Positions = {}
+        self._newest: dict[tuple[str, int], int] = {}
+        self._noted_at = 0.0
+        self._waits_for: str | None = "the sink has not started"
+        self._stop = asyncio.Event()
+
+    def not_ready(self) -> str | None:
+        """Return what the sink waits for, None while records flow."""
+        return self._waits_for
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """
+        Read and store until `stop` is set; then store what was read.
+
+        Raises:
+            Fatal: the topics do not exist, or they are not those that the store was filled from.
+        """
+        self._stop = stop
+        reader = new_consumer(self._kafka, auto_offset_reset="none", fetch_max_bytes=_FETCH_BYTES)
+        await reader.start()
+        try:
+            self._waits_for = "the topics do not exist yet"
+            partitions = await self._partitions(reader)
+            reader.assign(partitions)
+            self._waits_for = "the store does not answer"
+            await self._seek(reader, partitions)
+            self._waits_for = None
+            log.info("sink_started", extra={"partitions": len(partitions)})
+            while not stop.is_set():
+                await self._round(reader, partitions)
+            await self._note(everything=True)
+        except Retryable:
+            if not stop.is_set():
+                raise
+            log.warning("stopped_while_the_store_is_away")  # nothing is lost: positions are in the store
+        finally:
+            await reader.stop()
+
+    async def _partitions(self, reader: AIOKafkaConsumer) -> list[TopicPartition]:
+        deadline = time.monotonic() + _TOPICS_WITHIN_S
+        wanted = {topic: self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC}
+        while True:
+            await reader.topics()  # asks the cluster again
+            found = {name: reader.partitions_for_topic(name) for name in wanted.values()}
+            if all(found.values()):
+                return [
+                    TopicPartition(name, p) for name, numbers in sorted(found.items()) for p in sorted(numbers or ())
+                ]
+            if time.monotonic() > deadline:
+                missing = sorted(name for name, numbers in found.items() if not numbers)
+                raise Fatal(f"topics do not exist: {', '.join(missing)}; run `tidemark topics create`")
+            await asyncio.sleep(0.25)
+
+    async def _seek(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Go on where the store ends; auto_offset_reset never decides."""
+        stored = await self._persistently(self._store.positions)
+        begins = await reader.beginning_offsets(partitions)
+        ends = await reader.end_offsets(partitions)
+        for tp in partitions:
+            place = self._place(tp)
+            position = stored.get(place, 0)
+            if position > ends[tp]:
+                raise Fatal(
+                    f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the warehouse was filled up to {position}: the topic"
+                    " was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"
+                )
+            if place in stored and position < begins[tp]:
+                self._metrics.expired.labels(place[0]).inc(begins[tp] - position)
+                log.error(
+                    "records_expired_before_they_were_stored",
+                    extra={"topic": tp.topic, "partition": tp.partition, "records": begins[tp] - position},
+                )
+            position = max(position, begins[tp])
+            self._stored[place] = self._noted[place] = position
+            self._metrics.position.labels(*place).set(position)
+            reader.seek(tp, position)
+
+    async def _round(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Gather one batch, store it, and say where that leaves us."""
+        messages = await self._gather(reader)
+        positions = {self._place(tp): await reader.position(tp) for tp in partitions}
+        if messages:
+            await self._write(messages)
+        self._stored.update(positions)
+        await self._note()
+        self._measure(reader, partitions)
+
+    async def _gather(self, reader: AIOKafkaConsumer) -> dict[tuple[str, int], list[Any]]:
+        gathered: dict[tuple[str, int], list[Any]] = {}
+        rows = size = 0
+        limits = self._settings
+        deadline = time.monotonic() + limits.batch_seconds
+        while rows < limits.batch_rows and size < limits.batch_bytes and not self._stop.is_set():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            try:
+                fetched = await reader.getmany(timeout_ms=int(left * 1000) + 1, max_records=limits.batch_rows - rows)
+            except OffsetOutOfRangeError as error:
+                raise Fatal(f"retention passed the warehouse by, or a topic was made anew: {error}") from error
+            except KafkaError as error:
+                # What was gathered before is good, and positions have moved only past that.
+                log.warning("fetch_failed", extra={"error": repr(error)})
+                await self._sleep(0.25)
+                continue
+            for tp, messages in fetched.items():
+                gathered.setdefault(self._place(tp), []).extend(messages)
+                rows += len(messages)
+                size += sum(len(message.value or b"") for message in messages)
+        return gathered
+
+    async def _write(self, messages: dict[tuple[str, int], list[Any]]) -> None:
+        batch = await asyncio.to_thread(batches.build, messages)
+
+        def insert() -> None:
+            for table, rows in batch.rows.items():
+                self._store.insert(table, rows)
+
+        with self._metrics.insert.time():
+            await self._persistently(insert)
+        now = time.time()
+        self._metrics.batches.inc()
+        for table, rows in batch.rows.items():
+            self._metrics.rows.labels(table).inc(len(rows))
+        for (topic, reason), count in batch.skipped.items():
+            self._metrics.skipped.labels(topic, reason).inc(count)
+        for topic, appended_at in batch.oldest.items():
+            self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
+        self._newest.update(batch.newest)
+        self._noted.update(batch.ends)  # the rows themselves say so
+
+    async def _note(self, *, everything: bool = False) -> None:
+        """Note the positions that rows do not show, now and then: without it a quiet topic is read again at start."""
+        now = time.monotonic()
+        if not everything and now - self._noted_at < _NOTE_EVERY_S:
+            return
+        self._noted_at = now
+        ahead = {place: offset for place, offset in self._stored.items() if offset > self._noted[place]}
+        await self._persistently(lambda: self._store.note_positions(ahead))
+        self._noted.update(ahead)
+
+    async def _persistently(self, call: Callable[[], T]) -> T:
+        """
+        Call the store in a thread until it answers.
+
+        Raises:
+            Retryable: it did not answer before the sink was told to stop. What is unstored will be read again.
+        """
+
+        def failed(state: RetryCallState) -> None:
+            self._waits_for = "the store does not answer"
+            self._metrics.failures.inc()
+            error = state.outcome.exception() if state.outcome else None
+            log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})
+
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(Retryable),
+            wait=wait_exponential_jitter(multiplier=0.1, max=10.0),
+            stop=lambda _: self._stop.is_set(),
+            sleep=self._sleep,
+            before_sleep=failed,
+            reraise=True,
+        ):
+            with attempt:
+                result = await asyncio.to_thread(call)
+        self._waits_for = None
+        return result
+
+    async def _sleep(self, seconds: float) -> None:
+        """Sleep, but not past the word to stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _measure(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        now = time.time()
+        for tp in partitions:
+            place = self._place(tp)
+            end = reader.last_stable_offset(tp)
+            lag = max(0, (end if end is not None and end >= 0 else 0) - self._stored[place])
+            newest = self._newest.get(place, 0)
+            self._metrics.position.labels(*place).set(self._stored[place])
+            self._metrics.lag.labels(*place).set(lag)
+            self._metrics.lag_seconds.labels(*place).set(max(0.0, now - newest / 1000) if lag and newest else 0.0)
+
+    def _place(self, tp: TopicPartition) -> tuple[str, int]:
+        return tp.topic.removeprefix(self._kafka.topic_prefix), tp.partition

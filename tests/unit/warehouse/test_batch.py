@@ -1,0 +1,81 @@
+"""Records become rows of the right table; what makes no row is counted and never stops a batch."""
+
+import re
+from typing import NamedTuple
+
+from schemas import codec
+from services.warehouse.batch import build
+from services.warehouse.domain import rows
+from services.warehouse.migrations import FOLDER, statements
+
+
+class Message(NamedTuple):
+    offset: int
+    timestamp: int
+    value: bytes | None
+
+
+EVENT = codec.encoder("usage_event")(
+    {
+        "event_id": "e",
+        "source": "web",
+        "environment": "production",
+        "account": "acme",
+        "user": "u",
+        "name": "x",
+        "id_source": "CLIENT",
+        "kind": "TRACK",
+        "occurred_at": 1,
+        "received_at": 2,
+    }
+)
+TICK = codec.encoder("tick")({"at": 3})
+
+
+def test_control_records_make_no_row_and_are_counted() -> None:
+    batch = build({("usage-events", 0): [Message(4, 10, TICK), Message(5, 20, EVENT), Message(6, 30, TICK)]})
+
+    assert [row[:4] for row in batch.rows["events"]] == [("usage-events", 0, 5, 20)]
+    assert batch.skipped == {("usage-events", "control"): 2}
+    assert batch.ends == {("usage-events", 0): 6}
+    assert (batch.oldest, batch.newest) == ({"usage-events": 10}, {("usage-events", 0): 30})
+
+
+def test_an_unreadable_record_is_skipped_and_the_rest_goes_on() -> None:
+    batch = build({("usage-events", 1): [Message(0, 1, b"junk"), Message(1, 1, None), Message(2, 1, EVENT)]})
+
+    assert len(batch.rows["events"]) == 1
+    assert batch.skipped == {("usage-events", "unreadable"): 2}
+
+
+def test_both_event_topics_share_a_table_and_keep_their_names() -> None:
+    batch = build({("usage-unattributed", 0): [Message(0, 1, EVENT)], ("usage-events", 0): [Message(0, 1, EVENT)]})
+
+    assert {row[0] for row in batch.rows["events"]} == {"usage-unattributed", "usage-events"}
+
+
+def test_columns_are_those_of_the_tables_in_their_order() -> None:
+    text = "\n".join(path.read_text("utf-8") for path in sorted(FOLDER.glob("*.sql")))
+
+    for table in ("events", "account_health", "signals"):
+        created = re.search(rf"CREATE TABLE {table} \((.*?)\n\)", text, re.DOTALL)
+        assert created is not None
+        names = re.findall(r"^    (\w+) ", created[1], re.MULTILINE)
+        assert tuple(names) == rows.columns(table)
+
+
+def test_no_table_is_partitioned_since_an_insert_could_then_be_half_stored() -> None:
+    for path in FOLDER.glob("*.sql"):
+        for statement in statements(path.read_text("utf-8")):
+            code = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
+            assert "PARTITION BY" not in code
+
+
+def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:
+    assert statements("-- only words\n;\nSELECT ';';\n-- why\nSELECT 2;\n") == ["SELECT ';'", "-- why\nSELECT 2"]
+
+
+def test_migration_files_are_numbered_from_one_without_gaps() -> None:
+    numbers = [int(path.name[:4]) for path in sorted(FOLDER.glob("*.sql"))]
+
+    assert numbers == list(range(1, len(numbers) + 1))
