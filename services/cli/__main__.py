@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from importlib import import_module
 
@@ -17,6 +18,8 @@ COMMANDS = (
     "keys",
     "accounts",
     "backfill",
+    "signals",
+    "ledger",
     "doctor",
 )
 """The modules of services.cli that have sub-commands, in the order of `tidemark --help`."""
@@ -33,6 +36,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the tool; an error of ours is its text on standard error and exit status 1."""
+    # What the tool waits for, it says itself; each attempt of the client library is no news.
+    logging.basicConfig(level=logging.ERROR)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for name in COMMANDS:
         import_module(f"services.cli.{name}").register(app)
     try:

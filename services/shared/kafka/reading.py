@@ -44,9 +44,13 @@ async def reader(
         await client.stop()
 
 
-async def ends(kafka: KafkaSettings, topic: str) -> Offsets:
-    """Return the end of each partition, records of open transactions included."""
-    async with reader(kafka, topic, committed=False) as (client, partitions):
+async def ends(kafka: KafkaSettings, topic: str, *, committed: bool = False) -> Offsets:
+    """
+    Return the end of each partition, records of open transactions included.
+
+    Where `committed`, the end lies before the first record of a transaction that is open, so it splits none.
+    """
+    async with reader(kafka, topic, committed=committed) as (client, partitions):
         return by_partition(await client.end_offsets(partitions))
 
 

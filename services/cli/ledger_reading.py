@@ -1,0 +1,253 @@
+"""
+The ledger: what became of every event, computed from the topics alone and compared with what the scorer counted.
+
+For each partition the log is read up to where its lane stands; what lies beyond is in flight. The log says which
+ids there are and how often, usage-rejected says which records were put aside, and the lane's own counters say what
+it did. The three are written by different code at different times: where they agree nothing was lost or doubled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from schemas import codec
+from services.scorer.domain.ledger import LedgerCounters, read_counters
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.reading import ends, scan
+from services.shared.kafka.settings import KafkaSettings
+
+EVENTS, UNATTRIBUTED, REJECTED, STATE = (
+    "usage-events",
+    "usage-unattributed",
+    "usage-rejected",
+    "scorer-usage-events-state",
+)
+TOO_LATE = "too_late"
+NOT_THE_EVENT = frozenset({"bad_trait"})
+"""Reasons of dead letters that carry a part of an event which was applied."""
+
+
+@dataclass(slots=True)
+class Part:
+    """The ledger of one partition of usage-events."""
+
+    partition: int
+    position: int = 0
+    """Offset at which the lane goes on."""
+    end: int = 0
+    records: int = 0
+    """Usage events before `position`, repeats included."""
+    accepted: int = 0
+    """Different ids before `position`, all environments."""
+    applied: int = 0
+    """By the lane's own count."""
+    dead_lettered: int = 0
+    """Ids that are only on usage-rejected."""
+    too_late: int = 0
+    non_production: int = 0
+    duplicates: int = 0
+    in_flight: int = 0
+    """Different ids that no record before `position` has."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The whole account. `closes` when every line adds up."""
+
+    parts: list[Part]
+    awaiting_an_account: int
+    """Different ids on usage-unattributed."""
+    awaiting_duplicates: int
+    rejected: int
+    """Different (source, original) that ingest rejected."""
+    rejected_repeats: int
+    put_aside: Counter[str]
+    """Dead letters of the scorer, by reason."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what does not add up, one sentence each."""
+        return [f"partition {part.partition}: {problem}" for part in self.parts for problem in part.problems]
+
+    @property
+    def closes(self) -> bool:
+        """Return whether everything adds up."""
+        return not self.problems
+
+    def total(self, line: str) -> int:
+        """Return the sum of a line over the partitions."""
+        return sum(getattr(part, line) for part in self.parts)
+
+    @property
+    def accepted(self) -> int:
+        """Return the different ids that were accepted, wherever they are now."""
+        return self.total("accepted") + self.total("in_flight") + self.awaiting_an_account
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        lines = ("applied", "dead_lettered", "too_late", "non_production", "in_flight", "duplicates")
+        return {
+            "closes": self.closes,
+            "accepted": self.accepted,
+            **{line: self.total(line) for line in lines},
+            "awaiting_an_account": self.awaiting_an_account,
+            "awaiting_duplicates": self.awaiting_duplicates,
+            "rejected": self.rejected,
+            "rejected_repeats": self.rejected_repeats,
+            "dead_letters_by_reason": dict(sorted(self.put_aside.items())),
+            "partitions": [
+                {name: getattr(part, name) for name in Part.__dataclass_fields__ if name != "problems"}
+                for part in self.parts
+            ],
+            "problems": self.problems,
+        }
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the log says about one partition."""
+
+    ids: dict[int, bool] = field(default_factory=dict)
+    """Production ids before the position, and whether any record of theirs was not put aside."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    others: set[int] = field(default_factory=set)
+    """Ids of other environments before the position."""
+    beyond: set[int] = field(default_factory=set)
+    production_records: int = 0
+    other_records: int = 0
+    aside: int = 0
+    aside_late: int = 0
+
+
+async def read(kafka: KafkaSettings) -> Ledger:
+    """Read all topics and do the sums. It takes about 200 bytes of memory an event."""
+    lanes = await _lanes(kafka)
+    limits = await ends(kafka, EVENTS)
+    aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
+    seen = {partition: _Seen() for partition in limits}
+    async for record in scan(kafka, EVENTS, stop=limits, committed=False):
+        if record.value is None:
+            continue
+        name, value = codec.decode(record.value)
+        if name == "usage_event":
+            position = lanes.get(record.partition, (0, LedgerCounters()))[0]
+            _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
+    parts = [
+        _part(partition, seen[partition], *lanes.get(partition, (0, LedgerCounters())), end=limits[partition])
+        for partition in sorted(limits)
+    ]
+    awaiting, awaiting_duplicates = await _unattributed(kafka)
+    return Ledger(parts, awaiting, awaiting_duplicates, rejected, rejected_repeats, by_reason)
+
+
+def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside: dict[int, str]) -> None:
+    identity = _identity(value["source"], value["account"], value["event_id"])
+    if offset >= position:
+        seen.beyond.add(identity)
+    elif value["environment"] != "production":
+        seen.other_records += 1
+        seen.others.add(identity)
+    else:
+        seen.production_records += 1
+        reason = aside.get(offset)
+        seen.ids[identity] = seen.ids.get(identity, False) or reason is None
+        if reason is not None:
+            seen.reasons[identity] = reason
+            seen.aside += 1
+            seen.aside_late += reason == TOO_LATE
+
+
+def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, end: int) -> Part:
+    only_aside = [identity for identity, applied in seen.ids.items() if not applied]
+    late = sum(seen.reasons[identity] == TOO_LATE for identity in only_aside)
+    part = Part(
+        partition=partition,
+        position=position,
+        end=end,
+        records=seen.production_records + seen.other_records,
+        accepted=len(seen.ids) + len(seen.others),
+        applied=lane.applied,
+        dead_lettered=len(only_aside) - late,
+        too_late=late,
+        non_production=len(seen.others),
+        duplicates=lane.duplicates + seen.other_records - len(seen.others),
+        in_flight=len(seen.beyond - seen.ids.keys() - seen.others),
+    )
+    should_apply = len(seen.ids) - len(only_aside)
+    checks = (
+        ("applied", lane.applied, should_apply, "different ids in the log that were not put aside"),
+        (
+            "duplicates",
+            lane.duplicates,
+            seen.production_records - should_apply - seen.aside,
+            "repeats of these in the log",
+        ),
+        ("non_production", lane.non_production, seen.other_records, "records of other environments in the log"),
+        ("too_late", lane.too_late, seen.aside_late, "dead letters that say so"),
+    )
+    part.problems = [
+        f"the lane counted {counted} {line}, there are {found} {what}"
+        for line, counted, found, what in checks
+        if counted != found
+    ]
+    return part
+
+
+async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
+    """Return position and counters of each lane, both of the same transaction."""
+    positions: dict[int, int] = {}
+    counters: dict[int, LedgerCounters] = {}
+    settled = await ends(kafka, STATE, committed=True)
+    async for record in scan(kafka, STATE, stop=settled):
+        if record.key is None or record.value is None:
+            continue
+        if record.key == POSITION_KEY:
+            positions[record.partition] = Position.decode(record.value).offset
+        else:
+            counted = read_counters(record.key, record.value)
+            if counted is not None:
+                counters[record.partition] = counted
+    return {partition: (positions[partition], counters.get(partition, LedgerCounters())) for partition in positions}
+
+
+async def _rejected(
+    kafka: KafkaSettings, lanes: dict[int, tuple[int, LedgerCounters]]
+) -> tuple[dict[int, dict[int, str]], Counter[str], int, int]:
+    aside: dict[int, dict[int, str]] = {}
+    by_reason: Counter[str] = Counter()
+    originals: set[tuple[str, str]] = set()
+    records = 0
+    async for record in scan(kafka, REJECTED):
+        letter = codec.decode(record.value)[1]
+        if letter["by"] == "ingest":
+            records += 1
+            originals.add((letter["source"], letter["original_sha256"]))
+        elif letter["by"] == "scorer" and letter["reason"] not in NOT_THE_EVENT:
+            topic, _, place = letter["origin"].partition("/")
+            partition, _, offset = place.partition("/")
+            if topic == EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
+                by_reason[letter["reason"]] += 1
+                aside.setdefault(int(partition), {})[int(offset)] = letter["reason"]
+    return aside, by_reason, len(originals), records - len(originals)
+
+
+async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
+    ids: set[int] = set()
+    records = 0
+    async for record in scan(kafka, UNATTRIBUTED, committed=False):
+        if record.value is None:
+            continue
+        name, value = codec.decode(record.value)
+        if name == "usage_event":
+            records += 1
+            ids.add(_identity(value["source"], value["user"], value["event_id"]))
+    return len(ids), records - len(ids)
+
+
+def _identity(source: str, owner: str, event_id: str) -> int:
+    return xxhash.xxh3_64_intdigest(f"{source}\0{owner}\0{event_id}".encode())
