@@ -65,3 +65,16 @@ class FoldRaised(TidemarkError):
 
 class FailStop(Fatal):
     """Memory may be ahead of the log, or another worker owns the lane: leave at once, commit nothing more."""
+
+
+class SourceBehind(LaneStopped):
+    """The source ends before the lane's position: it was truncated or made anew."""
+
+    reason = "source_behind"
+
+    def __init__(self, topic: str, partition: int, end: int, position: int) -> None:
+        """Take the end of the source and the position of the lane."""
+        super().__init__(
+            f"{topic}/{partition}: the log ends at {end}, but the lane has folded up to {position}. The topic has lost "
+            "records or was made anew: restore it, or delete the changelogs and the group's offsets to start over."
+        )

@@ -8,7 +8,7 @@ object away and restores a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -60,7 +60,19 @@ class LaneFold:
     Raised offsets are those whose fold raised in a former life of the lane: they go to the dead letters unfolded.
     """
 
-    __slots__ = ("_draft", "accept_gap", "careful_until", "core", "gaps", "limits", "offset", "partition", "raised", "spec", "step")
+    __slots__ = (
+        "_draft",
+        "accept_gap",
+        "careful_until",
+        "core",
+        "gaps",
+        "limits",
+        "offset",
+        "partition",
+        "raised",
+        "spec",
+        "step",
+    )
 
     def __init__(
         self,
@@ -230,18 +242,24 @@ class LaneFold:
         return self.spec.dead_letter(record._replace(value=value[:keep]), cut)
 
 
-def restore(core: Core, stores: Mapping[str, Mapping[bytes, bytes]], position_store: str) -> tuple[Position | None, list[Append]]:
+def restore(
+    core: Core, stores: Mapping[str, Mapping[bytes, bytes]], position_store: str, breath: int = 500
+) -> Generator[None, None, tuple[Position | None, list[Append]]]:
     """
-    Restore an empty core from the live records of its changelogs, in key order; return position and appends.
+    Restore an empty core from the live records of its changelogs, in key order.
+
+    Yields after each `breath` records; returns the position, None if none was ever durable, and the appends.
 
     Raises:
         IncompatibleState: the changelogs were written by a newer version.
     """
     position = None
     for store, live in stores.items():
-        for key in sorted(live):
+        for n, key in enumerate(sorted(live)):
             if not key.startswith(b"\0"):
                 core.restore(store, key, live[key])
             elif store == position_store and key == POSITION_KEY:
                 position = Position.decode(live[key])
+            if n % breath == breath - 1:
+                yield
     return position, list(core.opened())

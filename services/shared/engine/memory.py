@@ -22,7 +22,9 @@ from services.shared.kafka.partition import partition_for
 class MemoryLog:
     """Topics of partitions of records. A None in a partition is a hole, as a transaction's marker leaves it."""
 
-    def __init__(self, partitions: int = 4, single: Collection[str] = ("fleet", "fleet-partials", "backfill-progress")) -> None:
+    def __init__(
+        self, partitions: int = 4, single: Collection[str] = ("fleet", "fleet-partials", "backfill-progress")
+    ) -> None:
         """Take the partition count of every topic except the `single` ones, which have one."""
         self.partitions = partitions
         self.single = frozenset(single)
@@ -115,8 +117,14 @@ class MemoryRunner:
     """Drive the lanes of some specs over a MemoryLog until nothing is left to fold."""
 
     def __init__(
-        self, log: MemoryLog, specs: Iterable[LaneSpec], cuts: Cuts | None = None, *, limits: Mapping[str, int] | None = None,
-        accept_gap: bool = False, max_raises: int = 5,
+        self,
+        log: MemoryLog,
+        specs: Iterable[LaneSpec],
+        cuts: Cuts | None = None,
+        *,
+        limits: Mapping[str, int] | None = None,
+        accept_gap: bool = False,
+        max_raises: int = 5,
     ) -> None:
         """Take the specs in the order in which their topics get their turns."""
         self.log = log
@@ -237,10 +245,22 @@ class MemoryRunner:
     def _open(self, spec: LaneSpec, partition: int, raised: Mapping[int, Raised]) -> LaneFold:
         core = spec.core(partition)
         stores = {store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}
-        position, appends = restore(core, stores, spec.position_store)
+        restoring = restore(core, stores, spec.position_store)
+        while True:
+            try:
+                next(restoring)
+            except StopIteration as done:
+                position, appends = done.value
+                break
         self._append(appends)
         return LaneFold(
-            spec, partition, core, position or Position(0), raised=raised, limits=self.limits, accept_gap=self.accept_gap
+            spec,
+            partition,
+            core,
+            position or Position(0),
+            raised=raised,
+            limits=self.limits,
+            accept_gap=self.accept_gap,
         )
 
     def _raise(self, spec: LaneSpec, partition: int, error: FoldRaised) -> None:
@@ -250,7 +270,9 @@ class MemoryRunner:
             lane.raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
             lane.in_a_row += 1
             if lane.in_a_row >= self.max_raises:
-                lane.stopped = TooManyRaises(f"{spec.topic}/{partition}: {lane.in_a_row} folds in a row raised, last: {error}")
+                lane.stopped = TooManyRaises(
+                    f"{spec.topic}/{partition}: {lane.in_a_row} folds in a row raised, last: {error}"
+                )
         lane.fold = self._open(spec, partition, lane.raised)
         lane.uncut = 0
         if error.offset is None:

@@ -1,0 +1,78 @@
+"""What the cluster says about the topics of some lanes, and whether lanes can stand on them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from schemas.topics import TOPICS
+from services.shared.engine.spec import LaneSpec
+from services.shared.errors import ConfigurationError
+from services.shared.kafka.clients import admin
+from services.shared.kafka.settings import KafkaSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Partition counts and the limits on a record in bytes, by topic without prefix."""
+
+    partitions: dict[str, int]
+    limits: dict[str, int]
+
+
+async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
+    """
+    Ask the cluster about the topics of the specs and all topics of record.
+
+    Raises:
+        ConfigurationError: a topic is missing, a changelog has another number of partitions than its source, or
+            two lane topics share a changelog.
+    """
+    specs = list(specs)
+    needed = {name for spec in specs for name in (spec.topic, *spec.stores.values())}
+    async with admin(kafka) as client:
+        present = set(await client.list_topics())
+        names = {name: kafka.scoped(name) for name in needed | TOPICS.keys() if kafka.scoped(name) in present}
+        described = await client.describe_topics(list(names.values()))
+        configs = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, n) for n in names.values()])
+    short = {full: name for name, full in names.items()}
+    counts = {short[topic["topic"]]: len(topic["partitions"]) for topic in described}
+    limits = {
+        short[name]: int(entry[1])
+        for response in configs
+        for _code, _message, _type, name, entries in response.resources
+        for entry in entries
+        if entry[0] == "max.message.bytes"
+    }
+    problems = [
+        f"topic {kafka.scoped(name)} does not exist: run `tidemark topics create`"
+        for name in sorted(needed - counts.keys())
+    ]
+    problems += _unequal(specs, counts) + _shared(specs)
+    if problems:
+        raise ConfigurationError(problems)
+    return Cluster(counts, limits)
+
+
+def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:
+    return [
+        f"changelog {changelog} has {counts[changelog]} partitions and its source {spec.topic} has {counts[spec.topic]}:"
+        " each lane needs its own"
+        for spec in specs
+        for changelog in spec.stores.values()
+        if changelog in counts and spec.topic in counts and counts[changelog] != counts[spec.topic]
+    ]
+
+
+def _shared(specs: list[LaneSpec]) -> list[str]:
+    owners: dict[str, list[str]] = {}
+    for spec in specs:
+        for changelog in spec.stores.values():
+            owners.setdefault(changelog, []).append(spec.topic)
+    return [
+        f"changelog {changelog} is shared by {' and '.join(topics)}: one's open transaction would hide the other's state"
+        for changelog, topics in sorted(owners.items())
+        if len(topics) > 1
+    ]

@@ -1,0 +1,171 @@
+"""
+Faust's Kafka consumer with what it hard-codes set right: a private seam, held by contract tests.
+
+- isolation level: Faust reads uncommitted records unless its own exactly_once is on;
+- fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
+- what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
+- waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
+- SASL and TLS by the options that all other clients of the project use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from services.shared.engine.chunks import Fetched
+
+FETCH_MAX_WAIT_MS = 50
+_REACTIVATION_S = 0.01
+"""How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread in which the group's consumer lives."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        return AIOKafkaConsumer(
+            **transport.client_options,
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            retry_backoff_ms=50,
+            check_crcs=conf.broker_check_crcs,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+        )
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Fetched]:
+        """Return what has been fetched of the active partitions, each with what it covers; wait for it up to a timeout."""
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        subscriptions = fetcher._subscriptions
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (timeout or 0.0)
+        with subscriptions.fetch_context():
+            while True:
+                if consumer._closed or fetcher._closed:
+                    raise ConsumerStoppedError
+                if subscriptions.reassignment_in_progress:
+                    await subscriptions.wait_for_assignment()
+                wanted = set(active_partitions)
+                if wanted:
+                    # Nothing is awaited between the two readings of the positions: without a timeout the call
+                    # returns what is there.
+                    start = positions(consumer, wanted)
+                    records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
+                    if records:
+                        end = positions(consumer, wanted)
+                        return {tp: Fetched(found, start[tp], end[tp]) for tp, found in records.items()}
+                left = deadline - loop.time()
+                if left <= 0:
+                    return {}
+                waiter = fetcher._create_fetch_waiter()
+                _, pending = await asyncio.wait([waiter], timeout=left)
+                if pending:
+                    waiter.cancel()
+                    return {}
+                waiter.result()
+
+    async def touch(self) -> None:
+        """Count as a poll without fetching: the worker is alive, only its lanes are full."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
+            pass
+
+    def highwater(self, tp: TP) -> int:
+        """Return the end of what may be read, as the last fetch told; None before it."""
+        return cast(int, self._ensure_consumer().last_stable_offset(tp))
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
+
+
+def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:
+    """Return where the consumer stands in each assigned partition that has a position; call it in its own loop."""
+    subscription = consumer._fetcher._subscriptions.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return {}
+    found = {}
+    for tp in partitions:
+        if tp in assignment.tps:
+            state = assignment.state_value(tp)
+            if state.has_valid_position:
+                found[tp] = state.position
+    return found
+
+
+class Consumer(driver.Consumer):
+    """The main loop's side of the consumer."""
+
+    _thread: ConsumerThread
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await self._thread.touch()
+            await asyncio.sleep(_REACTIVATION_S)
+            return {}, self._get_active_partitions()
+        return await super()._wait_next_records(timeout)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        return await super()._getmany(active_partitions, _REACTIVATION_S if self._buffered_partitions else timeout)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Check nothing; see ConsumerThread."""
+
+    def covered(self, tp: TP) -> int | None:
+        """Return how far a partition has been read, None if that is not known now."""
+        return positions(self._thread._ensure_consumer(), {tp}).get(tp)
+
+    def end(self, tp: TP) -> int | None:
+        """Return the end of what may be read of a partition, as the last fetch told; None before it."""
+        return self._thread.highwater(tp)
+
+
+class Producer(driver.Producer):
+    """Faust starts a producer whether it is used or not; this one can at least log in."""
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return cast(Transport, self.transport).client_options
+
+
+class Transport(driver.Transport):
+    """Faust's Kafka transport with the consumer above."""
+
+    Consumer = Consumer
+    Producer = Producer
+    client_options: Mapping[str, Any] = {}
+    """Connection arguments of every aiokafka client."""

@@ -1,0 +1,74 @@
+"""
+A worker that counts, as a process of its own: what the kill tests kill and the bench measures.
+
+    python -m services.shared.engine.counting_worker
+
+Reads the topics of `counting_trial`; besides the usual settings it takes TIDEMARK_COUNTING_MODE (contiguous or
+transactional) and TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer. It
+prints one line of JSON when the lanes it got are ready, each time that this changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry
+
+from services.shared import logging as structured
+from services.shared.engine import loader
+from services.shared.engine.counting import counting_spec
+from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import SourceMode
+from services.shared.engine.worker import Worker
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings, load
+
+_LOOK_EVERY_S = 0.05
+
+
+async def run() -> None:
+    """Count until SIGTERM."""
+    extra = float(os.environ.get("TIDEMARK_COUNTING_LOAD_S", "0"))
+
+    async def slow_load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) -> loader.Loaded:
+        await asyncio.sleep(extra)
+        return await loader.load(kafka, stores, partition)
+
+    mode = SourceMode(os.environ.get("TIDEMARK_COUNTING_MODE", "contiguous"))
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE)
+    worker = Worker(
+        GROUP, [spec], load(KafkaSettings), load(EngineSettings), CollectorRegistry(), load(ProcessSettings), load=slow_load
+    )
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    telling = asyncio.create_task(_tell(worker))
+    await worker.run()
+    telling.cancel()
+
+
+async def _tell(worker: Worker) -> None:
+    told = None
+    while True:
+        lanes = {str(p): lane.next.offset for p, lane in worker.open_lanes(SOURCE).items()}
+        ready = sorted(lanes) if worker.ready else None
+        if ready is not None and ready != told:
+            print(json.dumps({"ready": ready}), flush=True)
+        told = ready
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def main() -> int:
+    """Run until told to stop; a fail-stop leaves with its own status."""
+    structured.setup("counting")
+    asyncio.run(run())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,454 @@
+"""
+One lane on Kafka: it opens, takes chunks, folds them, and commits what they did, in a task of its own.
+
+Promises: what it has committed is exactly what the records before its position do, once. It never commits after an
+error whose outcome is not known. Failure is of three kinds: a record (put aside, the lane is restored where its state
+is in doubt), the lane (`LaneStopped`: it waits for an operator), the process (everything else: fail-stop).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from typing import Protocol
+
+from services.shared.engine.chunks import Chunk
+from services.shared.engine.core import Append, Core, SourceRecord
+from services.shared.engine.errors import (
+    ChangelogBehind, FailStop, FoldRaised, LaneStopped, SourceBehind, SourceGap, TooManyRaises,
+)  # fmt: skip
+from services.shared.engine.fold import Draft, LaneFold, Raised, restore
+from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.loader import Bounds, Loaded
+from services.shared.engine.position import Position
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
+
+log = logging.getLogger(__name__)
+
+_BREATH = 500
+"""Records folded before the other tasks of the loop get a turn."""
+
+
+class LaneState(Enum):
+    """Where a lane is in its life."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    STOPPED = "stopped"
+    CLOSED = "closed"
+
+
+class Writer(Protocol):
+    """Makes drafts durable; see transaction.py."""
+
+    async def start(self) -> None:
+        """Fence the former owner."""
+
+    async def write(self, draft: Draft) -> None:
+        """Commit a draft."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Surroundings(Protocol):
+    """What a lane needs of the worker that it belongs to."""
+
+    settings: EngineSettings
+    limits: dict[str, int]
+    openings: asyncio.Semaphore
+
+    def writer(self, spec: LaneSpec, partition: int) -> Writer:
+        """Make the writer of a lane."""
+
+    async def load(self, spec: LaneSpec, partition: int) -> Loaded:
+        """Read the changelogs of a lane."""
+
+    async def bounds(self, topic: str, partition: int) -> Bounds:
+        """Say what exists of the source."""
+
+    async def append(self, appends: Iterable[Append]) -> None:
+        """Write appends and return when all are acknowledged."""
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read the source from an offset on."""
+
+    def hold_fetch(self, topic: str, partition: int, hold: bool) -> None:
+        """Stop or go on fetching a partition."""
+
+    def fail(self, error: BaseException) -> None:
+        """End the process."""
+
+
+class Lane:
+    """One partition of one source topic; made by the worker when it gets the partition."""
+
+    def __init__(
+        self, spec: LaneSpec, partition: int, generation: int, around: Surroundings, metrics: LaneMetrics
+    ) -> None:
+        """Take the group generation in which the partition came; `start` makes it run."""
+        self.spec = spec
+        self.topic = spec.topic
+        self.partition = partition
+        self.generation = generation
+        self.state = LaneState.OPENING
+        self.stopped: LaneStopped | None = None
+        self.durable = Position(0)
+        self.received = -1
+        """How far the log has been delivered to this lane without a hole; -1 while it does not take chunks."""
+        self.moved_at = time.monotonic()
+        self.behind = 0
+        """Records between here and the end of the source, as last observed."""
+        self._around = around
+        self._settings = around.settings
+        self._metrics = metrics
+        self._writer: Writer | None = None
+        self._fold: LaneFold | None = None
+        self._queue: deque[Chunk] = deque()
+        self._queued = 0
+        self._fetch_held = False
+        self._missed = False
+        self._raised: dict[int, Raised] = {}
+        self._in_a_row = 0
+        self._committing: asyncio.Task[None] | None = None
+        self._deadline: float | None = None
+        self._held = False
+        self._quiet = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    # what others see
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lane folds what it gets."""
+        return self.state is LaneState.RUNNING
+
+    @property
+    def core(self) -> Core:
+        """The core as it is now; another object after a reopening. Only to be read, and only while ready."""
+        return self._must_fold().core
+
+    @property
+    def next(self) -> Position:
+        """The first record, and the step within it, that is not folded yet."""
+        return self._fold.position if self._fold is not None else self.durable
+
+    @property
+    def queued(self) -> int:
+        """Records that wait to be folded."""
+        return self._queued
+
+    def start(self) -> None:
+        """Open the lane in the background and let it run."""
+        self._task = asyncio.create_task(self._run(), name=f"lane {self.topic}/{self.partition}")
+
+    def receive(self, chunk: Chunk) -> None:
+        """Take a chunk as it comes from the fetcher; never waits, but stops the fetching when too many wait."""
+        if self.state in (LaneState.STOPPED, LaneState.CLOSED):
+            return
+        self._queue.append(chunk)
+        self._queued += len(chunk.records)
+        self._metrics.chunk(len(chunk.records))
+        if self._queued >= self._settings.queue_records:
+            self._fetch_held = True
+            self._around.hold_fetch(self.topic, self.partition, True)
+        self._wake.set()
+
+    async def hold(self) -> None:
+        """Commit what is folded and stand still until `resume`; returns when nothing is pending. Opening goes on."""
+        self._held = True
+        self._quiet.clear()
+        self._wake.set()
+        if self.state is LaneState.RUNNING and self._task is not None:
+            quiet = asyncio.create_task(self._quiet.wait())
+            await asyncio.wait([quiet, self._task], return_when=asyncio.FIRST_COMPLETED)
+            quiet.cancel()
+
+    def resume(self) -> None:
+        """Go on after `hold`; Faust reads again from the committed offset on, so an opening lane's queue starts anew."""
+        self._held = False
+        if self.state is LaneState.OPENING:
+            self._clear_queue()
+        self._wake.set()
+
+    async def close(self) -> None:
+        """End the lane without committing anything more; `hold` before keeps what is folded."""
+        self.state = LaneState.CLOSED
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+        if self._writer is not None:
+            await self._writer.close()
+        self._queue.clear()
+        self._fold = None
+
+    # its life
+
+    async def _run(self) -> None:
+        try:
+            await self._open()
+            while True:
+                try:
+                    await self._turn()
+                except FoldRaised as raised:
+                    await self._reopen(raised)
+        except LaneStopped as stopped:
+            await self._stop(stopped)
+        except Exception as error:
+            self._around.fail(error)
+
+    async def _open(self) -> None:
+        began = time.monotonic()
+        async with self._around.openings:
+            self._writer = self._around.writer(self.spec, self.partition)
+            await self._writer.start()
+            await self._restore()
+        self.state = LaneState.RUNNING
+        self._moved()
+        self._metrics.opened(time.monotonic() - began)
+        log.info(
+            "lane_opened",
+            extra={
+                "topic": self.topic,
+                "partition": self.partition,
+                "offset": self.durable.offset,
+                "step": self.durable.step,
+            },
+        )
+
+    async def _restore(self) -> None:
+        """Build a new core from the changelogs and take the queue up where it ends."""
+        self.received = -1
+        loaded = await self._around.load(self.spec, self.partition)
+        core = self.spec.core(self.partition)
+        restoring = restore(core, loaded.stores, self.spec.position_store)
+        while True:
+            try:
+                next(restoring)
+            except StopIteration as done:
+                position, appends = done.value
+                break
+            await asyncio.sleep(0)
+        self._metrics.loaded(loaded.records)
+        bounds = await self._around.bounds(self.topic, self.partition)
+        self.durable = self._check(position, bounds)
+        await self._around.append(appends)
+        self._fold = LaneFold(
+            self.spec, self.partition, core, self.durable, raised=self._raised, limits=self._around.limits,
+            accept_gap=self._settings.accept_gap,
+        )  # fmt: skip
+        self._deadline = None
+        self.received = self.durable.offset
+
+    def _check(self, position: Position | None, bounds: Bounds) -> Position:
+        """Compare the changelog's position with the group's offset and with what exists of the source."""
+        committed = bounds.committed
+        if committed is not None and (position is None or committed > position.offset):
+            raise ChangelogBehind(self.topic, self.partition, committed, position.offset if position else None)
+        if position is None:
+            return Position(bounds.earliest)
+        if bounds.end < position.offset:
+            raise SourceBehind(self.topic, self.partition, bounds.end, position.offset)
+        if bounds.earliest > position.offset:
+            return self._gap(position.offset, bounds.earliest)
+        return position
+
+    def _gap(self, expected: int, found: int) -> Position:
+        if not self._settings.accept_gap:
+            raise SourceGap(self.topic, self.partition, expected, found)
+        log.warning(
+            "gap_accepted",
+            extra={"topic": self.topic, "partition": self.partition, "from": expected, "to": found},
+        )
+        self._metrics.gap()
+        return Position(found)
+
+    async def _turn(self) -> None:
+        """Do the next thing there is to do, or wait for it."""
+        self._wake.clear()
+        if self._held:
+            await self._stand_still()
+        elif self._missed:
+            await self._read_again()
+        elif self._due() and self._committing is None:
+            self._commit()
+        elif self._queue and not self._full():
+            await self._take(self._queue.popleft())
+        else:
+            await self._wake.wait()
+
+    async def _stand_still(self) -> None:
+        await self._flush()
+        self._quiet.set()
+        while self._held:
+            self._wake.clear()
+            await self._wake.wait()
+        self._moved()
+
+    async def _take(self, chunk: Chunk) -> None:
+        self._queued -= len(chunk.records)
+        if self._fetch_held and self._queued < self._settings.queue_records // 2:
+            self._fetch_held = False
+            self._around.hold_fetch(self.topic, self.partition, False)
+        if chunk.end <= self.received:
+            return
+        if chunk.start > self.received:
+            self._missed = True
+            return
+        self.received = chunk.end
+        await self._fold_chunk(chunk)
+        self._metrics.folded_until(chunk.timestamp / 1000)
+        await asyncio.sleep(0)
+
+    async def _fold_chunk(self, chunk: Chunk) -> None:
+        fold, topic, partition = self._must_fold(), self.topic, self.partition
+        self._start_clock()
+        records = (SourceRecord(topic, partition, r.offset, r.key, r.value) for r in chunk.records)
+        gaps = fold.gaps
+        for _ in fold.apply(records, _BREATH):
+            if self._held:
+                await self._stand_still()
+            if self._due():
+                if self._committing is None:
+                    self._commit()
+                elif self._full():
+                    await self._committed()
+            self._start_clock()
+            await asyncio.sleep(0)
+        if fold.gaps > gaps:
+            self._metrics.gap(fold.gaps - gaps)
+        if self._in_a_row and fold.offset > max(self._raised) + 1:
+            self._in_a_row = 0
+        self._moved()
+
+    async def _read_again(self) -> None:
+        """What came does not meet what was there: read from there again, unless the log itself has lost it."""
+        self._missed = False
+        self._metrics.missed()
+        bounds = await self._around.bounds(self.topic, self.partition)
+        if bounds.earliest > self.received:
+            await self._flush()
+            fold = self._must_fold()
+            fold.offset, fold.step = self._gap(self.received, bounds.earliest)
+            self.received = bounds.earliest
+        self._clear_queue()
+        await self._around.seek(self.topic, self.partition, self.received)
+
+    async def _reopen(self, error: FoldRaised) -> None:
+        """Throw the core away and restore it; put the record aside that made it raise."""
+        await self._committed()
+        self.state = LaneState.OPENING
+        self._quiet.set()
+        reached = self._must_fold().offset
+        where = {"topic": self.topic, "partition": self.partition, "offset": error.offset, "step": error.step}
+        log.error("fold_raised", extra=where, exc_info=error.cause)
+        if error.offset is not None:
+            self._raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
+            self._in_a_row += 1
+            if self._in_a_row >= self._settings.max_raises:
+                raise TooManyRaises(
+                    f"{self.topic}/{self.partition}: {self._in_a_row} folds in a row raised, last: {error}"
+                )
+        self._metrics.reopened()
+        await self._restore()
+        for offset in [o for o in self._raised if o < self.durable.offset]:
+            del self._raised[offset]
+        if error.offset is None:
+            self._must_fold().careful_until = reached
+        self._missed = False
+        self._clear_queue()
+        self.state = LaneState.RUNNING
+        await self._around.seek(self.topic, self.partition, self.received)
+
+    async def _stop(self, stopped: LaneStopped) -> None:
+        """Keep what was folded before, take nothing more."""
+        log.critical(
+            "lane_stopped",
+            extra={"topic": self.topic, "partition": self.partition, "reason": stopped.reason, "detail": str(stopped)},
+        )
+        self.stopped = stopped
+        self.state = LaneState.STOPPED
+        self._metrics.stopped(stopped.reason)
+        if self._fold is not None and not isinstance(stopped, TooManyRaises):
+            try:
+                await self._flush()
+            except FoldRaised as raised:
+                log.error("fold_raised", exc_info=raised.cause)
+        self._clear_queue()
+
+    # transactions
+
+    def _due(self) -> bool:
+        fold = self._must_fold()
+        if self._deadline is None or fold.position == fold.draft.position:
+            return False
+        return fold.core.urgent or self._full() or time.monotonic() >= self._deadline
+
+    def _full(self) -> bool:
+        draft, settings = self._must_fold().draft, self._settings
+        return draft.records >= settings.transaction_records or draft.size >= settings.transaction_bytes
+
+    def _start_clock(self) -> None:
+        if self._deadline is None:
+            wait = self._settings.transaction_ms / 1000
+            self._deadline = time.monotonic() + wait
+            asyncio.get_running_loop().call_later(wait, self._wake.set)
+
+    def _commit(self) -> None:
+        draft = self._must_fold().cut()
+        self._deadline = None
+        if draft is not None:
+            self._committing = asyncio.create_task(self._write(draft))
+
+    async def _write(self, draft: Draft) -> None:
+        began = time.monotonic()
+        try:
+            if self._writer is None:
+                raise FailStop("a lane without a writer was asked to commit")
+            await self._writer.write(draft)
+            self.durable = draft.position
+            self._metrics.committed(draft, time.monotonic() - began)
+            if draft.appends:
+                await self._around.append(draft.appends)
+        except Exception as error:  # the task stays where it is, so that nothing more can be committed
+            self._around.fail(error)
+            return
+        self._committing = None
+        self._moved()
+        self._wake.set()
+
+    async def _committed(self) -> None:
+        """Wait until no transaction is under way."""
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    async def _flush(self) -> None:
+        """Make everything folded durable."""
+        await self._committed()
+        if self._committing is not None:
+            raise FailStop("a former transaction of the lane has failed")
+        self._commit()
+        await self._committed()
+
+    def _clear_queue(self) -> None:
+        self._queue.clear()
+        self._queued = 0
+        if self._fetch_held:
+            self._fetch_held = False
+            self._around.hold_fetch(self.topic, self.partition, False)
+
+    def _must_fold(self) -> LaneFold:
+        if self._fold is None:
+            raise RuntimeError(f"lane {self.topic}/{self.partition} is not open")
+        return self._fold
+
+    def _moved(self) -> None:
+        self.moved_at = time.monotonic()

@@ -1,0 +1,141 @@
+"""
+The lanes of one worker, following the group: who is opened, held, closed, and when.
+
+Rebalances come as two signals. *Revoked*: every lane commits what it has folded and stands still. *Complete*: lanes of
+lost partitions are closed, new ones opened in the background, the rest goes on as it is. Neither ever waits for a
+changelog, or the group would evict the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from services.shared.engine.chunks import Chunk
+from services.shared.engine.lane import Lane, LaneState, Surroundings
+from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.spec import LaneSpec
+
+log = logging.getLogger(__name__)
+
+Home = tuple[str, int]
+"""Source topic (without prefix) and partition."""
+
+
+class Lanes:
+    """All lanes of one worker; used from its loop only."""
+
+    def __init__(self, specs: Iterable[LaneSpec], around: Surroundings, metrics: EngineMetrics) -> None:
+        """Take the specs, one a topic."""
+        self.specs = {spec.topic: spec for spec in specs}
+        self.joined = False
+        self._around = around
+        self._metrics = metrics
+        self._lanes: dict[Home, Lane] = {}
+        self._views: dict[Home, LaneMetrics] = {}
+        self._generation: int | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def of(self, topic: str) -> dict[int, Lane]:
+        """Return the lanes of a topic by partition, open or not."""
+        return {partition: lane for (at, partition), lane in sorted(self._lanes.items()) if at == topic}
+
+    def receive(self, topic: str, chunk: Chunk) -> None:
+        """Hand a chunk to its lane; without one it is dropped, and read again when there is one."""
+        lane = self._lanes.get((topic, chunk.partition))
+        if lane is not None:
+            lane.receive(chunk)
+
+    async def hold(self) -> None:
+        """Bring every lane to rest, with everything folded durable."""
+        await asyncio.gather(*(lane.hold() for lane in self._lanes.values()))
+
+    def assign(self, mine: Iterable[Home], generation: int) -> None:
+        """
+        Follow an assignment of the group.
+
+        An opening whose generation does not directly precede this one is thrown away: in between the partition
+        may have been another worker's, and what was loaded may be old.
+        """
+        mine = set(mine)
+        missed = self._generation is not None and generation > self._generation + 1
+        for home, lane in list(self._lanes.items()):
+            if home not in mine or (missed and lane.state is LaneState.OPENING):
+                self._close(home)
+        for home in sorted(mine - self._lanes.keys()):
+            self._open(home, generation)
+        for lane in self._lanes.values():
+            lane.generation = generation
+            lane.resume()
+        self._generation = generation
+        self.joined = True
+        self._metrics.rebalances.inc()
+
+    async def close(self) -> None:
+        """Bring every lane to rest and close it."""
+        await self.hold()
+        for home in list(self._lanes):
+            self._close(home)
+        if self._closing:
+            await asyncio.wait(self._closing)
+
+    def not_ready(self) -> str | None:
+        """Say what is missing before this worker does all its work; None if nothing is."""
+        if not self.joined:
+            return "waiting for the group to assign partitions"
+        for (topic, partition), lane in sorted(self._lanes.items()):
+            if lane.stopped is not None:
+                return str(lane.stopped)
+            if not lane.ready:
+                return f"lane {topic}/{partition} is {lane.state.value}"
+            if self._stalled_for(lane) > self._around.settings.stall_s:
+                return f"lane {topic}/{partition} has records to fold and does not move"
+        return None
+
+    def observe(self, ends: Callable[[Home], tuple[int, int] | None], now: float) -> float:
+        """
+        Refresh the gauges, given (how far it is read, end) of each partition; return the longest stall in seconds.
+
+        A lane is not stalled while it opens, has nothing to fold, or has been stopped.
+        """
+        longest = 0.0
+        counts = {(topic, state): 0 for topic in self.specs for state in LaneState}
+        for home, lane in self._lanes.items():
+            counts[home[0], lane.state] += 1
+            view = self._views[home]
+            known = ends(home)
+            if known is not None and lane.state is not LaneState.OPENING:
+                covered, end = known
+                idle = not lane.queued and covered >= end and lane.received >= 0
+                lane.behind = 0 if idle else max(0, end - lane.next.offset)
+                view.lag(lane.behind, lane.queued, now)
+            stalled = self._stalled_for(lane)
+            view.stalled(stalled > self._around.settings.stall_s)
+            longest = max(longest, stalled)
+        for (topic, state), count in counts.items():
+            self._metrics.lanes.labels(topic, state.value).set(count)
+        return longest
+
+    @staticmethod
+    def _stalled_for(lane: Lane) -> float:
+        """Return for how many seconds a lane has had work without moving."""
+        if not lane.ready or not lane.behind:
+            return 0.0
+        return time.monotonic() - lane.moved_at
+
+    def _open(self, home: Home, generation: int) -> None:
+        topic, partition = home
+        view = self._views[home] = LaneMetrics(self._metrics, topic, partition)
+        lane = self._lanes[home] = Lane(self.specs[topic], partition, generation, self._around, view)
+        lane.start()
+
+    def _close(self, home: Home) -> None:
+        lane = self._lanes.pop(home)
+        self._views.pop(home).forget()
+        log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
+        task = asyncio.create_task(lane.close())
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

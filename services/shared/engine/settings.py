@@ -1,0 +1,42 @@
+"""The engine's settings, each with its reason."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from services.shared.settings import Settings
+
+
+class EngineSettings(Settings):
+    """
+    How lanes gather, commit, wait and give up.
+
+    The defaults hold for tens of partitions a worker and tens of thousands of records a second.
+    """
+
+    transaction_ms: int = Field(250, ge=1, le=5000, validation_alias="TIDEMARK_ENGINE_TRANSACTION_MS")
+    """A transaction is committed this long after its first record; each costs about 2 ms of CPU."""
+    transaction_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_RECORDS")
+    transaction_bytes: int = Field(4 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_TRANSACTION_BYTES")
+    """Changes and outputs in bytes, as far as they are known before the commit."""
+    transaction_timeout_s: float = Field(15.0, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S")
+    """The broker aborts a transaction that is open longer; until then readers of the outputs wait for it."""
+    chunk_records: int = Field(2000, ge=1, validation_alias="TIDEMARK_ENGINE_CHUNK_RECORDS")
+    queue_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_QUEUE_RECORDS")
+    """Records waiting for a lane, beyond which its partition is not fetched; one fetch may exceed it."""
+    fetch_bytes: int = Field(1 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_FETCH_BYTES")
+    accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
+    """Go on where records are gone from a source by retention, instead of stopping the lane."""
+    max_raises: int = Field(5, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
+    """So many raising folds in a row stop a lane: then the code is wrong, not the records."""
+    openings: int = Field(4, ge=1, validation_alias="TIDEMARK_ENGINE_OPENINGS")
+    """Lanes that load their changelogs at the same time."""
+    session_timeout_s: float = Field(10.0, ge=1, validation_alias="TIDEMARK_ENGINE_SESSION_TIMEOUT_S")
+    """A dead worker's partitions move after this; a restarted one with the same instance id gets its own at once."""
+    heartbeat_s: float = Field(1.0, gt=0, validation_alias="TIDEMARK_ENGINE_HEARTBEAT_S")
+    max_poll_interval_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_POLL_INTERVAL_S")
+    """A worker whose loop hangs longer loses its partitions."""
+    stall_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_STALL_S")
+    """A lane with records to fold that has not moved for this long is not ready; after twice that the process exits."""
+    instance: str | None = Field(None, validation_alias="TIDEMARK_ENGINE_INSTANCE")
+    """Static group membership: unique and stable per worker. By default host name and slot."""

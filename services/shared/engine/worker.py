@@ -1,0 +1,205 @@
+"""
+A worker: it joins the group, runs the lanes of the partitions that it gets, and ends with the process.
+
+    worker = Worker("scorer", [spec], kafka, engine, registry)
+    await worker.run()          # until `stop`; by a fail-stop it does not return
+
+`open_lanes(topic)` shows the lanes to tasks that run beside it, such as a ticker; `not_ready()` is for /readyz.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaProducer
+from faust.types import TP
+from prometheus_client import CollectorRegistry
+
+from services.shared.engine import loader
+from services.shared.engine.app import consumer_of, make_app
+from services.shared.engine.cluster import learn
+from services.shared.engine.core import Append
+from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
+from services.shared.engine.lane import Lane
+from services.shared.engine.lanes import Home, Lanes
+from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
+from services.shared.engine.transaction import LaneWriter
+from services.shared.engine.watchdog import Watchdog
+from services.shared.errors import ConfigurationError, IncompatibleState
+from services.shared.kafka.clients import producer, wait_for_broker
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
+
+log = logging.getLogger(__name__)
+
+_STOP_WITHIN_S = 30.0
+
+
+class Worker:
+    """One member of a group, with its lanes. Make it and use it in one event loop."""
+
+    def __init__(
+        self, name: str, specs: Iterable[LaneSpec], kafka: KafkaSettings, engine: EngineSettings,
+        registry: CollectorRegistry, process: ProcessSettings | None = None, *,
+        load: loader.Load = loader.load, leave: Callable[[int], Any] = os._exit,
+    ) -> None:  # fmt: skip
+        """Take the group's name without prefix; `leave` ends the process with a status."""
+        self.name = name
+        self.kafka = kafka
+        self.settings = engine
+        self.limits: dict[str, int] = {}
+        self.partitions: dict[str, int] = {}
+        self.openings = asyncio.Semaphore(engine.openings)
+        self.metrics = EngineMetrics(registry)
+        self.lanes = Lanes(specs, self, self.metrics)
+        self.failed: BaseException | None = None
+        self._process = process or ProcessSettings()
+        self._load = load
+        self._leave = leave
+        self._stopping = asyncio.Event()
+        self._app: faust.App | None = None
+        self._appender: AIOKafkaProducer | None = None
+
+    async def run(self) -> None:
+        """
+        Wait for the broker, join the group and fold until `stop`.
+
+        Raises:
+            ConfigurationError: the topics on the cluster do not fit.
+            Fatal: no broker answers.
+        """
+        await wait_for_broker(self.kafka)
+        cluster = await learn(self.kafka, self.lanes.specs.values())
+        self.limits, self.partitions = cluster.limits, cluster.partitions
+        self._appender = producer(self.kafka)
+        await self._appender.start()
+        self._app = make_app(
+            self.name, self.lanes.specs, self.kafka, self.settings, slot=self._process.slot,
+            data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
+        )  # fmt: skip
+        watchdog = Watchdog(self._app, self.lanes, self.metrics, self.settings, self._tp, self.fail)
+        tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
+        await self._stopping.wait()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await self._shut_down(self._app, tasks)
+        except TimeoutError:
+            self.fail(FailStop(f"the worker did not stop within {_STOP_WITHIN_S:.0f} s"))
+
+    def stop(self) -> None:
+        """Ask `run` to commit what is folded, leave and return."""
+        self._stopping.set()
+
+    def open_lanes(self, topic: str) -> dict[int, Lane]:
+        """Return the lanes of a topic that are ready, by partition."""
+        return {partition: lane for partition, lane in self.lanes.of(topic).items() if lane.ready}
+
+    @property
+    def ready(self) -> bool:
+        """Whether every lane of this worker does its work."""
+        return self.not_ready() is None
+
+    def not_ready(self) -> str | None:
+        """Say what is missing before this worker does all its work; None if nothing is."""
+        return self.lanes.not_ready()
+
+    def fail(self, error: BaseException) -> None:
+        """End the process: only a new one can know what is durable."""
+        if self.failed is not None:
+            return
+        self.failed = error
+        refused = isinstance(error, ConfigurationError | IncompatibleState)
+        log.critical("fail_stop", exc_info=error)
+        logging.shutdown()
+        sys.stdout.flush()
+        self._leave(EXIT_REFUSED if refused else EXIT_FAIL_STOP)
+
+    # what lanes need
+
+    def writer(self, spec: LaneSpec, partition: int) -> LaneWriter:
+        """Make the writer of a lane."""
+        return LaneWriter(
+            self.kafka, self.name, spec, partition, limits=self.limits, partitions=self.partitions,
+            timeout_s=self.settings.transaction_timeout_s,
+        )  # fmt: skip
+
+    async def load(self, spec: LaneSpec, partition: int) -> loader.Loaded:
+        """Read the changelogs of a lane."""
+        return await self._load(self.kafka, spec.stores, partition)
+
+    async def bounds(self, topic: str, partition: int) -> loader.Bounds:
+        """Say what exists of the source and what the group has committed."""
+        return await loader.bounds(self.kafka, self.name, topic, partition)
+
+    async def append(self, appends: Iterable[Append]) -> None:
+        """Write appends outside of any transaction; return when all are acknowledged."""
+        if self._appender is None:
+            raise FailStop("the worker does not run")
+        sent = [await self._appender.send(self.kafka.scoped(a.topic), a.value, a.key, a.partition) for a in appends]
+        for acknowledged in sent:
+            await acknowledged
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read a partition from an offset on; if it is not ours just now, the next assignment decides."""
+        if self._app is None:
+            return
+        try:
+            await consumer_of(self._app).seek_wait({self._tp((topic, partition)): offset})
+        except Exception as error:
+            log.warning("seek_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
+
+    def hold_fetch(self, topic: str, partition: int, hold: bool) -> None:
+        """Stop or go on fetching a partition."""
+        if self._app is None:
+            return
+        consumer = consumer_of(self._app)
+        if hold:
+            consumer.on_buffer_full(self._tp((topic, partition)))
+        else:
+            consumer.on_buffer_drop(self._tp((topic, partition)))
+
+    # what Faust tells
+
+    async def _revoked(self, _sender: Any, _revoked: set[TP], **_: Any) -> None:
+        await self.lanes.hold()
+
+    async def _complete(self, _sender: Any, **_: Any) -> None:
+        app = self._app
+        if app is None or self._stopping.is_set():
+            return
+        names = {self.kafka.scoped(topic): topic for topic in self.lanes.specs}
+        mine = [(names[tp.topic], tp.partition) for tp in app.consumer.assignment() if tp.topic in names]
+        log.info("assigned", extra={"generation": app.consumer_generation_id, "partitions": len(mine)})
+        self.lanes.assign(mine, app.consumer_generation_id)
+
+    async def _run_app(self, app: faust.App) -> None:
+        try:
+            await app.start()
+            await app.wait_until_stopped()
+        except Exception as error:
+            self.fail(error)
+            return
+        if not self._stopping.is_set():
+            self.fail(app.crash_reason or FailStop("Faust stopped by itself"))
+
+    async def _shut_down(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
+        await self.lanes.hold()
+        await app.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        await self.lanes.close()
+        if self._appender is not None:
+            await self._appender.stop()
+        log.info("worker_stopped", extra={"group": self.name})
+
+    def _tp(self, home: Home) -> TP:
+        return TP(self.kafka.scoped(home[0]), home[1])
