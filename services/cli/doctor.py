@@ -15,7 +15,7 @@ from pathlib import Path
 
 import typer
 
-from services.cli.running import DataOption, Running, data_folder, find
+from services.cli.running import DataOption, Running, data_folder, find, read_state
 from services.cli.services import SERVICES
 from services.shared.errors import ConfigurationError, TidemarkError
 
@@ -55,7 +55,9 @@ def examine(data: Path | None) -> Iterator[Finding]:
         yield _judge("java", _java)
         yield _judge("kafka jars", _jars)
     yield _judge("disk", lambda: _disk(data_folder(data)))
-    yield from _configurations()
+    state = read_state(data)
+    # As `tidemark dev` hands it to its services.
+    yield from _configurations({"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file} if state else {})
     try:
         running = find(data)
     except ConfigurationError as error:
@@ -98,10 +100,11 @@ def _disk(folder: Path) -> str:
     return text
 
 
-def _configurations() -> Iterator[Finding]:
+def _configurations(given: dict[str, str]) -> Iterator[Finding]:
     commands = {name: [sys.executable, "-m", f"services.{name}", "--check-config"] for name in SERVICES}
+    environment = {**given, **os.environ}
     processes = {
-        name: subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        name: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for name, command in commands.items()
     }
     for name, process in processes.items():

@@ -12,9 +12,10 @@ import os
 import sys
 import tempfile
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, cast
-from xmlrpc.client import Fault, ServerProxy
+from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -70,14 +71,18 @@ class Supervisor:
     """A line to a running supervisord."""
 
     def __init__(self, socket: Path) -> None:
-        transport = SupervisorTransport(None, None, f"unix://{socket}")
-        self._rpc: Any = ServerProxy("http://127.0.0.1", transport=transport).supervisor
+        self._url = f"unix://{socket}"
+
+    @property
+    def _rpc(self) -> Any:
+        # A new one each time: after a refused connection the transport stays broken.
+        return ServerProxy("http://127.0.0.1", transport=SupervisorTransport(None, None, self._url)).supervisor
 
     def answers(self) -> bool:
         """Whether it runs and takes requests."""
         try:
             return bool(self._rpc.getState()["statename"] == "RUNNING")
-        except (OSError, Fault, ValueError):
+        except (OSError, HTTPException, ProtocolError, Fault):
             return False
 
     def start(self, name: str) -> None:

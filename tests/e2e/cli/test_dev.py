@@ -1,0 +1,167 @@
+"""`tidemark dev` brings the whole pipeline up, keeps it up, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+
+def first_of_free_ports(count: int = 4) -> int:
+    """Return a port that is free together with the next ones."""
+    for first in range(20_000 + os.getpid() % 5_000, 60_000, count):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def tidemark(*arguments: str) -> list[str]:
+    """Return the command line of the tool."""
+    return [sys.executable, "-m", "services.cli", *arguments]
+
+
+def until(done: Callable[[], object], what: str, within_s: float = 90) -> None:
+    """Wait for a condition of other processes."""
+    deadline = time.monotonic() + within_s
+    while not done():
+        assert time.monotonic() < deadline, f"waited in vain until {what}"
+        time.sleep(0.1)
+
+
+class Dev:
+    """A running `tidemark dev`."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        self.output = data.parent / "dev.out"
+        self.process = subprocess.Popen(
+            tidemark("dev", "--port", str(first_of_free_ports()), "--data", str(data), "--write-key", "e2e"),
+            stdout=self.output.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def wait_ready(self) -> None:
+        until(lambda: "Tidemark is ready" in self.output.read_text() or self.process.poll() is not None, "it is ready")
+        assert self.process.poll() is None, self.output.read_text()
+
+    def status(self) -> dict[str, Any]:
+        done = subprocess.run(
+            tidemark("status", "--json", "--data", str(self.data)), capture_output=True, text=True, check=False
+        )
+        return dict(json.loads(done.stdout)) if done.stdout else {}
+
+    def processes(self) -> list[psutil.Process]:
+        return [p for p in psutil.process_iter(["cmdline"]) if str(self.data) in " ".join(p.info["cmdline"] or ())]
+
+
+@pytest.fixture(scope="module")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
+    """A stack of this module's tests, ready."""
+    running = Dev(tmp_path_factory.mktemp("e2e") / "data of dev")
+    try:
+        running.wait_ready()
+        yield running
+    finally:
+        running.process.terminate()
+        running.process.wait(120)
+
+
+def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
+    """Addresses, processes, topics: all that another tool needs."""
+    status = dev.status()
+
+    assert status["ready"] is True
+    assert {"ingest", "scorer", "alerter", "warehouse"} == status["addresses"].keys()
+    assert all(psutil.pid_exists(process["pid"]) for process in status["processes"].values())
+    assert status["write_key"] == "e2e"
+    if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        assert "kafka.Kafka" in psutil.Process(status["processes"]["kafka"]["pid"]).cmdline()
+
+
+@pytest.mark.parametrize("name", ["ingest", "scorer", "alerter", "warehouse"])
+def test_every_process_serves_its_endpoints(dev: Dev, name: str) -> None:
+    """Health, readiness and metrics."""
+    address = dev.status()["addresses"][name]
+
+    assert httpx.get(f"{address}/healthz").status_code == httpx.codes.OK
+    assert httpx.get(f"{address}/readyz").status_code == httpx.codes.OK
+    assert f"tidemark_{name}_" in httpx.get(f"{address}/metrics").text
+
+
+def test_an_event_is_accepted_with_the_write_key(dev: Dev) -> None:
+    """As the README shows it."""
+    answer = httpx.post(
+        dev.status()["addresses"]["ingest"] + "/v1/track",
+        auth=("e2e", ""),
+        json={"userId": "ada", "event": "Report Shared", "context": {"groupId": "acme"}},
+    )
+
+    assert answer.status_code == httpx.codes.OK, answer.text
+
+
+@pytest.mark.parametrize("name", ["ingest", "scorer"])
+def test_a_killed_service_is_started_again(dev: Dev, name: str) -> None:
+    """By the supervisor, and gets ready again."""
+    before = dev.status()["processes"][name]["pid"]
+
+    os.kill(before, signal.SIGKILL)
+
+    def back() -> bool:
+        status = dev.status()
+        return bool(status["ready"]) and status["processes"][name]["pid"] != before
+
+    until(back, f"{name} is back")
+
+
+def test_a_second_stack_on_the_same_folder_is_refused(dev: Dev) -> None:
+    """Two brokers on one folder would destroy it."""
+    second = subprocess.run(
+        tidemark("dev", "--port", str(first_of_free_ports()), "--data", str(dev.data)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert second.returncode == 1
+    assert "runs in" in second.stderr
+
+
+def test_the_doctor_finds_nothing_wrong(dev: Dev) -> None:
+    """Every line is good on a stack that runs."""
+    done = subprocess.run(
+        tidemark("doctor", "--data", str(dev.data)), capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert "BAD" not in done.stdout
+
+
+def test_nothing_is_left_when_dev_itself_is_killed(tmp_path: Path) -> None:
+    """SIGKILL of the outermost process ends services, broker and supervisor."""
+    dev = Dev(tmp_path / "data")
+    try:
+        dev.wait_ready()
+    finally:
+        dev.process.kill()
+        dev.process.wait()
+
+    until(lambda: not dev.processes(), "all processes have ended", within_s=60)
