@@ -12,6 +12,7 @@ from services.shared.errors import TidemarkError
 
 COMMANDS = (
     "dev",
+    "demo",
     "status",
     "services",
     "topics",

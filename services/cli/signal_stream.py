@@ -10,7 +10,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
+from typing import Any, Self
+
+from aiokafka import AIOKafkaConsumer
 
 from schemas import codec
 from services.shared.kafka.reading import reader, scan
@@ -23,38 +25,48 @@ Signal = dict[str, Any]
 """A decoded record of schemas/signal."""
 
 
-async def follow(kafka: KafkaSettings, *, history: bool = False, endless: bool = True) -> AsyncIterator[Signal]:
-    """
-    Yield the latest transition of each open episode by time, then each new transition as it is committed.
+class SignalStream:
+    """Use as an async context manager: `past` first, then `news`."""
 
-    Args:
-        kafka: Where.
-        history: Begin with every transition that is kept instead of the open episodes.
-        endless: Go on for ever; otherwise stop at the end as it is now.
-    """
-    async with AsyncExitStack() as stack:
-        tails = []
+    def __init__(self, kafka: KafkaSettings, *, history: bool = False) -> None:
+        """Take where; with `history` the past is every transition that is kept instead of the open episodes."""
+        self._kafka = kafka
+        self._history = history
+        self._tails: list[AIOKafkaConsumer] = []
+        self._shown: dict[str, int] = {}
+        self._open = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Note where the news begin."""
         for topic in TOPICS:
-            client, partitions = await stack.enter_async_context(reader(kafka, topic))
+            client, partitions = await self._open.enter_async_context(reader(self._kafka, topic))
             settled = await client.end_offsets(partitions)
-            tails.append((client, settled))
-        shown: dict[str, int] = {}
-        past = [signal async for signal in (_kept(kafka) if history else _open(kafka))]
-        for signal in sorted(past, key=lambda each: (each["at"], each["signal_id"])):
-            shown[signal["episode_id"]] = max(shown.get(signal["episode_id"], 0), signal["transition_number"])
-            yield signal
-        if not endless:
-            return
-        for client, settled in tails:
             for partition, offset in settled.items():
                 client.seek(partition, offset)
+            self._tails.append(client)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Disconnect."""
+        await self._open.aclose()
+
+    async def past(self) -> list[Signal]:
+        """Return the latest transition of each open episode, or all that are kept, by time."""
+        found = [signal async for signal in (_kept(self._kafka) if self._history else _open(self._kafka))]
+        for signal in found:
+            episode = signal["episode_id"]
+            self._shown[episode] = max(self._shown.get(episode, 0), signal["transition_number"])
+        return sorted(found, key=lambda each: (each["at"], each["signal_id"]))
+
+    async def news(self) -> AsyncIterator[Signal]:
+        """Yield each transition that `past` did not have, as it is committed, for ever."""
         while True:
-            for client, _ in tails:
+            for client in self._tails:
                 for records in (await client.getmany(timeout_ms=100)).values():
                     for record in records:
                         signal = codec.decode(record.value)[1]
-                        if signal["transition_number"] > shown.get(signal["episode_id"], 0):
-                            shown[signal["episode_id"]] = signal["transition_number"]
+                        if signal["transition_number"] > self._shown.get(signal["episode_id"], 0):
+                            self._shown[signal["episode_id"]] = signal["transition_number"]
                             yield signal
 
 

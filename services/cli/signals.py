@@ -52,16 +52,24 @@ async def _tail(kafka: KafkaSettings, *, json: bool, history: bool, once: bool, 
     import msgspec
     from rich.console import Console
 
-    from services.cli.signal_stream import follow
+    from services.cli.signal_stream import SignalStream
 
     console = Console(highlight=False, soft_wrap=True)
-    async for signal in follow(kafka, history=history, endless=not once):
+
+    def show(signal: dict[str, Any]) -> None:
         if not wanted(signal):
-            continue
+            return
         if json:
             print(msgspec.json.encode(signal).decode(), flush=True)
         else:
             console.print(in_words(signal))
+
+    async with SignalStream(kafka, history=history) as stream:
+        for signal in await stream.past():
+            show(signal)
+        if not once:
+            async for signal in stream.news():
+                show(signal)
 
 
 def in_words(signal: dict[str, Any]) -> Text:
