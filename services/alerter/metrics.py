@@ -7,7 +7,7 @@ Label values come from the rules and from closed sets, never from accounts.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -21,6 +21,7 @@ class AlerterMetrics:
     def __init__(self, registry: CollectorRegistry, now: Callable[[], float] = time.time) -> None:
         """Register with `registry`; `now` gives seconds since 1970 UTC and is used for measuring only."""
         self._now = now
+        self._shown: set[str] = set()
         self._evaluated = Counter(
             "tidemark_alerter_snapshots_evaluated_total",
             "Snapshots of account health judged by all rules.",
@@ -61,14 +62,15 @@ class AlerterMetrics:
 
     def open_episodes(self, partition: int, count: int) -> None:
         """Show how many episodes of a partition are open."""
+        self._shown.add(str(partition))
         self._open.labels(partition=str(partition)).set(count)
 
-    def closed(self, partition: int) -> None:
-        """Forget a partition that another worker has now."""
-        try:
-            self._open.remove(str(partition))
-        except KeyError:
-            return
+    def keep(self, partitions: Iterable[int]) -> None:
+        """Forget all partitions but these: another worker has them now."""
+        kept = {str(partition) for partition in partitions}
+        for partition in sorted(self._shown - kept):
+            self._open.remove(partition)
+        self._shown &= kept
 
     def signal(self, signal: Mapping[str, Any]) -> None:
         """Count one signal, and time it where an event caused it just now."""

@@ -42,14 +42,16 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
         data = _read(path, problems)
         if data is None:
             continue
-        rule_id = data.get("id")
+        rule_id, where = data.get("id"), str(path)
         if isinstance(rule_id, str):
             seen.add(rule_id)
-            data = _merged(data, changes.get(rule_id, {}))
+        if isinstance(rule_id, str) and rule_id in changes:
+            where = f"{path}, changed by {overrides}"
+            data = _merged(data, changes[rule_id])
         try:
             rules.append(read_rule(data))
         except RuleProblems as error:
-            problems += [f"{path}: {problem}" for problem in error.problems]
+            problems += [f"{where}: {problem}" for problem in error.problems]
     problems += [f"{overrides}: {name}: there is no such rule" for name in sorted(changes.keys() - seen)]
     if problems:
         raise ConfigurationError(problems)

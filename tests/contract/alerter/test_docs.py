@@ -10,7 +10,9 @@ from services.alerter.domain.measures import MEASURES
 from services.alerter.rule_files import load_rules
 
 
-def test_each_signal_has_a_section_that_says_when_it_fires_clears_must_not_fire_and_what_to_do(project_root: Path) -> None:
+def test_each_signal_has_a_section_that_says_when_it_fires_clears_must_not_fire_and_what_to_do(
+    project_root: Path,
+) -> None:
     text = (project_root / "docs/signals.md").read_text("utf-8")
     sections = {part.split("\n", 1)[0]: part for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]}
 
