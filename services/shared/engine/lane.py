@@ -163,7 +163,6 @@ class Lane:
     async def hold(self) -> None:
         """Commit what is folded and stand still until `resume`; returns when nothing is pending. Opening goes on."""
         self._held = True
-        self._quiet.clear()
         self._wake.set()
         if self.state is LaneState.RUNNING and self._task is not None:
             quiet = asyncio.create_task(self._quiet.wait())
@@ -173,6 +172,7 @@ class Lane:
     def resume(self) -> None:
         """Go on after `hold`; Faust reads again from the committed offset on, so an opening lane's queue starts anew."""
         self._held = False
+        self._quiet.clear()
         if self.state is LaneState.OPENING:
             self._clear_queue()
         self._wake.set()
@@ -366,6 +366,7 @@ class Lane:
         self._missed = False
         self._clear_queue()
         self.state = LaneState.RUNNING
+        self._quiet.clear()
         await self._around.seek(self.topic, self.partition, self.received)
 
     async def _stop(self, stopped: LaneStopped) -> None:
