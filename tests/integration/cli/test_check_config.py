@@ -1,0 +1,59 @@
+"""Every service tells all that is wrong with its configuration at once, and starts nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.cli.services import SERVICES
+
+WRONG = {
+    "KAFKA_BOOTSTRAP_SERVERS": "nowhere",
+    "TIDEMARK_PARTITIONS": "many",
+    "TIDEMARK_HTTP_PORT": "-1",
+    "TIDEMARK_LOG_LEVEL": "LOUD",
+}
+
+
+def check_config(service: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a service with --check-config."""
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", service, "--check-config"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_all_errors_are_listed_at_once(service: str) -> None:
+    """Each by the name of its variable."""
+    done = check_config(service, WRONG)
+
+    assert done.returncode == 2, done.stdout
+    assert all(f"- {variable}: " in done.stderr for variable in WRONG), done.stderr
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -> None:
+    """With no broker in reach: it is looked at, not tried."""
+    keys = tmp_path / "write-keys.yaml"
+    keys.write_text("- {write_key: k, source: web, environment: production}\n")
+
+    done = check_config(
+        service,
+        {
+            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
+            "TIDEMARK_WRITE_KEYS_FILE": str(keys),
+            "TIDEMARK_DATA_DIR": str(tmp_path),
+        },
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "the configuration is good" in done.stdout

@@ -1,0 +1,124 @@
+"""The ledger closes when log, dead letters and counters agree, and names the partition and line where they do not."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from schemas import codec
+from services.cli import ledger_reading
+from services.scorer.domain.ledger import LEDGER_KEY, LedgerCounters, encode_counters
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.clients import producer
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.integration
+
+event = codec.encoder("usage_event")
+letter = codec.encoder("dead_letter")
+tick = codec.encoder("tick")
+
+
+@dataclass
+class Topics:
+    """Writes what the services would have written."""
+
+    kafka: KafkaSettings
+    producer: AIOKafkaProducer
+    ends: dict[int, int] = field(default_factory=lambda: dict.fromkeys(range(4), 0))
+
+    async def event(self, event_id: str, partition: int, topic: str = "usage-events", **changes: Any) -> int:
+        """Append a usage event and return its offset."""
+        value = event(
+            {"event_id": event_id, "id_source": "CLIENT", "source": "app", "environment": "production", "account": f"a{partition}",
+             "user": "u", "kind": "TRACK", "name": "x", "occurred_at": 1, "received_at": 1, **changes}
+        )  # fmt: skip
+        sent = await self.producer.send_and_wait(self.kafka.scoped(topic), value, partition=partition)
+        return int(sent.offset)
+
+    async def letter(self, reason: str, by: str = "scorer", origin: str = "", original: str = "o") -> None:
+        """Append a dead letter."""
+        value = letter(
+            {"rejected_at": 1, "by": by, "reason": reason, "detail": "", "source": "app", "origin": origin,
+             "original": b"", "original_size": 0, "original_sha256": original}
+        )  # fmt: skip
+        await self.producer.send_and_wait(self.kafka.scoped("usage-rejected"), value, partition=0)
+
+    async def lane(self, partition: int, position: int, **counts: int) -> None:
+        """Write what the lane of a partition knows."""
+        topic = self.kafka.scoped("scorer-usage-events-state")
+        state = {POSITION_KEY: Position(position).encode(), LEDGER_KEY: encode_counters(LedgerCounters(**counts))}
+        for key, value in state.items():
+            await self.producer.send_and_wait(topic, value, key=key, partition=partition)
+
+
+@pytest.fixture
+async def topics(kafka_settings: KafkaSettings) -> AsyncIterator[Topics]:
+    """Yield a writer of topics."""
+    async with producer(kafka_settings) as open_producer:
+        yield Topics(kafka_settings, open_producer)
+
+
+async def test_every_event_is_on_one_line(topics: Topics) -> None:
+    for event_id in ("1", "2", "1", "3", "1"):
+        await topics.event(event_id, 0)
+    await topics.event("1", 1)
+    too_late = await topics.event("old", 1)
+    poison = await topics.event("bad", 1)
+    for _ in range(2):
+        await topics.event("t", 2, environment="test")
+    await topics.event("n1", 3)
+    await topics.event("n2", 3)
+    await topics.event("w", 0, topic="usage-unattributed", account="")
+    await topics.event("w", 0, topic="usage-unattributed", account="")
+    await topics.letter("too_late", origin=f"usage-events/1/{too_late}")
+    await topics.letter("bad_value", origin=f"usage-events/1/{poison}")
+    await topics.letter("bad_trait", origin="usage-events/0/0")
+    for _ in range(2):
+        await topics.letter("missing_field", by="ingest", original="same")
+    await topics.lane(0, 5, applied=3, duplicates=2)
+    await topics.lane(1, 3, applied=1, too_late=1, dead_lettered=1)
+    await topics.lane(2, 2, non_production=2)
+    await topics.lane(3, 1, applied=1)
+
+    found = (await ledger_reading.read(topics.kafka)).as_dict()
+
+    assert found["problems"] == []
+    assert found["closes"]
+    lines = ("accepted", "applied", "dead_lettered", "too_late", "non_production", "awaiting_an_account", "in_flight")
+    assert {line: found[line] for line in lines} == {
+        "accepted": 10, "applied": 5, "dead_lettered": 1, "too_late": 1, "non_production": 1,
+        "awaiting_an_account": 1, "in_flight": 1,
+    }  # fmt: skip
+    apart = ("duplicates", "awaiting_duplicates", "rejected", "rejected_repeats")
+    assert [found[line] for line in apart] == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        ({"applied": 3}, "the lane counted 3 applied, there are 2"),
+        ({"applied": 1, "duplicates": 1}, "the lane counted 1 applied, there are 2"),
+        ({"applied": 2}, "the lane counted 0 duplicates, there are 1"),
+        ({"applied": 2, "duplicates": 1, "too_late": 1}, "the lane counted 1 too_late, there are 0"),
+    ],
+)
+async def test_what_was_lost_or_doubled_opens_the_ledger(topics: Topics, counts: dict[str, int], problem: str) -> None:
+    for event_id in ("1", "2", "1"):
+        await topics.event(event_id, 2)
+    await topics.lane(2, 3, **counts)
+
+    found = await ledger_reading.read(topics.kafka)
+
+    assert not found.closes
+    assert any(each.startswith(f"partition 2: {problem}") for each in found.problems)
+
+
+async def test_an_empty_deployment_closes(kafka_settings: KafkaSettings) -> None:
+    found = await ledger_reading.read(kafka_settings)
+
+    assert (found.closes, found.accepted) == (True, 0)
