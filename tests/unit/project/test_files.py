@@ -1,0 +1,48 @@
+"""The files that set the project up say what they must."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-setup.txt"])
+def test_lock_files_have_versions_and_hashes_and_no_addresses(project_root: Path, name: str) -> None:
+    """Whoever installs decides where from; the hash decides what."""
+    text = (project_root / name).read_text()
+
+    pinned = re.findall(r"^[a-z0-9._\[\]-]+==\S+", text, flags=re.MULTILINE | re.IGNORECASE)
+    assert pinned
+    assert "://" not in text
+    assert all(f"{pin}" in text and "--hash=sha256:" in text.split(pin, 1)[1][:400] for pin in pinned)
+
+
+def test_the_jars_are_locked_without_addresses(project_root: Path) -> None:
+    """The same holds for the broker's jars."""
+    assert "://" not in (project_root / "deploy/kafka/jars.lock").read_text()
+
+
+def test_every_dependency_is_in_the_lock(project_root: Path) -> None:
+    """A dependency that was added without `make lock` would be missing on other machines."""
+    project = tomllib.loads((project_root / "pyproject.toml").read_text())
+    names = {
+        re.split(r"[\[><=~; ]", requirement)[0].lower()
+        for requirement in (*project["project"]["dependencies"], *project["dependency-groups"]["dev"])
+    }
+    locked = set(re.findall(r"^([a-z0-9._-]+)", (project_root / "requirements-dev.txt").read_text(), re.MULTILINE))
+
+    assert names - locked == set()
+
+
+def test_every_task_that_contributing_names_exists(project_root: Path) -> None:
+    """Documents that name a task which is gone send people astray."""
+    text = (project_root / "CONTRIBUTING.md").read_text() + (project_root / "README.md").read_text()
+    makefile = (project_root / "Makefile").read_text()
+
+    for task in set(re.findall(r"`?make ([a-z-]+)", text)):
+        if task in {"and", "alone"}:
+            continue
+        assert re.search(rf"^{task}:", makefile, re.MULTILINE), task
