@@ -1,0 +1,126 @@
+"""The sender goes on until ingest has answered for each batch, waits as long as it asks for, and keeps the order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.backfill.mapping import TimedCall
+from services.backfill.sender import IngestRefuses, IngestSender
+from services.shared.errors import Retryable
+from services.shared.http import serving
+
+Answer = Callable[[list[dict[str, Any]], Request], Response]
+
+
+class Ingest:
+    """Answers batches as a test wants, and remembers what it got."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[dict[str, Any]]] = []
+        self.headers: list[dict[str, str]] = []
+        self.answers: list[Response] = []
+        """Given in turn; afterwards everything is accepted."""
+        self.url = ""
+
+    async def batch(self, request: Request) -> Response:
+        calls = (await request.json())["batch"]
+        await asyncio.sleep(0)
+        if self.answers:
+            return self.answers.pop(0)
+        self.batches.append(calls)
+        self.headers.append(dict(request.headers))
+        return JSONResponse({"accepted": len(calls), "unattributed": 0, "rejected": 0, "results": []})
+
+
+@pytest.fixture
+async def ingest() -> AsyncIterator[Ingest]:
+    """Yield a server that stands for ingest."""
+    stand_in = Ingest()
+    app = Starlette(routes=[Route("/v1/batch", stand_in.batch, methods=["POST"])])
+    async with serving(app, "127.0.0.1", 0) as port:
+        stand_in.url = f"http://127.0.0.1:{port}"
+        yield stand_in
+
+
+def calls(count: int, accounts: int = 3) -> list[TimedCall]:
+    """Calls of some accounts, numbered."""
+    return [
+        TimedCall(number, {"messageId": str(number), "context": {"groupId": f"a{number % accounts}"}})
+        for number in range(count)
+    ]
+
+
+async def test_all_calls_arrive_once_and_those_of_an_account_in_order(ingest: Ingest) -> None:
+    async with IngestSender(ingest.url, "key", batch=7) as sender:
+        await sender.send(calls(100), epoch=5)
+
+    arrived = [call for batch in ingest.batches for call in batch]
+    assert sorted(int(call["messageId"]) for call in arrived) == list(range(100))
+    for account in ("a0", "a1", "a2"):
+        numbers = [int(call["messageId"]) for call in arrived if call["context"]["groupId"] == account]
+        assert numbers == sorted(numbers)
+    assert {(each["tidemark-epoch"], each["tidemark-historical"]) for each in ingest.headers} == {("5", "true")}
+    assert sender.tally.accepted == 100
+
+
+async def test_live_calls_carry_no_backfill_headers(ingest: Ingest) -> None:
+    async with IngestSender(ingest.url, "key", historical=False) as sender:
+        await sender.send(calls(1))
+
+    assert "tidemark-epoch" not in ingest.headers[0]
+
+
+async def test_a_batch_that_is_pushed_back_is_sent_again_after_the_time_that_was_asked_for(ingest: Ingest) -> None:
+    ingest.answers = [Response(status_code=429, headers={"Retry-After": "1"}), Response(status_code=503)]
+    started = time.monotonic()
+
+    async with IngestSender(ingest.url, "key") as sender:
+        await sender.send(calls(2))
+
+    assert time.monotonic() - started >= 1
+    assert [len(batch) for batch in ingest.batches] == [2]
+
+
+async def test_a_server_that_never_answers_well_ends_the_run_with_its_last_words(ingest: Ingest) -> None:
+    ingest.answers = [Response("kafka is away", status_code=503) for _ in range(100)]
+
+    async with IngestSender(ingest.url, "key", patience_s=0.3) as sender:
+        with pytest.raises(Retryable, match="kafka is away"):
+            await sender.send(calls(1))
+
+
+async def test_a_refused_write_key_is_said_at_once_with_what_to_do(ingest: Ingest) -> None:
+    ingest.answers = [JSONResponse({"code": "backfill_not_allowed"}, status_code=403)]
+
+    async with IngestSender(ingest.url, "key") as sender:
+        with pytest.raises(IngestRefuses, match="keys create --backfill"):
+            await sender.send(calls(1))
+
+
+async def test_rejected_calls_are_counted_and_named(ingest: Ingest) -> None:
+    verdict = {"index": 1, "message_id": "1", "verdict": "rejected", "code": "bad_type", "field": "event"}
+    ingest.answers = [JSONResponse({"accepted": 2, "unattributed": 1, "rejected": 1, "results": [verdict]})]
+
+    async with IngestSender(ingest.url, "key") as sender:
+        await sender.send(calls(3))
+
+    assert (sender.tally.accepted, sender.tally.unattributed, sender.tally.rejected) == (1, 1, 1)
+    assert sender.tally.rejections == ["1: bad_type: event"]
+
+
+async def test_readiness_waits_until_the_key_is_known(ingest: Ingest) -> None:
+    ingest.answers = [Response(status_code=401), Response(status_code=400)]
+
+    async with IngestSender(ingest.url, "key") as sender:
+        await sender.ready(within_s=5)
+
+    assert ingest.answers == []
