@@ -1,0 +1,89 @@
+"""
+Runs the scorer: `python -m services.scorer`, the same as `tidemark scorer`.
+
+`--check-config` lists everything that is wrong with settings, tracking plan and model. On SIGTERM it commits what
+it has folded and leaves with status 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from contextlib import suppress
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+
+from services.scorer.adapters.lanes import fleet_lane, usage_lanes
+from services.scorer.adapters.metrics import ScorerMetrics
+from services.scorer.adapters.records import USAGE_EVENTS
+from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.adapters.ticker import Ticker
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker import Worker
+from services.shared.errors import ConfigurationError
+from services.shared.http import ops_routes, serving
+from services.shared.kafka.clients import producer, wait_for_broker
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.lifecycle import run_service, stop_event
+from services.shared.settings import ProcessSettings
+
+log = logging.getLogger(__name__)
+
+GROUP = "scorer"
+
+
+async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSettings, settings: ScorerSettings) -> None:
+    """Score until SIGTERM."""
+    stop = stop_event()
+    registry = CollectorRegistry()
+    plan, model = load_scoring(settings)
+    metrics = ScorerMetrics(registry)
+    log.info("model_in_force", extra={"version": model.fingerprint})
+    specs = [usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics), fleet_lane()]
+    worker = Worker(GROUP, specs, kafka, engine, registry, process)
+    app = Starlette(routes=ops_routes(registry, worker.not_ready))
+    async with serving(app, process.http_host, process.http_port):
+        working = asyncio.create_task(worker.run())
+        stopping = asyncio.create_task(stop.wait())
+        ticking = asyncio.create_task(_tick(worker, kafka, metrics)) if settings.ticks else None
+        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if ticking is not None:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+        stopping.cancel()
+        worker.stop()
+        await working
+
+
+async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) -> None:
+    """Move the clocks of the lanes that this worker has."""
+    await wait_for_broker(kafka)
+    ticks = producer(kafka)
+    await ticks.start()
+    try:
+        await Ticker(lambda: worker.open_lanes(USAGE_EVENTS), ticks, kafka.scoped(USAGE_EVENTS), metrics).run()
+    finally:
+        await ticks.stop()
+
+
+def check(
+    _kafka: KafkaSettings, _process: ProcessSettings, _engine: EngineSettings, settings: ScorerSettings
+) -> list[str]:
+    """Return what is wrong with the tracking plan and the model."""
+    try:
+        load_scoring(settings)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the scorer and return its exit status."""
+    return run_service("scorer", argv, [KafkaSettings, ProcessSettings, EngineSettings, ScorerSettings], run, check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""
+Everything that is remembered of one account.
+
+*Hot* is what most events change: today's counters and people, open tickets, flags, the latest verdict. *Cold* is
+what changes at a day's close, by a late event or a rare one: rings, the people's days, facts, answers. Each is one
+record of the lane's state, so that an event costs a small write.
+"""
+
+from __future__ import annotations
+
+from services.scorer.domain.answers import Answers
+from services.scorer.domain.facts import Facts
+from services.scorer.domain.people import People
+from services.scorer.domain.rings import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE, DayRings
+from services.scorer.domain.tickets import Tickets, forget_closed, is_open
+
+CALM, TOUCHED, RESTATED, URGENT = range(4)
+"""Why the account is to be evaluated, if at all; the greatest reason counts."""
+
+
+class Account:
+    """One account of a lane. Days are days since 1970 UTC, -1: none yet; times milliseconds since 1970 UTC."""
+
+    __slots__ = (
+        "answers", "closed_today", "dormant", "evaluated_at", "events_today", "facts", "first_day", "first_value_day", "historical",
+        "last_active_day", "name", "opened_today", "people", "queued", "rings", "stale", "tickets", "touched_day", "trigger",
+        "value_today", "verdict",
+    )  # fmt: skip
+
+    def __init__(self, name: str, day: int) -> None:
+        """Make an account that is first heard of on a day."""
+        self.name = name
+        # hot
+        self.events_today = 0
+        self.value_today = 0
+        self.opened_today = 0
+        self.closed_today = 0
+        self.first_day = -1
+        self.last_active_day = -1
+        self.first_value_day = -1
+        self.touched_day = day
+        """The last day on which anything came in, activity or not."""
+        self.stale = CALM
+        """Something came in that can change the snapshot."""
+        self.queued = False
+        """It is to be evaluated on the next tick."""
+        self.trigger = 0
+        """Receipt of the event that queued it."""
+        self.historical = False
+        """Touched by a backfill since its last snapshot."""
+        self.dormant = False
+        self.evaluated_at = 0
+        self.tickets: Tickets | None = None
+        self.verdict: bytes | None = None
+        """The latest snapshot's essence, encoded (see state_format.Verdict)."""
+        # cold, together with the people whose bits of today are hot
+        self.rings = DayRings(day - 1)
+        self.people = People(day - 1)
+        self.facts: Facts | None = None
+        self.answers: Answers | None = None
+
+    def close_day(self, day: int, midnight: int) -> tuple[bool, bool]:
+        """Move today's counts into the rings as those of `day`; return whether the hot and the cold state changed."""
+        changed = False
+        if self.events_today or self.people.today or self.value_today or self.opened_today or self.closed_today:
+            rings = self.rings
+            rings.advance(day)
+            rings.add(ACTIVE, day, self.people.close(day))
+            rings.add(EVENTS, day, self.events_today)
+            rings.add(VALUE, day, self.value_today)
+            rings.add(OPENED, day, self.opened_today)
+            rings.add(CLOSED, day, self.closed_today)
+            self.events_today = self.value_today = self.opened_today = self.closed_today = 0
+            changed = True
+        forgot = bool(self.tickets) and forget_closed(self.tickets or {}, midnight)
+        return changed or forgot, changed
+
+    def asleep(self, day: int) -> bool:
+        """Tell whether nothing came in for 256 days and nothing is open: no ticket, no renewal ahead."""
+        if day - self.touched_day < SPAN:
+            return False
+        if self.tickets and any(is_open(times) for times in self.tickets.values()):
+            return False
+        renewal = self.facts.get("renewal_day") if self.facts else None
+        return not (isinstance(renewal, int) and renewal >= day)
+
+    def daily(self) -> dict[int, tuple[int, int]]:
+        """Return activity events and active user-days of each day that has any, today under the day after the last closed."""
+        through = self.rings.through
+        events, active = self.rings.history(EVENTS, through), self.rings.history(ACTIVE, through)
+        found: dict[int, tuple[int, int]] = {}
+        for back in range(SPAN):
+            at = SPAN - 1 - back
+            pair = (int(events[at]) if events is not None else 0, int(active[at]) if active is not None else 0)
+            if pair != (0, 0):
+                found[through - back] = pair
+        return found

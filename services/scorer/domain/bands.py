@@ -1,0 +1,38 @@
+"""Bands of the score, with hysteresis: an account does not change colour because it trembles on an edge."""
+
+from __future__ import annotations
+
+from services.scorer.domain.units import HOUR_MS
+
+EDGES = (("RED", 0, 500), ("YELLOW", 500, 750), ("GREEN", 750, 1001))
+"""Name, lower edge and upper edge in tenths of a point."""
+MARGIN = 30
+"""Tenths of a point past the edge that are clearly another band."""
+HOLD_MS = 23 * HOUR_MS
+"""How long the score must stay there: a day; an hour less, since closed days are evaluated a little earlier or later."""
+
+
+def band_of(score: int) -> str:
+    """Return the band of a score in tenths."""
+    return next(name for name, low, high in EDGES if low <= score < high)
+
+
+def next_band(band: str, since: int, score: int, at: int) -> tuple[str, int]:
+    """
+    Return the band and since when the score is clearly in another one.
+
+    Args:
+        band: The band so far; anything but a colour takes the score's colour at once.
+        since: Since when the score was clearly in another band, 0: it was not.
+        score: In tenths of a point.
+        at: Log time in milliseconds.
+    """
+    for name, low, high in EDGES:
+        if name != band:
+            continue
+        if low - MARGIN < score < high + MARGIN - 1:
+            return band, 0
+        if not since:
+            return band, at
+        return (band, since) if at - since < HOLD_MS else (band_of(score), 0)
+    return band_of(score), 0

@@ -1,0 +1,60 @@
+"""
+What became of each event that a lane read: counted in the lane's own state, so the counts are exact.
+
+Every usage-event record is in exactly one of `applied`, `duplicates`, `too_late`, `non_production` and
+`dead_lettered`; the other counts go beside these. Records that are no event at all (undecodable) are the engine's.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+LEDGER_KEY = b"l:ledger"
+FORMAT = 2
+
+
+class LedgerCounters(msgspec.Struct):
+    """The counts of one lane since its log began."""
+
+    applied: int = 0
+    duplicates: int = 0
+    too_late: int = 0
+    """Happened more than 238 days before log time, or before what the lane remembers; dead-lettered."""
+    non_production: int = 0
+    dead_lettered: int = 0
+    """For any other reason than being too late."""
+    late_applied: int = 0
+    """Of the applied: counted for a day that was closed already."""
+    fields_rejected: int = 0
+    """Single traits of applied group events that were left out; each is on the dead letters as `bad_trait`."""
+    people_dropped: int = 0
+    """Events whose person was left out because the account has too many."""
+    tickets_dropped: int = 0
+    ticks: int = 0
+    clocks: int = 0
+    fleets: int = 0
+    controls_ignored: int = 0
+    jumps_ignored: int = 0
+    snapshots: int = 0
+    evaluations: int = 0
+
+    @property
+    def received(self) -> int:
+        """All usage-event records that were read."""
+        return self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered
+
+
+def encode_counters(counters: LedgerCounters) -> bytes:
+    """Return the state record of the counters."""
+    return bytes((FORMAT,)) + msgspec.msgpack.encode(counters)
+
+
+def read_counters(key: bytes, value: bytes) -> LedgerCounters | None:
+    """
+    Read the counters out of a record of the scorer's state topic; None for every other record.
+
+    Counters that a former format did not have are 0.
+    """
+    if key != LEDGER_KEY:
+        return None
+    return msgspec.msgpack.decode(value[1:], type=LedgerCounters)

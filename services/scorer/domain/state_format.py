@@ -1,0 +1,234 @@
+"""
+State records: the bytes in which a lane's state lies on its changelog.
+
+Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `l:clock`, `l:fleet` and `l:ledger` are the
+lane's own. The first byte of a value is the version of the format; the rest is MessagePack. This code writes
+format 2 and reads 1 and 2: a former format is upgraded as it is read, a newer one is refused, so that a downgrade
+never misreads what it finds.
+
+Format 1 knew neither when a fact was said nor tickets that are closed, and kept no day of the last touch.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from services.scorer.domain.account import Account
+from services.scorer.domain.clock import LaneClock
+from services.scorer.domain.duplicates import DuplicateWindow
+from services.scorer.domain.facts import FIELDS, Facts
+from services.scorer.domain.fleet import FleetTally, FleetYear
+from services.scorer.domain.people import People
+from services.scorer.domain.rings import METRICS, SPAN, DayRings
+from services.shared.errors import IncompatibleState
+
+FORMAT = 2
+HOT, COLD = b"h:", b"c:"
+CLOCK_KEY, FLEET_KEY = b"l:clock", b"l:fleet"
+
+_VERSION = bytes((FORMAT,))
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+
+class Verdict(msgspec.Struct, array_like=True):
+    """What is kept of an account's latest evaluation."""
+
+    sequence: int = 0
+    score_tenths: int | None = None
+    band: str = "UNKNOWN"
+    past_edge_since: int = 0
+    """Since when the score is clearly in another band; 0: it is not."""
+    shares: dict[str, int] = {}
+    """Contribution in tenths of each measure of the latest snapshot."""
+    content: int = 0
+    """Hash of what the latest snapshot said."""
+
+
+_read_verdict = msgspec.msgpack.Decoder(Verdict).decode
+
+
+def write_verdict(verdict: Verdict) -> bytes:
+    """Return a verdict as an account keeps it."""
+    return _pack(verdict)
+
+
+def read_verdict(packed: bytes | None) -> Verdict:
+    """Return the verdict that an account keeps; an account without one has the empty verdict."""
+    return Verdict() if packed is None else _read_verdict(packed)
+
+
+def _body(value: bytes) -> tuple[int, list[Any]]:
+    version = value[0] if value else 0
+    if not 1 <= version <= FORMAT:
+        raise IncompatibleState(
+            f"the scorer's state is of format {version}, this version reads 1 to {FORMAT}:"
+            " run the version that wrote it, or a later one"
+        )
+    return version, _unpack(value[1:])
+
+
+def encode_hot(account: Account) -> bytes:
+    """Return the hot record of an account."""
+    people = account.people
+    today = people.today
+    return _VERSION + _pack(
+        (
+            account.events_today,
+            account.value_today,
+            account.opened_today,
+            account.closed_today,
+            today.to_bytes((today.bit_length() + 7) // 8, "little"),
+            array("Q", people.new).tobytes() if people.new else b"",
+            account.first_day,
+            account.last_active_day,
+            account.first_value_day,
+            account.touched_day,
+            account.stale | account.queued << 2 | account.historical << 3 | account.dormant << 4,
+            account.trigger,
+            account.evaluated_at,
+            sorted((ticket, *times) for ticket, times in account.tickets.items()) if account.tickets else None,
+            account.verdict,
+        )
+    )
+
+
+def decode_hot(account: Account, value: bytes) -> None:
+    """
+    Take the hot record of an account back.
+
+    Raises:
+        IncompatibleState: it was written in a newer format.
+    """
+    version, parts = _body(value)
+    if version == 1:  # no day of the last touch, and tickets as (id, opened at)
+        parts.insert(9, parts[7])
+        parts[13] = [(ticket, opened, 0) for ticket, opened in parts[13]] if parts[13] else None
+    account.events_today, account.value_today, account.opened_today, account.closed_today = parts[:4]
+    account.people.today = int.from_bytes(parts[4], "little")
+    new = array("Q", parts[5])
+    account.people.new = (
+        dict(zip(new, range(len(account.people.known), len(account.people.known) + len(new)), strict=True))
+        if new
+        else None
+    )
+    account.first_day, account.last_active_day, account.first_value_day, account.touched_day = parts[6:10]
+    flags = parts[10]
+    account.stale = flags & 3
+    account.queued, account.historical, account.dormant = bool(flags & 4), bool(flags & 8), bool(flags & 16)
+    account.trigger, account.evaluated_at = parts[11:13]
+    account.tickets = {ticket: (opened, closed) for ticket, opened, closed in parts[13]} if parts[13] else None
+    account.verdict = parts[14]
+
+
+def encode_cold(account: Account) -> bytes:
+    """Return the cold record of an account."""
+    people, rings = account.people, account.rings
+    return _VERSION + _pack(
+        (
+            rings.through,
+            [_pack_ring(ring) for ring in rings.counts],
+            sorted((metric, day, count) for (metric, day), count in rings.large.items()) if rings.large else None,
+            people.through,
+            people.known.tobytes(),
+            bytes(people.bits),
+            (account.facts.values, account.facts.times.tolist()) if account.facts else None,
+            sorted((person, *answer) for person, answer in account.answers.items()) if account.answers else None,
+        )
+    )
+
+
+def decode_cold(account: Account, value: bytes) -> None:
+    """
+    Take the cold record of an account back; before its hot one.
+
+    Raises:
+        IncompatibleState: it was written in a newer format.
+    """
+    version, parts = _body(value)
+    if version == 1 and parts[6] is not None:  # facts without their times
+        parts[6] = (parts[6], [0 if fact is not None else -1 for fact in parts[6]])
+    rings = DayRings(parts[0])
+    rings.counts = [_unpack_ring(packed) for packed in parts[1]] + [None] * (METRICS - len(parts[1]))
+    rings.large = {(metric, day): count for metric, day, count in parts[2]} if parts[2] else None
+    people = People(parts[3])
+    people.known = array("Q", parts[4])
+    people.bits = bytearray(parts[5])
+    account.rings, account.people = rings, people
+    account.facts = _facts(parts[6]) if parts[6] else None
+    account.answers = {person: (at, score) for person, at, score in parts[7]} if parts[7] else None
+
+
+def _facts(parts: Sequence[Any]) -> Facts:
+    facts = Facts()
+    missing = len(FIELDS) - len(parts[0])
+    facts.values = list(parts[0]) + [None] * missing
+    facts.times = array("q", list(parts[1]) + [-1] * missing)
+    return facts
+
+
+def _pack_ring(ring: array[int] | None) -> bytes | None:
+    """Return a ring in one byte a day where all counts fit, else in two."""
+    if ring is None:
+        return None
+    return bytes(ring) if max(ring) < 256 else ring.tobytes()
+
+
+def _unpack_ring(packed: bytes | None) -> array[int] | None:
+    if packed is None:
+        return None
+    return array("H", list(packed)) if len(packed) == SPAN else array("H", packed)
+
+
+def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow) -> bytes:
+    """Return the lane's clock with the closing in progress and the extent of the duplicate window."""
+    return _VERSION + _pack(
+        (
+            clock.driven, clock.epoch, clock.now, clock.target, clock.closed_day, clock.pending, clock.phase, clock.cursor,
+            tally.state(), ids.hour, ids.oldest, ids.shortened,
+        )
+    )  # fmt: skip
+
+
+def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
+    """
+    Return clock, tally and what `DuplicateWindow.loaded` takes.
+
+    Raises:
+        IncompatibleState: it was written in a newer format.
+    """
+    _, parts = _body(value)
+    clock = LaneClock()
+    clock.driven, clock.epoch, clock.now, clock.target, clock.closed_day, clock.pending, clock.phase, clock.cursor = (
+        parts[:8]
+    )
+    clock.today = clock.closed_day + 1
+    clock.plan()
+    return clock, FleetTally.of_state(parts[8]), (parts[9], (parts[10][0], parts[10][1]), parts[11])
+
+
+def encode_fleet(fleet: FleetYear, connected: Sequence[str]) -> bytes:
+    """Return the fleet's factors, the cap and the dimensions connected, those of this lane first."""
+    return _VERSION + _pack(
+        (fleet.ppm.tobytes(), fleet.days.tobytes(), fleet.cap_milli, sorted(fleet.connected), sorted(connected))
+    )
+
+
+def decode_fleet(value: bytes) -> tuple[FleetYear, frozenset[str]]:
+    """
+    Return the factors, and the dimensions that this lane itself has seen.
+
+    Raises:
+        IncompatibleState: it was written in a newer format.
+    """
+    _, parts = _body(value)
+    fleet = FleetYear()
+    fleet.ppm = array("I", parts[0])
+    fleet.days = array("i", parts[1])
+    fleet.cap_milli = parts[2]
+    fleet.connected = frozenset(parts[3])
+    return fleet, frozenset(parts[4])
