@@ -59,6 +59,7 @@ def server_options(settings: IngestSettings) -> dict[str, Any]:
     return {
         "http": protocol(settings.request_timeout_s),
         "ws": "none",
+        "proxy_headers": False,
         "timeout_keep_alive": 75,
         "date_header": False,
         "backlog": 4096,

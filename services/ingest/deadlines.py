@@ -46,6 +46,10 @@ def protocol(request_timeout_s: float) -> type[HttpToolsProtocol]:
                 if self._header_bytes > _MAX_HEADER_BYTES:
                     self.transport.close()
 
+        def on_message_begin(self) -> None:
+            self._complete = False
+            super().on_message_begin()
+
         def on_message_complete(self) -> None:
             self._complete = True
             self._header_bytes = 0

@@ -1,0 +1,81 @@
+"""A real HTTP server on a free port, over the log in memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest_asyncio
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.ingest.__main__ import application, server_options
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
+from services.shared.http import serving
+
+
+SETTINGS = IngestSettings(request_timeout_s=0.4)
+
+
+@dataclass
+class Ingest:
+    """What a wire test needs."""
+
+    port: int
+    client: httpx.AsyncClient
+    log: MemoryEventLog
+    metrics: IngestMetrics
+
+    async def batch(self, *events: Any, **more: Any) -> httpx.Response:
+        """Send a batch of events that may be no JSON: bytes are put in as they are."""
+        parts = [event if isinstance(event, bytes) else json.dumps(event).encode() for event in events]
+        body = b'{"batch":[' + b",".join(parts) + b"]," + json.dumps({"sentAt": None, **more}).encode()[1:]
+        return await self.client.post("/v1/batch", content=body)
+
+    def events(self, topic: str = "usage-events") -> list[dict[str, Any]]:
+        """Return the decoded records of a topic."""
+        return [codec.decode(record.value)[1] for record in self.log.records[topic]]
+
+    def letters(self) -> list[dict[str, Any]]:
+        """Return the dead letters."""
+        return self.events("usage-rejected")
+
+
+class Server:
+    """One HTTP server for a whole module; each test gives it an application of its own."""
+
+    def __init__(self) -> None:
+        self.port = 0
+        self.app: Any = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def server() -> AsyncIterator[Server]:
+    served = Server()
+    async with serving(served, "127.0.0.1", 0, **server_options(SETTINGS)) as served.port:
+        yield served
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def ingest(server: Server) -> AsyncIterator[Ingest]:
+    log = MemoryEventLog()
+    metrics = IngestMetrics(CollectorRegistry())
+    keys = WriteKeys(
+        {
+            "wk": WriteKey("wk", "web"),
+            "staging": WriteKey("staging", "web", "staging"),
+            "bf": WriteKey("bf", "import", backfill=True),
+        }
+    )
+    server.app = application(log, keys, metrics, SETTINGS)
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", auth=("wk", "")) as client:
+        yield Ingest(server.port, client, log, metrics)

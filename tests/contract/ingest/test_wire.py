@@ -1,0 +1,240 @@
+"""The dialects of SDKs and browsers over real HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+EVENT = {"event": "Opened", "userId": "ann", "messageId": "m1", "context": {"groupId": "acme"}}
+TRACK = {"type": "track", **EVENT}
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/batch", "/v1/b", "/b", "/v1/import", "/v1/batch/"])
+async def test_a_batch_is_taken_on_each_of_its_paths(ingest: Any, path: str) -> None:
+    answer = await ingest.client.post(path, json={"batch": [TRACK]})
+
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"success": True, "accepted": 1, "unattributed": 0, "rejected": 0, "results": []},
+    )
+    (record,) = ingest.log.records["usage-events"]
+    assert record.key == b"acme"
+
+
+@pytest.mark.parametrize("kind", ["track", "identify", "page", "screen", "group", "alias"])
+@pytest.mark.parametrize("letter", [False, True])
+async def test_the_path_names_the_kind_of_a_single_event(ingest: Any, kind: str, letter: bool) -> None:
+    event = {**EVENT, "previousId": "anon", "groupId": "acme"}
+
+    answer = await ingest.client.post(f"/v1/{kind[0] if letter else kind}", json=event)
+
+    assert answer.status_code == 200
+    assert ingest.events()[0]["kind"] == kind.upper()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"auth": ("wk", "")},
+        {"auth": ("wk", "ignored")},
+        {"headers": {"Authorization": "Basic d2s="}},  # without the colon
+        {"headers": {"X-Write-Key": "wk"}},
+        {"params": {"writeKey": "wk"}},
+        {"key_in_body": True},
+    ],
+)
+async def test_the_write_key_is_found_wherever_sdks_put_it(ingest: Any, request_: dict[str, Any]) -> None:
+    body = {"batch": [TRACK], **({"writeKey": "wk"} if request_.pop("key_in_body", False) else {})}
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        answer = await client.post("/v1/batch", content=json.dumps(body), **request_)
+
+    assert answer.json()["accepted"] == 1
+    assert ingest.events()[0]["source"] == "web"
+    assert "wk" not in ingest.events()[0]["extra"]
+
+
+async def test_the_write_key_of_a_single_event_may_be_in_it(ingest: Any) -> None:
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        answer = await client.post("/v1/t", content=json.dumps({**EVENT, "writeKey": "wk"}))
+
+    assert answer.json()["accepted"] == 1
+
+
+def _raw_deflate(body: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize(
+    ("pack", "headers"),
+    [
+        (gzip.compress, {"Content-Encoding": "gzip"}),
+        (gzip.compress, {"Content-Type": "application/x-www-form-urlencoded"}),
+        (bytes, {"Content-Encoding": "gzip"}),
+        (bytes, {"Content-Type": "text/plain;charset=UTF-8"}),
+        (zlib.compress, {"Content-Encoding": "deflate"}),
+        (_raw_deflate, {"Content-Encoding": "deflate"}),
+        (lambda body: b"\xef\xbb\xbf" + body, {}),
+    ],
+    ids=["gzip", "gzip unannounced", "gzip announced only", "text/plain", "deflate", "raw deflate", "byte order mark"],
+)
+async def test_the_body_is_read_whatever_the_headers_say(ingest: Any, pack: Any, headers: dict[str, str]) -> None:
+    answer = await ingest.client.post(
+        "/v1/batch", content=pack(json.dumps({"batch": [TRACK]}).encode()), headers=headers
+    )
+
+    assert answer.json()["accepted"] == 1
+
+
+async def test_an_event_without_an_account_is_kept_under_its_user(ingest: Any) -> None:
+    answer = await ingest.batch({"type": "page", "anonymousId": "anon-1", "messageId": "m1"})
+
+    assert answer.json() == {
+        "success": True,
+        "accepted": 1,
+        "unattributed": 1,
+        "rejected": 0,
+        "results": [{"index": 0, "message_id": "m1", "verdict": "accepted_unattributed"}],
+    }
+    (record,) = ingest.log.records["usage-unattributed"]
+    assert record.key == b"anon-1"
+
+
+async def test_ids_that_we_make_are_told(ingest: Any) -> None:
+    unnamed = {name: value for name, value in TRACK.items() if name != "messageId"}
+    dated = {**unnamed, "timestamp": "2026-01-01T00:00:00Z"}
+
+    first = (await ingest.batch(unnamed, dated, sentAt="2026-01-01T00:00:01Z")).json()["results"]
+    again = (await ingest.batch(unnamed, dated, sentAt="2026-01-01T00:00:09Z")).json()["results"]
+
+    assert first[0]["message_id"] != again[0]["message_id"]
+    assert first[1]["message_id"] == again[1]["message_id"]
+    assert [event["id_source"] for event in ingest.events()] == ["ASSIGNED", "CONTENT"] * 2
+
+
+@pytest.mark.parametrize("asked", [{"params": {"results": "all"}}, {"headers": {"Tidemark-Results": "all"}}])
+async def test_every_verdict_is_listed_when_asked_for(ingest: Any, asked: dict[str, Any]) -> None:
+    answer = await ingest.client.post("/v1/batch", json={"batch": [TRACK, {"type": "track"}]}, **asked)
+
+    assert [(r["message_id"], r["verdict"]) for r in answer.json()["results"]] == [("m1", "accepted"), ("", "rejected")]
+
+
+async def test_a_batch_context_is_merged_into_each_event(ingest: Any) -> None:
+    await ingest.batch({"type": "track", "event": "x", "userId": "u"}, TRACK, context={"groupId": "root", "app": "a"})
+
+    assert [event["account"] for event in ingest.events()] == ["root", "acme"]
+    assert json.loads(ingest.events()[1]["extra"])["context"] == {"groupId": "acme", "app": "a"}
+
+
+async def test_what_is_not_production_says_so(ingest: Any) -> None:
+    await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, auth=("staging", ""))
+
+    assert ingest.events()[0]["environment"] == "staging"
+
+
+async def test_a_browser_passes_its_preflight_on_every_path_without_a_key(ingest: Any) -> None:
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        for path in ("/v1/batch", "/v1/t", "/v1/projects/wk/settings", "/v1/m"):
+            answer = await client.options(
+                path,
+                headers={
+                    "Origin": "https://app.example",
+                    "Access-Control-Request-Method": "POST",
+                    "Access-Control-Request-Headers": "authorization,content-type,x-retry-count",
+                },
+            )
+            assert answer.status_code == 204
+            assert answer.headers["access-control-allow-origin"] == "https://app.example"
+            assert answer.headers["access-control-allow-credentials"] == "true"
+            assert answer.headers["vary"] == "Origin"
+            allowed = answer.headers["access-control-allow-headers"].split(", ")
+            assert {"authorization", "content-type", "content-encoding", "x-retry-count"} <= set(allowed)
+
+
+async def test_errors_carry_cross_origin_headers_too(ingest: Any) -> None:
+    origin = {"Origin": "https://app.example"}
+    ingest.log.refuse("the broker is away")
+    answers = [
+        await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, headers=origin),
+        await ingest.client.post("/v1/batch", content=b"{", headers=origin, auth=("nobody", "")),
+        await ingest.client.get("/nowhere", headers=origin),
+        await ingest.client.get("/v1/batch", headers=origin),
+    ]
+
+    assert [answer.status_code for answer in answers] == [429, 401, 404, 405]
+    for answer in answers:
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        assert answer.headers["access-control-expose-headers"] == "Retry-After, X-RateLimit-Reset"
+
+
+async def test_back_pressure_is_a_429_that_says_when_to_come_back(ingest: Any) -> None:
+    ingest.log.refuse("the broker is away")
+    for body in (json.dumps({"batch": [TRACK]}), "{no json}", json.dumps({"batch": [{}]})):
+        answer = await ingest.client.post("/v1/batch", content=body)
+        assert (answer.status_code, answer.json()["code"]) == (429, "log_unavailable")
+        assert answer.headers["retry-after"].isdigit()
+        assert answer.headers["x-ratelimit-reset"] == answer.headers["retry-after"]
+    assert (await ingest.client.get("/readyz")).status_code == 503
+
+    ingest.log.accept()
+    assert (await ingest.client.get("/readyz")).status_code == 200
+    assert (await ingest.batch(TRACK)).json()["accepted"] == 1
+
+
+async def test_analytics_js_gets_its_settings(ingest: Any) -> None:
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        answer = await client.get("/v1/projects/wk/settings", headers={"Origin": "https://app.example"})
+        unknown = await client.get("/v1/projects/other/settings")
+
+    segment = answer.json()["integrations"]["Segment.io"]
+    assert segment == {"apiKey": "wk", "apiHost": f"127.0.0.1:{ingest.port}/v1", "protocol": "http"}
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert unknown.status_code == 404
+
+
+async def test_a_backfill_keeps_its_own_times(ingest: Any) -> None:
+    old = {**TRACK, "timestamp": "2011-02-03T04:05:06Z"}
+    batch = {"batch": [old], "sentAt": "2026-01-01T00:00:00Z"}
+    for headers in ({"Tidemark-Epoch": "7"}, {"Tidemark-Historical": "true"}):
+        answer = await ingest.client.post("/v1/batch", json=batch, headers=headers, auth=("bf", ""))
+        assert answer.json()["accepted"] == 1
+
+    driven, late = ingest.events()
+    assert driven["occurred_at"] == driven["received_at"] == late["occurred_at"] == 1_296_705_906_000
+    assert (driven["epoch"], driven["historical"], driven["skew_ms"]) == (7, False, 0)
+    assert (late["epoch"], late["historical"]) == (0, True)
+    assert late["received_at"] > late["occurred_at"]
+
+
+async def test_only_a_write_key_for_backfills_may_set_the_time(ingest: Any) -> None:
+    for headers in ({"Tidemark-Epoch": "0"}, {"Tidemark-Historical": "true"}):
+        answer = await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (403, "backfill_not_allowed")
+    bad = await ingest.client.post(
+        "/v1/batch", json={"batch": [TRACK]}, headers={"Tidemark-Epoch": "-1"}, auth=("bf", "")
+    )
+    undated = await ingest.client.post(
+        "/v1/batch", json={"batch": [TRACK]}, headers={"Tidemark-Epoch": "1"}, auth=("bf", "")
+    )
+
+    assert (bad.status_code, bad.json()["code"]) == (400, "invalid_header")
+    assert undated.json()["results"][0]["code"] == "missing_field"
+
+
+async def test_metrics_count_requests_and_verdicts(ingest: Any) -> None:
+    await ingest.batch(TRACK, {"type": "page", "userId": "u"}, {"type": "nonsense"})
+
+    text = (await ingest.client.get("/metrics")).text
+
+    assert 'tidemark_ingest_requests_total{endpoint="batch",status="200"} 1.0' in text
+    for verdict in ("accepted", "accepted_unattributed", "rejected"):
+        assert f'tidemark_ingest_events_total{{verdict="{verdict}"}} 1.0' in text
+    assert 'tidemark_ingest_rejections_total{code="unknown_type"} 1.0' in text
+    assert "tidemark_ingest_ack_seconds_count 1.0" in text
