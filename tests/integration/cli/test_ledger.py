@@ -68,7 +68,10 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
         await topics.event(event_id, 0)
     await topics.event("1", 1)
     too_late = await topics.event("old", 1)
+    await topics.event("old", 1)
     poison = await topics.event("bad", 1)
+    early = await topics.event("early", 1)
+    await topics.event("early", 1)
     for _ in range(2):
         await topics.event("t", 2, environment="test")
     await topics.event("n1", 3)
@@ -77,12 +80,13 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
     await topics.event("w", 0, topic="usage-unattributed", account="")
     await topics.letter("too_late", origin=f"usage-events/1/{too_late}")
     await topics.letter("bad_value", origin=f"usage-events/1/{poison}")
+    await topics.letter("other_epoch", origin=f"usage-events/1/{early}")
     await topics.letter("bad_trait", origin="usage-events/0/0")
     for _ in range(2):
         await topics.letter("missing_field", by="ingest", original="same")
     await topics.lane(0, 5, applied=3, duplicates=2)
-    await topics.lane(1, 3, applied=1, too_late=1, dead_lettered=1)
-    await topics.lane(2, 2, non_production=2)
+    await topics.lane(1, 6, applied=2, too_late=1, dead_lettered=2, duplicates=1)
+    await topics.lane(2, 2, non_production=1, duplicates=1)
     await topics.lane(3, 1, applied=1)
 
     found = (await ledger_reading.read(topics.kafka)).as_dict()
@@ -91,11 +95,11 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
     assert found["closes"]
     lines = ("accepted", "applied", "dead_lettered", "too_late", "non_production", "awaiting_an_account", "in_flight")
     assert {line: found[line] for line in lines} == {
-        "accepted": 10, "applied": 5, "dead_lettered": 1, "too_late": 1, "non_production": 1,
+        "accepted": 11, "applied": 6, "dead_lettered": 1, "too_late": 1, "non_production": 1,
         "awaiting_an_account": 1, "in_flight": 1,
     }  # fmt: skip
     apart = ("duplicates", "awaiting_duplicates", "rejected", "rejected_repeats")
-    assert [found[line] for line in apart] == [3, 1, 1, 1]
+    assert [found[line] for line in apart] == [4, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
