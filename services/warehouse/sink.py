@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.shared.errors import Fatal, Retryable
+from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse import batch as batches
@@ -74,7 +75,7 @@ class KafkaSink:
         await reader.start()
         try:
             self._waits_for = "the topics do not exist yet"
-            partitions = await self._partitions(reader)
+            partitions = await self._partitions()
             reader.assign(partitions)
             self._waits_for = "the store does not answer"
             await self._seek(reader, partitions)
@@ -90,20 +91,22 @@ class KafkaSink:
         finally:
             await reader.stop()
 
-    async def _partitions(self, reader: AIOKafkaConsumer) -> list[TopicPartition]:
+    async def _partitions(self) -> list[TopicPartition]:
+        """Return every partition of every topic, once they all exist."""
         deadline = time.monotonic() + _TOPICS_WITHIN_S
-        wanted = {topic: self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC}
-        while True:
-            await reader.topics()  # asks the cluster again
-            found = {name: reader.partitions_for_topic(name) for name in wanted.values()}
-            if all(found.values()):
-                return [
-                    TopicPartition(name, p) for name, numbers in sorted(found.items()) for p in sorted(numbers or ())
-                ]
-            if time.monotonic() > deadline:
-                missing = sorted(name for name, numbers in found.items() if not numbers)
-                raise Fatal(f"topics do not exist: {', '.join(missing)}; run `tidemark topics create`")
-            await asyncio.sleep(0.25)
+        wanted = sorted(self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC)
+        async with admin(self._kafka) as client:
+            while True:
+                described = await client.describe_topics(wanted)
+                found = {t["topic"]: t["partitions"] for t in described if not t["error_code"] and t["partitions"]}
+                missing = [name for name in wanted if name not in found]
+                if not missing:
+                    return [TopicPartition(name, p["partition"]) for name in wanted for p in found[name]]
+                if time.monotonic() > deadline:
+                    raise Fatal(f"topics do not exist: {', '.join(missing)}; run `tidemark topics create`")
+                if self._stop.is_set():
+                    return []
+                await self._sleep(0.25)
 
     async def _seek(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Go on where the store ends; auto_offset_reset never decides."""

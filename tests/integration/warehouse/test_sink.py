@@ -1,0 +1,356 @@
+"""The warehouse on a real broker: each record is stored once, whatever is killed, aborted, replayed or away."""
+
+import asyncio
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka import TopicPartition as AIOTopicPartition
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.shared.errors import Fatal, Retryable
+from services.shared.kafka import clients
+from services.shared.kafka.settings import KafkaSettings
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.domain.filters import EventFilter, SignalFilter
+from services.warehouse.memory import MemoryStore
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Sink, TopicPartition
+from services.warehouse.settings import WarehouseSettings
+from services.warehouse.sink import KafkaSink
+
+EVENT = codec.encoder("usage_event")
+TICK = codec.encoder("tick")({"at": 1})
+T0 = 1_764_547_200_000
+
+
+def example(path: str, **changes: Any) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    return {**value, **changes}
+
+
+async def until(condition: Callable[[], Awaitable[bool] | bool], within_s: float = 60.0) -> None:
+    deadline = asyncio.get_running_loop().time() + within_s
+    while True:
+        found = condition()
+        if found if isinstance(found, bool) else await found:
+            return
+        assert asyncio.get_running_loop().time() < deadline, "did not come true in time"
+        await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def producing(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    producer = clients.producer(kafka)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
+
+
+async def send_events(kafka: KafkaSettings, ids: range, *, ticks: bool = True) -> dict[str, str]:
+    """Send an event an id, over 50 accounts, with ticks between; return the account of each id."""
+    sent: dict[str, str] = {}
+    topic = kafka.scoped("usage-events")
+    value = example("usage_event/examples/track.json")
+    async with producing(kafka) as producer:
+        acks = []
+        for n in ids:
+            account = f"account-{n % 50}"
+            sent[f"e{n}"] = account
+            data = EVENT({**value, "event_id": f"e{n}", "account": account, "occurred_at": T0 + n})
+            acks.append(await producer.send(topic, data, key=account.encode()))
+            if ticks and n % 100 == 0:
+                acks.append(await producer.send(topic, TICK, partition=n // 100 % 4))
+        await asyncio.gather(*acks)
+    return sent
+
+
+@asynccontextmanager
+async def sinking(
+    kafka: KafkaSettings, store: Sink, **settings: Any
+) -> AsyncIterator[tuple[KafkaSink, CollectorRegistry]]:
+    registry = CollectorRegistry()
+    options = {"batch_seconds": 0.05, **settings}
+    sink = KafkaSink(kafka, WarehouseSettings(**options), store, WarehouseMetrics(registry))
+    stop = asyncio.Event()
+    task = asyncio.create_task(sink.run(stop))
+    try:
+        yield sink, registry
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 30)
+
+
+async def end_offsets(kafka: KafkaSettings, *topics: str) -> dict[TopicPartition, int]:
+    reader = clients.consumer(kafka)
+    await reader.start()
+    try:
+        places = [(topic, partition) for topic in topics for partition in range(kafka.partitions)]
+        ends = await reader.end_offsets([AIOTopicPartition(kafka.scoped(t), p) for t, p in places])
+        return {(tp.topic.removeprefix(kafka.topic_prefix), tp.partition): end for tp, end in ends.items()}
+    finally:
+        await reader.stop()
+
+
+def caught_up(kafka: KafkaSettings, store: Sink, *topics: str) -> Callable[[], Awaitable[bool]]:
+    async def check() -> bool:
+        ends = {place: end for place, end in (await end_offsets(kafka, *topics)).items() if end}
+        stored = await asyncio.to_thread(store.positions)
+        return all(stored.get(place, 0) >= end for place, end in ends.items())
+
+    return check
+
+
+def lag(registry: CollectorRegistry) -> float:
+    found = [s.value for m in registry.collect() for s in m.samples if s.name == "tidemark_warehouse_lag_records"]
+    return sum(found) if found else -1.0
+
+
+def raw(store: ClickHouseStore, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in store._reader.query(query).result_rows]
+
+
+class Warehouse:
+    """A warehouse process, to be killed."""
+
+    def __init__(self, kafka: KafkaSettings, data: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
+            "TIDEMARK_PARTITIONS": str(kafka.partitions),
+            "TIDEMARK_HTTP_PORT": str(self.port),
+            "TIDEMARK_DATA_DIR": str(data),
+            "TIDEMARK_WAREHOUSE_BATCH_ROWS": "500",
+            "TIDEMARK_WAREHOUSE_BATCH_SECONDS": "0.05",
+        }
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen([sys.executable, "-m", "services.warehouse"], env=self._environment)
+
+    def end(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+    async def metric(self, name: str) -> float | None:
+        """The sum of a metric's samples, None while the process does not answer or does not know it yet."""
+        try:
+            async with httpx.AsyncClient() as client:
+                text = (await client.get(f"{self.url}/metrics")).text
+        except httpx.TransportError:
+            return None
+        found = [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name)]
+        return sum(found) if found else None
+
+
+@pytest.mark.timeout(180)
+async def test_each_record_is_stored_once_though_the_warehouse_is_killed_again_and_again(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    sent = await send_events(kafka_settings, range(15_000))
+    chance = random.Random(4)
+    warehouse = Warehouse(kafka_settings, tmp_path)
+    try:
+        for _ in range(3):
+            goal = chance.randrange(400, 3_000)
+
+            async def stored_enough(goal: int = goal) -> bool:
+                return (await warehouse.metric('tidemark_warehouse_rows_total{table="events"}') or 0) >= goal
+
+            await until(stored_enough)
+            warehouse.end(signal.SIGKILL)
+            sent |= await send_events(kafka_settings, range(len(sent), len(sent) + 1_000))
+            warehouse.start()
+
+        async def without_lag() -> bool:
+            stored = await warehouse.metric("tidemark_warehouse_position{")
+            ends = sum((await end_offsets(kafka_settings, "usage-events")).values())
+            return stored == ends and await warehouse.metric("tidemark_warehouse_lag_records") == 0
+
+        await until(without_lag)
+        assert warehouse.end(signal.SIGTERM) == 0
+    finally:
+        if warehouse.process.poll() is None:
+            warehouse.end(signal.SIGKILL)
+
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        found = raw(store, "SELECT event_id, account FROM events FINAL")
+        assert len(found) == len(sent)
+        assert {str(event): str(account) for event, account in found} == sent
+        assert raw(store, "SELECT sum(events) FROM account_days") == [(len(sent),)]
+    finally:
+        store.close()
+
+
+@pytest.mark.timeout(120)
+async def test_reading_everything_again_finds_nothing_twice(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    sent = await send_events(kafka_settings, range(3_000))
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+
+    class Forgetful:
+        """The store, with its positions forgotten."""
+
+        insert = staticmethod(store.insert)
+
+        def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
+            pass
+
+        def positions(self) -> dict[TopicPartition, int]:
+            return {}
+
+    try:
+        for _ in range(2):
+            async with sinking(kafka_settings, Forgetful(), batch_rows=700) as (_, registry):
+                ends = sum((await end_offsets(kafka_settings, "usage-events")).values())
+                await until(lambda r=registry, e=ends: _position(r) == e)  # type: ignore[misc]
+
+        assert raw(store, "SELECT count(), uniqExact(event_id) FROM events FINAL") == [(len(sent), len(sent))]
+        assert raw(store, "SELECT count() FROM events_unique") == [(len(sent),)]
+        assert raw(store, "SELECT sum(events) FROM account_days") == [(len(sent),)]
+    finally:
+        store.close()
+
+
+def _position(registry: CollectorRegistry) -> float:
+    return sum(
+        s.value
+        for m in registry.collect()
+        for s in m.samples
+        if s.name == "tidemark_warehouse_position" and s.labels["topic"] == "usage-events"
+    )
+
+
+async def test_aborted_snapshots_are_not_stored_and_leave_no_lag(kafka_settings: KafkaSettings) -> None:
+    encode = codec.encoder("account_health")
+    topic = kafka_settings.scoped("account-health")
+    producer = clients.transactional_producer(kafka_settings, "test-lane")
+    await producer.start()
+    for n, commit in enumerate([True, False, True, False]):
+        await producer.begin_transaction()
+        value = example("account_health/examples/red.json", account="acme", sequence=n)
+        await producer.send_and_wait(topic, encode(value), key=b"acme", partition=0)
+        await (producer.commit_transaction() if commit else producer.abort_transaction())
+    await producer.stop()
+    store = MemoryStore()
+
+    async with sinking(kafka_settings, store) as (_, registry):
+        await until(lambda: lag(registry) == 0 and len(store.history("acme", 10)) > 0)
+
+    assert [s["sequence"] for s in store._in_order("account_health")] == [0, 2]
+    assert (
+        store.positions()["account-health", 0]
+        == (await end_offsets(kafka_settings, "account-health"))["account-health", 0]
+    )
+
+
+async def test_a_topic_of_nothing_but_ticks_is_not_read_again(kafka_settings: KafkaSettings) -> None:
+    async with producing(kafka_settings) as producer:
+        for _ in range(20):
+            await producer.send_and_wait(kafka_settings.scoped("usage-events"), TICK, partition=1)
+    store = MemoryStore()
+
+    async with sinking(kafka_settings, store) as (_, registry):
+        await until(lambda: _position(registry) == 20)
+
+    assert store.positions() == {("usage-events", 1): 20}
+    assert store.events(EventFilter("")) == []
+
+
+class Flaky(MemoryStore):
+    """Is away at times, also just after it has stored."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tries = 0
+
+    def insert(self, table: str, rows: Any) -> None:
+        self.tries += 1
+        if self.tries % 3 == 1:
+            raise Retryable("away")
+        super().insert(table, rows)
+        if self.tries % 3 == 2:
+            raise Retryable("stored, and the answer lost")
+
+
+async def test_nothing_is_lost_or_doubled_while_the_store_comes_and_goes(kafka_settings: KafkaSettings) -> None:
+    sent = await send_events(kafka_settings, range(600))
+    store = Flaky()
+
+    async with sinking(kafka_settings, store, batch_rows=200) as (_, registry):
+        await until(caught_up(kafka_settings, store, "usage-events"))
+        await until(lambda: lag(registry) == 0)
+
+    assert {row["event_id"]: row["account"] for row in store._in_order("events")} == sent
+    assert store.tries > 6
+
+
+class Away(MemoryStore):
+    """Answers about positions only."""
+
+    def insert(self, table: str, rows: Any) -> None:
+        raise Retryable("away")
+
+
+async def test_it_is_not_ready_and_still_stops_while_the_store_is_away(kafka_settings: KafkaSettings) -> None:
+    store = Away()
+
+    async with sinking(kafka_settings, store) as (sink, _):
+        await until(lambda: sink.not_ready() is None)
+        await send_events(kafka_settings, range(10), ticks=False)
+        await until(lambda: sink.not_ready() is not None)
+
+    assert store.positions() == {}
+
+
+async def test_a_store_that_is_ahead_of_its_topic_stops_the_start(kafka_settings: KafkaSettings) -> None:
+    store = MemoryStore()
+    store.note_positions({("usage-events", 0): 1_000})
+
+    sink = KafkaSink(kafka_settings, WarehouseSettings(), store, WarehouseMetrics(CollectorRegistry()))
+
+    with pytest.raises(Fatal, match="made anew"):
+        await asyncio.wait_for(sink.run(asyncio.Event()), 30)
+
+
+async def test_every_topic_reaches_its_table_and_unreadable_records_are_passed_over(
+    kafka_settings: KafkaSettings,
+) -> None:
+    sent = {
+        "usage-unattributed": ("usage_event", "usage_event/examples/unattributed.json"),
+        "account-health": ("account_health", "account_health/examples/red.json"),
+        "risk-signals": ("signal", "signal/examples/usage_decline_firing.json"),
+        "expansion-signals": ("signal", "signal/examples/seat_saturation_firing.json"),
+    }
+    async with producing(kafka_settings) as producer:
+        for topic, (record, path) in sent.items():
+            await producer.send_and_wait(kafka_settings.scoped(topic), b"junk", key=b"acme")
+            data = codec.encoder(record)(example(path))
+            await producer.send_and_wait(kafka_settings.scoped(topic), data, key=b"acme")
+    store = MemoryStore()
+
+    async with sinking(kafka_settings, store):
+        await until(caught_up(kafka_settings, store, *sent))
+
+    assert {s["rule"] for s in store.signals(SignalFilter())} == {"usage_decline", "seat_saturation"}
+    assert store.latest("acme") is not None
+    assert len(store.events(EventFilter(""))) == 1
