@@ -24,7 +24,7 @@ from services.shared.errors import ConfigurationError
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
-from services.shared.settings import ProcessSettings
+from services.shared.settings import ProcessSettings, Settings
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def check(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the alerter and return its exit status."""
-    kinds = [KafkaSettings, ProcessSettings, EngineSettings, AlerterSettings]
+    kinds: list[type[Settings]] = [KafkaSettings, ProcessSettings, EngineSettings, AlerterSettings]
     return run_service("alerter", argv, kinds, run, check)
 
 

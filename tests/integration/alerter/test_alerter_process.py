@@ -10,7 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -100,7 +100,7 @@ class Reader:
         self._topics = topics
         self.records: list[tuple[bytes, dict[str, Any] | None]] = []
 
-    async def __aenter__(self) -> Reader:
+    async def __aenter__(self) -> Self:
         self._consumer = clients.consumer(self._kafka, *self._topics)
         await self._consumer.start()
         return self
