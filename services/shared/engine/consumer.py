@@ -129,6 +129,13 @@ class Consumer(driver.Consumer):
     """The main loop's side of the consumer."""
 
     _thread: ConsumerThread
+    assigned_at = -1
+    """The app's count of rebalances when partitions were last assigned: older news of completion are stale."""
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note which rebalance this belongs to, before Faust tells anybody."""
+        self.assigned_at = self.app.rebalancing_count
+        await super().on_partitions_assigned(assigned, generation_id)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)

@@ -4,8 +4,9 @@ A worker that counts, as a process of its own: what the kill tests kill and the 
     python -m services.shared.engine.counting_worker
 
 Reads the topics of `counting_trial`; besides the usual settings it takes TIDEMARK_COUNTING_MODE (contiguous or
-transactional) and TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer. It
-prints one line of JSON when the lanes it got are ready, each time that this changes.
+transactional), TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer, and
+TIDEMARK_COUNTING_FREEZE: where no file of that path exists, the worker makes it and stops (SIGSTOP) in the middle of
+a transaction. It prints one line of JSON when the lanes it got are ready, each time that this changes.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -24,12 +26,40 @@ from services.shared.engine import loader
 from services.shared.engine.counting import counting_spec
 from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import SourceMode
+from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.transaction import LaneWriter
 from services.shared.engine.worker import Worker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 
 _LOOK_EVERY_S = 0.05
+
+
+class FreezingWriter(LaneWriter):
+    """Stops the process once, with everything sent and nothing committed."""
+
+    async def _commit(self) -> None:
+        marker = Path(os.environ["TIDEMARK_COUNTING_FREEZE"])
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGSTOP)
+        await super()._commit()
+
+
+class FreezingWorker(Worker):
+    """A worker with such writers."""
+
+    def writer(self, spec: LaneSpec, partition: int) -> LaneWriter:
+        """Make the writer of a lane."""
+        return FreezingWriter(
+            self.kafka,
+            self.name,
+            spec,
+            partition,
+            limits=self.limits,
+            partitions=self.partitions,
+            timeout_s=self.settings.transaction_timeout_s,
+        )
 
 
 async def run() -> None:
@@ -42,8 +72,15 @@ async def run() -> None:
 
     mode = SourceMode(os.environ.get("TIDEMARK_COUNTING_MODE", "contiguous"))
     spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE)
-    worker = Worker(
-        GROUP, [spec], load(KafkaSettings), load(EngineSettings), CollectorRegistry(), load(ProcessSettings), load=slow_load
+    kind = FreezingWorker if "TIDEMARK_COUNTING_FREEZE" in os.environ else Worker
+    worker = kind(
+        GROUP,
+        [spec],
+        load(KafkaSettings),
+        load(EngineSettings),
+        CollectorRegistry(),
+        load(ProcessSettings),
+        load=slow_load,
     )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, worker.stop)

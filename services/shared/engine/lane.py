@@ -144,6 +144,12 @@ class Lane:
         """Records that wait to be folded."""
         return self._queued
 
+    def note_behind(self, records: int) -> None:
+        """Take how many records of the source remain; the time without a move counts from when there are some."""
+        if not self.behind:
+            self._moved()
+        self.behind = records
+
     def start(self) -> None:
         """Open the lane in the background and let it run."""
         self._task = asyncio.create_task(self._run(), name=f"lane {self.topic}/{self.partition}")

@@ -57,13 +57,13 @@ class Lanes:
         """
         Follow an assignment of the group.
 
-        An opening whose generation does not directly precede this one is thrown away: in between the partition
-        may have been another worker's, and what was loaded may be old.
+        A lane whose generation does not directly precede this one is opened anew: the group had evicted this worker,
+        the partition may have been another's, and what is in memory may be old.
         """
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
-        for home, lane in list(self._lanes.items()):
-            if home not in mine or (missed and lane.state is LaneState.OPENING):
+        for home in list(self._lanes):
+            if missed or home not in mine:
                 self._close(home)
         for home in sorted(mine - self._lanes.keys()):
             self._open(home, generation)
@@ -110,7 +110,7 @@ class Lanes:
             if known is not None and lane.state is not LaneState.OPENING:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
-                lane.behind = 0 if idle else max(0, end - lane.next.offset)
+                lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
             view.stalled(stalled > self._around.settings.stall_s)

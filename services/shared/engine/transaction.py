@@ -90,7 +90,10 @@ class LaneWriter:
         await producer.send_offsets_to_transaction({self._source: draft.position.offset}, self._group)
         for sent in sends:
             await sent
-        await producer.commit_transaction()
+        await self._commit()
+
+    async def _commit(self) -> None:
+        await self._producer.commit_transaction()
 
     async def _route(self, draft: Draft) -> dict[tuple[str, int], list[tuple[bytes, bytes | None]]]:
         """Sort the records of a draft by where they go; the changelogs come first."""

@@ -118,7 +118,8 @@ class Worker:
         self.failed = error
         refused = isinstance(error, ConfigurationError | IncompatibleState)
         log.critical("fail_stop", exc_info=error)
-        logging.shutdown()
+        for handler in logging.getLogger().handlers:
+            handler.flush()
         sys.stdout.flush()
         self._leave(EXIT_REFUSED if refused else EXIT_FAIL_STOP)
 
@@ -175,6 +176,8 @@ class Worker:
         app = self._app
         if app is None or self._stopping.is_set():
             return
+        if consumer_of(app).assigned_at != app.rebalancing_count:
+            return  # the next rebalance has begun: lanes stand still until it is complete
         names = {self.kafka.scoped(topic): topic for topic in self.lanes.specs}
         mine = [(names[tp.topic], tp.partition) for tp in app.consumer.assignment() if tp.topic in names]
         log.info("assigned", extra={"generation": app.consumer_generation_id, "partitions": len(mine)})
