@@ -71,7 +71,7 @@ test: setup ## Run the tests (ARGS="tests/unit -k name" narrows)
 check: setup ## Lint, types, architecture, lock files, alert rules
 	@$(say) "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(say) "mypy" && $(BIN)/mypy
-	@$(say) "import-linter" && $(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(say) "import-linter" && $(BIN)/lint-imports --no-logo
 	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock
 	@if ls deploy/prometheus/rules/*.yaml >/dev/null 2>&1; then $(MAKE) --no-print-directory rules-check; fi
 

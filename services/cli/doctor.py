@@ -127,11 +127,12 @@ def _cluster(running: Running) -> Iterator[Finding]:
     problems = asyncio.run(topics.check(running.kafka))
     yield Finding("topics", not problems, "as their records say" if not problems else "\n        ".join(problems))
     if running.state:
-        from services.cli.stack import readiness
+        from services.cli.readiness import readiness_of_all
+        from services.cli.supervision import Supervisor
 
+        waiting = readiness_of_all(running.state, Supervisor(Path(running.state.supervisor)))
         for name, address in running.state.addresses.items():
-            reason = readiness(address)
-            yield Finding(f"{name} ready", reason is None, reason or address)
+            yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
     if running.ingest:
         yield _judge("clock", lambda: _clock(str(running.ingest)))
 

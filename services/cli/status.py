@@ -34,7 +34,7 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 def gather(state: State) -> dict[str, Any]:
     """Return everything that is known about a running stack."""
     from schemas.topics import TOPICS
-    from services.cli.stack import readiness
+    from services.cli.readiness import readiness_of_all
     from services.cli.supervision import Supervisor
 
     supervisor = Supervisor(Path(state.supervisor))
@@ -46,13 +46,13 @@ def gather(state: State) -> dict[str, Any]:
     if "kafka" in processes and broker.exists():
         # The one to look at, and to kill in a test, is the broker itself, not its launcher.
         processes["kafka"] |= {"launcher_pid": processes["kafka"]["pid"], "pid": int(broker.read_text())}
-    waiting = {name: readiness(address) for name, address in state.addresses.items()}
+    waiting = readiness_of_all(state, supervisor)
     return {
-        "ready": running and not any(waiting.values()),
+        "ready": not waiting,
         "data": state.data,
         "pid": state.pid,
         "addresses": state.addresses,
-        "readiness": {name: reason or "ready" for name, reason in waiting.items()},
+        "readiness": {name: waiting.get(name, "ready") for name in state.addresses},
         "kafka": {
             "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
             "partitions": state.partitions, "replication": state.replication,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -26,7 +27,7 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
     Return the routes that every process serves.
 
     `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns. `/readyz`: 200 when the process does its
-    work, 503 with the reason until then.
+    work, 503 with the reason until then; it names the process id, since another process may hold the port.
     """
 
     async def metrics(_: Request) -> Response:
@@ -38,8 +39,8 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
     async def readyz(_: Request) -> Response:
         reason = not_ready()
         if reason is None:
-            return JSONResponse({"ready": True})
-        return JSONResponse({"ready": False, "reason": reason}, status_code=503)
+            return JSONResponse({"ready": True, "pid": os.getpid()})
+        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid()}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 

@@ -47,7 +47,7 @@ def test_status_tells_addresses_and_that_nothing_answers(tmp_path: Path) -> None
     assert result.exit_code == STOPPED
     assert facts["ready"] is False
     assert facts["addresses"] == {"ingest": "http://127.0.0.1:1"}
-    assert facts["readiness"] == {"ingest": "it does not answer"}
+    assert facts["readiness"] == {"ingest": "the supervisor does not answer"}
     assert facts["topics"]["usage-events"] == "p-usage-events"
 
 

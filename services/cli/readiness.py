@@ -1,0 +1,40 @@
+"""Which services of a stack do their work, asked of themselves."""
+
+from __future__ import annotations
+
+import httpx
+
+from services.cli.running import State
+from services.cli.supervision import Supervisor
+
+
+def readiness_of_all(state: State, supervisor: Supervisor) -> dict[str, str]:
+    """Return the services of a stack that are not ready, each with the reason."""
+    if not supervisor.answers():
+        return dict.fromkeys(state.addresses, "the supervisor does not answer")
+    processes = {process["name"]: process for process in supervisor.processes()}
+    waiting = {}
+    for name, address in state.addresses.items():
+        reason = readiness(address, processes[name]["pid"])
+        if reason:
+            waiting[name] = f"{reason} ({processes[name]['statename'].lower()})"
+    return waiting
+
+
+def readiness(address: str, pid: int | None = None) -> str | None:
+    """
+    Ask a service whether it is ready; return the reason when it is not, None when it is.
+
+    With a `pid` an answer of another process does not count.
+    """
+    try:
+        response = httpx.get(f"{address}/readyz", timeout=2)
+    except httpx.HTTPError:
+        return "it does not answer"
+    try:
+        answer = response.json()
+    except ValueError:
+        return f"it answers with status {response.status_code}, and no JSON"
+    if pid is not None and answer.get("pid") != pid:
+        return "another process answers on its port"
+    return None if response.status_code == httpx.codes.OK else str(answer.get("reason", response.status_code))
