@@ -73,6 +73,10 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         wanted = filters.signal_filter(_parameters(request))
         return _json({"signals": await ask(lambda s: s.signals(wanted))})
 
+    async def totals(request: Request) -> Response:
+        filters.nothing(_parameters(request))
+        return _json({"totals": await ask(lambda s: s.totals())})
+
     # The id of an account may hold a slash, so the longer routes come first and the id takes what is left.
     table: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
         ("/v1/accounts", accounts),
@@ -80,6 +84,7 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         ("/v1/accounts/{account:path}/events", events),
         ("/v1/accounts/{account:path}", account),
         ("/v1/signals", signals),
+        ("/v1/totals", totals),
     ]
     return [Route(path, _answering(path, endpoint, metrics), methods=["GET"]) for path, endpoint in table]
 

@@ -27,6 +27,12 @@ _ORDER = {
     "silent": "silent_days",
 }
 
+_IDENTITY = {
+    "events": "account, source, event_id",
+    "account_health": "account, partition, offset",
+    "signals": "account, signal_id",
+}
+
 _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
 toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
@@ -101,6 +107,15 @@ class ClickHouseQueries:
             ORDER BY at DESC, signal_id LIMIT {wanted.limit} OFFSET {wanted.offset}""",
             **given,
         )
+
+    def totals(self) -> list[Found]:
+        """Return how much is stored of each topic."""
+        counts = " UNION ALL ".join(
+            f"""SELECT topic, uniqExact(partition, offset) AS rows, uniqExact({identity}) AS unique
+            FROM {table} GROUP BY topic"""
+            for table, identity in _IDENTITY.items()
+        )
+        return self._found(f"SELECT topic, rows, unique FROM ({counts}) ORDER BY topic")
 
     def _found(self, query: str, **parameters: Any) -> list[Found]:
         try:

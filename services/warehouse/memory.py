@@ -34,6 +34,12 @@ _ACCOUNT_COLUMNS = [
     "at",
 ]
 
+_IDENTITY = {
+    "events": ("account", "source", "event_id"),
+    "account_health": ("account", "partition", "offset"),
+    "signals": ("account", "signal_id"),
+}
+
 _ORDER: dict[str, Callable[[Found], Any]] = {
     "account": lambda a: a["account"],
     "score": lambda a: a["score_tenths"],
@@ -138,6 +144,17 @@ class MemoryStore:
         ]
         chosen.sort(key=lambda row: (-row["at"], row["signal_id"]))
         return [_body(row) for row in chosen[wanted.offset : wanted.offset + wanted.limit]]
+
+    def totals(self) -> list[Found]:
+        """Return how much is stored of each topic."""
+        found: dict[str, Found] = {}
+        for table, identity in _IDENTITY.items():
+            rows = self._in_order(table)
+            for topic in {row["topic"] for row in rows}:
+                of_topic = [row for row in rows if row["topic"] == topic]
+                unique = len(_first({}, of_topic, *identity))
+                found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique}
+        return [found[topic] for topic in sorted(found)]
 
     def _in_order(self, table: str) -> list[Found]:
         with self._lock:

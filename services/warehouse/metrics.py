@@ -50,7 +50,7 @@ class WarehouseMetrics:
         )
         self.lag_seconds = Gauge(
             "tidemark_warehouse_lag_seconds",
-            "Age of the newest stored record while there is lag; 0 without lag.",
+            "While there is lag: age of the newest record stored, or time since the start; 0 without lag.",
             ["topic", "partition"],
             registry=registry,
         )

@@ -57,6 +57,9 @@ class Queries(Protocol):
     def signals(self, wanted: SignalFilter) -> list[Found]:
         """Return signals, latest `at` first."""
 
+    def totals(self) -> list[Found]:
+        """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""
+
 
 class Store(Sink, Queries, Protocol):
     """Both halves, and the end."""

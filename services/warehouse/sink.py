@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 Positions = dict[tuple[str, int], int]
 
 _NOTE_EVERY_S = 10.0
+_MEASURE_EVERY_S = 1.0
 _TOPICS_WITHIN_S = 120.0
 _FETCH_BYTES = 32 * 1024 * 1024
 
@@ -56,6 +57,7 @@ class KafkaSink:
         self._noted: Positions = {}
         self._newest: dict[tuple[str, int], int] = {}
         self._noted_at = 0.0
+        self._started_ms = int(time.time() * 1000)
         self._waits_for: str | None = "the sink has not started"
         self._stop = asyncio.Event()
 
@@ -81,9 +83,13 @@ class KafkaSink:
             await self._seek(reader, partitions)
             self._waits_for = None
             log.info("sink_started", extra={"partitions": len(partitions)})
-            while not stop.is_set():
-                await self._round(reader, partitions)
-            await self._note(everything=True)
+            measuring = asyncio.create_task(self._measure(reader, partitions))
+            try:
+                while not stop.is_set():
+                    await self._round(reader, partitions)
+                await self._note(everything=True)
+            finally:
+                measuring.cancel()
         except Retryable:
             if not stop.is_set():
                 raise
@@ -140,7 +146,6 @@ class KafkaSink:
             await self._write(messages)
         self._stored.update(positions)
         await self._note()
-        self._measure(reader, partitions)
 
     async def _gather(self, reader: AIOKafkaConsumer) -> dict[tuple[str, int], list[Any]]:
         gathered: dict[tuple[str, int], list[Any]] = {}
@@ -228,16 +233,26 @@ class KafkaSink:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    def _measure(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+    async def _measure(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Say each second how far behind the store is, above all while it is away."""
+        while True:
+            try:
+                ends = await reader.end_offsets(partitions)
+            except KafkaError as error:
+                log.warning("ends_unknown", extra={"error": repr(error)})
+            else:
+                self._show(ends)
+            await asyncio.sleep(_MEASURE_EVERY_S)
+
+    def _show(self, ends: dict[TopicPartition, int]) -> None:
         now = time.time()
-        for tp in partitions:
+        for tp, end in ends.items():
             place = self._place(tp)
-            end = reader.last_stable_offset(tp)
-            lag = max(0, (end if end is not None and end >= 0 else 0) - self._stored[place])
-            newest = self._newest.get(place, 0)
+            lag = max(0, end - self._stored[place])
+            behind = now - self._newest.get(place, self._started_ms) / 1000
             self._metrics.position.labels(*place).set(self._stored[place])
             self._metrics.lag.labels(*place).set(lag)
-            self._metrics.lag_seconds.labels(*place).set(max(0.0, now - newest / 1000) if lag and newest else 0.0)
+            self._metrics.lag_seconds.labels(*place).set(max(0.0, behind) if lag else 0.0)
 
     def _place(self, tp: TopicPartition) -> tuple[str, int]:
         return tp.topic.removeprefix(self._kafka.topic_prefix), tp.partition

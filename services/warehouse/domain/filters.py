@@ -121,10 +121,22 @@ def history_days(given: Parameters) -> int:
     return _number(given, "days", 90, least=1, most=MOST_ROWS)
 
 
+def nothing(given: Parameters) -> None:
+    """
+    Check that a question without parameters has none.
+
+    Raises:
+        Rejected: names the parameter.
+    """
+    _known(given)
+
+
 def _known(given: Parameters, *names: str) -> None:
     for name in sorted(given):
         if name not in names:
-            raise Rejected("unknown_parameter", name, f"there is no such parameter; there are {', '.join(names)}")
+            raise Rejected(
+                "unknown_parameter", name, f"there is no such parameter; there are: {', '.join(names) or 'none'}"
+            )
 
 
 def _one_of(given: Parameters, name: str, allowed: tuple[str, ...], fold: Callable[[str], str] = str.upper) -> str:

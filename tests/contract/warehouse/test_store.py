@@ -84,6 +84,7 @@ def test_an_empty_store_answers_every_question_with_nothing(store: Store) -> Non
     assert store.account_days("acme", 10) == []
     assert store.events(EventFilter("acme")) == []
     assert store.signals(SignalFilter()) == []
+    assert store.totals() == []
 
 
 def test_positions_are_one_after_the_largest_offset_of_each_partition(store: Store) -> None:
@@ -305,6 +306,20 @@ def test_signals_are_filtered(store: Store, wanted: SignalFilter, rules: list[st
     )
 
     assert [s["rule"] for s in store.signals(wanted)] == rules
+
+
+def test_totals_tell_records_from_what_is_unique_among_them(store: Store) -> None:
+    store.insert("events", [event(1, "a"), event(2, "a"), event(3, "b"), event(1, "a", topic="usage-unattributed")])
+    store.insert("events", [event(3, "b")])
+    store.insert("account_health", [health(1, "acme"), health(2, "acme")])
+    store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING"), signal(2, "acme", "x", 1, "FIRING")])
+
+    assert store.totals() == [
+        {"topic": "account-health", "rows": 2, "unique": 2},
+        {"topic": "risk-signals", "rows": 2, "unique": 2},
+        {"topic": "usage-events", "rows": 3, "unique": 2},
+        {"topic": "usage-unattributed", "rows": 1, "unique": 1},
+    ]
 
 
 def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:

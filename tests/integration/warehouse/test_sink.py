@@ -314,10 +314,11 @@ class Away(MemoryStore):
 async def test_it_is_not_ready_and_still_stops_while_the_store_is_away(kafka_settings: KafkaSettings) -> None:
     store = Away()
 
-    async with sinking(kafka_settings, store) as (sink, _):
+    async with sinking(kafka_settings, store) as (sink, registry):
         await until(lambda: sink.not_ready() is None)
         await send_events(kafka_settings, range(10), ticks=False)
         await until(lambda: sink.not_ready() is not None)
+        await until(lambda: lag(registry) == 10)
 
     assert store.positions() == {}
 

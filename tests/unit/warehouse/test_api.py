@@ -85,6 +85,10 @@ def test_signals_are_filtered(client: TestClient) -> None:
     assert client.get("/v1/signals?severity=critical").json() == {"signals": []}
 
 
+def test_totals_are_told_by_topic(client: TestClient) -> None:
+    assert {"topic": "usage-events", "rows": 2, "unique": 2} in client.get("/v1/totals").json()["totals"]
+
+
 def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient) -> None:
     answer = client.get("/v1/accounts/nobody")
 
@@ -112,6 +116,7 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient)
         ("/v1/signals?category=", "category"),
         ("/v1/signals?severity=loud", "severity"),
         ("/v1/signals?historical=2", "historical"),
+        ("/v1/totals?topic=x", "topic"),
     ],
 )
 def test_a_wrong_parameter_is_answered_with_its_name(client: TestClient, address: str, field: str) -> None:
