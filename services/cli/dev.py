@@ -45,10 +45,15 @@ def dev(
             print(f"  {'kafka':10} {stack.state.kafka}")
             print(f"  {'write key':10} {stack.state.write_key}")
             print(f"  {'data':10} {stack.data}", flush=True)
+            told: set[str] = set()
             while not stop.wait(1):
                 failed = stack.failed()
                 if failed:
                     raise Fatal(failed)
+                for name, log in stack.given_up().items():
+                    if name not in told:
+                        told.add(name)
+                        print(f"{name} has ended and is not started again; see {log}", file=sys.stderr, flush=True)
             print("stopping ...", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped before it was ready", file=sys.stderr)

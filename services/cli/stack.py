@@ -93,6 +93,16 @@ class Stack:
             return f"the supervisor has ended; see {self.data}/supervisor/supervisord.log"
         return None
 
+    def given_up(self) -> dict[str, str]:
+        """Return the programs that are not started again, each with the path of its log."""
+        if not self.supervisor.answers():
+            return {}
+        return {
+            process["name"]: str(self.data / "logs" / f"{process['name']}.log")
+            for process in self.supervisor.processes()
+            if process["statename"] in ("FATAL", "EXITED")
+        }
+
     def not_ready(self) -> dict[str, str]:
         """Return the services that are not ready, each with the reason."""
         return readiness_of_all(self.state, self.supervisor)
@@ -249,7 +259,7 @@ class Stack:
             return
         for process in self.supervisor.processes():
             down = process["statename"] in ("FATAL", "BACKOFF", "EXITED")
-            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (2, 127)):
+            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (2, 78, 127)):
                 log = self.data / "logs" / f"{process['name']}.log"
                 text = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
                 raise Fatal(f"{process['name']} cannot start; the end of {log}:\n{text}")

@@ -125,6 +125,7 @@ pidfile={folder}/supervisord.pid
 childlogdir={folder}
 """
 
+# exitcodes: a wrong configuration, or state of a newer version; starting again would not help.
 # startsecs: what ends sooner is started again after 1, 2, 3, ... seconds; what ends later, at once.
 _PROGRAM = """
 [program:{name}]
@@ -132,7 +133,8 @@ command={command}
 priority={priority}
 environment={environment}
 autostart=false
-autorestart=true
+autorestart=unexpected
+exitcodes=2,78
 startsecs=3
 startretries=30
 stopsignal=TERM
