@@ -51,7 +51,10 @@ def run_service(
     With `--check-config` nothing runs: every problem of every kind of settings is printed, then those that
     `check(*settings)` finds in the files they name.
     """
-    parser = argparse.ArgumentParser(prog=f"tidemark {name}", description=sys.modules[f"services.{name}"].__doc__)
+    contract = getattr(sys.modules.get(f"services.{name}"), "__doc__", None)
+    parser = argparse.ArgumentParser(
+        prog=f"tidemark {name}", description=contract, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument(
         "--check-config", action="store_true", help="read the configuration, list all that is wrong, start nothing"
     )

@@ -1,0 +1,72 @@
+"""`tidemark topics` on a real cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.shared.kafka import topics
+from services.shared.kafka.settings import KafkaSettings
+from tests.conftest import Kafka
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def environment(kafka: Kafka) -> AsyncIterator[dict[str, str]]:
+    """The variables of a deployment without topics."""
+    prefix = f"t{uuid.uuid4().hex[:12]}-"
+    yield {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "TIDEMARK_TOPIC_PREFIX": prefix,
+        "TIDEMARK_PARTITIONS": "2",
+    }
+    await topics.delete(KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=prefix))
+
+
+def tidemark(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool."""
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", *arguments],
+        env=environment, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+async def test_check_names_what_create_then_makes(environment: dict[str, str]) -> None:
+    """Missing, then made, then good, then nothing left to make."""
+    missing = tidemark(environment, "topics", "check")
+    created = tidemark(environment, "topics", "create")
+    good = tidemark(environment, "topics", "check")
+    again = tidemark(environment, "topics", "create")
+
+    prefix = environment["TIDEMARK_TOPIC_PREFIX"]
+    assert missing.returncode == 1
+    assert f"topic {prefix}usage-events does not exist" in missing.stdout
+    assert f"created {prefix}usage-events" in created.stdout
+    assert (good.returncode, again.stdout.strip()) == (0, "all topics exist")
+
+
+async def test_other_partitions_than_configured_are_a_failed_check(environment: dict[str, str]) -> None:
+    """Before accounts are split between lanes."""
+    tidemark(environment, "topics", "create")
+
+    done = tidemark({**environment, "TIDEMARK_PARTITIONS": "3"}, "topics", "check")
+
+    assert done.returncode == 1
+    assert "has 2 partitions, 3 are configured (TIDEMARK_PARTITIONS)" in done.stdout
+
+
+def test_no_broker_is_told_with_what_to_set(environment: dict[str, str]) -> None:
+    """And not as a traceback."""
+    done = tidemark({**environment, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "topics", "check")
+
+    assert done.returncode == 1
+    assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
+    assert "KAFKA_BOOTSTRAP_SERVERS" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,55 @@
+"""Every process serves the same operations endpoints and lets its address go at the end."""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+
+from services.shared.errors import Fatal
+from services.shared.http import ops_routes, serving
+
+
+async def get(port: int, path: str) -> httpx.Response:
+    """Ask this machine."""
+    async with httpx.AsyncClient() as client:
+        return await client.get(f"http://127.0.0.1:{port}{path}")
+
+
+async def test_metrics_health_and_readiness_are_served() -> None:
+    """Readiness follows the process; health only says that the loop turns."""
+    registry = CollectorRegistry()
+    Counter("tidemark_test_events_total", "Events.", registry=registry).inc(3)
+    reasons: list[str | None] = ["lanes are loading", None]
+    app = Starlette(routes=ops_routes(registry, lambda: reasons.pop(0)))
+
+    async with serving(app, "127.0.0.1", 0) as port:
+        waiting, ready = await get(port, "/readyz"), await get(port, "/readyz")
+        metrics, health = await get(port, "/metrics"), await get(port, "/healthz")
+
+    assert (waiting.status_code, waiting.json()["reason"]) == (503, "lanes are loading")
+    assert ready.json() == {"ready": True, "pid": os.getpid()}
+    assert "tidemark_test_events_total 3.0" in metrics.text
+    assert health.status_code == 200
+
+
+async def test_an_address_in_use_is_told_with_the_variable() -> None:
+    """The reader learns what to change."""
+    app = Starlette()
+    async with serving(app, "127.0.0.1", 0) as port:
+        with pytest.raises(Fatal, match=f"127.0.0.1:{port} .*TIDEMARK_HTTP_PORT"):
+            async with serving(app, "127.0.0.1", port):
+                pass
+
+
+async def test_the_address_is_free_after_the_end() -> None:
+    """A restarted service gets it back at once."""
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None))
+    async with serving(app, "127.0.0.1", 0) as port:
+        await get(port, "/healthz")
+
+    async with serving(app, "127.0.0.1", port) as again:
+        assert again == port

@@ -1,0 +1,67 @@
+"""A service's exit status tells its supervisor what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from services.shared.errors import Fatal
+from services.shared.lifecycle import run_service, stop_event
+from services.shared.settings import ProcessSettings
+
+
+async def stopped_by_sigterm(_: ProcessSettings) -> None:
+    """Run until the signal that it sends itself."""
+    stop = stop_event()
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(stop.wait(), 10)
+
+
+async def cannot_go_on(_: ProcessSettings) -> None:
+    """Fail as a fenced worker does."""
+    raise Fatal("fenced")
+
+
+async def has_a_defect(_: ProcessSettings) -> None:
+    """Fail as nobody thought of."""
+    raise KeyError("oops")
+
+
+def test_sigterm_is_an_orderly_end() -> None:
+    """Status 0."""
+    assert run_service("ingest", [], [ProcessSettings], stopped_by_sigterm) == 0
+
+
+@pytest.mark.parametrize("run", [cannot_go_on, has_a_defect])
+def test_an_error_asks_for_a_restart(run: object) -> None:
+    """Status 1, with the reason in the log."""
+    assert run_service("ingest", [], [ProcessSettings], run) == 1  # type: ignore[arg-type]
+
+
+def test_a_wrong_configuration_asks_for_a_person(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2, with all problems; nothing has run."""
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", "x")
+    monkeypatch.setenv("TIDEMARK_SLOT", "-1")
+
+    status = run_service("ingest", [], [ProcessSettings], has_a_defect)
+
+    assert status == 2
+    text = capsys.readouterr().err
+    assert "TIDEMARK_HTTP_PORT" in text
+    assert "TIDEMARK_SLOT" in text
+
+
+def test_checking_the_configuration_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """What the files say is looked at too."""
+    good = run_service("ingest", ["--check-config"], [ProcessSettings], has_a_defect)
+    bad = run_service(
+        "ingest", ["--check-config"], [ProcessSettings], has_a_defect, check=lambda _: ["TIDEMARK_FILE: empty"]
+    )
+
+    assert (good, bad) == (0, 2)
+    assert "TIDEMARK_FILE: empty" in capsys.readouterr().err
