@@ -48,6 +48,13 @@ $(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
 	@$(BIN)/python -m services.shared.kafka.jars
 	@touch $@
 
+# Quix Streams, to measure beside it, pins other versions of what we use: it has an environment of its own.
+.venv-bench/.synced: $(VENV)/.made requirements-bench.txt
+	@$(say) "Setting up: Quix Streams, by locked hashes, to measure beside it"
+	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench
+	@$(UV) pip sync --quiet --python .venv-bench/bin/python --require-hashes requirements-bench.txt
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/.jars ## Set up everything (the other tasks do it by themselves)
 
@@ -90,11 +97,7 @@ chaos: setup ## Run the long kill test: every process, and the broker, killed at
 	@$(BIN)/python -m pytest -m chaos_long --timeout 3600 -s $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure everything in one run on this machine
-	@$(BIN)/python -c 'import quixstreams' 2>/dev/null || { \
-		$(say) "Setting up: Quix Streams, to measure beside it"; \
-		$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench && \
-		$(UV) pip install --quiet --python .venv-bench/bin/python --group bench; }
+bench: setup .venv-bench/.synced ## Measure everything in one run on this machine
 	@$(BIN)/python -m pytest -m bench --timeout 3600 -s $(ARGS)
 
 .PHONY: golden
@@ -107,6 +110,7 @@ golden: setup ## Renew the golden files; look at the difference before you commi
 lock: $(VENV)/.made ## Renew the lock files from pyproject.toml (versions and hashes, no addresses)
 	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.txt
 	@$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -c requirements-dev.txt -o requirements.txt
+	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-bench.txt
 
 .PHONY: clean
 clean: ## Remove what the tasks made here: environment, caches and the data of `make dev` and `make demo`
