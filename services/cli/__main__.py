@@ -20,6 +20,7 @@ COMMANDS = (
     "accounts",
     "backfill",
     "signals",
+    "rules",
     "ledger",
     "doctor",
 )

@@ -30,6 +30,7 @@ PLACEHOLDERS = frozenset(MEASURES) | frozenset(TEXTS)
 UNKNOWN = "unknown"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE_FROM = 10
+_DAYS_FROM_HOURS = 72
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -106,6 +107,8 @@ def word(value: float | None, unit: Unit) -> str:
         return "1 day" if whole == 1 else f"{whole} days"
     if unit is Unit.HOURS:
         whole = round(value)
+        if whole >= _DAYS_FROM_HOURS:
+            return f"{whole // 24} days"
         return "1 hour" if whole == 1 else f"{whole} hours"
     if unit is Unit.PEOPLE:
         return "1 person" if number == "1" else f"{number} people"

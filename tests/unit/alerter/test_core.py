@@ -47,7 +47,7 @@ def alerter() -> Alerter:
 
 
 def test_risk_and_expansion_go_to_their_topics_and_open_ones_are_kept_until_resolved(alerter: Alerter) -> None:
-    growth: dict[str, Any] = {"level_4w": 1.8, "usage__active_users_28": 8}
+    growth: dict[str, Any] = {"level_4w": 1.8, "level_1w": 1.8, "usage__active_users_28": 8}
     for day in range(15):
         alerter.tell(snapshot(day, **growth))
         alerter.tell(snapshot(day, account="globex", **silent(day)))

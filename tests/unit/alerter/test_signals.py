@@ -279,7 +279,7 @@ def test_seats_that_are_used_up_fire_for_a_proven_customer_and_rise() -> None:
 
 
 def test_growth_fires_for_a_proven_customer_only() -> None:
-    growth = {"level_4w": 1.8, "usage__active_users_28": 8}
+    growth = {"level_4w": 1.8, "level_1w": 1.8, "usage__active_users_28": 8}
 
     assert told(play([growth] * 16)) == [(14, "usage_growth", "FIRING", "INFO")]
     assert play([{**growth, "usage__value_proven": False}] * 20) == []
@@ -288,7 +288,7 @@ def test_growth_fires_for_a_proven_customer_only() -> None:
 
 
 def test_an_open_risk_keeps_expansion_back_and_ends_what_is_open_of_it() -> None:
-    growth = {"level_4w": 1.8, "usage__active_users_28": 8}
+    growth = {"level_4w": 1.8, "level_1w": 1.8, "usage__active_users_28": 8}
     low = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}
 
     assert [entry[1] for entry in told(play([{**growth, **low}] * 20))] == ["nps_detractor"]

@@ -1,0 +1,63 @@
+"""What accounts did, day by day, through the real scorer and alerter: which signals come, and which must not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.alerter.rule_files import load_rules
+from services.cli.rule_cases import BadCase, differences, read_case, run_case, series
+from services.scorer.adapters.settings import ScorerSettings, load_scoring
+
+CASES = sorted(Path(__file__).parent.glob("*.yaml"))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_the_expected_signals_come_and_no_other(path: Path) -> None:
+    case = read_case(path)
+    plan, model = load_scoring(ScorerSettings())
+
+    found = differences(case, run_case(case, load_rules(), plan, model))
+
+    assert not found, "\n".join([case.about, *found])
+
+
+def test_each_shipped_rule_fires_in_some_case() -> None:
+    fired = {each.rule for path in CASES for each in read_case(path).expect if each.transition == "firing"}
+
+    assert fired == {rule.id for rule in load_rules().ordered}
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [("3", [3]), ("5x3 0x2", [5, 5, 5, 0, 0]), ("(1 0)x2 4", [1, 0, 1, 0, 4]), ("(2x2 0)x1", [2, 2, 0]), ("", [])],
+)
+def test_a_day_series_unfolds(text: str, days: list[int]) -> None:
+    assert series(text) == days
+
+
+@pytest.mark.parametrize("text", ["a", "5 x3", "5x", "(1 2", "1,2", "(1 2)", "9x9999", "5x2y"])
+def test_what_is_no_day_series_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="day series"):
+        series(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "- 1",
+        "about: x",
+        "about: x\naccounts: {a: {days: ''}}",
+        "about: x\naccounts: {a: {days: 1x1}}\ncolour: red",
+        "a: [",
+    ],
+)
+def test_what_is_no_case_is_refused_with_its_file(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(text, "utf-8")
+
+    with pytest.raises(BadCase, match=r"case\.yaml"):
+        read_case(path)
