@@ -91,7 +91,7 @@ class ChunkScheduler(DefaultSchedulingStrategy):
             waiting = left
 
 
-class ChunkSchema(faust.Schema):
+class ChunkSchema(faust.Schema):  # type: ignore[type-arg]
     """Leave chunks as they are."""
 
     def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:

@@ -31,7 +31,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
             two lane topics share a changelog.
     """
     specs = list(specs)
-    needed = {name for spec in specs for name in (spec.topic, *spec.stores.values())}
+    needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}
     async with admin(kafka) as client:
         present = set(await client.list_topics())
         names = {name: kafka.scoped(name) for name in needed | TOPICS.keys() if kafka.scoped(name) in present}

@@ -118,7 +118,7 @@ def counting_spec(
         note = f"{poison.reason}|{poison.detail}|{record.partition}|{record.offset}|".encode()
         return Output(dead, record.key or b"", note + (record.value or b""))
 
-    return LaneSpec(source, mode, {STORE: changelog}, lambda p: CountingCore(p, out, appends), dead_letter)
+    return LaneSpec(source, mode, {STORE: changelog}, lambda p: CountingCore(p, out, appends), dead_letter, (out, dead))
 
 
 def read_count(value: bytes) -> int:

@@ -87,20 +87,33 @@ class Trial:
         finally:
             await client.stop()
 
-    async def read(self, topic: str) -> list[Any]:
-        """Return the committed records of a topic."""
+    async def read(self, topic: str, *, complete: bool = False) -> list[Any]:
+        """
+        Return the committed records of a topic.
+
+        A transaction's end reaches the partitions some milliseconds after its commit is acknowledged. `complete`
+        waits until every transaction on the topic has ended and shows.
+        """
         client = consumer(self.kafka, max_partition_fetch_bytes=4 << 20)
         await client.start()
         try:
             tps = [TopicPartition(self.scoped(topic), p) for p in range(self.kafka.partitions)]
             client.assign(tps)
-            ends = await client.end_offsets(tps)
+            ends = await (self._written(tps) if complete else client.end_offsets(tps))
             await client.seek_to_beginning(*tps)
             found: list[Any] = []
             while any([await client.position(tp) < end for tp, end in ends.items()]):
                 for records in (await client.getmany(timeout_ms=200)).values():
                     found += records
             return found
+        finally:
+            await client.stop()
+
+    async def _written(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
+        client = consumer(self.kafka, isolation_level="read_uncommitted")
+        await client.start()
+        try:
+            return dict(await client.end_offsets(tps))
         finally:
             await client.stop()
 

@@ -62,6 +62,7 @@ class LaneFold:
 
     __slots__ = (
         "_draft",
+        "_urgent",
         "accept_gap",
         "careful_until",
         "core",
@@ -96,6 +97,12 @@ class LaneFold:
         self.careful_until = -1
         self.gaps = 0
         self._draft = Draft(position)
+        self._urgent = False
+
+    @property
+    def urgent(self) -> bool:
+        """Whether someone waits for what has been folded since the last cut, gathered or not."""
+        return self._urgent or self.core.urgent
 
     @property
     def position(self) -> Position:
@@ -194,11 +201,13 @@ class LaneFold:
         draft = self._draft
         draft.position = self.position
         self._draft = Draft(self.position)
+        self._urgent = False
         return draft
 
     def _gather(self, offset: int | None) -> None:
         draft, core, size = self._draft, self.core, 0
         try:
+            self._urgent = self._urgent or core.urgent  # a core forgets it with its outputs
             outputs = core.take_outputs()
             for output in outputs:
                 size += self._measure(output.topic, output.key, output.value)

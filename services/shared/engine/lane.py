@@ -214,8 +214,6 @@ class Lane:
     async def _open(self) -> None:
         began = time.monotonic()
         async with self._around.openings:
-            self._writer = self._around.writer(self.spec, self.partition)
-            await self._writer.start()
             await self._restore()
         self.state = LaneState.RUNNING
         self._moved()
@@ -231,8 +229,18 @@ class Lane:
         )
 
     async def _restore(self) -> None:
-        """Build a new core from the changelogs and take the queue up where it ends."""
+        """
+        Build a new core from the changelogs and take the queue up where it ends.
+
+        A new writer comes first, also when the lane was ours before: starting it fences a former owner, and returns
+        only when the end of the last transaction has reached every partition. A commit that has been acknowledged
+        may not yet be visible in the changelogs.
+        """
         self.received = -1
+        if self._writer is not None:
+            await self._writer.close()
+        self._writer = self._around.writer(self.spec, self.partition)
+        await self._writer.start()
         loaded = await self._around.load(self.spec, self.partition)
         core = self.spec.core(self.partition)
         restoring = restore(core, loaded.stores, self.spec.position_store)
@@ -397,7 +405,7 @@ class Lane:
         fold = self._must_fold()
         if self._deadline is None or fold.position == fold.draft.position:
             return False
-        return fold.core.urgent or self._full() or time.monotonic() >= self._deadline
+        return fold.urgent or self._full() or time.monotonic() >= self._deadline
 
     def _full(self) -> bool:
         draft, settings = self._must_fold().draft, self._settings
@@ -406,8 +414,14 @@ class Lane:
     def _start_clock(self) -> None:
         if self._deadline is None:
             wait = self._settings.transaction_ms / 1000
-            self._deadline = time.monotonic() + wait
-            asyncio.get_running_loop().call_later(wait, self._wake.set)
+            self._deadline = deadline = time.monotonic() + wait
+            asyncio.get_running_loop().call_later(wait, self._ring, deadline)
+
+    def _ring(self, deadline: float) -> None:
+        # uvloop counts from the time at which it last looked, so a timer may come before its deadline.
+        if self._deadline == deadline:
+            self._deadline = 0.0
+        self._wake.set()
 
     def _commit(self) -> None:
         draft = self._must_fold().cut()

@@ -201,7 +201,7 @@ class MemoryRunner:
             steps = lane.fold.step
         self._settle(lane)
         lane.uncut += 1
-        if lane.fold.core.urgent:
+        if lane.fold.urgent:
             self._commit(lane)
         return True
 

@@ -36,6 +36,8 @@ class LaneSpec:
     """Make an empty core for one partition."""
     dead_letter: Callable[[SourceRecord, Poison], Output]
     """Turn a record that can never be applied into one for the dead letters."""
+    outputs: tuple[str, ...] = ()
+    """Topics that are written to besides the topics of record; their limits are asked for at start."""
 
     def __post_init__(self) -> None:
         """Refuse a lane without any store: its position would have no home."""

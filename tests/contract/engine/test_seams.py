@@ -1,0 +1,220 @@
+"""
+Each place where the engine leans on Faust, mode or aiokafka, documented or not: an upgrade that moves one fails here.
+
+What they do together is shown by the tests against a real broker; these say which one moved.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.producer.sender import Sender
+from faust.tables.recovery import Recovery
+from faust.transport import consumer as transport_consumer
+from faust.transport.drivers import aiokafka as driver
+from faust.transport.utils import DefaultSchedulingStrategy
+from faust.types import TP
+
+from services.shared.engine import consumer
+from services.shared.engine.app import make_app
+from services.shared.engine.chunks import Chunk, ChunkScheduler
+from services.shared.engine.settings import EngineSettings
+from services.shared.kafka.settings import KafkaSettings
+
+
+def source_of(thing: object) -> str:
+    return textwrap.dedent(inspect.getsource(thing))  # type: ignore[arg-type]
+
+
+def test_the_versions_are_those_that_the_seams_were_read_in() -> None:
+    assert faust.__version__ == "0.15.3"
+    assert aiokafka.__version__ == "0.14.0"
+
+
+async def make(tmp_path) -> faust.App:
+    async def nothing(*_: object, **__: object) -> None:
+        return None
+
+    return make_app(
+        "seams", ["usage-events"], KafkaSettings(), EngineSettings(chunk_records=7), slot=3, data_dir=tmp_path,
+        deliver=lambda *_: None, revoked=nothing, complete=nothing,
+    )  # fmt: skip
+
+
+# what the app is told
+
+
+async def test_faust_takes_the_scheduler_and_the_settings_as_given(tmp_path) -> None:
+    conf = (await make(tmp_path)).conf
+
+    assert issubclass(conf.ConsumerScheduler, ChunkScheduler)
+    assert conf.ConsumerScheduler().size == 7
+    assert conf.table_standby_replicas == 1
+    assert conf.topic_disable_leader
+    assert not conf.topic_allow_declare
+    assert not conf.stream_wait_empty
+    assert not conf.web_enabled
+    assert str(conf.store) == "memory:"
+    assert conf.consumer_group_instance_id.endswith("-3")
+    assert conf.processing_guarantee.name == "AT_LEAST_ONCE"
+    assert (conf.broker_session_timeout, conf.broker_heartbeat_interval, conf.broker_max_poll_interval) == (10, 1, 60)
+
+
+async def test_the_transport_is_ours_down_to_the_thread(tmp_path) -> None:
+    app = await make(tmp_path)
+
+    assert isinstance(app.transport, consumer.Transport)
+    assert isinstance(app.consumer, consumer.Consumer)
+    assert isinstance(app.consumer._thread, consumer.ConsumerThread)
+    assert isinstance(app.producer, consumer.Producer)
+
+
+async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_partitions(
+    tmp_path, monkeypatch
+) -> None:
+    app = await make(tmp_path)
+    given: dict[str, object] = {}
+    monkeypatch.setattr(consumer, "AIOKafkaConsumer", lambda **options: given.update(options))
+
+    app.consumer._thread._create_worker_consumer(app.transport)
+
+    assert given["isolation_level"] == "read_committed"
+    assert given["fetch_max_wait_ms"] == 50
+    assert given["enable_auto_commit"] is False
+    assert given["auto_offset_reset"] == "earliest"
+    assert given["partition_assignment_strategy"] == [app.assignor]
+    assert given["max_poll_interval_ms"] == 60_000
+    assert given["group_instance_id"]
+
+
+def test_the_options_given_to_the_consumer_are_those_that_faust_gives() -> None:
+    """A new option in Faust's own call is one that ours would lack."""
+    theirs = keywords(driver.AIOKafkaConsumerThread._create_worker_consumer, "aiokafka.AIOKafkaConsumer")
+    ours = keywords(consumer.ConsumerThread._create_worker_consumer, "AIOKafkaConsumer")
+
+    assert theirs - ours == {"bootstrap_servers"}
+    assert ours - theirs == {"retry_backoff_ms"}
+
+
+def keywords(function: object, call: str) -> set[str]:
+    calls = [
+        n for n in ast.walk(ast.parse(source_of(function))) if isinstance(n, ast.Call) and ast.unparse(n.func) == call
+    ]
+    return {k.arg for k in calls[-1].keywords if k.arg}
+
+
+# how records come
+
+
+def test_a_scheduler_is_asked_for_an_iterator_over_the_fetched_map() -> None:
+    assert list(inspect.signature(DefaultSchedulingStrategy.iterate).parameters) == ["self", "records"]
+    assert "self.scheduler.iterate(records)" in source_of(transport_consumer.Consumer.getmany)
+
+
+async def test_a_chunk_passes_faust_as_one_record(tmp_path) -> None:
+    app = await make(tmp_path)
+    record = aiokafka.structs.ConsumerRecord("usage-events", 2, 41, 1_000, 1, b"k", b"v", None, 1, 1, ())
+    chunk = Chunk(TP("usage-events", 2), [record], 40, 42)
+
+    message = app.consumer._to_message(TP("usage-events", 2), chunk)
+
+    assert message.value is chunk
+    assert (message.topic, message.partition, message.offset) == ("usage-events", 2, 41)
+    assert message.generation_id == app.consumer_generation_id
+
+
+def test_the_thread_fetches_through_the_method_that_ours_replaces() -> None:
+    assert "self._fetch_records" in source_of(driver.AIOKafkaConsumerThread.getmany)
+    assert list(inspect.signature(driver.AIOKafkaConsumerThread._fetch_records).parameters) == [
+        "self", "consumer", "active_partitions", "timeout", "max_records",
+    ]  # fmt: skip
+
+
+def test_a_fetch_without_timeout_awaits_nothing_before_it_returns() -> None:
+    """What the coverage of a fetch rests on: no seek can come between the two readings of the position."""
+    source = source_of(Fetcher.fetched_records)
+    before_return = source[: source.index("if drained or not timeout:")]
+
+    assert before_return.count("await ") == 1
+    assert "await self._subscriptions.wait_for_assignment()" in before_return
+    assert callable(Fetcher._create_fetch_waiter)
+    assert isinstance(SubscriptionState.reassignment_in_progress, property)
+    assert isinstance(TopicPartitionState.position, property)
+    assert isinstance(TopicPartitionState.has_valid_position, property)
+
+
+def test_a_poll_is_what_keeps_a_member_in_the_group() -> None:
+    state = SubscriptionState.__new__(SubscriptionState)
+    state._fetch_count = 0
+    state._last_fetch_ended = -1_000.0
+
+    with state.fetch_context():
+        assert state.fetcher_idle_time == 0
+
+    assert state.fetcher_idle_time < 1
+
+
+def test_partitions_can_be_taken_out_of_fetching_without_losing_what_is_on_the_way() -> None:
+    source = source_of(transport_consumer.Consumer.getmany)
+
+    assert "tp in self._buffered_partitions" in source
+    assert "_buffered_partitions.add(tp)" in source_of(transport_consumer.Consumer.on_buffer_full)
+    assert "active_partitions.add(tp)" in source_of(transport_consumer.Consumer.on_buffer_drop)
+
+
+# how rebalances are told
+
+
+def test_completion_is_awaited_before_partitions_are_resumed_and_sought() -> None:
+    source = source_of(Recovery._resume_streams)
+
+    assert (
+        source.index("await app.on_rebalance_complete.send()")
+        < source.index("consumer.resume_partitions(")
+        < source.index("consumer.perform_seek()")
+        < source.index("consumer.resume_flow()")
+    )
+
+
+def test_revocation_is_awaited_before_the_member_joins_again() -> None:
+    assert "await T(self.on_partitions_revoked.send)(revoked)" in source_of(faust.App._on_partitions_revoked)
+    assert "await self._on_join_prepare(" in source_of(
+        aiokafka.consumer.group_coordinator.GroupCoordinator.ensure_active_group
+    )
+
+
+def test_rebalances_are_counted_when_they_begin() -> None:
+    assert "self.rebalancing_count += 1" in source_of(faust.App.on_rebalance_start)
+    assert "on_rebalance_start()" in source_of(driver.ConsumerRebalanceListener.on_partitions_revoked)
+    assert "consumer_generation_id = generation" in source_of(driver.ConsumerRebalanceListener.on_partitions_assigned)
+
+
+# how transactions are written
+
+
+def test_a_started_transactional_producer_has_fenced_its_predecessor() -> None:
+    source = source_of(Sender.start)
+
+    assert source.index("await self._maybe_wait_for_pid()") < source.index("create_task(self._sender_routine())")
+
+
+def test_an_empty_batch_takes_a_record_larger_than_itself_and_a_filled_one_says_no() -> None:
+    batch = BatchBuilder(1000, 0, is_transactional=1)
+
+    assert batch.append(timestamp=None, key=b"k", value=b"v" * 5000) is not None
+    assert batch.append(timestamp=None, key=b"k", value=b"v" * 5000) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["begin_transaction", "commit_transaction", "send_batch", "create_batch", "partitions_for"]
+)
+def test_the_producer_has_what_a_transaction_needs(name: str) -> None:
+    assert callable(getattr(aiokafka.AIOKafkaProducer, name))
