@@ -39,7 +39,7 @@ PORTS = {"ingest": 0, "warehouse": 1, "scorer": 2, "alerter": 3}
 """Each service, and its port above the first one."""
 
 _EMBEDDED_PARTITIONS = 4
-_READY_WITHIN_S = 120.0
+_READY_WITHIN_S = 180.0
 _STOP_WITHIN_S = 90.0
 
 Say = Callable[[str], None]
@@ -136,7 +136,7 @@ class Stack:
             preexec_fn=_as_supervisor,  # noqa: PLW1509  forked from the main thread, before there are others
             env={**os.environ, "TIDEMARK_STOP_WITH_PARENT": "1"},
         )
-        self._until("the supervisor", self.supervisor.answers, 20)
+        self._until("the supervisor", self.supervisor.answers, 60)
         if embedded:
             self._say("starting Apache Kafka")
             self.supervisor.start("kafka")
@@ -162,7 +162,7 @@ class Stack:
 
     async def _prepare(self, kafka: KafkaSettings) -> None:
         # Watched, so that a broker that cannot start is told at once and not as one that does not answer.
-        waiting = asyncio.create_task(wait_for_broker(kafka, within_s=60))
+        waiting = asyncio.create_task(wait_for_broker(kafka, within_s=_READY_WITHIN_S))
         while not waiting.done():
             self._watch()
             await asyncio.wait([waiting], timeout=0.2)
