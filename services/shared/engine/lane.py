@@ -183,11 +183,16 @@ class Lane:
             self._clear_queue()
         self._wake.set()
 
-    async def close(self) -> None:
-        """End the lane without committing anything more; `hold` before keeps what is folded."""
+    def abandon(self) -> None:
+        """Start nothing more from now on; `close` waits for what is under way."""
         self.state = LaneState.CLOSED
         if self._task is not None:
             self._task.cancel()
+
+    async def close(self) -> None:
+        """End the lane without committing anything more; `hold` before keeps what is folded."""
+        self.abandon()
+        if self._task is not None:
             await asyncio.wait([self._task])
         if self._committing is not None:
             await asyncio.wait([self._committing])

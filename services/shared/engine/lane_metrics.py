@@ -22,6 +22,10 @@ class LaneMetrics:
         self._transactions = metrics.transactions.labels(*self._labels)
         self._transaction_seconds = metrics.transaction_seconds.labels(topic)
         self._dead_letters = metrics.dead_letters.labels(*self._labels)
+        # At zero from the start: a counter that appears with its first step shows Prometheus no increase.
+        self._reopenings = metrics.reopenings.labels(*self._labels)
+        self._gaps = metrics.gaps.labels(*self._labels)
+        self._missed = metrics.missed.labels(*self._labels)
         self._folded_until = time.time()
 
     def chunk(self, records: int) -> None:
@@ -63,15 +67,15 @@ class LaneMetrics:
 
     def reopened(self) -> None:
         """Count a reopening."""
-        self._metrics.reopenings.labels(*self._labels).inc()
+        self._reopenings.inc()
 
     def gap(self, count: int = 1) -> None:
         """Count accepted gaps."""
-        self._metrics.gaps.labels(*self._labels).inc(count)
+        self._gaps.inc(count)
 
     def missed(self) -> None:
         """Count a chunk that did not meet the one before."""
-        self._metrics.missed.labels(*self._labels).inc()
+        self._missed.inc()
 
     def stopped(self, reason: str) -> None:
         """Raise the alarm."""

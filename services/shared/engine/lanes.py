@@ -136,6 +136,7 @@ class Lanes:
         lane = self._lanes.pop(home)
         self._views.pop(home).forget()
         log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
+        lane.abandon()
         task = asyncio.create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -10,8 +10,20 @@ from services.shared.engine.position import POSITION_KEY
 
 SPEC = counting_spec("usage-events", "state", "out", "dead", appends="side")
 STREAM = [
-    ("a", "1"), ("a", "long:12"), ("b", "poison"), ("a", "2"), ("b", "raise"), ("b", "3"), ("a", "append"),
-    ("b", "long:9:4"), ("b", "poison-fold"), ("a", "urgent"), ("b", "fat:2000000"), ("a", "wide:2000000"), ("a", "4"), ("b", "5"),
+    ("a", "1"),
+    ("a", "long:12"),
+    ("b", "poison"),
+    ("a", "2"),
+    ("b", "raise"),
+    ("b", "3"),
+    ("a", "append"),
+    ("b", "long:9:4"),
+    ("b", "poison-fold"),
+    ("a", "urgent"),
+    ("b", "fat:2000000"),
+    ("a", "wide:2000000"),
+    ("a", "4"),
+    ("b", "5"),
 ]
 
 
@@ -27,7 +39,11 @@ def run(cuts: Cuts) -> tuple[MemoryLog, MemoryRunner]:
 def durable(log: MemoryLog) -> tuple[object, ...]:
     live = log.latest("state")
     live.pop(POSITION_KEY)
-    return ({k: read_count(v) for k, v in live.items()}, log.values("out"), [v.split(b"|")[0::3] for v in log.values("dead")])
+    return (
+        {k: read_count(v) for k, v in live.items()},
+        log.values("out"),
+        [v.split(b"|")[0::3] for v in log.values("dead")],
+    )
 
 
 def test_every_cut_gives_the_same_outputs_and_state() -> None:

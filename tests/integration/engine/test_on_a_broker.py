@@ -1,0 +1,192 @@
+"""The engine's parts against a real broker: loading, fencing, writing, checking."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import NewPartitions
+from aiokafka.errors import ProducerFenced
+
+from services.shared.engine.cluster import learn
+from services.shared.engine.core import Output
+from services.shared.engine.counting import counting_spec
+from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE, Trial, trial
+from services.shared.engine.errors import FailStop
+from services.shared.engine.fold import Draft
+from services.shared.engine.loader import bounds, load
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.transaction import LaneWriter
+from services.shared.errors import ConfigurationError
+from services.shared.kafka.clients import admin, consumer, transactional_producer
+
+pytestmark = pytest.mark.integration
+
+SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
+STORES = {"counts": CHANGELOG, "ids": SIDE}
+
+
+@pytest.fixture
+async def log(kafka: Any) -> Any:
+    async with trial(kafka.bootstrap, partitions=2, sizes={OUT: 20_000}) as made:
+        yield made
+
+
+def writer(log: Trial, **options: Any) -> LaneWriter:
+    return LaneWriter(log.kafka, GROUP, SPEC, 0, **{"limits": {}, "partitions": {}, "timeout_s": 15.0, **options})
+
+
+def draft(offset: int, *outputs: bytes, **changes: bytes | None) -> Draft:
+    made = Draft(Position(offset))
+    made.changes = {("counts", key.encode()): value for key, value in changes.items()}
+    made.outputs = [Output(OUT, b"k%d" % n, value) for n, value in enumerate(outputs)]
+    return made
+
+
+async def test_a_draft_becomes_durable_as_a_whole_with_the_offset_of_the_group(log: Trial) -> None:
+    one = writer(log)
+    await one.start()
+    await one.write(draft(7, b"x", b"y", a=b"1", b=b"2"))
+    await one.write(draft(9, a=b"3", b=None))
+    await one.close()
+    await writer(log).start()
+
+    loaded = await load(log.kafka, STORES, 0)
+
+    assert loaded.stores == {"counts": {b"a": b"3", POSITION_KEY: Position(9).encode()}, "ids": {}}
+    assert sorted(r.value for r in await log.read(OUT)) == [b"x", b"y"]
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
+
+
+async def test_outputs_go_where_every_other_producer_sends_their_keys(log: Trial) -> None:
+    one = writer(log)
+    await one.start()
+    made = Draft(Position(1), outputs=[Output(SOURCE, b"account-%d" % n, b"lane") for n in range(20)])
+    await one.write(made)
+    await one.close()
+    await log.produce((b"account-%d" % n, b"producer") for n in range(20))
+
+    homes: dict[bytes, set[int]] = {}
+    for record in await log.read(SOURCE, complete=True):
+        homes.setdefault(record.key, set()).add(record.partition)
+    assert len(homes) == 20
+    assert all(len(partitions) == 1 for partitions in homes.values())
+
+
+async def test_a_new_writer_fences_the_former_and_settles_what_it_left_open(log: Trial) -> None:
+    former = writer(log)
+    await former.start()
+    await former.write(draft(1, a=b"1"))
+    await former._producer.begin_transaction()
+    await former._producer.send_and_wait(log.scoped(CHANGELOG), b"never", b"a", partition=0)
+
+    await writer(log).start()
+    loaded = await load(log.kafka, STORES, 0)
+
+    assert loaded.stores["counts"][b"a"] == b"1"
+    with pytest.raises(ProducerFenced):
+        await former._commit()
+    with pytest.raises(FailStop):
+        await former.write(draft(2, a=b"2"))
+
+
+async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:
+    """aiokafka by itself would commit the rest of it."""
+    one = writer(log)  # knows of no limit; the topic takes 20,000 bytes
+    await one.start()
+
+    with pytest.raises(FailStop, match="MessageSizeTooLarge"):
+        await one.write(draft(5, b"w" * 30_000, a=b"1"))
+
+    await writer(log).start()
+    assert (await load(log.kafka, STORES, 0)).stores["counts"] == {}
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed is None
+
+
+async def test_batches_stay_below_the_smallest_limit_of_the_topics(log: Trial) -> None:
+    one = writer(log, limits={OUT: 20_000})
+    await one.start()
+
+    await one.write(draft(5, *[b"w" * 9_000] * 10))
+
+    assert len(await log.read(OUT, complete=True)) == 10
+
+
+async def test_loading_ends_behind_markers_aborted_records_and_tombstones(log: Trial) -> None:
+    producer = transactional_producer(log.kafka, "someone")
+    await producer.start()
+    for n in range(5):
+        await producer.begin_transaction()
+        await producer.send_and_wait(log.scoped(CHANGELOG), b"%d" % n, b"a", partition=0)
+        await producer.send_and_wait(log.scoped(CHANGELOG), None if n % 2 else b"b", b"b", partition=0)
+        await (producer.abort_transaction() if n == 4 else producer.commit_transaction())
+    await producer.stop()
+    await log.read(CHANGELOG, complete=True)
+
+    async with asyncio.timeout(5):
+        loaded = await load(log.kafka, {"counts": CHANGELOG}, 0)
+
+    assert loaded.stores == {"counts": {b"a": b"3"}}
+    assert loaded.records == 8
+
+
+async def test_an_open_transaction_does_not_hold_up_a_load(log: Trial) -> None:
+    """The end is that of what is committed: the new owner settles the former's transaction before it loads."""
+    producer = transactional_producer(log.kafka, "someone")
+    await producer.start()
+    await producer.begin_transaction()
+    await producer.send_and_wait(log.scoped(CHANGELOG), b"1", b"a", partition=0)
+
+    async with asyncio.timeout(5):
+        loaded = await load(log.kafka, {"counts": CHANGELOG}, 0)
+
+    assert loaded.stores == {"counts": {}}
+    await producer.abort_transaction()
+    await producer.stop()
+
+
+async def test_the_topics_of_lanes_are_checked_before_anything_runs(log: Trial) -> None:
+    elsewhere = replace(SPEC, stores={"counts": "no-such-topic"})
+    twin = replace(counting_spec(OUT, CHANGELOG, OUT, DEAD))
+    async with admin(log.kafka) as client:
+        await client.create_partitions({log.scoped(SIDE): NewPartitions(total_count=3)})
+    uneven = replace(SPEC, stores={"counts": SIDE})
+
+    found = await learn(log.kafka, [SPEC])
+    assert found.partitions[SOURCE] == 2
+    assert found.limits[OUT] == 20_000
+    with pytest.raises(ConfigurationError, match="no-such-topic does not exist"):
+        await learn(log.kafka, [elsewhere])
+    with pytest.raises(ConfigurationError, match="is shared by count-source and count-out"):
+        await learn(log.kafka, [SPEC, twin])
+    with pytest.raises(ConfigurationError, match="has 3 partitions and its source"):
+        await eventually_uneven(log, uneven)
+
+
+async def eventually_uneven(log: Trial, spec: Any) -> None:
+    """New partitions reach the metadata of the broker a moment later."""
+    async with asyncio.timeout(5):
+        while True:
+            await learn(log.kafka, [spec])
+            await asyncio.sleep(0.05)
+
+
+async def test_the_end_of_a_committed_transaction_may_show_later_than_its_acknowledgement(log: Trial) -> None:
+    """Why a reopened lane starts a new writer first: whatever shows now, it shows all after that."""
+    tp = TopicPartition(log.scoped(CHANGELOG), 0)
+    client = consumer(log.kafka)
+    await client.start()
+    one = writer(log)
+    await one.start()
+    for n in range(1, 21):
+        await one.write(draft(n, a=b"%d" % n))
+        await one.close()
+        one = writer(log)
+        await one.start()
+
+        assert (await client.end_offsets([tp]))[tp] == 3 * n
+    await client.stop()
+    await one.close()
