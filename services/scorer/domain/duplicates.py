@@ -35,7 +35,9 @@ _SMALLEST_FILTER = 4 * SEAL
 _LARGEST_FILTER = 1 << 26
 _BLOCKS_PER_LIMIT = 8
 
-_KEY = struct.Struct(">IHI")
+_KEY = struct.Struct(">cIHI")
+_PREFIX = b"i"
+"""Keys that start with a zero byte are the engine's, and an hour does."""
 Run = npt.NDArray[np.uint64]
 
 
@@ -181,7 +183,7 @@ class DuplicateWindow:
 
     def load(self, key: bytes, value: bytes) -> None:
         """Take back one record of the changelog."""
-        hour, number, record = _KEY.unpack(key)
+        _, hour, number, record = _KEY.unpack(key)
         self._loaded.setdefault((hour, number), []).append((record, np.frombuffer(value, "<u8").astype(np.uint64)))
 
     def loaded(self, hour: int, oldest: tuple[int, int], shortened: int) -> None:
@@ -192,7 +194,7 @@ class DuplicateWindow:
         for (block_hour, number), parts in sorted(self._loaded.items()):
             parts.sort(key=lambda part: part[0])
             if (block_hour, number) < oldest or block_hour > hour:
-                self._deletions.extend(_KEY.pack(block_hour, number, record) for record, _ in parts)
+                self._deletions.extend(_KEY.pack(_PREFIX, block_hour, number, record) for record, _ in parts)
                 continue
             run = np.concatenate([part for _, part in parts])
             run.sort()
@@ -256,7 +258,7 @@ class DuplicateWindow:
         block = self._block
         if block is None or not self._fresh:
             return
-        key = _KEY.pack(block.hour, block.number, block.records)
+        key = _KEY.pack(_PREFIX, block.hour, block.number, block.records)
         block.records += 1
         self._written.append((key, np.array(self._fresh, "<u8").tobytes()))
         self._fresh = []
@@ -264,7 +266,7 @@ class DuplicateWindow:
     def _drop_oldest(self) -> None:
         block = self.blocks.popleft()
         self.sealed -= block.count
-        self._deletions.extend(_KEY.pack(block.hour, block.number, record) for record in range(block.records))
+        self._deletions.extend(_KEY.pack(_PREFIX, block.hour, block.number, record) for record in range(block.records))
         for known in self._filters:
             if block in known.blocks:
                 known.blocks.remove(block)

@@ -1,0 +1,198 @@
+"""
+Records and runs for tests of the scorer and of what reads from it: an event is one call, a lane is one object.
+
+Nothing here is used by a running service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from schemas import codec
+from services.scorer.adapters.lanes import fleet_lane, usage_lanes
+from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.domain.lane_fold import LaneFold
+from services.scorer.domain.lane_state import LaneState
+from services.scorer.domain.outcome import Outcome, Partial, Rejection, Snapshot
+from services.scorer.domain.plan import TrackingPlan
+from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+
+PLAN, MODEL = load_scoring(ScorerSettings())
+"""The defaults."""
+DAY = 20_000
+"""Day 0 of tests: 2024-10-04, a Friday."""
+
+_ENCODERS = {kind: codec.encoder(kind) for kind in ("usage_event", "tick", "clock", "fleet")}
+
+
+def at(day: float = 0, hour: float = 0) -> int:
+    """Return milliseconds since 1970 of an hour of the n-th test day."""
+    return int((DAY + day) * DAY_MS + hour * HOUR_MS)
+
+
+def event(
+    event_id: str, account: str = "acme", user: str = "ann", when: int | None = None, **changes: Any
+) -> dict[str, Any]:
+    """Return a UsageEvent; `properties` may be a mapping. Receipt is the moment it happened unless told."""
+    occurred = at() if when is None else when
+    properties = changes.pop("properties", "{}")
+    return {
+        "event_id": event_id,
+        "id_source": "CLIENT",
+        "source": "app",
+        "environment": "production",
+        "account": account,
+        "user": user,
+        "kind": "TRACK",
+        "name": "Report Viewed",
+        "occurred_at": occurred,
+        "received_at": occurred,
+        "skew_ms": 0,
+        "epoch": 0,
+        "historical": False,
+        "properties": properties if isinstance(properties, str) else msgspec.json.encode(properties).decode(),
+        "extra": "{}",
+        **changes,
+    }
+
+
+def tick(when: int, epoch: int = 0) -> dict[str, Any]:
+    """Return a Tick."""
+    return {"at": when, "epoch": epoch}
+
+
+def clock(mode: str, when: int, epoch: int = 0) -> dict[str, Any]:
+    """Return a Clock."""
+    return {"mode": mode, "epoch": epoch, "at": when}
+
+
+def fleet(day: int, ppm: int = 1_000_000, epoch: int = 0, **changes: Any) -> dict[str, Any]:
+    """Return the Fleet of the n-th test day."""
+    return {
+        "day": DAY + day, "segment": "all", "epoch": epoch, "factor_ppm": ppm, "accounts": 100, "weight_cap_milli": 50_000,
+        "connected": [], **changes,
+    }  # fmt: skip
+
+
+def encode(kind: str, value: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a usage_event, tick, clock or fleet."""
+    return _ENCODERS[kind](value)
+
+
+class Lane:
+    """One pure lane, fed by hand. What comes out gathers in `out`."""
+
+    def __init__(self, plan: TrackingPlan = PLAN, duplicate_ids: int = 200_000, start: int | None = None) -> None:
+        """Start at the first moment of the first test day, or at `start`; 0: not started."""
+        self.fold = LaneFold(0, 1, plan, MODEL, duplicate_ids)
+        self.out: list[Outcome] = []
+        if start != 0:
+            self.tick(at() if start is None else start)
+
+    @property
+    def state(self) -> LaneState:
+        """The lane's state."""
+        return self.fold.state
+
+    def event(self, *given: Any, **changes: Any) -> None:
+        """Fold an event; see `event` for the arguments."""
+        self._drain(self.fold.event(event(*given, **changes), None, 0))
+
+    def tick(self, when: int, epoch: int = 0) -> None:
+        """Fold a tick."""
+        self._drain(self.fold.tick(tick(when, epoch), 0))
+
+    def clock(self, mode: str, when: int, epoch: int = 0) -> None:
+        """Fold a clock record."""
+        self._drain(self.fold.clock(clock(mode, when, epoch), 0))
+
+    def fleet(self, day: int, ppm: int = 1_000_000, **changes: Any) -> None:
+        """Fold the fleet's factor of the n-th test day."""
+        self._drain(self.fold.fleet(fleet(day, ppm, **changes), 0))
+
+    def close(self, day: int, ppm: int = 1_000_000, epoch: int = 0) -> None:
+        """Tick to the end of the n-th test day and bring its factor."""
+        self.tick(at(day + 1), epoch)
+        self.fleet(day, ppm, epoch=epoch)
+
+    def snapshots(self, account: str | None = None) -> list[dict[str, Any]]:
+        """Return the snapshots so far, of one account if told."""
+        found = [o.value for o in self.out if isinstance(o, Snapshot)]
+        return [s for s in found if account is None or s["account"] == account]
+
+    def rejections(self) -> list[Rejection]:
+        """Return what was put aside so far."""
+        return [o for o in self.out if isinstance(o, Rejection)]
+
+    def partials(self) -> list[dict[str, Any]]:
+        """Return the fleet partials so far."""
+        return [o.value for o in self.out if isinstance(o, Partial)]
+
+    def reopened(self) -> Lane:
+        """Return a lane restored from this one's state."""
+        other = Lane(start=0)
+        for key, value in self.state_records().items():
+            other.state.restore(key, value)
+        for key, value in self._ids.items():
+            other.state.ids.load(key, value)
+        other.state.restored()
+        return other
+
+    def state_records(self) -> dict[bytes, bytes]:
+        """Return the state records as their changelog would hold them."""
+        self._records.update({key: value for key, value in self.state.take_changes() if value is not None})
+        for key, value in self.state.ids.take_changes():
+            if value is None:
+                self._ids.pop(key, None)
+            else:
+                self._ids[key] = value
+        return dict(self._records)
+
+    def _drain(self, steps: Iterator[None] | None) -> None:
+        for _ in steps or ():
+            pass
+        self.out += self.state.outcomes
+        self.state.outcomes = []
+
+    @property
+    def _records(self) -> dict[bytes, bytes]:
+        return self.__dict__.setdefault("_state_records", {})
+
+    @property
+    def _ids(self) -> dict[bytes, bytes]:
+        return self.__dict__.setdefault("_id_records", {})
+
+
+class Log:
+    """A log of usage-events in memory, and runs of the scorer over it."""
+
+    def __init__(self, partitions: int = 2) -> None:
+        """Start empty."""
+        self.memory = MemoryLog(partitions)
+        self.partitions = partitions
+
+    def event(self, *given: Any, **changes: Any) -> None:
+        """Append an event to its account's partition."""
+        value = event(*given, **changes)
+        self.memory.append("usage-events", value["account"].encode(), encode("usage_event", value))
+
+    def control(self, kind: str, value: Mapping[str, Any]) -> None:
+        """Append a control record to every partition."""
+        for partition in range(self.partitions):
+            self.memory.append("usage-events", None, encode(kind, value), partition)
+
+    def runner(self, cuts: Cuts | None = None, *, aggregate: bool = True) -> MemoryRunner:
+        """Return a runner of the scorer's lanes over this log."""
+        specs = [usage_lanes(self.partitions, PLAN, MODEL, duplicate_ids=200_000)]
+        return MemoryRunner(self.memory, [*specs, fleet_lane()] if aggregate else specs, cuts)
+
+    def without_outputs(self) -> Log:
+        """Return a log with the same usage-events, fleet records among them, and nothing else."""
+        other = Log(self.partitions)
+        for record in self.memory.records("usage-events"):
+            other.memory.append("usage-events", record.key, record.value, record.partition)
+        return other
