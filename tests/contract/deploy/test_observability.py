@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from schemas.topics import TOPICS
 from services.cli.metrics_page import Metric, metrics, page
+from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.metrics import EngineMetrics
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy/prometheus/rules"
@@ -161,6 +164,21 @@ def test_each_panel_says_what_it_shows_in_which_unit() -> None:
     for panel in found:
         assert panel["description"], panel["title"]
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+
+
+def test_the_counters_of_lanes_that_alerts_watch_for_an_increase_start_at_zero() -> None:
+    registry = CollectorRegistry()
+    LaneMetrics(EngineMetrics(registry), "usage-events", 0)
+    watched = {
+        name
+        for alert in ALERTS
+        for name in re.findall(r"increase\((tidemark_engine_[a-z_]+)", alert["expr"])
+        if METRICS[name].labels
+    }
+
+    assert watched
+    for name in watched:
+        assert registry.get_sample_value(name, {"topic": "usage-events", "partition": "0"}) == 0, name
 
 
 promtool = pytest.mark.skipif(
