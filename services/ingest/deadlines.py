@@ -28,6 +28,7 @@ def protocol(request_timeout_s: float) -> type[HttpToolsProtocol]:
 
         _deadline: asyncio.TimerHandle | None = None
         _complete = False
+        _in_headers = False
         _header_bytes = 0
 
         def connection_made(self, transport: Any) -> None:
@@ -41,18 +42,23 @@ def protocol(request_timeout_s: float) -> type[HttpToolsProtocol]:
                 return
             if self._deadline is None:
                 self._deadline = self.loop.call_later(request_timeout_s, self._expire)
-            if not self._answering():
+            if self._in_headers:
                 self._header_bytes += len(data)
                 if self._header_bytes > _MAX_HEADER_BYTES:
                     self.transport.close()
 
         def on_message_begin(self) -> None:
             self._complete = False
+            self._in_headers = True
+            self._header_bytes = 0
             super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_headers = False
+            super().on_headers_complete()
 
         def on_message_complete(self) -> None:
             self._complete = True
-            self._header_bytes = 0
             self._stop()
             super().on_message_complete()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from services.shared.errors import Rejected
+from services.shared.errors import Rejected, Retryable
 
 
 class Code(StrEnum):
@@ -70,6 +70,10 @@ STATUS: dict[Code, int] = {
     Code.INTERNAL_ERROR: 500,
 }
 """Never a 3xx, which SDKs take for delivered, and never a 410, which they repeat."""
+
+
+class Overloaded(Retryable):
+    """The process has its hands full; Kafka may be well."""
 
 
 def status_of(error: Rejected) -> int:

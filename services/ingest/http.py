@@ -19,7 +19,7 @@ from urllib.parse import parse_qs
 import msgspec
 
 from services.ingest import cors
-from services.ingest.errors import Code, status_of
+from services.ingest.errors import Code, Overloaded, status_of
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.service import Answer, IngestService, Submission, unknown_key
@@ -187,7 +187,7 @@ class IngestApp:
         try:
             while True:
                 if self._buffered > self._max_buffered:
-                    raise Retryable("too many request bodies are being received", 1.0)
+                    raise Overloaded("too many request bodies are being received", 1.0)
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise _Gone
@@ -225,7 +225,8 @@ class IngestApp:
 
     def _push_back(self, error: Retryable) -> tuple[int, bytes, cors.Headers]:
         seconds = str(max(1, math.ceil(error.retry_after_s))).encode()
-        body = self._error(Code.LOG_UNAVAILABLE, "", f"{error.detail}; nothing is lost, send it again later")
+        code = Code.OVERLOADED if isinstance(error, Overloaded) else Code.LOG_UNAVAILABLE
+        body = self._error(code, "", f"{error.detail}; nothing is lost, send it again later")
         # Old browser SDKs read the second of these and take five seconds without it.
         return 429, body, [(b"retry-after", seconds), (b"x-ratelimit-reset", seconds)]
 

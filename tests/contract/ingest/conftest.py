@@ -13,12 +13,12 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from services.ingest.__main__ import application, server_options
+from services.ingest.http import IngestApp
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.shared.http import serving
-
 
 SETTINGS = IngestSettings(request_timeout_s=0.4)
 
@@ -31,6 +31,7 @@ class Ingest:
     client: httpx.AsyncClient
     log: MemoryEventLog
     metrics: IngestMetrics
+    app: IngestApp
 
     async def batch(self, *events: Any, **more: Any) -> httpx.Response:
         """Send a batch of events that may be no JSON: bytes are put in as they are."""
@@ -78,4 +79,4 @@ async def ingest(server: Server) -> AsyncIterator[Ingest]:
     )
     server.app = application(log, keys, metrics, SETTINGS)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", auth=("wk", "")) as client:
-        yield Ingest(server.port, client, log, metrics)
+        yield Ingest(server.port, client, log, metrics, server.app)

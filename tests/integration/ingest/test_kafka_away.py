@@ -1,0 +1,197 @@
+"""Kafka goes away and comes back: clients are told to wait, and what was acknowledged is there, once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from schemas.topics import TOPICS
+from services.ingest.__main__ import application, server_options
+from services.ingest.kafka import WRITES, KafkaEventLog
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.metrics import IngestMetrics
+from services.ingest.ports import Bounds, LogRecord
+from services.ingest.settings import IngestSettings
+from services.shared.errors import Fatal, Retryable
+from services.shared.http import serving
+from services.shared.kafka import clients, topics
+from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.integration
+SETTINGS = IngestSettings(ack_timeout_s=1.0, stall_after_s=0.5)
+
+
+async def until(condition: Any, within_s: float = 30.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A broker of this module's own, since it is killed; each test leaves it running."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("kafka"))
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+async def broker(node: EmbeddedBroker) -> tuple[EmbeddedBroker, KafkaSettings]:
+    kafka = KafkaSettings(bootstrap_servers=node.bootstrap, partitions=4, topic_prefix=f"t{uuid.uuid4().hex[:12]}-")
+    await topics.create(kafka, [TOPICS[name] for name in WRITES])
+    return node, kafka
+
+
+async def stored_ids(kafka: KafkaSettings) -> list[str]:
+    consumer = clients.consumer(kafka, "usage-events")
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        ids = []
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                ids += [codec.decode(record.value)[1]["event_id"] for record in records]
+        return ids
+    finally:
+        await consumer.stop()
+
+
+async def test_a_stopped_broker_is_a_429_and_nothing_acknowledged_is_lost(
+    broker: tuple[EmbeddedBroker, KafkaSettings],
+) -> None:
+    node, kafka = broker
+    metrics = IngestMetrics(CollectorRegistry())
+    log = KafkaEventLog(kafka, SETTINGS.bounds(), metrics)
+    app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, SETTINGS)
+    acknowledged: set[str] = set()
+    statuses: list[int] = []
+    slowest = 0.0
+    going = True
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:
+        base = f"http://127.0.0.1:{port}"
+
+        async def client(name: str) -> None:
+            nonlocal slowest
+            async with httpx.AsyncClient(base_url=base, auth=("wk", ""), timeout=20) as http:
+                number = 0
+                while going:
+                    number += 1
+                    sent = [f"{name}-{number}-{n}" for n in range(5)]
+                    batch = [
+                        {"type": "track", "event": "x", "userId": "u", "groupId": f"{name}-{n}", "messageId": i}
+                        for n, i in enumerate(sent)
+                    ]
+                    while going:
+                        began = time.monotonic()
+                        answer = await http.post("/v1/batch", json={"batch": batch})
+                        slowest = max(slowest, time.monotonic() - began)
+                        statuses.append(answer.status_code)
+                        if answer.status_code == 200:
+                            acknowledged.update(sent)
+                            break
+                        assert answer.status_code == 429
+                        assert int(answer.headers["retry-after"]) >= 1
+                        await asyncio.sleep(0.05)
+
+        clients_ = [asyncio.create_task(client(f"c{n}")) for n in range(4)]
+        await until(lambda: len(acknowledged) > 200)
+        await asyncio.to_thread(node.kill)
+        await until(lambda: 429 in statuses)
+        async with httpx.AsyncClient(base_url=base) as http:
+            assert (await http.get("/readyz")).status_code == 503
+            assert (await http.get("/healthz")).status_code == 200
+        await until(lambda: statuses.count(429) > 20)
+        before = len(acknowledged)
+        await asyncio.to_thread(node.start)
+        await until(lambda: len(acknowledged) > before + 200)
+        await until(lambda: log.not_ready() is None)
+        going = False
+        await asyncio.gather(*clients_)
+    await log.close()
+
+    stored = await stored_ids(kafka)
+    assert acknowledged <= set(stored)
+    assert set(statuses) == {200, 429}
+    assert slowest < SETTINGS.ack_timeout_s + 1.5
+    # The producer itself doubles nothing; what is there twice was sent twice, after a 429.
+    assert len(stored) - len(set(stored)) <= 5 * statuses.count(429)
+
+
+async def test_an_idle_process_notices_that_the_broker_is_gone_and_back(
+    broker: tuple[EmbeddedBroker, KafkaSettings],
+) -> None:
+    node, kafka = broker
+    log = KafkaEventLog(kafka, Bounds(), IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    await asyncio.to_thread(node.kill)
+    await until(lambda: log.not_ready() is not None)
+    with pytest.raises(Retryable):
+        await log.append([LogRecord("usage-events", b"k", b"v")])
+    await asyncio.to_thread(node.start)
+    await until(lambda: log.not_ready() is None)
+    await log.append([LogRecord("usage-events", b"k", b"v")])
+    await log.close()
+
+
+async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[EmbeddedBroker, KafkaSettings]) -> None:
+    node, kafka = broker
+    metrics = IngestMetrics(CollectorRegistry())
+    bound = 1024 * 1024
+    log = KafkaEventLog(kafka, Bounds(in_flight_bytes=bound, ack_timeout_s=1.0, stall_after_s=30.0), metrics)
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    node.pause()
+    try:
+        records = [LogRecord("usage-events", b"%d" % n, b"x" * 10_000) for n in range(10)]
+        outcomes = await asyncio.gather(*(log.append(records) for _ in range(40)), return_exceptions=True)
+        assert all(isinstance(outcome, Retryable) for outcome in outcomes)
+        assert bound <= metrics.in_flight_bytes._value.get() <= bound + 110_000
+        assert "wait for Kafka" in str(log.not_ready())
+    finally:
+        node.resume()
+    await until(lambda: log.not_ready() is None and metrics.in_flight_bytes._value.get() == 0)
+    await log.append(records)
+    await log.close()
+
+
+async def test_a_batch_that_fails_for_good_replaces_the_producer(kafka_settings: KafkaSettings) -> None:
+    metrics = IngestMetrics(CollectorRegistry())
+    log = KafkaEventLog(kafka_settings, Bounds(), metrics)
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    too_large = LogRecord("usage-events", b"k", b"x" * (3 << 20))
+    others = [log.append([LogRecord("usage-events", b"%d" % n, b"v")]) for n in range(8)]
+
+    outcomes = await asyncio.gather(log.append([too_large]), *others, return_exceptions=True)
+
+    assert isinstance(outcomes[0], Retryable)
+    assert all(outcome is None or isinstance(outcome, Retryable) for outcome in outcomes)
+    await until(lambda: log.not_ready() is None)
+    await log.append([LogRecord("usage-events", b"%d" % n, b"v") for n in range(8)])
+    assert metrics.producer_restarts._value.get() == 1
+    assert metrics.in_flight_bytes._value.get() == 0
+    await log.close()
+
+
+async def test_a_cluster_with_other_partitions_is_refused(kafka_settings: KafkaSettings) -> None:
+    log = KafkaEventLog(
+        kafka_settings.model_copy(update={"partitions": 5}), Bounds(), IngestMetrics(CollectorRegistry())
+    )
+    log.start()
+
+    with pytest.raises(Fatal, match="partitions"):
+        await asyncio.wait_for(log.failed, 20)
+    await log.close()

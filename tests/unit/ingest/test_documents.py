@@ -1,0 +1,40 @@
+"""What the documents say of ingest is what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.ingest.errors import STATUS, Code
+from services.ingest.http import ROUTES
+from services.ingest.settings import IngestSettings
+
+
+@pytest.fixture(scope="module")
+def docs() -> Path:
+    return Path(__file__).parents[3] / "docs"
+
+
+def test_every_code_of_ingest_is_documented_and_no_other(docs: Path) -> None:
+    section = (docs / "errors.md").read_text().partition("## Ingest")[2].partition("\n## ")[0]
+
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE)) == {code.value for code in Code}
+
+
+def test_the_documented_status_is_the_one_that_is_sent(docs: Path) -> None:
+    section = (docs / "errors.md").read_text().partition("## Ingest")[2].partition("\n## ")[0]
+    documented = dict(re.findall(r"^\| `([a-z_]+)` \| (\d{3}) \|", section, re.MULTILINE))
+
+    assert documented == {code.value: str(status) for code, status in STATUS.items()}
+    assert not any(300 <= status < 400 or status == 410 for status in STATUS.values())
+
+
+def test_every_path_and_setting_is_documented(docs: Path) -> None:
+    text = (docs / "ingest.md").read_text()
+
+    for path in ROUTES:
+        assert f"`{path}`" in text
+    for field in IngestSettings.model_fields.values():
+        assert f"`{field.validation_alias}`" in text
