@@ -9,6 +9,8 @@ from importlib import import_module
 import typer
 
 from services.shared.errors import TidemarkError
+from services.shared.registry import RegistrySettings, use_registry
+from services.shared.settings import load
 
 COMMANDS = (
     "dev",
@@ -44,6 +46,7 @@ def main() -> None:
     for name in COMMANDS:
         import_module(f"services.cli.{name}").register(app)
     try:
+        use_registry(load(RegistrySettings))
         app()
     except TidemarkError as error:
         print(f"tidemark: {error}", file=sys.stderr)

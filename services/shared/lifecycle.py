@@ -14,13 +14,14 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import cast
 
 import uvloop
 
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.kafka.guard import die_with_parent
+from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import Settings, load_all
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ def run_service(
     if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
         die_with_parent(signal.SIGTERM)
     try:
-        settings = load_all(*kinds, logs.LogSettings)
-        problems = check(*settings[:-1]) if check else []
+        *settings, registry, _ = load_all(*kinds, RegistrySettings, logs.LogSettings)
+        problems = check(*settings) if check else []
         if problems:
             raise ConfigurationError(problems)
     except ConfigurationError as error:
@@ -73,15 +74,16 @@ def run_service(
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
-    return _run(name, run, settings[:-1])
+    return _run(name, run, settings, cast(RegistrySettings, registry))
 
 
-def _run(name: str, run: Callable[..., Awaitable[None]], settings: tuple[Any, ...]) -> int:
+def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:
     async def started() -> None:
         log.info("started", extra={"pid": os.getpid()})
         await run(*settings)
 
     try:
+        use_registry(registry)
         uvloop.run(started())
     except KeyboardInterrupt:
         return 0

@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
-from schemas.registry import RegistryError, connect_registry
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
@@ -62,11 +61,6 @@ class Warehouse:
                     await asyncio.to_thread(self._store.close)
 
     async def _start(self) -> None:
-        if self._settings.schema_registry_url:
-            try:
-                await asyncio.to_thread(connect_registry, self._settings.schema_registry_url)
-            except RegistryError as error:
-                raise Fatal(str(error)) from error
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Retryable),
             wait=wait_exponential_jitter(multiplier=0.2, max=10.0),

@@ -17,7 +17,6 @@ class WarehouseSettings(Settings):
     clickhouse_database: str = Field(
         "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
     )
-    schema_registry_url: str | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
     batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
     batch_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, validation_alias="TIDEMARK_WAREHOUSE_BATCH_BYTES"

@@ -1,0 +1,34 @@
+"""
+Schema ids from the registry that SCHEMA_REGISTRY_URL names, for every process that reads or writes records.
+
+Not set, ids are those of schemas/lock.json and nothing is connected to.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from schemas.registry import RegistryError, connect_registry
+from services.shared.errors import Fatal
+from services.shared.settings import Settings
+
+
+class RegistrySettings(Settings):
+    """Where the schema registry is, if there is one."""
+
+    url: SecretStr | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
+    """http(s)://user:password@host:port."""
+
+
+def use_registry(settings: RegistrySettings) -> None:
+    """
+    Take the ids of the registry, where one is set, from here on. Blocks until it has answered.
+
+    Raises:
+        Fatal: the registry refuses a schema or does not answer.
+    """
+    if settings.url is not None:
+        try:
+            connect_registry(settings.url.get_secret_value())
+        except RegistryError as error:
+            raise Fatal(str(error)) from error

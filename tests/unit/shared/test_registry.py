@@ -1,0 +1,76 @@
+"""Every process takes its schema ids from the registry, where one is set."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from schemas import codec
+from services.shared.errors import Fatal
+from services.shared.registry import RegistrySettings, use_registry
+from services.shared.settings import load
+
+
+class _Registry(BaseHTTPRequestHandler):
+    subjects: list[str]
+
+    def do_POST(self) -> None:
+        if self.path not in self.subjects:
+            self.subjects.append(self.path)
+        body = json.dumps({"id": 1000 + self.subjects.index(self.path), "version": 1}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Stay silent."""
+
+
+@pytest.fixture
+def registry() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Registry", (_Registry,), {"subjects": []}))
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def ids_restored() -> Iterator[None]:
+    before = {file.path: file.lock_id for file in codec.FILES}
+    yield
+    codec.use_ids(before)
+
+
+@pytest.mark.usefixtures("ids_restored")
+def test_ids_are_those_of_the_registry_that_the_variable_names(registry: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCHEMA_REGISTRY_URL", registry)
+
+    use_registry(load(RegistrySettings))
+
+    tick = codec.encoder("tick")({"at": 1})
+    assert codec.schema_id(tick) >= 1000
+    assert codec.decode(tick) == ("tick", {"at": 1, "epoch": 0})
+
+
+def test_without_the_variable_the_ids_are_those_of_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCHEMA_REGISTRY_URL", raising=False)
+    before = dict(codec.SCHEMA_IDS)
+
+    use_registry(load(RegistrySettings))
+
+    assert before == codec.SCHEMA_IDS
+
+
+def test_a_registry_that_refuses_a_schema_is_fatal_and_named(monkeypatch: pytest.MonkeyPatch, registry: str) -> None:
+    monkeypatch.setattr(_Registry, "do_POST", lambda self: self.send_error(409, "incompatible"))
+
+    with pytest.raises(Fatal, match="AccountHealth version 1 was answered with 409"):
+        use_registry(RegistrySettings(url=registry))
