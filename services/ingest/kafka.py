@@ -122,7 +122,7 @@ class KafkaEventLog:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._producer is not None:
-            await _abandon(self._producer)
+            await _abandon(self._producer, within_s=2.0)
             self._producer = None
 
     def largest_record(self, topic: str) -> int:
@@ -297,10 +297,10 @@ class KafkaEventLog:
         return task
 
 
-async def _abandon(producer: AIOKafkaProducer) -> None:
+async def _abandon(producer: AIOKafkaProducer, within_s: float = _ABANDON_WITHIN_S) -> None:
     """Stop a producer even where what it holds can no longer be delivered."""
     try:
-        await asyncio.wait_for(producer.stop(), _ABANDON_WITHIN_S)
+        await asyncio.wait_for(producer.stop(), within_s)
     except (TimeoutError, KafkaError, OSError):
         sender = producer._sender  # noqa: SLF001 - stop() leaves it running when it times out
         if sender is not None and sender.sender_task is not None:
