@@ -90,6 +90,8 @@ class Lane:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
         self.fold = LaneFold(0, 1, plan, MODEL, duplicate_ids)
         self.out: list[Outcome] = []
+        self._records: dict[bytes, bytes] = {}
+        self._ids: dict[bytes, bytes] = {}
         if start != 0:
             self.tick(at() if start is None else start)
 
@@ -135,9 +137,10 @@ class Lane:
     def reopened(self) -> Lane:
         """Return a lane restored from this one's state."""
         other = Lane(start=0)
-        for key, value in self.state_records().items():
+        other._records, other._ids = self.state_records(), dict(self._ids)
+        for key, value in other._records.items():
             other.state.restore(key, value)
-        for key, value in self._ids.items():
+        for key, value in other._ids.items():
             other.state.ids.load(key, value)
         other.state.restored()
         return other
@@ -157,14 +160,6 @@ class Lane:
             pass
         self.out += self.state.outcomes
         self.state.outcomes = []
-
-    @property
-    def _records(self) -> dict[bytes, bytes]:
-        return self.__dict__.setdefault("_state_records", {})
-
-    @property
-    def _ids(self) -> dict[bytes, bytes]:
-        return self.__dict__.setdefault("_id_records", {})
 
 
 class Log:

@@ -30,7 +30,7 @@ def next_band(band: str, since: int, score: int, at: int) -> tuple[str, int]:
     for name, low, high in EDGES:
         if name != band:
             continue
-        if low - MARGIN < score < high + MARGIN - 1:
+        if low - MARGIN < score < high + MARGIN:
             return band, 0
         if not since:
             return band, at

@@ -22,6 +22,7 @@ MAX_TEXT = 500
 _UNSET = -1
 _EPOCH = date(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_LAST_SECOND = 230 * 365 * 86_400
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 
 
@@ -79,7 +80,7 @@ def read_traits(
         value = traits[trait]
         try:
             found.append((FIELDS.index(field), None if value is None else _PARSERS[field](value)))
-        except (ValueError, TypeError, OverflowError, OSError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             wrong.append(WrongTrait(trait, str(error)))
     return found, wrong
 
@@ -126,6 +127,8 @@ def _day(value: Any) -> int:
         if not math.isfinite(value):
             raise ValueError("send a date such as 2027-03-31")
         seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
+        if not 0 <= seconds < _LAST_SECOND:
+            raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")
         when = datetime.fromtimestamp(seconds, UTC).date()
     if not _FIRST_YEAR <= when.year <= _LAST_YEAR:
         raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")

@@ -1,0 +1,190 @@
+"""Log time: who may move it, how far, and what happens as days pass."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.scorer.testing import DAY, Lane, at, clock, fleet, tick
+
+
+def test_log_time_is_the_greatest_tick_or_receipt_and_never_goes_back() -> None:
+    lane = Lane(start=0)
+    lane.event("e1", when=at(0, 5))
+    assert lane.state.clock.now == at(0, 5)
+    lane.tick(at(0, 3))
+    lane.event("e2", when=at(0, 4))
+    assert lane.state.clock.now == at(0, 5)
+    lane.tick(at(0, 6))
+    lane.event("e3", when=at(0, 2), received_at=at(0, 7))
+
+    assert lane.state.clock.now == at(0, 7)
+
+
+def test_a_jump_of_more_than_26_hours_is_ignored_and_counted() -> None:
+    lane = Lane()
+    lane.tick(at(0, 26) + 1)
+    lane.event("e1", when=at(0, 27))
+    assert lane.state.clock.now == at()
+    assert lane.state.ledger.jumps_ignored == 2
+    assert [r.reason for r in lane.rejections()] == ["clock_jump"]
+
+    lane.tick(at(0, 26))
+    assert lane.state.clock.now == at(0, 26)
+
+
+def test_a_driver_takes_over_an_empty_lane_only() -> None:
+    lane = Lane(start=at(400))
+    lane.event("staging", environment="staging", when=at(400))
+    lane.clock("DRIVEN", at(), 7)
+    assert (lane.state.clock.now, lane.state.clock.driven, lane.state.clock.epoch) == (at(), True, 7)
+
+    other = Lane(start=at(400))
+    other.event("e1", when=at(400))
+    other.clock("DRIVEN", at(), 7)
+    assert (other.state.clock.now, other.state.clock.driven) == (at(400), False)
+    assert other.state.ledger.controls_ignored == 1
+
+
+def test_in_a_driven_log_other_epochs_move_nothing_and_their_events_are_kept_aside() -> None:
+    lane = Lane()
+    lane.clock("DRIVEN", at(), 7)
+    lane.tick(at(3))
+    lane.event("live", when=at(5))
+    lane.event("mine", when=at(0, 2), epoch=7)
+
+    assert lane.state.clock.now == at(0, 2)
+    assert [(r.reason, r.event["event_id"]) for r in lane.rejections()] == [("other_epoch", "live")]
+    assert set(lane.state.accounts) == {"acme"}
+
+
+def test_the_hand_over_walks_day_by_day_and_a_second_one_is_harmless() -> None:
+    lane = Lane()
+    lane.clock("DRIVEN", at(), 7)
+    lane.event("e1", when=at(0, 1), epoch=7)
+    lane.clock("LIVE", at(5, 3))
+    assert [s["day"] - DAY for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"] == [0, 1, 2, 3, 4]
+    assert [s["at"] for s in lane.snapshots()] == [at(n, 2) for n in range(1, 6)]
+    before = len(lane.out)
+    lane.clock("LIVE", at(9))
+    lane.tick(at(5, 3), 7)
+
+    assert lane.state.clock.now == at(5, 3)
+    assert len(lane.out) == before
+    assert lane.state.ledger.controls_ignored == 2
+
+
+def test_after_the_hand_over_events_of_the_former_epoch_count_as_late_ones() -> None:
+    lane = Lane()
+    lane.clock("DRIVEN", at(), 7)
+    lane.event("e1", when=at(0, 1), epoch=7)
+    lane.clock("LIVE", at(5, 3))
+    lane.event("e2", when=at(1, 1), epoch=7, historical=True)
+
+    assert lane.state.ledger.late_applied == 1
+    assert lane.state.clock.now == at(5, 3)
+
+
+def test_a_closed_day_waits_for_its_factor() -> None:
+    lane = Lane()
+    lane.event("e1")
+    lane.tick(at(1))
+    assert [p["day"] - DAY for p in lane.partials()] == [0]
+    assert not [s for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
+    lane.fleet(0, 700_000)
+    closes = [s for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
+
+    assert [(s["day"] - DAY, s["at"], s["usage"]["fleet_ppm"]) for s in closes] == [(0, at(1), 700_000)]
+
+
+def test_without_a_factor_the_day_is_evaluated_two_hours_later_with_that_of_the_day_before() -> None:
+    lane = Lane()
+    lane.event("e1")
+    lane.close(0, 700_000)
+    lane.tick(at(2, 1.99))
+    assert lane.snapshots()[-1]["day"] - DAY == 0
+    lane.tick(at(2, 2))
+    assert (lane.snapshots()[-1]["day"] - DAY, lane.snapshots()[-1]["usage"]["fleet_ppm"]) == (1, 700_000)
+    lane.fleet(1, 500_000)
+    lane.close(2, 400_000)
+
+    assert len([s for s in lane.snapshots() if s["day"] - DAY == 1 and s["reason"] == "DAY_CLOSE"]) == 1
+    assert lane.state.fleet.factor_ppm(DAY + 1) == 500_000
+
+
+def test_the_first_factor_of_a_day_counts() -> None:
+    lane = Lane()
+    lane.tick(at(1))
+    lane.fleet(0, 700_000)
+    lane.fleet(0, 900_000)
+    lane.fleet(0, 800_000, epoch=4)
+    lane.fleet(5, 800_000)
+
+    assert lane.state.fleet.factor_ppm(DAY) == 700_000
+    assert lane.state.ledger.controls_ignored == 3
+
+
+def test_an_event_after_midnight_closes_the_day_before_it_counts() -> None:
+    lane = Lane()
+    lane.event("e1", when=at(0, 23))
+    lane.event("e2", when=at(1, 0.5))
+
+    assert lane.state.accounts["acme"].daily() == {DAY: (1, 1)}
+    assert lane.state.accounts["acme"].events_today == 1
+    assert [p["day"] - DAY for p in lane.partials()] == [0]
+
+
+@pytest.mark.parametrize("accounts", [1, 63, 64, 65, 512, 513, 700])
+def test_a_day_close_can_be_resumed_after_every_step(accounts: int) -> None:
+    def filled() -> Lane:
+        lane = Lane()
+        for number in range(accounts):
+            lane.event(f"e{number}", f"acct-{number}", when=at(0, 1))
+        return lane
+
+    records = [("tick", tick(at(1))), ("fleet", fleet(0, 900_000)), ("tick", tick(at(2, 3)))]
+    straight = filled()
+    for kind, value in records:
+        straight._drain(getattr(straight.fold, kind)(value, 0))
+    broken = filled()
+    resumed = 0
+    for kind, value in records:
+        step = 0
+        while True:
+            steps = getattr(broken.fold, kind)(value, step)
+            if steps is None or next(steps, "over") == "over":
+                break
+            step += 1
+            resumed += 1
+            out = broken.out + broken.state.outcomes
+            broken = broken.reopened()
+            broken.out = out
+        broken._drain(None)
+
+    assert resumed >= 4
+    assert broken.out == straight.out
+    assert broken.state_records() == straight.state_records()
+    assert broken.state.ledger == straight.state.ledger
+
+
+def test_steps_are_short() -> None:
+    lane = Lane()
+    for number in range(700):
+        lane.event(f"e{number}", f"acct-{number:04}", when=at(0, 1))
+    sizes, before = [], 0
+    for _ in lane.fold.tick(tick(at(1, 3)), 0) or ():
+        sizes.append(len(lane.state.outcomes) - before)
+        before = len(lane.state.outcomes)
+
+    assert max(sizes) <= 64
+
+
+def test_the_lane_keeps_its_place_through_a_restart() -> None:
+    lane = Lane()
+    lane.clock("DRIVEN", at(), 9)
+    lane.event("e1", when=at(0, 1), epoch=9)
+    lane.tick(at(1), 9)
+    other = lane.reopened()
+
+    for field in lane.state.clock.__slots__:
+        assert getattr(other.state.clock, field) == getattr(lane.state.clock, field), field
+    assert clock("LIVE", 5)["mode"] == "LIVE"

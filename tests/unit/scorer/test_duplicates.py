@@ -1,0 +1,135 @@
+"""The duplicate window against a plain set, its bounds, and its way through the changelog."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from services.scorer.domain import duplicates
+from services.scorer.domain.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow, identity
+
+HOUR = 480_000
+
+
+def test_an_identity_is_the_same_in_every_process() -> None:
+    assert identity("app", "acme", "e1") == 7_933_645_345_642_774_535
+    assert len({identity("a", "b", "c"), identity("ab", "", "c"), identity("a", "bc", "")}) == 3
+
+
+@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(st.integers(0, 10**6), st.sampled_from([64, 1000, 10**6]))
+def test_restoring_at_any_moment_changes_no_answer(seed: int, limit: int) -> None:
+    rnd = random.Random(seed)
+    steady, other, store, hour, sent = DuplicateWindow(limit), DuplicateWindow(limit), {}, HOUR, [1]
+    steady.roll(hour)
+    other.roll(hour)
+    for _ in range(1500):
+        if rnd.random() < 0.01:
+            hour += rnd.choice([1, 1, 2, 9, 30])
+            steady.roll(hour)
+            other.roll(hour)
+        given_ = rnd.choice(sent[-600:]) if rnd.random() < 0.3 else rnd.getrandbits(64)
+        sent.append(given_)
+        assert steady.seen(given_) == other.seen(given_)
+        if rnd.random() < 0.03:
+            for key, value in other.take_changes():
+                assert not key.startswith(b"\0")
+                if value is None:
+                    store.pop(key)
+                else:
+                    store[key] = value
+            if rnd.random() < 0.5:
+                restored = DuplicateWindow(limit)
+                for key, value in store.items():
+                    restored.load(key, value)
+                restored.loaded(other.hour, other.oldest, other.shortened)
+                other = restored
+    assert steady.identities() == other.identities()
+    assert (steady.shortened, steady.oldest) == (other.shortened, other.oldest)
+
+
+def test_an_event_is_remembered_24_hours_and_then_forgotten() -> None:
+    window = DuplicateWindow(100_000)
+    window.roll(HOUR)
+    window.seen(7)
+    window.roll(HOUR + WINDOW_HOURS)
+    assert window.seen(7)
+
+    window.roll(HOUR + WINDOW_HOURS + 1)
+    assert not window.seen(7)
+
+
+def test_hours_that_leave_are_deleted_from_the_changelog_a_bounded_number_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(duplicates, "DELETIONS_AT_ONCE", 3)
+    window, store = DuplicateWindow(100_000), {}
+    window.roll(HOUR)
+    for number in range(10):
+        window.seen(number)
+        store |= dict(window.take_changes())
+    window.roll(HOUR + 30)
+    deleted: list[int] = []
+    for _ in range(5):
+        gone = [key for key, value in window.take_changes() if value is None]
+        deleted.append(len(gone))
+        for key in gone:
+            del store[key]
+
+    assert deleted == [3, 3, 3, 1, 0]
+    assert not store
+
+
+def test_deletions_that_a_crash_cut_short_are_made_up_for() -> None:
+    window, store = DuplicateWindow(100_000), {}
+    window.roll(HOUR)
+    for number in range(4):
+        window.seen(number)
+        store |= dict(window.take_changes())
+    window.roll(HOUR + 30)
+    window.seen(99)
+    restored = DuplicateWindow(100_000)
+    for key, value in store.items():
+        restored.load(key, value)
+    restored.loaded(window.hour, window.oldest, 0)
+
+    assert {key for key, value in restored.take_changes() if value is None} == set(store)
+    assert len(restored) == 0
+
+
+def test_more_ids_than_the_limit_shorten_the_window_and_are_reported() -> None:
+    window = DuplicateWindow(8_000)
+    window.roll(HOUR)
+    for number in range(20_000):
+        assert not window.seen(number)
+
+    assert len(window) <= 8_000
+    assert window.shortened > 0
+    assert window.seen(19_999)
+    assert not window.seen(1)
+
+
+def test_a_filter_that_says_perhaps_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "FALSE_POSITIVES", 0.9)
+    window = DuplicateWindow(10**6)
+    window.roll(HOUR)
+    rnd = random.Random(1)
+    ids = [rnd.getrandbits(64) for _ in range(3 * SEAL)]
+
+    assert not any(window.seen(i) for i in ids)
+    assert all(window.seen(i) for i in ids)
+
+
+def test_a_million_ids_take_at_most_twelve_bytes_each() -> None:
+    window = DuplicateWindow(10**7)
+    rnd = random.Random(2)
+    for hour in range(10):
+        window.roll(HOUR + hour)
+        for _ in range(100_000):
+            window.seen(rnd.getrandbits(64))
+    window.roll(HOUR + 10)
+
+    assert window.memory_bytes() / len(window) <= 12

@@ -1,0 +1,68 @@
+"""Group traits: the right types in, wrong ones out one by one, the newest statement wins."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from services.scorer.domain.facts import FIELDS, Facts, read_traits
+from services.scorer.testing import PLAN
+
+
+@pytest.mark.parametrize(
+    ("trait", "value", "field", "fact"),
+    [
+        ("name", " Acme ", "name", "Acme"),
+        ("Owner", "mia@x.io", "owner", "mia@x.io"),
+        ("ARR", "12000.5", "revenue", 12000.5),
+        ("revenue", 0, "revenue", 0.0),
+        ("seats", 12.0, "seats", 12),
+        ("seats", "12", "seats", 12),
+        ("renewal_date", "1970-01-11", "renewal_day", 10),
+        ("renewal_date", "1970-01-10T23:00:00-02:00", "renewal_day", 10),
+        ("renewal_date", 864_000, "renewal_day", 10),
+        ("contract_start", 1_700_000_000_000, "contract_start_day", 19_675),
+        ("plan", 7, "plan", "7"),
+        ("parent", None, "parent", None),
+    ],
+)
+def test_a_trait_becomes_a_fact(trait: str, value: Any, field: str, fact: Any) -> None:
+    assert read_traits({trait: value}, PLAN.traits) == ([(FIELDS.index(field), fact)], [])
+
+
+@pytest.mark.parametrize(
+    ("trait", "value"),
+    [
+        ("seats", "many"), ("seats", -1), ("seats", 1.5), ("seats", True), ("seats", [1]), ("seats", 1e300), ("revenue", "1e999"),
+        ("revenue", "nan"), ("renewal_date", "soon"), ("renewal_date", "9999-01-01"), ("renewal_date", 1e40), ("renewal_date", {}),
+        ("name", ""), ("name", "x" * 501), ("owner", {"id": 1}), ("plan", False),
+    ],
+)  # fmt: skip
+def test_a_wrong_trait_costs_that_trait_alone(trait: str, value: Any) -> None:
+    found, wrong = read_traits({trait: value, "parent": "holding", "unknown": object()}, PLAN.traits)
+
+    assert found == [(FIELDS.index("parent"), "holding")]
+    assert [w.trait for w in wrong] == [trait]
+    assert wrong[0].detail.startswith("send ")
+
+
+def test_statements_in_any_order_lead_to_the_same_facts() -> None:
+    said = [(3, 5, 100), (3, 7, 200), (3, 6, 200), (3, None, 150)]
+    ends = set()
+    for order in itertools.permutations(said):
+        facts = Facts()
+        for field, value, when in order:
+            facts.set(field, value, when)
+        ends.add((facts.get("seats"), facts.times[3]))
+
+    assert ends == {(7, 200)}
+
+
+def test_a_later_null_removes_a_fact() -> None:
+    facts = Facts()
+    facts.set(3, 5, 100)
+
+    assert facts.set(3, None, 200)
+    assert facts.get("seats") is None

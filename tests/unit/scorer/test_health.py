@@ -1,0 +1,202 @@
+"""The score and its explanation: exact sums, caps, coverage, bands with hysteresis, stages."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.scorer.domain.answers import sentiment
+from services.scorer.domain.bands import band_of, next_band
+from services.scorer.domain.health import CAP, health, shared_out
+from services.scorer.domain.measures import MEASURES, Known, Support
+from services.scorer.domain.model import DIMENSIONS, STAGES, MeasureRule, read_model
+from services.scorer.domain.plan import TrackingPlan
+from services.scorer.domain.stage import stage, start_day
+from services.scorer.domain.trend import trend
+from services.scorer.domain.units import HOUR_MS
+from services.scorer.domain.usage import Usage
+from services.scorer.testing import DAY, MODEL, at
+
+shares_lists = st.lists(st.floats(0, 1000), min_size=0, max_size=15)
+
+
+def known(draw: st.DrawFn) -> Known:
+    weeks = draw(st.integers(0, 36))
+    windows, learned = trend(draw(st.lists(st.integers(0, 40), min_size=36, max_size=36)), [1.0] * 36, weeks)
+    silent, gap = draw(st.integers(-1, 200)), draw(st.integers(0, 20))
+    month, usual = draw(st.integers(0, 30)), draw(st.integers(0, 30))
+    usage = Usage(
+        DAY, silent, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, float(usual), 0, draw(st.integers(0, 4)), False
+    )  # fmt: skip
+    support = Support(draw(st.integers(0, 12)), at() - draw(st.integers(0, 10**9)), 0.0, 0, 0)
+    answers = {"ann": (at(), draw(st.integers(0, 10)))} if draw(st.booleans()) else None
+    seats, renewal = draw(st.none() | st.integers(0, 50)), draw(st.none() | st.integers(DAY - 50, DAY + 50))
+    return Known(
+        at(), DAY, usage, support, sentiment(answers, at()), draw(st.sampled_from(STAGES)), DAY - 30, -1, seats, renewal
+    )
+
+
+knowns = st.composite(known)()
+connections = st.sets(st.sampled_from(DIMENSIONS)).map(frozenset)
+
+
+@given(shares_lists)
+def test_shares_add_up_exactly_and_none_is_off_by_a_tenth(shares: list[float]) -> None:
+    rounded = shared_out(shares)
+
+    assert sum(rounded) == math.floor(math.fsum(shares) + 0.5)
+    assert all(abs(a - b) < 1 for a, b in zip(rounded, shares, strict=True))
+
+
+@given(knowns, knowns, connections, connections)
+def test_contributions_and_changes_add_up_exactly(
+    first: Known, second: Known, before: frozenset[str], now: frozenset[str]
+) -> None:
+    one = health(first, MODEL, before, {})
+    two = health(second, MODEL, now, one.shares)
+
+    for scored in (one, two):
+        assert sum(m.contribution for m in scored.measures) == scored.score
+        assert 0 <= scored.score <= 1000
+        weights = [m.weight for m in scored.measures if m.weight]
+        assert not weights or math.fsum(weights) == pytest.approx(1)
+    assert sum(m.change for m in one.measures) == one.score
+    assert sum(m.change for m in two.measures) == two.score - one.score
+    assert len({m.name for m in two.measures}) == len(two.measures)
+
+
+@given(knowns, connections)
+def test_coverage_counts_only_connected_dimensions(facts: Known, connected: frozenset[str]) -> None:
+    scored = health(facts, MODEL, connected, {})
+
+    assert 0 <= scored.coverage <= 1
+    assert {m.dimension for m in scored.measures if m.weight} <= connected
+
+
+def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
+    usage = Usage(DAY, 0, 7, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3.0, 0, 0, False)
+    facts = Known(
+        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 9)}, at()), "ONGOING", 0, -1, None, None
+    )
+    before = health(facts, MODEL, frozenset(DIMENSIONS), {})
+    after = health(facts._replace(sentiment=sentiment(None, at())), MODEL, frozenset(DIMENSIONS), before.shares)
+
+    gone = next(m for m in after.measures if m.name == "survey_mean")
+    assert (gone.contribution, gone.weight, gone.change) == (0, 0.0, -before.shares["survey_mean"])
+    again = health(facts._replace(sentiment=sentiment(None, at())), MODEL, frozenset(DIMENSIONS), after.shares)
+    assert "survey_mean" not in {m.name for m in again.measures}
+
+
+@pytest.mark.parametrize(
+    ("stage_", "capped"), [("ONGOING", True), ("RENEWAL", True), ("ADOPTION", True), ("ONBOARDING", False)]
+)
+def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: bool) -> None:
+    usage = Usage(DAY, 25, 0, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 0, 4, True)
+    facts = Known(
+        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 10)}, at()), stage_, DAY - 30, 1, None, None
+    )
+    scored = health(facts, MODEL, frozenset(DIMENSIONS), {})
+
+    assert (scored.score == 400) == capped
+    assert (CAP in {m.name for m in scored.measures}) == capped
+
+
+def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
+    usage = Usage(DAY, 25, 0, 12, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 0, 4, True)
+    facts = Known(
+        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment(None, at()), "ONGOING", DAY - 300, 1, None, None
+    )
+
+    assert CAP not in {m.name for m in health(facts, MODEL, frozenset(DIMENSIONS), {}).measures}
+
+
+def test_points_lie_on_straight_lines_between_anchors() -> None:
+    rule = MeasureRule("usage", 1, [(0, 0), (0.5, 40), (1, 90)])
+
+    assert [rule.points(v) for v in (-1, 0, 0.25, 0.5, 0.75, 1, 9)] == [0, 0, 20, 40, 65, 90, 90]
+
+
+def test_a_band_changes_only_when_the_score_stays_three_points_past_the_edge_for_a_day() -> None:
+    band, since = next_band("GREEN", 0, 721, at())
+    assert (band, since) == ("GREEN", 0)
+    band, since = next_band(band, since, 720, at())
+    assert (band, since) == ("GREEN", at())
+    assert next_band(band, since, 700, at() + 22 * HOUR_MS) == ("GREEN", at())
+    assert next_band(band, since, 730, at() + 22 * HOUR_MS) == ("GREEN", 0)
+    assert next_band(band, since, 700, at() + 24 * HOUR_MS) == ("YELLOW", 0)
+
+
+@pytest.mark.parametrize(
+    ("band", "score", "leaves"),
+    [
+        ("RED", 529, False),
+        ("RED", 530, True),
+        ("YELLOW", 779, False),
+        ("YELLOW", 780, True),
+        ("YELLOW", 471, False),
+        ("YELLOW", 470, True),
+        ("GREEN", 1000, False),
+        ("RED", 0, False),
+    ],
+)
+def test_each_edge_has_its_margin(band: str, score: int, leaves: bool) -> None:
+    assert (next_band(band, 0, score, at())[1] != 0) == leaves
+
+
+def test_learning_and_unknown_take_a_colour_at_once() -> None:
+    assert next_band("LEARNING", 0, 499, at()) == ("RED", 0)
+    assert next_band("UNKNOWN", 0, 750, at()) == ("GREEN", 0)
+    assert [band_of(s) for s in (0, 499, 500, 749, 750, 1000)] == ["RED", "RED", "YELLOW", "YELLOW", "GREEN", "GREEN"]
+
+
+@pytest.mark.parametrize(
+    ("age", "first_value", "renewal", "expected"),
+    [
+        (10, -1, None, "ONBOARDING"), (10, 5, None, "ADOPTION"), (89, -1, None, "ONBOARDING"), (90, -1, None, "ONGOING"),
+        (90, 5, 30, "RENEWAL"), (200, 5, 90, "RENEWAL"), (200, 5, 91, "ONGOING"), (200, 5, -1, "ONGOING"), (200, 5, 0, "RENEWAL"),
+        (50, 5, 30, "ADOPTION"),
+    ],
+)  # fmt: skip
+def test_stages_follow_age_value_and_renewal(age: int, first_value: int, renewal: int | None, expected: str) -> None:
+    assert stage(DAY, DAY - age, first_value, None if renewal is None else DAY + renewal) == expected
+
+
+def test_the_start_is_that_of_the_contract_before_that_of_activity() -> None:
+    assert start_day(50, 40) == 40
+    assert start_day(50, None) == 50
+    assert start_day(-1, None) is None
+    assert stage(DAY, None, -1, None) == "ONBOARDING"
+
+
+def test_every_mistake_in_a_model_is_named_at_once() -> None:
+    broken = {
+        "version": "x",
+        "stages": {"ONGOING": {"usage": -1, "moon": 2}, "LATER": {}},
+        "measures": {
+            "usage_recency": {"dimension": "sky", "weight": 0, "anchors": [[1, 0], [0, 200]]},
+            "vibes": {"dimension": "usage", "weight": 1, "anchors": [[0, 0]]},
+        },
+    }
+    with pytest.raises(ValueError, match="stages") as error:
+        read_model(broken, TrackingPlan(), frozenset(MEASURES))
+
+    text = str(error.value)
+    for part in (
+        "RENEWAL is missing",
+        "LATER is unknown",
+        "dimension moon",
+        "not negative",
+        "vibes cannot",
+        "dimension sky",
+        "greater than 0",
+        "must rise",
+        "0 to 100",
+    ):
+        assert part in text, part
+    with pytest.raises(ValueError, match="dimension"):
+        read_model(
+            {"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, TrackingPlan(), frozenset(MEASURES)
+        )
