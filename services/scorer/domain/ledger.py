@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from services.shared.errors import IncompatibleState
+
 LEDGER_KEY = b"l:ledger"
 FORMAT = 2
 
@@ -54,7 +56,14 @@ def read_counters(key: bytes, value: bytes) -> LedgerCounters | None:
     Read the counters out of a record of the scorer's state topic; None for every other record.
 
     Counters that a former format did not have are 0.
+
+    Raises:
+        IncompatibleState: they were written in a newer format.
     """
     if key != LEDGER_KEY:
         return None
+    if not 1 <= value[0] <= FORMAT:
+        raise IncompatibleState(
+            f"the scorer's counters are of format {value[0]}: run the version that wrote it, or a later one"
+        )
     return msgspec.msgpack.decode(value[1:], type=LedgerCounters)

@@ -141,7 +141,7 @@ def test_a_day_close_can_be_resumed_after_every_step(accounts: int) -> None:
             lane.event(f"e{number}", f"acct-{number}", when=at(0, 1))
         return lane
 
-    records = [("tick", tick(at(1))), ("fleet", fleet(0, 900_000)), ("tick", tick(at(2, 3)))]
+    records = [("tick", tick(at(1))), ("fleet", fleet(0, 900_000)), ("tick", tick(at(2, 2)))]
     straight = filled()
     for kind, value in records:
         straight._drain(getattr(straight.fold, kind)(value, 0))

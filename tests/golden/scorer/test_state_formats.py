@@ -1,0 +1,87 @@
+"""State that was written once is read for ever: bytes of each format, and what they say."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.scorer.domain.ledger import read_counters
+from services.scorer.domain.rings import ACTIVE, EVENTS, VALUE
+from services.scorer.domain.state_format import FORMAT
+from services.scorer.testing import DAY, Lane, at
+from services.shared.errors import IncompatibleState
+
+HERE = Path(__file__).parent
+
+
+def stored(version: int) -> dict[bytes, bytes]:
+    text = (HERE / f"state_format_{version}.json").read_text("utf-8")
+    return {key.encode(): bytes.fromhex(value) for key, value in json.loads(text).items()}
+
+
+def lane_of(records: dict[bytes, bytes]) -> Lane:
+    lane = Lane(start=0)
+    for key, value in records.items():
+        lane.state.restore(key, value)
+    lane.state.restored()
+    return lane
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT + 1))
+def test_every_format_is_read(version: int) -> None:
+    lane = lane_of(stored(version))
+    account = lane.state.accounts["acme"]
+
+    assert account.daily() == {DAY: (3, 2)}
+    assert [account.rings.get(m, DAY) for m in (EVENTS, ACTIVE, VALUE)] == [3, 2, 1]
+    assert (account.events_today, account.people.today.bit_count(), len(account.people)) == (2, 2, 3)
+    assert (account.first_day, account.last_active_day, account.touched_day) == (DAY, DAY + 1, DAY + 1)
+    assert account.facts is not None
+    assert [account.facts.get(f) for f in ("seats", "owner", "renewal_day", "plan")] == [7, "mia", 20_148, None]
+    assert account.answers == {"ann": (at(0, 5), 4)}
+    assert account.tickets is not None
+    assert account.tickets["T-1"] == (at(0, 4), 0)
+    assert ("T-2" in account.tickets) == (version >= 2)
+    assert account.queued
+    assert lane.state.queue == {"acme"}
+    assert lane.state.clock.now == at(1, 2)
+    assert lane.state.fleet.factor_ppm(DAY) == 1_000_000
+    assert lane.state.connected == {"usage", "breadth", "value", "support", "sentiment", "renewal"}
+    assert lane.state.ledger.applied == 10
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT + 1))
+def test_a_lane_of_every_format_goes_on_and_writes_the_newest(version: int) -> None:
+    lane = lane_of(stored(version))
+    lane.event("next", user="dan", when=at(1, 3))
+    lane.close(1)
+
+    assert lane.state.accounts["acme"].daily() == {DAY: (3, 2), DAY + 1: (3, 3)}
+    assert lane.snapshots()[-1]["usage"]["active_users_7"] == 4
+    assert {value[0] for value in lane.state_records().values()} == {FORMAT}
+
+
+def test_this_version_writes_the_bytes_that_are_kept_here() -> None:
+    lane = lane_of(stored(FORMAT))
+    state = lane.state
+    state.hot, state.cold, state.moved, state.fleet_moved = {"acme"}, {"acme"}, True, True
+
+    assert dict(state.take_changes()) == stored(FORMAT)
+
+
+@pytest.mark.parametrize("key", [b"h:acme", b"c:acme", b"l:clock", b"l:fleet", b"l:ledger"])
+def test_a_newer_format_is_refused(key: bytes) -> None:
+    records = stored(FORMAT)
+    records[key] = bytes((FORMAT + 1,)) + records[key][1:]
+
+    with pytest.raises(IncompatibleState, match="later"):
+        lane_of(records)
+
+
+def test_the_counters_can_be_read_by_others() -> None:
+    records = stored(FORMAT)
+    counters = [found for key, value in records.items() if (found := read_counters(key, value))]
+
+    assert [c.applied for c in counters] == [10]
