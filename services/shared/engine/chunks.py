@@ -94,9 +94,9 @@ class ChunkScheduler(DefaultSchedulingStrategy):
 class ChunkSchema(faust.Schema):  # type: ignore[type-arg]
     """Leave chunks as they are."""
 
-    def loads_key(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> None:
+    def loads_key(self, *_: Any, **__: Any) -> None:
         """Return no key: each record of the chunk has its own."""
 
-    def loads_value(self, app: Any, message: Any, *, loads: Any = None, serializer: Any = None) -> Any:
+    def loads_value(self, app: Any, message: Any, **_: Any) -> Any:  # noqa: ARG002 - Faust names its arguments
         """Return the chunk."""
         return message.value

@@ -1,3 +1,4 @@
+# ruff: noqa: SLF001 - this is the private seam, and the only one
 """
 Faust's Kafka consumer with what it hard-codes set right: a private seam, held by contract tests.
 

@@ -37,7 +37,7 @@ class CountingCore:
         self._appends: list[Append] = []
         self.urgent = False
 
-    def restore(self, store: str, key: bytes, value: bytes) -> None:
+    def restore(self, store: str, key: bytes, value: bytes) -> None:  # noqa: ARG002 - there is one store
         """Take back one count."""
         if value[0] > FORMAT:
             raise IncompatibleState(f"count state of format {value[0]}, this version reads up to {FORMAT}")
@@ -53,7 +53,7 @@ class CountingCore:
             raise Poison("not_countable", "value")
         return record.key, record.value or b""
 
-    def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:
+    def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:  # noqa: ARG002
         """Count; see the module for the special values."""
         key, value = item
         self.urgent = False

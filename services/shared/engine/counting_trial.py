@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import TopicPartition
-from aiokafka.admin import NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.shared.engine.counting import read_count
 from services.shared.engine.position import POSITION_KEY
@@ -24,6 +24,7 @@ from services.shared.kafka.clients import admin, consumer, producer, transaction
 from services.shared.kafka.settings import KafkaSettings
 
 GROUP = "counting"
+_LOOK_EVERY_S = 0.05
 NOT_COUNTED = frozenset({b"poison", b"poison-fold", b"raise"})
 SOURCE, CHANGELOG, OUT, DEAD, SIDE = "count-source", "count-state", "count-out", "count-dead", "count-side"
 
@@ -168,6 +169,16 @@ class Trial:
         )
 
 
+async def _led(client: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Wait until every partition has a leader: a topic that was just created may not be seen yet."""
+    async with asyncio.timeout(30):
+        while True:
+            described = await client.describe_topics(names)
+            if all(t["partitions"] and all(p["leader"] >= 0 for p in t["partitions"]) for t in described):
+                return
+            await asyncio.sleep(_LOOK_EVERY_S)
+
+
 @asynccontextmanager
 async def trial(bootstrap: str, partitions: int = 4, sizes: dict[str, int] | None = None) -> AsyncIterator[Trial]:
     """Make the topics of a trial and delete them at the end; `sizes` gives max.message.bytes by topic."""
@@ -185,6 +196,7 @@ async def trial(bootstrap: str, partitions: int = 4, sizes: dict[str, int] | Non
             )
             for name in names
         ])  # fmt: skip
+        await _led(client, [kafka.scoped(name) for name in names])
         try:
             with tempfile.TemporaryDirectory(prefix="tidemark-trial-") as data_dir:
                 yield Trial(kafka, data_dir)

@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import uvloop
 from prometheus_client import CollectorRegistry
 
 from services.shared import logging as structured
@@ -35,14 +36,17 @@ from services.shared.settings import ProcessSettings, load
 _LOOK_EVERY_S = 0.05
 
 
+def _freeze_once(marker: Path) -> None:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 class FreezingWriter(LaneWriter):
     """Stops the process once, with everything sent and nothing committed."""
 
     async def _commit(self) -> None:
-        marker = Path(os.environ["TIDEMARK_COUNTING_FREEZE"])
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGSTOP)
+        _freeze_once(Path(os.environ["TIDEMARK_COUNTING_FREEZE"]))
         await super()._commit()
 
 
@@ -103,7 +107,7 @@ async def _tell(worker: Worker) -> None:
 def main() -> int:
     """Run until told to stop; a fail-stop leaves with its own status."""
     structured.setup("counting")
-    asyncio.run(run())
+    uvloop.run(run())
     return 0
 
 

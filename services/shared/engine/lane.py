@@ -19,8 +19,14 @@ from typing import Protocol
 from services.shared.engine.chunks import Chunk
 from services.shared.engine.core import Append, Core, SourceRecord
 from services.shared.engine.errors import (
-    ChangelogBehind, FailStop, FoldRaised, LaneStopped, SourceBehind, SourceGap, TooManyRaises,
-)  # fmt: skip
+    ChangelogBehind,
+    FailStop,
+    FoldRaised,
+    LaneStopped,
+    SourceBehind,
+    SourceGap,
+    TooManyRaises,
+)
 from services.shared.engine.fold import Draft, LaneFold, Raised, restore
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.loader import Bounds, Loaded
@@ -213,7 +219,7 @@ class Lane:
                     await self._reopen(raised)
         except LaneStopped as stopped:
             await self._stop(stopped)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
             self._around.fail(error)
 
     async def _open(self) -> None:
@@ -401,7 +407,7 @@ class Lane:
             try:
                 await self._flush()
             except FoldRaised as raised:
-                log.error("fold_raised", exc_info=raised.cause)
+                log.error("fold_raised", exc_info=raised.cause)  # noqa: TRY400 - the cause, not its wrapping
         self._clear_queue()
 
     # transactions
@@ -444,7 +450,7 @@ class Lane:
             self._metrics.committed(draft, time.monotonic() - began)
             if draft.appends:
                 await self._around.append(draft.appends)
-        except Exception as error:  # the task stays where it is, so that nothing more can be committed
+        except Exception as error:  # noqa: BLE001 - the task stays where it is: nothing more can be committed
             self._around.fail(error)
             return
         self._committing = None

@@ -61,7 +61,7 @@ class LaneWriter:
         try:
             async with asyncio.timeout(_CLOSE_WITHIN_S):
                 await self._producer.stop()
-        except Exception:  # whatever it is, the lane is not ours any more
+        except Exception:  # noqa: BLE001 - whatever it is, nothing was pending
             return
 
     async def write(self, draft: Draft) -> None:
@@ -102,7 +102,8 @@ class LaneWriter:
         for (store, key), value in draft.changes.items():
             routes[stores[store], lane].append((key, value))
         routes[stores[self._spec.position_store], lane].append((POSITION_KEY, draft.position.encode()))
-        for topic, key, value, partition in draft.outputs:
+        for topic, key, value, given in draft.outputs:
+            partition = given
             if partition is None:
                 partition = _partition_for(key, self._partitions.get(topic) or await self._count(topic))
             routes[topic, partition].append((key, value))

@@ -80,5 +80,5 @@ class Watchdog:
         try:
             async with asyncio.timeout(_ASK_WITHIN_S):
                 self._asked = dict(await consumer_of(self._app).highwaters(*mine))
-        except Exception as error:  # a broker that is away is seen by others
+        except Exception as error:  # noqa: BLE001 - a broker that is away is seen by others
             log.warning("ends_unknown", extra={"error": repr(error)})

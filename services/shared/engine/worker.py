@@ -65,6 +65,7 @@ class Worker:
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
         self._app: faust.App | None = None
         self._appender: AIOKafkaProducer | None = None
 
@@ -76,6 +77,24 @@ class Worker:
             ConfigurationError: the topics on the cluster do not fit.
             Fatal: no broker answers.
         """
+        starting = asyncio.create_task(self._start())
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait([starting])
+        elif starting.exception() is None:
+            await stopping
+        stopping.cancel()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await self._shut_down()
+        except TimeoutError:
+            self.fail(FailStop(f"the worker did not stop within {_STOP_WITHIN_S:.0f} s"))
+        if not starting.cancelled():
+            starting.result()
+
+    async def _start(self) -> None:
         await wait_for_broker(self.kafka)
         cluster = await learn(self.kafka, self.lanes.specs.values())
         self.limits, self.partitions = cluster.limits, cluster.partitions
@@ -86,13 +105,7 @@ class Worker:
             data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
         )  # fmt: skip
         watchdog = Watchdog(self._app, self.lanes, self.metrics, self.settings, self._tp, self.fail)
-        tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
-        await self._stopping.wait()
-        try:
-            async with asyncio.timeout(_STOP_WITHIN_S):
-                await self._shut_down(self._app, tasks)
-        except TimeoutError:
-            self.fail(FailStop(f"the worker did not stop within {_STOP_WITHIN_S:.0f} s"))
+        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -154,7 +167,7 @@ class Worker:
             return
         try:
             await consumer_of(self._app).seek_wait({self._tp((topic, partition)): offset})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next chunk that does not fit asks again
             log.warning("seek_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
 
     def hold_fetch(self, topic: str, partition: int, hold: bool) -> None:
@@ -187,18 +200,20 @@ class Worker:
         try:
             await app.start()
             await app.wait_until_stopped()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - nothing may end Faust but not the process
             self.fail(error)
             return
         if not self._stopping.is_set():
             self.fail(app.crash_reason or FailStop("Faust stopped by itself"))
 
-    async def _shut_down(self, app: faust.App, tasks: list[asyncio.Task[None]]) -> None:
+    async def _shut_down(self) -> None:
         await self.lanes.hold()
-        await app.stop()
-        for task in tasks:
+        if self._app is not None:
+            await self._app.stop()
+        for task in self._tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        if self._tasks:
+            await asyncio.wait(self._tasks)
         await self.lanes.close()
         if self._appender is not None:
             await self._appender.stop()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -71,19 +73,19 @@ async def random_kills(bootstrap: str, seconds: float, seed: int) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_random_kills_and_freezes_leave_every_count_exact(kafka) -> None:
+async def test_random_kills_and_freezes_leave_every_count_exact(kafka: Any) -> None:
     await random_kills(kafka.bootstrap, seconds=8, seed=1)
 
 
 @pytest.mark.chaos_long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("seed", [2, 3, 4])
-async def test_minutes_of_random_kills_leave_every_count_exact(kafka, seed: int) -> None:
+async def test_minutes_of_random_kills_leave_every_count_exact(kafka: Any, seed: int) -> None:
     await random_kills(kafka.bootstrap, seconds=90, seed=seed)
 
 
 @pytest.mark.timeout(120)
-async def test_a_worker_revived_in_the_middle_of_a_transaction_is_fenced(kafka, tmp_path: Path) -> None:
+async def test_a_worker_revived_in_the_middle_of_a_transaction_is_fenced(kafka: Any, tmp_path: Path) -> None:
     frozen = tmp_path / "frozen"
     async with trial(kafka.bootstrap) as log, fleet(log, 2, **QUICK, TIDEMARK_COUNTING_FREEZE=str(frozen)) as workers:
         await workers.ready(2)
@@ -121,7 +123,7 @@ async def test_a_killed_broker_costs_nothing_but_time(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_a_load_of_three_poll_intervals_moves_no_partition(kafka) -> None:
+async def test_a_load_of_three_poll_intervals_moves_no_partition(kafka: Any) -> None:
     slow = {**QUICK, "TIDEMARK_COUNTING_LOAD_S": "9", "TIDEMARK_ENGINE_MAX_POLL_INTERVAL_S": "3",
             "TIDEMARK_ENGINE_QUEUE_RECORDS": "500"}  # fmt: skip
     async with trial(kafka.bootstrap) as log:
@@ -134,7 +136,7 @@ async def test_a_load_of_three_poll_intervals_moves_no_partition(kafka) -> None:
             assert workers.log(10**9).count(" assigned ") <= 5
 
 
-async def until(condition, within_s: float) -> None:
+async def until(condition: Callable[[], Any], within_s: float) -> None:
     async with asyncio.timeout(within_s):
         while not condition():
             await asyncio.sleep(0.05)

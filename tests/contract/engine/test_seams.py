@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from pathlib import Path
+from typing import Any
 
 import aiokafka
 import faust
@@ -39,7 +41,7 @@ def test_the_versions_are_those_that_the_seams_were_read_in() -> None:
     assert aiokafka.__version__ == "0.14.0"
 
 
-async def make(tmp_path) -> faust.App:
+async def make(tmp_path: Path) -> Any:
     async def nothing(*_: object, **__: object) -> None:
         return None
 
@@ -52,8 +54,8 @@ async def make(tmp_path) -> faust.App:
 # what the app is told
 
 
-async def test_faust_takes_the_scheduler_and_the_settings_as_given(tmp_path) -> None:
-    conf = (await make(tmp_path)).conf
+async def test_faust_takes_the_scheduler_and_the_settings_as_given(tmp_path: Path) -> None:
+    conf: Any = (await make(tmp_path)).conf
 
     assert issubclass(conf.ConsumerScheduler, ChunkScheduler)
     assert conf.ConsumerScheduler().size == 7
@@ -68,7 +70,7 @@ async def test_faust_takes_the_scheduler_and_the_settings_as_given(tmp_path) -> 
     assert (conf.broker_session_timeout, conf.broker_heartbeat_interval, conf.broker_max_poll_interval) == (10, 1, 60)
 
 
-async def test_the_transport_is_ours_down_to_the_thread(tmp_path) -> None:
+async def test_the_transport_is_ours_down_to_the_thread(tmp_path: Path) -> None:
     app = await make(tmp_path)
 
     assert isinstance(app.transport, consumer.Transport)
@@ -78,7 +80,7 @@ async def test_the_transport_is_ours_down_to_the_thread(tmp_path) -> None:
 
 
 async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_partitions(
-    tmp_path, monkeypatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = await make(tmp_path)
     given: dict[str, object] = {}
@@ -119,7 +121,7 @@ def test_a_scheduler_is_asked_for_an_iterator_over_the_fetched_map() -> None:
     assert "self.scheduler.iterate(records)" in source_of(transport_consumer.Consumer.getmany)
 
 
-async def test_a_chunk_passes_faust_as_one_record(tmp_path) -> None:
+async def test_a_chunk_passes_faust_as_one_record(tmp_path: Path) -> None:
     app = await make(tmp_path)
     record = aiokafka.structs.ConsumerRecord("usage-events", 2, 41, 1_000, 1, b"k", b"v", None, 1, 1, ())
     chunk = Chunk(TP("usage-events", 2), [record], 40, 42)

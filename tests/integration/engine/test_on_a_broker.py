@@ -94,7 +94,7 @@ async def test_a_new_writer_fences_the_former_and_settles_what_it_left_open(log:
 
 
 async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:
-    """aiokafka by itself would commit the rest of it."""
+    """By itself aiokafka would commit the rest of it."""
     one = writer(log)  # knows of no limit; the topic takes 20,000 bytes
     await one.start()
 

@@ -40,4 +40,4 @@ def test_a_chunk_poses_as_the_record_that_is_its_last() -> None:
 
 
 def test_nothing_fetched_gives_no_chunk() -> None:
-    assert list(ChunkScheduler().iterate({P0: []})) == []
+    assert list(ChunkScheduler.sized(5)().iterate({P0: []})) == []
