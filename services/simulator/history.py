@@ -34,6 +34,10 @@ class History:
     seed: int
     until_ms: int
     weeks: int = 35
+    every: int = 1
+    """Only each so many-th account, for less of everything."""
+    pace: float = 1.0
+    """How much each person does on an active day; who is active on which day stays as it is."""
 
     @property
     def last_day(self) -> int:
@@ -42,7 +46,7 @@ class History:
 
     def events(self) -> Iterator[TimedEvent]:
         """Yield all events in time order, equal times in a fixed order."""
-        accounts = roster(self.seed)
+        accounts = roster(self.seed)[:: self.every]
         scripts = [script(account.storyline, account.shift) for account in accounts]
         for left in range(self.weeks * 7 - 1, -1, -1):
             today = [
@@ -75,7 +79,7 @@ class History:
         level = activity(account.storyline, left, account.shift) * (WEEKEND_LEVEL if day % 7 in (2, 3) else 1.0)
         for person in people:
             if dice.random() < person.keenness * level:
-                yield from _person_day(account, person, start, dice)
+                yield from self._person_day(account, person, start, dice)
         champion = account.people[0]
         for number, (opened, closed) in enumerate(dated.tickets):
             ticket = {"ticket_id": f"{account.account}-{number + 1}"}
@@ -88,6 +92,11 @@ class History:
             if left == surveyed:
                 person = account.people[who]
                 yield _at(start, account, dice), calls.track(person, account, "NPS Submitted", {"score": score})
+
+    def _person_day(self, account: Account, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
+        own = Random(dice.random())  # so that the pace does not shift what comes after
+        for _ in range(1 + int(own.expovariate(1 / (person.events * self.pace)))):
+            yield _at(start, account, own), person_call(account, person, own)
 
 
 def present(account: Account, left: int) -> tuple[Person, ...]:
@@ -104,11 +113,6 @@ def person_call(account: Account, person: Person, dice: Random) -> Call:
     if throw < 0.75 or not finds_value(account.storyline):
         return calls.track(person, account, dice.choice(calls.TRACKS), {"plan": account.plan})
     return calls.track(person, account, dice.choice(calls.VALUE_EVENTS), {"recipients": dice.randint(1, 6)})
-
-
-def _person_day(account: Account, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
-    for _ in range(1 + int(dice.expovariate(1 / person.events))):
-        yield _at(start, account, dice), person_call(account, person, dice)
 
 
 def _at(start: int, account: Account, dice: Random) -> int:
