@@ -114,11 +114,15 @@ class ScorerCore:
 
     @property
     def urgent(self) -> bool:
-        """Whether a snapshot that an event caused, or a partial that all lanes wait for, has come out."""
+        """
+        Whether a snapshot that a live event caused, or a partial that all lanes wait for, has come out.
+
+        Nobody waits for one snapshot of the past, and each transaction more makes a backfill longer.
+        """
         return any(_waited_for(outcome) for outcome in self.state.outcomes[-1:])
 
 
 def _waited_for(outcome: Outcome) -> bool:
     if isinstance(outcome, Snapshot):
-        return bool(outcome.value["trigger_received_at"])
+        return bool(outcome.value["trigger_received_at"]) and not outcome.value["historical"]
     return isinstance(outcome, Partial)

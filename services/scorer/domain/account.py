@@ -8,14 +8,20 @@ record of the lane's state, so that an event costs a small write.
 
 from __future__ import annotations
 
-from services.scorer.domain.answers import Answers
+from services.scorer.domain.answers import KEEP_MS, Answers
 from services.scorer.domain.facts import Facts
 from services.scorer.domain.people import People
 from services.scorer.domain.rings import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE, DayRings
 from services.scorer.domain.tickets import Tickets, forget_closed, is_open
+from services.scorer.domain.units import DAY_MS
 
 CALM, TOUCHED, RESTATED, URGENT = range(4)
 """Why the account is to be evaluated, if at all; the greatest reason counts."""
+
+REST_AFTER_DAYS = 42
+REST_EVERY_DAYS = 7
+OVERDUE_DAYS = 42
+"""How long a renewal that passed without a newer date is still looked at each day."""
 
 
 class Account:
@@ -75,14 +81,28 @@ class Account:
         forgot = bool(self.tickets) and forget_closed(self.tickets or {}, midnight)
         return changed or forgot, changed
 
+    def resting(self, day: int) -> bool:
+        """
+        Tell whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
+
+        All windows have been empty for two weeks by then, and what still moves, the usual level that fades out of
+        the baseline, moves slowly: one evaluation a week follows it.
+        """
+        idle = day - self.touched_day
+        return idle > REST_AFTER_DAYS and idle % REST_EVERY_DAYS != 0 and not self._awaits(day)
+
     def asleep(self, day: int) -> bool:
-        """Tell whether nothing came in for 256 days and nothing is open: no ticket, no renewal ahead."""
-        if day - self.touched_day < SPAN:
-            return False
+        """Tell whether nothing came in for 256 days and nothing is waited for."""
+        return day - self.touched_day >= SPAN and not self._awaits(day)
+
+    def _awaits(self, day: int) -> bool:
+        """Tell whether time alone will change the account: an open ticket, an answer that ages, a renewal near or due."""
         if self.tickets and any(is_open(times) for times in self.tickets.values()):
-            return False
+            return True
+        if self.answers and any(day * DAY_MS - at <= KEEP_MS for at, _ in self.answers.values()):
+            return True
         renewal = self.facts.get("renewal_day") if self.facts else None
-        return not (isinstance(renewal, int) and renewal >= day)
+        return isinstance(renewal, int) and renewal >= day - OVERDUE_DAYS
 
     def daily(self) -> dict[int, tuple[int, int]]:
         """Return activity events and active user-days of each day that has any, today under the day after the last closed."""

@@ -169,7 +169,7 @@ class DayClose:
         order, first = self._rest()
         for at in range(first, len(order)):
             account = state.accounts[order[at]]
-            if not account.dormant:
+            if not account.dormant and not account.resting(clock.closed_day):
                 if account.asleep(clock.closed_day):
                     account.dormant = True
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)

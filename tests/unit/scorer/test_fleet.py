@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 
@@ -81,7 +82,7 @@ def test_buckets_are_eight_to_a_doubling() -> None:
     assert [EDGES_MILLI[at_one + 8 * n] for n in range(5)] == [1000, 2000, 4000, 8000, 16000]
     assert all(
         later / before == pytest.approx(2 ** (1 / 8), rel=0.03)
-        for before, later in zip(EDGES_MILLI[24:], EDGES_MILLI[25:], strict=False)
+        for before, later in itertools.pairwise(EDGES_MILLI[24:])
     )
     assert percentile_milli([]) == 0
 
