@@ -15,6 +15,8 @@ from typing import NamedTuple
 from services.backfill.mapping import TimedCall
 from services.backfill.times import DAY_MS
 
+_LONG_MS = 731 * DAY_MS
+
 
 class Send(NamedTuple):
     """Offer these calls to ingest and wait until all are acknowledged."""
@@ -35,6 +37,16 @@ class AwaitFleet(NamedTuple):
 
 
 Step = Send | Tick | AwaitFleet
+
+
+def tick_hours_for(first_ms: int, last_ms: int) -> int:
+    """
+    Return the tick interval that suits a span of the past: 6 hours, or a day where it is longer than two years.
+
+    A tick evaluates the accounts that were touched. Many years are judged by their days, and each tick costs a
+    round trip to the log.
+    """
+    return 6 if last_ms - first_ms <= _LONG_MS else 24
 
 
 def steps(

@@ -45,7 +45,14 @@ def backfill(
     source: Annotated[str, typer.Option(help="Name of the source that records carry.")] = "backfill",
     skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out.")] = False,
     sort_window: Annotated[int, typer.Option(min=1, help="Rows by which the file may be out of order.")] = 100_000,
-    tick_hours: Annotated[int, typer.Option(help="Hours between two ticks in an empty log; divides 24.")] = 6,
+    tick_hours: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=24,
+            help="Hours between two ticks in an empty log; divides 24. By default 6, 24 for over two years.",
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -57,14 +64,16 @@ def backfill(
     """
     from services.backfill.files import survey
     from services.backfill.mapping import Mapping
+    from services.backfill.plan import tick_hours_for
 
-    if 24 % tick_hours:
+    if tick_hours is not None and 24 % tick_hours:
         raise Fatal("--tick-hours must divide 24")
     mapping = Mapping(account, user, at, time_format, event, event_name, event_id)
     events = survey(file, mapping, source, time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows, window=sort_window)
     running = find(data)
+    hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
     with _display(shown=not json) as bar:
-        outcome = asyncio.run(_run(running, events, source, tick_hours, bar))
+        outcome = asyncio.run(_run(running, events, source, hours, bar))
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
