@@ -125,8 +125,8 @@ class AlerterCore:
 
     @property
     def urgent(self) -> bool:
-        """Whether a signal waits to go out."""
-        return bool(self._outputs)
+        """Whether a signal waits to go out; nobody waits for those of the past."""
+        return not all(signal["historical"] for signal in self._signals)
 
 
 def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:
