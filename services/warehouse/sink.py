@@ -38,6 +38,9 @@ _NOTE_EVERY_S = 10.0
 _MEASURE_EVERY_S = 1.0
 _TOPICS_WITHIN_S = 120.0
 _FETCH_BYTES = 32 * 1024 * 1024
+_FETCH_AT_LEAST_BYTES = 64 * 1024
+_FETCH_WAIT_MS = 100
+"""Rows are stored a second later anyhow, so a fetch may wait for more: one an append would cost the broker dearly."""
 
 T = TypeVar("T")
 
@@ -73,7 +76,13 @@ class KafkaSink:
             Fatal: the topics do not exist, or they are not those that the store was filled from.
         """
         self._stop = stop
-        reader = new_consumer(self._kafka, auto_offset_reset="none", fetch_max_bytes=_FETCH_BYTES)
+        reader = new_consumer(
+            self._kafka,
+            auto_offset_reset="none",
+            fetch_max_bytes=_FETCH_BYTES,
+            fetch_min_bytes=_FETCH_AT_LEAST_BYTES,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
+        )
         await reader.start()
         try:
             self._waits_for = "the topics do not exist yet"
