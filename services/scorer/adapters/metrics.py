@@ -52,6 +52,12 @@ class ScorerMetrics:
         self.queued = Gauge(
             "tidemark_scorer_accounts_queued", "Accounts waiting for the next tick", ["partition"], registry=registry
         )
+        self.parked = Gauge(
+            "tidemark_scorer_events_parked",
+            "Events far ahead of log time, waiting for it",
+            ["partition"],
+            registry=registry,
+        )
         self.log_time = Gauge(
             "tidemark_scorer_log_time_seconds",
             "Log time of a lane, seconds since 1970",
@@ -140,6 +146,7 @@ class LaneMetrics:
         clock, ids, label = state.clock, state.ids, self._partition
         metrics.accounts.labels(label).set(len(state.accounts))
         metrics.queued.labels(label).set(len(state.queue))
+        metrics.parked.labels(label).set(len(state.parked))
         metrics.log_time.labels(label).set(clock.now / 1000)
         metrics.fleet_factor.labels(label).set(state.fleet.factor_ppm(clock.closed_day) / PPM)
         metrics.ids.labels(label).set(len(ids))

@@ -45,7 +45,7 @@ def dead_letter(record: SourceRecord, poison: Poison) -> Output:
 def _rejected(rejection: Rejection) -> Output:
     event = rejection.event
     return _dead_letter(
-        rejection.origin,
+        SourceRecord(*rejection.origin),
         rejection.at,
         rejection.reason,
         rejection.field,

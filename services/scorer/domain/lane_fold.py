@@ -16,10 +16,11 @@ from typing import Any
 
 from xxhash import xxh64_intdigest
 
-from services.scorer.domain.clock import IDLE
+from services.scorer.domain.clock import IDLE, JUMP_MS
 from services.scorer.domain.day_close import DayClose
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
+from services.scorer.domain.parked import FARTHEST_MS
 from services.scorer.domain.plan import ACTIVITY, VALUE, Roles, TrackingPlan
 from services.scorer.domain.rare_events import RareEvents
 from services.scorer.domain.units import DAY_MS, HOUR_MS
@@ -45,7 +46,7 @@ class LaneFold:
         state = self.state
         clock = state.clock
         if step:  # resumed: the clock has taken the event's time before
-            return self._advance_then_apply(event, origin)
+            return self._advance_then_release() if state.parked.releasing else self._advance_then_apply(event, origin)
         state.moved = True
         if event["epoch"] == clock.epoch:
             received = event["received_at"]
@@ -73,8 +74,10 @@ class LaneFold:
                 state.ledger.controls_ignored += 1
                 return None
             if not self._aim(at):
+                state.ledger.jumps_ignored += 1
                 return None
-            if at < clock.deadline and not state.queue:
+            state.parked.run = 0
+            if at < clock.deadline and not state.queue and not state.parked:
                 clock.now = max(clock.now, at)
                 return None
         return self._advance_then_evaluate()
@@ -130,21 +133,32 @@ class LaneFold:
         return None
 
     def _later(self, event: dict[str, Any], origin: Any, received: int) -> Iterator[None] | None:
-        if not self._aim(received):
-            detail = "received over 26 hours ahead of the log's time; send it again when the log has caught up"
-            self.rare.put_aside("clock_jump", "received_at", detail, event, origin)
+        if self._aim(received):
+            return self._advance_then_apply(event, origin)
+        state = self.state
+        parked = state.parked
+        if received - state.clock.now > FARTHEST_MS or not parked.add(event, origin, state.ledger.ticks):
+            self._give_up(event, origin)
             return None
-        return self._advance_then_apply(event, origin)
+        if not parked.believed:
+            return None
+        parked.releasing = True
+        state.clock.target = parked.earliest()
+        return self._advance_then_release()
+
+    def _give_up(self, event: dict[str, Any], origin: Any) -> None:
+        self.state.ledger.jumps_ignored += 1
+        detail = "received over 26 hours ahead of the log's time; set the clock of that ingest, then send it again"
+        self.rare.put_aside("clock_jump", "received_at", detail, event, origin)
 
     def _aim(self, at: int) -> bool:
-        """Set the time that the clock is to move to; False: too far away, ignored."""
+        """Set the time that the clock is to move to; False: too far away, not set."""
         clock = self.state.clock
         if not clock.started:
             clock.set(at)
             self.state.ids.roll(at // HOUR_MS)
             self.state.around = None
         elif clock.too_far(at):
-            self.state.ledger.jumps_ignored += 1
             return False
         clock.target = max(clock.target, at)
         return True
@@ -155,7 +169,31 @@ class LaneFold:
 
     def _advance_then_evaluate(self) -> Iterator[None]:
         yield from self.days.advance()
+        if self.state.parked:
+            yield from self._release()
         yield from self.days.evaluate_queue()
+
+    def _advance_then_release(self) -> Iterator[None]:
+        yield from self.days.advance()
+        yield from self._release()
+
+    def _release(self) -> Iterator[None]:
+        """Apply the parked events that the clock has come near to, give up those that wait too long."""
+        state = self.state
+        clock, parked = state.clock, state.parked
+        # each turn looks at the state afresh, so that a resumed release goes on as an undisturbed one would
+        while (near := parked.within(clock.now + JUMP_MS)) is not None:
+            if near.event["received_at"] > clock.now:
+                clock.target = near.event["received_at"]
+                yield from self.days.advance()
+            else:
+                parked.remove(near)
+                self._apply(near.event, near.origin)
+        for late in parked.expired(state.ledger.ticks):
+            parked.remove(late)
+            self._give_up(late.event, late.origin)
+        parked.releasing = False
+        parked.run = 0
 
     def _apply(self, event: dict[str, Any], origin: Any) -> None:
         state = self.state

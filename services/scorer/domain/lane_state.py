@@ -10,12 +10,16 @@ from services.scorer.domain.duplicates import DuplicateWindow
 from services.scorer.domain.fleet import FleetTally, FleetYear
 from services.scorer.domain.ledger import LEDGER_KEY, LedgerCounters, encode_counters, read_counters
 from services.scorer.domain.outcome import Outcome
+from services.scorer.domain.parked import Parked
 from services.scorer.domain.snapshot import Surroundings
 from services.scorer.domain.state_format import (
     CLOCK_KEY,
     COLD,
     FLEET_KEY,
+    FORMAT_BYTE,
     HOT,
+    PARKED,
+    body_of,
     decode_clock,
     decode_cold,
     decode_fleet,
@@ -39,6 +43,7 @@ class LaneState:
         self.own_connected: frozenset[str] = frozenset()
         self.tally = FleetTally()
         self.ledger = LedgerCounters()
+        self.parked = Parked()
         self.queue: set[str] = set()
         """Accounts to be evaluated on the next tick."""
         self.outcomes: list[Outcome] = []
@@ -51,6 +56,7 @@ class LaneState:
         """Cached; dropped whenever something in it moves."""
         self._order: list[str] | None = None
         self._hot_records: dict[str, bytes] = {}
+        self._parked_records: dict[int, bytes] = {}
         self._ids_stood: tuple[int, tuple[int, int], int] = (0, (0, 0), 0)
 
     @property
@@ -79,8 +85,11 @@ class LaneState:
             yield COLD + name.encode(), encode_cold(self.accounts[name])
         for name in sorted(self.hot):
             yield HOT + name.encode(), encode_hot(self.accounts[name])
+        for number, packed in self.parked.take_changes():
+            yield PARKED + number.to_bytes(8, "big"), packed if packed is None else FORMAT_BYTE + packed
         if self.moved:
-            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids)
+            self.ledger.parked = len(self.parked)
+            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids, self.parked)
             yield LEDGER_KEY, encode_counters(self.ledger)
         if self.fleet_moved:
             yield FLEET_KEY, encode_fleet(self.fleet, sorted(self.own_connected))
@@ -98,8 +107,10 @@ class LaneState:
             decode_cold(self._account(key[len(COLD) :].decode()), value)
         elif key.startswith(HOT):
             self._hot_records[key[len(HOT) :].decode()] = value
+        elif key.startswith(PARKED):
+            self._parked_records[int.from_bytes(key[len(PARKED) :], "big")] = body_of(value)
         elif key == CLOCK_KEY:
-            self.clock, self.tally, self._ids_stood = decode_clock(value)
+            self.clock, self.tally, self._ids_stood = decode_clock(value, self.parked)
         elif key == FLEET_KEY:
             self.fleet, self.own_connected = decode_fleet(value)
         else:
@@ -115,6 +126,9 @@ class LaneState:
             if account.queued:
                 self.queue.add(name)
         self._hot_records = {}
+        for number, packed in sorted(self._parked_records.items()):
+            self.parked.load(number, packed)
+        self._parked_records = {}
         self.ids.loaded(*self._ids_stood)
 
     def _account(self, name: str) -> Account:

@@ -1,8 +1,8 @@
 """
 State records: the bytes in which a lane's state lies on its changelog.
 
-Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `l:clock`, `l:fleet` and `l:ledger` are the
-lane's own. The first byte of a value is the version of the format; the rest is MessagePack. This code writes
+Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `p:` + number is a parked event; `l:clock`,
+`l:fleet` and `l:ledger` are the lane's own. The first byte of a value is the version of the format; the rest is MessagePack. This code writes
 format 2 and reads 1 and 2: a former format is upgraded as it is read, a newer one is refused, so that a downgrade
 never misreads what it finds.
 
@@ -22,15 +22,16 @@ from services.scorer.domain.clock import LaneClock
 from services.scorer.domain.duplicates import DuplicateWindow
 from services.scorer.domain.facts import FIELDS, Facts
 from services.scorer.domain.fleet import FleetTally, FleetYear
+from services.scorer.domain.parked import Parked
 from services.scorer.domain.people import People
 from services.scorer.domain.rings import METRICS, SPAN, DayRings
 from services.shared.errors import IncompatibleState
 
 FORMAT = 2
-HOT, COLD = b"h:", b"c:"
+HOT, COLD, PARKED = b"h:", b"c:", b"p:"
 CLOCK_KEY, FLEET_KEY = b"l:clock", b"l:fleet"
 
-_VERSION = bytes((FORMAT,))
+FORMAT_BYTE = bytes((FORMAT,))
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -62,21 +63,31 @@ def read_verdict(packed: bytes | None) -> Verdict:
     return Verdict() if packed is None else _read_verdict(packed)
 
 
-def _body(value: bytes) -> tuple[int, list[Any]]:
+def body_of(value: bytes) -> bytes:
+    """
+    Return a state record without its version.
+
+    Raises:
+        IncompatibleState: it was written in a newer format.
+    """
     version = value[0] if value else 0
     if not 1 <= version <= FORMAT:
         raise IncompatibleState(
             f"the scorer's state is of format {version}, this version reads 1 to {FORMAT}:"
             " run the version that wrote it, or a later one"
         )
-    return version, _unpack(value[1:])
+    return value[1:]
+
+
+def _body(value: bytes) -> tuple[int, list[Any]]:
+    return value[0], _unpack(body_of(value))
 
 
 def encode_hot(account: Account) -> bytes:
     """Return the hot record of an account."""
     people = account.people
     today = people.today
-    return _VERSION + _pack(
+    return FORMAT_BYTE + _pack(
         (
             account.events_today,
             account.value_today,
@@ -128,7 +139,7 @@ def decode_hot(account: Account, value: bytes) -> None:
 def encode_cold(account: Account) -> bytes:
     """Return the cold record of an account."""
     people, rings = account.people, account.rings
-    return _VERSION + _pack(
+    return FORMAT_BYTE + _pack(
         (
             rings.through,
             [_pack_ring(ring) for ring in rings.counts],
@@ -184,19 +195,19 @@ def _unpack_ring(packed: bytes | None) -> array[int] | None:
     return array("H", list(packed)) if len(packed) == SPAN else array("H", packed)
 
 
-def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow) -> bytes:
-    """Return the lane's clock with the closing in progress and the extent of the duplicate window."""
-    return _VERSION + _pack(
+def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, parked: Parked) -> bytes:
+    """Return the lane's clock with the closing in progress, and where duplicate window and parked events stand."""
+    return FORMAT_BYTE + _pack(
         (
             clock.driven, clock.epoch, clock.now, clock.target, clock.closed_day, clock.pending, clock.phase, clock.cursor,
-            tally.state(), ids.hour, ids.oldest, ids.shortened,
+            tally.state(), ids.hour, ids.oldest, ids.shortened, (parked.next, parked.run, parked.releasing),
         )
     )  # fmt: skip
 
 
-def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
+def decode_clock(value: bytes, parked: Parked) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
     """
-    Return clock, tally and what `DuplicateWindow.loaded` takes.
+    Return clock, tally and what `DuplicateWindow.loaded` takes; tell `parked` where it stood.
 
     Raises:
         IncompatibleState: it was written in a newer format.
@@ -208,12 +219,14 @@ def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[
     )
     clock.today = clock.closed_day + 1
     clock.plan()
+    if len(parts) > 12:  # format 1 parked nothing
+        parked.next, parked.run, parked.releasing = parts[12]
     return clock, FleetTally.of_state(parts[8]), (parts[9], (parts[10][0], parts[10][1]), parts[11])
 
 
 def encode_fleet(fleet: FleetYear, connected: Sequence[str]) -> bytes:
     """Return the fleet's factors, the cap and the dimensions connected, those of this lane first."""
-    return _VERSION + _pack(
+    return FORMAT_BYTE + _pack(
         (fleet.ppm.tobytes(), fleet.days.tobytes(), fleet.cap_milli, sorted(fleet.connected), sorted(connected))
     )
 

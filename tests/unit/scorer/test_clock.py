@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.scorer.domain.parked import EXPIRE_TICKS, LIMIT
 from services.scorer.testing import DAY, Lane, at, clock, fleet, tick
 
 
@@ -20,16 +21,64 @@ def test_log_time_is_the_greatest_tick_or_receipt_and_never_goes_back() -> None:
     assert lane.state.clock.now == at(0, 7)
 
 
-def test_a_jump_of_more_than_26_hours_is_ignored_and_counted() -> None:
+def test_a_tick_over_26_hours_ahead_is_ignored_and_counted() -> None:
     lane = Lane()
     lane.tick(at(0, 26) + 1)
-    lane.event("e1", when=at(0, 27))
-    assert lane.state.clock.now == at()
-    assert lane.state.ledger.jumps_ignored == 2
-    assert [r.reason for r in lane.rejections()] == ["clock_jump"]
+    assert (lane.state.clock.now, lane.state.ledger.jumps_ignored) == (at(), 1)
 
     lane.tick(at(0, 26))
     assert lane.state.clock.now == at(0, 26)
+
+
+def test_after_a_weekend_away_the_ticks_that_catch_up_bring_what_came_meanwhile() -> None:
+    lane = Lane(start=at(0, 18))
+    for number, hours in enumerate([63, 64, 65, 64]):
+        lane.event(f"e{number % 3}", user=f"u{number}", when=at(0, 18 + hours))
+    assert (lane.state.clock.now, len(lane.state.parked), lane.state.ledger.applied) == (at(0, 18), 4, 0)
+    lane = lane.reopened()
+    for hours in (24, 48, 70):
+        lane.tick(at(0, 18 + hours))
+
+    assert (len(lane.state.parked), lane.state.ledger.applied, lane.state.ledger.duplicates) == (0, 3, 1)
+    assert lane.state.clock.now == at(0, 18 + 70)
+    assert lane.state.accounts["acme"].people.today.bit_count() == 3
+    assert not lane.rejections()
+
+
+def test_a_full_lot_without_a_tick_is_believed() -> None:
+    lane = Lane(start=at(0, 18))
+    for number in range(LIMIT + 50):
+        lane.event(f"e{number}", when=at(5, 9) + number)
+
+    assert (len(lane.state.parked), lane.state.ledger.applied) == (0, LIMIT + 50)
+    assert lane.state.clock.now == at(5, 9) + LIMIT + 49
+    assert [p["day"] - DAY for p in lane.partials()] == [0, 1, 2, 3, 4]
+
+
+def test_a_wrong_clock_moves_nothing_and_its_events_end_on_the_dead_letters() -> None:
+    lane = Lane(start=at(0, 1))
+    for second in range(EXPIRE_TICKS + 10):
+        if second < 3:
+            lane.event(f"wrong{second}", when=at(30))
+        lane.tick(at(0, 1) + 1000 * (second + 1))
+    lane.event("insane", when=at(5000))
+
+    assert lane.state.clock.now == at(0, 1) + 1000 * (EXPIRE_TICKS + 10)
+    assert [(r.reason, r.event["event_id"]) for r in lane.rejections()] == [
+        ("clock_jump", e) for e in ("wrong0", "wrong1", "wrong2", "insane")
+    ]
+    assert (lane.state.ledger.dead_lettered, lane.state.ledger.jumps_ignored, len(lane.state.parked)) == (4, 4, 0)
+
+
+def test_more_than_a_full_lot_of_a_wrong_clock_is_put_aside_at_once() -> None:
+    lane = Lane(start=at(0, 1))
+    for number in range(LIMIT + 5):
+        lane.event(f"wrong{number}", when=at(30))
+        if number % 100 == 0:
+            lane.tick(at(0, 1) + number + 1)
+
+    assert (lane.state.ledger.dead_lettered, len(lane.state.parked)) == (5, LIMIT)
+    assert lane.state.clock.today == DAY
 
 
 def test_a_driver_takes_over_an_empty_lane_only() -> None:
