@@ -171,6 +171,10 @@ async def test_a_lane_goes_on_at_its_durable_position_and_skips_what_is_below() 
 
     await until(lambda: around.counts() == {b"a": 2})
     assert lane.next == Position(5)
+    lane.receive(chunk(1, "2", "3"))  # once more, as after a rebalance
+    lane.receive(chunk(4, "5", "6"))
+    await until(lambda: around.counts() == {b"a": 3})
+    assert around.sought == []
 
 
 async def test_a_first_start_begins_where_the_log_begins() -> None:
@@ -332,6 +336,43 @@ async def test_an_urgent_record_is_committed_at_once() -> None:
     await until(lambda: around.drafts)
 
 
+async def test_a_step_that_someone_waits_for_is_committed_though_its_outputs_were_taken() -> None:
+    class Hasty(CountingCore):
+        def _long(self, key: bytes, argument: bytes, step: int) -> Iterator[None]:
+            for n, _ in enumerate(super()._long(key, argument, step), start=step):
+                self.urgent = n == 2
+                yield
+
+        def take_outputs(self) -> list[Any]:
+            self.urgent = False
+            return super().take_outputs()
+
+    around = Around(settings=PATIENT)
+    around.may_write.clear()
+    lane = await running(around, replace(SPEC, core=lambda p: Hasty(p, "out")))
+    lane.receive(chunk(0, "urgent"))
+    await until(lambda: "write" in around.asked)
+
+    lane.receive(chunk(1, "long:9"))
+    await until(lambda: lane.next == Position(2))
+    around.may_write.set()
+
+    await until(lambda: lane.durable == Position(2), within_s=3)
+
+
+async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
+    """By uvloop a timer counts from the time at which it last looked: no second timer would come."""
+    around = Around(settings=PATIENT)
+    lane = await running(around)
+    lane.receive(chunk(0, "1"))
+    await until(lambda: lane.next.offset == 1)
+    assert lane._deadline is not None
+
+    lane._ring(lane._deadline)
+
+    await until(lambda: around.drafts)
+
+
 async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_much_waits() -> None:
     around = Around(settings=EngineSettings(transaction_ms=5000, transaction_records=2))
     around.may_write.clear()
@@ -349,6 +390,21 @@ async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_mu
     around.may_write.set()
 
     await until(lambda: around.counts() == {b"a": 6})
+
+
+async def test_a_large_chunk_does_not_outrun_a_commit_under_way() -> None:
+    around = Around(settings=EngineSettings(transaction_ms=5000, transaction_records=500))
+    around.may_write.clear()
+    lane = await running(around)
+
+    lane.receive(chunk(0, *["1"] * 5000))
+    await until(lambda: "write" in around.asked)
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert lane.next.offset == 1000
+    around.may_write.set()
+    await until(lambda: lane.next.offset == 5000)
 
 
 async def test_appends_follow_their_transaction_and_precede_the_next() -> None:
@@ -370,7 +426,7 @@ async def test_after_a_failed_transaction_nothing_more_is_written() -> None:
 
     lane.receive(chunk(0, "1"))
     await until(lambda: around.failed)
-    lane.receive(chunk(1, "2"))
+    lane.receive(chunk(1, "urgent"))
     for _ in range(50):
         await asyncio.sleep(0)
 

@@ -80,3 +80,13 @@ def test_the_core_can_be_looked_at() -> None:
 
     assert runner.core("usage-events").counts[b"a"] > 10  # type: ignore[attr-defined]
     assert STORE == "counts"
+
+
+def test_dead_letters_keep_their_place_among_the_outputs() -> None:
+    log = MemoryLog(partitions=1)
+    for value in [*"123456789", "10", "poison", *"123456789", "10"]:
+        log.append("usage-events", b"a", value.encode())
+
+    MemoryRunner(log, [counting_spec("usage-events", "state", "same", "same")]).run()
+
+    assert [v.split(b"|")[0] for v in log.values("same")] == [b"a:10", b"not_countable", b"a:20"]
