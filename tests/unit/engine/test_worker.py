@@ -1,0 +1,63 @@
+"""A worker before it has a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.shared.engine.counting import counting_spec
+from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker import Worker
+from services.shared.errors import IncompatibleState
+from services.shared.kafka.embedded import free_port
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
+
+
+def new_worker(tmp_path: Path, left: list[int]) -> Worker:
+    return Worker(
+        "counting",
+        [counting_spec("events", "state", "out", "dead")],
+        KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}"),
+        EngineSettings(),
+        CollectorRegistry(),
+        ProcessSettings(data_dir=tmp_path),
+        leave=left.append,
+    )
+
+
+async def test_a_worker_waits_for_its_broker_and_can_be_stopped_meanwhile(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    left: list[int] = []
+    worker = new_worker(tmp_path, left)
+    running = asyncio.create_task(worker.run())
+    async with asyncio.timeout(10):
+        while "waiting_for_broker" not in caplog.messages:
+            await asyncio.sleep(0.01)
+
+    assert not running.done()
+    assert not worker.ready
+    worker.stop()
+    async with asyncio.timeout(10):
+        await running
+    assert left == []
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(FailStop("fenced"), EXIT_FAIL_STOP), (IncompatibleState("newer"), EXIT_REFUSED)]
+)
+async def test_a_process_leaves_once_with_a_status_that_says_whether_to_restart_it(
+    tmp_path: Path, error: Exception, status: int
+) -> None:
+    left: list[int] = []
+    worker = new_worker(tmp_path, left)
+
+    worker.fail(error)
+    worker.fail(FailStop("another"))
+
+    assert left == [status]
