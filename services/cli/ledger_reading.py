@@ -51,6 +51,8 @@ class Part:
     """Ids that are only on usage-rejected."""
     too_late: int = 0
     non_production: int = 0
+    parked: int = 0
+    """Ids that the lane has read and keeps until its clock is near them."""
     duplicates: int = 0
     in_flight: int = 0
     """Different ids that no record before `position` has."""
@@ -92,7 +94,7 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        lines = ("applied", "dead_lettered", "too_late", "non_production", "in_flight", "duplicates")
+        lines = ("applied", "dead_lettered", "too_late", "non_production", "parked", "in_flight", "duplicates")
         return {
             "closes": self.closes,
             "accepted": self.accepted,
@@ -181,16 +183,22 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         dead_lettered=seen.count("dead_lettered") + seen.count("put_aside"),
         too_late=lane.too_late,
         non_production=lane.non_production,
+        parked=applied - lane.applied if lane.parked else 0,
         duplicates=lane.duplicates,
         in_flight=len(seen.beyond - seen.fates.keys()),
     )
-    checks = (
-        ("applied", lane.applied, applied, "different ids in the log that were not put aside"),
-        ("duplicates", lane.duplicates, seen.records - applied - others - seen.aside, "repeats in the log"),
+    repeats = seen.records - applied - others - seen.aside
+    checks = [
         ("non_production", lane.non_production, others, "different ids of other environments in the log"),
         (TOO_LATE, lane.too_late, late, "different ids whose dead letters say so"),
         (TOO_LATE, lane.too_late, seen.aside_late, "dead letters that say so"),
-    )
+    ]
+    if lane.parked:  # whether a parked record is a repeat is decided when it is applied
+        both = lane.applied + lane.duplicates + lane.parked
+        checks.append(("applied, repeated or parked", both, applied + repeats, "records in the log not put aside"))
+    else:
+        checks.append(("applied", lane.applied, applied, "different ids in the log that were not put aside"))
+        checks.append(("duplicates", lane.duplicates, repeats, "repeats in the log"))
     part.problems = [
         f"the lane counted {counted} {line}, there are {found} {what}"
         for line, counted, found, what in checks
