@@ -5,6 +5,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - isolation level: Faust reads uncommitted records unless its own exactly_once is on;
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
+- records stay as aiokafka's C parser makes them: its ConsumerRecord costs 2.5 us each and tells nothing more;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
 - SASL and TLS by the options that all other clients of the project use.
 """
@@ -12,6 +13,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -67,6 +69,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         if not self.consumer.flow_active:
             return {}
         fetcher = consumer._fetcher
+        take_as_read(consumer)
         subscriptions = fetcher._subscriptions
         loop = asyncio.get_running_loop()
         deadline = loop.time() + (timeout or 0.0)
@@ -109,6 +112,31 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
+
+
+class _AsRead(OrderedDict[TP, Any]):
+    """A fetcher's results, told to yield records as they were read."""
+
+    def __setitem__(self, tp: TP, result: Any) -> None:
+        records = getattr(result, "_partition_records", None)
+        if records is not None:
+            records._consumer_record = _as_read
+        super().__setitem__(tp, result)
+
+
+def _as_read(_tp: TP, record: Any) -> Any:
+    return record
+
+
+def take_as_read(consumer: AIOKafkaConsumer) -> None:
+    """
+    Have a started consumer yield records as aiokafka's parser makes them, from its next fetch on.
+
+    They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for.
+    """
+    fetcher = consumer._fetcher
+    if not isinstance(fetcher._records, _AsRead):
+        fetcher._records = _AsRead(fetcher._records)
 
 
 def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
+from services.shared.engine.consumer import take_as_read
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
 
@@ -47,6 +48,7 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
     await client.start()
     try:
         home = {TopicPartition(kafka.scoped(topic), partition): store for store, topic in stores.items()}
+        take_as_read(client)
         client.assign(list(home))
         ends = await client.end_offsets(list(home))
         await client.seek_to_beginning(*home)

@@ -9,16 +9,20 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections import OrderedDict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiokafka
 import faust
 import pytest
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import Sender
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as transport_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -138,6 +142,27 @@ def test_the_thread_fetches_through_the_method_that_ours_replaces() -> None:
     assert list(inspect.signature(driver.AIOKafkaConsumerThread._fetch_records).parameters) == [
         "self", "consumer", "active_partitions", "timeout", "max_records",
     ]  # fmt: skip
+
+
+def test_records_are_taken_as_the_parser_makes_them() -> None:
+    written = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, -1, 1 << 16)
+    written.append(0, timestamp=1_000, key=b"k", value=b"v", headers=[])
+    written.append(1, timestamp=1_001, key=None, value=None, headers=[])
+    records = PartitionRecords(TP("t", 0), MemoryRecords(bytes(written.build())), None, 0, None, None, True, 1)
+    result = FetchResult(TP("t", 0), assignment=None, partition_records=records, backoff=0)
+    fetcher = SimpleNamespace(_records=OrderedDict())
+    consumer.take_as_read(SimpleNamespace(_fetcher=fetcher))
+    fetcher._records[TP("t", 0)] = result
+
+    found = list(result._partition_records)
+
+    assert [(r.offset, r.key, r.value) for r in found] == [(0, b"k", b"v"), (1, None, None)]
+    assert {type(r).__name__ for r in found} == {"DefaultRecord"}
+    assert [r.timestamp for r in found] == [1_000, 1_001]
+    assert [r.timestamp_type for r in found] == [0, 0]
+    assert "self._consumer_record(tp, record)" in source_of(PartitionRecords._unpack_records)
+    assert "self._records = collections.OrderedDict()" in source_of(Fetcher.__init__)
+    assert "self._records[tp] = FetchResult(" in source_of(Fetcher._proc_fetch_request)
 
 
 def test_a_fetch_without_timeout_awaits_nothing_before_it_returns() -> None:
