@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,10 @@ from services.shared.kafka.settings import KafkaSettings
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
 
 DAY_MS = 86_400_000
+
+
+def holds_day(day: int, found: list[dict[str, Any]]) -> bool:
+    return any(record["day"] == day for record in found)
 
 
 def free_port() -> int:
@@ -147,7 +152,7 @@ async def test_driven_days_close_with_the_fleets_factor_and_kills_change_nothing
         if day == start + 1:
             await scorer.kill()
             await scorer.start()
-        decided = await scorer.read_until("fleet", lambda found, day=day: any(f["day"] == day for f in found))
+        decided = await scorer.read_until("fleet", partial(holds_day, day))
         assert {f["epoch"] for f in decided} == {epoch}
     closes = await scorer.read_until(
         "account-health", lambda found: sum(s["reason"] == "DAY_CLOSE" for s in found) >= 4 * len(accounts)

@@ -144,11 +144,12 @@ def test_a_crash_at_each_point_of_a_return_from_absence_gives_the_same_bytes() -
 @pytest.mark.parametrize("part", range(2))
 def test_a_crash_at_each_single_point_gives_the_same_bytes(part: int) -> None:
     log = history(5, days=2, accounts=3, partitions=1)
-    cuts = {"chunk": (5,), "transaction": 2}
-    undisturbed, expected, points = run(log, Cuts(**cuts))
+    undisturbed, expected, points = run(log, Cuts(chunk=(5,), transaction=2))
 
     for point in range(1 + part, points + 1, 2):
-        assert run(log, Cuts(**cuts, crashes=(point,)))[:2] == (undisturbed, expected), f"crash at point {point}"
+        assert run(log, Cuts(chunk=(5,), transaction=2, crashes=(point,)))[:2] == (undisturbed, expected), (
+            f"crash at point {point}"
+        )
 
 
 def test_a_driven_log_with_the_aggregator_replays_to_the_same_bytes_without_it() -> None:

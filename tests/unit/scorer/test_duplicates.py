@@ -23,7 +23,8 @@ def test_an_identity_is_the_same_in_every_process() -> None:
 @given(st.integers(0, 10**6), st.sampled_from([64, 1000, 10**6]))
 def test_restoring_at_any_moment_changes_no_answer(seed: int, limit: int) -> None:
     rnd = random.Random(seed)
-    steady, other, store, hour, sent = DuplicateWindow(limit), DuplicateWindow(limit), {}, HOUR, [1]
+    steady, other, hour, sent = DuplicateWindow(limit), DuplicateWindow(limit), HOUR, [1]
+    store: dict[bytes, bytes] = {}
     steady.roll(hour)
     other.roll(hour)
     for _ in range(1500):
@@ -66,7 +67,8 @@ def test_hours_that_leave_are_deleted_from_the_changelog_a_bounded_number_at_a_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(duplicates, "DELETIONS_AT_ONCE", 3)
-    window, store = DuplicateWindow(100_000), {}
+    window = DuplicateWindow(100_000)
+    store: dict[bytes, bytes | None] = {}
     window.roll(HOUR)
     for number in range(10):
         window.seen(number)
@@ -84,7 +86,8 @@ def test_hours_that_leave_are_deleted_from_the_changelog_a_bounded_number_at_a_t
 
 
 def test_deletions_that_a_crash_cut_short_are_made_up_for() -> None:
-    window, store = DuplicateWindow(100_000), {}
+    window = DuplicateWindow(100_000)
+    store: dict[bytes, bytes | None] = {}
     window.roll(HOUR)
     for number in range(4):
         window.seen(number)
@@ -93,7 +96,7 @@ def test_deletions_that_a_crash_cut_short_are_made_up_for() -> None:
     window.seen(99)
     restored = DuplicateWindow(100_000)
     for key, value in store.items():
-        restored.load(key, value)
+        restored.load(key, value or b"")
     restored.loaded(window.hour, window.oldest, 0)
 
     assert {key for key, value in restored.take_changes() if value is None} == set(store)

@@ -27,7 +27,7 @@ def test_the_factor_is_the_weighted_mean_of_capped_ratios() -> None:
     tallies = [FleetTally() for _ in range(3)]
     for number, (week, before, weeks) in enumerate(accounts):
         tallies[number % 3].add(week, before, weeks, 20_000)
-    decision = decide([partial(t, n, 3) for n, t in enumerate(tallies)], [])  # type: ignore[arg-type]
+    decision = decide([partial(t, n, 3) for n, t in enumerate(tallies)], [])
 
     weighted = [(math.sqrt(min(b / n, 20)), min(x * n / b, 2)) for x, b, n in accounts]
     expected = math.fsum(w * r for w, r in weighted) / math.fsum(w for w, _ in weighted)
@@ -48,17 +48,17 @@ def test_the_order_of_accounts_and_partitions_does_not_matter() -> None:
     assert partial(one) == partial(two)
     assert decide([partial(one, 1, 2), partial(two, 0, 2)], ["b"]) == decide(
         [partial(two, 0, 2), partial(one, 1, 2)], ["b"]
-    )  # type: ignore[list-item]
+    )
 
 
 def test_with_fewer_than_ten_accounts_the_factor_is_one() -> None:
     tally = FleetTally()
     for _ in range(9):
         tally.add(0, 100, 10, 0)
-    assert decide([partial(tally)], [])["factor_ppm"] == PPM  # type: ignore[list-item]
+    assert decide([partial(tally)], [])["factor_ppm"] == PPM
 
     tally.add(0, 100, 10, 0)
-    assert decide([partial(tally)], [])["factor_ppm"] == 50_000  # type: ignore[list-item]
+    assert decide([partial(tally)], [])["factor_ppm"] == 50_000
 
 
 def test_one_giant_does_not_drive_the_factor() -> None:
@@ -67,13 +67,13 @@ def test_one_giant_does_not_drive_the_factor() -> None:
         tally.add(10, 100, 10, 15_000)
     tally.add(0, 1_000_000, 10, 15_000)
 
-    assert decide([partial(tally)], [])["factor_ppm"] > 950_000  # type: ignore[list-item]
+    assert decide([partial(tally)], [])["factor_ppm"] > 950_000
 
 
 def test_what_was_connected_stays_connected() -> None:
     tally = FleetTally()
 
-    assert decide([partial(tally, connected=("usage",))], ["support"])["connected"] == ["support", "usage"]  # type: ignore[list-item]
+    assert decide([partial(tally, connected=("usage",))], ["support"])["connected"] == ["support", "usage"]
 
 
 def test_buckets_are_eight_to_a_doubling() -> None:

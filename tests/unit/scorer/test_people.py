@@ -19,7 +19,8 @@ def naive_weeks(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
 @given(st.integers(0, 10**6))
 def test_weeks_are_those_of_plain_sets(seed: int) -> None:
     rnd = random.Random(seed)
-    people, days, today = People(999), {}, 1000
+    people, today = People(999), 1000
+    days: dict[int, set[int]] = {}
     persons = [rnd.getrandbits(64) for _ in range(12)]
     for _ in range(60):
         for person in rnd.sample(persons, rnd.randrange(6)):

@@ -56,7 +56,7 @@ def lane(*records: tuple[str, dict[str, Any]]) -> Lane:
 def ticker(lanes: dict[int, Lane], now: int, broker: int | None = None) -> tuple[Ticker, Producer, CollectorRegistry]:
     registry = CollectorRegistry()
     producer = Producer(now if broker is None else broker)
-    made = Ticker(lambda: lanes, producer, "usage-events", ScorerMetrics(registry), lambda: now / 1000)  # type: ignore[arg-type]
+    made = Ticker(lambda: lanes, producer, "usage-events", ScorerMetrics(registry), lambda: now / 1000)
     return made, producer, registry
 
 
