@@ -1,0 +1,164 @@
+"""The past comes in once, through the commands that people use; the demo shows signals and starts quickly again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
+
+DAY_S = 86_400
+ROWS = 600
+
+
+def free_ports(count: int = 4) -> int:
+    """Return a port that is free together with the next ones."""
+    for first in range(30_000 + os.getpid() % 5_000, 60_000, count):
+        if all(_is_free(port) for port in range(first, first + count)):
+            return first
+    raise AssertionError("no free ports")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def tidemark(*arguments: str) -> list[str]:
+    """Return the command line of the tool."""
+    return [sys.executable, "-m", "services.cli", *arguments]
+
+
+def told(data: Path, *arguments: str, status: int = 0) -> Any:
+    """Run a command of the tool and return the JSON that it prints."""
+    done = subprocess.run(
+        tidemark(*arguments, "--json", "--data", str(data)), capture_output=True, text=True, timeout=200, check=False
+    )
+    assert done.returncode == status, done.stderr + done.stdout
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Yield the data folder of a running stack with an empty log."""
+    data = tmp_path_factory.mktemp("past") / "data"
+    output = data.parent / "out"
+    process = subprocess.Popen(
+        tidemark("dev", "--port", str(free_ports()), "--data", str(data)),
+        stdout=output.open("w"),
+        stderr=subprocess.STDOUT,
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while "Tidemark is ready" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.1)
+        yield data
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(120)
+
+
+@pytest.fixture(scope="module")
+def commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty days of events of seven accounts, up to yesterday."""
+    today = int(time.time()) // DAY_S
+    lines = [
+        f"{(today - 20) * DAY_S + number * (20 * DAY_S // ROWS)},a{number % 7},u{number % 5}" for number in range(ROWS)
+    ]
+    path = tmp_path_factory.mktemp("file") / "commits.csv"
+    path.write_text("ts,acct,who\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def backfill_of(file: Path) -> list[str]:
+    """Return the arguments for the file of these tests."""
+    columns = ("--account", "acct", "--user", "who", "--time", "ts", "--time-format", "seconds", "--source", "git")
+    return ["backfill", str(file), *columns]
+
+
+def test_a_killed_backfill_goes_on_and_a_finished_one_adds_nothing(stack: Path, commits: Path) -> None:
+    killed = subprocess.Popen(
+        tidemark(*backfill_of(commits), "--json", "--data", str(stack)),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while killed.poll() is None and told(stack, "ledger", status=0)[0]["accepted"] < ROWS // 6:
+        assert time.monotonic() < deadline
+    killed.kill()
+    killed.wait()
+
+    finished = told(stack, *backfill_of(commits))[0]
+    again = told(stack, *backfill_of(commits))[0]
+
+    assert (finished["mode"], finished["rows"], finished["rejected"]) == ("driven", ROWS, 0)
+    assert again["resumed_at"] == again["rows"] == ROWS
+    ledger = told(stack, "ledger", "--settle", "60")[0]
+    assert (ledger["closes"], ledger["accepted"], ledger["applied"]) == (True, ROWS, ROWS)
+
+
+def test_a_second_file_enters_the_live_log_as_late(stack: Path, commits: Path, tmp_path: Path) -> None:
+    told(stack, *backfill_of(commits))
+    late = tmp_path / "late.csv"
+    late.write_text(f"ts,acct,who\n{int(time.time()) - 3 * DAY_S},a1,newcomer\n1300000000,a1,newcomer\n")
+
+    entered = told(stack, *backfill_of(late))[0]
+
+    assert (entered["mode"], entered["accepted"]) == ("late", 2)
+    ledger = told(stack, "ledger", "--settle", "60")[0]
+    assert (ledger["closes"], ledger["too_late"]) == (True, 1)
+
+
+def test_account_facts_reach_the_accounts_health(stack: Path, commits: Path, tmp_path: Path) -> None:
+    told(stack, *backfill_of(commits))
+    file = tmp_path / "accounts.csv"
+    file.write_text("account,name,owner,seats\na2,Acme,Nora,12\na3,Globex,,many\n")
+
+    sent = told(stack, "accounts", "import", str(file), status=1)[0]
+
+    assert sent["accepted"] == 1
+    assert sent["problems"] == ["row 2: column 'seats': 'many' is not a number"]
+    warehouse = _warehouse(stack)
+    deadline = time.monotonic() + 60
+    facts: dict[str, Any] = {}
+    while facts.get("seats") != 12:
+        assert time.monotonic() < deadline, facts
+        found = httpx.get(f"{warehouse}/v1/accounts/a2").json()
+        facts = (found.get("health") or found).get("facts", {})
+        time.sleep(0.3)
+    assert (facts["name"], facts["owner"]) == ("Acme", "Nora")
+
+
+def _warehouse(data: Path) -> str:
+    return str(json.loads((data / "status.json").read_text())["addresses"]["warehouse"])
+
+
+def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
+    assert isinstance(told(stack, "signals", "tail", "--once"), list)
+
+
+def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
+    data, port = tmp_path / "demo", free_ports()
+    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "2")
+
+    first = subprocess.run([*command, "--stop-after", "25"], capture_output=True, text=True, timeout=300, check=False)
+    second = subprocess.run([*command, "--stop-after", "1"], capture_output=True, text=True, timeout=200, check=False)
+
+    assert first.returncode == 0, first.stderr
+    assert "went through ingest" in first.stdout
+    assert "A low survey answer" in first.stdout.partition("Now live")[2]
+    assert second.returncode == 0, second.stderr
+    assert "from a former start" in second.stdout
