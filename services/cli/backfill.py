@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from services.backfill.files import EventFile
     from services.backfill.service import Outcome, State
 
+TELL_EVERY_S = 5.0
+"""Where there is no terminal for a progress bar."""
 REJECTED_STATUS = 3
 """Exit status when ingest rejected rows."""
 
@@ -87,10 +90,15 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
     if running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
     task = bar.add_task(events.name, total=events.total, note="")
+    told_at = time.monotonic()
 
     def report(state: State) -> None:
+        nonlocal told_at
         note = f"{state.mode.value}, {time.strftime('%Y-%m-%d', time.gmtime(state.log_time / 1000))}"
         bar.update(task, completed=state.rows, note=note)
+        if not bar.console.is_terminal and time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            print(f"{events.name}: {state.rows} of {events.total} rows, {note}", file=sys.stderr, flush=True)
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
@@ -117,14 +125,15 @@ def _display(*, shown: bool) -> AbstractContextManager[Bar]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not shown,
+        console=console,
+        disable=not shown or not console.is_terminal,
     )
 
 

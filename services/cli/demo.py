@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DATA = Path(".data/demo")
 EVENTS_A_SECOND = 8.0
+TELL_EVERY_S = 5.0
+"""Where there is no terminal for a progress bar."""
 
 
 def register(app: typer.Typer) -> None:
@@ -79,14 +81,19 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
 
     history = DemoHistory(remembered(stack.data, seed, weeks, time.time_ns() // 1_000_000))
     running = find(stack.data)
-    began = time.monotonic()
+    began = told_at = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Terminal(stderr=True), transient=True) as bar:
+    terminal = Terminal(stderr=True)
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
         task = bar.add_task(f"  {weeks} weeks of 60 customers", total=history.span_ms, note="")
 
         def report(state: State) -> None:
             note = f"{time.strftime('%Y-%m-%d', time.gmtime(state.log_time / 1000))}, {state.rows:,} events"
             bar.update(task, completed=state.log_time - history.first_ms, note=note)
+            nonlocal told_at
+            if not terminal.is_terminal and time.monotonic() - told_at > TELL_EVERY_S:
+                told_at = time.monotonic()
+                print(f"  {note}", file=sys.stderr, flush=True)
 
         key = stack.state.backfill_key
         async with IngestSender(stack.state.addresses["ingest"], key) as sender:
