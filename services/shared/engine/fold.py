@@ -252,10 +252,13 @@ class LaneFold:
 
 
 def restore(
-    core: Core, stores: Mapping[str, Mapping[bytes, bytes]], position_store: str, breath: int = 500
+    core: Core, stores: Mapping[str, dict[bytes, bytes]], position_store: str, breath: int = 500
 ) -> Generator[None, None, tuple[Position | None, list[Append]]]:
     """
     Restore an empty core from the live records of its changelogs, in key order.
+
+    Records are taken out of `stores` as they are read: both together would take twice the memory, and the holes that
+    the bytes leave behind between the core's objects would never be given back.
 
     Yields after each `breath` records; returns the position, None if none was ever durable, and the appends.
 
@@ -265,10 +268,11 @@ def restore(
     position = None
     for store, live in stores.items():
         for n, key in enumerate(sorted(live)):
+            value = live.pop(key)
             if not key.startswith(b"\0"):
-                core.restore(store, key, live[key])
+                core.restore(store, key, value)
             elif store == position_store and key == POSITION_KEY:
-                position = Position.decode(live[key])
+                position = Position.decode(value)
             if n % breath == breath - 1:
                 yield
     return position, list(core.opened())

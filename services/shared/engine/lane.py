@@ -17,6 +17,7 @@ from enum import Enum
 from typing import Protocol
 
 from services.shared.engine.chunks import Chunk
+from services.shared.engine.collector import collector
 from services.shared.engine.core import Append, Core, SourceRecord
 from services.shared.engine.errors import (
     ChangelogBehind,
@@ -252,16 +253,17 @@ class Lane:
             await self._writer.close()
         self._writer = self._around.writer(self.spec, self.partition)
         await self._writer.start()
-        loaded = await self._around.load(self.spec, self.partition)
-        core = self.spec.core(self.partition)
-        restoring = restore(core, loaded.stores, self.spec.position_store)
-        while True:
-            try:
-                next(restoring)
-            except StopIteration as done:
-                position, appends = done.value
-                break
-            await asyncio.sleep(0)
+        with collector.rest():
+            loaded = await self._around.load(self.spec, self.partition)
+            core = self.spec.core(self.partition)
+            restoring = restore(core, loaded.stores, self.spec.position_store)
+            while True:
+                try:
+                    next(restoring)
+                except StopIteration as done:
+                    position, appends = done.value
+                    break
+                await asyncio.sleep(0)
         self._metrics.loaded(loaded.records)
         bounds = await self._around.bounds(self.topic, self.partition)
         self.durable = self._check(position, bounds)

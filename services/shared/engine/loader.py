@@ -20,7 +20,7 @@ _SLICE = 20_000
 class Loaded:
     """The live records of a lane's changelogs, by store, and how many were read to get them."""
 
-    stores: Mapping[str, Mapping[bytes, bytes]]
+    stores: Mapping[str, dict[bytes, bytes]]
     records: int
 
 

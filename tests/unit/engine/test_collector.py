@@ -1,0 +1,55 @@
+"""The garbage collector rests while lanes are restored, and does not look at what it froze."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from services.shared.engine.collector import Collector
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    gc.collect()
+    yield
+    gc.enable()
+    gc.unfreeze()
+
+
+def test_nothing_is_collected_until_the_last_of_several_restores_is_done() -> None:
+    collector = Collector()
+    first, second = collector.rest(), collector.rest()
+
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+
+    assert not gc.isenabled()
+    second.__exit__(None, None, None)
+    assert gc.isenabled()
+
+
+def test_what_was_restored_is_never_searched_again() -> None:
+    with Collector().rest():
+        state = [[n] for n in range(1000)]
+
+    assert gc.get_freeze_count() >= len(state)
+    assert not any(found is state for found in gc.get_objects())
+
+
+def test_a_restore_that_fails_leaves_the_collector_on() -> None:
+    with pytest.raises(ZeroDivisionError), Collector().rest():
+        _ = 1 / 0
+
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    gc.disable()
+
+    with Collector().rest():
+        pass
+
+    assert not gc.isenabled()
