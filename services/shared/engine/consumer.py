@@ -32,6 +32,12 @@ _REACTIVATION_S = 0.01
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which the group's consumer lives."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Faust's thread takes."""
+        super().__init__(*args, **kwargs)
+        self._empty: dict[TP, tuple[int, int]] = {}
+        """Of each partition the part of the log before its position that was read and holds no record for us."""
+
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
         self._assignor = self.app.assignor
@@ -85,8 +91,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     # returns what is there.
                     start = positions(consumer, wanted)
                     records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
+                    end = positions(consumer, wanted)
+                    start = self._with_what_was_empty(start, end, records)
                     if records:
-                        end = positions(consumer, wanted)
                         return {tp: Fetched(found, start[tp], end[tp]) for tp, found in records.items()}
                 left = deadline - loop.time()
                 if left <= 0:
@@ -97,6 +104,23 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     waiter.cancel()
                     return {}
                 waiter.result()
+
+    def _with_what_was_empty(
+        self, start: Mapping[TP, int], end: Mapping[TP, int], records: Mapping[TP, Any]
+    ) -> dict[TP, int]:
+        """
+        Return where the records that were found begin to cover the log, the parts passed over before included.
+
+        A fetch of aborted records and markers alone moves the position and yields nothing. What comes next has to
+        cover that part too, or the lane would take it for lost, read it again, and find nothing again.
+        """
+        covered = {}
+        for tp, at in start.items():
+            empty = self._empty.pop(tp, None)
+            covered[tp] = empty[0] if empty is not None and empty[1] == at else at
+            if tp not in records and covered[tp] < end.get(tp, -1):
+                self._empty[tp] = covered[tp], end[tp]
+        return covered
 
     async def touch(self) -> None:
         """Count as a poll without fetching: the worker is alive, only its lanes are full."""

@@ -325,6 +325,20 @@ async def test_aborted_records_of_a_transactional_source_are_not_counted(kafka: 
 
 
 @pytest.mark.integration
+async def test_a_fetch_that_holds_nothing_but_aborted_records_does_not_stop_a_lane(kafka: Any, tmp_path: Path) -> None:
+    """Read again from where it stood, a lane would fetch the same nothing for ever."""
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=SourceMode.TRANSACTIONAL)
+    async with trial(kafka.bootstrap, partitions=1) as on:
+        backend = OnKafka(on, tmp_path)
+        more_than_a_fetch = [(b"a", b"1" * 10_000) for _ in range(300)]
+        await on.produce_transactions([[(b"a", b"1")] * 3, more_than_a_fetch, [(b"a", b"2")] * 2], abort=[1])
+
+        assert await backend.fold(spec, until=4 + 301 + 2) is None
+
+        assert (await backend.found()).counts == {"a": 5}
+
+
+@pytest.mark.integration
 async def test_a_lost_changelog_is_noticed_and_not_folded_over(kafka: Any, tmp_path: Path) -> None:
     async with trial(kafka.bootstrap, partitions=1) as on:
         backend = OnKafka(on, tmp_path)
