@@ -122,6 +122,8 @@ class Lane:
         self._missed = False
         self._raised: dict[int, Raised] = {}
         self._in_a_row = 0
+        self._unnamed = 0
+        """Raises in a row of which no record could be named as the cause."""
         self._committing: asyncio.Task[None] | None = None
         self._deadline: float | None = None
         self._held = False
@@ -314,8 +316,8 @@ class Lane:
 
     async def _stand_still(self) -> None:
         await self._flush()
-        self._quiet.set()
         while self._held:
+            self._quiet.set()  # each time round: a `resume` and the next `hold` may both come before this task's turn
             self._wake.clear()
             await self._wake.wait()
         self._moved()
@@ -352,7 +354,7 @@ class Lane:
             await asyncio.sleep(0)
         if fold.gaps > gaps:
             self._metrics.gap(fold.gaps - gaps)
-        if self._in_a_row and fold.offset > max(self._raised) + 1:
+        if self._in_a_row and fold.offset > max(self._raised, default=-1) + 1:
             self._in_a_row = 0
         self._moved()
 
@@ -375,15 +377,18 @@ class Lane:
         self.state = LaneState.OPENING
         self._quiet.set()
         reached = self._must_fold().offset
+        self._fold = None  # in an unknown state: whatever happens next, nothing of it may be committed
         where = {"topic": self.topic, "partition": self.partition, "offset": error.offset, "step": error.step}
         log.error("fold_raised", extra=where, exc_info=error.cause)
-        if error.offset is not None:
+        if error.offset is None:
+            self._unnamed += 1
+        else:
             self._raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
             self._in_a_row += 1
-            if self._in_a_row >= self._settings.max_raises:
-                raise TooManyRaises(
-                    f"{self.topic}/{self.partition}: {self._in_a_row} folds in a row raised, last: {error}"
-                )
+            self._unnamed = 0
+        many = max(self._in_a_row, self._unnamed)
+        if many >= self._settings.max_raises:
+            raise TooManyRaises(f"{self.topic}/{self.partition}: {many} folds in a row raised, last: {error}")
         self._metrics.reopened()
         await self._restore()
         for offset in [o for o in self._raised if o < self.durable.offset]:
@@ -449,6 +454,7 @@ class Lane:
                 raise FailStop("a lane without a writer was asked to commit")
             await self._writer.write(draft)
             self.durable = draft.position
+            self._unnamed = 0
             self._metrics.committed(draft, time.monotonic() - began)
             if draft.appends:
                 await self._around.append(draft.appends)

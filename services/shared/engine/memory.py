@@ -106,6 +106,7 @@ class MemoryLane:
     uncut: int = 0
     raised: dict[int, Raised] = field(default_factory=dict)
     in_a_row: int = 0
+    unnamed: int = 0
     stopped: LaneStopped | None = None
 
 
@@ -214,6 +215,7 @@ class MemoryRunner:
         draft = lane.fold.cut()
         if draft is None:
             return
+        lane.unnamed = 0
         self._point()
         self._write(lane.fold, draft)
         self.dead_letters += draft.dead_letters
@@ -266,13 +268,15 @@ class MemoryRunner:
     def _raise(self, spec: LaneSpec, partition: int, error: FoldRaised) -> None:
         lane = self._lanes[spec.topic, partition]
         reached = lane.fold.offset
-        if error.offset is not None:
+        if error.offset is None:
+            lane.unnamed += 1
+        else:
             lane.raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
             lane.in_a_row += 1
-            if lane.in_a_row >= self.max_raises:
-                lane.stopped = TooManyRaises(
-                    f"{spec.topic}/{partition}: {lane.in_a_row} folds in a row raised, last: {error}"
-                )
+            lane.unnamed = 0
+        many = max(lane.in_a_row, lane.unnamed)
+        if many >= self.max_raises:
+            lane.stopped = TooManyRaises(f"{spec.topic}/{partition}: {many} folds in a row raised, last: {error}")
         lane.fold = self._open(spec, partition, lane.raised)
         lane.uncut = 0
         if error.offset is None:

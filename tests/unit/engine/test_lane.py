@@ -705,3 +705,59 @@ async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch
     assert lanes.observe(lambda _home: (0, 5), now=0.0) == 61
     assert lanes.not_ready() == "lane events/0 has records to fold and does not move"
     await lanes.close()
+
+
+async def test_a_lane_that_stops_while_it_reopens_commits_nothing_of_the_broken_fold() -> None:
+    """The fold that raised has changed half of what it should have; only what was durable before may stay."""
+    around = Around(settings=PATIENT)
+    lane = await running(around)
+    lane.receive(chunk(0, "1", "2", "3"))
+    await until(lambda: lane.next.offset == 3)
+    await lane.hold()
+    lane.resume()
+    around.earliest = 10
+
+    lane.receive(chunk(3, "4", "raise"))
+    await until(lambda: lane.stopped)
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+    assert isinstance(lane.stopped, SourceGap)
+    assert around.counts() == {b"a": 3}
+    await lane.close()
+
+
+async def test_a_lane_that_is_held_again_before_it_has_gone_on_says_that_it_stands_still() -> None:
+    around = Around()
+    lane = await running(around)
+    await lane.hold()
+
+    lane.resume()
+    async with asyncio.timeout(1):
+        await lane.hold()
+
+    lane.receive(chunk(0, "1"))
+    lane.resume()
+    await until(lambda: around.counts() == {b"a": 1})
+    await lane.close()
+
+
+async def test_changes_that_can_never_be_taken_stop_the_lane_instead_of_reopening_it_for_ever() -> None:
+    class GivesNothing(CountingCore):
+        def take_changes(self) -> Any:
+            raise ZeroDivisionError("as asked")
+
+    around = Around()
+    spec = replace(SPEC, core=lambda partition: GivesNothing(partition, "out"))
+    lane = await running(around, spec)
+
+    fed = -1
+    async with asyncio.timeout(5):
+        while not lane.stopped:
+            if len(around.sought) != fed:
+                fed = len(around.sought)
+                lane.receive(chunk(0, "1", "2"))
+            await asyncio.sleep(0)
+
+    assert around.asked.count("load") <= 2 * around.settings.max_raises
+    await lane.close()
