@@ -76,8 +76,9 @@ MEASURES: dict[str, Definition] = {
     "people_7": Definition(Unit.PEOPLE, "People active in seven days."),
     "people_28": Definition(Unit.PEOPLE, "People active in 28 days."),
     "people_28_usual": Definition(Unit.PEOPLE, "The same, median of the 30 weeks before."),
-    "people_level": Definition(Unit.SHARE, "People active in 28 days against the usual number."),
-    "people_lost": Definition(Unit.PEOPLE, "The usual number of people less that of the last 28 days."),
+    "people_28_expected": Definition(Unit.PEOPLE, "The usual number, less where holidays keep all customers away."),
+    "people_level": Definition(Unit.SHARE, "People active in 28 days against the expected number."),
+    "people_lost": Definition(Unit.PEOPLE, "The expected number of people less that of the last 28 days."),
     "value_proven": Definition(Unit.FLAG, "1 where the customer reaches what he pays for, week after week."),
     "value_days_28": Definition(Unit.DAYS, "Days of the last 28 with something of value reached."),
     "tickets_open": Definition(Unit.COUNT, "Open support tickets."),
@@ -148,11 +149,20 @@ def _usage(values: Measures, usage: Mapping[str, Any], day: int) -> None:
     values["people_7"] = float(usage["active_users_7"])
     values["people_28"] = float(people)
     values["people_28_usual"] = usual
-    if usual > 0:
-        values["people_level"] = people / usual
-        values["people_lost"] = usual - people
+    expected = usual * _season(values)
+    if expected > 0:
+        values["people_28_expected"] = expected
+        values["people_level"] = people / expected
+        values["people_lost"] = expected - people
     values["value_proven"] = float(usage["value_proven"])
     values["value_days_28"] = float(usage["value_days_28"])
+
+
+def _season(values: Measures) -> float:
+    """Return what holidays of all customers leave of four usual weeks, at most 1; it is in the person-days expected."""
+    expected, usual = values["expected_4w"], values["usual_week"]
+    share = expected / usual / 4 if expected and usual else 1.0
+    return share if 0 < share < 1 else 1.0
 
 
 def _support(values: Measures, support: Mapping[str, Any], at: int) -> None:

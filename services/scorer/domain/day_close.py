@@ -109,9 +109,7 @@ class DayClose:
         if state.around is None or state.around.at != state.clock.now:
             day = state.clock.closed_day
             fleet = state.fleet
-            state.around = Surroundings(
-                state.clock.now, day, fleet.weekly(day, WEEKS), fleet.factor_ppm(day), state.connected, self.model
-            )
+            state.around = Surroundings(state.clock.now, day, fleet.levels(day, WEEKS), state.connected, self.model)
         return state.around
 
     def _rest(self) -> tuple[list[str], int]:

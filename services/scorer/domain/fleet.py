@@ -9,7 +9,8 @@ accounts with at least four weeks of baseline. Weights are sqrt(min(b, cap)), so
 
 Left out: accounts without any activity in the last 28 days. They are lost or asleep, and would pull the factor
 below 1 for everybody for as long as their old weeks are in the baseline. Baselines are raw means, not corrected by
-former factors: corrected ones would let a wrong factor feed itself.
+former factors: corrected ones would let a wrong factor feed itself. What accounts are held against is not the bare
+factor but its level: the factor over the fleet's own usual one (see `FleetYear.levels`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from math import isqrt
+from statistics import median
 from typing import Any
 
 from services.scorer.domain.rings import SPAN
@@ -28,6 +30,10 @@ FEWEST_ACCOUNTS = 10
 """With fewer eligible accounts the factor is 1."""
 FEWEST_WEEKS = 4
 SEGMENT = "all"
+USUAL_AFTER, USUAL_WEEKS = 4, 30
+FEWEST_USUAL_WEEKS = 8
+"""With fewer decided weeks the usual factor is taken for 1."""
+_TOO_FEW = 0
 
 
 def _bucket_edges() -> tuple[int, ...]:
@@ -141,20 +147,33 @@ class FleetYear:
         """Tell whether this day's factor was decided."""
         return self.days[day & (SPAN - 1)] == day
 
-    def learn(self, day: int, ppm: int) -> None:
-        """Keep the decision of one day."""
+    def learn(self, day: int, ppm: int, accounts: int) -> None:
+        """Keep the decision of one day, made from so many accounts."""
         cell = day & (SPAN - 1)
         self.days[cell] = day
-        self.ppm[cell] = ppm
+        self.ppm[cell] = ppm if accounts >= FEWEST_ACCOUNTS else _TOO_FEW
 
     def factor_ppm(self, day: int) -> int:
         """Return the factor of a day; undecided, that of the nearest day before within two weeks; else 1."""
+        return self._decided(day) or PPM
+
+    def levels(self, day: int, weeks: int) -> list[float]:
+        """
+        Return how active all accounts were against what is usual for them, week by week, 1 where that is not known.
+
+        The weeks end with `day` and each seven days before it, the latest first. Usual is the median factor of the
+        30 weeks that end four weeks ago. It is seldom 1: accounts that come in bursts and those that fade have more
+        quiet weeks than their means say. Only what deviates from it is a holiday or a surge.
+        """
+        factors = [self._decided(day - 7 * back) for back in range(weeks)]
+        known = [factor for factor in factors[USUAL_AFTER : USUAL_AFTER + USUAL_WEEKS] if factor]
+        usual = median(known) if len(known) >= FEWEST_USUAL_WEEKS else PPM
+        return [factor / usual if factor else 1.0 for factor in factors]
+
+    def _decided(self, day: int) -> int:
+        """Return the factor of the nearest decided day, `day` or up to two weeks before; 0: none, or too few accounts."""
         for back in range(14):
             cell = (day - back) & (SPAN - 1)
             if self.days[cell] == day - back:
                 return self.ppm[cell]
-        return PPM
-
-    def weekly(self, day: int, weeks: int) -> list[float]:
-        """Return the factors of the weeks that end with `day` and each seven days before it, the latest first."""
-        return [self.factor_ppm(day - 7 * back) / PPM for back in range(weeks)]
+        return 0

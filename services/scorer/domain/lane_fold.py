@@ -121,7 +121,7 @@ class LaneFold:
         ):  # fmt: skip
             state.ledger.controls_ignored += 1
             return None
-        state.fleet.learn(day, record["factor_ppm"])
+        state.fleet.learn(day, record["factor_ppm"], record["accounts"])
         if record["weight_cap_milli"]:
             state.fleet.cap_milli = record["weight_cap_milli"]
         state.fleet.connected |= frozenset(record["connected"])

@@ -49,8 +49,8 @@ def _usage_recency(known: Known) -> float | None:
 
 
 def _people_trend(known: Known) -> float | None:
-    usual = known.usage.active_users_28_usual
-    return known.usage.active_users_28 / usual if usual > 0 and not known.usage.learning else None
+    expected = known.usage.active_users_28_expected
+    return known.usage.active_users_28 / expected if expected > 0 and not known.usage.learning else None
 
 
 def _people_active(known: Known) -> float | None:

@@ -19,7 +19,7 @@ from services.scorer.domain.rings import CLOSED, OPENED
 from services.scorer.domain.stage import stage, start_day
 from services.scorer.domain.state_format import Verdict, read_verdict
 from services.scorer.domain.tickets import open_since
-from services.scorer.domain.units import HOUR_MS, six_digits
+from services.scorer.domain.units import HOUR_MS, PPM, six_digits
 from services.scorer.domain.usage import Usage, usage_of
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -33,8 +33,8 @@ class Surroundings(NamedTuple):
     """Log time, milliseconds since 1970 UTC."""
     day: int
     """The last closed day."""
-    factors: list[float]
-    fleet_ppm: int
+    levels: list[float]
+    """Of the fleet, week by week, the latest first."""
     connected: frozenset[str]
     model: Model
 
@@ -51,7 +51,7 @@ class Evaluation(NamedTuple):
 def evaluate(account: Account, around: Surroundings) -> Evaluation:
     """Evaluate one account. Changes nothing."""
     before = read_verdict(account.verdict)
-    usage = usage_of(account, around.day, around.factors, "value" in around.connected)
+    usage = usage_of(account, around.day, around.levels, "value" in around.connected)
     support = _support(account, around)
     answers = sentiment(account.answers, around.at)
     facts: dict[str, Any] = dict(zip(FIELDS, account.facts.values, strict=True)) if account.facts else _NO_FACTS
@@ -76,7 +76,7 @@ def evaluate(account: Account, around: Surroundings) -> Evaluation:
         "band": band,
         "score_tenths": scored.score,
         "coverage": six_digits(scored.coverage),
-        "usage": _usage_part(account, usage, around.fleet_ppm),
+        "usage": _usage_part(account, usage, round(around.levels[0] * PPM)),
         "support": support._asdict(),
         "sentiment": _sentiment_part(answers),
         "facts": facts,

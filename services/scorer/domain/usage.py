@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, fsum
 from statistics import median
 from typing import NamedTuple
 
@@ -34,6 +34,8 @@ class Usage(NamedTuple):
     active_users_7: int
     active_users_28: int
     active_users_28_usual: float
+    active_users_28_expected: float
+    """The usual number in a month like this one: fewer where holidays keep all accounts away."""
     value_days_28: int
     value_weeks_4: int
     value_proven: bool
@@ -61,7 +63,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
     Args:
         account: Its rings hold the days up to `day`.
         day: The last closed day.
-        factors: The fleet's factors of the weeks that end with `day`, the latest first, 36 of them.
+        factors: The fleet's levels of the weeks that end with `day`, the latest first, 36 of them.
         value_connected: Whether the deployment has value events at all.
     """
     weeks = own_weeks(account, day)
@@ -99,6 +101,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_users_7=week,
         active_users_28=month,
         active_users_28_usual=usual,
+        active_users_28_expected=usual * min(1.0, fsum(factors[:4]) / 4),
         value_days_28=value_days,
         value_weeks_4=value_weeks,
         value_proven=proven,

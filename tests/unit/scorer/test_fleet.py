@@ -99,8 +99,36 @@ def test_a_resumed_tally_goes_on_where_it_stood() -> None:
 
 def test_an_undecided_day_takes_the_factor_of_the_day_before() -> None:
     year = FleetYear()
-    year.learn(100, 700_000)
+    year.learn(100, 700_000, 100)
 
     assert [year.factor_ppm(d) for d in (99, 100, 101, 113, 114)] == [PPM, 700_000, 700_000, 700_000, PPM]
-    year.learn(100 + 256, 500_000)
+    year.learn(100 + 256, 500_000, 100)
     assert year.factor_ppm(100) == PPM
+
+
+def test_a_dip_is_one_against_what_is_usual_for_the_fleet() -> None:
+    year = FleetYear()
+    for week in range(40):
+        year.learn(1000 + 7 * week, 800_000, 100)
+    year.learn(1000 + 7 * 40, 200_000, 100)
+
+    levels = year.levels(1000 + 7 * 40, 36)
+
+    assert levels[0] == 0.25
+    assert set(levels[1:]) == {1.0}
+
+
+def test_weeks_with_too_few_accounts_say_nothing_about_what_is_usual() -> None:
+    year = FleetYear()
+    for week in range(40):
+        year.learn(1000 + 7 * week, 600_000 if week % 2 else PPM, 100 if week % 2 else 9)
+
+    assert set(year.levels(1000 + 7 * 39, 36)) == {1.0}
+
+
+def test_without_eight_decided_weeks_the_usual_factor_is_one() -> None:
+    year = FleetYear()
+    for week in range(7):
+        year.learn(1000 + 7 * week, 500_000, 100)
+
+    assert year.levels(1000 + 7 * 10, 12)[4:11] == [0.5] * 7

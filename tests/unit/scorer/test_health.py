@@ -29,7 +29,7 @@ def known(draw: st.DrawFn) -> Known:
     silent, gap = draw(st.integers(-1, 200)), draw(st.integers(0, 20))
     month, usual = draw(st.integers(0, 30)), draw(st.integers(0, 30))
     usage = Usage(
-        DAY, silent, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, float(usual), 0, draw(st.integers(0, 4)), False
+        DAY, silent, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, float(usual), float(usual), 0, draw(st.integers(0, 4)), False
     )  # fmt: skip
     support = Support(draw(st.integers(0, 12)), at() - draw(st.integers(0, 10**9)), 0.0, 0, 0)
     answers = {"ann": (at(), draw(st.integers(0, 10)))} if draw(st.booleans()) else None
@@ -77,7 +77,7 @@ def test_coverage_counts_only_connected_dimensions(facts: Known, connected: froz
 
 
 def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
-    usage = Usage(DAY, 0, 7, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3.0, 0, 0, False)
+    usage = Usage(DAY, 0, 7, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3.0, 3.0, 0, 0, False)
     facts = Known(
         at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 9)}, at()), "ONGOING", 0, -1, None, None
     )
@@ -94,7 +94,7 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
     ("stage_", "capped"), [("ONGOING", True), ("RENEWAL", True), ("ADOPTION", True), ("ONBOARDING", False)]
 )
 def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: bool) -> None:
-    usage = Usage(DAY, 25, 0, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 0, 4, True)
+    usage = Usage(DAY, 25, 0, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
     facts = Known(
         at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 10)}, at()), stage_, DAY - 30, 1, None, None
     )
@@ -105,7 +105,7 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
-    usage = Usage(DAY, 25, 0, 12, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 0, 4, True)
+    usage = Usage(DAY, 25, 0, 12, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
     facts = Known(
         at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment(None, at()), "ONGOING", DAY - 300, 1, None, None
     )
