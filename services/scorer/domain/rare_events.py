@@ -30,6 +30,8 @@ DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""
 _KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS"})
 _MAX_TICKET_ID = 128
+_MAX_SCORE_TEXT = 20
+"""Blanks included; int() of endless digits is slow, then refused."""
 _json = msgspec.json.Decoder().decode
 
 
@@ -223,8 +225,8 @@ class RareEvents:
         if role == ANSWER:
             field = self.plan.survey_score
             score = properties.get(field)
-            if isinstance(score, str) and score.strip().isdigit():
-                score = int(score.strip()[:4])
+            if isinstance(score, str) and score.strip().isdecimal():  # not isdigit: int() takes no superscript two
+                score = int(score) if len(score) <= _MAX_SCORE_TEXT else -1
             if (
                 isinstance(score, bool)
                 or not isinstance(score, (int, float))

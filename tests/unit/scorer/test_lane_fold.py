@@ -156,6 +156,15 @@ def test_a_late_event_restates_visibly() -> None:
     assert last["trigger_received_at"] == at(1, 1)
 
 
+@pytest.mark.parametrize("score", ["²", "①", "7²", "", "-1", "11", "1e1", 7.5, True, None, [], "9" * 5000])
+def test_a_score_that_is_no_whole_number_is_put_aside_whatever_it_looks_like(score: Any) -> None:
+    lane = Lane()
+    lane.event("e1", name="NPS Submitted", properties={"score": score})
+
+    assert [r.reason for r in lane.rejections()] == ["bad_score"]
+    assert lane.state.ledger.dead_lettered == 1
+
+
 @pytest.mark.parametrize(
     ("age", "field"), [(237, "late_applied"), (238, "late_applied"), (239, "too_late"), (5000, "too_late")]
 )
