@@ -240,7 +240,10 @@ async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     async for record in scan(kafka, TOPIC, progress.ends, committed=False):
         if record.value is None:
             continue
-        name, value = codec.decode(record.value)
+        try:
+            name, value = codec.decode(record.value)
+        except codec.CodecError:
+            continue  # the scorer puts it aside; it is none of ours
         if name == "usage_event" and value["historical"] and value["epoch"] == progress.epoch:
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
         elif name == "clock" and value["mode"] == "LIVE" and progress.epoch:
