@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
@@ -47,24 +48,25 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSett
     async with serving(app, process.http_host, process.http_port):
         working = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())
-        ticking = asyncio.create_task(_tick(worker, kafka, metrics)) if settings.ticks else None
-        await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if ticking is not None:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
+        ticking = asyncio.create_task(_tick(worker, kafka, metrics)) if settings.ticks else asyncio.Future[None]()
+        ends: list[asyncio.Future[Any]] = [working, stopping, ticking]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        ticking.cancel()
         stopping.cancel()
         worker.stop()
         await working
+        with suppress(asyncio.CancelledError):
+            await ticking
 
 
 async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) -> None:
-    """Move the clocks of the lanes that this worker has."""
+    """Move the clocks of the lanes that this worker has; ends by an error only, which ends the process."""
     await wait_for_broker(kafka)
     ticks = producer(kafka)
     await ticks.start()
     try:
         await Ticker(lambda: worker.open_lanes(USAGE_EVENTS), ticks, kafka.scoped(USAGE_EVENTS), metrics).run()
+        await asyncio.Event().wait()  # it stopped for a wrong clock: events still count, and the alarm is up
     finally:
         await ticks.stop()
 

@@ -4,7 +4,8 @@ The live ticker: once a second it appends the time to each partition whose lane 
 It is silent for lanes whose clock a driver moves. After a downtime it walks forward in steps of at most 24 hours,
 so that no step looks like a broken clock, each day is closed in turn and what lies between is not skipped. It
 compares its own clock with the broker's append time on every acknowledgement and, 60 seconds apart, stops for
-good and says so: log time would otherwise follow a wrong clock, and never comes back.
+good and says so: log time would otherwise follow a wrong clock, and never comes back. An append time between the
+sending and the acknowledgement is right, however long that took: brokers are away for minutes, machines sleep.
 
 Ticks go through an idempotent producer, outside of any transaction.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -24,14 +25,24 @@ from schemas import codec
 from services.scorer.adapters.core import ScorerCore
 from services.scorer.adapters.metrics import ScorerMetrics
 from services.scorer.domain.units import DAY_MS
+from services.shared.errors import Fatal
 
 log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 DRIFT_MS = 60_000
 STEP_MS = DAY_MS
+GIVE_UP_S = 60.0
 
 _encode = codec.encoder("tick")
+
+
+class Appended(Protocol):
+    """What the ticker reads of an acknowledgement."""
+
+    @property
+    def timestamp(self) -> int:
+        """When the broker appended the record, milliseconds since 1970 UTC."""
 
 
 class OpenLane(Protocol):
@@ -76,13 +87,24 @@ class Ticker:
         self.stopped = False
 
     async def run(self) -> None:
-        """Tick until cancelled, or until the clock is found wrong."""
+        """
+        Tick until cancelled, or until the clock is found wrong.
+
+        Raises:
+            Fatal: no tick has gone out for a minute, each with an error: a producer that failed once stays useless.
+        """
+        failing_since: float | None = None
         while not self.stopped:
             began = self._clock()
             try:
                 await self.tick()
             except (KafkaError, OSError) as error:
                 log.warning("tick_failed", extra={"error": str(error)})
+                failing_since = began if failing_since is None else failing_since
+                if began - failing_since >= GIVE_UP_S:
+                    raise Fatal(f"ticks have failed for {GIVE_UP_S:.0f} s, last: {error!r}") from error
+            else:
+                failing_since = None
             await asyncio.sleep(max(0.05, EVERY_S - (self._clock() - began)))
 
     async def tick(self) -> None:
@@ -90,7 +112,7 @@ class Ticker:
         now = int(self._clock() * 1000)
         lanes = self._lanes()
         self._sent = {partition: at for partition, at in self._sent.items() if partition in lanes}
-        waiting = []
+        waiting: list[tuple[int, Awaitable[Appended]]] = []
         for partition, lane in sorted(lanes.items()):
             core = lane.core
             if not isinstance(core, ScorerCore) or core.driven:
@@ -98,14 +120,16 @@ class Ticker:
                 continue
             for at in steps(max(core.log_time, self._sent.get(partition, 0)), now):
                 value = _encode({"at": at, "epoch": 0})
-                waiting.append(await self._producer.send(self._topic, value=value, partition=partition))
+                sent_ms = int(self._clock() * 1000)
+                waiting.append((sent_ms, await self._producer.send(self._topic, value=value, partition=partition)))
                 self._sent[partition] = at
-        for acknowledgement in waiting:
-            self._compare((await acknowledgement).timestamp)
+        for sent_ms, acknowledgement in waiting:
+            self._compare(sent_ms, (await acknowledgement).timestamp)
             self._metrics.ticks.inc()
 
-    def _compare(self, appended_ms: int) -> None:
-        drift = int(self._clock() * 1000) - appended_ms
+    def _compare(self, sent_ms: int, appended_ms: int) -> None:
+        acknowledged_ms = int(self._clock() * 1000)
+        drift = max(0, sent_ms - appended_ms) + min(0, acknowledged_ms - appended_ms)
         self._metrics.clock_drift.set(drift / 1000)
         if abs(drift) >= DRIFT_MS and not self.stopped:
             self.stopped = True

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from aiokafka.errors import OutOfOrderSequenceNumber
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
@@ -16,6 +17,7 @@ from services.scorer.adapters.metrics import ScorerMetrics
 from services.scorer.adapters.ticker import Ticker, steps
 from services.scorer.testing import MODEL, PLAN, at, clock, encode, tick
 from services.shared.engine.core import SourceRecord
+from services.shared.errors import Fatal
 
 HOUR = 3_600_000
 
@@ -107,3 +109,45 @@ async def test_a_clock_a_little_off_goes_on() -> None:
 
     assert not made.stopped
     assert len(producer.sent) == 1
+
+
+async def test_an_acknowledgement_that_comes_minutes_late_says_nothing_about_the_clock() -> None:
+    """The broker was away, or this machine slept, between the append and the reading of its acknowledgement."""
+    now = at(0, 1)
+    producer = Producer(now + 10)
+    registry = CollectorRegistry()
+    readings = iter([now, now, now + 600_000])
+    made = Ticker(lambda: {0: lane()}, producer, "usage-events", ScorerMetrics(registry), lambda: next(readings) / 1000)
+    await made.tick()
+
+    assert not made.stopped
+    assert registry.get_sample_value("tidemark_scorer_clock_drift_seconds") == 0
+
+
+@pytest.mark.parametrize("seconds", [-60, 60])
+async def test_a_clock_that_is_off_is_found_out_whichever_way(seconds: int) -> None:
+    made, _, registry = ticker({0: lane()}, at(0, 1), broker=at(0, 1) - seconds * 1000)
+    await made.tick()
+
+    assert made.stopped
+    assert registry.get_sample_value("tidemark_scorer_clock_drift_seconds") == seconds
+
+
+async def test_a_producer_that_fails_for_good_ends_the_ticker_instead_of_leaving_time_to_stand_still() -> None:
+    class Broken(Producer):
+        async def send(self, topic: str, *, value: bytes, partition: int) -> asyncio.Future[Acknowledged]:
+            raise OutOfOrderSequenceNumber
+
+    started = at(0, 1)
+    seconds = iter(range(0, 1_000, 20))
+    lanes = {0: lane()}
+    made = Ticker(
+        lambda: lanes,
+        Broken(started),
+        "usage-events",
+        ScorerMetrics(CollectorRegistry()),
+        lambda: started / 1000 + next(seconds),
+    )
+
+    with pytest.raises(Fatal, match="ticks have failed for 60 s"):
+        await asyncio.wait_for(made.run(), 10)
