@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas import codec
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, row
 from services.warehouse.ports import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class Batch:
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """How many records made no row, by topic and reason: control or unreadable."""
+    """How many records made no row, by topic and reason: control, unreadable or misplaced."""
     oldest: dict[str, int] = field(default_factory=dict)
     """The first append time of each topic, milliseconds."""
     newest: dict[TopicPartition, int] = field(default_factory=dict)
@@ -34,7 +34,7 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     """
     Decode consumed messages; their `offset`, `timestamp` and `value` are used.
 
-    A record that cannot be read is skipped, counted and named in the log: the scorer puts it on the dead letters.
+    A record that cannot be read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts it on the dead letters.
     """
     batch = Batch()
     for (topic, partition), group in messages.items():
@@ -53,14 +53,14 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
 def _row(place: Place, value: bytes | None, batch: Batch) -> Row | None:
     try:
         record, decoded = codec.decode(value or b"")
-    except codec.CodecError as error:
-        batch.skipped[place.topic, "unreadable"] += 1
+        made = row(place, record, decoded)
+    except (codec.CodecError, Misplaced) as error:
+        batch.skipped[place.topic, "misplaced" if isinstance(error, Misplaced) else "unreadable"] += 1
         log.warning(
             "record_unreadable",
             extra={"topic": place.topic, "partition": place.partition, "offset": place.offset, "error": str(error)},
         )
         return None
-    made = row(place, record, decoded)
     if made is None:
         batch.skipped[place.topic, "control"] += 1
     return made

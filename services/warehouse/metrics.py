@@ -17,7 +17,7 @@ class WarehouseMetrics:
         self.batches = Counter("tidemark_warehouse_batches_total", "Batches written.", registry=registry)
         self.skipped = Counter(
             "tidemark_warehouse_skipped_total",
-            "Records that make no row: control (ticks, fleet factors) or unreadable (see the log).",
+            "Records that make no row: control (ticks, fleet factors), unreadable or misplaced (see the log).",
             ["topic", "reason"],
             registry=registry,
         )

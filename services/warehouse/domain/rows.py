@@ -38,10 +38,23 @@ class Place(NamedTuple):
     """When Kafka took it, milliseconds since 1970 UTC."""
 
 
+class Misplaced(ValueError):
+    """The record makes rows of another table than its topic's."""
+
+
 def row(place: Place, record: str, value: Value) -> Row | None:
-    """Return the row that a record makes in its topic's table, or None where it makes none."""
-    mapping = _MAPPINGS.get(record)
-    return None if mapping is None else mapping(place, value)
+    """
+    Return the row that a record makes in its topic's table, or None where it makes none.
+
+    Raises:
+        Misplaced: it belongs on another topic; its row would not fit the table.
+    """
+    table, mapping = _MAPPINGS.get(record, ("", None))
+    if mapping is None:
+        return None
+    if table != TABLE_OF_TOPIC[place.topic]:
+        raise Misplaced(f"records of {record} do not belong on {place.topic}")
+    return mapping(place, value)
 
 
 def columns(table: str) -> tuple[str, ...]:
@@ -182,8 +195,8 @@ def _signal(place: Place, value: Value) -> Row:
     )
 
 
-_MAPPINGS: dict[str, Callable[[Place, Value], Row]] = {
-    "usage_event": _event,
-    "account_health": _health,
-    "signal": _signal,
+_MAPPINGS: dict[str, tuple[str, Callable[[Place, Value], Row]]] = {
+    "usage_event": ("events", _event),
+    "account_health": ("account_health", _health),
+    "signal": ("signals", _signal),
 }

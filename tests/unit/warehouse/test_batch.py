@@ -4,6 +4,7 @@ import re
 from typing import NamedTuple
 
 from schemas import codec
+from services.alerter.testing import snapshot
 from services.warehouse.batch import build
 from services.warehouse.domain import rows
 from services.warehouse.migrations import FOLDER, statements
@@ -46,6 +47,15 @@ def test_an_unreadable_record_is_skipped_and_the_rest_goes_on() -> None:
 
     assert len(batch.rows["events"]) == 1
     assert batch.skipped == {("usage-events", "unreadable"): 2}
+
+
+def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_the_batch() -> None:
+    health = codec.encoder("account_health")(snapshot(20_000, "acme"))
+    batch = build({("usage-events", 0): [Message(0, 1, health), Message(1, 1, EVENT)]})
+
+    assert [len(row) for row in batch.rows["events"]] == [len(rows.columns("events"))]
+    assert batch.skipped == {("usage-events", "misplaced"): 1}
+    assert batch.ends == {("usage-events", 0): 2}
 
 
 def test_both_event_topics_share_a_table_and_keep_their_names() -> None:
