@@ -97,8 +97,8 @@ chaos: setup ## Run the long kill test: every process, and the broker, killed at
 	@$(BIN)/python -m pytest -m chaos_long --timeout 3600 -s $(ARGS)
 
 .PHONY: bench
-bench: setup .venv-bench/.synced ## Measure everything in one run on this machine
-	@$(BIN)/python -m pytest -m bench --timeout 3600 -s $(ARGS)
+bench: setup .venv-bench/.synced ## Measure everything in one run on this machine: make bench ARGS="--json FILE"
+	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 .PHONY: golden
 golden: setup ## Renew the golden files; look at the difference before you commit it

@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,8 @@ class JsonCore(CountingCore):
 
 async def measure(total: int) -> None:
     """Fold until everything is durable."""
-    from dataclasses import replace
-
     spec = replace(counting_spec(SOURCE, CHANGELOG, OUT, DEAD), core=lambda p: JsonCore(p, OUT, every=1 << 60))
+    first = 0
     with tempfile.TemporaryDirectory() as data:
         worker = Worker(
             GROUP, [spec], KafkaSettings(), EngineSettings(), CollectorRegistry(), ProcessSettings(data_dir=Path(data))

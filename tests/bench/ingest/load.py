@@ -1,10 +1,10 @@
 """
 Measures ingest: events a second in batches, single requests a second, and the time to the answer of each.
 
-    python tests/bench/ingest/load.py                      starts a broker and one ingest worker by itself
-    python tests/bench/ingest/load.py --url http://127.0.0.1:8080 --write-key KEY
-    python tests/bench/ingest/load.py --single --connections 64 --seconds 5 --json
-    python tests/bench/ingest/load.py --rate 150           a fixed number of requests a second, spread evenly
+    python -m tests.bench.ingest.load                      starts a broker and one ingest worker by itself
+    python -m tests.bench.ingest.load --url http://127.0.0.1:8080 --write-key KEY
+    python -m tests.bench.ingest.load --single --connections 64 --seconds 5 --json
+    python -m tests.bench.ingest.load --rate 150           a fixed number of requests a second, spread evenly
 
 Every answer is a 200 that Kafka acknowledged; any other is counted and shown. The client shares the machine with the
 worker and the broker. Bodies are made before the clock starts; each event has its own id and one of 5,000 accounts.
@@ -16,7 +16,6 @@ import argparse
 import asyncio
 import base64
 import json
-import os
 import random
 import subprocess
 import sys
@@ -24,14 +23,16 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
-from services.shared.kafka import topics
-from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.bench.cluster import cpu_of, deployment, environment
 
 ACCOUNTS = 5_000
 BODIES = 400
@@ -56,16 +57,18 @@ def event(rng: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def requests(batch: int, write_key: str, host: str) -> list[bytes]:
-    """Return whole HTTP requests, ready to be written to a socket."""
+def requests(
+    batch: int, write_key: str, host: str, bodies: int = BODIES, make: Callable[..., dict[str, Any]] = event
+) -> list[bytes]:
+    """Return whole HTTP requests, ready to be written to a socket; `make` makes an event of its number."""
     rng = random.Random(7)
     made = []
-    for number in range(BODIES):
+    for number in range(bodies):
         sent_at = {"sentAt": "2026-05-04T10:11:12.400+00:00"}
         if batch:
-            body = json.dumps({"batch": [event(rng, number * batch + n) for n in range(batch)], **sent_at})
+            body = json.dumps({"batch": [make(rng, number * batch + n) for n in range(batch)], **sent_at})
         else:
-            body = json.dumps({**event(rng, number), **sent_at})
+            body = json.dumps({**make(rng, number), **sent_at})
         basic = base64.b64encode(f"{write_key}:".encode()).decode()
         head = (
             f"POST {'/v1/batch' if batch else '/v1/track'} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {basic}\r\n"
@@ -121,6 +124,7 @@ class Run:
         self.interval = 1 / rate if rate else 0.0
         self.begin = time.perf_counter()
         self.end = self.begin + seconds
+        self.elapsed = 0.0
         self.statuses: dict[str, int] = {}
         self.times: list[float] = []
         self.waiting: list[Connection] = []
@@ -150,16 +154,13 @@ class Run:
             connection.transport.close()
 
 
-async def measure(
-    url: str, write_key: str, *, batch: int, connections: int, seconds: float, rate: float
-) -> dict[str, Any]:
-    """Return the figures of one run."""
+async def drive(url: str, made: list[bytes], *, connections: int, seconds: float, rate: float) -> Run:
+    """Send for so many seconds and return what came back."""
     address = urllib.parse.urlsplit(url)
-    made = requests(batch, write_key, address.netloc)
     run = Run(made, seconds, rate)
     loop = asyncio.get_running_loop()
     open_ones = [
-        (await loop.create_connection(lambda: Connection(run), address.hostname, address.port))[0]
+        (await loop.create_connection(lambda: Connection(run), address.hostname or "", address.port or 80))[0]
         for _ in range(connections)
     ]
     pacer = asyncio.create_task(run.pace()) if rate else None
@@ -167,53 +168,77 @@ async def measure(
         await asyncio.sleep(0.01)
     if pacer:
         await pacer
-    elapsed = time.perf_counter() - run.begin
-    ok = run.statuses.get("200", 0)
+    run.elapsed = time.perf_counter() - run.begin
     run.times.sort()
+    return run
+
+
+async def measure(
+    url: str, write_key: str, *, batch: int, connections: int, seconds: float, rate: float, pid: int | None = None
+) -> dict[str, Any]:
+    """Return the figures of one run; with the worker's process id, its CPU time among them."""
+    made = requests(batch, write_key, urllib.parse.urlsplit(url).netloc)
+    used = cpu_of(pid)
+    run = await drive(url, made, connections=connections, seconds=seconds, rate=rate)
+    used = cpu_of(pid) - used
+    ok = run.statuses.get("200", 0)
     return {
         "what": f"batches of {batch}" if batch else "single events",
         "connections": connections,
-        "seconds": round(elapsed, 2),
-        "requests_per_s": round(ok / elapsed),
-        "events_per_s": round(ok * max(1, batch) / elapsed),
+        "seconds": round(run.elapsed, 2),
+        "requests_per_s": round(ok / run.elapsed),
+        "events_per_s": round(ok * max(1, batch) / run.elapsed),
+        "cpu_us_per_event": round(used / max(1, ok * max(1, batch)) * 1e6, 2),
         "p50_ms": round(run.times[len(run.times) // 2] * 1000, 1),
         "p99_ms": round(run.times[int(len(run.times) * 0.99)] * 1000, 1),
         "statuses": run.statuses,
     }
 
 
-def started(folder: Path) -> tuple[EmbeddedBroker | None, subprocess.Popen[bytes], str]:
-    """Start what is needed; return the broker, the worker and the worker's address."""
-    broker = None
-    bootstrap = os.environ.get("KAFKA_BOOTSTRAP_SERVERS", "")
-    if not bootstrap:
-        broker = EmbeddedBroker(folder / "kafka")
-        broker.start()
-        bootstrap = broker.bootstrap
-    settings = KafkaSettings(bootstrap_servers=bootstrap, partitions=4, topic_prefix=f"bench-{os.getpid()}-")
-    asyncio.run(topics.create(settings))
+@contextmanager
+def worker(kafka: KafkaSettings, folder: Path) -> Iterator[tuple[int, str]]:
+    """Run one ingest worker of a deployment; give its process id and its address."""
     (folder / "keys.yaml").write_text("- {write_key: bench, source: bench}\n")
     port = free_port()
-    worker = subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "services.ingest"],
-        env=os.environ
-        | {
-            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "TIDEMARK_PARTITIONS": "4",
-            "TIDEMARK_TOPIC_PREFIX": settings.topic_prefix,
-            "TIDEMARK_HTTP_PORT": str(port),
-            "TIDEMARK_WRITE_KEYS_FILE": str(folder / "keys.yaml"),
-        },
-    )
+        env=environment(
+            kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_WRITE_KEYS_FILE=str(folder / "keys.yaml"),
+            TIDEMARK_DATA_DIR=str(folder),
+        ),
+    )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
-    for _ in range(200):
+    try:
+        _wait_ready(url, process)
+        yield process.pid, url
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
         try:
             with urllib.request.urlopen(url + "/readyz", timeout=1):
-                return broker, worker, url
+                return
         except OSError:
             time.sleep(0.1)
-    worker.kill()
     raise SystemExit("ingest did not become ready")
+
+
+@contextmanager
+def started(chosen: argparse.Namespace) -> Iterator[tuple[int | None, str]]:
+    """Give the process id and the address of a worker: of one that is started, or of the one that was named."""
+    if chosen.url:
+        yield None, chosen.url
+        return
+    with (
+        deployment() as kafka,
+        tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder,
+        worker(kafka, Path(folder)) as found,
+    ):
+        yield found
 
 
 def main() -> None:
@@ -225,33 +250,19 @@ def main() -> None:
     parser.add_argument("--connections", type=int)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: as fast as answers come")
     parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     runs = [(0, 64)] if chosen.single else [(chosen.batch, 16)] if chosen.batch else [(100, 16), (0, 64)]
-    with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
-        broker, worker, url = (None, None, chosen.url) if chosen.url else started(Path(folder))
-        try:
-            for batch, connections in runs:
-                figures = uvloop.run(
-                    measure(
-                        url,
-                        chosen.write_key,
-                        batch=batch,
-                        connections=chosen.connections or connections,
-                        seconds=chosen.seconds,
-                        rate=chosen.rate,
-                    )
+    with started(chosen) as (pid, url):
+        for batch, connections in [run for _ in range(chosen.rounds) for run in runs]:
+            figures = uvloop.run(
+                measure(
+                    url, chosen.write_key, batch=batch, connections=chosen.connections or connections,
+                    seconds=chosen.seconds, rate=chosen.rate, pid=pid,
                 )
-                print(
-                    json.dumps(figures) if chosen.json else "  ".join(f"{k}={v}" for k, v in figures.items()),
-                    flush=True,
-                )
-        finally:
-            if worker:
-                worker.terminate()
-                worker.wait(20)
-            if broker:
-                broker.stop()
+            )  # fmt: skip
+            print(json.dumps(figures) if chosen.json else "  ".join(f"{k}={v}" for k, v in figures.items()), flush=True)
 
 
 if __name__ == "__main__":

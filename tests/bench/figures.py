@@ -1,0 +1,156 @@
+"""From what the scripts print to figures with their targets, and to the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any, Literal
+
+from rich.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table: the median of its rounds, with the least and the greatest."""
+
+    what: str
+    unit: str
+    values: tuple[float, ...]
+    target: float | None = None
+    better: Literal["more", "less"] = "more"
+    cpu_us: float | None = None
+    """CPU time of the measured process an event, in microseconds: it suffers less from a busy machine than rates do."""
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+        return median(self.values)
+
+    @property
+    def reached(self) -> bool | None:
+        """Whether it is what is aimed at; None where nothing is."""
+        if self.target is None:
+            return None
+        return self.value >= self.target if self.better == "more" else self.value <= self.target
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for the file."""
+        return {**asdict(self), "value": self.value, "reached": self.reached}
+
+
+def ingest(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read ingest/load.py."""
+    found = []
+    for what, unit, target in (("batches of 100", "events/s", 30_000), ("single events", "requests/s", 3_000)):
+        rounds = [p for p in printed if p["what"] == what]
+        others = sorted({status for p in rounds for status in p["statuses"]} - {"200"})
+        note = f"p99 of the answer {median(p['p99_ms'] for p in rounds):.0f} ms"
+        found.append(
+            Figure(
+                f"ingest, {what}", unit, tuple(p["events_per_s"] for p in rounds), target,
+                cpu_us=median(p["cpu_us_per_event"] for p in rounds),
+                note=note + (f", also answered {', '.join(others)}" if others else ""),
+            )
+        )  # fmt: skip
+    return found
+
+
+def counting(printed: Sequence[Mapping[str, Mapping[str, float]]]) -> list[Figure]:
+    """Read engine/counting.py."""
+    rates: dict[str, tuple[float, ...]] = {}
+    found = []
+    for name, what in (
+        ("engine", "counting, through the engine"),
+        ("quix", "counting, Quix Streams"),
+        ("faust", "counting, plain Faust and its table"),
+    ):
+        rates[name] = tuple(p[name]["records"] / p[name]["seconds"] for p in printed)
+        cpu = median(p[name]["cpu"] / p[name]["records"] for p in printed) * 1e6
+        found.append(Figure(what, "records/s", rates[name], cpu_us=cpu))
+    for other, what, target in (("faust", "plain Faust", 20), ("quix", "Quix Streams", 1)):
+        ratios = tuple(ours / theirs for ours, theirs in zip(rates["engine"], rates[other], strict=True))
+        found.append(Figure(f"the engine beside {what}", "times", ratios, target, note="round by round"))
+    return found
+
+
+def scorer(printed: Sequence[Mapping[str, float]]) -> list[Figure]:
+    """Read scorer/throughput.py."""
+    broker = median(p["broker_cpu"] / p["records"] for p in printed) * 1e6
+    return [
+        Figure(
+            "scorer, everything on, 5,000 accounts evenly", "events/s", tuple(p["records"] / p["seconds"] for p in printed),
+            40_000, cpu_us=median(p["cpu"] / p["records"] for p in printed) * 1e6,
+            note=f"the broker takes {broker:.1f} us of CPU an event besides",
+        )
+    ]  # fmt: skip
+
+
+def recovery(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read scorer/recovery.py."""
+    (told,) = printed
+    rounds, base = told["rounds"], told["base"]
+    weight = (max(r["rss"] for r in rounds) - base["rss"]) / told["accounts"]
+    return [
+        Figure(
+            f"recovery, {told['accounts']:,} accounts, {told['ids'] / 1e6:.0f} million ids", "s",
+            tuple(r["seconds"] for r in rounds), 10, "less",
+            note=f"{told['bytes'] / 1e6:,.0f} MB in {told['records']:,} records; {base['seconds']} s with nothing to load",
+        ),
+        Figure(
+            "the same process afterwards, an account", "bytes", (weight,),
+            note=f"resident, ids among it; the base is {base['rss'] / 2**20:.0f} MiB",
+        ),
+    ]  # fmt: skip
+
+
+def memory(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read scorer/memory.py."""
+    (told,) = printed
+    return [
+        Figure(
+            f"memory of an account, {told['users']} users, five metrics", "bytes", (told["traced"],), 8 * 1024, "less",
+            note=f"{told['resident']:,} resident, {told['on_the_log']:,} on the changelog",
+        )
+    ]  # fmt: skip
+
+
+def latency(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read scorer/latency.py."""
+    (told,) = printed
+    note = f"p50 {told['p50_s']} s, {told['snapshots']:,} snapshots at {told['events_per_s']:,} events/s"
+    return [Figure("accepted to health on Kafka, p99", "s", (told["p99_s"],), 2.5, "less", note=note)]
+
+
+def table(found: Sequence[Figure], about: Mapping[str, Any]) -> Table:
+    """Return the figures as a table."""
+    shown = Table(
+        title="Tidemark, measured",
+        caption=(
+            f"{about['cpu']}, {about['cores']} cores for everything, {about['memory_gb']} GB; Python {about['python']}, "
+            f"Kafka {about['kafka']}, faust-streaming {about['faust-streaming']}, aiokafka {about['aiokafka']}; load average "
+            f"{about['load_before'][0]} before, {about['load_after'][0]} after; {about['seconds']} s"
+        ),
+    )
+    shown.add_column("what", ratio=1)
+    for column in ("median", "least to greatest", "target", "CPU us"):
+        shown.add_column(column, justify="right", no_wrap=True)
+    for figure in found:
+        target = (
+            "" if figure.target is None else f"{'>=' if figure.better == 'more' else '<='} {_number(figure.target)}"
+        )
+        colour = {None: "default", True: "green", False: "red"}[figure.reached]
+        several = len(figure.values) > 1
+        shown.add_row(
+            figure.what + (f"\n[dim]  {figure.note}[/]" if figure.note else ""),
+            f"[{colour}]{_number(figure.value)}[/] {figure.unit}",
+            f"{_number(min(figure.values))} to {_number(max(figure.values))}" if several else "",
+            target + ("\nmissed" if figure.reached is False else ""),
+            "" if figure.cpu_us is None else f"{figure.cpu_us:.1f}",
+        )
+    return shown
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}".rstrip("0").rstrip(".")

@@ -1,0 +1,93 @@
+"""Accounts with a past of 256 days, as a scorer would have them: to score against, to restore and to weigh."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from xxhash import xxh64_intdigest
+
+from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.domain.account import Account
+from services.scorer.domain.facts import FIELDS, Facts
+from services.scorer.domain.lane_fold import LaneFold
+from services.scorer.domain.rings import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE
+from services.scorer.domain.snapshot import evaluate
+from services.scorer.domain.state_format import write_verdict
+from services.scorer.domain.units import DAY_MS
+from services.shared.kafka.partition import partition_for
+
+DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
+DUPLICATE_IDS = ScorerSettings().duplicate_ids
+
+
+def user(number: int) -> str:
+    """Return the id of one of an account's users."""
+    return f"user-{number:05d}@example.com"
+
+
+def names(count: int, partitions: int) -> list[list[str]]:
+    """Return so many account names, by partition."""
+    homes: list[list[str]] = [[] for _ in range(partitions)]
+    for number in range(count):
+        name = f"account-{number:06d}"
+        homes[partition_for(name.encode(), partitions)].append(name)
+    return homes
+
+
+def make_account(name: str, day: int, people: array[int], random: np.random.Generator) -> Account:
+    """Return an account during `day`, active today: every person on a quarter of its days, all five rings in use."""
+    account = Account(name, day)
+    bits = random.bytes(len(people) * SPAN // 8)
+    bits = (int.from_bytes(bits, "little") & int.from_bytes(random.bytes(len(bits)), "little")).to_bytes(
+        len(bits), "little"
+    )
+    grid = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(-1, SPAN // 8), axis=1, bitorder="little")
+    active = grid.sum(axis=0).astype(np.uint16)
+    counts = {ACTIVE: active, EVENTS: active * 5, VALUE: active // 4, OPENED: active % 3, CLOSED: active % 2}
+    for metric, days in counts.items():
+        account.rings.counts[metric] = array("H", days.astype(np.uint16).tobytes())
+    account.people.known = array("Q", people)
+    account.people.bits = bytearray(bits)
+    account.facts = Facts()
+    for field, value in enumerate((name, "Ann Example", 12_000.0, 60, "pro", day - 400, day + 200, None)):
+        account.facts.set(field, value, (day - 100) * DAY_MS)
+    assert len(FIELDS) == len(account.facts.values)
+    account.tickets = {f"ticket-{name[-3:]}-{n}": ((day - n) * DAY_MS, 0) for n in (1, 2)}
+    account.answers = {user(n): ((day - 10 - n) * DAY_MS, 6 + n) for n in range(3)}
+    account.first_day, account.first_value_day = day - 250, day - 240
+    account.last_active_day = account.touched_day = day
+    account.events_today, account.people.today = 1, 1
+    return account
+
+
+def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: int, now: int) -> LaneFold:
+    """Return a lane that stands at `now` with accounts of a past; everything in it is still to be written."""
+    plan, model = load_scoring(ScorerSettings())
+    fold = LaneFold(partition, partitions, plan, model, DUPLICATE_IDS)
+    for _ in fold.tick({"at": now, "epoch": 0}, 0) or ():
+        pass
+    state = fold.state
+    for dimension in DIMENSIONS:
+        state.connect(dimension)
+    random = np.random.default_rng(partition)
+    people = array("Q", sorted(xxh64_intdigest(user(n).encode()) for n in range(users)))
+    verdict = None
+    for name in accounts:
+        account = state.accounts[name] = make_account(name, now // DAY_MS, people, random)
+        if verdict is None:
+            verdict = write_verdict(evaluate(account, fold.days._around()).verdict)
+        account.verdict = bytes(verdict)
+        account.evaluated_at = now - 3_600_000
+    state.hot.update(accounts)
+    state.cold.update(accounts)
+    state.outcomes.clear()
+    return fold
+
+
+def state_records(fold: LaneFold) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the changelog records of a lane's state."""
+    for key, value in fold.state.take_changes():
+        assert value is not None
+        yield key, value
