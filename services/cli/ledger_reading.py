@@ -14,10 +14,9 @@ from typing import Any
 
 import xxhash
 
-from schemas import codec
 from services.scorer.domain.ledger import LedgerCounters, read_counters
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.kafka.reading import ends, scan
+from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
 EVENTS, UNATTRIBUTED, REJECTED, STATE = (
@@ -135,9 +134,7 @@ async def read(kafka: KafkaSettings) -> Ledger:
     aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
     seen = {partition: _Seen() for partition in limits}
     async for record in scan(kafka, EVENTS, stop=limits, committed=False):
-        if record.value is None:
-            continue
-        name, value = codec.decode(record.value)
+        name, value = decoded(record.value)
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
             _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
@@ -232,7 +229,9 @@ async def _rejected(
     originals: set[tuple[str, str]] = set()
     records = 0
     async for record in scan(kafka, REJECTED):
-        letter = codec.decode(record.value)[1]
+        name, letter = decoded(record.value)
+        if name != "dead_letter":
+            continue
         if letter["by"] == "ingest":
             records += 1
             originals.add((letter["source"], letter["original_sha256"]))
@@ -249,9 +248,7 @@ async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
     ids: set[int] = set()
     records = 0
     async for record in scan(kafka, UNATTRIBUTED, committed=False):
-        if record.value is None:
-            continue
-        name, value = codec.decode(record.value)
+        name, value = decoded(record.value)
         if name == "usage_event":
             records += 1
             ids.add(_identity(value["source"], value["user"], value["event_id"]))

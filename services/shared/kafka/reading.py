@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from schemas import codec
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings
@@ -98,3 +100,11 @@ async def scan(
 def by_partition(offsets: Mapping[TopicPartition, int]) -> Offsets:
     """Return offsets by the number of the partition alone."""
     return {partition.partition: offset for partition, offset in sorted(offsets.items())}
+
+
+def decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
+    """Return record name and value, both empty for what nobody can read: the log may hold such, and goes on behind it."""
+    try:
+        return codec.decode(value or b"")
+    except codec.CodecError:
+        return "", {}

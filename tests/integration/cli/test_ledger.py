@@ -63,6 +63,19 @@ async def topics(kafka_settings: KafkaSettings) -> AsyncIterator[Topics]:
         yield Topics(kafka_settings, open_producer)
 
 
+async def test_a_record_that_nobody_can_read_does_not_stop_the_ledger(topics: Topics) -> None:
+    """The scorer puts it on the dead letters; it is no event, so it is on no line."""
+    await topics.event("1", 0)
+    for topic in ("usage-events", "usage-unattributed", "usage-rejected"):
+        await topics.producer.send_and_wait(topics.kafka.scoped(topic), b"junk", partition=0)
+    await topics.lane(0, 2, applied=1)
+
+    ledger = await ledger_reading.read(topics.kafka)
+
+    assert ledger.problems == []
+    assert (ledger.accepted, ledger.total("applied"), ledger.awaiting_an_account) == (1, 1, 0)
+
+
 async def test_every_event_is_on_one_line(topics: Topics) -> None:
     for event_id in ("1", "2", "1", "3", "1"):
         await topics.event(event_id, 0)
