@@ -1,5 +1,5 @@
 """
-Counters by day: 256 days of several counts, two bytes a day.
+Counters by day: 256 days of several counts, one byte a day while all counts of a ring fit one, then two.
 
 A day's cell is cleared when the ring first moves past it, so an account that sleeps costs nothing. A count that
 does not fit two bytes is kept beside the ring, and its cell holds an escape.
@@ -16,13 +16,18 @@ SPAN = 256
 """Days that a ring remembers, the newest included."""
 _MASK = SPAN - 1
 _ESCAPE = 0xFFFF
-_EMPTY = bytes(2 * SPAN)
+NARROW, WIDE = "B", "H"
+"""Type codes of a ring's cells: one byte, two bytes."""
 
 EVENTS, ACTIVE, VALUE, OPENED, CLOSED = range(5)
 """What is counted: activity events, active user-days, value events, tickets opened and closed."""
 METRICS = 5
 
 Days = npt.NDArray[np.int64]
+
+
+def _empty(typecode: str) -> array[int]:
+    return array(typecode, bytes(SPAN * array(typecode).itemsize))
 
 
 class DayRings:
@@ -45,7 +50,7 @@ class DayRings:
             if ring is None:
                 continue
             if gap >= SPAN:
-                ring[:] = array("H", _EMPTY)
+                ring[:] = _empty(ring.typecode)
             else:
                 for passed in range(self.through + 1, day + 1):
                     ring[passed & _MASK] = 0
@@ -68,9 +73,11 @@ class DayRings:
             raise ValueError(f"day {day} is more than {SPAN} days before {self.through}")
         ring = self.counts[metric]
         if ring is None:
-            ring = self.counts[metric] = array("H", _EMPTY)
+            ring = self.counts[metric] = _empty(NARROW)
         cell = day & _MASK
         total = self._at(ring, metric, day) + count
+        if total > 0xFF and ring.typecode == NARROW:
+            ring = self.counts[metric] = array(WIDE, ring)
         if total < _ESCAPE:
             ring[cell] = total
             return
@@ -91,7 +98,7 @@ class DayRings:
         ring = self.counts[metric]
         if ring is None:
             return None
-        cells = np.frombuffer(ring, np.uint16)
+        cells = np.frombuffer(ring, ring.typecode)
         start = (end + 1) & _MASK
         days = np.concatenate((cells[start:], cells[:start])).astype(np.int64)
         ahead = end - self.through

@@ -24,7 +24,7 @@ from services.scorer.domain.facts import FIELDS, Facts
 from services.scorer.domain.fleet import FleetTally, FleetYear
 from services.scorer.domain.parked import Parked
 from services.scorer.domain.people import People
-from services.scorer.domain.rings import METRICS, SPAN, DayRings
+from services.scorer.domain.rings import METRICS, NARROW, SPAN, WIDE, DayRings
 from services.shared.errors import IncompatibleState
 
 FORMAT = 2
@@ -183,16 +183,14 @@ def _facts(parts: Sequence[Any]) -> Facts:
 
 
 def _pack_ring(ring: array[int] | None) -> bytes | None:
-    """Return a ring in one byte a day where all counts fit, else in two."""
-    if ring is None:
-        return None
-    return bytes(ring) if max(ring) < 256 else ring.tobytes()
+    """Return a ring as it is, in one byte a day or two: once wide it stays wide, also after a restore."""
+    return None if ring is None else ring.tobytes()
 
 
 def _unpack_ring(packed: bytes | None) -> array[int] | None:
     if packed is None:
         return None
-    return array("H", list(packed)) if len(packed) == SPAN else array("H", packed)
+    return array(NARROW if len(packed) == SPAN else WIDE, packed)
 
 
 def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, parked: Parked) -> bytes:

@@ -44,10 +44,10 @@ def make_account(name: str, day: int, people: array[int], random: np.random.Gene
         len(bits), "little"
     )
     grid = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(-1, SPAN // 8), axis=1, bitorder="little")
-    active = grid.sum(axis=0).astype(np.uint16)
+    active = grid.sum(axis=0)
     counts = {ACTIVE: active, EVENTS: active * 5, VALUE: active // 4, OPENED: active % 3, CLOSED: active % 2}
     for metric, days in counts.items():
-        account.rings.counts[metric] = array("H", days.astype(np.uint16).tobytes())
+        account.rings.counts[metric] = array("B", days.astype(np.uint8).tobytes())
     account.people.known = array("Q", people)
     account.people.bits = bytearray(bits)
     account.facts = Facts()

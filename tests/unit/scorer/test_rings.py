@@ -47,6 +47,20 @@ def test_a_count_over_two_bytes_is_exact_and_leaves_with_its_day() -> None:
     assert rings.large is None
 
 
+def test_a_ring_takes_two_bytes_a_day_only_where_one_count_needs_them() -> None:
+    rings = DayRings(999)
+    for day in range(1000, 1000 + SPAN):
+        rings.add(ACTIVE, day, 255)
+        rings.add(EVENTS, day, 256 if day == 1100 else day & 255)
+
+    active, events = rings.counts[ACTIVE], rings.counts[EVENTS]
+    assert active is not None and active.itemsize == 1
+    assert events is not None and events.itemsize == 2
+    assert [rings.get(EVENTS, day) for day in (1099, 1100, 1101)] == [1099 & 255, 256, 1101 & 255]
+    rings.advance(1000 + 2 * SPAN)
+    assert not any(active)
+
+
 def test_looking_ahead_of_the_ring_sees_empty_days() -> None:
     rings = DayRings(999)
     rings.add(EVENTS, 1000, 3)
