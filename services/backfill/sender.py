@@ -140,9 +140,12 @@ class IngestSender:
         shards: list[list[dict[str, Any]]] = [[] for _ in range(self._shards)]
         for _, call in calls:
             shards[zlib.crc32(account_of(call).encode()) % self._shards].append(call)
-        async with asyncio.TaskGroup() as group:
-            for shard in shards:
-                group.create_task(self._in_turn(shard, headers))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for shard in shards:
+                    group.create_task(self._in_turn(shard, headers))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # all connections meet the same; one of our errors says what to do
 
     async def _in_turn(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
         for start in range(0, len(calls), self._batch):

@@ -124,3 +124,11 @@ async def test_readiness_waits_until_the_key_is_known(ingest: Ingest) -> None:
         await sender.ready(within_s=5)
 
     assert ingest.answers == []
+
+
+async def test_a_refusal_of_many_calls_says_as_much_as_one_of_a_few(ingest: Ingest) -> None:
+    """The batches travel side by side; the tool shows the error of one, not a group of errors."""
+    ingest.answers = [Response("no", 403) for _ in range(10)]
+    async with IngestSender(ingest.url, "k", batch=2) as sender:
+        with pytest.raises(IngestRefuses, match="keys create --backfill"):
+            await sender.send(calls(10))
