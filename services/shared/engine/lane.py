@@ -195,6 +195,7 @@ class Lane:
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""
         self.state = LaneState.CLOSED
+        self._clear_queue()
         if self._task is not None:
             self._task.cancel()
 
@@ -207,7 +208,6 @@ class Lane:
             await asyncio.wait([self._committing])
         if self._writer is not None:
             await self._writer.close()
-        self._queue.clear()
         self._fold = None
 
     # its life

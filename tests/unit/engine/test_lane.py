@@ -761,3 +761,17 @@ async def test_changes_that_can_never_be_taken_stop_the_lane_instead_of_reopenin
 
     assert around.asked.count("load") <= 2 * around.settings.max_raises
     await lane.close()
+
+
+async def test_a_lane_that_closes_with_a_full_queue_lets_its_partition_be_fetched_again() -> None:
+    """Its partition may come back; and while one is held, the fetcher wakes a hundred times a second."""
+    around = Around(settings=EngineSettings(queue_records=2))
+    around.may_load.clear()
+    lane = new_lane(around)
+    lane.start()
+    lane.receive(chunk(0, "1", "2", "3"))
+    assert around.held == [True]
+
+    await lane.close()
+
+    assert around.held == [True, False]
