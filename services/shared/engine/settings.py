@@ -29,8 +29,8 @@ class EngineSettings(Settings):
     """Go on where records are gone from a source by retention, instead of stopping the lane."""
     max_raises: int = Field(5, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
     """So many raising folds in a row stop a lane: then the code is wrong, not the records."""
-    openings: int = Field(4, ge=1, validation_alias="TIDEMARK_ENGINE_OPENINGS")
-    """Lanes that load their changelogs at the same time."""
+    openings: int = Field(2, ge=1, validation_alias="TIDEMARK_ENGINE_OPENINGS")
+    """Lanes that load their changelogs at the same time: one reads while one restores; more only need more memory."""
     session_timeout_s: float = Field(10.0, ge=1, validation_alias="TIDEMARK_ENGINE_SESSION_TIMEOUT_S")
     """A dead worker's partitions move after this; a restarted one with the same instance id gets its own at once."""
     heartbeat_s: float = Field(1.0, gt=0, validation_alias="TIDEMARK_ENGINE_HEARTBEAT_S")
