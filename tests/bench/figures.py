@@ -90,18 +90,20 @@ def scorer(printed: Sequence[Mapping[str, float]]) -> list[Figure]:
 def recovery(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Read scorer/recovery.py."""
     (told,) = printed
-    rounds, base = told["rounds"], told["base"]
-    weight = (max(r["rss"] for r in rounds) - base["rss"]) / told["accounts"]
+    rounds, base, accounts = told["rounds"], told["base"], told["accounts"]
+    close = rounds[-1]["day_close"]
     return [
         Figure(
-            f"recovery, {told['accounts']:,} accounts, {told['ids'] / 1e6:.0f} million ids", "s",
+            f"recovery, {accounts:,} accounts, {told['ids'] / 1e6:.0f} million ids", "s",
             tuple(r["seconds"] for r in rounds), 10, "less",
             note=f"{told['bytes'] / 1e6:,.0f} MB in {told['records']:,} records; {base['seconds']} s with nothing to load",
         ),
         Figure(
-            "the same process afterwards, an account", "bytes", (weight,),
+            "the same process afterwards, an account", "bytes", tuple((r["rss"] - base["rss"]) / accounts for r in rounds),
             note=f"resident, ids among it; the base is {base['rss'] / 2**20:.0f} MiB",
         ),
+        Figure(f"day close, {accounts:,} accounts", "s", (close["seconds"],), 60, "less"),
+        Figure("the longest stall in it", "s", (close["stall"],), 0.5, "less"),
     ]  # fmt: skip
 
 

@@ -35,10 +35,18 @@ class Scorer:
         """Whether every lane is open."""
         self.must_live()
         try:
-            with urllib.request.urlopen(self._url + "/readyz", timeout=1):
+            with urllib.request.urlopen(self._url + "/readyz", timeout=5):
                 return True
         except OSError:
             return False
+
+    def metric(self, name: str, labels: str) -> float:
+        """Return the value of one series of the process's metrics; 0 before it exists."""
+        with urllib.request.urlopen(self._url + "/metrics", timeout=30) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.startswith(f"{name}{{{labels}}}"):
+                    return float(line.rpartition(" ")[2])
+        return 0.0
 
     def must_live(self) -> None:
         """Give up where the process has ended: nothing would ever move."""
