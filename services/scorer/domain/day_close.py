@@ -25,6 +25,8 @@ from services.scorer.domain.usage import tally
 CLOSE_AT_ONCE = 512
 EVALUATE_AT_ONCE = 64
 """Accounts a step: about 20 ms of work."""
+PEOPLE_AT_ONCE = 25_000
+"""People a step, where its accounts have many: a megabyte of state."""
 _REASONS = {TOUCHED: "TOUCH", RESTATED: "RESTATED", URGENT: "URGENT", CALM: "TOUCH"}
 
 
@@ -69,11 +71,14 @@ class DayClose:
     def evaluate_queue(self) -> Iterator[None]:
         """Evaluate the accounts that were touched, in sorted order; publish what changed."""
         state = self.state
+        people = 0
         for done, name in enumerate(sorted(state.queue), 1):
             account = state.accounts[name]
             self.evaluate(account, _REASONS[account.stale], only_if_changed=True)
             state.queue.discard(name)
-            if done % EVALUATE_AT_ONCE == 0:
+            people += len(account.people)
+            if done % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
+                people = 0
                 state.moved = True
                 yield
 
@@ -122,6 +127,7 @@ class DayClose:
         clock = state.clock
         day, midnight = clock.today, clock.midnight
         order, first = self._rest()
+        people = 0
         for at in range(first, len(order)):
             account = state.accounts[order[at]]
             if not account.dormant:
@@ -131,7 +137,9 @@ class DayClose:
                 if cold:
                     state.cold.add(account.name)
                 tally(account, day, state.fleet.cap_milli, state.tally)
-            if (at + 1) % CLOSE_AT_ONCE == 0:
+                people += len(account.people)
+            if (at + 1) % CLOSE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
+                people = 0
                 clock.cursor = account.name
                 state.moved = True
                 yield
@@ -165,6 +173,7 @@ class DayClose:
         state = self.state
         clock = state.clock
         order, first = self._rest()
+        people = 0
         for at in range(first, len(order)):
             account = state.accounts[order[at]]
             if not account.dormant and not account.resting(clock.closed_day):
@@ -172,7 +181,9 @@ class DayClose:
                     account.dormant = True
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
                 state.queue.discard(account.name)
-            if (at + 1) % EVALUATE_AT_ONCE == 0:
+                people += len(account.people)
+            if (at + 1) % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
+                people = 0
                 clock.cursor = account.name
                 state.moved = True
                 yield

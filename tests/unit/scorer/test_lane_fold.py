@@ -11,7 +11,7 @@ import pytest
 from services.scorer.domain.ledger import LedgerCounters
 from services.scorer.domain.plan import TrackingPlan
 from services.scorer.domain.state_format import COLD, HOT
-from services.scorer.testing import DAY, Lane, at
+from services.scorer.testing import DAY, Lane, at, tick
 from services.scorer.testing import event as make
 
 HOUR = 3_600_000
@@ -448,3 +448,18 @@ def test_an_event_is_a_value_and_stays_as_it_was() -> None:
     lane.fold.event(given, None, 0)
 
     assert given == copy
+
+
+def test_a_step_of_a_day_close_stays_small_however_many_people_the_accounts_have() -> None:
+    """Steps counted by accounts alone would make one transaction of what thousands of people left behind."""
+    lane = Lane()
+    for number in range(120):
+        lane.event(f"e{number}", account=f"a{number:03}")
+        for person in range(1_500):
+            lane.state.accounts[f"a{number:03}"].people.mark((person + 1) << 40 | number)
+    lane.state_records()
+    steps = lane.fold.tick(tick(at(1)), 0) or ()
+    sizes = [sum(len(value or b"") for _, value in lane.state.take_changes()) for _ in steps]
+
+    assert sum(sizes) > 4 << 20
+    assert max(sizes) < 2 << 20
