@@ -82,6 +82,7 @@ def write_state(state: State) -> None:
     """Write the state file, all or nothing."""
     file = Path(state.data) / "status.json"
     draft = file.with_suffix(".draft")
+    draft.touch(mode=0o600)  # before it holds keys
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
     draft.chmod(0o600)  # it has write keys
     draft.replace(file)

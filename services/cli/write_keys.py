@@ -44,6 +44,7 @@ def add(file: Path, source: str, environment: str, *, backfill: bool = False, wr
     entries.append({"write_key": key, "source": source, "environment": environment, "backfill": backfill})
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(file.name + ".draft")
+    draft.touch(mode=0o600)  # before it holds keys
     draft.write_text(yaml.safe_dump(entries, sort_keys=False))
     draft.chmod(0o600)
     draft.replace(file)

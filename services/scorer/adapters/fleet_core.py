@@ -22,10 +22,13 @@ from services.shared.errors import IncompatibleState, Poison
 
 STATE = "state"
 FORMAT = 1
-AGAIN = 8
-"""Latest decisions that are appended again when the lane opens."""
 MOST_WAITING = 64
 """Days that wait for a partition; the oldest is given up beyond that, its lanes go on without a factor of their own."""
+AGAIN = MOST_WAITING
+"""
+Latest decisions that are appended again when the lane opens: as many as one transaction may decide, so that a crash
+between its commit and its appends loses none.
+"""
 _DECIDED = b"decided"
 _WAITING = b"waiting/"
 
