@@ -12,28 +12,22 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable
 from enum import Enum
-from typing import Protocol
 
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.collector import collector
-from services.shared.engine.core import Append, Core, SourceRecord
+from services.shared.engine.core import Core, SourceRecord
 from services.shared.engine.errors import (
-    ChangelogBehind,
     FailStop,
     FoldRaised,
     LaneStopped,
-    SourceBehind,
-    SourceGap,
     TooManyRaises,
 )
-from services.shared.engine.fold import Draft, LaneFold, Raised, restore
+from services.shared.engine.fold import Draft, LaneFold, Raised
 from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.loader import Bounds, Loaded
+from services.shared.engine.opening import accept_gap, open_fold
 from services.shared.engine.position import Position
-from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.surroundings import Surroundings, Writer
 
 log = logging.getLogger(__name__)
 
@@ -50,48 +44,6 @@ class LaneState(Enum):
     CLOSED = "closed"
 
 
-class Writer(Protocol):
-    """Makes drafts durable; see transaction.py."""
-
-    async def start(self) -> None:
-        """Fence the former owner."""
-
-    async def write(self, draft: Draft) -> None:
-        """Commit a draft."""
-
-    async def close(self) -> None:
-        """Give back what it holds."""
-
-
-class Surroundings(Protocol):
-    """What a lane needs of the worker that it belongs to."""
-
-    settings: EngineSettings
-    limits: dict[str, int]
-    openings: asyncio.Semaphore
-
-    def writer(self, spec: LaneSpec, partition: int) -> Writer:
-        """Make the writer of a lane."""
-
-    async def load(self, spec: LaneSpec, partition: int) -> Loaded:
-        """Read the changelogs of a lane."""
-
-    async def bounds(self, topic: str, partition: int) -> Bounds:
-        """Say what exists of the source."""
-
-    async def append(self, appends: Iterable[Append]) -> None:
-        """Write appends and return when all are acknowledged."""
-
-    async def seek(self, topic: str, partition: int, offset: int) -> None:
-        """Read the source from an offset on."""
-
-    def hold_fetch(self, topic: str, partition: int, hold: bool) -> None:
-        """Stop or go on fetching a partition."""
-
-    def fail(self, error: BaseException) -> None:
-        """End the process."""
-
-
 class Lane:
     """One partition of one source topic; made by the worker when it gets the partition."""
 
@@ -102,6 +54,7 @@ class Lane:
         self.spec = spec
         self.topic = spec.topic
         self.partition = partition
+        self._name = {"topic": spec.topic, "partition": partition}
         self.generation = generation
         self.state = LaneState.OPENING
         self.stopped: LaneStopped | None = None
@@ -232,15 +185,8 @@ class Lane:
         self.state = LaneState.RUNNING
         self._moved()
         self._metrics.opened(time.monotonic() - began)
-        log.info(
-            "lane_opened",
-            extra={
-                "topic": self.topic,
-                "partition": self.partition,
-                "offset": self.durable.offset,
-                "step": self.durable.step,
-            },
-        )
+        offset, step = self.durable
+        log.info("lane_opened", extra={**self._name, "offset": offset, "step": step})
 
     async def _restore(self) -> None:
         """
@@ -255,50 +201,10 @@ class Lane:
             await self._writer.close()
         self._writer = self._around.writer(self.spec, self.partition)
         await self._writer.start()
-        with collector.rest():
-            loaded = await self._around.load(self.spec, self.partition)
-            core = self.spec.core(self.partition)
-            restoring = restore(core, loaded.stores, self.spec.position_store)
-            while True:
-                try:
-                    next(restoring)
-                except StopIteration as done:
-                    position, appends = done.value
-                    break
-                await asyncio.sleep(0)
-        self._metrics.loaded(loaded.records)
-        bounds = await self._around.bounds(self.topic, self.partition)
-        self.durable = self._check(position, bounds)
-        await self._around.append(appends)
-        self._fold = LaneFold(
-            self.spec, self.partition, core, self.durable, raised=self._raised, limits=self._around.limits,
-            accept_gap=self._settings.accept_gap,
-        )  # fmt: skip
+        self._fold = await open_fold(self.spec, self.partition, self._around, self._metrics, self._raised)
+        self.durable = self._fold.position
         self._deadline = None
         self.received = self.durable.offset
-
-    def _check(self, position: Position | None, bounds: Bounds) -> Position:
-        """Compare the changelog's position with the group's offset and with what exists of the source."""
-        committed = bounds.committed
-        if committed is not None and (position is None or committed > position.offset):
-            raise ChangelogBehind(self.topic, self.partition, committed, position.offset if position else None)
-        if position is None:
-            return Position(bounds.earliest)
-        if bounds.end < position.offset:
-            raise SourceBehind(self.topic, self.partition, bounds.end, position.offset)
-        if bounds.earliest > position.offset:
-            return self._gap(position.offset, bounds.earliest)
-        return position
-
-    def _gap(self, expected: int, found: int) -> Position:
-        if not self._settings.accept_gap:
-            raise SourceGap(self.topic, self.partition, expected, found)
-        log.warning(
-            "gap_accepted",
-            extra={"topic": self.topic, "partition": self.partition, "from": expected, "to": found},
-        )
-        self._metrics.gap()
-        return Position(found)
 
     async def _turn(self) -> None:
         """Do the next thing there is to do, or wait for it."""
@@ -366,7 +272,9 @@ class Lane:
         if bounds.earliest > self.received:
             await self._flush()
             fold = self._must_fold()
-            fold.offset, fold.step = self._gap(self.received, bounds.earliest)
+            fold.offset, fold.step = accept_gap(
+                self.topic, self.partition, self._settings, self._metrics, self.received, bounds.earliest
+            )
             self.received = bounds.earliest
         self._clear_queue()
         await self._around.seek(self.topic, self.partition, self.received)
@@ -378,7 +286,7 @@ class Lane:
         self._quiet.set()
         reached = self._must_fold().offset
         self._fold = None  # in an unknown state: whatever happens next, nothing of it may be committed
-        where = {"topic": self.topic, "partition": self.partition, "offset": error.offset, "step": error.step}
+        where = {**self._name, "offset": error.offset, "step": error.step}
         log.error("fold_raised", extra=where, exc_info=error.cause)
         if error.offset is None:
             self._unnamed += 1
@@ -403,10 +311,7 @@ class Lane:
 
     async def _stop(self, stopped: LaneStopped) -> None:
         """Keep what was folded before, take nothing more."""
-        log.critical(
-            "lane_stopped",
-            extra={"topic": self.topic, "partition": self.partition, "reason": stopped.reason, "detail": str(stopped)},
-        )
+        log.critical("lane_stopped", extra={**self._name, "reason": stopped.reason, "detail": str(stopped)})
         self.stopped = stopped
         self.state = LaneState.STOPPED
         self._metrics.stopped(stopped.reason)

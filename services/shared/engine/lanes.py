@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.lane import Lane, LaneState, Surroundings
+from services.shared.engine.lane import Lane, LaneState
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,55 @@
+"""What a lane needs of the worker that it belongs to, and of the transactions that make it durable."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Protocol
+
+from services.shared.engine.core import Append
+from services.shared.engine.fold import Draft
+from services.shared.engine.loader import Bounds, Loaded
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
+
+
+class Writer(Protocol):
+    """Makes drafts durable; see transaction.py."""
+
+    async def start(self) -> None:
+        """Fence the former owner."""
+
+    async def write(self, draft: Draft) -> None:
+        """Commit a draft."""
+
+    async def close(self) -> None:
+        """Give back what it holds."""
+
+
+class Surroundings(Protocol):
+    """What a lane needs of the worker that it belongs to."""
+
+    settings: EngineSettings
+    limits: dict[str, int]
+    openings: asyncio.Semaphore
+
+    def writer(self, spec: LaneSpec, partition: int) -> Writer:
+        """Make the writer of a lane."""
+
+    async def load(self, spec: LaneSpec, partition: int) -> Loaded:
+        """Read the changelogs of a lane."""
+
+    async def bounds(self, topic: str, partition: int) -> Bounds:
+        """Say what exists of the source."""
+
+    async def append(self, appends: Iterable[Append]) -> None:
+        """Write appends and return when all are acknowledged."""
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Read the source from an offset on."""
+
+    def hold_fetch(self, topic: str, partition: int, hold: bool) -> None:
+        """Stop or go on fetching a partition."""
+
+    def fail(self, error: BaseException) -> None:
+        """End the process."""
