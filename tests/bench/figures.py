@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from rich.table import Table
 
+_COLUMNS = ("what", "median", "least to greatest", "target", "CPU us")
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -126,32 +128,45 @@ def latency(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
 
 
 def table(found: Sequence[Figure], about: Mapping[str, Any]) -> Table:
-    """Return the figures as a table."""
-    shown = Table(
-        title="Tidemark, measured",
-        caption=(
-            f"{about['cpu']}, {about['cores']} cores for everything, {about['memory_gb']} GB; Python {about['python']}, "
-            f"Kafka {about['kafka']}, faust-streaming {about['faust-streaming']}, aiokafka {about['aiokafka']}; load average "
-            f"{about['load_before'][0]} before, {about['load_after'][0]} after; {about['seconds']} s"
-        ),
-    )
+    """Return the figures as a table for the terminal."""
+    shown = Table(title="Tidemark, measured", caption=ran_on(about))
     shown.add_column("what", ratio=1)
-    for column in ("median", "least to greatest", "target", "CPU us"):
+    for column in _COLUMNS[1:]:
         shown.add_column(column, justify="right", no_wrap=True)
     for figure in found:
-        target = (
-            "" if figure.target is None else f"{'>=' if figure.better == 'more' else '<='} {_number(figure.target)}"
-        )
         colour = {None: "default", True: "green", False: "red"}[figure.reached]
-        several = len(figure.values) > 1
-        shown.add_row(
-            figure.what + (f"\n[dim]  {figure.note}[/]" if figure.note else ""),
-            f"[{colour}]{_number(figure.value)}[/] {figure.unit}",
-            f"{_number(min(figure.values))} to {_number(max(figure.values))}" if several else "",
-            target + ("\nmissed" if figure.reached is False else ""),
-            "" if figure.cpu_us is None else f"{figure.cpu_us:.1f}",
-        )
+        what, value, *others = _row(figure)
+        note = f"\n[dim]  {figure.note}[/]" if figure.note else ""
+        shown.add_row(what + note, f"[{colour}]{value}[/]", *others)
     return shown
+
+
+def markdown(found: Sequence[Figure], about: Mapping[str, Any]) -> str:
+    """Return the figures as a table for the documents."""
+    lines = [f"{ran_on(about)}.", "", f"| {' | '.join(_COLUMNS)} | beside |", "|---|" + "---:|" * 4 + "---|"]
+    lines += [f"| {' | '.join(_row(figure))} | {figure.note} |" for figure in found]
+    return "\n".join(lines)
+
+
+def ran_on(about: Mapping[str, Any]) -> str:
+    """Return the machine, the versions and its load in one sentence."""
+    return (
+        f"{about['cpu']}, {about['cores']} cores for everything, {about['memory_gb']} GB, {about['system']}; "
+        f"Python {about['python']}, Kafka {about['kafka']}, faust-streaming {about['faust-streaming']}, "
+        f"aiokafka {about['aiokafka']}; load average {about['load_before'][0]} before, {about['load_after'][0]} after; "
+        f"{about['seconds']} s"
+    )
+
+
+def _row(figure: Figure) -> tuple[str, ...]:
+    target = "" if figure.target is None else f"{'>=' if figure.better == 'more' else '<='} {_number(figure.target)}"
+    return (
+        figure.what,
+        f"{_number(figure.value)} {figure.unit}",
+        f"{_number(min(figure.values))} to {_number(max(figure.values))}" if len(figure.values) > 1 else "",
+        target + (", missed" if figure.reached is False else ""),
+        "" if figure.cpu_us is None else f"{figure.cpu_us:.1f}",
+    )
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
 """
 `make bench`: measures everything in one run on this machine, one thing at a time, on one broker, and prints it.
 
-    python -m tests.bench.run [--json FILE] [--only PART ...] [--quick]
+    python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--quick]
 
 Each part is a script of its own that prints JSON; short ones are repeated and the median counts, with the least and
 the greatest beside it. Ratios are counted within this run. The broker, what is measured and what drives it share the
@@ -30,6 +30,7 @@ from tests.bench.cluster import BROKER_PID
 from tests.bench.figures import Figure
 
 _WITHIN_S = 600
+_BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +99,20 @@ def run(parts: Mapping[str, Part], say: Console, *, quick: bool) -> tuple[list[F
     return found, raw
 
 
+def record(page: Path, table: str) -> None:
+    """Put a table between the two marks of a page."""
+    before, begin, rest = page.read_text("utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not (begin and end):
+        raise SystemExit(f"{page} has no {_BEGIN} and {_END} to write between")
+    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
+
+
 def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--record", type=Path, help="put the table into this page, between its two marks")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="a first look: fewer and shorter rounds")
     chosen = parser.parse_args()
@@ -121,6 +132,9 @@ def main() -> int:
             json.dumps({"machine": about, "figures": [f.as_json() for f in found], "printed": raw}, indent=1) + "\n"
         )
         say.print(f"written to {chosen.json}")
+    if chosen.record:
+        record(chosen.record, figures.markdown(found, about))
+        say.print(f"recorded in {chosen.record}")
     return 0 if all("error" not in printed for printed in raw.values()) else 1
 
 
