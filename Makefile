@@ -13,6 +13,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3 python; do \
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
+# Certificates of this system, as a company may have its own authority.
+export UV_SYSTEM_CERTS ?= true
 say := printf '\033[1m%s\033[0m\n'
 
 .PHONY: help
