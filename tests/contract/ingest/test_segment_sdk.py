@@ -48,7 +48,7 @@ async def test_the_python_sdk_waits_and_repeats_when_pushed_back(ingest: Any) ->
     client.track("ann", "Opened", context={"groupId": "acme"})
 
     def refused() -> float:
-        return ingest.metrics.requests.labels("batch", "429")._value.get()
+        return float(ingest.metrics.requests.labels("batch", "429")._value.get())
 
     for _ in range(500):
         if refused():

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt", "requirements-setup.txt", "requirements-bench.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-dev.txt", "requirements-setup.txt", "requirements-bench.txt"]
+)
 def test_lock_files_have_versions_and_hashes_and_no_addresses(project_root: Path, name: str) -> None:
     """Whoever installs decides where from; the hash decides what."""
     text = (project_root / name).read_text()
