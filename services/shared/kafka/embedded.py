@@ -11,6 +11,7 @@ import argparse
 import base64
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -67,11 +68,17 @@ def is_free(port: int) -> bool:
         return True
 
 
-def free_port() -> int:
-    """Return a loopback TCP port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_port(count: int = 1) -> int:
+    """
+    Return a loopback TCP port that is free now, the first of `count` in a row.
+
+    It is below the range from which systems take the ports of outgoing connections: there, a client that keeps
+    trying a server which is being restarted may be connected to itself, and then it is the client that has the port.
+    """
+    for first in random.sample(range(15_000, 32_000), 500):
+        if all(is_free(port) for port in range(first, first + count)):
+            return first
+    raise Fatal("no free port between 15000 and 32000")
 
 
 class EmbeddedBroker:

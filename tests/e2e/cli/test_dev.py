@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,20 +16,9 @@ import httpx
 import psutil
 import pytest
 
+from services.shared.kafka.embedded import free_port
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-def first_of_free_ports(count: int = 4) -> int:
-    """Return a port that is free together with the next ones."""
-    for first in range(20_000 + os.getpid() % 5_000, 60_000, count):
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def tidemark(*arguments: str) -> list[str]:
@@ -53,7 +41,7 @@ class Dev:
         self.data = data
         self.output = data.parent / "dev.out"
         self.process = subprocess.Popen(
-            tidemark("dev", "--port", str(first_of_free_ports()), "--data", str(data), "--write-key", "e2e"),
+            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--write-key", "e2e"),
             stdout=self.output.open("w"),
             stderr=subprocess.STDOUT,
         )
@@ -134,7 +122,7 @@ def test_a_killed_service_is_started_again(dev: Dev, name: str) -> None:
 def test_a_second_stack_on_the_same_folder_is_refused(dev: Dev) -> None:
     """Two brokers on one folder would destroy it."""
     second = subprocess.run(
-        tidemark("dev", "--port", str(first_of_free_ports()), "--data", str(dev.data)),
+        tidemark("dev", "--port", str(free_port(4)), "--data", str(dev.data)),
         capture_output=True,
         text=True,
         timeout=60,

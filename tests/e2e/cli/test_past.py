@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,23 +16,12 @@ from typing import Any
 import httpx
 import pytest
 
+from services.shared.kafka.embedded import free_port
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 DAY_S = 86_400
 ROWS = 600
-
-
-def free_ports(count: int = 4) -> int:
-    """Return a port that is free together with the next ones."""
-    for first in range(30_000 + os.getpid() % 5_000, 60_000, count):
-        if all(_is_free(port) for port in range(first, first + count)):
-            return first
-    raise AssertionError("no free ports")
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def tidemark(*arguments: str) -> list[str]:
@@ -56,7 +44,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     data = tmp_path_factory.mktemp("past") / "data"
     output = data.parent / "out"
     process = subprocess.Popen(
-        tidemark("dev", "--port", str(free_ports()), "--data", str(data)),
+        tidemark("dev", "--port", str(free_port(4)), "--data", str(data)),
         stdout=output.open("w"),
         stderr=subprocess.STDOUT,
     )
@@ -152,7 +140,7 @@ def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
 
 
 def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
-    data, port = tmp_path / "demo", free_ports()
+    data, port = tmp_path / "demo", free_port(4)
     command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "2")
 
     first = until("A low survey answer", command, after="Now live", within_s=150)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -20,6 +19,7 @@ import pytest
 from schemas import codec
 from services.scorer.testing import clock, encode, event, tick
 from services.shared.kafka import clients
+from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
@@ -29,12 +29,6 @@ DAY_MS = 86_400_000
 
 def holds_day(day: int, found: list[dict[str, Any]]) -> bool:
     return any(record["day"] == day for record in found)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Scorer:

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -22,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka import clients
+from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse import ClickHouseStore, open_embedded
 from services.warehouse.domain.filters import EventFilter, SignalFilter
@@ -128,9 +128,7 @@ class Warehouse:
     """A warehouse process, to be killed."""
 
     def __init__(self, kafka: KafkaSettings, data: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._environment = {
             **os.environ,
