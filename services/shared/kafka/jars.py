@@ -171,7 +171,7 @@ def _fetch_all(jars: Iterable[Jar], fetch: Fetch) -> None:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("jars"), TimeElapsedColumn()
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar, ThreadPoolExecutor(8) as pool:
-        task = bar.add_task("fetching Apache Kafka (about 90 MB, once)", total=len(wanted))
+        task = bar.add_task("fetching Apache Kafka (about 45 MB, once)", total=len(wanted))
 
         def one(jar: Jar) -> None:
             try:
