@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,8 +13,8 @@ import pytest
 from schemas import codec
 from services.alerter.testing import silent, snapshot
 from services.shared.kafka import clients
-from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.testing import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -26,51 +22,9 @@ _encode = codec.encoder("account_health")
 LOW: dict[str, Any] = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}
 
 
-class AlerterProcess:
-    """`python -m services.alerter` with the settings of the test's topics."""
-
-    def __init__(self, kafka: KafkaSettings, folder: Path) -> None:
-        self.port = free_port()
-        self.log = folder / "alerter.log"
-        self.process: asyncio.subprocess.Process | None = None
-        self._environment = os.environ | {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
-            "TIDEMARK_PARTITIONS": str(kafka.partitions),
-            "TIDEMARK_HTTP_PORT": str(self.port),
-            "TIDEMARK_DATA_DIR": str(folder),
-        }
-
-    async def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.alerter", env=self._environment, stdout=out, stderr=out
-            )
-
-    async def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        await self.process.wait()
-
-    async def stop(self) -> int:
-        assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-        return await self.process.wait()
-
-    async def ready(self) -> bool:
-        assert self.process is not None
-        assert self.process.returncode is None, self.log.read_text("utf-8")
-        try:
-            async with httpx.AsyncClient() as client:
-                return (await client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-
 @pytest.fixture
-async def alerter(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[AlerterProcess]:
-    process = AlerterProcess(kafka_settings, tmp_path)
+async def alerter(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    process = ServiceProcess("alerter", kafka_settings, tmp_path)
     await process.start()
     try:
         yield process
@@ -132,7 +86,7 @@ async def tell(kafka: KafkaSettings, *values: Mapping[str, Any]) -> None:
 
 
 async def test_a_snapshot_goes_in_and_a_signal_comes_out(
-    kafka_settings: KafkaSettings, alerter: AlerterProcess
+    kafka_settings: KafkaSettings, alerter: ServiceProcess
 ) -> None:
     await until(alerter.ready)
     async with Reader(kafka_settings, "risk-signals") as signals:
@@ -146,7 +100,7 @@ async def test_a_snapshot_goes_in_and_a_signal_comes_out(
     assert await alerter.stop() == 0
 
 
-async def test_an_aborted_snapshot_is_never_judged(kafka_settings: KafkaSettings, alerter: AlerterProcess) -> None:
+async def test_an_aborted_snapshot_is_never_judged(kafka_settings: KafkaSettings, alerter: ServiceProcess) -> None:
     await until(alerter.ready)
     producer = clients.transactional_producer(kafka_settings, "test")
     await producer.start()
@@ -164,7 +118,7 @@ async def test_an_aborted_snapshot_is_never_judged(kafka_settings: KafkaSettings
 
 
 async def test_a_new_subscriber_starts_from_the_open_signals_and_then_follows(
-    kafka_settings: KafkaSettings, alerter: AlerterProcess
+    kafka_settings: KafkaSettings, alerter: ServiceProcess
 ) -> None:
     names = ["acme", "globex", "initech"]
     await tell(kafka_settings, *[snapshot(day, account=name, **LOW) for day in range(3) for name in names])
@@ -190,7 +144,7 @@ async def test_a_new_subscriber_starts_from_the_open_signals_and_then_follows(
     assert last["episode_id"].encode() in start
 
 
-async def test_kills_at_any_time_leave_each_signal_once(kafka_settings: KafkaSettings, alerter: AlerterProcess) -> None:
+async def test_kills_at_any_time_leave_each_signal_once(kafka_settings: KafkaSettings, alerter: ServiceProcess) -> None:
     accounts = [f"account-{n}" for n in range(40)]
 
     async def days(first: int, last: int) -> None:

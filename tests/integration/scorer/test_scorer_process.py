@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -13,14 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from schemas import codec
 from services.scorer.testing import clock, encode, event, tick
 from services.shared.kafka import clients
-from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.testing import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
 
@@ -31,43 +27,11 @@ def holds_day(day: int, found: list[dict[str, Any]]) -> bool:
     return any(record["day"] == day for record in found)
 
 
-class Scorer:
+class Scorer(ServiceProcess):
     """`python -m services.scorer` with the settings of the test's topics, and what one writes and reads around it."""
 
     def __init__(self, kafka: KafkaSettings, folder: Path, **environment: str) -> None:
-        self.kafka = kafka
-        self.port = free_port()
-        self.log = folder / "scorer.log"
-        self.process: asyncio.subprocess.Process | None = None
-        self._environment = os.environ | {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
-            "TIDEMARK_PARTITIONS": str(kafka.partitions),
-            "TIDEMARK_HTTP_PORT": str(self.port),
-            "TIDEMARK_DATA_DIR": str(folder),
-            **environment,
-        }
-
-    async def start(self) -> None:
-        with self.log.open("ab") as out:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.scorer", env=self._environment, stdout=out, stderr=out
-            )
-
-    async def kill(self) -> None:
-        assert self.process is not None
-        self.process.kill()
-        await self.process.wait()
-
-    async def stop(self) -> int:
-        assert self.process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-        return await self.process.wait()
-
-    async def metrics(self) -> str:
-        async with httpx.AsyncClient() as client:
-            return (await client.get(f"http://127.0.0.1:{self.port}/metrics")).text
+        super().__init__("scorer", kafka, folder, **environment)
 
     async def send(self, *events: dict[str, Any]) -> None:
         producer = clients.producer(self.kafka)
