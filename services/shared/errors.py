@@ -46,6 +46,21 @@ class Poison(TidemarkError):
         self.detail = detail
 
 
+class KeyFault(TidemarkError):
+    """
+    One key of a lane's state (an account) cannot be worked on; the record that was folded is not at fault.
+
+    Raised by a core out of a fold, with the exception at fault as its cause. The engine restores the lane, tells the
+    core to set that key apart, and folds the record again.
+    """
+
+    def __init__(self, key: str, detail: str) -> None:
+        """Take the key and what is wrong with it, for people."""
+        super().__init__(f"{key}: {detail}")
+        self.key = key
+        self.detail = detail
+
+
 class Fatal(TidemarkError):
     """The process cannot go on safely: exit, and let the supervisor start a new one."""
 

@@ -14,14 +14,25 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 
+NO_APPEND_TIME = 1 << 62
+"""The append time of a record whose log has no clock of its own: later than every other time."""
+
+
 class SourceRecord(NamedTuple):
-    """One record as read from the log. Its Kafka timestamp is left out on purpose: replays would differ."""
+    """One record as read from the log."""
 
     topic: str
     partition: int
     offset: int
     key: bytes | None
     value: bytes | None
+    appended_at: int = NO_APPEND_TIME
+    """
+    When the broker appended the record, milliseconds since 1970 UTC.
+
+    Part of the log only where the log is written outside of transactions (usage-events): elsewhere it depends on how
+    transactions were cut, and nothing of it may reach state or outputs.
+    """
 
 
 class Output(NamedTuple):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from services.shared.engine.core import Append, Core, SourceRecord
+from services.shared.engine.core import NO_APPEND_TIME, Append, Core, SourceRecord
 from services.shared.engine.errors import FoldRaised, LaneStopped, TooManyRaises
 from services.shared.engine.fold import Draft, LaneFold, Raised, restore
 from services.shared.engine.position import POSITION_KEY, Position
@@ -34,14 +34,21 @@ class MemoryLog:
         """Return how many partitions a topic has."""
         return 1 if topic in self.single else self.partitions
 
-    def append(self, topic: str, key: bytes | None, value: bytes | None, partition: int | None = None) -> SourceRecord:
+    def append(
+        self,
+        topic: str,
+        key: bytes | None,
+        value: bytes | None,
+        partition: int | None = None,
+        appended_at: int = NO_APPEND_TIME,
+    ) -> SourceRecord:
         """Append one record, to the partition of its key's hash unless told; return it as stored."""
         if partition is None:
             if key is None:
                 raise ValueError(f"a record of {topic} without a key needs a partition")
             partition = partition_for(key, self.count(topic))
         slots = self._slots(topic, partition)
-        record = SourceRecord(topic, partition, len(slots), key, value)
+        record = SourceRecord(topic, partition, len(slots), key, value, appended_at)
         slots.append(record)
         return record
 
