@@ -12,7 +12,7 @@ from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
-from services.shared.errors import Poison
+from services.shared.errors import Poison, UnknownVersion
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
@@ -59,12 +59,11 @@ class ScorerCore:
         else:
             self.state.restore(key, value)
 
-    def opened(self) -> Iterable[Append]:
-        """Finish the restore. This lane appends nothing."""
-        self.state.restored()
+    def opened(self) -> Iterator[None]:
+        """Finish the restore, step by step. This lane appends nothing."""
+        yield from self.state.restoring()
         if self._metrics:
             self._metrics.opened(self.state)
-        return ()
 
     def decode(self, record: SourceRecord) -> Item:
         """Turn bytes into a value; a record of the wrong kind, or under a key that is not its account, is poison."""
@@ -72,6 +71,8 @@ class ScorerCore:
             raise Poison("no_value", "value", "the record has no value; tombstones do not belong on usage-events")
         try:
             kind, value = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", "value", str(error)) from error
         if kind == _EVENT:

@@ -30,6 +30,9 @@ from services.scorer.domain.state_format import (
     encode_hot,
 )
 
+RESTORED_AT_ONCE = 500
+"""Accounts between two steps of the end of a restore."""
+
 
 class LaneState:
     """Everything that the records of one lane have led to. The fold moves it; this keeps track of what moved."""
@@ -120,7 +123,14 @@ class LaneState:
 
     def restored(self) -> None:
         """Finish after the last record of both stores."""
-        for name, value in self._hot_records.items():
+        for _ in self.restoring():
+            pass
+
+    def restoring(self) -> Iterator[None]:
+        """Do the same in steps that each take a few milliseconds."""
+        for n, (name, value) in enumerate(self._hot_records.items()):
+            if n % RESTORED_AT_ONCE == RESTORED_AT_ONCE - 1:
+                yield
             account = self._account(name)
             decode_hot(account, value)
             if account.queued:
@@ -129,7 +139,7 @@ class LaneState:
         for number, packed in sorted(self._parked_records.items()):
             self.parked.load(number, packed)
         self._parked_records = {}
-        self.ids.loaded(*self._ids_stood)
+        yield from self.ids.loading(*self._ids_stood)
 
     def _account(self, name: str) -> Account:
         account = self.accounts.get(name)

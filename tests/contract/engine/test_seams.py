@@ -107,7 +107,7 @@ def test_the_options_given_to_the_consumer_are_those_that_faust_gives() -> None:
     ours = keywords(consumer.ConsumerThread._create_worker_consumer, "AIOKafkaConsumer")
 
     assert theirs - ours == {"bootstrap_servers"}
-    assert ours - theirs == {"retry_backoff_ms"}
+    assert ours - theirs == {"retry_backoff_ms", "fetch_max_bytes"}
 
 
 def keywords(function: object, call: str) -> set[str]:

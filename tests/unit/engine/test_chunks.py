@@ -13,7 +13,7 @@ P0, P1 = TP("events", 0), TP("events", 1)
 
 
 def records(*offsets: int) -> list[Any]:
-    return [SimpleNamespace(offset=o, timestamp=o, timestamp_type=1) for o in offsets]
+    return [SimpleNamespace(offset=o, timestamp=o, timestamp_type=1, value=b"v") for o in offsets]
 
 
 def test_partitions_take_turns_in_chunks_of_bounded_size() -> None:
