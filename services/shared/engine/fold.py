@@ -69,7 +69,7 @@ class LaneFold:
 
     __slots__ = (
         "_draft",
-        "_look_every",
+        "_look_at",
         "_looked",
         "_urgent",
         "_weighs",
@@ -118,8 +118,9 @@ class LaneFold:
         self._draft = Draft(position, topic_id)
         self._urgent = False
         self._weighs = core if isinstance(core, Weighs) else None
-        self._look_every = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
         self._looked = 0
+        """Records folded since the last time that changes were gathered."""
+        self._look_at = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
 
     @property
     def urgent(self) -> bool:
@@ -186,15 +187,15 @@ class LaneFold:
                     raise
                 except Exception as error:
                     raise FoldRaised(offset, error, self.step) from error
+                self.folded = offset
+                self._looked += 1
                 if offset <= self.careful_until:
                     self._gather(offset)
-                self.folded = offset
             self.offset = offset + 1
             self.step = 0
             self._draft.records += 1
             since += 1
-            self._looked += 1
-            if self._looked >= self._look_every and self._look():
+            if self._looked >= self._look_at and self._look():
                 since = breath
             if since >= breath:
                 since = 0
@@ -229,6 +230,7 @@ class LaneFold:
     def _walk(self, steps: Iterator[None], faults: Sequence[Fault] = ()) -> Iterator[None]:
         """Take the steps of a long fold one by one, gathering after each so that the size of changes is known."""
         done = 0
+        blamed = None if self._looked else self.offset  # with what others before it changed, it may be theirs
         while True:
             try:
                 next(steps)
@@ -240,7 +242,8 @@ class LaneFold:
                 raise
             done += 1
             self.step += 1
-            self._gather(self.offset)
+            self._gather(blamed)
+            blamed = self.offset
             if faults:
                 self._set_apart(faults)
             yield
@@ -281,15 +284,17 @@ class LaneFold:
         if self._weighs is None or self._draft.size + self._weighs.changed_bytes >= self.most_bytes:
             self._gather(None)
         else:
-            self._looked = 0
+            self._look_at = self._looked + _FIRST_LOOK
         return self._draft.size >= self.most_bytes
 
     def _plan_look(self, size: int) -> None:
         """Say after how many records to look again, given the bytes that were gathered since the last time."""
-        if self._weighs is None and self._looked and self.most_bytes < NO_LIMIT:
+        if self._weighs is not None and self.most_bytes < NO_LIMIT:
+            self._look_at = _FIRST_LOOK
+        elif self._looked and self.most_bytes < NO_LIMIT:
             left = max(self.most_bytes - self._draft.size, self.most_bytes // 8)
             soon = left * self._looked // max(1, size)
-            self._look_every = max(1, min(soon, _LOOKS_GROW * max(self._looked, self._look_every)))
+            self._look_at = max(1, min(soon, _LOOKS_GROW * max(self._looked, self._look_at)))
         self._looked = 0
 
     def _gather(self, offset: int | None) -> None:

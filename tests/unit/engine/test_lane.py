@@ -23,7 +23,7 @@ from services.shared.engine.lanes import Lanes
 from services.shared.engine.loader import Loaded
 from services.shared.engine.memory import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.start import Bounds
@@ -49,6 +49,7 @@ class Around:
     earliest: int = 0
     end: int = 1 << 40
     committed: int | None = None
+    topic_id: bytes = UNKNOWN_TOPIC
     may_load: asyncio.Event = field(default_factory=asyncio.Event)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
     write_error: Exception | None = None
@@ -87,7 +88,7 @@ class Around:
         return Loaded({store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}, 0)
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
-        return Bounds(self.earliest, self.end, self.committed)
+        return Bounds(self.earliest, self.end, self.committed, self.topic_id)
 
     async def append(self, appends: Iterable[Append]) -> None:
         for append in appends:
