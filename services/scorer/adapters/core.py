@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
 from services.scorer.adapters.records import outputs_of
+from services.scorer.adapters.weights import Weights
 from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
+from services.scorer.domain.state_format import COLD, HOT
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison, UnknownVersion
 
@@ -34,6 +36,7 @@ class ScorerCore:
         """Drive `fold`; count into `metrics`, if any."""
         self._fold = fold
         self._metrics = metrics
+        self._hot, self._cold = Weights(), Weights()
         self._controls = {"tick": fold.tick, "clock": fold.clock, "fleet": fold.fleet}
         self._event = fold.event
 
@@ -58,6 +61,7 @@ class ScorerCore:
             self.state.ids.load(key, value)
         else:
             self.state.restore(key, value)
+            self._weigh(key, value)
 
     def opened(self) -> Iterator[None]:
         """Finish the restore, step by step. This lane appends nothing."""
@@ -104,6 +108,8 @@ class ScorerCore:
         """Encode what changed since the last call."""
         state = self.state
         changes = [StateChange(STATE, key, value) for key, value in state.take_changes()]
+        for _, key, value in changes:
+            self._weigh(key, value)
         changes.extend(StateChange(IDS, key, value) for key, value in state.ids.take_changes())
         if self._metrics:
             self._metrics.committed(state)
@@ -112,6 +118,16 @@ class ScorerCore:
     def take_appends(self) -> list[Append]:
         """Return nothing: this lane appends nothing."""
         return []
+
+    @property
+    def changed_bytes(self) -> int:
+        """About how many bytes the accounts that changed since the last call of `take_changes` take; see Weights."""
+        return self._hot.of(self.state.hot) + self._cold.of(self.state.cold)
+
+    def _weigh(self, key: bytes, value: bytes | None) -> None:
+        weights = self._hot if key.startswith(HOT) else self._cold if key.startswith(COLD) else None
+        if weights is not None and value is not None:
+            weights.note(key[len(HOT) :].decode(), len(value))
 
     @property
     def urgent(self) -> bool:

@@ -141,14 +141,14 @@ def test_a_million_ids_take_at_most_twelve_bytes_each() -> None:
 
 def test_a_full_window_is_loaded_in_steps_of_a_bounded_number_of_identities() -> None:
     rnd = random.Random(7)
-    window = DuplicateWindow(800_000)
+    window = DuplicateWindow(400_000)
     store: dict[bytes, bytes | None] = {}
     for hour in range(8):
         window.roll(HOUR + hour)
-        for _ in range(90_000):
+        for _ in range(45_000):
             window.seen(rnd.getrandbits(64))
         store |= dict(window.take_changes())
-    restored = DuplicateWindow(800_000)
+    restored = DuplicateWindow(400_000)
     for key, value in store.items():
         restored.load(key, value or b"")
 
