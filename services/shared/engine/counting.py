@@ -59,9 +59,10 @@ class CountingCore:
         """Refuse `poison` and records without a key."""
         if record.key is None or record.value == b"poison":
             raise Poison("not_countable", "value")
-        if record.value and record.value.startswith(b"version:") and int(record.value[8:]) > self.version:
-            raise UnknownVersion(f"a record of version {int(record.value[8:])}")
-        return record.key, record.value or b""
+        value = record.value or b""
+        if value[:1] == b"v" and int(value.removeprefix(b"version:")) > self.version:
+            raise UnknownVersion(f"a record of {value.decode()}")
+        return record.key, value
 
     def quarantine(self, key: str, detail: str) -> None:  # noqa: ARG002 - a count does not tell why
         """Leave a broken key as it is from now on."""
@@ -111,7 +112,7 @@ class CountingCore:
 
     def _count(self, key: bytes) -> None:
         n = self.counts.get(key, 0) + 1
-        if key in self.broken:
+        if self.broken and key in self.broken:
             if self.broken[key]:
                 return
             self.counts[key] = n  # half of the work is done
