@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-
 NO_APPEND_TIME = 1 << 62
 """The append time of a record whose log has no clock of its own: later than every other time."""
 

@@ -52,6 +52,15 @@ class TooManyRaises(LaneStopped):
     reason = "raises"
 
 
+class Unanswered(LaneStopped):
+    """A record cannot be folded before a record further down the log has answered; nothing was changed by it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Take what the lane waits for, in one word, and what to do about it."""
+        super().__init__(detail)
+        self.reason = reason
+
+
 class FoldRaised(TidemarkError):
     """A fold left its core in an unknown state: restore the core, put that record aside, fold again."""
 
