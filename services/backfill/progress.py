@@ -9,7 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
@@ -40,7 +40,7 @@ async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
     latest: dict[str, Progress] = {}
     async for record in scan(kafka, TOPIC):
         if record.value is not None:
-            _, value = codec.decode(record.value)
+            _, value = decoded(record.value)
             latest[value["file_sha256"]] = _from_record(value)
     return latest
 

@@ -213,7 +213,7 @@ async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
         if record.key is None or record.value is None:
             continue
         if record.key == POSITION_KEY:
-            positions[record.partition] = Position.decode(record.value).offset
+            positions[record.partition] = Position.decode(record.value)[0].offset
         else:
             counted = read_counters(record.key, record.value)
             if counted is not None:

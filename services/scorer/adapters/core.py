@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
 from services.scorer.adapters.records import outputs_of
+from services.scorer.adapters.weights import Weights
 from services.scorer.domain.lane_fold import LaneFold, StepTooLong
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
+from services.scorer.domain.state_format import COLD, HOT
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.engine.errors import Unanswered
-from services.shared.errors import Poison
+from services.shared.errors import Poison, UnknownVersion
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
@@ -41,6 +43,7 @@ class ScorerCore:
         """Drive `fold`; count into `metrics`, if any."""
         self._fold = fold
         self._metrics = metrics
+        self._hot, self._cold = Weights(), Weights()
         self._event = fold.event
 
     @property
@@ -74,13 +77,13 @@ class ScorerCore:
             self.state.ids.load(key, value)
         else:
             self.state.restore(key, value)
+            self._weigh(key, value)
 
-    def opened(self) -> Iterable[Append]:
-        """Finish the restore. This lane appends nothing."""
-        self.state.restored()
+    def opened(self) -> Iterator[None]:
+        """Finish the restore, step by step. This lane appends nothing."""
+        yield from self.state.restoring()
         if self._metrics:
             self._metrics.opened(self.state)
-        return ()
 
     def decode(self, record: SourceRecord) -> Item:
         """Turn bytes into a value; a record of the wrong kind, or under a key that is not its account, is poison."""
@@ -88,6 +91,8 @@ class ScorerCore:
             raise Poison("no_value", "value", "the record has no value; tombstones do not belong on usage-events")
         try:
             kind, value = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", "value", str(error)) from error
         if kind == _EVENT:
@@ -132,7 +137,7 @@ class ScorerCore:
         """Tell whether a record further down the log answers what an event asked."""
         try:
             item = self.decode(record)
-        except Poison:
+        except (Poison, UnknownVersion):
             return False
         return item.kind == "clock" and item.value["mode"] in _ANSWERS
 
@@ -169,6 +174,8 @@ class ScorerCore:
         """Encode what changed since the last call."""
         state = self.state
         changes = [StateChange(STATE, key, value) for key, value in state.take_changes()]
+        for _, key, value in changes:
+            self._weigh(key, value)
         changes.extend(StateChange(IDS, key, value) for key, value in state.ids.take_changes())
         if self._metrics:
             self._metrics.committed(state)
@@ -177,6 +184,16 @@ class ScorerCore:
     def take_appends(self) -> list[Append]:
         """Return nothing: this lane appends nothing."""
         return []
+
+    @property
+    def changed_bytes(self) -> int:
+        """About how many bytes the accounts that changed since the last call of `take_changes` take; see Weights."""
+        return self._hot.of(self.state.hot) + self._cold.of(self.state.cold)
+
+    def _weigh(self, key: bytes, value: bytes | None) -> None:
+        weights = self._hot if key.startswith(HOT) else self._cold if key.startswith(COLD) else None
+        if weights is not None:
+            weights.note(key[len(HOT) :].decode(), len(value or b""))
 
     @property
     def urgent(self) -> bool:

@@ -19,7 +19,7 @@ from schemas import codec
 from services.scorer.adapters.records import FLEET, USAGE_EVENTS
 from services.scorer.domain.fleet import decide
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
-from services.shared.errors import IncompatibleState, Poison
+from services.shared.errors import IncompatibleState, Poison, UnknownVersion
 
 STATE = "state"
 FORMAT = 1
@@ -79,6 +79,8 @@ class FleetCore:
             raise Poison("no_value", "value", "the record has no value")
         try:
             kind, value = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", "value", str(error)) from error
         if kind != "fleet_partial":

@@ -28,6 +28,9 @@ from services.scorer.domain.state_format import (
 )
 from services.scorer.domain.sweep import SweepOrder, slice_of
 
+RESTORED_AT_ONCE = 500
+"""Accounts between two steps of the end of a restore."""
+
 
 class LaneState:
     """Everything that the records of one lane have led to. The fold moves it; this keeps track of what moved."""
@@ -163,9 +166,16 @@ class LaneState:
 
     def restored(self) -> None:
         """Finish after the last record of both stores."""
+        for _ in self.restoring():
+            pass
+
+    def restoring(self) -> Iterator[None]:
+        """Do the same in steps that each take a few milliseconds."""
         clock = self.clock
         done = (slice_of(clock.cursor), clock.cursor) if clock.cursor else (-1, "")
-        for name, value in self._hot_records.items():
+        for n, (name, value) in enumerate(self._hot_records.items()):
+            if n % RESTORED_AT_ONCE == RESTORED_AT_ONCE - 1:
+                yield
             account = self._account(name)
             decode_hot(account, value)
             if account.queued:
@@ -177,7 +187,7 @@ class LaneState:
             if found.frozen_day >= 0 and name in self.accounts:
                 self.accounts[name].open_day = found.frozen_day
         self._hot_records = {}
-        self.ids.loaded(*self._ids_stood)
+        yield from self.ids.loading(*self._ids_stood)
 
     def _account(self, name: str) -> Account:
         account = self.accounts.get(name)

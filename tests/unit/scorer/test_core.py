@@ -50,7 +50,7 @@ def test_what_can_never_be_applied_is_poison(value: bytes | None, key: bytes | N
 def test_poison_between_good_records_stops_nothing() -> None:
     log = Log(1)
     log.event("e1")
-    log.memory.append("usage-events", b"acme", b"\x00\x00\x00\x00\xff poison")
+    log.memory.append("usage-events", b"acme", encode("usage_event", event("e0"))[:-1])
     log.memory.append("usage-events", None, encode("usage_event", event("e2")), 0)
     log.event("e3")
     runner = log.runner()
