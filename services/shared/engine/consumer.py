@@ -13,6 +13,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, cast
@@ -37,6 +38,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         super().__init__(*args, **kwargs)
         self._empty: dict[TP, tuple[int, int]] = {}
         """Of each partition the part of the log before its position that was read and holds no record for us."""
+        self.polled_at = time.monotonic()
+        """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
@@ -72,6 +75,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Fetched]:
         """Return what has been fetched of the active partitions, each with what it covers; wait for it up to a timeout."""
+        self.polled_at = time.monotonic()
         if not self.consumer.flow_active:
             return {}
         fetcher = consumer._fetcher
@@ -127,6 +131,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(self._touch)
 
     async def _touch(self) -> None:
+        self.polled_at = time.monotonic()
         with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
             pass
 
@@ -184,6 +189,11 @@ class Consumer(driver.Consumer):
     _thread: ConsumerThread
     assigned_at = -1
     """The app's count of rebalances when partitions were last assigned: older news of completion are stale."""
+
+    @property
+    def polled_at(self) -> float:
+        """When the consumer's thread last polled, by the monotonic clock."""
+        return self._thread.polled_at
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note which rebalance this belongs to, before Faust tells anybody."""

@@ -25,6 +25,7 @@ from services.shared.engine import loader, quiet
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
 from services.shared.engine.core import Append
+from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.lane import Lane
 from services.shared.engine.lanes import Home, Lanes
@@ -105,8 +106,10 @@ class Worker:
             self.name, self.lanes.specs, self.kafka, self.settings, slot=self._process.slot,
             data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
         )  # fmt: skip
-        watchdog = Watchdog(self._app, self.lanes, self.metrics, self.settings, self._tp, self.fail)
-        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
+        watchdog = Watchdog(
+            self._app, self.lanes, self.metrics, self.settings, Ends(self.kafka), self._tp, self.fail
+        )  # fmt: skip
+        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(self._watch(watchdog))]
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -206,6 +209,12 @@ class Worker:
             return
         if not self._stopping.is_set():
             self.fail(app.crash_reason or FailStop("Faust stopped by itself"))
+
+    async def _watch(self, watchdog: Watchdog) -> None:
+        try:
+            await watchdog.run()
+        except Exception as error:  # noqa: BLE001 - unwatched is worse than restarted
+            self.fail(error)
 
     async def _shut_down(self) -> None:
         await self.lanes.hold()

@@ -707,6 +707,48 @@ async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch
     await lanes.close()
 
 
+async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+    stalled = metrics.stalled.labels("events", "0")
+    clock[0] += 59
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lanes.of("events")[0].durable.offset == 1)
+
+    clock[0] += 59
+    assert lanes.observe(lambda _home: None, now=0.0) == 0
+    assert lanes.not_ready() is None
+    assert stalled._value.get() == 0
+    clock[0] += 2
+    assert lanes.observe(lambda _home: None, now=0.0) == 0  # a new process would know no more: nothing to end it for
+    assert "nobody can say where events/0 ends" in str(lanes.not_ready())
+    assert stalled._value.get() == 1
+    lanes.observe(lambda _home: (1, 1), now=0.0)
+    assert lanes.not_ready() is None
+    assert stalled._value.get() == 0
+    await lanes.close()
+
+
+async def test_a_consumer_that_does_not_poll_stalls_every_lane() -> None:
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+
+    lanes.observe(lambda _home: (0, 0), now=0.0, silent_s=61)
+
+    assert lanes.not_ready() == "the Kafka consumer has not polled for 61 s"
+    assert metrics.stalled.labels("events", "0")._value.get() == 1
+    await lanes.close()
+
+
 async def test_a_lane_that_stops_while_it_reopens_commits_nothing_of_the_broken_fold() -> None:
     """The fold that raised has changed half of what it should have; only what was durable before may stay."""
     around = Around(settings=PATIENT)
