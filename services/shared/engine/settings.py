@@ -41,5 +41,5 @@ class EngineSettings(Settings):
     A lane with records to fold that has not moved for this long is not ready, nor is a consumer that has not polled;
     after twice that the process exits, if the cluster answers.
     """
-    instance: str | None = Field(None, validation_alias="TIDEMARK_ENGINE_INSTANCE")
-    """Static group membership: unique and stable per worker. By default host name and slot."""
+    instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,150}$", validation_alias="TIDEMARK_ENGINE_INSTANCE")
+    """Static group membership: unique and stable per worker. By default host name and slot. A second one is refused."""

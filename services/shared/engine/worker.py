@@ -26,9 +26,10 @@ from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
 from services.shared.engine.core import Append
 from services.shared.engine.ends import Ends
-from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
+from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.lane import Lane
 from services.shared.engine.lanes import Home, Lanes
+from services.shared.engine.membership import Membership
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
@@ -41,7 +42,8 @@ from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
 
-_STOP_WITHIN_S = 30.0
+_STOP_WITHIN_S = 20.0
+"""Supervisors kill what has not ended 25 s after SIGTERM."""
 
 
 class Worker:
@@ -63,6 +65,7 @@ class Worker:
         self.lanes = Lanes(specs, self, self.metrics)
         self.failed: BaseException | None = None
         self._process = process or ProcessSettings()
+        self._membership = Membership(kafka, name, engine, self._process)
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
@@ -75,7 +78,7 @@ class Worker:
         Wait for the broker, join the group and fold until `stop`.
 
         Raises:
-            ConfigurationError: the topics on the cluster do not fit.
+            ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker answers.
         """
         quiet.install()
@@ -97,14 +100,16 @@ class Worker:
             starting.result()
 
     async def _start(self) -> None:
+        self._membership.take()
         await wait_for_broker(self.kafka)
         cluster = await learn(self.kafka, self.lanes.specs.values())
         self.limits, self.partitions = cluster.limits, cluster.partitions
+        await self._membership.wait_until_free()
         self._appender = producer(self.kafka)
         await self._appender.start()
         self._app = make_app(
-            self.name, self.lanes.specs, self.kafka, self.settings, slot=self._process.slot,
-            data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
+            self.name, self.lanes.specs, self.kafka, self.settings, instance=self._membership.instance,
+            client_id=self._membership.client_id, data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
         )  # fmt: skip
         watchdog = Watchdog(
             self._app, self.lanes, self.metrics, self.settings, Ends(self.kafka), self._tp, self.fail
@@ -187,10 +192,15 @@ class Worker:
     # what Faust tells
 
     async def _revoked(self, _sender: Any, _revoked: set[TP], **_: Any) -> None:
+        try:
+            await self._membership.check()
+        except InstanceTaken as error:
+            self.fail(error)
         await self.lanes.hold()
 
     async def _complete(self, _sender: Any, **_: Any) -> None:
         app = self._app
+        self._membership.joined()
         if app is None or self._stopping.is_set():
             return
         if consumer_of(app).assigned_at != app.rebalancing_count:
@@ -227,6 +237,7 @@ class Worker:
         await self.lanes.close()
         if self._appender is not None:
             await self._appender.stop()
+        self._membership.give_back()
         log.info("worker_stopped", extra={"group": self.name})
 
     def _tp(self, home: Home) -> TP:

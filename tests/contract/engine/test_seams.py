@@ -50,8 +50,8 @@ async def make(tmp_path: Path) -> Any:
         return None
 
     return make_app(
-        "seams", ["usage-events"], KafkaSettings(), EngineSettings(chunk_records=7), slot=3, data_dir=tmp_path,
-        deliver=lambda *_: None, revoked=nothing, complete=nothing,
+        "seams", ["usage-events"], KafkaSettings(), EngineSettings(chunk_records=7), instance="seams-3", client_id="us",
+        data_dir=tmp_path, deliver=lambda *_: None, revoked=nothing, complete=nothing,
     )  # fmt: skip
 
 
@@ -98,7 +98,8 @@ async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_p
     assert given["auto_offset_reset"] == "earliest"
     assert given["partition_assignment_strategy"] == [app.assignor]
     assert given["max_poll_interval_ms"] == 60_000
-    assert given["group_instance_id"]
+    assert given["group_instance_id"] == "seams-3"
+    assert given["client_id"] == "us"
 
 
 def test_the_options_given_to_the_consumer_are_those_that_faust_gives() -> None:
