@@ -92,9 +92,9 @@ class Lane:
         return self.state is LaneState.RUNNING
 
     @property
-    def core(self) -> Core:
-        """The core as it is now; another object after a reopening. Only to be read, and only while ready."""
-        return self._must_fold().core
+    def core(self) -> Core | None:
+        """The core as it is now; another object after a reopening, None while there is none. Only to be read."""
+        return self._fold.core if self._fold is not None else None
 
     @property
     def next(self) -> Position:

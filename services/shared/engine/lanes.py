@@ -155,7 +155,9 @@ class Lanes:
         lane = self._lanes.pop(home)
         self._views.pop(home).forget()
         log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
-        lane.abandon()
+        lane.abandon()  # its core is not called again
+        if lane.spec.closed is not None:
+            lane.spec.closed(home[1])
         task = asyncio.create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

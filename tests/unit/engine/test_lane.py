@@ -638,6 +638,39 @@ async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_res
     await lanes.close()
 
 
+async def test_a_service_is_told_when_a_lane_has_left_and_a_task_that_still_holds_it_finds_no_core() -> None:
+    """A ticker that has asked for the lanes before a rebalance comes to them after it."""
+    around, told = Around(settings=PATIENT), list[tuple[int, bool]]()
+    spec = replace(SPEC, closed=lambda partition: told.append((partition, around.asked[-1] == "close")))
+    lanes = Lanes([spec], around, EngineMetrics(CollectorRegistry()))
+    lanes.assign([("events", 0), ("events", 1)], generation=4)
+    held = lanes.of("events")[0]
+    await until(lambda: lanes.not_ready() is None)
+    assert held.core is not None
+    lanes.receive("events", chunk(0, "1"))
+
+    lanes.assign([("events", 1)], generation=5)
+
+    assert told == [(0, False)]
+    await until(lambda: held.core is None)
+    assert around.drafts == []
+    await lanes.close()
+    assert told == [(0, False), (1, True)]
+
+
+async def test_the_alarm_of_a_stopped_lane_leaves_with_it() -> None:
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(committed=3), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.of("events")[0].stopped)
+    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == [1]
+
+    lanes.assign([], generation=2)
+
+    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == []
+    await lanes.close()
+
+
 async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
     around = Around()
     around.may_load.clear()
