@@ -44,6 +44,10 @@ class LaneState(Enum):
     CLOSED = "closed"
 
 
+class _Anothers(Exception):
+    """Another owner has opened the lane while this one stood still."""
+
+
 class Lane:
     """One partition of one source topic; made by the worker when it gets the partition."""
 
@@ -80,6 +84,7 @@ class Lane:
         self._committing: asyncio.Task[None] | None = None
         self._deadline: float | None = None
         self._held = False
+        self._doubted = False
         self._quiet = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -145,6 +150,10 @@ class Lane:
             self._clear_queue()
         self._wake.set()
 
+    def doubt(self) -> None:
+        """Make sure that nobody has had the lane meanwhile before anything more is folded; open it anew if so."""
+        self._doubted = True
+
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""
         self.state = LaneState.CLOSED
@@ -173,6 +182,8 @@ class Lane:
                     await self._turn()
                 except FoldRaised as raised:
                     await self._reopen(raised)
+                except _Anothers:
+                    await self._open_anew()
         except LaneStopped as stopped:
             await self._stop(stopped)
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
@@ -211,6 +222,8 @@ class Lane:
         self._wake.clear()
         if self._held:
             await self._stand_still()
+        elif self._doubted:
+            await self._make_sure()
         elif self._missed:
             await self._read_again()
         elif self._due() and self._committing is None:
@@ -219,6 +232,29 @@ class Lane:
             await self._take(self._queue.popleft())
         else:
             await self._wake.wait()
+
+    async def _make_sure(self) -> None:
+        """
+        Go on only if nobody has had the lane meanwhile. Everything folded is durable here.
+
+        Raises:
+            _Anothers: somebody has.
+        """
+        self._doubted = False
+        await self._committed()
+        if self._writer is None or not await self._writer.holds(self.durable):
+            raise _Anothers
+
+    async def _open_anew(self) -> None:
+        """Throw away what is in memory: another owner has folded on."""
+        log.warning("lane_was_anothers", extra=self._name)
+        self.state = LaneState.OPENING
+        self._quiet.set()
+        self._fold = None
+        self._missed = False
+        self._clear_queue()
+        await self._open()
+        self._quiet.clear()
 
     async def _stand_still(self) -> None:
         await self._flush()
@@ -251,6 +287,8 @@ class Lane:
         for _ in fold.apply(records, _BREATH):
             if self._held:
                 await self._stand_still()
+            if self._doubted:
+                await self._make_sure()
             if self._due():
                 if self._committing is None:
                     self._commit()

@@ -61,14 +61,17 @@ class Lanes:
         """
         Follow an assignment of the group.
 
-        A lane whose generation does not directly precede this one is opened anew: the group had evicted this worker,
-        the partition may have been another's, and what is in memory may be old.
+        Where a generation was missed a partition may have been another's meanwhile, and what is in memory may be old:
+        the group had evicted this worker. An opening is thrown away then; a lane that runs asks its own fence whether
+        anybody else has opened it, and is opened anew only if so.
         """
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
-        for home in list(self._lanes):
-            if missed or home not in mine:
+        for home, lane in list(self._lanes.items()):
+            if home not in mine or (missed and lane.state is not LaneState.RUNNING):
                 self._close(home)
+            elif missed:
+                lane.doubt()
         for home in sorted(mine - self._lanes.keys()):
             self._open(home, generation)
         for lane in self._lanes.values():

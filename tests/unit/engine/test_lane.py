@@ -51,6 +51,7 @@ class Around:
     may_load: asyncio.Event = field(default_factory=asyncio.Event)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
     write_error: Exception | None = None
+    fenced: bool = False
 
     def __post_init__(self) -> None:
         self.may_load.set()
@@ -74,6 +75,10 @@ class Around:
                 around.log.append(spec.stores[spec.position_store], POSITION_KEY, draft.position.encode(), partition)
                 for output in draft.outputs:
                     around.log.append(*output)
+
+            async def holds(self, position: Position) -> bool:
+                around.asked.append(f"holds {position.offset}")
+                return not around.fenced
 
             async def close(self) -> None:
                 around.asked.append("close")
@@ -687,16 +692,55 @@ async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
     await lanes.close()
 
 
-async def test_a_lane_that_may_have_been_anothers_meanwhile_is_opened_anew() -> None:
+async def test_a_lane_that_was_anothers_meanwhile_is_opened_anew_and_no_other() -> None:
     around = Around()
     lanes = new_lanes(around)
     lanes.assign([("events", 0)], generation=4)
-    await until(lambda: lanes.not_ready() is None)
-    before = lanes.of("events")[0]
+    lane = lanes.of("events")[0]
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lane.durable.offset == 1)
+    await lanes.hold()
+    around.asked.clear()
 
     lanes.assign([("events", 0)], generation=6)
+    await until(lambda: around.asked)
+    assert around.asked == ["holds 1"]  # nobody: it goes on with what it has
+    lanes.receive("events", chunk(1, "2"))
+    await until(lambda: around.counts() == {b"a": 2})
 
-    assert lanes.of("events")[0] is not before
+    await lanes.hold()
+    around.log.append("state", b"a", around.log.latest("state", 0)[b"a"], 0)
+    around.log.append("state", POSITION_KEY, Position(7).encode(), 0)  # as another has left it
+    around.fenced = True
+    around.asked.clear()
+    lanes.assign([("events", 0)], generation=8)
+    await until(lambda: lane.durable.offset == 7 and lane.ready)
+    assert around.asked == ["holds 2", "close", "fence", "load"]
+    lanes.receive("events", chunk(7, "8"))
+    await until(lambda: around.counts() == {b"a": 3})
+    assert not around.failed
+    await lanes.close()
+
+
+async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_had_begun() -> None:
+    around = Around(settings=PATIENT)
+    lanes = new_lanes(around)
+    lanes.assign([("events", 0)], generation=4)
+    lane = lanes.of("events")[0]
+    await until(lambda: lane.ready)
+    lanes.receive("events", chunk(0, *["1"] * 5000))
+    await until(lambda: lane.next.offset > 400)
+    await lanes.hold()
+    folded = lane.durable.offset
+    assert folded < 5000
+    around.fenced = True
+
+    lanes.assign([("events", 0)], generation=6)
+    await until(lambda: around.asked.count("load") == 2 and lane.ready)
+
+    assert around.counts() == {b"a": folded}
+    assert lane.next.offset == folded
+    assert not around.failed
     await lanes.close()
 
 
