@@ -6,6 +6,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
 - records stay as aiokafka's C parser makes them: its ConsumerRecord costs 2.5 us each and tells nothing more;
+- stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
 - SASL and TLS by the options that all other clients of the project use.
 """
@@ -16,22 +17,35 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunks import Fetched
 
 FETCH_MAX_WAIT_MS = 50
+_STOP_WITHIN_S = 5.0
 _REACTIVATION_S = 0.01
 """How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
 
 
+class _Expendable(WorkerThread):
+    """A thread that the end of the process does not wait for."""
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which the group's consumer lives."""
+
+    Worker = _Expendable
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Take what Faust's thread takes."""
@@ -40,6 +54,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Of each partition the part of the log before its position that was read and holds no record for us."""
         self.polled_at = time.monotonic()
         """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""
+
+    async def on_thread_stop(self) -> None:
+        """
+        Stop, but wait only so long for a consumer that waits for its group.
+
+        In the middle of a rebalance that is for as long as the slowest member takes. A static member does not leave
+        the group anyhow, and what the lanes had to commit is committed.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf

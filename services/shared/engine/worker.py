@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -44,6 +45,8 @@ log = logging.getLogger(__name__)
 
 _STOP_WITHIN_S = 20.0
 """Supervisors kill what has not ended 25 s after SIGTERM."""
+_LAST_RESORT_S = 22.0
+"""After this the process ends although its loop stands still."""
 
 
 class Worker:
@@ -85,17 +88,22 @@ class Worker:
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait([starting])
-        elif starting.exception() is None:
+        if starting.done() and starting.exception() is None:
             await stopping
         stopping.cancel()
+        # Faust waits for its threads with the loop standing still: only a thread sees to the end of that.
+        last_resort = threading.Timer(_LAST_RESORT_S, self._leave, [EXIT_FAIL_STOP])
+        last_resort.daemon = True
+        last_resort.start()
         try:
             async with asyncio.timeout(_STOP_WITHIN_S):
+                starting.cancel()
+                await asyncio.wait([starting])
                 await self._shut_down()
         except TimeoutError:
             self.fail(FailStop(f"the worker did not stop within {_STOP_WITHIN_S:.0f} s"))
+        finally:
+            last_resort.cancel()
         if not starting.cancelled():
             starting.result()
 

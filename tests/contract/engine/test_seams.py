@@ -28,6 +28,7 @@ from faust.transport import consumer as transport_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
+from mode.threads import ServiceThread
 
 from services.shared.engine import consumer
 from services.shared.engine.app import make_app
@@ -81,6 +82,12 @@ async def test_the_transport_is_ours_down_to_the_thread(tmp_path: Path) -> None:
     assert isinstance(app.consumer, consumer.Consumer)
     assert isinstance(app.consumer._thread, consumer.ConsumerThread)
     assert isinstance(app.producer, consumer.Producer)
+
+
+def test_the_thread_of_the_consumer_does_not_hold_up_the_end_of_the_process() -> None:
+    assert consumer.ConsumerThread.Worker(SimpleNamespace()).daemon  # type: ignore[arg-type]
+    assert "self.Worker(self)" in source_of(ServiceThread.start)
+    assert "await self.on_thread_stop()" in source_of(ServiceThread._shutdown_thread)
 
 
 async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_partitions(

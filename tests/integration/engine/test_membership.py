@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -44,10 +43,7 @@ class Counting:
 
         def told() -> bool:
             assert self.process.stdout is not None
-            for line in self.process.stdout:
-                if line.startswith(b"{") and len(json.loads(line)["ready"]) == 2:
-                    return True
-            return False
+            return any(line.startswith(b"{") and len(json.loads(line)["ready"]) == 2 for line in self.process.stdout)
 
         assert await asyncio.wait_for(asyncio.to_thread(told), 40), self.text
         return time.monotonic() - self.began

@@ -119,7 +119,7 @@ async def test_while_kafka_is_away_readiness_is_red_and_the_process_stays(tmp_pa
         async with trial(broker.bootstrap, partitions=2) as log, counting(log, stall_s=2) as (worker, left):
             await counted(log, worker, 0, within_s=10)
             await asyncio.to_thread(broker.kill)
-            await until(lambda: worker.not_ready(), 20)
+            await until(worker.not_ready, 20)
             with pytest.raises(TimeoutError):
                 await until(lambda: left, 3 * 2)  # longer than the patience with a stall
 
