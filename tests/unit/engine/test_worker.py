@@ -57,7 +57,12 @@ async def test_a_stop_that_hangs_with_the_loop_ends_all_the_same(
     left: list[int] = []
     gone = threading.Event()
     worker = new_worker(tmp_path, left)
-    monkeypatch.setattr(worker, "_leave", lambda status: (left.append(status), gone.set()))
+
+    def leave(status: int) -> None:
+        left.append(status)
+        gone.set()
+
+    monkeypatch.setattr(worker, "_leave", leave)
 
     async def hang() -> None:
         gone.wait(10)
