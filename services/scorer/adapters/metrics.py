@@ -97,6 +97,13 @@ class ScorerMetrics:
         """Return the metrics of one lane."""
         return LaneMetrics(self, str(partition))
 
+    def forget(self, partition: int) -> None:
+        """Take the gauges of a lane away that has left this process: another tells them now."""
+        lane = {"partition": str(partition)}
+        for gauge in vars(self).values():
+            if isinstance(gauge, Gauge) and any(s.labels == lane for m in gauge.collect() for s in m.samples):
+                gauge.remove(*lane.values())
+
 
 class LaneMetrics:
     """Carry one lane's counts over to the process's metrics, once a transaction."""
