@@ -50,8 +50,8 @@ class Part:
     """Ids that are only on usage-rejected."""
     too_late: int = 0
     non_production: int = 0
-    parked: int = 0
-    """Ids that the lane has read and keeps until its clock is near them."""
+    deferred: int = 0
+    """Ids that came while a driver moved the lane's clock, and that nobody has sent again yet."""
     duplicates: int = 0
     in_flight: int = 0
     """Different ids that no record before `position` has."""
@@ -93,7 +93,7 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        lines = ("applied", "dead_lettered", "too_late", "non_production", "parked", "in_flight", "duplicates")
+        lines = ("applied", "dead_lettered", "too_late", "non_production", "deferred", "in_flight", "duplicates")
         return {
             "closes": self.closes,
             "accepted": self.accepted,
@@ -180,7 +180,7 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         dead_lettered=seen.count("dead_lettered") + seen.count("put_aside"),
         too_late=lane.too_late,
         non_production=lane.non_production,
-        parked=applied - lane.applied if lane.parked else 0,
+        deferred=applied - lane.applied if lane.deferred else 0,
         duplicates=lane.duplicates,
         in_flight=len(seen.beyond - seen.fates.keys()),
     )
@@ -190,9 +190,9 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         (TOO_LATE, lane.too_late, late, "different ids whose dead letters say so"),
         (TOO_LATE, lane.too_late, seen.aside_late, "dead letters that say so"),
     ]
-    if lane.parked:  # whether a parked record is a repeat is decided when it is applied
-        both = lane.applied + lane.duplicates + lane.parked
-        checks.append(("applied, repeated or parked", both, applied + repeats, "records in the log not put aside"))
+    if lane.deferred:  # a deferred record is sent again after the drive: only then it is applied, or a repeat
+        both = lane.applied + lane.duplicates + lane.deferred
+        checks.append(("applied, repeated or deferred", both, applied + repeats, "records in the log not put aside"))
     else:
         checks.append(("applied", lane.applied, applied, "different ids in the log that were not put aside"))
         checks.append(("duplicates", lane.duplicates, repeats, "repeats in the log"))

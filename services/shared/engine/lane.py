@@ -49,6 +49,10 @@ class LaneState(Enum):
     CLOSED = "closed"
 
 
+class _Anothers(Exception):
+    """Another owner has opened the lane while this one stood still."""
+
+
 class Lane:
     """One partition of one source topic; made by the worker when it gets the partition."""
 
@@ -89,6 +93,7 @@ class Lane:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
+        self._doubted = False
         self._quiet = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -101,9 +106,9 @@ class Lane:
         return self.state is LaneState.RUNNING
 
     @property
-    def core(self) -> Core:
-        """The core as it is now; another object after a reopening. Only to be read, and only while ready."""
-        return self._must_fold().core
+    def core(self) -> Core | None:
+        """The core as it is now; another object after a reopening, None while there is none. Only to be read."""
+        return self._fold.core if self._fold is not None else None
 
     @property
     def next(self) -> Position:
@@ -166,6 +171,10 @@ class Lane:
             self._clear_queue()
         self._wake.set()
 
+    def doubt(self) -> None:
+        """Make sure that nobody has had the lane meanwhile before anything more is folded; open it anew if so."""
+        self._doubted = True
+
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""
         self.state = LaneState.CLOSED
@@ -196,6 +205,8 @@ class Lane:
                     await self._turn()
                 except FoldRaised as raised:
                     await self._reopen(raised)
+                except _Anothers:
+                    await self._open_anew()
         except LaneStopped as stopped:
             await self._stop(stopped)
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
@@ -261,6 +272,8 @@ class Lane:
         self._wake.clear()
         if self._held:
             await self._stand_still()
+        elif self._doubted:
+            await self._make_sure()
         elif self._missed:
             await self._read_again()
         elif self._due() and self._committing is None:
@@ -269,6 +282,29 @@ class Lane:
             await self._take(self._queue.popleft())
         else:
             await self._wake.wait()
+
+    async def _make_sure(self) -> None:
+        """
+        Go on only if nobody has had the lane meanwhile. Everything folded is durable here.
+
+        Raises:
+            _Anothers: somebody has.
+        """
+        self._doubted = False
+        await self._committed()
+        if self._writer is None or not await self._writer.holds(self.durable):
+            raise _Anothers
+
+    async def _open_anew(self) -> None:
+        """Throw away what is in memory: another owner has folded on."""
+        log.warning("lane_was_anothers", extra=self._name)
+        self.state = LaneState.OPENING
+        self._quiet.set()
+        self._fold = None
+        self._missed = False
+        self._clear_queue()
+        await self._open()
+        self._quiet.clear()
 
     async def _stand_still(self) -> None:
         await self._flush()
@@ -312,6 +348,8 @@ class Lane:
         for _ in fold.apply(records, _BREATH):
             if self._held:
                 await self._stand_still()
+            if self._doubted:
+                await self._make_sure()
             if self._due():
                 if self._committing is not None and self._full():
                     await self._committed()

@@ -9,6 +9,7 @@ from typing import Protocol
 from services.shared.engine.core import Append
 from services.shared.engine.fold import Draft
 from services.shared.engine.loader import Loaded
+from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
 from services.shared.engine.start import Bounds
@@ -22,6 +23,9 @@ class Writer(Protocol):
 
     async def write(self, draft: Draft) -> None:
         """Commit a draft."""
+
+    async def holds(self, position: Position) -> bool:
+        """Return whether no other owner has fenced this one; `position` is the last that it has committed."""
 
     async def close(self) -> None:
         """Give back what it holds."""
