@@ -292,7 +292,7 @@ class Lane:
         """
         self._doubted = False
         await self._committed()
-        if self._writer is None or not await self._writer.holds(self.durable):
+        if self._writer is None or not await self._writer.holds(Draft(self.durable, self._must_fold().topic_id)):
             raise _Anothers
 
     async def _open_anew(self) -> None:

@@ -78,8 +78,11 @@ class Around:
                 for output in draft.outputs:
                     around.log.append(*output)
 
-            async def holds(self, position: Position) -> bool:
-                around.asked.append(f"holds {position.offset}")
+            async def holds(self, draft: Draft) -> bool:
+                around.asked.append(f"holds {draft.position.offset}")
+                if not around.fenced:
+                    home = spec.stores[spec.position_store]
+                    around.log.append(home, POSITION_KEY, draft.encoded_position(), partition)
                 return not around.fenced
 
             async def close(self) -> None:
