@@ -13,9 +13,11 @@ import logging
 import time
 from enum import Enum
 
+from aiokafka.errors import KafkaError
+
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.core import Core, Quarantines, SourceRecord
-from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, SourceGap
+from services.shared.engine.core import Asks, Core, Quarantines, SourceRecord
+from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, SourceGap, Unanswered
 from services.shared.engine.fold import Draft, LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.opening import accept, open_fold
@@ -36,6 +38,8 @@ _COVERED_WITHIN_S = 60.0
 """A position that only markers have moved is committed with the next records, or after this time without any."""
 _DOUBT_AFTER_S = 10.0
 """After this time nothing from before a seek is on its way: what was delivered before should not come again."""
+_LOOK_EVERY_S = 2.0
+"""How often a lane that stands still looks for the answer that it waits for."""
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""
 
@@ -196,6 +200,9 @@ class Lane:
                     await self._turn()
                 except FoldRaised as raised:
                     await self._reopen(raised)
+                except Unanswered as asked:
+                    await self._stop(asked)
+                    await self._hear()
                 except _Anothers:
                     await self._open_anew()
         except LaneStopped as stopped:
@@ -382,6 +389,31 @@ class Lane:
         self._queue.clear()
         self.state = LaneState.RUNNING
         self._quiet.clear()
+        self._asked_at = time.monotonic()
+        await self._around.seek(self.topic, self.partition, self.received)
+
+    async def _hear(self) -> None:
+        """Wait for the answer to the record at which the lane stands still, and go on there."""
+        fold = self._must_fold()
+        core = fold.core
+        if not isinstance(core, Asks):
+            raise TypeError(f"a core that asks must be able to hear: {type(core).__name__}")
+        answer, at = None, fold.offset + 1
+        while answer is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                answer, at = await self._around.look_ahead(self.topic, self.partition, at, core.is_answer)
+            except (KafkaError, OSError) as error:
+                log.warning("look_ahead_failed", extra={**self._name, "error": repr(error)})
+        core.answered(answer)
+        log.info("lane_goes_on", extra={**self._name, "offset": fold.offset, "answered_at": answer.offset})
+        self._metrics.goes_on()
+        self.stopped = None
+        self.state = LaneState.RUNNING
+        self._quiet.clear()
+        self._moved()
+        self._queue.clear()
+        self.received = fold.offset
         self._asked_at = time.monotonic()
         await self._around.seek(self.topic, self.partition, self.received)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from services.shared.engine.core import Append
+from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.fold import Draft
 from services.shared.engine.loader import Loaded
 from services.shared.engine.settings import EngineSettings
@@ -45,6 +45,11 @@ class Surroundings(Protocol):
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source."""
+
+    async def look_ahead(
+        self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        """Find a record further down the log; return it, and where to look next."""
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends and return when all are acknowledged."""

@@ -25,7 +25,7 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine import loader, quiet
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
-from services.shared.engine.core import Append
+from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.lane import Lane
@@ -170,6 +170,12 @@ class Worker:
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
         return await loader.bounds(self.kafka, self.name, topic, partition)
+
+    async def look_ahead(
+        self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        """Find a record further down the log; return it, and where to look next."""
+        return await loader.look_ahead(self.kafka, topic, partition, start, wanted)
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends outside of any transaction; return when all are acknowledged."""
