@@ -21,6 +21,8 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
+from schemas import flat
+
 ROOT = Path(__file__).parent
 """The folder that holds one sub-folder a record."""
 
@@ -59,6 +61,8 @@ class _Reader(NamedTuple):
     writer: Any
     reader: Any
     """The newest schema of the record, or None where the writer's is the newest."""
+    flat: flat.Read | None
+    """The quick way, where there is one."""
 
 
 class _Header:
@@ -86,6 +90,7 @@ FILES: tuple[SchemaFile, ...] = _load()
 
 _PARSED: dict[str, Any] = {f.path: parse_schema(json.loads(f.text)) for f in FILES}
 _LATEST: dict[str, SchemaFile] = {f.record: f for f in FILES}
+_FLAT: dict[str, flat.Read | None] = {f.path: flat.reader(_PARSED[f.path]) for f in _LATEST.values()}
 
 RECORDS: tuple[str, ...] = tuple(_LATEST)
 """Names of the records, which are the names of their folders."""
@@ -120,7 +125,7 @@ def use_ids(ids: Mapping[str, int]) -> None:
         FILE_IDS[file.path] = ids[file.path]
         latest = _LATEST[file.record]
         reader = None if file is latest else _PARSED[latest.path]
-        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader)
+        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT.get(file.path))
     for record, latest in _LATEST.items():
         SCHEMA_IDS[record] = ids[latest.path]
         _HEADERS[record].prefix = MAGIC + ids[latest.path].to_bytes(4, "big")
@@ -178,9 +183,11 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     reader = _READERS.get(schema_id(data))
     if reader is None:
         raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
-    body = BytesIO(data)
-    body.seek(_HEADER_BYTES)
     try:
+        if reader.flat is not None:
+            return reader.record, reader.flat(data)
+        body = BytesIO(data)
+        body.seek(_HEADER_BYTES)
         value = schemaless_reader(body, reader.writer, reader.reader)
     except (ValueError, TypeError, EOFError, LookupError, OverflowError, MemoryError, AttributeError) as error:
         raise CodecError(f"{reader.record}: {str(error) or type(error).__name__}") from error

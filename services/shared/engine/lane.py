@@ -331,7 +331,9 @@ class Lane:
         fold, topic, partition = self._must_fold(), self.topic, self.partition
         if chunk.records:
             self._start_clock()
-        records = (SourceRecord(topic, partition, r.offset, r.key, r.value, r.timestamp) for r in chunk.records)
+        # By the tuple's own constructor, which takes half as long: this is done for each record of the log.
+        new = tuple.__new__
+        records = (new(SourceRecord, (topic, partition, r.offset, r.key, r.value, r.timestamp)) for r in chunk.records)
         gaps = fold.gaps
         for _ in fold.apply(records, _BREATH):
             if self._held:

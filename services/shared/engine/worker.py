@@ -25,6 +25,7 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine import loader, quiet
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
+from services.shared.engine.collector import collector
 from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
@@ -86,6 +87,7 @@ class Worker:
             Fatal: no broker answers.
         """
         quiet.install()
+        collector.space_out()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
