@@ -52,6 +52,19 @@ class ScorerCore:
         """Whether a driver moves this lane's clock, not the live ticker."""
         return self.state.clock.driven
 
+    @property
+    def due(self) -> int | None:
+        """Log time in milliseconds at which the next thing is due; not after log time: now; None: nothing is."""
+        clock = self.state.clock
+        if self.state.queue or not clock.started:
+            return clock.now
+        return min(clock.midnight, clock.grace_end) if clock.pending >= 0 else clock.midnight
+
+    @property
+    def waiting(self) -> int | None:
+        """The time to which the lane was asked to step, further than it goes without a person; None: it does not wait."""
+        return None
+
     def restore(self, store: str, key: bytes, value: bytes) -> None:
         """Take back one record of the state or of the duplicate window."""
         if store == IDS:
