@@ -56,8 +56,7 @@ class LaneFold:
                 else:
                     return self._later(event, origin, received)
         elif clock.driven:
-            detail = f"the log is driven in epoch {clock.epoch}; send it again after the hand-over to live"
-            self.rare.put_aside("other_epoch", "epoch", detail, event, origin)
+            state.ledger.deferred += 1  # put off: whoever drives sends it again after the hand-over
             return None
         self._apply(event, origin)
         return None
@@ -92,7 +91,8 @@ class LaneFold:
         state.moved = True
         state.ledger.clocks += 1
         mode, at = record["mode"], record["at"]
-        if mode == "DRIVEN" and not state.accounts and record["epoch"] != 0 and at > 0:
+        untouched = not state.accounts and not state.ledger.applied  # accounts may have been forgotten
+        if mode == "DRIVEN" and untouched and record["epoch"] != 0 and at > 0:
             if clock.epoch != record["epoch"]:
                 clock.driven, clock.epoch = True, record["epoch"]
                 clock.set(at)

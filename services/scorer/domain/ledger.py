@@ -1,8 +1,8 @@
 """
 What became of each event that a lane read: counted in the lane's own state, so the counts are exact.
 
-Every usage-event record is in exactly one of `applied`, `duplicates`, `too_late`, `non_production`, `dead_lettered` and,
-for a while, `parked`; the other counts go beside these. Records that are no event at all (undecodable) are the engine's.
+Every usage-event record is in exactly one of `applied`, `duplicates`, `too_late`, `non_production`, `dead_lettered`,
+`deferred` and, for a while, `parked`; the other counts go beside these. Records that are no event at all (undecodable) are the engine's.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class LedgerCounters(msgspec.Struct):
     """For any other reason than being too late."""
     parked: int = 0
     """Waiting at this moment, because their receipt is far ahead of log time (parked.py)."""
+    deferred: int = 0
+    """Put off: of another epoch than the drive under way. Its driver sends them again after the hand-over."""
     late_applied: int = 0
     """Of the applied: counted for a day that was closed already."""
     fields_rejected: int = 0
@@ -45,7 +47,8 @@ class LedgerCounters(msgspec.Struct):
     @property
     def received(self) -> int:
         """All usage-event records that were read."""
-        return self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered + self.parked
+        decided = self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered
+        return decided + self.parked + self.deferred
 
 
 def encode_counters(counters: LedgerCounters) -> bytes:
