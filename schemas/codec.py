@@ -6,7 +6,8 @@ which lists every released schema file; `schemas.registry.connect_registry` puts
 their place. Writing always uses the newest version of a record. Reading accepts every version that the lock
 lists and gives the value in the shape of the newest one, so callers never see an old shape.
 
-Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`.
+Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`; an id that is
+not known is an `UnknownSchema`, which readers of the log must not pass over: it is no damage but a newer version.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ _HEADER_BYTES = 5
 
 class CodecError(ValueError):
     """Bytes that are no record of ours, or a value that its schema does not accept."""
+
+
+class UnknownSchema(CodecError):
+    """A record in a schema that this version does not know: most likely a newer one wrote it. Never skip it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +172,12 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     Return the record's name and the value in the shape of its newest version.
 
     Raises:
-        CodecError: unknown schema id, truncated or malformed body, or bytes left over at its end.
+        UnknownSchema: the schema id is neither in the lock nor in the connected registry.
+        CodecError: truncated or malformed body, or bytes left over at its end.
     """
     reader = _READERS.get(schema_id(data))
     if reader is None:
-        raise CodecError(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
+        raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
     body = BytesIO(data)
     body.seek(_HEADER_BYTES)
     try:

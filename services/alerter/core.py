@@ -19,7 +19,7 @@ from services.alerter.domain.state_format import decode_state
 from services.alerter.metrics import AlerterMetrics
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.errors import Poison
+from services.shared.errors import Poison, UnknownVersion
 
 SOURCE = "account-health"
 CHANGELOG = "alerter-account-health-state"
@@ -71,11 +71,14 @@ class AlerterCore:
 
         Raises:
             Poison: it is no snapshot of account health, or not one of the account in its key.
+            UnknownVersion: it is in a schema that this version does not know.
         """
         if record.value is None:
             raise Poison("no_value", detail="account-health holds a record without a value")
         try:
             name, snapshot = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", detail=str(error)) from error
         if name != "account_health":

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
@@ -42,7 +42,7 @@ async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
         if record.value is None:
             latest.pop((record.key or b"").decode(), None)
         else:
-            _, value = codec.decode(record.value)
+            _, value = decoded(record.value)
             latest[value["file_sha256"]] = Progress(**value)
     return latest
 

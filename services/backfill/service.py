@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from schemas import codec
 from services.backfill import drive
 from services.backfill import progress as progress_topic
 from services.backfill.log import TOPIC, UsageLog, midnight
@@ -22,7 +21,7 @@ from services.backfill.plan import AwaitFleet, Send, Tick, steps
 from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 
 SAVE_EVERY_S = 1.0
@@ -250,10 +249,7 @@ async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     async for record in scan(kafka, TOPIC, progress.ends, committed=False):
         if record.value is None:
             continue
-        try:
-            name, value = codec.decode(record.value)
-        except codec.CodecError:
-            continue  # the scorer puts it aside; it is none of ours
+        name, value = decoded(record.value)  # without a name the scorer puts it aside; it is none of ours
         if name == "usage_event" and value["historical"]:  # in the epoch of a drive that was given up, maybe
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
         elif name == "clock" and value["mode"] == "LIVE" and progress.driven:

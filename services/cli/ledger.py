@@ -31,7 +31,7 @@ def ledger(
     """
     Say what became of every accepted event, from the topics alone.
 
-    accepted = applied + dead-lettered later + too late + awaiting an account + of other environments + parked + put off + in flight.
+    accepted = applied + dead-lettered later + too late + awaiting an account + of other environments + deferred + in flight.
     Exit status 1 when it does not add up.
     """
     found = asyncio.run(_settled(find(data).kafka, settle))
@@ -71,8 +71,7 @@ def _print(found: Ledger) -> None:
         ("+ too late", found.total("too_late")),
         ("+ awaiting an account", found.awaiting_an_account),
         ("+ of other environments than production", found.total("non_production")),
-        ("+ parked until the clock is near them", found.total("parked")),
-        ("+ put off until a backfill hands over", found.total("deferred")),
+        ("+ deferred by a drive", found.total("deferred")),
         ("+ in flight", found.total("in_flight")),
     )
     for what, count in rows:

@@ -28,7 +28,7 @@ EVENTS, UNATTRIBUTED, REJECTED, STATE = (
 TOO_LATE = "too_late"
 NOT_THE_EVENT = frozenset({"bad_trait"})
 """Reasons of dead letters that carry a part of an event which was applied."""
-NOT_REMEMBERED = frozenset({"clock_jump", "fold_raised"})
+NOT_REMEMBERED = frozenset({"fold_raised"})
 """Reasons for which an event is put aside before its id is remembered: the same one may be applied later."""
 
 
@@ -50,10 +50,8 @@ class Part:
     """Ids that are only on usage-rejected."""
     too_late: int = 0
     non_production: int = 0
-    parked: int = 0
-    """Ids that the lane has read and keeps until its clock is near them."""
     deferred: int = 0
-    """Ids that came in during a drive and not again since: its driver sends them after the hand-over."""
+    """Ids that came while a driver moved the lane's clock, and that nobody has sent again yet."""
     duplicates: int = 0
     in_flight: int = 0
     """Different ids that no record before `position` has."""
@@ -95,16 +93,7 @@ class Ledger:
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        lines = (
-            "applied",
-            "dead_lettered",
-            "too_late",
-            "non_production",
-            "parked",
-            "deferred",
-            "in_flight",
-            "duplicates",
-        )
+        lines = ("applied", "dead_lettered", "too_late", "non_production", "deferred", "in_flight", "duplicates")
         return {
             "closes": self.closes,
             "accepted": self.accepted,
@@ -212,7 +201,6 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         dead_lettered=seen.count("dead_lettered") + seen.count("put_aside"),
         too_late=lane.too_late,
         non_production=lane.non_production,
-        parked=applied - lane.applied if lane.parked else 0,
         deferred=seen.count("deferred"),
         duplicates=lane.duplicates,
         in_flight=len(seen.beyond - seen.fates.keys()),
@@ -223,13 +211,9 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         ("non_production", lane.non_production, others, "different ids of other environments in the log"),
         (TOO_LATE, lane.too_late, late, "different ids whose dead letters say so"),
         (TOO_LATE, lane.too_late, seen.aside_late, "dead letters that say so"),
+        ("applied", lane.applied, applied, "different ids in the log that were not put aside"),
+        ("duplicates", lane.duplicates, repeats, "repeats in the log"),
     ]
-    if lane.parked:  # whether a parked record is a repeat is decided when it is applied
-        both = lane.applied + lane.duplicates + lane.parked
-        checks.append(("applied, repeated or parked", both, applied + repeats, "records in the log not put aside"))
-    else:
-        checks.append(("applied", lane.applied, applied, "different ids in the log that were not put aside"))
-        checks.append(("duplicates", lane.duplicates, repeats, "repeats in the log"))
     part.problems = [
         f"the lane counted {counted} {line}, there are {found} {what}"
         for line, counted, found, what in checks
@@ -247,7 +231,7 @@ async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
         if record.key is None or record.value is None:
             continue
         if record.key == POSITION_KEY:
-            positions[record.partition] = Position.decode(record.value).offset
+            positions[record.partition] = Position.decode(record.value)[0].offset
         else:
             counted = read_counters(record.key, record.value)
             if counted is not None:

@@ -24,6 +24,7 @@ from services.alerter.core import alerter_lanes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.metrics import AlerterMetrics
 from services.scorer.adapters.lanes import fleet_lane, usage_lanes
+from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import TrackingPlan
 from services.shared.engine.memory import MemoryLog, MemoryRunner
@@ -146,8 +147,9 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
                 log.append("usage-events", account.encode(), _encode_event(event))
         _tick(log, start + 23 * HOUR_MS)
         runner.run()
-        _tick(log, start + DAY_MS)
-        runner.run()
+        for sweeps in range(3):  # midnight, the end of the closing sweep, the end of that of evaluation
+            _tick(log, start + DAY_MS + sweeps * SWEEP_MS)
+            runner.run()
     signals = [codec.decode(value)[1] for topic in ("risk-signals", "expansion-signals") for value in log.values(topic)]
     for signal in signals:
         signal["day"] = signal["at"] // DAY_MS - first

@@ -14,8 +14,7 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
 
-from schemas import codec
-from services.shared.kafka.reading import reader, scan
+from services.shared.kafka.reading import decoded, reader, scan
 from services.shared.kafka.settings import KafkaSettings
 
 OPEN = "open-signals"
@@ -64,8 +63,8 @@ class SignalStream:
             for client in self._tails:
                 for records in (await client.getmany(timeout_ms=100)).values():
                     for record in records:
-                        signal = codec.decode(record.value)[1]
-                        if signal["transition_number"] > self._shown.get(signal["episode_id"], 0):
+                        signal = decoded(record.value)[1]
+                        if signal and signal["transition_number"] > self._shown.get(signal["episode_id"], 0):
                             self._shown[signal["episode_id"]] = signal["transition_number"]
                             yield signal
 
@@ -76,12 +75,13 @@ async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
         if record.value is None:
             latest.pop(record.key, None)
         else:
-            latest[record.key] = codec.decode(record.value)[1]
-    for signal in latest.values():
+            latest[record.key] = decoded(record.value)[1]
+    for signal in filter(None, latest.values()):
         yield signal
 
 
 async def _kept(kafka: KafkaSettings) -> AsyncIterator[Signal]:
     for topic in TOPICS:
         async for record in scan(kafka, topic):
-            yield codec.decode(record.value)[1]
+            if signal := decoded(record.value)[1]:
+                yield signal

@@ -14,11 +14,13 @@ import msgspec
 from schemas import codec
 from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Rejection, Snapshot
 from services.scorer.domain.plan import TrackingPlan
 from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.engine.core import NO_APPEND_TIME
 from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
 
 PLAN, MODEL = load_scoring(ScorerSettings())
@@ -26,7 +28,7 @@ PLAN, MODEL = load_scoring(ScorerSettings())
 DAY = 20_000
 """Day 0 of tests: 2024-10-04, a Friday."""
 
-_ENCODERS = {kind: codec.encoder(kind) for kind in ("usage_event", "tick", "clock", "fleet")}
+_ENCODERS = {kind: codec.encoder(kind) for kind in ("usage_event", "tick", "clock", "fleet", "command")}
 
 
 def at(day: float = 0, hour: float = 0) -> int:
@@ -92,6 +94,7 @@ class Lane:
         self.out: list[Outcome] = []
         self._records: dict[bytes, bytes] = {}
         self._ids: dict[bytes, bytes] = {}
+        self._offset = -1
         if start != 0:
             self.tick(at() if start is None else start)
 
@@ -100,26 +103,37 @@ class Lane:
         """The lane's state."""
         return self.fold.state
 
-    def event(self, *given: Any, **changes: Any) -> None:
+    def event(self, *given: Any, appended_at: int = NO_APPEND_TIME, **changes: Any) -> None:
         """Fold an event; see `event` for the arguments."""
-        self._drain(self.fold.event(event(*given, **changes), None, 0))
+        value = event(*given, **changes)
+        at_ = value["received_at"] if value["epoch"] else min(value["received_at"], appended_at)
+        self._drain(self.fold.event(value, at_, self._next(), None, 0))
 
-    def tick(self, when: int, epoch: int = 0) -> None:
+    def tick(self, when: int, epoch: int = 0, appended_at: int = NO_APPEND_TIME) -> None:
         """Fold a tick."""
-        self._drain(self.fold.tick(tick(when, epoch), 0))
+        at_ = when if epoch else min(when, appended_at)
+        self._drain(self.fold.tick(tick(when, epoch), at_, self._next(), 0))
 
     def clock(self, mode: str, when: int, epoch: int = 0) -> None:
         """Fold a clock record."""
-        self._drain(self.fold.clock(clock(mode, when, epoch), 0))
+        self._drain(self.fold.clock(clock(mode, when, epoch), when, self._next(), 0))
+
+    def release(self, account: str) -> None:
+        """Fold the order to release an account."""
+        self.fold.command({"command": "RELEASE", "account": account, "at": 0, "by": ""})
 
     def fleet(self, day: int, ppm: int = 1_000_000, **changes: Any) -> None:
         """Fold the fleet's factor of the n-th test day."""
         self._drain(self.fold.fleet(fleet(day, ppm, **changes), 0))
 
     def close(self, day: int, ppm: int = 1_000_000, epoch: int = 0) -> None:
-        """Tick to the end of the n-th test day and bring its factor."""
+        """Tick to the end of the n-th test day and through its sweeps, and bring its factor between them."""
         self.tick(at(day + 1), epoch)
+        if not epoch:
+            self.tick(at(day + 1) + SWEEP_MS)
         self.fleet(day, ppm, epoch=epoch)
+        if not epoch:
+            self.tick(at(day + 1) + 2 * SWEEP_MS)
 
     def snapshots(self, account: str | None = None) -> list[dict[str, Any]]:
         """Return the snapshots so far, of one account if told."""
@@ -147,13 +161,21 @@ class Lane:
 
     def state_records(self) -> dict[bytes, bytes]:
         """Return the state records as their changelog would hold them."""
-        self._records.update({key: value for key, value in self.state.take_changes() if value is not None})
+        for key, value in self.state.take_changes():
+            if value is None:
+                self._records.pop(key, None)
+            else:
+                self._records[key] = value
         for key, value in self.state.ids.take_changes():
             if value is None:
                 self._ids.pop(key, None)
             else:
                 self._ids[key] = value
         return dict(self._records)
+
+    def _next(self) -> int:
+        self._offset += 1
+        return self._offset
 
     def _drain(self, steps: Iterator[None] | None) -> None:
         for _ in steps or ():
@@ -170,15 +192,17 @@ class Log:
         self.memory = MemoryLog(partitions)
         self.partitions = partitions
 
-    def event(self, *given: Any, **changes: Any) -> None:
+    def event(self, *given: Any, appended_at: int = NO_APPEND_TIME, **changes: Any) -> None:
         """Append an event to its account's partition."""
         value = event(*given, **changes)
-        self.memory.append("usage-events", value["account"].encode(), encode("usage_event", value))
+        self.memory.append("usage-events", value["account"].encode(), encode("usage_event", value), None, appended_at)
 
-    def control(self, kind: str, value: Mapping[str, Any]) -> None:
-        """Append a control record to every partition."""
-        for partition in range(self.partitions):
-            self.memory.append("usage-events", None, encode(kind, value), partition)
+    def control(
+        self, kind: str, value: Mapping[str, Any], partition: int | None = None, appended_at: int = NO_APPEND_TIME
+    ) -> None:
+        """Append a control record to every partition, or to one."""
+        for at_ in range(self.partitions) if partition is None else (partition,):
+            self.memory.append("usage-events", None, encode(kind, value), at_, appended_at)
 
     def runner(self, cuts: Cuts | None = None, *, aggregate: bool = True) -> MemoryRunner:
         """Return a runner of the scorer's lanes over this log."""
@@ -189,5 +213,5 @@ class Log:
         """Return a log with the same usage-events, fleet records among them, and nothing else."""
         other = Log(self.partitions)
         for record in self.memory.records("usage-events"):
-            other.memory.append("usage-events", record.key, record.value, record.partition)
+            other.memory.append("usage-events", record.key, record.value, record.partition, record.appended_at)
         return other

@@ -70,8 +70,12 @@ class Fatal(TidemarkError):
         self.detail = detail
 
 
-class IncompatibleState(Fatal):
-    """State was written in a newer format than this code reads: install that version or a later one."""
+class UnknownVersion(Fatal):
+    """Something on the log is of a version that this code does not know: install the one that wrote it, or a later one."""
+
+
+class IncompatibleState(UnknownVersion):
+    """State was written in a newer format than this code reads."""
 
 
 class ConfigurationError(Fatal):

@@ -6,13 +6,20 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from schemas import codec
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, row
 from services.warehouse.ports import TopicPartition
 
 log = logging.getLogger(__name__)
+
+
+class Stop(NamedTuple):
+    """The offset of a record that this version does not know, and why."""
+
+    offset: int
+    detail: str
 
 
 @dataclass(slots=True)
@@ -28,22 +35,29 @@ class Batch:
     """The last append time of each partition, milliseconds."""
     ends: dict[TopicPartition, int] = field(default_factory=dict)
     """One after the last offset that made a row."""
+    stopped: dict[TopicPartition, Stop] = field(default_factory=dict)
+    """Partitions that hold a record of a newer version, of which nothing from there on is in the batch."""
 
 
 def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     """
     Decode consumed messages; their `offset`, `timestamp` and `value` are used.
 
-    A record that cannot be read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts it on the dead letters.
+    A record that cannot be read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts
+    it on the dead letters. One in a schema that is not known stops its partition: a newer version can store it.
     """
     batch = Batch()
     for (topic, partition), group in messages.items():
         rows = batch.rows.setdefault(TABLE_OF_TOPIC[topic], [])
         for message in group:
             place = Place(topic, partition, message.offset, message.timestamp)
+            try:
+                made = _row(place, message.value, batch)
+            except codec.UnknownSchema as unknown:
+                batch.stopped[topic, partition] = Stop(message.offset, str(unknown))
+                break
             batch.oldest.setdefault(topic, message.timestamp)
             batch.newest[topic, partition] = message.timestamp
-            made = _row(place, message.value, batch)
             if made is not None:
                 rows.append(made)
                 batch.ends[topic, partition] = message.offset + 1
@@ -54,6 +68,8 @@ def _row(place: Place, value: bytes | None, batch: Batch) -> Row | None:
     try:
         record, decoded = codec.decode(value or b"")
         made = row(place, record, decoded)
+    except codec.UnknownSchema:
+        raise
     except (codec.CodecError, Misplaced) as error:
         batch.skipped[place.topic, "misplaced" if isinstance(error, Misplaced) else "unreadable"] += 1
         log.warning(

@@ -54,6 +54,12 @@ class WarehouseMetrics:
             ["topic", "partition"],
             registry=registry,
         )
+        self.stopped = Gauge(
+            "tidemark_warehouse_stopped",
+            "1 where a partition holds a record that this version does not know, and nothing more of it is stored.",
+            ["topic", "partition"],
+            registry=registry,
+        )
         self.expired = Counter(
             "tidemark_warehouse_expired_total",
             "Records that retention removed from the topic before they were stored.",

@@ -61,11 +61,18 @@ class KafkaSink:
         self._newest: dict[tuple[str, int], int] = {}
         self._noted_at = 0.0
         self._started_ms = int(time.time() * 1000)
+        self._stopped: dict[tuple[str, int], batches.Stop] = {}
+        """Partitions of which nothing more is stored by this version."""
         self._waits_for: str | None = "the sink has not started"
         self._stop = asyncio.Event()
 
     def not_ready(self) -> str | None:
         """Return what the sink waits for, None while records flow."""
+        for (topic, partition), stop in sorted(self._stopped.items()):
+            return (
+                f"{topic}/{partition} holds at offset {stop.offset} a record that this version does not know "
+                f"({stop.detail}): install the version that wrote it, or a later one"
+            )
         return self._waits_for
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -152,9 +159,19 @@ class KafkaSink:
         messages = await self._gather(reader)
         positions = {self._place(tp): await reader.position(tp) for tp in partitions}
         if messages:
-            await self._write(messages)
-        self._stored.update(positions)
+            for place, stop in (await self._write(messages)).items():
+                self._stop_at(reader, place, stop)
+        self._stored.update(positions | {place: stop.offset for place, stop in self._stopped.items()})
         await self._note()
+
+    def _stop_at(self, reader: AIOKafkaConsumer, place: tuple[str, int], stop: batches.Stop) -> None:
+        """Store nothing more of a partition: a version that knows the record goes on there. The others go on now."""
+        topic, partition = place
+        where = {"topic": topic, "partition": partition, "offset": stop.offset, "error": stop.detail}
+        log.critical("partition_stopped_by_unknown_version", extra=where)
+        self._stopped[place] = stop
+        self._metrics.stopped.labels(topic, str(partition)).set(1)
+        reader.pause(TopicPartition(self._kafka.scoped(topic), partition))
 
     async def _gather(self, reader: AIOKafkaConsumer) -> dict[tuple[str, int], list[Any]]:
         gathered: dict[tuple[str, int], list[Any]] = {}
@@ -180,7 +197,8 @@ class KafkaSink:
                 size += sum(len(message.value or b"") for message in messages)
         return gathered
 
-    async def _write(self, messages: dict[tuple[str, int], list[Any]]) -> None:
+    async def _write(self, messages: dict[tuple[str, int], list[Any]]) -> dict[tuple[str, int], batches.Stop]:
+        """Store a batch; return where it had to stop before its end."""
         batch = await asyncio.to_thread(batches.build, messages)
 
         def insert() -> None:
@@ -199,6 +217,7 @@ class KafkaSink:
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
         self._noted.update(batch.ends)  # the rows themselves say so
+        return batch.stopped
 
     async def _note(self, *, everything: bool = False) -> None:
         """Note the positions that rows do not show, now and then: without it a quiet topic is read again at start."""

@@ -93,7 +93,6 @@ def recovery(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
     """Read scorer/recovery.py."""
     (told,) = printed
     rounds, base, accounts = told["rounds"], told["base"], told["accounts"]
-    close = rounds[-1]["day_close"]
     return [
         Figure(
             f"recovery, {accounts:,} accounts, {told['ids'] / 1e6:.0f} million ids", "s",
@@ -104,8 +103,25 @@ def recovery(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
             "the same process afterwards, an account", "bytes", tuple((r["rss"] - base["rss"]) / accounts for r in rounds),
             note=f"resident, ids among it; the base is {base['rss'] / 2**20:.0f} MiB",
         ),
-        Figure(f"day close, {accounts:,} accounts", "s", (close["seconds"],), 60, "less"),
-        Figure("the longest stall in it", "s", (close["stall"],), 0.5, "less"),
+    ]  # fmt: skip
+
+
+def midnight(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read scorer/midnight.py."""
+    (told,) = printed
+    ordinary, closing, evaluating = (told[span] for span in ("ordinary", "closing", "evaluating"))
+    note = f"{told['accounts']:,} accounts, {told['rate']:,} events/s; {ordinary['snapshots']:,} snapshots, p50 {ordinary['p50_s']} s"
+    return [
+        Figure("accepted to health, an ordinary minute, p99", "s", (ordinary["p99_s"],), note=note),
+        Figure(
+            "the same while midnight is swept", "times", (closing["p99_s"] / ordinary["p99_s"],), 2, "less",
+            note=f"p99 {closing['p99_s']} s, {closing['snapshots']:,} snapshots",
+        ),
+        Figure(
+            "the same while the day is evaluated", "times", (evaluating["p99_s"] / ordinary["p99_s"],), 2, "less",
+            note=f"p99 {evaluating['p99_s']} s, {evaluating['snapshots']:,} snapshots",
+        ),
+        Figure("the longest stall of the process meanwhile", "s", (told["stall_s"],), 0.5, "less"),
     ]  # fmt: skip
 
 

@@ -53,6 +53,9 @@ PARTS: Mapping[str, Part] = {
         "scorer.recovery", 1, figures.recovery, ("--rounds", "2"),
         ("--rounds", "1", "--accounts", "20000", "--ids", "4000000", "--tail-mb", "64"),
     ),
+    "midnight": Part(
+        "scorer.midnight", 1, figures.midnight, (), ("--accounts", "20000", "--seconds", "15"),
+    ),
     "memory": Part("scorer.memory", 1, figures.memory, (), ("--accounts", "5000")),
     "latency": Part("scorer.latency", 1, figures.latency, (), ("--seconds", "5")),
 }  # fmt: skip

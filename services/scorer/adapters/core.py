@@ -8,22 +8,31 @@ from typing import Any, NamedTuple
 from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
 from services.scorer.adapters.records import outputs_of
-from services.scorer.domain.lane_fold import LaneFold
+from services.scorer.adapters.weights import Weights
+from services.scorer.domain.lane_fold import LaneFold, StepTooLong
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
+from services.scorer.domain.state_format import COLD, HOT
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
-from services.shared.errors import Poison
+from services.shared.engine.errors import Unanswered
+from services.shared.errors import Poison, UnknownVersion
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
-_CONTROLS = frozenset({"tick", "clock", "fleet"})
+_ANSWERS = frozenset({"ACCEPT", "REFUSE"})
 
 
 class Item(NamedTuple):
-    """A decoded record, with the record for the case that it must be put aside."""
+    """A decoded record, with the record for the case that it must be dead-lettered."""
 
     kind: str
     value: dict[str, Any]
+    at: int
+    """
+    The time of the record, milliseconds since 1970 UTC: the earlier of the broker's append time and its writer's own.
+
+    In a drive its writer's own: it brings a past that the broker's clock knows nothing of.
+    """
     record: SourceRecord
 
 
@@ -34,7 +43,7 @@ class ScorerCore:
         """Drive `fold`; count into `metrics`, if any."""
         self._fold = fold
         self._metrics = metrics
-        self._controls = {"tick": fold.tick, "clock": fold.clock, "fleet": fold.fleet}
+        self._hot, self._cold = Weights(), Weights()
         self._event = fold.event
 
     @property
@@ -54,16 +63,13 @@ class ScorerCore:
 
     @property
     def due(self) -> int | None:
-        """Log time in milliseconds at which the next thing is due; not after log time: now; None: nothing is."""
-        clock = self.state.clock
-        if self.state.queue or not clock.started:
-            return clock.now
-        return min(clock.midnight, clock.grace_end) if clock.pending >= 0 else clock.midnight
+        """Log time at which the next thing is due, milliseconds since 1970 UTC."""
+        return self._fold.due
 
     @property
     def waiting(self) -> int | None:
-        """The time to which the lane was asked to step, further than it goes without a person; None: it does not wait."""
-        return None
+        """The time that a step of more than seven days would lead to, while nobody has said whether it is right."""
+        return self.state.clock.asked or None
 
     def restore(self, store: str, key: bytes, value: bytes) -> None:
         """Take back one record of the state or of the duplicate window."""
@@ -71,13 +77,13 @@ class ScorerCore:
             self.state.ids.load(key, value)
         else:
             self.state.restore(key, value)
+            self._weigh(key, value)
 
-    def opened(self) -> Iterable[Append]:
-        """Finish the restore. This lane appends nothing."""
-        self.state.restored()
+    def opened(self) -> Iterator[None]:
+        """Finish the restore, step by step. This lane appends nothing."""
+        yield from self.state.restoring()
         if self._metrics:
             self._metrics.opened(self.state)
-        return ()
 
     def decode(self, record: SourceRecord) -> Item:
         """Turn bytes into a value; a record of the wrong kind, or under a key that is not its account, is poison."""
@@ -85,6 +91,8 @@ class ScorerCore:
             raise Poison("no_value", "value", "the record has no value; tombstones do not belong on usage-events")
         try:
             kind, value = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", "value", str(error)) from error
         if kind == _EVENT:
@@ -92,30 +100,82 @@ class ScorerCore:
                 raise Poison("wrong_key", "key", "the key of a usage event is its account, which is not empty")
             if value["occurred_at"] < 0 or value["received_at"] <= 0:
                 raise Poison("wrong_time", "occurred_at", "times before 1970 do not belong on usage-events")
-        elif kind not in _CONTROLS:
+            own = value["received_at"]
+            return Item(kind, value, own if value["epoch"] else min(own, record.appended_at), record)
+        if kind not in {"tick", "clock", "fleet", "command"}:
             raise Poison("wrong_record", "value", f"records of kind {kind} do not belong on usage-events")
-        return Item(kind, value, record)
+        own = value.get("at", 0)
+        return Item(kind, value, own if value.get("epoch") else min(own, record.appended_at), record)
 
-    def fold(self, offset: int, item: Item, step: int) -> Iterator[None] | None:  # noqa: ARG002  the record has it
-        """Apply one record."""
-        if item.kind == _EVENT:
-            return self._event(item.value, item.record, step)
-        return self._controls[item.kind](item.value, step)
+    def fold(self, offset: int, item: Item, step: int) -> Iterator[None] | None:
+        """
+        Apply one record.
+
+        Raises:
+            Unanswered: it moves log time by more than seven days, and nobody has said yet whether that is right.
+        """
+        kind, value, at, record = item
+        if kind == _EVENT:
+            try:
+                return self._event(value, at, offset, record, step)
+            except StepTooLong as long:
+                raise Unanswered(
+                    "clock",
+                    f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days; is the time of that record "
+                    "right? `tidemark clock accept` or `tidemark clock refuse` says so",
+                ) from long
+        if kind == "tick":
+            return self._fold.tick(value, at, offset, step)
+        if kind == "fleet":
+            return self._fold.fleet(value, step)
+        if kind == "clock":
+            return self._fold.clock(value, at, offset, step)
+        self._fold.command(value)
+        return None
+
+    def is_answer(self, record: SourceRecord) -> bool:
+        """Tell whether a record further down the log answers what an event asked."""
+        try:
+            item = self.decode(record)
+        except (Poison, UnknownVersion):
+            return False
+        return item.kind == "clock" and item.value["mode"] in _ANSWERS
+
+    def answered(self, record: SourceRecord) -> None:
+        """Take an answer, so that the record that asked can be folded."""
+        item = self.decode(record)
+        self._fold.answer(record.offset, item.at if item.value["mode"] == "ACCEPT" else 0)
+
+    def quarantine(self, key: str, detail: str) -> None:
+        """Set an account apart whose day cannot be closed."""
+        self._fold.quarantine(key, detail, frozen=True)
 
     def take_outputs(self) -> list[Output]:
-        """Encode what came out since the last call."""
+        """Encode what came out since the last call; an account whose snapshot cannot be encoded is quarantined."""
         outcomes = self.state.outcomes
         if not outcomes:
             return []
         self.state.outcomes = []
         if self._metrics:
             self._metrics.put_out(outcomes)
-        return [output for outcome in outcomes for output in outputs_of(outcome)]
+        outputs: list[Output] = []
+        for outcome in outcomes:
+            try:
+                outputs += outputs_of(outcome)
+            except codec.CodecError as error:
+                if not isinstance(outcome, Snapshot):
+                    raise
+                self._fold.quarantine(
+                    outcome.value["account"], f"its snapshot cannot be written: {error}", frozen=False
+                )
+        return outputs
 
     def take_changes(self) -> Iterable[StateChange]:
         """Encode what changed since the last call."""
         state = self.state
         changes = [StateChange(STATE, key, value) for key, value in state.take_changes()]
+        for _, key, value in changes:
+            self._weigh(key, value)
         changes.extend(StateChange(IDS, key, value) for key, value in state.ids.take_changes())
         if self._metrics:
             self._metrics.committed(state)
@@ -124,6 +184,16 @@ class ScorerCore:
     def take_appends(self) -> list[Append]:
         """Return nothing: this lane appends nothing."""
         return []
+
+    @property
+    def changed_bytes(self) -> int:
+        """About how many bytes the accounts that changed since the last call of `take_changes` take; see Weights."""
+        return self._hot.of(self.state.hot) + self._cold.of(self.state.cold)
+
+    def _weigh(self, key: bytes, value: bytes | None) -> None:
+        weights = self._hot if key.startswith(HOT) else self._cold if key.startswith(COLD) else None
+        if weights is not None:
+            weights.note(key[len(HOT) :].decode(), len(value or b""))
 
     @property
     def urgent(self) -> bool:

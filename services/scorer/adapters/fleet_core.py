@@ -3,7 +3,8 @@ The aggregator: one lane that adds the partitions' partials of a day and decides
 
 A decision is committed to `fleet` first and then appended to every partition of usage-events. An append may be
 repeated after a crash; the lanes take the first of a day. Partials of one epoch come day by day from every lane,
-so days are decided in order, and a partial of a decided day is a repetition.
+so days are decided in order, and a partial of a decided day is a repetition. A partial that a lane sends again, at
+half of the grace, means that some other lane stands still: the day is decided with what has come.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from schemas import codec
 from services.scorer.adapters.records import FLEET, USAGE_EVENTS
 from services.scorer.domain.fleet import decide
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
-from services.shared.errors import IncompatibleState, Poison
+from services.shared.errors import IncompatibleState, Poison, UnknownVersion
 
 STATE = "state"
 FORMAT = 1
 MOST_WAITING = 64
-"""Days that wait for a partition; the oldest is given up beyond that, its lanes go on without a factor of their own."""
+"""Days that wait for a partition; beyond that the latest is given up: it is the oldest that is needed next."""
 AGAIN = MOST_WAITING
 """
 Latest decisions that are appended again when the lane opens: as many as one transaction may decide, so that a crash
@@ -78,6 +79,8 @@ class FleetCore:
             raise Poison("no_value", "value", "the record has no value")
         try:
             kind, value = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
         except codec.CodecError as error:
             raise Poison("undecodable", "value", str(error)) from error
         if kind != "fleet_partial":
@@ -87,7 +90,7 @@ class FleetCore:
         return value
 
     def fold(self, offset: int, item: dict[str, Any], step: int) -> None:  # noqa: ARG002  always short
-        """Keep a partial; decide once every partition of the day has reported."""
+        """Keep a partial; decide once every partition of the day has reported, or one reports again."""
         day: Day = (item["epoch"], item["day"], item["segment"])
         if item["day"] <= self._decided_day.get((item["epoch"], item["segment"]), -1):
             return
@@ -96,8 +99,13 @@ class FleetCore:
         self._moved.add(day)
         if len(parts) >= item["partitions"]:
             self._decide(day, parts)
+        elif item["repeated"]:
+            # half of the grace is over: a partition that stands still must not deny the factor to all others
+            for earlier in sorted(d for d in self._waiting if d[0] == day[0] and d[2] == day[2] and d[1] <= day[1]):
+                if earlier in self._waiting:
+                    self._decide(earlier, self._waiting[earlier])
         elif len(self._waiting) > MOST_WAITING:
-            given_up = min(self._waiting)
+            given_up = max(self._waiting)
             del self._waiting[given_up]
             self._moved.add(given_up)
 
@@ -134,7 +142,7 @@ class FleetCore:
     def _decide(self, day: Day, parts: dict[int, dict[str, Any]]) -> None:
         decision = decide(parts.values(), self._connected)
         self._connected = decision["connected"]
-        self._partitions = max(self._partitions, len(parts))
+        self._partitions = max(self._partitions, decision["partitions"])
         self._decided_day[(day[0], day[2])] = day[1]
         self._latest.append(decision)
         self._decided = True

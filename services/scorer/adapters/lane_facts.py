@@ -79,7 +79,7 @@ def _facts(records: Mapping[bytes, bytes]) -> LaneFacts | None:
     for key in (CLOCK_KEY, LEDGER_KEY):
         core.restore(STATE, key, records[key])
     clock, ledger = core.state.clock, core.state.ledger
-    position = Position.decode(records[POSITION_KEY]).offset
+    position = Position.decode(records[POSITION_KEY])[0].offset
     return LaneFacts(
         position, core.log_time, core.waiting, core.driven, clock.epoch, ledger.applied > 0, ledger.deferred
     )

@@ -19,11 +19,12 @@ def usage_lanes(
     model: Model,
     duplicate_ids: int = 4_000_000,
     metrics: ScorerMetrics | None = None,
+    most_accounts: int = 200_000,
 ) -> LaneSpec:
-    """Return the lanes of usage-events, which has so many partitions."""
+    """Return the lanes of usage-events, which has so many partitions; each holds so many ids and accounts at most."""
 
     def core(partition: int) -> Core:
-        fold = LaneFold(partition, partitions, plan, model, duplicate_ids)
+        fold = LaneFold(partition, partitions, plan, model, duplicate_ids, most_accounts)
         return ScorerCore(fold, metrics.lane(partition) if metrics else None)
 
     stores = {STATE: "scorer-usage-events-state", IDS: "scorer-usage-events-ids"}

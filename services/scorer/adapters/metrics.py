@@ -54,12 +54,6 @@ class ScorerMetrics:
         self.queued = Gauge(
             "tidemark_scorer_accounts_queued", "Accounts waiting for the next tick", ["partition"], registry=registry
         )
-        self.parked = Gauge(
-            "tidemark_scorer_events_parked",
-            "Events far ahead of log time, waiting for it",
-            ["partition"],
-            registry=registry,
-        )
         self.log_time = Gauge(
             "tidemark_scorer_log_time_seconds",
             "Log time of a lane, seconds since 1970",
@@ -172,7 +166,7 @@ class LaneMetrics:
             metrics.events.labels(outcome).inc(max(0, getattr(now, field) - getattr(known, field)))
         metrics.late.inc(max(0, now.late_applied - known.late_applied))
         metrics.evaluations.inc(max(0, now.evaluations - known.evaluations))
-        metrics.ignored.labels("jump").inc(max(0, now.jumps_ignored - known.jumps_ignored))
+        metrics.ignored.labels("step").inc(max(0, now.steps_refused - known.steps_refused))
         metrics.ignored.labels("control").inc(max(0, now.controls_ignored - known.controls_ignored))
         metrics.dropped.labels("people").inc(max(0, now.people_dropped - known.people_dropped))
         metrics.dropped.labels("tickets").inc(max(0, now.tickets_dropped - known.tickets_dropped))
@@ -180,7 +174,6 @@ class LaneMetrics:
         clock, ids, label = state.clock, state.ids, self._partition
         metrics.accounts.labels(label).set(len(state.accounts))
         metrics.queued.labels(label).set(len(state.queue))
-        metrics.parked.labels(label).set(len(state.parked))
         metrics.log_time.labels(label).set(clock.now / 1000)
         metrics.fleet_factor.labels(label).set(state.fleet.factor_ppm(clock.closed_day) / PPM)
         metrics.ids.labels(label).set(len(ids))

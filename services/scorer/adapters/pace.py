@@ -82,7 +82,7 @@ class _Backoff:
 class Pace:
     """Decides for one lane. `next` is asked several times a second, while no tick of the lane is on its way."""
 
-    __slots__ = ("_log_time", "_moved_s", "_sent_at", "_sent_s", "_things", "_walk")
+    __slots__ = ("_log_time", "_moved_s", "_sent_at", "_sent_s", "_things", "_walk", "_walking")
 
     def __init__(self) -> None:
         """Begin with a lane of which nothing is known: its first tick goes out at once."""
@@ -92,6 +92,7 @@ class Pace:
         self._sent_at = 0
         self._things = _Backoff()
         self._walk = _Backoff()
+        self._walking = False
 
     def next(self, lane: Clocked, now_s: float, wall_ms: int) -> int | None:
         """
@@ -112,13 +113,14 @@ class Pace:
                 return None
         elif due is not None and since >= self._things.wait_s and due <= self._reckoned(now_s):
             self._things.sent(lane, due)
-        elif wall_ms - walked > BEHIND_MS and since >= self._walk.wait_s:
+        elif (self._walking or wall_ms - walked > BEHIND_MS) and since >= self._walk.wait_s:
             self._walk.sent(lane, self._step(lane, walked, wall_ms) - BEHIND_MS)
         elif now_s - max(self._moved_s, self._sent_s) < IDLE_S:
             return None
         self._sent_s = now_s
         at = self._step(lane, walked, wall_ms)
         self._sent_at = max(self._sent_at, at)
+        self._walking = at < wall_ms
         return at
 
     def _look(self, lane: Clocked, now_s: float) -> None:

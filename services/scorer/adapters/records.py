@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 
 from schemas import codec
-from services.scorer.domain.outcome import Outcome, Partial, Rejection, Snapshot
+from services.scorer.domain.outcome import Forgotten, Outcome, Partial, Rejection, Snapshot
 from services.shared.engine.core import Output, SourceRecord
 from services.shared.errors import Poison
 
@@ -30,6 +30,9 @@ def outputs_of(outcome: Outcome) -> list[Output]:
         key = outcome.value["account"].encode()
         value = _encode_health(outcome.value)
         return [Output(HEALTH, key, value), Output(HEALTH_LATEST, key, value)]
+    if isinstance(outcome, Forgotten):
+        key = outcome.account.encode()
+        return [Output(HEALTH, key, None), Output(HEALTH_LATEST, key, None)]
     if isinstance(outcome, Partial):
         partial = outcome.value
         key = f"{partial['epoch']}/{partial['day']}/{partial['segment']}/{partial['partition']}"

@@ -29,7 +29,7 @@ class Account:
 
     __slots__ = (
         "answers", "closed_today", "dormant", "evaluated_at", "events_today", "facts", "first_day", "first_value_day", "historical",
-        "last_active_day", "name", "opened_today", "people", "queued", "rings", "stale", "tickets", "touched_day", "trigger",
+        "last_active_day", "name", "open_day", "opened_today", "people", "queued", "rings", "stale", "tickets", "touch_closed_day", "touched_day", "trigger",
         "value_today", "verdict",
     )  # fmt: skip
 
@@ -37,6 +37,10 @@ class Account:
         """Make an account that is first heard of on a day."""
         self.name = name
         # hot
+        self.open_day = day
+        """The day of the counts of today: all before it are closed. Not kept: it follows from how far the sweep is, and"""
+        self.touch_closed_day = -1
+        """the latest day at whose beginning a touch closed the account before the sweep did."""
         self.events_today = 0
         self.value_today = 0
         self.opened_today = 0
@@ -90,6 +94,21 @@ class Account:
         """
         idle = day - self.touched_day
         return idle > REST_AFTER_DAYS and idle % REST_EVERY_DAYS != 0 and not self._awaits(day)
+
+    def forgettable(self, day: int) -> bool:
+        """
+        Tell whether nothing is lost by forgetting the account: nobody has mentioned it for more than 256 days, and nothing is open.
+
+        A contract, a revenue or a renewal keeps it, except where the renewal passed as long ago: that customer has left.
+        """
+        if day - self.touched_day <= SPAN or self._awaits(day):
+            return False
+        if self.facts is None:
+            return True
+        renewal = self.facts.get("renewal_day")
+        if isinstance(renewal, int):
+            return day - renewal > SPAN
+        return self.facts.get("contract_start_day") is None and not self.facts.get("revenue")
 
     def asleep(self, day: int) -> bool:
         """Tell whether nothing came in for 256 days and nothing is waited for."""

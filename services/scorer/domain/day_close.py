@@ -1,26 +1,36 @@
 """
 Moving log time, and the long work in its way: closing days and evaluating accounts, in steps that can be resumed.
 
-Everything that a step needs to know about the steps before it is in the state (phase, cursor, tally, flags of the
-accounts). So after a crash the same call goes on with what is left, whatever the number of the step.
+Everything that a step needs to know about the steps before it is in the state (phase, cursor, tally, days of the
+accounts). So after a crash the same call goes on with what is left, whatever the number of the step. What a sweep does
+at a record depends on log time alone: a replay does the same at the same records.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator
 
 from services.scorer.domain.account import CALM, RESTATED, TOUCHED, URGENT, Account
-from services.scorer.domain.clock import CLOSING, EVALUATING
+from services.scorer.domain.clock import (
+    CLOSING,
+    EVALUATING,
+    GRACE_MS,
+    IDLE,
+    NEVER,
+    REPEAT_MS,
+    SLICES,
+    TICK_COUNTS_MS,
+)
 from services.scorer.domain.fleet import SEGMENT, FleetTally
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
-from services.scorer.domain.outcome import Partial, Snapshot
+from services.scorer.domain.outcome import Forgotten, Partial, Snapshot
 from services.scorer.domain.people import WEEKS
 from services.scorer.domain.snapshot import Surroundings, evaluate
 from services.scorer.domain.state_format import write_verdict
-from services.scorer.domain.units import HOUR_MS
+from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.scorer.domain.usage import tally
+from services.shared.errors import KeyFault
 
 CLOSE_AT_ONCE = 512
 EVALUATE_AT_ONCE = 64
@@ -43,52 +53,127 @@ class DayClose:
     def advance(self) -> Iterator[None]:
         """Move log time to the clock's target, doing in turn what falls due on the way."""
         state = self.state
+        clock = state.clock
+        state.moved = True
         while True:
-            clock = state.clock
-            state.moved = True
-            if clock.phase == CLOSING:
-                yield from self._close_accounts()
-            elif clock.phase == EVALUATING:
-                yield from self._evaluate_accounts()
-            elif clock.pending >= 0 and clock.target >= clock.grace_end:
-                clock.now = max(clock.now, clock.grace_end)
-                self._start(EVALUATING)
-            elif clock.target >= clock.midnight:
-                clock.now = max(clock.now, clock.midnight)
-                state.tally = FleetTally()
-                self._start(CLOSING)
-            else:
-                clock.now = max(clock.now, clock.target)
-                clock.plan()
+            limit = min(clock.target, clock.midnight)
+            if clock.phase == IDLE and clock.pending >= 0 and state.fleet.known(clock.pending):
+                clock.begin(EVALUATING, clock.now)
                 state.around = None
-                state.ids.roll(clock.now // HOUR_MS)
-                return
+            if clock.phase != IDLE:
+                clock.now = max(clock.now, limit)
+                # a new day may not begin on an unfinished one
+                due = SLICES if clock.target >= clock.midnight else clock.slice_at(limit)
+                yield from self._close_accounts(due) if clock.phase == CLOSING else self._evaluate_accounts(due)
+                if clock.phase == IDLE:
+                    continue
+            clock.now = max(clock.now, limit)
+            if clock.target < clock.midnight:
+                break
+            self._new_day()
+        state.around = None
+        state.ids.roll(clock.now // HOUR_MS)
+        clock.plan(self.sweep_due())
+        state.moved = True  # again: the steps before may be durable already
 
-    def start_evaluating(self) -> None:
-        """Begin with the pending day: its factor is here."""
-        self._start(EVALUATING)
+    def sweep_due(self) -> int:
+        """Return the log time at which the next account of a sweep has its turn; NEVER: no sweep is under way."""
+        clock = self.state.clock
+        if clock.phase == IDLE:
+            return NEVER
+        slice_ = self.state.order.next_slice(clock.cursor)
+        return clock.now if slice_ is None else clock.due_at(slice_)
+
+    def count_the_wait(self) -> Iterator[None]:
+        """
+        Count a tick that was folded: the pending day has waited longer for its factor.
+
+        At half of the grace the partial is repeated, at its end the day is evaluated with the factor of the day before.
+        """
+        clock = self.state.clock
+        waited = min(max(0, clock.now - clock.ticked), TICK_COUNTS_MS)
+        clock.ticked = max(clock.ticked, clock.now)
+        self.state.moved = True
+        if clock.pending < 0 or clock.phase != IDLE:
+            return
+        clock.waited += waited
+        if clock.waited >= REPEAT_MS and not clock.repeated:
+            clock.repeated = True
+            self._report()
+        if clock.waited >= GRACE_MS:
+            clock.begin(EVALUATING, clock.now)
+            yield from self.advance()
 
     def evaluate_queue(self) -> Iterator[None]:
         """Evaluate the accounts that were touched, in sorted order; publish what changed."""
         state = self.state
+        if state.held:
+            return
         people = 0
         for done, name in enumerate(sorted(state.queue), 1):
-            account = state.accounts[name]
-            self.evaluate(account, _REASONS[account.stale], only_if_changed=True)
             state.queue.discard(name)
+            account = state.accounts.get(name)
+            if account is None or name in state.quarantined:
+                continue
+            self.close_for_touch(account)
+            self.evaluate(account, _REASONS[account.stale], only_if_changed=True)
             people += len(account.people)
             if done % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0
                 state.moved = True
                 yield
 
-    def evaluate(self, account: Account, reason: str, *, only_if_changed: bool) -> None:
-        """Evaluate one account now and publish its snapshot."""
+    def close_for_touch(self, account: Account) -> None:
+        """
+        Close an account out of its turn, because something is to be done with it.
+
+        Raises:
+            KeyFault: the account cannot be closed.
+        """
+        if account.open_day < self.state.clock.today:
+            self.close(account)
+            account.touch_closed_day = account.open_day
+            self.state.hot.add(account.name)
+
+    def close(self, account: Account) -> None:
+        """
+        Close the day before today of one account, unless that is done.
+
+        Raises:
+            KeyFault: the account cannot be closed; its state is in doubt.
+        """
         state = self.state
+        today = state.clock.today
+        if account.open_day >= today:
+            return
+        try:
+            hot, cold = account.close_day(account.open_day, today * DAY_MS)
+            if not account.dormant:
+                tally(account, today - 1, state.fleet.cap_milli, state.tally)
+        except Exception as error:
+            raise KeyFault(account.name, f"closing its day raised {type(error).__name__}: {error}") from error
+        account.open_day = today
+        if hot:
+            state.hot.add(account.name)
+        if cold:
+            state.cold.add(account.name)
+
+    def evaluate(self, account: Account, reason: str, *, only_if_changed: bool) -> None:
+        """Evaluate one account now and publish its snapshot; one that raises is quarantined."""
+        state = self.state
+        if account.name in state.quarantined:
+            return
         clock = state.clock
-        result = evaluate(account, self._around())
+        state.moved = True
         state.ledger.evaluations += 1
         state.hot.add(account.name)
+        account.stale = CALM
+        account.queued = False
+        try:
+            result = evaluate(account, self._around())
+        except Exception as error:  # noqa: BLE001 - it changes nothing, so only this account is in doubt
+            state.quarantine(account, f"its evaluation raised {type(error).__name__}: {error}")
+            return
         if result.changed or not only_if_changed:
             value = result.snapshot
             value["sequence"] = result.verdict.sequence
@@ -100,14 +185,15 @@ class DayClose:
             account.verdict = write_verdict(result.verdict)
             account.historical = False
         account.evaluated_at = clock.now
-        account.stale = CALM
-        account.queued = False
         account.trigger = 0
 
-    def _start(self, phase: int) -> None:
-        self.state.clock.phase = phase
-        self.state.clock.cursor = ""
-        self.state.around = None
+    def _new_day(self) -> None:
+        state = self.state
+        if state.clock.pending >= 0:
+            state.ledger.days_overtaken += 1
+        state.clock.new_day()
+        state.tally = FleetTally()
+        state.around = None
 
     def _around(self) -> Surroundings:
         state = self.state
@@ -117,48 +203,41 @@ class DayClose:
             state.around = Surroundings(state.clock.now, day, fleet.levels(day, WEEKS), state.connected, self.model)
         return state.around
 
-    def _rest(self) -> tuple[list[str], int]:
-        """Return the accounts in order, and the position of the first that the phase has not done."""
-        order = self.state.order
-        return order, bisect_right(order, self.state.clock.cursor)
-
-    def _close_accounts(self) -> Iterator[None]:
+    def _close_accounts(self, slices: int) -> Iterator[None]:
         state = self.state
         clock = state.clock
-        day, midnight = clock.today, clock.midnight
-        order, first = self._rest()
         people = 0
-        for at in range(first, len(order)):
-            account = state.accounts[order[at]]
-            if not account.dormant:
-                hot, cold = account.close_day(day, midnight)
-                if hot:
-                    state.hot.add(account.name)
-                if cold:
-                    state.cold.add(account.name)
-                tally(account, day, state.fleet.cap_milli, state.tally)
-                people += len(account.people)
-            if (at + 1) % CLOSE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
+        for done, name in enumerate(state.order.after(clock.cursor, slices), 1):
+            account = state.accounts[name]
+            if not state.frozen(name):
+                self.close(account)
+                if account.forgettable(clock.closed_day) and name not in state.quarantined:
+                    state.forget(account)
+                    state.outcomes.append(Forgotten(name))
+            clock.cursor = name
+            people += len(account.people)
+            if done % CLOSE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0
-                clock.cursor = account.name
                 state.moved = True
                 yield
-        clock.day_is_closed()
-        state.moved = True
-        state.around = None
-        self._report(day)
-        yield
+        if state.order.next_slice(clock.cursor) is None:
+            clock.begin(IDLE, 0)
+            state.around = None
+            self._report()
+            state.moved = True
+            yield
 
-    def _report(self, day: int) -> None:
-        tallied = self.state.tally
+    def _report(self) -> None:
+        clock, tallied = self.state.clock, self.state.tally
         self.state.outcomes.append(
             Partial(
                 {
-                    "day": day,
+                    "day": clock.pending,
                     "segment": SEGMENT,
-                    "epoch": self.state.clock.epoch,
+                    "epoch": clock.epoch,
                     "partition": self.partition,
                     "partitions": self.partitions,
+                    "repeated": clock.repeated,
                     "accounts": tallied.accounts,
                     "weight_sum": tallied.weight_sum,
                     "weighted_ratio_sum": tallied.ratio_sum,
@@ -167,29 +246,30 @@ class DayClose:
                 }
             )
         )
-        self.state.tally = FleetTally()
 
-    def _evaluate_accounts(self) -> Iterator[None]:
+    def _evaluate_accounts(self, slices: int) -> Iterator[None]:
         state = self.state
         clock = state.clock
-        order, first = self._rest()
+        day = clock.pending
         people = 0
-        for at in range(first, len(order)):
-            account = state.accounts[order[at]]
-            if not account.dormant and not account.resting(clock.closed_day):
-                if account.asleep(clock.closed_day):
+        for done, name in enumerate(state.order.after(clock.cursor, slices), 1):
+            account = state.accounts[name]
+            if not account.dormant and not account.resting(day) and account.open_day > day:
+                if account.asleep(day):
                     account.dormant = True
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
-                state.queue.discard(account.name)
+                state.queue.discard(name)
                 people += len(account.people)
-            if (at + 1) % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
+            clock.cursor = name
+            if done % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0
-                clock.cursor = account.name
                 state.moved = True
                 yield
-        clock.day_is_evaluated()
-        state.moved = True
-        yield
+        if state.order.next_slice(clock.cursor) is None:
+            clock.begin(IDLE, 0)
+            clock.pending = -1
+            state.moved = True
+            yield
 
 
 def oldest_day(today: int) -> int:

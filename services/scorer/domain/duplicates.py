@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +96,20 @@ class _Filter:
             self.blocks.append(block)
         self.count += run.size
         self.bloom.update(run.tolist())
+
+
+def _runs(parts: Iterable[Run]) -> Iterator[Run]:
+    """Join parts to sorted runs of about `SEAL` identities."""
+    waiting: list[Run] = []
+    size = 0
+    for piece in (part[at : at + SEAL] for part in parts for at in range(0, part.size, SEAL)):
+        waiting.append(piece)
+        size += piece.size
+        if size >= SEAL:
+            yield np.sort(np.concatenate(waiting))
+            waiting, size = [], 0
+    if waiting:
+        yield np.sort(np.concatenate(waiting))
 
 
 class DuplicateWindow:
@@ -188,6 +202,11 @@ class DuplicateWindow:
 
     def loaded(self, hour: int, oldest: tuple[int, int], shortened: int) -> None:
         """Rebuild runs and filters after the last record, for a lane whose log stands at `hour`."""
+        for _ in self.loading(hour, oldest, shortened):
+            pass
+
+    def loading(self, hour: int, oldest: tuple[int, int], shortened: int) -> Iterator[None]:
+        """Do the same in steps of about `SEAL` identities, 10 ms each: a full window takes seconds in one go."""
         self.hour = hour
         self.oldest = oldest
         self.shortened = shortened
@@ -196,12 +215,13 @@ class DuplicateWindow:
             if (block_hour, number) < oldest or block_hour > hour:
                 self._deletions.extend(_KEY.pack(_PREFIX, block_hour, number, record) for record, _ in parts)
                 continue
-            run = np.concatenate([part for _, part in parts])
-            run.sort()
             block = _Block(block_hour, number)
             block.records = parts[-1][0] + 1
             self.blocks.append(block)
-            self._keep(block, run)
+            coming = sum(part.size for _, part in parts)
+            for run in _runs(part for _, part in parts):
+                self._keep(block, run, coming - block.count)
+                yield
         self._loaded = {}
         last = self.blocks[-1] if self.blocks else None
         if last is not None and last.hour == hour and last.count < self.block_size:
@@ -238,16 +258,18 @@ class DuplicateWindow:
         self._seal()
         self._block = None
 
-    def _keep(self, block: _Block, run: Run) -> None:
+    def _keep(self, block: _Block, run: Run, coming: int = 0) -> None:
+        """Remember a run; `coming` identities of the block, with those of the run, are known to follow at once."""
+        coming = max(coming, run.size)
         newest = self._filters[0] if self._filters else None
         if (
             newest is None
-            or newest.count + run.size > newest.capacity
+            or newest.count + coming > newest.capacity
             or (block.count == 0 and block.hour - newest.first_hour >= _FILTER_HOURS)
         ):
             # sized by what the one before took in; too small only means one more filter
             before = newest.count if newest else 0
-            size = min(max(_SMALLEST_FILTER, before + before // 8, 2 * run.size), _LARGEST_FILTER)
+            size = min(max(_SMALLEST_FILTER, before + before // 8, 2 * coming), _LARGEST_FILTER)
             newest = _Filter(block.hour, max(size, run.size))
             self._filters.insert(0, newest)
         newest.learn(block, run)

@@ -95,7 +95,7 @@ class FleetTally:
 
 def decide(partials: Iterable[Mapping[str, Any]], connected_before: Iterable[str]) -> dict[str, Any]:
     """
-    Add up the partials of one day, one per partition, and return the Fleet record.
+    Add up the partials of one day, at most one per partition, and return the Fleet record.
 
     `connected_before` are dimensions that were connected at an earlier decision; they stay so.
     """
@@ -114,6 +114,8 @@ def decide(partials: Iterable[Mapping[str, Any]], connected_before: Iterable[str
         "factor_ppm": factor,
         "accounts": accounts,
         "weight_cap_milli": percentile_milli([part["histogram"] for part in parts]),
+        "partitions": max(part["partitions"] for part in parts),
+        "reported": len(parts),
         "connected": sorted(connected),
     }
 
@@ -134,7 +136,7 @@ def percentile_milli(histograms: Sequence[Sequence[int]], tenths: int = 9) -> in
 class FleetYear:
     """The factors of 256 days as one lane knows them, the weight cap in force, and what is connected."""
 
-    __slots__ = ("cap_milli", "connected", "days", "ppm")
+    __slots__ = ("cap_milli", "connected", "days", "decided", "ppm")
 
     def __init__(self) -> None:
         """Every day is usual until something else is known."""
@@ -142,6 +144,8 @@ class FleetYear:
         self.days: array[int] = array("i", [-1] * SPAN)
         self.cap_milli = 0
         self.connected: frozenset[str] = frozenset()
+        self.decided = False
+        """Whether any day was decided."""
 
     def known(self, day: int) -> bool:
         """Tell whether this day's factor was decided."""
@@ -150,6 +154,7 @@ class FleetYear:
     def learn(self, day: int, ppm: int, accounts: int) -> None:
         """Keep the decision of one day, made from so many accounts."""
         cell = day & (SPAN - 1)
+        self.decided = True
         self.days[cell] = day
         self.ppm[cell] = ppm if accounts >= FEWEST_ACCOUNTS else _TOO_FEW
 

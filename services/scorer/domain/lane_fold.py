@@ -2,8 +2,8 @@
 The fold of one lane of usage-events: every record moves the state, and nothing else does.
 
 An event is counted once (duplicates.py), for the day on which it happened, on the account that it names. Control
-records move the clock and bring the fleet's factors. Whatever cannot be applied is put aside with its reason and
-counted; nothing raises on account of what a record says.
+records move the clock and bring the fleet's factors; commands are orders of people. Whatever cannot be applied is
+dead-lettered with its reason and counted; nothing raises on account of what a record says.
 
 `event` is the hot path, a few microseconds long: it looks things up once, branches late, and leaves all that an
 event seldom does to other functions.
@@ -16,11 +16,11 @@ from typing import Any
 
 from xxhash import xxh64_intdigest
 
-from services.scorer.domain.clock import IDLE, JUMP_MS
+from services.scorer.domain.account import URGENT
+from services.scorer.domain.clock import IDLE, NEVER
 from services.scorer.domain.day_close import DayClose
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
-from services.scorer.domain.parked import FARTHEST_MS
 from services.scorer.domain.plan import ACTIVITY, VALUE, Roles, TrackingPlan
 from services.scorer.domain.rare_events import RareEvents
 from services.scorer.domain.units import DAY_MS, HOUR_MS
@@ -30,85 +30,140 @@ _NOTHING = -1
 _ROLES_OF_KINDS = {"PAGE": ACTIVITY, "SCREEN": ACTIVITY, "IDENTIFY": _NOTHING, "ALIAS": _NOTHING}
 
 
-class LaneFold:
-    """Fold the records of one lane, in their order."""
+class StepTooLong(Exception):
+    """A record would move log time by more than seven days: somebody has to say whether that is right. Changes nothing."""
 
-    def __init__(self, partition: int, partitions: int, plan: TrackingPlan, model: Model, duplicate_ids: int) -> None:
+    def __init__(self, now: int, at: int) -> None:
+        """Take log time and the record's, milliseconds since 1970 UTC."""
+        super().__init__(f"log time would step from {now} to {at}")
+        self.now = now
+        self.at = at
+
+
+class LaneFold:
+    """
+    Fold the records of one lane, in their order.
+
+    `at` is the time of a record, milliseconds since 1970 UTC: live the smaller of the broker's append time and its
+    writer's own, in a drive the writer's own. `offset` is its place in the log.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        plan: TrackingPlan,
+        model: Model,
+        duplicate_ids: int,
+        most_accounts: int = 1 << 30,
+    ) -> None:
         """Make an empty lane, one of `partitions`."""
         self.state = LaneState(duplicate_ids)
         self.roles = Roles(plan)
-        self.rare = RareEvents(self.state, self.roles, plan)
         self.days = DayClose(self.state, model, partition, partitions)
+        self.rare = RareEvents(self.state, self.days, self.roles, plan, most_accounts)
         self._excludes = self.roles.excludes
 
-    def event(self, event: dict[str, Any], origin: Any, step: int) -> Iterator[None] | None:
-        """Fold a usage event. `origin` goes back out with what is put aside."""
+    @property
+    def due(self) -> int | None:
+        """Log time at which the next thing is due in this lane; None: nothing but the next midnight is known before a start."""
+        state = self.state
+        clock = state.clock
+        if not clock.started or (state.queue and not state.held):
+            return clock.now
+        return min(clock.midnight, self.days.sweep_due())
+
+    def event(self, event: dict[str, Any], at: int, offset: int, origin: Any, step: int) -> Iterator[None] | None:
+        """
+        Fold a usage event. `origin` goes back out with what is dead-lettered.
+
+        Raises:
+            StepTooLong: it would move log time too far.
+            KeyFault: its account cannot be closed.
+        """
         state = self.state
         clock = state.clock
         if step:  # resumed: the clock has taken the event's time before
-            return self._advance_then_release() if state.parked.releasing else self._advance_then_apply(event, origin)
-        state.moved = True
+            return self._advance_then_apply(event, at, origin)
         if event["epoch"] == clock.epoch:
-            received = event["received_at"]
-            if received > clock.now:
-                if received < clock.deadline:
-                    clock.now = clock.target = received
-                else:
-                    return self._later(event, origin, received)
+            if at > clock.now:
+                if at < clock.deadline:
+                    clock.now = clock.target = at
+                elif self._aim(at, offset):
+                    state.moved = True
+                    return self._advance_then_apply(event, at, origin)
         elif clock.driven:
-            state.ledger.deferred += 1  # put off: whoever drives sends it again after the hand-over
+            state.moved = True
+            state.ledger.deferred += 1
             return None
-        self._apply(event, origin)
+        state.moved = True
+        self._apply(event, at, origin)
         return None
 
-    def tick(self, tick: Mapping[str, Any], step: int) -> Iterator[None] | None:
+    def tick(self, tick: Mapping[str, Any], at: int, offset: int, step: int) -> Iterator[None] | None:
         """Fold a tick: the clock moves, touched accounts are evaluated."""
         state = self.state
         clock = state.clock
         if not step:
             state.moved = True
             state.ledger.ticks += 1
-            at = tick["at"]
             if tick["epoch"] != clock.epoch or (clock.driven and at <= clock.now):
                 # A driver that goes on after a crash repeats ticks; it must not matter at what moment it crashed.
                 state.ledger.controls_ignored += 1
                 return None
-            if not self._aim(at):
-                state.ledger.jumps_ignored += 1
+            try:
+                self._aim(at, offset)
+            except StepTooLong:  # no event waits for its answer: the lane goes on, and shows that it was asked
+                clock.asked = at
+                state.ledger.steps_refused += 1
                 return None
-            state.parked.run = 0
-            if at < clock.deadline and not state.queue and not state.parked:
-                clock.now = max(clock.now, at)
+            if clock.target < clock.deadline and clock.pending < 0 and not state.queue:
+                clock.ticked = clock.now = clock.target
                 return None
-        return self._advance_then_evaluate()
+        return self._advance_then_evaluate(ticked=True)
 
-    def clock(self, record: Mapping[str, Any], step: int) -> Iterator[None] | None:
-        """Fold a clock record: a driver takes over an empty lane, or hands over to live."""
+    def clock(self, record: Mapping[str, Any], at: int, offset: int, step: int) -> Iterator[None] | None:
+        """Fold a clock record: a driver takes over an empty lane, hands over to live, or a long step is judged."""
         state = self.state
         clock = state.clock
         if step:
-            return self._advance_then_evaluate()
+            return self._advance_then_evaluate(ticked=False)
         state.moved = True
         state.ledger.clocks += 1
-        mode, at = record["mode"], record["at"]
-        untouched = not state.accounts and not state.ledger.applied  # accounts may have been forgotten
-        if mode == "DRIVEN" and untouched and record["epoch"] != 0 and at > 0:
+        mode = record["mode"]
+        if (
+            mode == "DRIVEN"
+            and not state.accounts
+            and not state.ledger.applied
+            and record["epoch"] != 0
+            and record["at"] > 0
+        ):
             if clock.epoch != record["epoch"]:
                 clock.driven, clock.epoch = True, record["epoch"]
-                clock.set(at)
+                clock.set(record["at"])
                 state.ids.clear()
-                state.ids.roll(at // HOUR_MS)
+                state.ids.roll(clock.now // HOUR_MS)
                 state.around = None
             return None
         if mode == "LIVE" and clock.driven:
             clock.driven, clock.epoch = False, 0
             clock.target = max(clock.target, at)
-            return self._advance_then_evaluate()
+            return self._advance_then_evaluate(ticked=False)
+        if mode in {"ACCEPT", "REFUSE"} and not clock.driven:
+            clock.answer(offset, at if mode == "ACCEPT" else 0)
+            if mode == "REFUSE" or not clock.started:
+                return None
+            clock.target = max(clock.target, at)
+            return self._advance_then_evaluate(ticked=False)
         state.ledger.controls_ignored += 1
         return None
 
     def fleet(self, record: Mapping[str, Any], step: int) -> Iterator[None] | None:
-        """Fold the fleet's factor of a closed day; the first of a day counts. The day that waits for it is evaluated."""
+        """
+        Fold the fleet's factor of a day; the first of a day counts. The day that waits for it is evaluated.
+
+        It may come before this lane has closed the day: one that stood still is decided without.
+        """
         state = self.state
         clock = state.clock
         if step:
@@ -118,7 +173,7 @@ class LaneFold:
         day = record["day"]
         if (
             record["epoch"] != clock.epoch or record["segment"] != "all" or state.fleet.known(day)
-            or not clock.closed_day - 250 < day <= clock.closed_day
+            or not clock.started or not clock.today - 250 < day < clock.today + 250
         ):  # fmt: skip
             state.ledger.controls_ignored += 1
             return None
@@ -129,74 +184,64 @@ class LaneFold:
         state.fleet_moved = True
         state.around = None
         if day == clock.pending and clock.phase == IDLE:
-            self.days.start_evaluating()
             return self.days.advance()
         return None
 
-    def _later(self, event: dict[str, Any], origin: Any, received: int) -> Iterator[None] | None:
-        if self._aim(received):
-            return self._advance_then_apply(event, origin)
+    def command(self, record: Mapping[str, Any]) -> None:
+        """Fold an order of a person: RELEASE has a quarantined account evaluated again."""
         state = self.state
-        parked = state.parked
-        if received - state.clock.now > FARTHEST_MS or not parked.add(event, origin, state.ledger.ticks):
-            self._give_up(event, origin)
-            return None
-        if not parked.believed:
-            return None
-        parked.releasing = True
-        state.clock.target = parked.earliest()
-        return self._advance_then_release()
+        state.moved = True
+        account = state.accounts.get(record["account"])
+        if record["command"] != "RELEASE" or account is None or account.name not in state.quarantined:
+            state.ledger.controls_ignored += 1
+            return
+        state.release(account)
+        account.stale = URGENT
+        account.queued = True
+        state.hot.add(account.name)
+        state.queue.add(account.name)
 
-    def _give_up(self, event: dict[str, Any], origin: Any) -> None:
-        self.state.ledger.jumps_ignored += 1
-        detail = "received over 26 hours ahead of the log's time; set the clock of that ingest, then send it again"
-        self.rare.put_aside("clock_jump", "received_at", detail, event, origin)
+    def quarantine(self, name: str, detail: str, *, frozen: bool) -> None:
+        """Set an account apart that could not be worked on; frozen, if its day cannot be closed."""
+        account = self.state.accounts.get(name)
+        if account is not None and not self.state.frozen(name):
+            self.state.quarantine(account, detail, frozen=frozen)
 
-    def _aim(self, at: int) -> bool:
-        """Set the time that the clock is to move to; False: too far away, not set."""
+    def answer(self, offset: int, accepted: int) -> None:
+        """Take the answer to a long step from further down the log, so that the record which asked can be folded."""
+        self.state.clock.answer(offset, accepted)
+        self.state.moved = True
+
+    def _aim(self, at: int, offset: int) -> bool:
+        """Set the time that the clock is to move to; return whether it has to move at all."""
         clock = self.state.clock
         if not clock.started:
             clock.set(at)
+            clock.plan(NEVER)
             self.state.ids.roll(at // HOUR_MS)
             self.state.around = None
-        elif clock.too_far(at):
+            return True
+        may = clock.may_step(at, offset)
+        if may is None:
+            raise StepTooLong(clock.now, at)
+        if not may:
+            self.state.ledger.steps_refused += 1
             return False
+        clock.asked = 0
         clock.target = max(clock.target, at)
-        return True
+        return clock.target > clock.now
 
-    def _advance_then_apply(self, event: dict[str, Any], origin: Any) -> Iterator[None]:
+    def _advance_then_apply(self, event: dict[str, Any], at: int, origin: Any) -> Iterator[None]:
         yield from self.days.advance()
-        self._apply(event, origin)
+        self._apply(event, at, origin)
 
-    def _advance_then_evaluate(self) -> Iterator[None]:
+    def _advance_then_evaluate(self, *, ticked: bool) -> Iterator[None]:
         yield from self.days.advance()
-        if self.state.parked:
-            yield from self._release()
+        if ticked:
+            yield from self.days.count_the_wait()
         yield from self.days.evaluate_queue()
 
-    def _advance_then_release(self) -> Iterator[None]:
-        yield from self.days.advance()
-        yield from self._release()
-
-    def _release(self) -> Iterator[None]:
-        """Apply the parked events that the clock has come near to, give up those that wait too long."""
-        state = self.state
-        clock, parked = state.clock, state.parked
-        # each turn looks at the state afresh, so that a resumed release goes on as an undisturbed one would
-        while (near := parked.within(clock.now + JUMP_MS)) is not None:
-            if near.event["received_at"] > clock.now:
-                clock.target = near.event["received_at"]
-                yield from self.days.advance()
-            else:
-                parked.remove(near)
-                self._apply(near.event, near.origin)
-        for late in parked.expired(state.ledger.ticks):
-            parked.remove(late)
-            self._give_up(late.event, late.origin)
-        parked.releasing = False
-        parked.run = 0
-
-    def _apply(self, event: dict[str, Any], origin: Any) -> None:
+    def _apply(self, event: dict[str, Any], at: int, origin: Any) -> None:
         state = self.state
         ledger = state.ledger
         name = event["account"]
@@ -212,7 +257,7 @@ class LaneFold:
         else:
             found = _ROLES_OF_KINDS.get(kind)
             if found is None:
-                self.rare.apply(event, origin, kind, 0)
+                self.rare.apply(event, at, origin, kind, 0)
                 return
             role = found
         clock = state.clock
@@ -220,17 +265,18 @@ class LaneFold:
         day = occurred // DAY_MS
         today = clock.today
         if day != today or role > VALUE:
-            self.rare.apply(event, origin, kind, role)
+            self.rare.apply(event, at, origin, kind, role)
             return
         account = state.accounts.get(name)
-        if account is None:
-            account = self.rare.new_account(name)
+        if account is None or account.touched_day != today:
+            account = self.rare.account(event, origin)
+            if account is None:
+                return
+            account.touched_day = today
+            account.dormant = False
         ledger.applied += 1
         if event["historical"]:
             account.historical = True
-        if account.touched_day != today:
-            account.touched_day = today
-            account.dormant = False
         if role >= ACTIVITY:
             user = event["user"]
             if not (self._excludes and self.roles.leaves_out(user)):

@@ -5,21 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.scorer.domain.account import Account
-from services.scorer.domain.clock import LaneClock
+from services.scorer.domain.clock import CLOSING, LaneClock
 from services.scorer.domain.duplicates import DuplicateWindow
 from services.scorer.domain.fleet import FleetTally, FleetYear
 from services.scorer.domain.ledger import LEDGER_KEY, LedgerCounters, encode_counters, read_counters
 from services.scorer.domain.outcome import Outcome
-from services.scorer.domain.parked import Parked
+from services.scorer.domain.quarantine import QUARANTINE, Quarantine, decode_quarantine, encode_quarantine
 from services.scorer.domain.snapshot import Surroundings
 from services.scorer.domain.state_format import (
     CLOCK_KEY,
     COLD,
     FLEET_KEY,
-    FORMAT_BYTE,
     HOT,
-    PARKED,
-    body_of,
     decode_clock,
     decode_cold,
     decode_fleet,
@@ -29,6 +26,10 @@ from services.scorer.domain.state_format import (
     encode_fleet,
     encode_hot,
 )
+from services.scorer.domain.sweep import SweepOrder, slice_of
+
+RESTORED_AT_ONCE = 500
+"""Accounts between two steps of the end of a restore."""
 
 
 class LaneState:
@@ -43,7 +44,9 @@ class LaneState:
         self.own_connected: frozenset[str] = frozenset()
         self.tally = FleetTally()
         self.ledger = LedgerCounters()
-        self.parked = Parked()
+        self.quarantined: dict[str, Quarantine] = {}
+        """Accounts that are not evaluated, because working on them raised; until somebody releases them."""
+        self.order = SweepOrder()
         self.queue: set[str] = set()
         """Accounts to be evaluated on the next tick."""
         self.outcomes: list[Outcome] = []
@@ -54,17 +57,56 @@ class LaneState:
         self.fleet_moved = False
         self.around: Surroundings | None = None
         """Cached; dropped whenever something in it moves."""
-        self._order: list[str] | None = None
+        self._forgotten: set[str] = set()
+        self._quarantine_moved: set[str] = set()
         self._hot_records: dict[str, bytes] = {}
-        self._parked_records: dict[int, bytes] = {}
         self._ids_stood: tuple[int, tuple[int, int], int] = (0, (0, 0), 0)
 
     @property
-    def order(self) -> list[str]:
-        """Return the accounts' names in sorted order: dict order differs after a recovery."""
-        if self._order is None or len(self._order) != len(self.accounts):
-            self._order = sorted(self.accounts)
-        return self._order
+    def held(self) -> bool:
+        """
+        Whether touched accounts have to wait, since the fleet's factors of more than one day are missing.
+
+        A scorer that was away closes the days of its absence before it learns their factors, and a holiday judged
+        without its factor looks like the end of many accounts.
+        """
+        return self.clock.pending >= 0 and self.fleet.decided and not self.fleet.known(self.clock.pending - 1)
+
+    def new_account(self, name: str) -> Account:
+        """Make an account that is named for the first time."""
+        account = self.accounts[name] = Account(name, self.clock.today)
+        self.order.add(name)
+        self.cold.add(name)
+        return account
+
+    def forget(self, account: Account) -> None:
+        """Remember an account no more."""
+        name = account.name
+        del self.accounts[name]
+        self.order.remove(name)
+        for names in (self.queue, self.hot, self.cold):
+            names.discard(name)
+        self._forgotten.add(name)
+        self.ledger.forgotten += 1
+
+    def quarantine(self, account: Account, detail: str, *, frozen: bool = False) -> None:
+        """Set an account apart: nobody judges it. Frozen, its day is not closed either, so that it takes no more events."""
+        frozen_day = account.open_day if frozen else -1
+        self.quarantined[account.name] = Quarantine(detail, self.clock.now, frozen_day)
+        self._quarantine_moved.add(account.name)
+        self.queue.discard(account.name)
+        self.ledger.quarantined += 1
+        self.moved = True
+
+    def frozen(self, name: str) -> bool:
+        """Tell whether an account cannot even be closed, so that its events have nowhere to go."""
+        found = self.quarantined.get(name)
+        return found is not None and found.frozen_day >= 0
+
+    def release(self, account: Account) -> None:
+        """Let an account out of its quarantine."""
+        del self.quarantined[account.name]
+        self._quarantine_moved.add(account.name)
 
     @property
     def connected(self) -> frozenset[str]:
@@ -80,20 +122,24 @@ class LaneState:
 
     def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Return and forget the state records that changed, in a fixed order."""
+        for name in sorted(self._forgotten):
+            if name not in self.accounts:
+                yield HOT + name.encode(), None
+                yield COLD + name.encode(), None
         for name in sorted(self.cold):
             self.hot.add(name)  # today's bits in the hot record go by the order of people in the cold one
             yield COLD + name.encode(), encode_cold(self.accounts[name])
         for name in sorted(self.hot):
             yield HOT + name.encode(), encode_hot(self.accounts[name])
-        for number, packed in self.parked.take_changes():
-            yield PARKED + number.to_bytes(8, "big"), packed if packed is None else FORMAT_BYTE + packed
+        for name in sorted(self._quarantine_moved):
+            found = self.quarantined.get(name)
+            yield QUARANTINE + name.encode(), encode_quarantine(found) if found else None
         if self.moved:
-            self.ledger.parked = len(self.parked)
-            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids, self.parked)
+            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids)
             yield LEDGER_KEY, encode_counters(self.ledger)
         if self.fleet_moved:
             yield FLEET_KEY, encode_fleet(self.fleet, sorted(self.own_connected))
-        self.cold, self.hot = set(), set()
+        self.cold, self.hot, self._forgotten, self._quarantine_moved = set(), set(), set(), set()
         self.moved = self.fleet_moved = False
 
     def restore(self, key: bytes, value: bytes) -> None:
@@ -107,10 +153,10 @@ class LaneState:
             decode_cold(self._account(key[len(COLD) :].decode()), value)
         elif key.startswith(HOT):
             self._hot_records[key[len(HOT) :].decode()] = value
-        elif key.startswith(PARKED):
-            self._parked_records[int.from_bytes(key[len(PARKED) :], "big")] = body_of(value)
+        elif key.startswith(QUARANTINE):
+            self.quarantined[key[len(QUARANTINE) :].decode()] = decode_quarantine(value)
         elif key == CLOCK_KEY:
-            self.clock, self.tally, self._ids_stood = decode_clock(value, self.parked)
+            self.clock, self.tally, self._ids_stood = decode_clock(value)
         elif key == FLEET_KEY:
             self.fleet, self.own_connected = decode_fleet(value)
         else:
@@ -120,19 +166,32 @@ class LaneState:
 
     def restored(self) -> None:
         """Finish after the last record of both stores."""
-        for name, value in self._hot_records.items():
+        for _ in self.restoring():
+            pass
+
+    def restoring(self) -> Iterator[None]:
+        """Do the same in steps that each take a few milliseconds."""
+        clock = self.clock
+        done = (slice_of(clock.cursor), clock.cursor) if clock.cursor else (-1, "")
+        for n, (name, value) in enumerate(self._hot_records.items()):
+            if n % RESTORED_AT_ONCE == RESTORED_AT_ONCE - 1:
+                yield
             account = self._account(name)
             decode_hot(account, value)
             if account.queued:
                 self.queue.add(name)
+            # a sweep writes only the accounts that it changes: its cursor says how far the others are closed
+            closed = clock.phase != CLOSING or account.touch_closed_day == clock.today or (slice_of(name), name) <= done
+            account.open_day = clock.today if closed else clock.today - 1
+        for name, found in self.quarantined.items():
+            if found.frozen_day >= 0 and name in self.accounts:
+                self.accounts[name].open_day = found.frozen_day
         self._hot_records = {}
-        for number, packed in sorted(self._parked_records.items()):
-            self.parked.load(number, packed)
-        self._parked_records = {}
-        self.ids.loaded(*self._ids_stood)
+        yield from self.ids.loading(*self._ids_stood)
 
     def _account(self, name: str) -> Account:
         account = self.accounts.get(name)
         if account is None:
             account = self.accounts[name] = Account(name, self.clock.today)
+            self.order.add(name)
         return account

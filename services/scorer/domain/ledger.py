@@ -1,8 +1,8 @@
 """
 What became of each event that a lane read: counted in the lane's own state, so the counts are exact.
 
-Every usage-event record is in exactly one of `applied`, `duplicates`, `too_late`, `non_production`, `dead_lettered`,
-`deferred` and, for a while, `parked`; the other counts go beside these. Records that are no event at all (undecodable) are the engine's.
+Every usage-event record is in exactly one of `applied`, `duplicates`, `too_late`, `non_production`, `dead_lettered` and
+`deferred`; the other counts go beside these. Records that are no event at all (undecodable) are the engine's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import msgspec
 from services.shared.errors import IncompatibleState
 
 LEDGER_KEY = b"l:ledger"
-FORMAT = 2
+FORMAT = 1
 
 
 class LedgerCounters(msgspec.Struct):
@@ -25,12 +25,14 @@ class LedgerCounters(msgspec.Struct):
     non_production: int = 0
     dead_lettered: int = 0
     """For any other reason than being too late."""
-    parked: int = 0
-    """Waiting at this moment, because their receipt is far ahead of log time (parked.py)."""
     deferred: int = 0
-    """Put off: of another epoch than the drive under way. Its driver sends them again after the hand-over."""
+    """Live events that came while a driver moved this lane's clock; whoever ends the drive sends them again."""
     late_applied: int = 0
     """Of the applied: counted for a day that was closed already."""
+    ahead: int = 0
+    """Of the applied: claimed to have happened on a later day than their own record."""
+    over_cap: int = 0
+    """Of the dead-lettered: would have made one account too many."""
     fields_rejected: int = 0
     """Single traits of applied group events that were left out; each is on the dead letters as `bad_trait`."""
     people_dropped: int = 0
@@ -40,15 +42,21 @@ class LedgerCounters(msgspec.Struct):
     clocks: int = 0
     fleets: int = 0
     controls_ignored: int = 0
-    jumps_ignored: int = 0
+    steps_refused: int = 0
+    """Records whose time lies more than seven days ahead, and that did not move log time."""
+    days_overtaken: int = 0
+    """Days that were not evaluated, because the next one ended before their factor or the end of the grace came."""
+    forgotten: int = 0
+    """Accounts that are remembered no more."""
+    quarantined: int = 0
+    """How often an account was quarantined."""
     snapshots: int = 0
     evaluations: int = 0
 
     @property
     def received(self) -> int:
         """All usage-event records that were read."""
-        decided = self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered
-        return decided + self.parked + self.deferred
+        return self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered + self.deferred
 
 
 def encode_counters(counters: LedgerCounters) -> bytes:
@@ -60,14 +68,12 @@ def read_counters(key: bytes, value: bytes) -> LedgerCounters | None:
     """
     Read the counters out of a record of the scorer's state topic; None for every other record.
 
-    Counters that a former format did not have are 0.
-
     Raises:
         IncompatibleState: they were written in a newer format.
     """
     if key != LEDGER_KEY:
         return None
-    if not 1 <= value[0] <= FORMAT:
+    if value[0] > FORMAT:
         raise IncompatibleState(
             f"the scorer's counters are of format {value[0]}: run the version that wrote it, or a later one"
         )

@@ -17,6 +17,12 @@ class Partial(NamedTuple):
     value: dict[str, Any]
 
 
+class Forgotten(NamedTuple):
+    """An account that is remembered no more."""
+
+    account: str
+
+
 class Rejection(NamedTuple):
     """An event, or one field of it, that was not applied."""
 
@@ -30,4 +36,4 @@ class Rejection(NamedTuple):
     """Log time, milliseconds since 1970 UTC."""
 
 
-Outcome = Snapshot | Partial | Rejection
+Outcome = Snapshot | Partial | Forgotten | Rejection

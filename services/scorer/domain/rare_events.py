@@ -14,8 +14,7 @@ from xxhash import xxh64_intdigest
 
 from services.scorer.domain import answers, tickets
 from services.scorer.domain.account import RESTATED, TOUCHED, URGENT, Account
-from services.scorer.domain.clock import FUTURE_MS
-from services.scorer.domain.day_close import oldest_day
+from services.scorer.domain.day_close import DayClose, oldest_day
 from services.scorer.domain.facts import FIELDS, Facts, read_traits
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Rejection
@@ -38,18 +37,42 @@ _json = msgspec.json.Decoder().decode
 class RareEvents:
     """The longer way of an event into the state of a lane."""
 
-    def __init__(self, state: LaneState, roles: Roles, plan: TrackingPlan) -> None:
-        """Apply events to `state`."""
+    def __init__(self, state: LaneState, days: DayClose, roles: Roles, plan: TrackingPlan, most_accounts: int) -> None:
+        """Apply events to `state`, which may hold so many accounts."""
         self.state = state
+        self.days = days
+        self.most_accounts = most_accounts
         self.roles = roles
         self.plan = plan
         self._excludes = roles.excludes
         self._traits = {trait.lower(): field for trait, field in plan.traits.items()}
 
-    def new_account(self, name: str) -> Account:
-        """Make an account that an event names for the first time."""
-        account = self.state.accounts[name] = Account(name, self.state.clock.today)
-        self.state.cold.add(name)
+    def account(self, event: dict[str, Any], origin: Any) -> Account | None:
+        """
+        Return the account that an event names, closed up to today; made if nobody has named it before.
+
+        None: the event was dead-lettered, since there is no room for one more, or its account stands still.
+
+        Raises:
+            KeyFault: the account cannot be closed.
+        """
+        state = self.state
+        name = event["account"]
+        account = state.accounts.get(name)
+        if account is not None:
+            if account.open_day != state.clock.today:
+                if state.frozen(name):
+                    detail = "the account is quarantined; release it, then send this again under another id"
+                    self.put_aside("quarantined", "account", detail, event, origin)
+                    return None
+                self.days.close_for_touch(account)
+            return account
+        if len(state.accounts) >= self.most_accounts:
+            state.ledger.over_cap += 1
+            detail = f"this lane holds {self.most_accounts} accounts already; raise TIDEMARK_SCORER_ACCOUNTS"
+            self.put_aside("too_many_accounts", "account", detail, event, origin)
+            return None
+        account = state.new_account(name)
         account.stale = TOUCHED
         return account
 
@@ -70,22 +93,18 @@ class RareEvents:
             account.stale = max(account.stale, TOUCHED)
         self.state.connect("value")
 
-    def apply(self, event: dict[str, Any], origin: Any, kind: str, role: int) -> None:
-        """Apply what is late, ahead, a ticket, a survey or facts."""
+    def apply(self, event: dict[str, Any], at: int, origin: Any, kind: str, role: int) -> None:
+        """Apply what is late, ahead, a ticket, a survey or facts; `at` is the time of its record."""
         state = self.state
         clock = state.clock
         name = event["account"]
         occurred = event["occurred_at"]
         day = occurred // DAY_MS
         today = clock.today
-        if day > today:
-            if occurred - clock.now > FUTURE_MS:
-                self.put_aside(
-                    "future", "occurred_at", "happened after the log's time; check the clock that set it", event, origin
-                )
-                return
-            day, occurred = today, clock.now
-        elif day < oldest_day(today):
+        if day > today:  # nothing happens after its record: some clock was ahead
+            occurred = min(at, clock.now)
+            day = occurred // DAY_MS
+        if day < oldest_day(today):
             state.ledger.too_late += 1
             detail = f"happened {today - day} days before the log's time; 238 is the most that can be counted"
             state.outcomes.append(Rejection("too_late", "occurred_at", detail, event, origin, clock.now))
@@ -96,8 +115,12 @@ class RareEvents:
         wanted = self._read_properties(event, origin, kind, role)
         if wanted is None:
             return
-        account = state.accounts.get(name) or self.new_account(name)
+        account = self.account(event, origin)
+        if account is None:
+            return
         state.ledger.applied += 1
+        if event["occurred_at"] // DAY_MS > today:
+            state.ledger.ahead += 1
         if day < today:
             state.ledger.late_applied += 1
         if event["historical"]:

@@ -1,12 +1,9 @@
 """
 State records: the bytes in which a lane's state lies on its changelog.
 
-Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `p:` + number is a parked event; `l:clock`,
-`l:fleet` and `l:ledger` are the lane's own. The first byte of a value is the version of the format; the rest is MessagePack. This code writes
-format 2 and reads 1 and 2: a former format is upgraded as it is read, a newer one is refused, so that a downgrade
-never misreads what it finds.
-
-Format 1 knew neither when a fact was said nor tickets that are closed, and kept no day of the last touch.
+Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `q:` + account is its quarantine; `l:clock`,
+`l:fleet` and `l:ledger` are the lane's own. The first byte of a value is the version of the format; the rest is MessagePack.
+A newer format is refused, so that a downgrade never misreads what it finds.
 """
 
 from __future__ import annotations
@@ -22,13 +19,12 @@ from services.scorer.domain.clock import LaneClock
 from services.scorer.domain.duplicates import DuplicateWindow
 from services.scorer.domain.facts import FIELDS, Facts
 from services.scorer.domain.fleet import FleetTally, FleetYear
-from services.scorer.domain.parked import Parked
 from services.scorer.domain.people import People
 from services.scorer.domain.rings import METRICS, NARROW, SPAN, WIDE, DayRings
 from services.shared.errors import IncompatibleState
 
-FORMAT = 2
-HOT, COLD, PARKED = b"h:", b"c:", b"p:"
+FORMAT = 1
+HOT, COLD = b"h:", b"c:"
 CLOCK_KEY, FLEET_KEY = b"l:clock", b"l:fleet"
 
 FORMAT_BYTE = bytes((FORMAT,))
@@ -71,16 +67,16 @@ def body_of(value: bytes) -> bytes:
         IncompatibleState: it was written in a newer format.
     """
     version = value[0] if value else 0
-    if not 1 <= version <= FORMAT:
+    if version != FORMAT:
         raise IncompatibleState(
-            f"the scorer's state is of format {version}, this version reads 1 to {FORMAT}:"
+            f"the scorer's state is of format {version}, this version reads {FORMAT}:"
             " run the version that wrote it, or a later one"
         )
     return value[1:]
 
 
-def _body(value: bytes) -> tuple[int, list[Any]]:
-    return value[0], _unpack(body_of(value))
+def _body(value: bytes) -> list[Any]:
+    return _unpack(body_of(value))  # type: ignore[no-any-return]
 
 
 def encode_hot(account: Account) -> bytes:
@@ -99,6 +95,7 @@ def encode_hot(account: Account) -> bytes:
             account.last_active_day,
             account.first_value_day,
             account.touched_day,
+            account.touch_closed_day,
             account.stale | account.queued << 2 | account.historical << 3 | account.dormant << 4,
             account.trigger,
             account.evaluated_at,
@@ -115,10 +112,7 @@ def decode_hot(account: Account, value: bytes) -> None:
     Raises:
         IncompatibleState: it was written in a newer format.
     """
-    version, parts = _body(value)
-    if version == 1:  # no day of the last touch, and tickets as (id, opened at)
-        parts.insert(9, parts[7])
-        parts[13] = [(ticket, opened, 0) for ticket, opened in parts[13]] if parts[13] else None
+    parts = _body(value)
     account.events_today, account.value_today, account.opened_today, account.closed_today = parts[:4]
     account.people.today = int.from_bytes(parts[4], "little")
     new = array("Q", parts[5])
@@ -128,12 +122,13 @@ def decode_hot(account: Account, value: bytes) -> None:
         else None
     )
     account.first_day, account.last_active_day, account.first_value_day, account.touched_day = parts[6:10]
-    flags = parts[10]
+    account.touch_closed_day = parts[10]
+    flags = parts[11]
     account.stale = flags & 3
     account.queued, account.historical, account.dormant = bool(flags & 4), bool(flags & 8), bool(flags & 16)
-    account.trigger, account.evaluated_at = parts[11:13]
-    account.tickets = {ticket: (opened, closed) for ticket, opened, closed in parts[13]} if parts[13] else None
-    account.verdict = parts[14]
+    account.trigger, account.evaluated_at = parts[12:14]
+    account.tickets = {ticket: (opened, closed) for ticket, opened, closed in parts[14]} if parts[14] else None
+    account.verdict = parts[15]
 
 
 def encode_cold(account: Account) -> bytes:
@@ -160,9 +155,7 @@ def decode_cold(account: Account, value: bytes) -> None:
     Raises:
         IncompatibleState: it was written in a newer format.
     """
-    version, parts = _body(value)
-    if version == 1 and parts[6] is not None:  # facts without their times
-        parts[6] = (parts[6], [0 if fact is not None else -1 for fact in parts[6]])
+    parts = _body(value)
     rings = DayRings(parts[0])
     rings.counts = [_unpack_ring(packed) for packed in parts[1]] + [None] * (METRICS - len(parts[1]))
     rings.large = {(metric, day): count for metric, day, count in parts[2]} if parts[2] else None
@@ -193,33 +186,30 @@ def _unpack_ring(packed: bytes | None) -> array[int] | None:
     return array(NARROW if len(packed) == SPAN else WIDE, packed)
 
 
-def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, parked: Parked) -> bytes:
-    """Return the lane's clock with the closing in progress, and where duplicate window and parked events stand."""
-    return FORMAT_BYTE + _pack(
-        (
-            clock.driven, clock.epoch, clock.now, clock.target, clock.closed_day, clock.pending, clock.phase, clock.cursor,
-            tally.state(), ids.hour, ids.oldest, ids.shortened, (parked.next, parked.run, parked.releasing),
-        )
-    )  # fmt: skip
+_CLOCK = (
+    "driven", "epoch", "now", "target", "today", "pending", "phase", "cursor", "sweep_from", "ticked", "waited", "repeated",
+    "asked", "answered", "accepted", "deadline",
+)  # fmt: skip
 
 
-def decode_clock(value: bytes, parked: Parked) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
+def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow) -> bytes:
+    """Return the lane's clock with the sweep in progress, and where the duplicate window stands."""
+    fields = [getattr(clock, field) for field in _CLOCK]
+    return FORMAT_BYTE + _pack((fields, tally.state(), ids.hour, ids.oldest, ids.shortened))
+
+
+def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
     """
-    Return clock, tally and what `DuplicateWindow.loaded` takes; tell `parked` where it stood.
+    Return clock, tally and what `DuplicateWindow.loaded` takes.
 
     Raises:
         IncompatibleState: it was written in a newer format.
     """
-    _, parts = _body(value)
+    fields, tally, hour, oldest, shortened = _body(value)
     clock = LaneClock()
-    clock.driven, clock.epoch, clock.now, clock.target, clock.closed_day, clock.pending, clock.phase, clock.cursor = (
-        parts[:8]
-    )
-    clock.today = clock.closed_day + 1
-    clock.plan()
-    if len(parts) > 12:  # format 1 parked nothing
-        parked.next, parked.run, parked.releasing = parts[12]
-    return clock, FleetTally.of_state(parts[8]), (parts[9], (parts[10][0], parts[10][1]), parts[11])
+    for field, found in zip(_CLOCK, fields, strict=True):
+        setattr(clock, field, found)
+    return clock, FleetTally.of_state(tally), (hour, (oldest[0], oldest[1]), shortened)
 
 
 def encode_fleet(fleet: FleetYear, connected: Sequence[str]) -> bytes:
@@ -236,10 +226,11 @@ def decode_fleet(value: bytes) -> tuple[FleetYear, frozenset[str]]:
     Raises:
         IncompatibleState: it was written in a newer format.
     """
-    _, parts = _body(value)
+    parts = _body(value)
     fleet = FleetYear()
     fleet.ppm = array("I", parts[0])
     fleet.days = array("i", parts[1])
     fleet.cap_milli = parts[2]
+    fleet.decided = any(day >= 0 for day in fleet.days)
     fleet.connected = frozenset(parts[3])
     return fleet, frozenset(parts[4])

@@ -8,15 +8,23 @@ setting decides how fetched records are handed on; this one hands on chunks of t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import faust
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 
+_RECORD_BYTES = 200
+"""What a record takes in memory besides its value: objects and a short key."""
+
 
 class Fetched(list[Any]):
-    """The records of one partition out of one fetch, and the part of the log that they cover."""
+    """
+    The records of one partition out of one fetch, and the part of the log that they cover.
+
+    There may be none: a fetch of markers and aborted records alone covers them too.
+    """
 
     __slots__ = ("end", "start")
 
@@ -29,7 +37,7 @@ class Fetched(list[Any]):
 
 class Chunk:
     """
-    Records of one partition in offset order, posing as one record whose offset is the last one's.
+    Records of one partition in offset order, or none, posing as one record at the last offset that is covered.
 
     It covers the log from `start` up to but not `end`: a lane that takes chunks whose ends meet has missed nothing,
     even where offsets have holes.
@@ -37,20 +45,21 @@ class Chunk:
 
     __slots__ = (
         "checksum", "end", "headers", "key", "offset", "partition", "records", "serialized_key_size",
-        "serialized_value_size", "start", "timestamp", "timestamp_type", "topic",
+        "serialized_value_size", "size", "start", "timestamp", "timestamp_type", "topic",
     )  # fmt: skip
 
     def __init__(self, tp: TP, records: Sequence[Any], start: int, end: int) -> None:
-        """Take at least one record."""
-        last = records[-1]
+        """Take the records, and what they cover."""
         self.topic = tp.topic
         self.partition = tp.partition
         self.records = records
         self.start = start
         self.end = end
-        self.offset: int = last.offset
-        self.timestamp: int = last.timestamp
-        self.timestamp_type = last.timestamp_type
+        self.offset = end - 1
+        self.timestamp: int = records[-1].timestamp if records else 0
+        self.timestamp_type = records[-1].timestamp_type if records else 0
+        self.size = _size(records)
+        """Bytes of the values, and an allowance for the rest of each record."""
         self.headers: Any = ()
         self.key = None
         self.checksum = None
@@ -61,6 +70,17 @@ class Chunk:
     def value(self) -> Chunk:
         """The chunk itself: what Faust takes for the record's value reaches the agent untouched."""
         return self
+
+
+_value_of = attrgetter("value")
+
+
+def _size(records: Sequence[Any]) -> int:
+    try:
+        values = sum(map(len, map(_value_of, records)))
+    except TypeError:  # some have no value
+        values = sum(len(record.value or b"") for record in records)
+    return values + _RECORD_BYTES * len(records)
 
 
 class ChunkScheduler(DefaultSchedulingStrategy):
@@ -77,7 +97,12 @@ class ChunkScheduler(DefaultSchedulingStrategy):
     def iterate(self, records: Mapping[TP, Sequence[Any]]) -> Iterator[tuple[TP, Any]]:
         """Yield (partition, chunk) pairs; the chunks of one partition cover its fetch without a hole."""
         size = self.size
-        waiting = [(tp, fetched, 0) for tp, fetched in records.items() if fetched]
+        waiting = []
+        for tp, fetched in records.items():
+            if fetched:
+                waiting.append((tp, fetched, 0))
+            elif isinstance(fetched, Fetched):
+                yield tp, Chunk(tp, (), fetched.start, fetched.end)
         while waiting:
             left = []
             for tp, fetched, i in waiting:

@@ -25,18 +25,14 @@ from faust.types import TP
 from services.shared.engine.chunks import Fetched
 
 FETCH_MAX_WAIT_MS = 50
+FETCH_MAX_BYTES = 16 << 20
+"""Of one answer of one broker; by default it would be 52 MB."""
 _REACTIVATION_S = 0.01
 """How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which the group's consumer lives."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what Faust's thread takes."""
-        super().__init__(*args, **kwargs)
-        self._empty: dict[TP, tuple[int, int]] = {}
-        """Of each partition the part of the log before its position that was read and holds no record for us."""
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
@@ -52,6 +48,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_bytes=max(FETCH_MAX_BYTES, conf.consumer_max_fetch_size),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             retry_backoff_ms=50,
@@ -92,9 +89,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     start = positions(consumer, wanted)
                     records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
                     end = positions(consumer, wanted)
-                    start = self._with_what_was_empty(start, end, records)
-                    if records:
-                        return {tp: Fetched(found, start[tp], end[tp]) for tp, found in records.items()}
+                    # Where a fetch held aborted records and markers alone, the position has moved all the same.
+                    moved = [tp for tp, at in start.items() if end.get(tp, at) > at]
+                    if moved:
+                        return {tp: Fetched(records.get(tp, ()), start[tp], end[tp]) for tp in moved}
                 left = deadline - loop.time()
                 if left <= 0:
                     return {}
@@ -104,23 +102,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     waiter.cancel()
                     return {}
                 waiter.result()
-
-    def _with_what_was_empty(
-        self, start: Mapping[TP, int], end: Mapping[TP, int], records: Mapping[TP, Any]
-    ) -> dict[TP, int]:
-        """
-        Return where the records that were found begin to cover the log, the parts passed over before included.
-
-        A fetch of aborted records and markers alone moves the position and yields nothing. What comes next has to
-        cover that part too, or the lane would take it for lost, read it again, and find nothing again.
-        """
-        covered = {}
-        for tp, at in start.items():
-            empty = self._empty.pop(tp, None)
-            covered[tp] = empty[0] if empty is not None and empty[1] == at else at
-            if tp not in records and covered[tp] < end.get(tp, -1):
-                self._empty[tp] = covered[tp], end[tp]
-        return covered
 
     async def touch(self) -> None:
         """Count as a poll without fetching: the worker is alive, only its lanes are full."""

@@ -11,8 +11,7 @@ at the record, and the step within it, that was not yet durable.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
-
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 NO_APPEND_TIME = 1 << 62
 """The append time of a record whose log has no clock of its own: later than every other time."""
@@ -83,8 +82,12 @@ class Core(Protocol):
             IncompatibleState: it was written in a format newer than this code reads.
         """
 
-    def opened(self) -> Iterable[Append]:
-        """Finish the restore; return the appends that may not have been acknowledged before."""
+    def opened(self) -> Iterable[Append | None]:
+        """
+        Finish the restore; give the appends that may not have been acknowledged before.
+
+        Long work gives a None between two of its steps, each at most 50 ms: others get a turn there.
+        """
 
     def decode(self, record: SourceRecord) -> Any:
         """
@@ -92,6 +95,7 @@ class Core(Protocol):
 
         Raises:
             Poison: the record can never be applied; the engine writes it to the dead letters and goes on.
+            UnknownVersion: a newer version wrote it; the lane stops there, and goes on with a version that knows it.
         """
 
     def fold(self, offset: int, item: Any, step: int) -> Iterator[None] | None:
@@ -104,6 +108,7 @@ class Core(Protocol):
 
         Raises:
             Poison: the record can never be applied; nothing was changed by it.
+            KeyFault: a key of the state cannot be worked on, the record is not at fault; see `Quarantines`.
         """
 
     def take_outputs(self) -> list[Output]:
@@ -118,3 +123,29 @@ class Core(Protocol):
     @property
     def urgent(self) -> bool:
         """Whether someone waits for what was just folded: commit now instead of gathering more."""
+
+
+@runtime_checkable
+class Quarantines(Protocol):
+    """
+    What a core has besides, where one key of its state can be at fault.
+
+    After a `KeyFault` the engine restores a new core, folds up to the record (and the step of it) that raised, calls
+    `quarantine`, and folds on. Without this method a `KeyFault` is the record's fault like any other exception.
+    """
+
+    def quarantine(self, key: str, detail: str) -> None:
+        """
+        Set a key apart, so that the step to come does not fail on it: a change of state like any other, and visible.
+
+        It may come between two steps of a fold, and again for a key that is set apart already: then nothing changes.
+        """
+
+
+@runtime_checkable
+class Weighs(Protocol):
+    """What a core has besides, where it can tell cheaply how much it has changed: it bounds transactions in bytes."""
+
+    @property
+    def changed_bytes(self) -> int:
+        """About how many bytes `take_changes` and `take_outputs` would give now; asked every few records."""

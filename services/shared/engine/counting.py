@@ -3,8 +3,9 @@ A core that counts, to test and measure the engine with: every count and every o
 
 Record values: anything is counted by key. Special ones: `poison` is refused by decode, `poison-fold` by fold, `raise`
 breaks the fold half-way, `long:N` counts its key N times in N steps, `long:N:K` raises in step K, `fat:N` makes a
-state of N bytes, `wide:N` makes an output of N bytes, `append` asks for an append. Each tenth count of a key is
-written out as `key:count`.
+state of N bytes, `wide:N` makes an output of N bytes, `append` asks for an append, `version:N` is refused by cores
+that know less, `break` counts its key and breaks it: whatever counts it later meets a KeyFault, until it is set apart;
+`sweep` counts every key, one a step. Each tenth count of a key is written out as `key:count`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from collections.abc import Iterable, Iterator
 
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.errors import IncompatibleState, Poison
+from services.shared.errors import IncompatibleState, KeyFault, Poison, UnknownVersion
 
 FORMAT = 1
-_STATE = struct.Struct(">BQ")
+_STATE = struct.Struct(">BQ?")
+_COUNT = struct.Struct(">xQ")
 STORE = "counts"
 
 
@@ -30,7 +32,11 @@ class CountingCore:
         self.out = out
         self.appends_to = appends
         self.every = every
+        self.version = 1
+        """Of the records that it knows."""
         self.counts: dict[bytes, int] = {}
+        self.broken: dict[bytes, bool] = {}
+        """Keys that cannot be counted, and whether they are set apart."""
         self._fat: dict[bytes, int] = {}
         self._touched: dict[bytes, None] = {}
         self._outputs: list[Output] = []
@@ -41,9 +47,11 @@ class CountingCore:
         """Take back one count."""
         if value[0] > FORMAT:
             raise IncompatibleState(f"count state of format {value[0]}, this version reads up to {FORMAT}")
-        self.counts[key] = _STATE.unpack(value[: _STATE.size])[1]
+        _, self.counts[key], broken = _STATE.unpack(value[: _STATE.size])
+        if broken:
+            self.broken[key] = value[_STATE.size :] == b"apart"
 
-    def opened(self) -> Iterable[Append]:
+    def opened(self) -> Iterable[Append | None]:
         """Ask for nothing."""
         return ()
 
@@ -51,7 +59,14 @@ class CountingCore:
         """Refuse `poison` and records without a key."""
         if record.key is None or record.value == b"poison":
             raise Poison("not_countable", "value")
+        if record.value and record.value.startswith(b"version:") and int(record.value[8:]) > self.version:
+            raise UnknownVersion(f"a record of version {int(record.value[8:])}")
         return record.key, record.value or b""
+
+    def quarantine(self, key: str, detail: str) -> None:  # noqa: ARG002 - a count does not tell why
+        """Leave a broken key as it is from now on."""
+        self.broken[key.encode()] = True
+        self._touched[key.encode()] = None
 
     def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:  # noqa: ARG002
         """Count; see the module for the special values."""
@@ -65,7 +80,11 @@ class CountingCore:
             raise Poison("not_foldable", "value")
         if word == b"long":
             return self._long(key, argument, step)
+        if word == b"sweep":
+            return self._sweep(step)
         self._count(key)
+        if word == b"break":
+            self.broken[key] = False
         if word == b"raise":
             raise ZeroDivisionError("as asked")
         if word == b"fat":
@@ -85,8 +104,18 @@ class CountingCore:
                 raise ZeroDivisionError("as asked, in a step")
             yield
 
+    def _sweep(self, step: int) -> Iterator[None]:
+        for key in sorted(self.counts)[step:]:
+            self._count(key)
+            yield
+
     def _count(self, key: bytes) -> None:
         n = self.counts.get(key, 0) + 1
+        if key in self.broken:
+            if self.broken[key]:
+                return
+            self.counts[key] = n  # half of the work is done
+            raise KeyFault(key.decode(), "it is broken")
         self.counts[key] = n
         self._touched[key] = None
         if n % self.every == 0:
@@ -100,8 +129,13 @@ class CountingCore:
     def take_changes(self) -> Iterable[StateChange]:
         """Return and forget the counts that changed."""
         touched, self._touched = self._touched, {}
-        counts, fat = self.counts, self._fat
-        return [StateChange(STORE, k, _STATE.pack(FORMAT, counts[k]) + b"f" * fat.get(k, 0)) for k in touched]
+        return [
+            StateChange(STORE, k, _STATE.pack(FORMAT, self.counts[k], k in self.broken) + self._rest(k))
+            for k in touched
+        ]
+
+    def _rest(self, key: bytes) -> bytes:
+        return b"apart" if self.broken.get(key) else b"f" * self._fat.get(key, 0)
 
     def take_appends(self) -> list[Append]:
         """Return and forget the appends."""
@@ -123,4 +157,4 @@ def counting_spec(
 
 def read_count(value: bytes) -> int:
     """Return the count in a changelog value."""
-    return int(_STATE.unpack(value[: _STATE.size])[1])
+    return int(_COUNT.unpack(value[: _COUNT.size])[0])

@@ -88,6 +88,17 @@ class Trial:
         finally:
             await client.stop()
 
+    async def recreate(self, topic: str) -> None:
+        """Delete a topic and make it anew, empty."""
+        name = self.scoped(topic)
+        async with admin(self.kafka) as client:
+            await client.delete_topics([name])
+            async with asyncio.timeout(30):
+                while name in await client.list_topics():
+                    await asyncio.sleep(_LOOK_EVERY_S)
+            await client.create_topics([NewTopic(name, self.kafka.partitions, 1)])
+            await _led(client, [name])
+
     async def read(self, topic: str, *, complete: bool = False) -> list[Any]:
         """
         Return the committed records of a topic.

@@ -15,6 +15,8 @@ class LaneStopped(TidemarkError):
     """A lane that cannot go on by itself; the other lanes of the worker do, readiness turns red."""
 
     reason = "stopped"
+    clean = True
+    """Whether the core is as good as before: what it has folded may still be committed."""
 
 
 class SourceGap(LaneStopped):
@@ -28,6 +30,8 @@ class SourceGap(LaneStopped):
             f"{topic}/{partition}: offset {expected} should come next, but the log goes on at {found}: "
             f"{found - expected} records are gone. Set TIDEMARK_ENGINE_ACCEPT_GAP=true to go on without them."
         )
+        self.topic = topic
+        self.partition = partition
         self.expected = expected
         self.found = found
 
@@ -47,9 +51,34 @@ class ChangelogBehind(LaneStopped):
 
 
 class TooManyRaises(LaneStopped):
-    """So many records in a row made the fold raise that the code, not the records, must be wrong."""
+    """So many folds raised, in a row or in a while, that the code, not the records, must be wrong."""
 
     reason = "raises"
+    clean = False
+
+
+class NotThisVersion(LaneStopped):
+    """A record of the source, or the lane's own state, is of a version that this code does not know."""
+
+    reason = "version"
+
+    def __init__(self, topic: str, partition: int, offset: int | None, cause: BaseException, *, clean: bool) -> None:
+        """Take the offset of the record, None where it is the lane's state."""
+        what = "its state" if offset is None else f"offset {offset}"
+        super().__init__(
+            f"{topic}/{partition}: {what} is of a version that this one does not know ({cause}). Install the version "
+            "that wrote it, or a later one, and restart: the lane goes on where it is. Nothing of it is lost."
+        )
+        self.clean = clean
+
+
+class Unanswered(LaneStopped):
+    """A record cannot be folded before a record further down the log has answered; nothing was changed by it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Take what the lane waits for, in one word, and what to do about it."""
+        super().__init__(detail)
+        self.reason = reason
 
 
 class FoldRaised(TidemarkError):
@@ -67,8 +96,22 @@ class FailStop(Fatal):
     """Memory may be ahead of the log, or another worker owns the lane: leave at once, commit nothing more."""
 
 
+class SourceRecreated(LaneStopped):
+    """The source is another topic of the same name: what the position counts is gone."""
+
+    reason = "source_recreated"
+
+    def __init__(self, topic: str, partition: int, was: bytes, found: bytes) -> None:
+        """Take the ids of the topic that the lane has folded and of the one that is there."""
+        super().__init__(
+            f"{topic}/{partition}: the topic was deleted and made anew: the lane has folded {was.hex()}, there is "
+            f"{found.hex()}. Restore the former topic, or delete the changelogs and the group's offsets to fold the "
+            "new one from its beginning: the state then knows only what is in it."
+        )
+
+
 class SourceBehind(LaneStopped):
-    """The source ends before the lane's position: it was truncated or made anew."""
+    """The source ends before the lane's position: it has lost records."""
 
     reason = "source_behind"
 
@@ -76,5 +119,5 @@ class SourceBehind(LaneStopped):
         """Take the end of the source and the position of the lane."""
         super().__init__(
             f"{topic}/{partition}: the log ends at {end}, but the lane has folded up to {position}. The topic has lost "
-            "records or was made anew: restore it, or delete the changelogs and the group's offsets to start over."
+            "records: restore it, or delete the changelogs and the group's offsets to start over."
         )

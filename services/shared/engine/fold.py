@@ -8,24 +8,32 @@ object away and restores a new one.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple
 
 import xxhash
 
-from services.shared.engine.core import Append, Core, Output, SourceRecord
-from services.shared.engine.errors import FoldRaised, SourceGap
-from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.core import Append, Core, Output, Quarantines, SourceRecord, Weighs
+from services.shared.engine.errors import FoldRaised, LaneStopped, NotThisVersion, SourceGap
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
+from services.shared.engine.raises import Fault, Raised, Raises
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.errors import Fatal, Poison
+from services.shared.errors import Fatal, Poison, UnknownVersion
 
 RECORD_OVERHEAD = 128
 """Bytes allowed for framing when a record is checked against its topic's limit."""
 
 DEFAULT_LIMIT = 1_048_576
 """Kafka's own max.message.bytes, for topics whose limit is not known."""
+
+NO_LIMIT = 1 << 62
+"""The size of a draft that is cut by other rules."""
+
+_FIRST_LOOK = 16
+"""Records folded before the size of what they changed is looked at, while nothing is known of it."""
+_LOOKS_GROW = 8
+"""How much longer than the last the next stretch of records may be at most."""
 
 
 class Oversized(ValueError):
@@ -37,6 +45,8 @@ class Draft:
     """What one transaction makes durable, all of it or nothing."""
 
     position: Position
+    topic_id: bytes = UNKNOWN_TOPIC
+    """The topic in which the position counts."""
     changes: dict[tuple[str, bytes], bytes | None] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     appends: list[Append] = field(default_factory=list)
@@ -45,34 +55,37 @@ class Draft:
     size: int = 0
     """Bytes of keys and values gathered so far."""
 
-
-class Raised(NamedTuple):
-    """What is known of a record whose fold raised: the steps that went well before, and the exception."""
-
-    step: int
-    detail: str
+    def encoded_position(self) -> bytes:
+        """Return what stands in the changelog once this is durable."""
+        return self.position.encode(self.topic_id)
 
 
 class LaneFold:
     """
     Drive one core; keep its position; gather its outputs and changes.
 
-    Raised offsets are those whose fold raised in a former life of the lane: they go to the dead letters unfolded.
+    What raised in a former life of the lane goes to the dead letters unfolded, or has its key set apart before it.
     """
 
     __slots__ = (
         "_draft",
+        "_look_at",
+        "_looked",
         "_urgent",
+        "_weighs",
         "accept_gap",
         "careful_until",
         "core",
+        "folded",
         "gaps",
         "limits",
+        "most_bytes",
         "offset",
         "partition",
-        "raised",
+        "raises",
         "spec",
         "step",
+        "topic_id",
     )
 
     def __init__(
@@ -82,22 +95,32 @@ class LaneFold:
         core: Core,
         position: Position,
         *,
-        raised: Mapping[int, Raised] | None = None,
+        raises: Raises,
+        topic_id: bytes = UNKNOWN_TOPIC,
         limits: Mapping[str, int] | None = None,
         accept_gap: bool = False,
+        most_bytes: int = NO_LIMIT,
     ) -> None:
-        """Take a restored core and the position from which it goes on; limits are bytes by topic."""
+        """Take a restored core and where it goes on; limits are bytes by topic, `most_bytes` those of a draft."""
         self.spec = spec
         self.partition = partition
         self.core = core
         self.offset, self.step = position
-        self.raised = raised or {}
+        self.topic_id = topic_id
+        self.raises = raises
         self.limits = limits or {}
         self.accept_gap = accept_gap
+        self.most_bytes = most_bytes
         self.careful_until = -1
         self.gaps = 0
-        self._draft = Draft(position)
+        self.folded = -1
+        """The last record that was folded, or was poison: not one of those put aside because they raise."""
+        self._draft = Draft(position, topic_id)
         self._urgent = False
+        self._weighs = core if isinstance(core, Weighs) else None
+        self._looked = 0
+        """Records folded since the last time that changes were gathered."""
+        self._look_at = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
 
     @property
     def urgent(self) -> bool:
@@ -114,58 +137,100 @@ class LaneFold:
         """What has been gathered since the last cut; incomplete until `cut`."""
         return self._draft
 
+    @property
+    def pending(self) -> bool:
+        """Whether a record or a step has been folded since the last cut: the core may have changed."""
+        return self._draft.records > 0 or (self.step > 0 and self.position != self._draft.position)
+
     def apply(self, records: Iterable[SourceRecord], breath: int) -> Iterator[None]:
         """
         Fold records from the position on; yield after each `breath` records and after each step of a long one.
 
-        At each yield, and at the end, the caller may `cut`. Records below the position are skipped.
+        It also yields when the draft has reached its size. At each yield, and at the end, the caller may `cut`.
+        Records below the position are skipped.
 
         Raises:
             SourceGap: a record is missing; everything before it has been folded.
+            NotThisVersion: a record is of a version that the core does not know.
             FoldRaised: the core is in an unknown state; this object must be thrown away.
             Fatal, OSError, MemoryError: as raised by the core.
         """
-        core, contiguous = self.core, self.spec.mode is SourceMode.CONTIGUOUS
+        core, known = self.core, self.raises
         since = 0
         for record in records:
             offset = record.offset
             if offset != self.offset:
                 if offset < self.offset:
                     continue
-                if contiguous or self.step:
-                    if not self.accept_gap:
-                        raise SourceGap(self.spec.topic, self.partition, self.offset, offset)
-                    self.gaps += 1
-                    self.step = 0
-                self.offset = offset
-            raised = self.raised.get(offset) if self.raised else None
+                self._pass_to(offset)
+            raised = known.records.get(offset) if known.records else None
             if raised is not None:
                 yield from self._replay_good_steps(record, raised)
                 self._put_aside(record, Poison("fold_raised", detail=raised.detail))
             else:
                 try:
-                    steps = core.fold(offset, core.decode(record), self.step)
+                    try:
+                        item = core.decode(record)
+                    except UnknownVersion as unknown:
+                        raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=True) from unknown
+                    faults = known.faults_of(offset) if known.faults else ()
+                    if faults:
+                        self._set_apart(faults)
+                    steps = core.fold(offset, item, self.step)
                     if steps is not None:
-                        yield from self._walk(steps)
+                        yield from self._walk(steps, faults)
                 except Poison as poison:
                     self._put_aside(record, poison)
-                except (Fatal, FoldRaised, OSError, MemoryError):
+                except UnknownVersion as unknown:
+                    raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=False) from unknown
+                except (Fatal, FoldRaised, LaneStopped, OSError, MemoryError):
                     raise
                 except Exception as error:
                     raise FoldRaised(offset, error, self.step) from error
+                self.folded = offset
+                self._looked += 1
                 if offset <= self.careful_until:
                     self._gather(offset)
             self.offset = offset + 1
             self.step = 0
             self._draft.records += 1
             since += 1
+            if self._looked >= self._look_at and self._look():
+                since = breath
             if since >= breath:
                 since = 0
                 yield
 
-    def _walk(self, steps: Iterator[None]) -> Iterator[None]:
+    def cover(self, end: int) -> None:
+        """
+        Go on at `end`: from the position up to there the log holds nothing to read.
+
+        Raises:
+            SourceGap: the source never has such holes, so records are missing.
+        """
+        if end > self.offset:
+            self._pass_to(end)
+
+    def _pass_to(self, offset: int) -> None:
+        """Leave out what is not there: markers and aborted records, or records that are gone."""
+        if self.spec.mode is SourceMode.CONTIGUOUS or self.step:
+            if not self.accept_gap:
+                raise SourceGap(self.spec.topic, self.partition, self.offset, offset)
+            self.gaps += 1
+            self.step = 0
+        self.offset = offset
+
+    def _set_apart(self, faults: Sequence[Fault]) -> None:
+        """Tell the core of the keys that made the step to come raise, in a former life."""
+        if isinstance(self.core, Quarantines):
+            for fault in faults:
+                if fault.step == self.step:
+                    self.core.quarantine(fault.key, fault.detail)
+
+    def _walk(self, steps: Iterator[None], faults: Sequence[Fault] = ()) -> Iterator[None]:
         """Take the steps of a long fold one by one, gathering after each so that the size of changes is known."""
         done = 0
+        blamed = None if self._looked else self.offset  # with what others before it changed, it may be theirs
         while True:
             try:
                 next(steps)
@@ -177,15 +242,20 @@ class LaneFold:
                 raise
             done += 1
             self.step += 1
-            self._gather(self.offset)
+            self._gather(blamed)
+            blamed = self.offset
+            if faults:
+                self._set_apart(faults)
             yield
 
     def _replay_good_steps(self, record: SourceRecord, raised: Raised) -> Iterator[None]:
         """Take the steps before the one that raised: some may be durable already, and cuts must not matter."""
         if self.step < raised.step:
+            faults = self.raises.faults_of(record.offset)
+            self._set_apart(faults)
             steps = self.core.fold(record.offset, self.core.decode(record), self.step)
             if steps is not None:
-                yield from islice(self._walk(steps), raised.step - self.step)
+                yield from islice(self._walk(steps, faults), raised.step - self.step)
 
     def cut(self) -> Draft | None:
         """
@@ -200,9 +270,32 @@ class LaneFold:
         self._gather(None)
         draft = self._draft
         draft.position = self.position
-        self._draft = Draft(self.position)
+        self._draft = Draft(self.position, self.topic_id)
         self._urgent = False
         return draft
+
+    def _look(self) -> bool:
+        """
+        Learn how much the draft holds, if that may be too much; return whether it is.
+
+        A core that tells what its changes weigh is asked every few records. Of one that does not they are gathered
+        once the records since then, at the bytes a record that the last ones took, may fill what is left.
+        """
+        if self._weighs is None or self._draft.size + self._weighs.changed_bytes >= self.most_bytes:
+            self._gather(None)
+        else:
+            self._look_at = self._looked + _FIRST_LOOK
+        return self._draft.size >= self.most_bytes
+
+    def _plan_look(self, size: int) -> None:
+        """Say after how many records to look again, given the bytes that were gathered since the last time."""
+        if self._weighs is not None and self.most_bytes < NO_LIMIT:
+            self._look_at = _FIRST_LOOK
+        elif self._looked and self.most_bytes < NO_LIMIT:
+            left = max(self.most_bytes - self._draft.size, self.most_bytes // 8)
+            soon = left * self._looked // max(1, size)
+            self._look_at = max(1, min(soon, _LOOKS_GROW * max(self._looked, self._look_at)))
+        self._looked = 0
 
     def _gather(self, offset: int | None) -> None:
         draft, core, size = self._draft, self.core, 0
@@ -221,6 +314,7 @@ class LaneFold:
         draft.outputs += outputs
         draft.appends += core.take_appends()
         draft.size += size
+        self._plan_look(size)
 
     def _measure(self, topic: str, key: bytes, value: bytes | None) -> int:
         size = len(key) + (len(value) if value is not None else 0)
@@ -249,30 +343,3 @@ class LaneFold:
         note = f"{poison.detail} (original of {len(value)} bytes, xxh64 {xxhash.xxh64_hexdigest(value)}, cut to {keep})"
         cut = Poison(poison.reason, poison.field, note.strip())
         return self.spec.dead_letter(record._replace(value=value[:keep]), cut)
-
-
-def restore(
-    core: Core, stores: Mapping[str, dict[bytes, bytes]], position_store: str, breath: int = 500
-) -> Generator[None, None, tuple[Position | None, list[Append]]]:
-    """
-    Restore an empty core from the live records of its changelogs, in key order.
-
-    Records are taken out of `stores` as they are read: both together would take twice the memory, and the holes that
-    the bytes leave behind between the core's objects would never be given back.
-
-    Yields after each `breath` records; returns the position, None if none was ever durable, and the appends.
-
-    Raises:
-        IncompatibleState: the changelogs were written by a newer version.
-    """
-    position = None
-    for store, live in stores.items():
-        for n, key in enumerate(sorted(live)):
-            value = live.pop(key)
-            if not key.startswith(b"\0"):
-                core.restore(store, key, value)
-            elif store == position_store and key == POSITION_KEY:
-                position = Position.decode(value)
-            if n % breath == breath - 1:
-                yield
-    return position, list(core.opened())

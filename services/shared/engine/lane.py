@@ -15,24 +15,29 @@ from collections import deque
 from enum import Enum
 
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.core import Core, SourceRecord
-from services.shared.engine.errors import (
-    FailStop,
-    FoldRaised,
-    LaneStopped,
-    TooManyRaises,
-)
-from services.shared.engine.fold import Draft, LaneFold, Raised
+from services.shared.engine.core import Core, Quarantines, SourceRecord
+from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, SourceGap
+from services.shared.engine.fold import Draft, LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.opening import accept_gap, open_fold
+from services.shared.engine.opening import accept, open_fold
 from services.shared.engine.position import Position
+from services.shared.engine.raises import Raises
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import check, check_id
 from services.shared.engine.surroundings import Surroundings, Writer
 
 log = logging.getLogger(__name__)
 
 _BREATH = 500
 """Records folded before the other tasks of the loop get a turn."""
+RESTORES_WITHIN_S = 600.0
+"""The time in which the restores of a lane are bounded."""
+_COVERED_WITHIN_S = 60.0
+"""A position that only markers have moved is committed with the next records, or after this time without any."""
+_DOUBT_AFTER_S = 10.0
+"""After this time nothing from before a seek is on its way: what was delivered before should not come again."""
+_FENCE_WITHIN_S = 5.0
+"""How long a rebalance waits for a writer that is just starting, before it gives that up."""
 
 
 class LaneState(Enum):
@@ -71,14 +76,18 @@ class Lane:
         self._fold: LaneFold | None = None
         self._queue: deque[Chunk] = deque()
         self._queued = 0
+        self._queued_bytes = 0
         self._fetch_held = False
         self._missed = False
-        self._raised: dict[int, Raised] = {}
-        self._in_a_row = 0
-        self._unnamed = 0
-        """Raises in a row of which no record could be named as the cause."""
+        self._asked_at = self.moved_at
+        """When the source was last compared with what has been delivered, or was read from elsewhere."""
+        settings = self._settings
+        where = f"{self.topic}/{partition}"
+        self._raises = Raises(where, settings.max_raises, settings.max_restores, RESTORES_WITHIN_S)
+        self._fencing: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._held = False
         self._quiet = asyncio.Event()
         self._wake = asyncio.Event()
@@ -122,24 +131,36 @@ class Lane:
             return
         self._queue.append(chunk)
         self._queued += len(chunk.records)
-        self._metrics.chunk(len(chunk.records))
-        if self._queued >= self._settings.queue_records:
+        self._queued_bytes += chunk.size
+        if chunk.records:
+            self._metrics.chunk(len(chunk.records))
+        settings = self._settings
+        if self._queued >= settings.queue_records or self._queued_bytes >= settings.queue_bytes:
             self._fetch_held = True
             self._around.hold_fetch(self.topic, self.partition, True)
         self._wake.set()
 
     async def hold(self) -> None:
-        """Commit what is folded and stand still until `resume`; returns when nothing is pending. Opening goes on."""
+        """
+        Commit what is folded and stand still until `resume`; returns when nothing is pending.
+
+        Opening goes on, but fences nobody before `resume`: the partition may be another's by then.
+        """
         self._held = True
         self._wake.set()
         if self.state is LaneState.RUNNING and self._task is not None:
             quiet = asyncio.create_task(self._quiet.wait())
             await asyncio.wait([quiet, self._task], return_when=asyncio.FIRST_COMPLETED)
             quiet.cancel()
+        elif self._fencing is not None:
+            _, late = await asyncio.wait([self._fencing], timeout=_FENCE_WITHIN_S)
+            for task in late:
+                task.cancel()
 
     def resume(self) -> None:
         """Go on after `hold`; Faust reads again from the committed offset on, so an opening lane's queue starts anew."""
         self._held = False
+        self._asked_at = time.monotonic()
         self._quiet.clear()
         if self.state is LaneState.OPENING:
             self._clear_queue()
@@ -159,6 +180,8 @@ class Lane:
             await asyncio.wait([self._task])
         if self._committing is not None:
             await asyncio.wait([self._committing])
+        if self._timer is not None:
+            self._timer.cancel()
         if self._writer is not None:
             await self._writer.close()
         self._fold = None
@@ -181,30 +204,57 @@ class Lane:
     async def _open(self) -> None:
         began = time.monotonic()
         async with self._around.openings:
-            await self._restore()
+            elsewhere = await self._restore()
+        if elsewhere and not any(chunk.start <= self.received <= chunk.end for chunk in self._queue):
+            # Without the group's offset Faust reads from the beginning: that may be 400 days to skip.
+            self._clear_queue()
+            await self._around.seek(self.topic, self.partition, self.received)
+        self._asked_at = time.monotonic()
         self.state = LaneState.RUNNING
         self._moved()
         self._metrics.opened(time.monotonic() - began)
         offset, step = self.durable
         log.info("lane_opened", extra={**self._name, "offset": offset, "step": step})
 
-    async def _restore(self) -> None:
+    async def _restore(self) -> bool:
         """
-        Build a new core from the changelogs and take the queue up where it ends.
+        Build a new core from the changelogs and take the queue up where it ends; return whether it must be sought.
 
         A new writer comes first, also when the lane was ours before: starting it fences a former owner, and returns
         only when the end of the last transaction has reached every partition. A commit that has been acknowledged
         may not yet be visible in the changelogs.
         """
         self.received = -1
-        if self._writer is not None:
-            await self._writer.close()
-        self._writer = self._around.writer(self.spec, self.partition)
-        await self._writer.start()
-        self._fold = await open_fold(self.spec, self.partition, self._around, self._metrics, self._raised)
+        await self._fence()
+        self._fold, elsewhere = await open_fold(self.spec, self.partition, self._around, self._metrics, self._raises)
         self.durable = self._fold.position
         self._deadline = None
         self.received = self.durable.offset
+        return elsewhere
+
+    async def _fence(self) -> None:
+        """
+        Start a new writer, never between a revocation and the assignment that follows it.
+
+        A start that was sent late would fence a new owner that has opened already, and end its process. So `hold` waits
+        for the one that is under way, or gives it up, before the group may give the partition to another.
+        """
+        while True:
+            if self._writer is not None:
+                await self._writer.close()
+            while self._held:
+                self._wake.clear()
+                await self._wake.wait()
+            self._writer = self._around.writer(self.spec, self.partition)
+            self._fencing = starting = asyncio.create_task(self._writer.start())
+            try:
+                await asyncio.wait([starting])
+            finally:
+                self._fencing = None
+                starting.cancel()
+            if not starting.cancelled():
+                starting.result()
+                return
 
     async def _turn(self) -> None:
         """Do the next thing there is to do, or wait for it."""
@@ -230,9 +280,18 @@ class Lane:
 
     async def _take(self, chunk: Chunk) -> None:
         self._queued -= len(chunk.records)
-        if self._fetch_held and self._queued < self._settings.queue_records // 2:
+        self._queued_bytes -= chunk.size
+        settings = self._settings
+        if (
+            self._fetch_held
+            and self._queued < settings.queue_records // 2
+            and self._queued_bytes < settings.queue_bytes // 2
+        ):
             self._fetch_held = False
             self._around.hold_fetch(self.topic, self.partition, False)
+        if chunk.start < self.received and time.monotonic() - self._asked_at > _DOUBT_AFTER_S:
+            self._missed = True  # nobody has asked for this again: another topic of the same name?
+            return
         if chunk.end <= self.received:
             return
         if chunk.start > self.received:
@@ -240,28 +299,32 @@ class Lane:
             return
         self.received = chunk.end
         await self._fold_chunk(chunk)
-        self._metrics.folded_until(chunk.timestamp / 1000)
+        if chunk.records:
+            self._metrics.folded_until(chunk.timestamp / 1000)
         await asyncio.sleep(0)
 
     async def _fold_chunk(self, chunk: Chunk) -> None:
         fold, topic, partition = self._must_fold(), self.topic, self.partition
-        self._start_clock()
+        if chunk.records:
+            self._start_clock()
         records = (SourceRecord(topic, partition, r.offset, r.key, r.value, r.timestamp) for r in chunk.records)
         gaps = fold.gaps
         for _ in fold.apply(records, _BREATH):
             if self._held:
                 await self._stand_still()
             if self._due():
+                if self._committing is not None and self._full():
+                    await self._committed()
                 if self._committing is None:
                     self._commit()
-                elif self._full():
-                    await self._committed()
             self._start_clock()
             await asyncio.sleep(0)
+        self._raises.folded(fold.folded)
+        fold.cover(chunk.end)
+        if not fold.pending and fold.position != fold.draft.position:
+            self._start_clock(_COVERED_WITHIN_S)
         if fold.gaps > gaps:
             self._metrics.gap(fold.gaps - gaps)
-        if self._in_a_row and fold.offset > max(self._raised, default=-1) + 1:
-            self._in_a_row = 0
         self._moved()
 
     async def _read_again(self) -> None:
@@ -269,13 +332,15 @@ class Lane:
         self._missed = False
         self._metrics.missed()
         bounds = await self._around.bounds(self.topic, self.partition)
-        if bounds.earliest > self.received:
+        self._asked_at = time.monotonic()
+        fold = self._must_fold()
+        check_id(self.topic, self.partition, fold.topic_id, bounds.topic_id)
+        try:
+            check(self.topic, self.partition, self.received, bounds)
+        except SourceGap as gap:
             await self._flush()
-            fold = self._must_fold()
-            fold.offset, fold.step = accept_gap(
-                self.topic, self.partition, self._settings, self._metrics, self.received, bounds.earliest
-            )
-            self.received = bounds.earliest
+            fold.offset, fold.step = accept(gap, self._settings, self._metrics)
+            self.received = fold.offset
         self._clear_queue()
         await self._around.seek(self.topic, self.partition, self.received)
 
@@ -284,29 +349,21 @@ class Lane:
         await self._committed()
         self.state = LaneState.OPENING
         self._quiet.set()
-        reached = self._must_fold().offset
+        fold = self._must_fold()
+        reached, keys = fold.offset, isinstance(fold.core, Quarantines)
         self._fold = None  # in an unknown state: whatever happens next, nothing of it may be committed
         where = {**self._name, "offset": error.offset, "step": error.step}
         log.error("fold_raised", extra=where, exc_info=error.cause)
-        if error.offset is None:
-            self._unnamed += 1
-        else:
-            self._raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
-            self._in_a_row += 1
-            self._unnamed = 0
-        many = max(self._in_a_row, self._unnamed)
-        if many >= self._settings.max_raises:
-            raise TooManyRaises(f"{self.topic}/{self.partition}: {many} folds in a row raised, last: {error}")
+        self._raises.blame(error, time.monotonic(), keys=keys)
         self._metrics.reopened()
         await self._restore()
-        for offset in [o for o in self._raised if o < self.durable.offset]:
-            del self._raised[offset]
         if error.offset is None:
             self._must_fold().careful_until = reached
         self._missed = False
         self._clear_queue()
         self.state = LaneState.RUNNING
         self._quiet.clear()
+        self._asked_at = time.monotonic()
         await self._around.seek(self.topic, self.partition, self.received)
 
     async def _stop(self, stopped: LaneStopped) -> None:
@@ -315,7 +372,7 @@ class Lane:
         self.stopped = stopped
         self.state = LaneState.STOPPED
         self._metrics.stopped(stopped.reason)
-        if self._fold is not None and not isinstance(stopped, TooManyRaises):
+        if self._fold is not None and stopped.clean:
             try:
                 await self._flush()
             except FoldRaised as raised:
@@ -328,17 +385,23 @@ class Lane:
         fold = self._must_fold()
         if self._deadline is None or fold.position == fold.draft.position:
             return False
-        return fold.urgent or self._full() or time.monotonic() >= self._deadline
+        return time.monotonic() >= self._deadline or (fold.pending and (fold.urgent or self._full()))
 
     def _full(self) -> bool:
         draft, settings = self._must_fold().draft, self._settings
         return draft.records >= settings.transaction_records or draft.size >= settings.transaction_bytes
 
-    def _start_clock(self) -> None:
-        if self._deadline is None:
+    def _start_clock(self, wait: float | None = None) -> None:
+        """Commit after so many seconds at the latest; by default those of a transaction with records."""
+        if wait is None:
             wait = self._settings.transaction_ms / 1000
-            self._deadline = deadline = time.monotonic() + wait
-            asyncio.get_running_loop().call_later(wait, self._ring, deadline)
+        deadline = time.monotonic() + wait
+        if self._deadline is not None and self._deadline <= deadline:
+            return
+        self._deadline = deadline
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(wait, self._ring, deadline)
 
     def _ring(self, deadline: float) -> None:
         # uvloop counts from the time at which it last looked, so a timer may come before its deadline.
@@ -359,7 +422,7 @@ class Lane:
                 raise FailStop("a lane without a writer was asked to commit")
             await self._writer.write(draft)
             self.durable = draft.position
-            self._unnamed = 0
+            self._raises.committed()
             self._metrics.committed(draft, time.monotonic() - began)
             if draft.appends:
                 await self._around.append(draft.appends)
@@ -385,7 +448,7 @@ class Lane:
 
     def _clear_queue(self) -> None:
         self._queue.clear()
-        self._queued = 0
+        self._queued = self._queued_bytes = 0
         if self._fetch_held:
             self._fetch_held = False
             self._around.hold_fetch(self.topic, self.partition, False)

@@ -27,6 +27,7 @@ class LaneMetrics:
         self._gaps = metrics.gaps.labels(*self._labels)
         self._missed = metrics.missed.labels(*self._labels)
         self._folded_until = time.time()
+        self._reason: str | None = None
 
     def chunk(self, records: int) -> None:
         """Count a delivered chunk."""
@@ -79,6 +80,7 @@ class LaneMetrics:
 
     def stopped(self, reason: str) -> None:
         """Raise the alarm."""
+        self._reason = reason
         self._metrics.stopped.labels(*self._labels, reason).set(1)
 
     def forget(self) -> None:
@@ -93,3 +95,6 @@ class LaneMetrics:
                 gauge.remove(*self._labels)
             except KeyError:
                 continue
+        if self._reason is not None:
+            self._metrics.stopped.remove(*self._labels, self._reason)
+            self._reason = None

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 
 from services.shared.engine.consumer import take_as_read
+from services.shared.engine.start import Bounds
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_ids import topic_id
 
 _FETCH_BYTES = 8 << 20
 _SLICE = 20_000
@@ -22,15 +24,6 @@ class Loaded:
 
     stores: Mapping[str, dict[bytes, bytes]]
     records: int
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """What exists of a source partition, and the offset that the group has committed in it, None if none."""
-
-    earliest: int
-    end: int
-    committed: int | None
 
 
 Load = Callable[[KafkaSettings, Mapping[str, str], int], Awaitable[Loaded]]
@@ -80,4 +73,5 @@ async def bounds(kafka: KafkaSettings, group: str, topic: str, partition: int) -
         await client.stop()
     async with admin(kafka) as asking:
         committed = (await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp]))[tp].offset
-    return Bounds(earliest, end, committed if committed >= 0 else None)
+        id_ = await topic_id(asking, tp.topic)
+    return Bounds(earliest, end, committed if committed >= 0 else None, id_)

@@ -8,15 +8,21 @@ whatever the cuts and crashes, the same outputs.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from services.shared.engine.core import NO_APPEND_TIME, Append, Core, SourceRecord
-from services.shared.engine.errors import FoldRaised, LaneStopped, TooManyRaises
-from services.shared.engine.fold import Draft, LaneFold, Raised, restore
+from services.shared.engine.core import NO_APPEND_TIME, Append, Core, Quarantines, SourceRecord
+from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap
+from services.shared.engine.fold import Draft, LaneFold
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.raises import Raises
+from services.shared.engine.restore import restore
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import Bounds, check, check_id, start
 from services.shared.kafka.partition import partition_for
+
+MAX_RESTORES_RECORDS = 10_000
+"""Folded records within which the restores of a lane are bounded: a log in memory has no clock."""
 
 
 class MemoryLog:
@@ -29,6 +35,9 @@ class MemoryLog:
         self.partitions = partitions
         self.single = frozenset(single)
         self._topics: dict[str, list[list[SourceRecord | None]]] = {}
+        self._begins: dict[tuple[str, int], int] = {}
+        self._ids: dict[str, bytes] = {}
+        self._made = 0
 
     def count(self, topic: str) -> int:
         """Return how many partitions a topic has."""
@@ -58,15 +67,36 @@ class MemoryLog:
 
     def read(self, topic: str, partition: int, start: int = 0, limit: int | None = None) -> list[SourceRecord]:
         """Return the records of one partition from an offset on, at most `limit` of them."""
+        return self.fetch(topic, partition, start, limit)[0]
+
+    def fetch(
+        self, topic: str, partition: int, start: int = 0, limit: int | None = None
+    ) -> tuple[list[SourceRecord], int]:
+        """Return records as `read` does, and the offset up to which they and the holes behind them cover the log."""
         slots = self._slots(topic, partition)
         found: list[SourceRecord] = []
-        for offset in range(start, len(slots)):
-            if limit is not None and len(found) >= limit:
-                break
+        for offset in range(max(start, self._begins.get((topic, partition), 0)), len(slots)):
             record = slots[offset]
             if record is not None:
+                if limit is not None and len(found) >= limit:
+                    return found, offset
                 found.append(record)
-        return found
+        return found, max(start, len(slots))
+
+    def trim(self, topic: str, partition: int, before: int) -> None:
+        """Delete the records before an offset, as retention does."""
+        self._begins[topic, partition] = before
+
+    def recreate(self, topic: str) -> None:
+        """Delete a topic and make it anew, empty, under another id."""
+        self._topics.pop(topic, None)
+        for place in [place for place in self._begins if place[0] == topic]:
+            del self._begins[place]
+
+    def bounds(self, topic: str, partition: int) -> Bounds:
+        """Say what exists of a partition. There are no groups, so nobody has committed an offset in it."""
+        slots = self._slots(topic, partition)
+        return Bounds(self._begins.get((topic, partition), 0), len(slots), None, self._ids[topic])
 
     def records(self, topic: str) -> list[SourceRecord]:
         """Return all records of a topic, by partition and offset."""
@@ -89,6 +119,8 @@ class MemoryLog:
     def _slots(self, topic: str, partition: int) -> list[SourceRecord | None]:
         if topic not in self._topics:
             self._topics[topic] = [[] for _ in range(self.count(topic))]
+            self._made += 1
+            self._ids[topic] = self._made.to_bytes(16, "big")
         return self._topics[topic][partition]
 
 
@@ -107,13 +139,12 @@ class Cuts:
 
 @dataclass(slots=True)
 class MemoryLane:
-    """One lane: its fold, and how far the log has been handed to it."""
+    """One lane: its fold, unless it stopped while it opened, and how far the log has been handed to it."""
 
-    fold: LaneFold
+    raises: Raises
+    fold: LaneFold | None = None
     uncut: int = 0
-    raised: dict[int, Raised] = field(default_factory=dict)
-    in_a_row: int = 0
-    unnamed: int = 0
+    records: int = 0
     stopped: LaneStopped | None = None
 
 
@@ -133,6 +164,7 @@ class MemoryRunner:
         limits: Mapping[str, int] | None = None,
         accept_gap: bool = False,
         max_raises: int = 5,
+        max_restores: int = 20,
     ) -> None:
         """Take the specs in the order in which their topics get their turns."""
         self.log = log
@@ -141,6 +173,7 @@ class MemoryRunner:
         self.limits = limits or {}
         self.accept_gap = accept_gap
         self.max_raises = max_raises
+        self.max_restores = max_restores
         self.points = 0
         self.dead_letters = 0
         self._chunks = 0
@@ -148,12 +181,20 @@ class MemoryRunner:
 
     def run(self) -> None:
         """Fold everything on the log, and what that puts on the log, until all lanes are at their ends."""
-        while self._turn():
+        while self._each(self._transaction) or self._each(self._commit_covered):
             pass
 
     def core(self, topic: str, partition: int = 0) -> Core:
-        """Return the core of one lane, opening the lane if it is not open."""
-        return self._lane(self._spec(topic), partition).fold.core
+        """
+        Return the core of one lane, opening the lane if it is not open.
+
+        Raises:
+            LaneStopped: the lane could not be opened.
+        """
+        lane = self._lane(self._spec(topic), partition)
+        if lane.fold is None:
+            raise lane.stopped or RuntimeError("a lane without a fold")
+        return lane.fold.core
 
     def stopped(self, topic: str, partition: int = 0) -> LaneStopped | None:
         """Return why a lane stopped, None if it runs."""
@@ -166,63 +207,91 @@ class MemoryRunner:
     def _spec(self, topic: str) -> LaneSpec:
         return next(s for s in self.specs if s.topic == topic)
 
-    def _turn(self) -> bool:
-        """Give each lane one transaction; return whether any had something to do."""
+    def _each(self, work: Callable[[LaneSpec, int, MemoryLane], bool]) -> bool:
+        """Give each lane a turn; return whether any had something to do."""
         busy = False
         for spec in self.specs:
             for partition in range(self.log.count(spec.topic)):
+                lane = self._lane(spec, partition)
                 try:
-                    busy |= self._transaction(spec, partition, self._lane(spec, partition))
+                    busy |= self._until_stopped(work, spec, partition, lane)
                 except FoldRaised as raised:
-                    self._raise(spec, partition, raised)
+                    self._raise(spec, partition, lane, raised)
                     busy = True
                 except _Crash:
                     self.crash()
                     busy = True
         return busy
 
+    def _until_stopped(
+        self, work: Callable[[LaneSpec, int, MemoryLane], bool], spec: LaneSpec, partition: int, lane: MemoryLane
+    ) -> bool:
+        """Work on a lane; where it stops keep what was folded before."""
+        if lane.stopped is not None or lane.fold is None:
+            return False
+        try:
+            return work(spec, partition, lane)
+        except LaneStopped as stopped:
+            lane.stopped = stopped
+            if stopped.clean:
+                self._commit(lane)
+            return True
+
     def _transaction(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> bool:
         """Fold and commit as many chunks as one transaction spans; return whether there were any."""
         busy = False
-        try:
-            while lane.stopped is None and lane.uncut < self.cuts.transaction and self._chunk(spec, partition, lane):
-                busy = True
-        except LaneStopped as stopped:
-            lane.stopped = stopped
-        self._commit(lane)
+        while lane.uncut < self.cuts.transaction and self._chunk(spec, partition, lane):
+            busy = True
+        if lane.fold is not None and lane.fold.pending:
+            self._commit(lane)
+        lane.uncut = 0
         return busy
 
-    def _chunk(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> bool:
-        size = self.cuts.chunk[self._chunks % len(self.cuts.chunk)]
-        records = self.log.read(spec.topic, partition, lane.fold.offset, size)
-        if not records:
+    def _commit_covered(self, _spec: LaneSpec, _partition: int, lane: MemoryLane) -> bool:
+        """Commit a position that only markers have moved, once nothing else is left; return whether there was one."""
+        if lane.fold is None or lane.fold.position == lane.fold.draft.position:
             return False
-        self._chunks += 1
-        steps = lane.fold.step
-        for _ in lane.fold.apply(records, breath=1):
-            self._settle(lane)
+        self._commit(lane)
+        return True
+
+    def _chunk(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> bool:
+        fold = lane.fold
+        if fold is None:
+            return False
+        bounds = self.log.bounds(spec.topic, partition)
+        check_id(spec.topic, partition, fold.topic_id, bounds.topic_id)
+        if not self.accept_gap:
+            check(spec.topic, partition, fold.offset, bounds)
+        size = self.cuts.chunk[self._chunks % len(self.cuts.chunk)]
+        records, end = self.log.fetch(spec.topic, partition, fold.offset, size)
+        if end <= fold.offset:
+            return False
+        if records:
+            self._chunks += 1
+        steps = fold.step
+        for _ in fold.apply(records, breath=1):
+            lane.raises.folded(fold.folded)
             self._point()
-            if lane.fold.step not in (0, steps):
+            if fold.step not in (0, steps):
                 lane.uncut += 1
                 if lane.uncut >= self.cuts.transaction:
                     self._commit(lane)
-            steps = lane.fold.step
-        self._settle(lane)
-        lane.uncut += 1
-        if lane.fold.urgent:
-            self._commit(lane)
+            steps = fold.step
+        lane.raises.folded(fold.folded)
+        lane.records += len(records)
+        fold.cover(end)
+        if records:
+            lane.uncut += 1
+            if fold.urgent:
+                self._commit(lane)
         return True
-
-    def _settle(self, lane: MemoryLane) -> None:
-        if lane.in_a_row and lane.fold.offset > max(lane.raised) + 1:
-            lane.in_a_row = 0
 
     def _commit(self, lane: MemoryLane) -> None:
         lane.uncut = 0
-        draft = lane.fold.cut()
-        if draft is None:
+        draft = lane.fold.cut() if lane.fold is not None else None
+        if lane.fold is None or draft is None:
             return
-        lane.unnamed = 0
+        lane.raises.committed()
         self._point()
         self._write(lane.fold, draft)
         self.dead_letters += draft.dead_letters
@@ -233,7 +302,7 @@ class MemoryRunner:
     def _write(self, fold: LaneFold, draft: Draft) -> None:
         stores, partition = fold.spec.stores, fold.partition
         touched = set()
-        position = {(fold.spec.position_store, POSITION_KEY): draft.position.encode()}
+        position = {(fold.spec.position_store, POSITION_KEY): draft.encoded_position()}
         for (store, key), value in (draft.changes | position).items():
             touched.add((stores[store], self.log.append(stores[store], key, value, partition).partition))
         for output in draft.outputs:
@@ -248,46 +317,56 @@ class MemoryRunner:
     def _lane(self, spec: LaneSpec, partition: int) -> MemoryLane:
         lane = self._lanes.get((spec.topic, partition))
         if lane is None:
-            lane = self._lanes[spec.topic, partition] = MemoryLane(self._open(spec, partition, {}))
+            raises = Raises(f"{spec.topic}/{partition}", self.max_raises, self.max_restores, MAX_RESTORES_RECORDS)
+            lane = self._lanes[spec.topic, partition] = MemoryLane(raises)
+            self._open(spec, partition, lane)
         return lane
 
-    def _open(self, spec: LaneSpec, partition: int, raised: Mapping[int, Raised]) -> LaneFold:
-        core = spec.core(partition)
+    def _open(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> None:
+        lane.fold, lane.uncut = None, 0
         stores = {store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}
-        restoring = restore(core, stores, spec.position_store)
-        while True:
+        bounds = self.log.bounds(spec.topic, partition)
+        restoring = restore(spec, partition, stores)
+        try:
+            while True:
+                try:
+                    next(restoring)
+                except StopIteration as done:
+                    core, held, appends = done.value
+                    break
             try:
-                next(restoring)
-            except StopIteration as done:
-                position, appends = done.value
-                break
+                position = start(spec.topic, partition, held, bounds)
+            except SourceGap as gap:
+                if not self.accept_gap:
+                    raise
+                position = Position(gap.found)
+        except LaneStopped as stopped:
+            lane.stopped = stopped
+            return
         self._append(appends)
-        return LaneFold(
+        lane.raises.restored(position.offset)
+        lane.fold = LaneFold(
             spec,
             partition,
             core,
-            position or Position(0),
-            raised=raised,
+            position,
+            raises=lane.raises,
+            topic_id=bounds.topic_id,
             limits=self.limits,
             accept_gap=self.accept_gap,
         )
 
-    def _raise(self, spec: LaneSpec, partition: int, error: FoldRaised) -> None:
-        lane = self._lanes[spec.topic, partition]
-        reached = lane.fold.offset
-        if error.offset is None:
-            lane.unnamed += 1
-        else:
-            lane.raised[error.offset] = Raised(error.step, f"{type(error.cause).__name__}: {error.cause}")
-            lane.in_a_row += 1
-            lane.unnamed = 0
-        many = max(lane.in_a_row, lane.unnamed)
-        if many >= self.max_raises:
-            lane.stopped = TooManyRaises(f"{spec.topic}/{partition}: {many} folds in a row raised, last: {error}")
-        lane.fold = self._open(spec, partition, lane.raised)
-        lane.uncut = 0
-        if error.offset is None:
-            lane.fold.careful_until = reached
+    def _raise(self, spec: LaneSpec, partition: int, lane: MemoryLane, error: FoldRaised) -> None:
+        fold = lane.fold
+        if fold is None:
+            raise error
+        try:
+            lane.raises.blame(error, lane.records, keys=isinstance(fold.core, Quarantines))
+        except LaneStopped as stopped:
+            lane.stopped = stopped
+        self._open(spec, partition, lane)
+        if error.offset is None and lane.fold is not None:
+            lane.fold.careful_until = fold.offset
 
     def _point(self) -> None:
         self.points += 1

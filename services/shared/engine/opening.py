@@ -8,84 +8,77 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
 from services.shared.engine.collector import collector
-from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
-from services.shared.engine.fold import LaneFold, Raised, restore
+from services.shared.engine.errors import SourceGap
+from services.shared.engine.fold import LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.loader import Bounds
 from services.shared.engine.position import Position
+from services.shared.engine.raises import Raises
+from services.shared.engine.restore import restore
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import start
 from services.shared.engine.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
 
 async def open_fold(
-    spec: LaneSpec, partition: int, around: Surroundings, metrics: LaneMetrics, raised: Mapping[int, Raised]
-) -> LaneFold:
+    spec: LaneSpec, partition: int, around: Surroundings, metrics: LaneMetrics, raises: Raises
+) -> tuple[LaneFold, bool]:
     """
     Restore a new core and return it at the first record that is not durable; its writer has to be started before.
 
-    Appends that may not have been acknowledged in a former life are written again.
+    Appends that may not have been acknowledged in a former life are written again. The second value says whether the
+    source is read from elsewhere by itself, since the group's offset is another.
 
     Raises:
-        ChangelogBehind, SourceBehind, SourceGap: the changelogs and the source do not fit together.
-        IncompatibleState: a newer version wrote the changelogs.
+        ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
+        NotThisVersion: a newer version wrote the changelogs.
     """
     with collector.rest():
         loaded = await around.load(spec, partition)
-        core = spec.core(partition)
-        restoring = restore(core, loaded.stores, spec.position_store)
+        restoring = restore(spec, partition, loaded.stores)
         while True:
             try:
                 next(restoring)
             except StopIteration as done:
-                position, appends = done.value
+                core, held, appends = done.value
                 break
             await asyncio.sleep(0)
     metrics.loaded(loaded.records)
     bounds = await around.bounds(spec.topic, partition)
-    start = _check(spec.topic, partition, around.settings, metrics, position, bounds)
+    try:
+        position = start(spec.topic, partition, held, bounds)
+    except SourceGap as gap:
+        position = accept(gap, around.settings, metrics)
     await around.append(appends)
-    accept = around.settings.accept_gap
-    return LaneFold(spec, partition, core, start, raised=raised, limits=around.limits, accept_gap=accept)
+    raises.restored(position.offset)
+    fold = LaneFold(
+        spec,
+        partition,
+        core,
+        position,
+        raises=raises,
+        topic_id=bounds.topic_id,
+        limits=around.limits,
+        accept_gap=around.settings.accept_gap,
+        most_bytes=around.settings.transaction_bytes,
+    )
+    return fold, held is not None and bounds.committed != position.offset
 
 
-def _check(
-    topic: str,
-    partition: int,
-    settings: EngineSettings,
-    metrics: LaneMetrics,
-    position: Position | None,
-    bounds: Bounds,
-) -> Position:
-    """Compare the changelog's position with the group's offset and with what exists of the source."""
-    committed = bounds.committed
-    if committed is not None and (position is None or committed > position.offset):
-        raise ChangelogBehind(topic, partition, committed, position.offset if position else None)
-    if position is None:
-        return Position(bounds.earliest)
-    if bounds.end < position.offset:
-        raise SourceBehind(topic, partition, bounds.end, position.offset)
-    if bounds.earliest > position.offset:
-        return accept_gap(topic, partition, settings, metrics, position.offset, bounds.earliest)
-    return position
-
-
-def accept_gap(
-    topic: str, partition: int, settings: EngineSettings, metrics: LaneMetrics, expected: int, found: int
-) -> Position:
+def accept(gap: SourceGap, settings: EngineSettings, metrics: LaneMetrics) -> Position:
     """
-    Go on behind records that the source no longer has, where the operator allows it.
+    Return the position behind records that the source no longer has, where the operator allows to go on there.
 
     Raises:
         SourceGap: the operator does not.
     """
     if not settings.accept_gap:
-        raise SourceGap(topic, partition, expected, found)
-    log.warning("gap_accepted", extra={"topic": topic, "partition": partition, "from": expected, "to": found})
+        raise gap
+    where = {"topic": gap.topic, "partition": gap.partition, "from": gap.expected, "to": gap.found}
+    log.warning("gap_accepted", extra=where)
     metrics.gap()
-    return Position(found)
+    return Position(gap.found)

@@ -18,19 +18,29 @@ class EngineSettings(Settings):
     """A transaction is committed this long after its first record; each costs about 2 ms of CPU."""
     transaction_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_RECORDS")
     transaction_bytes: int = Field(4 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_TRANSACTION_BYTES")
-    """Changes and outputs in bytes, as far as they are known before the commit."""
+    """
+    Changes and outputs in bytes, beyond which nothing more is folded before a commit; one being written and one being
+    gathered are held. How well it is known between records depends on the core: see docs/engine.md.
+    """
     transaction_timeout_s: float = Field(15.0, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S")
     """The broker aborts a transaction that is open longer; until then readers of the outputs wait for it."""
     chunk_records: int = Field(2000, ge=1, validation_alias="TIDEMARK_ENGINE_CHUNK_RECORDS")
     queue_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_QUEUE_RECORDS")
     """Records waiting for a lane, beyond which its partition is not fetched; one fetch may exceed it."""
+    queue_bytes: int = Field(16 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_QUEUE_BYTES")
+    """The same in bytes, objects included."""
     fetch_bytes: int = Field(1 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_FETCH_BYTES")
     accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
     """Go on where records are gone from a source by retention, instead of stopping the lane."""
     max_raises: int = Field(5, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
     """So many raising folds in a row stop a lane: then the code is wrong, not the records."""
+    max_restores: int = Field(20, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RESTORES")
+    """So many restores of a lane within ten minutes, whatever their causes, are borne; one more stops it."""
     openings: int = Field(2, ge=1, validation_alias="TIDEMARK_ENGINE_OPENINGS")
-    """Lanes that load their changelogs at the same time: one reads while one restores; more only need more memory."""
+    """
+    Lanes that load their changelogs at the same time: one reads while one restores. Each holds the live records of its
+    changelogs in memory beside the state that is made of them, so more only need more memory.
+    """
     session_timeout_s: float = Field(10.0, ge=1, validation_alias="TIDEMARK_ENGINE_SESSION_TIMEOUT_S")
     """A dead worker's partitions move after this; a restarted one with the same instance id gets its own at once."""
     heartbeat_s: float = Field(1.0, gt=0, validation_alias="TIDEMARK_ENGINE_HEARTBEAT_S")

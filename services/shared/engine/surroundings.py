@@ -8,9 +8,10 @@ from typing import Protocol
 
 from services.shared.engine.core import Append
 from services.shared.engine.fold import Draft
-from services.shared.engine.loader import Bounds, Loaded
+from services.shared.engine.loader import Loaded
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import Bounds
 
 
 class Writer(Protocol):

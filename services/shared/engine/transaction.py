@@ -101,7 +101,7 @@ class LaneWriter:
         stores, lane = self._spec.stores, self._partition
         for (store, key), value in draft.changes.items():
             routes[stores[store], lane].append((key, value))
-        routes[stores[self._spec.position_store], lane].append((POSITION_KEY, draft.position.encode()))
+        routes[stores[self._spec.position_store], lane].append((POSITION_KEY, draft.encoded_position()))
         for topic, key, value, given in draft.outputs:
             partition = given
             if partition is None:

@@ -31,6 +31,7 @@ from services.shared.engine.lanes import Home, Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import Bounds
 from services.shared.engine.transaction import LaneWriter
 from services.shared.engine.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
@@ -150,7 +151,7 @@ class Worker:
         """Read the changelogs of a lane."""
         return await self._load(self.kafka, spec.stores, partition)
 
-    async def bounds(self, topic: str, partition: int) -> loader.Bounds:
+    async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
         return await loader.bounds(self.kafka, self.name, topic, partition)
 

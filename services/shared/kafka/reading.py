@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from schemas import codec
-from services.shared.errors import Fatal
+from services.shared.errors import Fatal, UnknownVersion
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
@@ -103,8 +103,17 @@ def by_partition(offsets: Mapping[TopicPartition, int]) -> Offsets:
 
 
 def decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
-    """Return record name and value, both empty for what nobody can read: the log may hold such, and goes on behind it."""
+    """
+    Return record name and value, both empty for what nobody can read: the log may hold such, and goes on behind it.
+
+    Raises:
+        UnknownVersion: a newer version wrote it; to go on without it would tell something else than is there.
+    """
     try:
         return codec.decode(value or b"")
+    except codec.UnknownSchema as error:
+        raise UnknownVersion(
+            f"a record cannot be read by this version, install the one that wrote it: {error}"
+        ) from error
     except codec.CodecError:
         return "", {}

@@ -66,7 +66,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     """Return a lane that stands at `now` with accounts of a past; everything in it is still to be written."""
     plan, model = load_scoring(ScorerSettings())
     fold = LaneFold(partition, partitions, plan, model, DUPLICATE_IDS)
-    for _ in fold.tick({"at": now, "epoch": 0}, 0) or ():
+    for _ in fold.tick({"at": now, "epoch": 0}, now, 0, 0) or ():
         pass
     state = fold.state
     for dimension in DIMENSIONS:
@@ -75,6 +75,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     people = array("Q", sorted(xxh64_intdigest(user(n).encode()) for n in range(users)))
     verdict = None
     for name in accounts:
+        state.order.add(name)
         account = state.accounts[name] = make_account(name, now // DAY_MS, people, random)
         if verdict is None:
             verdict = write_verdict(evaluate(account, fold.days._around()).verdict)

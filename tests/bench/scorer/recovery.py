@@ -22,26 +22,26 @@ from typing import Any
 import numpy as np
 import psutil
 
-from schemas import codec
 from services.scorer.domain.duplicates import _KEY, _PREFIX
 from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.state_format import encode_hot
-from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.scorer.domain.units import HOUR_MS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.settings import KafkaSettings
 from tests.bench.cluster import Appender, cpu_of, deployment
 from tests.bench.scorer.history import DUPLICATE_IDS, make_lane, names, state_records
-from tests.bench.scorer.process import SOURCE, Scorer, scorer
+from tests.bench.scorer.process import scorer
 
-STATE, IDS = "scorer-usage-events-state", "scorer-usage-events-ids"
+STATE, IDS, HEALTH = "scorer-usage-events-state", "scorer-usage-events-ids", "account-health"
 _IDS_A_RECORD = 2_500
 _BLOCKS = 8
 _WITHIN_S = 180.0
 _CALM_S = 2.5
-_ASK_EVERY_S = 0.02
-_LOOK_EVERY_S = 0.5
 
-_tick = codec.encoder("tick")
+
+def at_the_start() -> tuple[bytes, bytes]:
+    """Return the state record of a lane that has folded nothing of its source yet."""
+    return POSITION_KEY, Position(0).encode()
 
 
 async def fill(kafka: KafkaSettings, accounts: int, users: int, ids: int, tail: int) -> dict[str, Any]:
@@ -61,7 +61,7 @@ async def fill(kafka: KafkaSettings, accounts: int, users: int, ids: int, tail: 
                 await append(IDS, partition, key, value)
             for key, value in state_records(lane):
                 await append(STATE, partition, key, value)
-            await append(STATE, partition, POSITION_KEY, Position(0).encode())
+            await append(STATE, partition, *at_the_start())
             hot = [(b"h:" + name.encode(), encode_hot(lane.state.accounts[name])) for name in members]
             end = wrote["bytes"] + tail // kafka.partitions
             while wrote["bytes"] < end:
@@ -85,8 +85,8 @@ def id_records(lane: LaneFold, count: int) -> list[tuple[bytes, bytes]]:
     return made
 
 
-def start(kafka: KafkaSettings, accounts: int = 0) -> dict[str, Any]:
-    """Start a scorer, wait until it is ready, close the day of so many accounts, if any; return what that took."""
+def start(kafka: KafkaSettings) -> dict[str, Any]:
+    """Start a scorer, wait until it is ready; return what that took."""
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
         began = time.perf_counter()
         with scorer(kafka, Path(folder)) as process:
@@ -94,45 +94,11 @@ def start(kafka: KafkaSettings, accounts: int = 0) -> dict[str, Any]:
             seconds, used = time.perf_counter() - began, cpu_of(process.pid)
             time.sleep(_CALM_S)
             process.must_live()
-            found: dict[str, Any] = {
+            return {
                 "seconds": round(seconds, 2),
                 "cpu": round(used, 2),
                 "rss": psutil.Process(process.pid).memory_info().rss,
             }
-            if accounts:
-                found["day_close"] = day_close(kafka, process, accounts)
-            return found
-
-
-def day_close(kafka: KafkaSettings, process: Scorer, accounts: int) -> dict[str, float]:
-    """Close the day of every account; return seconds, CPU seconds and the longest stall."""
-    used, began = cpu_of(process.pid), time.perf_counter()
-    asyncio.run(_midnight(kafka))
-    stalls = [0.0]
-    looked = began
-    while True:
-        asked = time.perf_counter()
-        process.ready()
-        stalls.append(time.perf_counter() - asked)
-        if asked - looked > _LOOK_EVERY_S:
-            looked = asked
-            if process.metric("tidemark_scorer_snapshots_total", 'reason="DAY_CLOSE"') >= accounts:
-                break
-        if asked - began > _WITHIN_S:
-            raise SystemExit(f"the day was not closed after {_WITHIN_S:.0f} s")
-        time.sleep(_ASK_EVERY_S)
-    return {
-        "seconds": round(time.perf_counter() - began, 2),
-        "cpu": round(cpu_of(process.pid) - used, 2),
-        "stall": round(max(stalls), 3),
-    }
-
-
-async def _midnight(kafka: KafkaSettings) -> None:
-    at = (int(time.time() * 1000) // DAY_MS + 1) * DAY_MS
-    async with Appender(kafka) as log:
-        for partition in range(kafka.partitions):
-            await log.append(SOURCE, partition, None, _tick({"at": at, "epoch": 0}))
 
 
 def main() -> None:
@@ -148,8 +114,7 @@ def main() -> None:
         base = start(kafka)
     with deployment() as kafka:
         wrote = asyncio.run(fill(kafka, chosen.accounts, chosen.users, chosen.ids, chosen.tail_mb << 20))
-        last = chosen.rounds - 1
-        rounds = [start(kafka, chosen.accounts if n == last else 0) for n in range(chosen.rounds)]
+        rounds = [start(kafka) for _ in range(chosen.rounds)]
     print(
         json.dumps({"accounts": chosen.accounts, "ids": chosen.ids, **wrote, "base": base, "rounds": rounds}),
         flush=True,

@@ -300,7 +300,7 @@ async def _alerter_at(kafka: KafkaSettings, wanted: dict[int, int]) -> bool:
     settled = await ends(kafka, "alerter-account-health-state", committed=True)
     async for record in scan(kafka, "alerter-account-health-state", stop=settled):
         if record.key == POSITION_KEY and record.value is not None:
-            positions[record.partition] = Position.decode(record.value).offset
+            positions[record.partition] = Position.decode(record.value)[0].offset
     return all(positions.get(partition, 0) >= offset for partition, offset in wanted.items())
 
 

@@ -10,18 +10,27 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.core import Core, SourceRecord
 from services.shared.engine.counting import CountingCore, counting_spec, read_count
 from services.shared.engine.counting_trial import CHANGELOG, DEAD, OUT, SIDE, SOURCE, Trial, trial
-from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, ChangelogBehind, TooManyRaises
+from services.shared.engine.errors import (
+    EXIT_FAIL_STOP,
+    ChangelogBehind,
+    NotThisVersion,
+    SourceGap,
+    SourceRecreated,
+    TooManyRaises,
+)
 from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.worker import Worker
-from services.shared.errors import IncompatibleState
+from services.shared.kafka.clients import admin
 from services.shared.settings import ProcessSettings
 
 SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, appends=SIDE)
@@ -48,7 +57,7 @@ def found(changelog: dict[bytes, bytes], outputs: list[bytes], dead: list[bytes]
         [o.decode() if len(o) < 100 else f"{len(o)} bytes" for o in outputs],
         [(letter[0].decode(), letter[3].decode()) for letter in letters],
         [s.decode() for s in side],
-        None if position is None else Position.decode(position),
+        None if position is None else Position.decode(position)[0],
     )
 
 
@@ -57,6 +66,15 @@ class Backend(Protocol):
 
     async def append(self, records: Records) -> None:
         """Put records on the source."""
+
+    async def append_transaction(self, records: Records, *, abort: bool = False) -> None:
+        """Put records on the source in a transaction, which leaves a marker behind them."""
+
+    async def expire(self, before: int) -> None:
+        """Delete what is on the source before an offset, as retention does."""
+
+    async def recreate(self) -> None:
+        """Delete the source and make it anew."""
 
     async def write_state(self, key: bytes, value: bytes) -> None:
         """Put a record on the changelog, as another version would."""
@@ -78,17 +96,31 @@ class InMemory:
         for key, value in records:
             self.log.append(SOURCE, key.encode(), value.encode())
 
+    async def append_transaction(self, records: Records, *, abort: bool = False) -> None:
+        for key, value in records:
+            if abort:
+                self.log.mark(SOURCE, 0)
+            else:
+                self.log.append(SOURCE, key.encode(), value.encode())
+        self.log.mark(SOURCE, 0)
+
+    async def expire(self, before: int) -> None:
+        self.log.trim(SOURCE, 0, before)
+
+    async def recreate(self) -> None:
+        self.log.recreate(SOURCE)
+
     async def write_state(self, key: bytes, value: bytes) -> None:
         self.log.append(CHANGELOG, key, value)
 
     async def fold(self, spec: LaneSpec = SPEC, until: int | None = None) -> Any:
-        runner = MemoryRunner(self.log, [spec], Cuts(chunk=(3,), transaction=2), limits=LIMITS, max_raises=3)
+        runner = MemoryRunner(
+            self.log, [spec], Cuts(chunk=(3,), transaction=2), limits=LIMITS, max_raises=3, max_restores=8
+        )
         try:
             runner.run()
         except (OSError, MemoryError):
             return EXIT_FAIL_STOP
-        except IncompatibleState:
-            return EXIT_REFUSED
         return runner.stopped(spec.topic)
 
     async def found(self) -> Found:
@@ -106,6 +138,17 @@ class OnKafka:
     async def append(self, records: Records) -> None:
         await self.trial.produce((key.encode(), value.encode()) for key, value in records)
 
+    async def append_transaction(self, records: Records, *, abort: bool = False) -> None:
+        batch = [(key.encode(), value.encode()) for key, value in records]
+        await self.trial.produce_transactions([batch], abort=[0] if abort else [])
+
+    async def expire(self, before: int) -> None:
+        async with admin(self.trial.kafka) as client:
+            await client.delete_records({TopicPartition(self.trial.scoped(SOURCE), 0): RecordsToDelete(before)})
+
+    async def recreate(self) -> None:
+        await self.trial.recreate(SOURCE)
+
     async def write_state(self, key: bytes, value: bytes) -> None:
         from services.shared.kafka.clients import producer
 
@@ -119,6 +162,7 @@ class OnKafka:
             chunk_records=3,
             transaction_bytes=1 << 16,
             max_raises=3,
+            max_restores=8,
             session_timeout_s=3,
             heartbeat_s=0.5,
         )
@@ -287,7 +331,7 @@ class TestBackends:
         await backend.write_state(b"a", b"\x02" + bytes(8))
         await backend.append([("a", "1")])
 
-        assert await backend.fold() == EXIT_REFUSED
+        assert isinstance(await backend.fold(), NotThisVersion)
 
         assert (await backend.found()).position is None
 
@@ -295,7 +339,98 @@ class TestBackends:
         await backend.write_state(POSITION_KEY, b"\x09newer")
         await backend.append([("a", "1")])
 
-        assert await backend.fold() == EXIT_REFUSED
+        assert isinstance(await backend.fold(), NotThisVersion)
+
+    async def test_the_position_lies_behind_markers_and_aborted_records(self, backend: Backend) -> None:
+        await backend.append_transaction([("a", "1")] * 3)
+        await backend.append_transaction([("a", "lost")] * 2, abort=True)
+
+        assert await backend.fold(IN_TRANSACTIONS, until=3) is None
+
+        result = await backend.found()
+        assert result.counts == {"a": 3}
+        assert result.position == Position(3 + 1 + 2 + 1)
+
+    async def test_what_retention_took_of_markers_is_no_gap(self, backend: Backend) -> None:
+        await backend.append_transaction([("a", "1")] * 5)
+        assert await backend.fold(IN_TRANSACTIONS, until=5) is None
+        await backend.expire(before=6)
+
+        assert await backend.fold(IN_TRANSACTIONS, until=6) is None
+        await backend.append_transaction([("a", "2")])
+        assert await backend.fold(IN_TRANSACTIONS, until=7) is None
+
+        assert (await backend.found()).counts == {"a": 6}
+
+    async def test_records_that_retention_took_are_a_gap(self, backend: Backend) -> None:
+        await backend.append_transaction([("a", "1")] * 5)
+        assert await backend.fold(IN_TRANSACTIONS, until=5) is None
+        await backend.append_transaction([("a", "2")] * 2)
+        await backend.expire(before=7)
+
+        assert isinstance(await backend.fold(IN_TRANSACTIONS, until=9), SourceGap)
+
+    async def test_a_source_that_was_made_anew_is_refused_though_it_has_outgrown_the_position(
+        self, backend: Backend
+    ) -> None:
+        await backend.append([("a", "1")] * 5)
+        assert await backend.fold() is None
+        await backend.recreate()
+        await backend.append([("a", "2")] * 9)
+
+        assert isinstance(await backend.fold(), SourceRecreated)
+
+        assert (await backend.found()).counts == {"a": 5}
+
+    async def test_a_key_that_cannot_be_worked_on_is_set_apart_and_no_record_is_blamed(self, backend: Backend) -> None:
+        await backend.append([("a", "1"), ("b", "break"), ("c", "2"), ("b", "3"), ("a", "4"), ("b", "5")])
+
+        assert await backend.fold() is None
+        await backend.append([("b", "6"), ("c", "7")])
+        assert await backend.fold() is None
+
+        result = await backend.found()
+        assert result.counts == {"a": 2, "b": 1, "c": 2}
+        assert result.dead == []
+
+    async def test_a_key_at_fault_in_a_step_of_a_long_fold_costs_the_others_nothing(self, backend: Backend) -> None:
+        await backend.append([("a", "1"), ("b", "break"), ("c", "break"), ("d", "2")])
+        await backend.append([("x", "sweep")] * 6)
+
+        assert await backend.fold() is None
+
+        result = await backend.found()
+        assert result.counts == {"a": 7, "b": 1, "c": 1, "d": 7}
+        assert result.dead == []
+
+    async def test_a_lane_that_is_restored_too_often_stops_whatever_the_causes(self, backend: Backend) -> None:
+        for n in range(9):
+            await backend.append([(f"k{n}", "break"), ("a", "1"), (f"k{n}", "2"), ("a", "1")])
+
+        assert isinstance(await backend.fold(), TooManyRaises)
+
+        assert (await backend.found()).dead == []
+
+    async def test_a_record_of_a_newer_version_stops_the_lane_until_one_comes_that_knows_it(
+        self, backend: Backend
+    ) -> None:
+        def newer() -> CountingCore:
+            core = CountingCore(0, OUT)
+            core.version = 2
+            return core
+
+        await backend.append([("a", "1"), ("a", "version:2"), ("a", "3")])
+
+        assert isinstance(await backend.fold(), NotThisVersion)
+        before = await backend.found()
+        assert isinstance(await backend.fold(), NotThisVersion)
+        assert await backend.fold(with_core(newer)) is None
+
+        assert (before.counts, before.dead, before.position) == ({"a": 1}, [], Position(1))
+        assert (await backend.found()).counts == {"a": 3}
+
+
+IN_TRANSACTIONS = replace(SPEC, mode=SourceMode.TRANSACTIONAL)
 
 
 class RefusesLong(CountingCore):

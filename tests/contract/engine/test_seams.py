@@ -17,6 +17,7 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -34,6 +35,7 @@ from services.shared.engine.app import make_app
 from services.shared.engine.chunks import Chunk, ChunkScheduler
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_ids import TopicsRequest, TopicsResponse, topic_id
 
 
 def source_of(thing: object) -> str:
@@ -107,7 +109,7 @@ def test_the_options_given_to_the_consumer_are_those_that_faust_gives() -> None:
     ours = keywords(consumer.ConsumerThread._create_worker_consumer, "AIOKafkaConsumer")
 
     assert theirs - ours == {"bootstrap_servers"}
-    assert ours - theirs == {"retry_backoff_ms"}
+    assert ours - theirs == {"retry_backoff_ms", "fetch_max_bytes"}
 
 
 def keywords(function: object, call: str) -> set[str]:
@@ -245,3 +247,33 @@ def test_an_empty_batch_takes_a_record_larger_than_itself_and_a_filled_one_says_
 )
 def test_the_producer_has_what_a_transaction_needs(name: str) -> None:
     assert callable(getattr(aiokafka.AIOKafkaProducer, name))
+
+
+# how the id of a topic is asked for
+
+
+def test_the_request_for_a_topics_id_is_metadata_of_version_12() -> None:
+    request = TopicsRequest("usage-events").prepare({3: (0, 13)})
+
+    assert (request.API_KEY, request.API_VERSION, request.FLEXIBLE_VERSION) == (3, 12, True)
+    assert request.encode() == b"\x02" + bytes(16) + b"\x0dusage-events" + b"\x00" + b"\x00\x00" + b"\x00"
+    assert callable(AIOKafkaAdminClient._send_request)
+
+
+def test_the_answer_holds_the_id_behind_the_name() -> None:
+    broker = b"\x00\x00\x00\x01" + b"\x02h" + b"\x00\x00\x23\x84" + b"\x00" + b"\x00"
+    partition = b"\x00\x00" + bytes(12) + b"\x02\x00\x00\x00\x01" * 2 + b"\x01" + b"\x00"
+    topic = b"\x00\x00" + b"\x02t" + b"i" * 16 + b"\x00" + b"\x02" + partition + b"\x80\x00\x00\x00" + b"\x00"
+    answer = bytes(4) + b"\x02" + broker + b"\x02c" + bytes(4) + b"\x02" + topic + b"\x00"
+
+    response = TopicsResponse.decode(answer)
+
+    assert response.topics[0][:4] == (0, "t", b"i" * 16, False)
+    assert response.encode() == answer
+
+
+async def test_a_cluster_too_old_for_ids_is_told_by_zeros() -> None:
+    async def send(request: TopicsRequest) -> Any:
+        return request.prepare({3: (0, 9)})
+
+    assert await topic_id(SimpleNamespace(_send_request=send), "usage-events") == bytes(16)

@@ -135,17 +135,6 @@ async def test_what_was_lost_or_doubled_opens_the_ledger(topics: Topics, counts:
     assert any(each.startswith(f"partition 2: {problem}") for each in found.problems)
 
 
-async def test_parked_events_are_a_line_of_their_own(topics: Topics) -> None:
-    for event_id in ("1", "2", "2"):
-        await topics.event(event_id, 2)
-    await topics.lane(2, 3, applied=1, parked=2)
-
-    found = await ledger_reading.read(topics.kafka)
-
-    assert found.problems == []
-    assert (found.accepted, found.total("applied"), found.total("parked")) == (2, 1, 1)
-
-
 async def test_events_put_off_by_a_drive_are_a_line_of_their_own_until_they_come_again(topics: Topics) -> None:
     drive = codec.encoder("clock")
     topic = topics.kafka.scoped("usage-events")

@@ -353,3 +353,28 @@ async def test_every_topic_reaches_its_table_and_unreadable_records_are_passed_o
     assert {s["rule"] for s in store.signals(SignalFilter())} == {"usage_decline", "seat_saturation"}
     assert store.latest("acme") is not None
     assert len(store.events(EventFilter(""))) == 1
+
+
+@pytest.mark.timeout(120)
+async def test_a_record_of_a_newer_version_stops_its_partition_visibly_and_no_other(
+    kafka_settings: KafkaSettings,
+) -> None:
+    newer = b"\x00\x00\x00\x00\xff a record of a later version"
+    topic = kafka_settings.scoped("usage-events")
+    value = EVENT(example("usage_event/examples/track.json"))
+    async with producing(kafka_settings) as producer:
+        for data in (value, newer, value):
+            await producer.send_and_wait(topic, data, key=b"acme", partition=0)
+    store = MemoryStore()
+
+    for _ in range(2):  # a restart of the same version stands at the same record
+        async with sinking(kafka_settings, store) as (sink, registry):
+            await until(lambda s=sink: "at offset 1" in (s.not_ready() or ""))  # type: ignore[misc]
+            async with producing(kafka_settings) as producer:
+                end = (await producer.send_and_wait(topic, value, key=b"other", partition=1)).offset + 1
+            await until(lambda e=end: store.positions().get(("usage-events", 1)) == e)  # type: ignore[misc]
+
+            labels = {"topic": "usage-events", "partition": "0"}
+            assert store.positions()["usage-events", 0] == 1
+            assert registry.get_sample_value("tidemark_warehouse_stopped", labels) == 1
+            assert "install the version" in str(sink.not_ready())

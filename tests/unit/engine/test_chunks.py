@@ -13,7 +13,7 @@ P0, P1 = TP("events", 0), TP("events", 1)
 
 
 def records(*offsets: int) -> list[Any]:
-    return [SimpleNamespace(offset=o, timestamp=o, timestamp_type=1) for o in offsets]
+    return [SimpleNamespace(offset=o, timestamp=o, timestamp_type=1, value=b"v") for o in offsets]
 
 
 def test_partitions_take_turns_in_chunks_of_bounded_size() -> None:
@@ -41,3 +41,16 @@ def test_a_chunk_poses_as_the_record_that_is_its_last() -> None:
 
 def test_nothing_fetched_gives_no_chunk() -> None:
     assert list(ChunkScheduler.sized(5)().iterate({P0: []})) == []
+
+
+def test_a_fetch_that_holds_no_record_gives_a_chunk_that_covers_it() -> None:
+    [(_, chunk)] = ChunkScheduler.sized(5)().iterate({P0: Fetched([], start=3, end=9)})
+
+    assert (list(chunk.records), chunk.start, chunk.end, chunk.offset) == ([], 3, 9, 8)
+
+
+def test_a_chunk_knows_its_bytes_also_of_records_without_a_value() -> None:
+    found = [*records(3, 4), SimpleNamespace(offset=5, timestamp=1, timestamp_type=1, value=None)]
+    [(_, chunk)] = ChunkScheduler.sized(10)().iterate({P0: found})
+
+    assert chunk.size == 2 + 3 * 200

@@ -20,12 +20,13 @@ from services.shared.engine.fold import Draft
 from services.shared.engine.lane import Lane, LaneState
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.lanes import Lanes
-from services.shared.engine.loader import Bounds, Loaded
+from services.shared.engine.loader import Loaded
 from services.shared.engine.memory import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.start import Bounds
 
 SPEC = counting_spec("events", "state", "out", "dead", appends="side")
 PATIENT = EngineSettings(transaction_ms=5000)
@@ -48,6 +49,7 @@ class Around:
     earliest: int = 0
     end: int = 1 << 40
     committed: int | None = None
+    topic_id: bytes = UNKNOWN_TOPIC
     may_load: asyncio.Event = field(default_factory=asyncio.Event)
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
     write_error: Exception | None = None
@@ -71,7 +73,7 @@ class Around:
                 around.drafts.append(draft)
                 for (store, key), value in draft.changes.items():
                     around.log.append(spec.stores[store], key, value, partition)
-                around.log.append(spec.stores[spec.position_store], POSITION_KEY, draft.position.encode(), partition)
+                around.log.append(spec.stores[spec.position_store], POSITION_KEY, draft.encoded_position(), partition)
                 for output in draft.outputs:
                     around.log.append(*output)
 
@@ -86,7 +88,7 @@ class Around:
         return Loaded({store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}, 0)
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
-        return Bounds(self.earliest, self.end, self.committed)
+        return Bounds(self.earliest, self.end, self.committed, self.topic_id)
 
     async def append(self, appends: Iterable[Append]) -> None:
         for append in appends:
@@ -174,7 +176,7 @@ async def test_a_lane_goes_on_at_its_durable_position_and_skips_what_is_below() 
     lane.receive(chunk(1, "2", "3"))  # once more, as after a rebalance
     lane.receive(chunk(4, "5", "6"))
     await until(lambda: around.counts() == {b"a": 3})
-    assert around.sought == []
+    assert around.sought == [3]
 
 
 async def test_a_first_start_begins_where_the_log_begins() -> None:
@@ -296,7 +298,7 @@ async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
     lane.receive(chunk(7, "8", start=4, end=9))
 
     await until(lambda: around.counts() == {b"a": 2})
-    assert lane.next == Position(8)
+    assert lane.next == Position(9)
 
 
 # transactions

@@ -24,6 +24,13 @@ STREAM = [
     ("a", "wide:2000000"),
     ("a", "4"),
     ("b", "5"),
+    ("c", "break"),
+    ("d", "break"),
+    ("a", "6"),
+    ("any", "sweep"),
+    ("c", "7"),
+    ("a", "sweep"),
+    ("b", "8"),
 ]
 
 
@@ -34,6 +41,15 @@ def run(cuts: Cuts) -> tuple[MemoryLog, MemoryRunner]:
     runner = MemoryRunner(log, [SPEC], cuts)
     runner.run()
     return log, runner
+
+
+def test_what_a_key_makes_raise_costs_no_record_and_no_other_key() -> None:
+    log, _ = run(Cuts())
+
+    counts, _, dead = durable(log)
+
+    assert counts == {b"a": 20, b"b": 9, b"c": 1, b"d": 1}
+    assert not {b"17", b"18", b"19"} & {offset for _, offset in dead}  # type: ignore[attr-defined]
 
 
 def durable(log: MemoryLog) -> tuple[object, ...]:

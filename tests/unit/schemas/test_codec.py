@@ -77,3 +77,12 @@ def test_ids_that_leave_a_file_out_or_are_shared_change_nothing(restored_ids: No
         codec.use_ids({f.path: 7 for f in codec.FILES})
 
     assert before == codec.SCHEMA_IDS
+
+
+def test_a_schema_id_that_is_not_known_is_told_from_damage() -> None:
+    with pytest.raises(codec.UnknownSchema, match="schema id 255"):
+        codec.decode(b"\x00\x00\x00\x00\xff whatever")
+    with pytest.raises(codec.CodecError) as damage:
+        codec.decode(codec.encoder("tick")({"at": 3})[:-1])
+
+    assert not isinstance(damage.value, codec.UnknownSchema)

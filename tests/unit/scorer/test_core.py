@@ -12,6 +12,7 @@ from schemas import codec
 from services.scorer.adapters.lanes import usage_lanes
 from services.scorer.adapters.metrics import ScorerMetrics
 from services.scorer.adapters.records import ORIGINAL_BYTES, dead_letter
+from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.engine.core import SourceRecord
 from services.shared.engine.memory import MemoryLog, MemoryRunner
@@ -49,7 +50,7 @@ def test_what_can_never_be_applied_is_poison(value: bytes | None, key: bytes | N
 def test_poison_between_good_records_stops_nothing() -> None:
     log = Log(1)
     log.event("e1")
-    log.memory.append("usage-events", b"acme", b"\x00\x00\x00\x00\xff poison")
+    log.memory.append("usage-events", b"acme", encode("usage_event", event("e0"))[:-1])
     log.memory.append("usage-events", None, encode("usage_event", event("e2")), 0)
     log.event("e3")
     runner = log.runner()
@@ -103,7 +104,8 @@ def test_what_someone_waits_for_is_urgent() -> None:
     assert fold("tick", tick(at(0, 1) + 1000))
     core.take_outputs()
     assert not core.urgent
-    assert fold("tick", tick(at(1)))
+    assert not fold("tick", tick(at(1)))
+    assert fold("tick", tick(at(1) + SWEEP_MS))
 
 
 def test_metrics_follow_the_lanes_counts_and_do_not_count_a_restore_again() -> None:

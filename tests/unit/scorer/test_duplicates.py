@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -136,3 +137,24 @@ def test_a_million_ids_take_at_most_twelve_bytes_each() -> None:
     window.roll(HOUR + 10)
 
     assert window.memory_bytes() / len(window) <= 12
+
+
+def test_a_full_window_is_loaded_in_steps_of_a_bounded_number_of_identities() -> None:
+    rnd = random.Random(7)
+    window = DuplicateWindow(400_000)
+    store: dict[bytes, bytes | None] = {}
+    for hour in range(8):
+        window.roll(HOUR + hour)
+        for _ in range(45_000):
+            window.seen(rnd.getrandbits(64))
+        store |= dict(window.take_changes())
+    restored = DuplicateWindow(400_000)
+    for key, value in store.items():
+        restored.load(key, value or b"")
+
+    steps = restored.loading(window.hour, window.oldest, window.shortened)
+    sizes = [0, *(len(restored) for _ in steps)]
+
+    assert restored.identities() == window.identities()
+    assert max(after - before for before, after in itertools.pairwise(sizes)) <= 2 * SEAL
+    assert restored.memory_bytes() <= 12 * len(restored)

@@ -49,6 +49,21 @@ def test_an_unreadable_record_is_skipped_and_the_rest_goes_on() -> None:
     assert batch.skipped == {("usage-events", "unreadable"): 2}
 
 
+def test_a_record_of_a_newer_version_ends_the_batch_of_its_partition_and_of_no_other() -> None:
+    newer = Message(5, 20, b"\x00\x00\x00\x00\xff newer")
+    batch = build(
+        {
+            ("usage-events", 0): [Message(4, 10, EVENT), newer, Message(6, 30, EVENT)],
+            ("usage-events", 1): [Message(9, 10, EVENT)],
+        }
+    )
+
+    assert [row[1:3] for row in batch.rows["events"]] == [(0, 4), (1, 9)]
+    assert {place: stop.offset for place, stop in batch.stopped.items()} == {("usage-events", 0): 5}
+    assert batch.skipped == {}
+    assert batch.ends == {("usage-events", 0): 5, ("usage-events", 1): 10}
+
+
 def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_the_batch() -> None:
     health = codec.encoder("account_health")(snapshot(20_000, "acme"))
     batch = build({("usage-events", 0): [Message(0, 1, health), Message(1, 1, EVENT)]})

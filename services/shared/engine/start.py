@@ -1,0 +1,67 @@
+"""
+Where a lane may go on: its position, compared with what exists of the source and with the group's offset.
+
+No I/O: the Kafka lane and the in-memory runner believe a position by the same rules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap, SourceRecreated
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What exists of a source partition, and the offset that the group has committed in it, None if none."""
+
+    earliest: int
+    end: int
+    committed: int | None
+    topic_id: bytes = UNKNOWN_TOPIC
+
+
+def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bounds: Bounds) -> Position:
+    """
+    Return where a lane goes on whose changelog holds a position and the id of its topic, or nothing.
+
+    Raises:
+        SourceRecreated, ChangelogBehind, SourceBehind: the changelog and the source do not fit together.
+        SourceGap: see `check`.
+    """
+    position = held[0] if held is not None else None
+    if held is not None:
+        check_id(topic, partition, held[1], bounds.topic_id)
+    committed = bounds.committed
+    if committed is not None and (position is None or committed > position.offset):
+        raise ChangelogBehind(topic, partition, committed, position.offset if position else None)
+    if position is None:
+        return Position(bounds.earliest)
+    check(topic, partition, position.offset, bounds)
+    return position
+
+
+def check(topic: str, partition: int, offset: int, bounds: Bounds) -> None:
+    """
+    Compare an offset that a lane has reached with what exists of its source.
+
+    Raises:
+        SourceBehind: the source ends before it.
+        SourceGap: the source begins behind it.
+    """
+    if bounds.end < offset:
+        raise SourceBehind(topic, partition, bounds.end, offset)
+    if bounds.earliest > offset:
+        raise SourceGap(topic, partition, offset, bounds.earliest)
+
+
+def check_id(topic: str, partition: int, folded: bytes, found: bytes) -> None:
+    """
+    Compare the id of the topic that a lane has folded with that of the one that is there; unknown ids pass.
+
+    Raises:
+        SourceRecreated: they differ.
+    """
+    if UNKNOWN_TOPIC not in (folded, found) and folded != found:
+        raise SourceRecreated(topic, partition, folded, found)

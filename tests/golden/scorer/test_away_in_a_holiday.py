@@ -1,0 +1,104 @@
+"""
+A scorer that is away from the eve of a holiday for eight days sounds no alarm that it would not have sounded had it stayed.
+
+Forty accounts, 24 weeks of their own past, then twelve days on which a quarter of the people work. While the scorer is
+away events go on; when it is back it finds eight days without a single tick. Runs through scorer, fleet and alerter.
+"""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.alerter.core import alerter_lanes
+from services.alerter.metrics import AlerterMetrics
+from services.alerter.rule_files import load_rules
+from services.scorer.adapters.core import ScorerCore
+from services.scorer.adapters.lanes import fleet_lane, usage_lanes
+from services.scorer.domain.units import DAY_MS
+from services.scorer.testing import MODEL, PLAN, Log, at, clock, tick
+from services.shared.engine.memory import MemoryRunner
+
+pytestmark = pytest.mark.timeout(300)
+
+ACCOUNTS, PAST, HOLIDAY, AFTER = 40, 24 * 7, 12, 12
+USAGE_RULES = {"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"}
+EPOCH = 1
+MINUTE = 60_000
+
+
+def activity(seed: int) -> dict[int, list[tuple[str, str, int]]]:
+    """Return account, person and minute of each event by day; two accounts really leave in the middle of the holiday."""
+    rnd = random.Random(seed)
+    days: dict[int, list[tuple[str, str, int]]] = {}
+    for number in range(ACCOUNTS):
+        people = 2 + number % 7
+        for day in range(PAST + HOLIDAY + AFTER):
+            weekday = (day + 4) % 7 < 5
+            chance = 0.6 if weekday else 0.05
+            if PAST <= day < PAST + HOLIDAY:
+                chance *= 0.26
+            if number < 2 and day > PAST - 4:
+                chance = 0
+            for person in range(people):
+                if rnd.random() < chance:
+                    event = (f"acct-{number}", f"p{person}", rnd.randrange(8 * 60, 18 * 60))
+                    days.setdefault(day, []).append(event)
+    return {day: sorted(events, key=lambda e: e[2]) for day, events in days.items()}
+
+
+def alarms(seed: int, away: range) -> set[tuple[str, str]]:
+    """Play it; return account and rule of each usage alarm from the holiday's eve on."""
+    log = Log(2)
+    alerter = alerter_lanes(load_rules(), AlerterMetrics(CollectorRegistry()))
+    runner = MemoryRunner(log.memory, [usage_lanes(2, PLAN, MODEL, 200_000), fleet_lane(), alerter])
+    days = activity(seed)
+    log.control("clock", clock("DRIVEN", at(), EPOCH))
+    for day in range(PAST - 1):
+        for number, (account, user, minute) in enumerate(days.get(day, ())):
+            when = at(day) + minute * MINUTE
+            log.event(f"{day}-{number}", account, user, when, epoch=EPOCH, historical=True)
+        log.control("tick", tick(at(day + 1), EPOCH))
+        runner.run()
+    log.control("clock", clock("LIVE", at(PAST - 1)))
+    runner.run()
+    for day in range(PAST - 1, PAST + HOLIDAY + AFTER):
+        _live_day(log, runner, day, days.get(day, []), away)
+    found = set()
+    for value in log.memory.values("risk-signals"):
+        signal = codec.decode(value)[1]
+        if signal["transition"] == "FIRING" and signal["rule"] in USAGE_RULES and signal["at"] >= at(PAST - 1):
+            found.add((signal["account"], signal["rule"]))
+    return found
+
+
+def _live_day(log: Log, runner: MemoryRunner, day: int, events: list[tuple[str, str, int]], away: range) -> None:
+    """One day as it happens: events as they come; a tick every half hour where the scorer is there."""
+    waiting = list(enumerate(events))
+    for minute in range(0, 24 * 60, 30):
+        while waiting and waiting[0][1][2] <= minute:
+            number, (account, user, when) = waiting.pop(0)
+            log.event(f"{day}-{number}", account, user, at(day) + when * MINUTE)
+        if day in away:
+            continue
+        now = at(day) + minute * MINUTE
+        runner.run()
+        for partition in range(2):
+            core = runner.core("usage-events", partition)
+            assert isinstance(core, ScorerCore)
+            for step in range(core.log_time + DAY_MS, now, DAY_MS):
+                log.control("tick", tick(step), partition)
+            log.control("tick", tick(now), partition)
+        runner.run()
+
+
+@pytest.mark.parametrize("seed", [3])
+def test_after_catching_up_no_usage_alarm_fires_that_an_undisturbed_run_would_not_fire(seed: int) -> None:
+    undisturbed = alarms(seed, range(0))
+    disturbed = alarms(seed, range(PAST, PAST + 8))
+
+    assert undisturbed, "two accounts have left: a run that sees nothing shows nothing"
+    assert disturbed <= undisturbed

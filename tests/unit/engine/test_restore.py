@@ -1,0 +1,60 @@
+"""A restore lets others take a turn, whatever its size."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+
+from services.shared.engine.core import Append
+from services.shared.engine.counting import CountingCore
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.restore import BREATH, SORTED_AT_ONCE, in_order, restore
+from tests.unit.engine.test_lane import SPEC
+
+
+class Counted(CountingCore):
+    """Counts what it is given, and finishes in three steps."""
+
+    given = 0
+
+    def restore(self, store: str, key: bytes, value: bytes) -> None:
+        Counted.given += 1
+
+    def opened(self) -> Iterator[Append | None]:
+        yield None
+        yield Append("side", 0, None, b"x")
+        yield None
+
+
+def test_keys_come_in_order_and_are_sorted_a_bounded_number_at_a_time() -> None:
+    rnd = random.Random(5)
+    live = {rnd.randbytes(8): b"" for _ in range(3 * SORTED_AT_ONCE + 100)}
+
+    found = list(in_order(live))
+
+    assert [key for key in found if key is not None] == sorted(live)
+    assert found[:3] == [None] * 3
+
+
+def test_few_records_reach_the_core_between_two_turns_of_others() -> None:
+    Counted.given = 0
+    spec = replace(SPEC, core=lambda partition: Counted(partition, "out"))
+    live: dict[bytes, bytes] = {b"%07d" % n: b"v" for n in range(50_000)}
+    live[POSITION_KEY] = Position(7, 2).encode()
+    restoring = restore(spec, 0, {"counts": live})
+    worst = before = steps = 0
+    while True:
+        try:
+            next(restoring)
+        except StopIteration as done:
+            restored = done.value
+            break
+        steps += 1
+        worst, before = max(worst, Counted.given - before), Counted.given
+
+    assert worst <= BREATH
+    assert steps >= 50_000 / BREATH + 2 + 2
+    assert restored.held == (Position(7, 2), bytes(16))
+    assert restored.appends == [Append("side", 0, None, b"x")]
+    assert live == {}

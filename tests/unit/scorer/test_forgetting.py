@@ -1,0 +1,98 @@
+"""Accounts that nobody mentions any more are forgotten, and a lane holds so many at most."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.scorer.domain.lane_fold import LaneFold
+from services.scorer.domain.outcome import Forgotten
+from services.scorer.testing import DAY, MODEL, PLAN, Lane, Log, at, tick
+
+NOBODY = 258
+"""The first day whose close forgets an account that was last heard of on day 0."""
+
+
+def silent_for(days: int, *events: dict[str, Any]) -> Lane:
+    lane = Lane()
+    for number, changes in enumerate(events):
+        lane.event(f"e{number}", **changes)
+    for day in range(days):
+        lane.close(day)
+    return lane
+
+
+def forgotten(lane: Lane) -> list[str]:
+    return [o.account for o in lane.out if isinstance(o, Forgotten)]
+
+
+def test_an_account_that_nobody_mentions_for_256_days_is_forgotten_and_counted() -> None:
+    lane = silent_for(NOBODY - 1, {})
+    assert "acme" in lane.state.accounts
+    lane.close(NOBODY - 1)
+
+    assert forgotten(lane) == ["acme"]
+    assert not lane.state.accounts
+    assert lane.state.ledger.forgotten == 1
+    assert not [key for key in lane.state_records() if b"acme" in key]
+
+
+@pytest.mark.parametrize(
+    "traits",
+    [{"revenue": 5}, {"contract_start": "2024-01-01"}, {"renewal_date": "2026-01-01"}],
+)
+def test_whoever_pays_or_has_a_contract_is_remembered(traits: dict[str, Any]) -> None:
+    lane = silent_for(NOBODY + 30, {"kind": "GROUP", "properties": traits})
+
+    assert "acme" in lane.state.accounts
+    assert not forgotten(lane)
+
+
+def test_whoever_has_an_open_ticket_is_remembered() -> None:
+    lane = silent_for(NOBODY + 30, {"name": "Ticket Opened", "properties": {"ticket_id": 1}})
+
+    assert "acme" in lane.state.accounts
+
+
+def test_a_customer_whose_renewal_passed_as_long_ago_has_left() -> None:
+    traits = {"revenue": 5, "renewal_date": "2024-10-10"}
+    lane = silent_for(NOBODY + 10, {"kind": "GROUP", "properties": traits})
+
+    assert forgotten(lane) == ["acme"]
+
+
+def test_a_forgotten_account_that_comes_back_begins_anew() -> None:
+    lane = silent_for(NOBODY, {})
+    lane.event("again", when=at(NOBODY, 5))
+    lane.close(NOBODY)
+
+    assert lane.snapshots("acme")[-1]["sequence"] == 2  # a touch and a close
+    assert lane.state.accounts["acme"].daily() == {DAY + NOBODY: (1, 1)}
+    assert lane.reopened().state_records() == lane.state_records()
+
+
+def test_readers_are_told_by_a_value_of_null() -> None:
+    log = Log(1)
+    log.event("e1")
+    for day in range(1, NOBODY + 2):
+        log.control("tick", tick(at(day)))
+        log.control("tick", tick(at(day, 1)))
+    log.runner().run()
+
+    assert log.memory.records("account-health")[-1].value is None
+    assert not log.memory.latest("account-health-latest")
+
+
+def test_the_cap_on_accounts_costs_new_ones_their_events_and_nobody_else() -> None:
+    lane = Lane()
+    lane.fold = LaneFold(0, 1, PLAN, MODEL, 200_000, most_accounts=2)
+    lane.tick(at())
+    for number in range(4):
+        lane.event(f"e{number}", account=f"a{number}")
+    lane.event("more", account="a1")
+    lane.event("late", account="a3", when=at(-4))
+
+    assert sorted(lane.state.accounts) == ["a0", "a1"]
+    assert [(r.reason, r.field) for r in lane.rejections()] == [("too_many_accounts", "account")] * 3
+    assert (lane.state.ledger.over_cap, lane.state.ledger.applied, lane.state.ledger.received) == (3, 3, 6)

@@ -1,0 +1,72 @@
+"""What a lane of usage-events has changed is known before it is encoded: it bounds transactions in bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.scorer.adapters.core import STATE, ScorerCore
+from services.scorer.adapters.lanes import usage_lanes
+from services.scorer.adapters.weights import LARGE, Weights
+from services.scorer.testing import MODEL, PLAN, encode, event
+from services.shared.engine.core import SourceRecord, Weighs
+
+
+def core() -> ScorerCore:
+    made = usage_lanes(1, PLAN, MODEL).core(0)
+    assert isinstance(made, ScorerCore)
+    return made
+
+
+def fold(on: ScorerCore, offset: int, **changes: Any) -> None:
+    value = event(f"e{offset}", **changes)
+    record = SourceRecord("usage-events", 0, offset, value["account"].encode(), encode("usage_event", value))
+    steps = on.fold(offset, on.decode(record), 0)
+    for _ in steps or ():
+        pass
+
+
+def changed(on: ScorerCore) -> int:
+    return sum(len(c.value or b"") for c in on.take_changes() if c.store == STATE and c.key[:2] in (b"h:", b"c:"))
+
+
+def test_large_records_count_by_account_and_the_rest_at_its_mean() -> None:
+    weights = Weights()
+    weights.note("a", 100)
+    weights.note("b", 300)
+    weights.note("large", 50 * LARGE)
+
+    assert weights.of({"a"}) == 200
+    assert weights.of({"a", "b", "large"}) == 400 + 50 * LARGE
+    weights.note("large", 200)
+    assert weights.of({"large"}) == 200
+
+
+def test_a_lane_tells_about_what_its_changes_will_take() -> None:
+    lane = core()
+    offset = 0
+    for _ in range(2):
+        for account in range(40):
+            for user in range(1500 if account == 0 else 1):
+                fold(lane, offset, account=f"account-{account}", user=f"user-{user}")
+                offset += 1
+        told, taken = lane.changed_bytes, changed(lane)
+
+    assert isinstance(lane, Weighs)
+    assert taken > LARGE
+    assert taken / 2 < told < taken * 2
+    assert lane.changed_bytes == 0
+
+
+def test_a_restored_lane_knows_its_large_accounts() -> None:
+    lane = core()
+    for user in range(1500):
+        fold(lane, user, account="large", user=f"user-{user}")
+    other = core()
+    for store, key, value in lane.take_changes():
+        other.restore(store, key, value or b"")
+    for _ in other.opened():
+        pass
+
+    other.state.cold.add("large")
+
+    assert other.changed_bytes > LARGE
