@@ -75,7 +75,8 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.at_ms / 1000))
-        print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}")
+        frozen = "; its events are on the dead letters" if each.frozen else ""
+        print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}")
     if found:
         print("Once the cause is mended: `tidemark accounts release ACCOUNT`.")
     else:

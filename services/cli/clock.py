@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 AWAY_MS = 60_000
 """So far behind the wall clock a lane is one that was not running."""
 
+WEEK_MS = 7 * 86_400_000
+"""The longest step that a lane takes without a person."""
+
 PartitionOption = Annotated[
     list[int] | None, typer.Option("--partition", help="Of usage-events; may be repeated. By default all.")
 ]
@@ -117,7 +120,13 @@ def _told(lane: LaneFacts, now_ms: int) -> str:
     where = f"{_when(lane.log_time)}  {_span(now_ms - lane.log_time)} behind"
     if lane.waiting is not None:
         return f"{where}; WAITS: was asked to step to {_when(lane.waiting)}"
-    return f"{where}; a backfill has the clock" if lane.driven else where
+    if lane.driven:
+        return f"{where}; a backfill has the clock"
+    return (
+        f"{where}; further than it steps by itself: `tidemark clock accept`"
+        if now_ms - lane.log_time > WEEK_MS
+        else where
+    )
 
 
 def _when(at_ms: int) -> str:

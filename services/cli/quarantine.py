@@ -6,17 +6,12 @@ import getpass
 import time
 from typing import NamedTuple
 
-import msgspec
-
 from schemas import codec
 from services.scorer.adapters.lane_facts import STATE_TOPIC
-from services.scorer.domain.state_format import body_of
+from services.scorer.domain.quarantine import QUARANTINE, decode_quarantine
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
-
-KEY = b"q:"
-"""In front of the account's name, in the scorer's state."""
 
 
 class Quarantined(NamedTuple):
@@ -27,6 +22,8 @@ class Quarantined(NamedTuple):
     reason: str
     at_ms: int
     """Log time at which it was set apart."""
+    frozen: bool
+    """Whether its day could not be closed: its events are on the dead letters meanwhile."""
 
 
 async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
@@ -38,13 +35,14 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
     """
     found: dict[bytes, Quarantined] = {}
     async for record in scan(kafka, STATE_TOPIC):
-        if record.key is None or not record.key.startswith(KEY):
+        if record.key is None or not record.key.startswith(QUARANTINE):
             continue
         if record.value is None:
             found.pop(record.key, None)
         else:
-            reason, at_ms = msgspec.msgpack.decode(body_of(record.value))
-            found[record.key] = Quarantined(record.key[len(KEY) :].decode(), record.partition, reason, at_ms)
+            why = decode_quarantine(record.value)
+            account = record.key[len(QUARANTINE) :].decode()
+            found[record.key] = Quarantined(account, record.partition, why.detail, why.at, why.frozen_day >= 0)
     return [found[key] for key in sorted(found)]
 
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-import msgspec
 import pytest
 import typer
 from aiokafka import AIOKafkaProducer
@@ -19,6 +18,7 @@ from services.cli import accounts, clock, doctor
 from services.cli.clock import accept_absence, order
 from services.cli.quarantine import Quarantined, quarantined, release
 from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
+from services.scorer.domain.quarantine import Quarantine, encode_quarantine
 from services.scorer.testing import Lane, at
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Fatal
@@ -87,6 +87,19 @@ async def test_lanes_say_where_they_stand_by_the_end_of_their_state(
     }
 
 
+async def test_a_lane_that_was_asked_to_step_too_far_waits_for_all_to_see(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    lane = Lane()
+    lane.tick(at(9))
+    await commit(kafka_settings, out, 1, lane, 2)
+
+    assert (await read_lanes(kafka_settings))[1].waiting == at(9)
+    shown = await invoke(kafka_settings, "clock", "show")
+    assert "WAITS: was asked to step to 2024-10-13T00:00:00Z" in shown.stdout
+    assert "tidemark clock accept" in shown.stdout
+
+
 async def test_an_order_goes_to_every_partition_or_to_those_that_are_named(kafka_settings: KafkaSettings) -> None:
     before = time.time_ns() // 1_000_000
     assert await order(kafka_settings, "ACCEPT") == [0, 1, 2, 3]
@@ -139,14 +152,14 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
         topic = kafka_settings.scoped(STATE)
         await out.send_and_wait(topic, value, key=b"q:" + account.encode(), partition=1)
 
-    why = b"\x02" + msgspec.msgpack.encode(["ValueError: no such ring", at(3)])
+    why = encode_quarantine(Quarantine("ValueError: no such ring", at(3), 7))
     for account in ("globex", "acme", "initech"):
         await state(account, why)
     await state("initech", None)
 
     assert await quarantined(kafka_settings) == [
-        Quarantined("acme", 1, "ValueError: no such ring", at(3)),
-        Quarantined("globex", 1, "ValueError: no such ring", at(3)),
+        Quarantined("acme", 1, "ValueError: no such ring", at(3), frozen=True),
+        Quarantined("globex", 1, "ValueError: no such ring", at(3), frozen=True),
     ]
     listed = await invoke(kafka_settings, "accounts", "quarantined")
     assert "acme  partition 1, since 2024-10-07T00:00:00Z: ValueError: no such ring" in listed.stdout
