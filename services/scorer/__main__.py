@@ -43,7 +43,9 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSett
     plan, model = load_scoring(settings)
     metrics = ScorerMetrics(registry)
     log.info("model_in_force", extra={"version": model.fingerprint})
-    specs = [usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics), fleet_lane()]
+    metrics.accounts_cap.set(settings.accounts)
+    usage = usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts)
+    specs = [usage, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
     app = Starlette(routes=ops_routes(registry, worker.not_ready))
     async with serving(app, process.http_host, process.http_port):

@@ -51,6 +51,27 @@ class ScorerMetrics:
             "tidemark_scorer_caps_dropped", "People and tickets left out by a cap", ["what"], registry=registry
         )
         self.accounts = Gauge("tidemark_scorer_accounts", "Accounts of a lane", ["partition"], registry=registry)
+        self.accounts_cap = Gauge(
+            "tidemark_scorer_accounts_cap",
+            "Accounts that a lane may have (TIDEMARK_SCORER_ACCOUNTS)",
+            registry=registry,
+        )
+        self.accounts_quarantined = Gauge(
+            "tidemark_scorer_accounts_quarantined",
+            "Accounts of a lane that are set apart until a person releases them",
+            ["partition"],
+            registry=registry,
+        )
+        self.accounts_forgotten = Counter(
+            "tidemark_scorer_accounts_forgotten",
+            "Accounts that are remembered no more, since nothing has come from them for long",
+            registry=registry,
+        )
+        self.over_cap = Counter(
+            "tidemark_scorer_events_over_cap",
+            "Events dead-lettered because their account would have been one too many",
+            registry=registry,
+        )
         self.queued = Gauge(
             "tidemark_scorer_accounts_queued", "Accounts waiting for the next tick", ["partition"], registry=registry
         )
@@ -122,8 +143,8 @@ class ScorerMetrics:
         self.clock_waiting.labels(str(partition)).set(waiting)
 
     def lane_left(self, partition: int) -> None:
-        """Forget what `lane_looked_at` said: another worker says it now."""
-        for gauge in (self.lane_driven, self.clock_waiting):
+        """Forget what of a lane alerts look at: another worker says it now, or this one does again once it is open."""
+        for gauge in (self.lane_driven, self.clock_waiting, self.accounts, self.accounts_quarantined):
             with suppress(KeyError):
                 gauge.remove(str(partition))
 
@@ -170,9 +191,12 @@ class LaneMetrics:
         metrics.ignored.labels("control").inc(max(0, now.controls_ignored - known.controls_ignored))
         metrics.dropped.labels("people").inc(max(0, now.people_dropped - known.people_dropped))
         metrics.dropped.labels("tickets").inc(max(0, now.tickets_dropped - known.tickets_dropped))
+        metrics.accounts_forgotten.inc(max(0, now.forgotten - known.forgotten))
+        metrics.over_cap.inc(max(0, now.over_cap - known.over_cap))
         self._known = _copy(now)
         clock, ids, label = state.clock, state.ids, self._partition
         metrics.accounts.labels(label).set(len(state.accounts))
+        metrics.accounts_quarantined.labels(label).set(len(state.quarantined))
         metrics.queued.labels(label).set(len(state.queue))
         metrics.log_time.labels(label).set(clock.now / 1000)
         metrics.fleet_factor.labels(label).set(state.fleet.factor_ppm(clock.closed_day) / PPM)
