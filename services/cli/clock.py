@@ -21,6 +21,8 @@ AWAY_MS = 60_000
 
 WEEK_MS = 7 * 86_400_000
 """The longest step that a lane takes without a person."""
+MARGIN_MS = 3_600_000
+"""Until the scorer is up the step grows."""
 
 PartitionOption = Annotated[
     list[int] | None, typer.Option("--partition", help="Of usage-events; may be repeated. By default all.")
@@ -95,9 +97,10 @@ async def order(
 
 async def accept_absence(kafka: KafkaSettings) -> str:
     """
-    Accept the time since the last run of a stack that one person starts and stops; return a sentence, empty if there is none.
+    Return a sentence on the time since the last run of a stack that one person starts and stops; empty if there is none.
 
-    The machine's clock is the broker's here, and was off as long as the machine was.
+    A step that is too long for the lanes is accepted: whoever starts the stack knows that it was away. A shorter one the
+    ticker walks by itself, day by day.
     """
     from services.scorer.adapters.lane_facts import read_lanes
 
@@ -110,8 +113,12 @@ async def accept_absence(kafka: KafkaSettings) -> str:
     }
     if not behind:
         return ""
-    await order(kafka, "ACCEPT", behind)
-    return f"time since the last run: {_span(max(behind.values()))}; accepted (`tidemark clock accept`), days are closed now"
+    said = f"time since the last run: {_span(max(behind.values()))}"
+    long = [number for number, away_ms in behind.items() if away_ms > WEEK_MS - MARGIN_MS]
+    if not long:
+        return f"{said}; its days are closed one by one"
+    await order(kafka, "ACCEPT", long)
+    return f"{said}; accepted (`tidemark clock accept`), its days are closed now"
 
 
 def _told(lane: LaneFacts, now_ms: int) -> str:

@@ -17,7 +17,7 @@ from services.scorer.domain.units import DAY_MS
 LEAST_S = 1.0
 """Between two ticks of a lane, whatever happens."""
 IDLE_S = 60.0
-"""Between two ticks of a lane in which nothing is due; also the longest wait."""
+"""Between two ticks of a lane in which nothing is due, whether events move it or not; also the longest wait."""
 BEHIND_MS = 60_000
 """So far behind the wall clock a lane is walked forward at once."""
 STEP_MS = DAY_MS
@@ -115,7 +115,7 @@ class Pace:
             self._things.sent(lane, due)
         elif (self._walking or wall_ms - walked > BEHIND_MS) and since >= self._walk.wait_s:
             self._walk.sent(lane, self._step(lane, walked, wall_ms) - BEHIND_MS)
-        elif now_s - max(self._moved_s, self._sent_s) < IDLE_S:
+        elif since < IDLE_S:
             return None
         self._sent_s = now_s
         at = self._step(lane, walked, wall_ms)

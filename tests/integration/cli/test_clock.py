@@ -115,7 +115,7 @@ async def test_an_order_goes_to_every_partition_or_to_those_that_are_named(kafka
     assert all(value["epoch"] == 0 and value["at"] >= before for _, _, value in written)
 
 
-async def test_the_time_since_the_last_run_is_accepted_where_lanes_were_away_and_only_there(
+async def test_the_time_since_the_last_run_is_accepted_where_lanes_cannot_walk_it_and_only_there(
     kafka_settings: KafkaSettings, out: AIOKafkaProducer
 ) -> None:
     now = time.time_ns() // 1_000_000
@@ -125,6 +125,7 @@ async def test_the_time_since_the_last_run_is_accepted_where_lanes_were_away_and
     await commit(kafka_settings, out, 0, Lane(start=now - 9 * DAY_MS - 3_700_000), 1)
     await commit(kafka_settings, out, 1, Lane(start=now), 1)
     await commit(kafka_settings, out, 2, driven, 1)
+    await commit(kafka_settings, out, 3, Lane(start=now - 2 * DAY_MS), 1)
 
     said = await accept_absence(kafka_settings)
 
