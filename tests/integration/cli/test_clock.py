@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from schemas import codec
 from services.cli import accounts, clock, doctor
 from services.cli.clock import accept_absence, order
 from services.cli.quarantine import Quarantined, quarantined, release
+from services.cli.running import Running
 from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
 from services.scorer.domain.quarantine import Quarantine, encode_quarantine
 from services.scorer.testing import Lane, at
@@ -31,6 +34,33 @@ pytestmark = pytest.mark.integration
 
 STATE = "scorer-usage-events-state"
 DAY_MS = 86_400_000
+
+
+PAGE = b"""# TYPE tidemark_scorer_clock_apart_seconds gauge
+tidemark_scorer_clock_apart_seconds{broker="kafka-1:9092"} -75.5
+tidemark_ingest_clock_apart_seconds{broker="kafka-2:9092"} 0.0
+"""
+
+
+@pytest.fixture
+def metrics_server() -> Iterator[str]:
+    """Serve a page of metrics, and return its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
 @pytest.fixture
@@ -98,6 +128,8 @@ async def test_a_lane_that_was_asked_to_step_too_far_waits_for_all_to_see(
     shown = await invoke(kafka_settings, "clock", "show")
     assert "WAITS: was asked to step to 2024-10-13T00:00:00Z" in shown.stdout
     assert "tidemark clock accept" in shown.stdout
+    with pytest.raises(OSError, match=r"partitions \[1\] wait for a person"):
+        await asyncio.to_thread(doctor._log_time, Running(kafka_settings, None, None, None, None, None))
 
 
 async def test_an_order_goes_to_every_partition_or_to_those_that_are_named(kafka_settings: KafkaSettings) -> None:
@@ -171,11 +203,6 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
     assert (value["command"], value["account"]) == ("RELEASE", "acme")
 
 
-def test_doctor_reads_how_far_clocks_are_apart_from_every_service() -> None:
-    page = (
-        '# TYPE tidemark_scorer_clock_apart_seconds gauge\n'
-        'tidemark_scorer_clock_apart_seconds{broker="kafka-1:9092"} -75.5\n'
-        'tidemark_ingest_clock_apart_seconds{broker="kafka-2:9092"} 0.0\n'
-    )  # fmt: skip
-
-    assert doctor._CLOCKS_APART.findall(page) == [("kafka-1:9092", "-75.5"), ("kafka-2:9092", "0.0")]
+def test_doctor_says_which_service_and_broker_are_apart(metrics_server: str) -> None:
+    with pytest.raises(OSError, match="scorer and broker kafka-1:9092 are 76 s apart"):
+        doctor._apart({"scorer": metrics_server})
