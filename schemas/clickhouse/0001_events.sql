@@ -4,7 +4,7 @@
 --
 -- There is no PARTITION BY, and there must be none: an insert that is split between partitions can be half stored,
 -- and the position of the sink is the largest offset that it finds here.
-CREATE TABLE events (
+CREATE TABLE IF NOT EXISTS events (
     topic LowCardinality(String),
     partition UInt32,
     offset UInt64,
@@ -27,13 +27,13 @@ CREATE TABLE events (
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
 -- Each event once: a client's retry has the same identity (source, account, event_id), and the first on the log wins.
-CREATE VIEW events_unique AS
+CREATE OR REPLACE VIEW events_unique AS
 SELECT * FROM events
 ORDER BY account, topic, partition, offset
 LIMIT 1 BY account, source, event_id;
 
 -- Computed from the unique events when it is read. A sum kept up by inserts would count replays.
-CREATE VIEW account_days AS
+CREATE OR REPLACE VIEW account_days AS
 SELECT
     account,
     toDate32(occurred_at) AS day,

@@ -1,5 +1,5 @@
 -- Every health snapshot; `body` is the whole record as JSON, the columns are what lists filter and sort by.
-CREATE TABLE account_health (
+CREATE TABLE IF NOT EXISTS account_health (
     topic LowCardinality(String),
     partition UInt32,
     offset UInt64,
@@ -25,8 +25,12 @@ CREATE TABLE account_health (
     body String CODEC(ZSTD(1))
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
--- An account stays in its partition, so the largest offset is the latest snapshot.
-CREATE VIEW account_health_latest AS
-SELECT * FROM account_health
-ORDER BY account DESC, topic DESC, partition DESC, offset DESC
-LIMIT 1 BY account;
+-- An account stays in its partition, so the largest offset is the latest snapshot. One that the scorer has forgotten has
+-- none: a row with the reason FORGOTTEN and no body hides those before it, until the account is heard of again.
+CREATE OR REPLACE VIEW account_health_latest AS
+SELECT * FROM (
+    SELECT * FROM account_health
+    ORDER BY account DESC, topic DESC, partition DESC, offset DESC
+    LIMIT 1 BY account
+)
+WHERE reason != 'FORGOTTEN';

@@ -1,5 +1,5 @@
 -- Every transition of every episode, of both signal topics.
-CREATE TABLE signals (
+CREATE TABLE IF NOT EXISTS signals (
     topic LowCardinality(String),
     partition UInt32,
     offset UInt64,
@@ -20,13 +20,13 @@ CREATE TABLE signals (
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
 -- Each transition once: its id is the same under replay.
-CREATE VIEW signals_unique AS
+CREATE OR REPLACE VIEW signals_unique AS
 SELECT * FROM signals
 ORDER BY account, topic, partition, offset
 LIMIT 1 BY account, signal_id;
 
 -- The last transition of each episode.
-CREATE VIEW episodes AS
+CREATE OR REPLACE VIEW episodes AS
 SELECT * FROM signals_unique
 ORDER BY account, episode_id, transition_number DESC
 LIMIT 1 BY account, episode_id;

@@ -1,25 +1,32 @@
 """
 The alerter's lane: snapshots of account-health in, signals out, for one partition.
 
-It keeps the state of each account as bytes: small for the many that are quiet, and equal bytes mean that nothing has
-to be written. What a fold does to it is done in one go at its end, so a fold that fails changes nothing.
+It keeps the state of each account as bytes: none for the many that are quiet, and equal bytes mean that nothing has
+to be written. What a fold does to it is done in one go at its end. So what raises while a snapshot is judged has changed
+nothing: that snapshot is put aside, and neither its lane nor its account has to be stopped for it.
+
+A record without a value says that the scorer has forgotten the account.
 """
 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from schemas import codec
-from services.alerter.domain.folding import fold_snapshot, open_episodes
+from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
+from services.alerter.domain.stages.deduplicate import Reason
 from services.alerter.domain.stages.emit import Signal
 from services.alerter.domain.state_format import decode_state
 from services.alerter.metrics import AlerterMetrics
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.errors import Poison, UnknownVersion
+from services.shared.errors import Poison, TidemarkError, UnknownVersion
+
+log = logging.getLogger(__name__)
 
 SOURCE = "account-health"
 CHANGELOG = "alerter-account-health-state"
@@ -48,13 +55,15 @@ class AlerterCore:
         self._outputs: list[Output] = []
         self._signals: list[Signal] = []
         self._open = 0
+        self._output_bytes = 0
+        self._state_bytes = 0
 
     def restore(self, store: str, key: bytes, value: bytes) -> None:
         """
         Take back the state of one account.
 
         Raises:
-            IncompatibleState: it was written in a format newer than this code reads.
+            IncompatibleState: it is of another format than this code reads.
         """
         del store  # there is one
         self._open += open_episodes(decode_state(value))
@@ -65,16 +74,16 @@ class AlerterCore:
         self._metrics.open_episodes(self._partition, self._open)
         return ()
 
-    def decode(self, record: SourceRecord) -> Mapping[str, Any]:
+    def decode(self, record: SourceRecord) -> Mapping[str, Any] | str:
         """
-        Read one snapshot.
+        Read one snapshot, or the id of an account that was forgotten.
 
         Raises:
             Poison: it is no snapshot of account health, or not one of the account in its key.
             UnknownVersion: it is in a schema that this version does not know.
         """
         if record.value is None:
-            raise Poison("no_value", detail="account-health holds a record without a value")
+            return _forgotten(record.key)
         try:
             name, snapshot = codec.decode(record.value)
         except codec.UnknownSchema as error:
@@ -89,28 +98,51 @@ class AlerterCore:
             raise Poison("wrong_time", "at", "the log time of a snapshot must be after 1970")
         return snapshot
 
-    def fold(self, offset: int, item: Mapping[str, Any], step: int) -> None:
-        """Judge one snapshot; it is short work, so never in steps."""
-        del offset, step
-        key = item["account"].encode()
+    def fold(self, offset: int, item: Mapping[str, Any] | str, step: int) -> None:
+        """
+        Judge one snapshot; it is short work, so never in steps.
+
+        Raises:
+            Poison: it cannot be judged; nothing was changed.
+        """
+        del step
+        account = item if isinstance(item, str) else item["account"]
+        key = account.encode()
         before = self._states.get(key)
-        folded = fold_snapshot(self._rules, before, item)
-        outputs = [output for signal in folded.signals for output in _outputs(key, signal)]
+        try:
+            folded = self._folded(before, item)
+            outputs = [output for signal in folded.signals for output in _outputs(key, signal)]
+        except (TidemarkError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            self._metrics.failed()
+            log.exception("snapshot_cannot_be_judged", extra={"account": account, "offset": offset})
+            raise Poison("cannot_be_judged", detail=f"{type(error).__name__}: {error}") from error
         self._outputs += outputs
+        self._output_bytes += sum(len(output.key) + len(output.value or b"") for output in outputs)
         self._signals += folded.signals
         self._open += folded.opened
-        self._metrics.evaluated()
         if folded.state == before:
             return
         self._changed[key] = None
+        self._state_bytes += len(key) + len(folded.state or b"")
         if folded.state is None:
             del self._states[key]
         else:
             self._states[key] = folded.state
 
+    def _folded(self, before: bytes | None, item: Mapping[str, Any] | str) -> Folded:
+        if isinstance(item, str):
+            folded = forget_account(self._rules, before, item)
+            self._metrics.forgotten()
+        else:
+            folded = fold_snapshot(self._rules, before, item)
+            self._metrics.evaluated()
+        return folded
+
     def take_outputs(self) -> list[Output]:
         """Return and forget the outputs since the last call, in order; count what they say."""
-        outputs, self._outputs = self._outputs, []
+        outputs, self._outputs, self._output_bytes = self._outputs, [], 0
         for signal in self._signals:
             self._metrics.signal(signal)
         self._signals = []
@@ -119,7 +151,7 @@ class AlerterCore:
 
     def take_changes(self) -> Iterable[StateChange]:
         """Return and forget the accounts whose state changed, by key."""
-        changed, self._changed = sorted(self._changed), {}
+        changed, self._changed, self._state_bytes = sorted(self._changed), {}, 0
         return [StateChange(STORE, key, self._states.get(key)) for key in changed]
 
     def take_appends(self) -> list[Append]:
@@ -127,9 +159,26 @@ class AlerterCore:
         return []
 
     @property
+    def changed_bytes(self) -> int:
+        """About how many bytes `take_outputs` and `take_changes` would give now; never less."""
+        return self._output_bytes + self._state_bytes
+
+    @property
     def urgent(self) -> bool:
-        """Whether a signal waits to go out; nobody waits for those of the past."""
-        return not all(signal["historical"] for signal in self._signals)
+        """Whether a signal waits to go out; nobody waits for those of the past and of forgotten accounts."""
+        return any(
+            not signal["historical"] and signal["resolved_reason"] != Reason.FORGOTTEN.value for signal in self._signals
+        )
+
+
+def _forgotten(key: bytes | None) -> str:
+    try:
+        account = (key or b"").decode()
+    except UnicodeDecodeError as error:
+        raise Poison("wrong_key", "account", "the key of the record is no account") from error
+    if not account:
+        raise Poison("wrong_key", "account", "a record without a value must have an account as its key")
+    return account
 
 
 def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:

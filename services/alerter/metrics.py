@@ -27,6 +27,16 @@ class AlerterMetrics:
             "Snapshots of account health judged by all rules.",
             registry=registry,
         )
+        self._failed = Counter(
+            "tidemark_alerter_snapshots_failed_total",
+            "Snapshots that could not be judged: a defect that one account brings out. They are on usage-rejected.",
+            registry=registry,
+        )
+        self._forgotten = Counter(
+            "tidemark_alerter_accounts_forgotten_total",
+            "Accounts that the scorer has forgotten, and that the alerter has forgotten with it.",
+            registry=registry,
+        )
         self._signals = Counter(
             "tidemark_alerter_signals_total",
             "Signals by rule and transition; historical ones are those that a backfill caused.",
@@ -59,6 +69,14 @@ class AlerterMetrics:
     def evaluated(self) -> None:
         """Count one snapshot."""
         self._evaluated.inc()
+
+    def failed(self) -> None:
+        """Count one snapshot that could not be judged."""
+        self._failed.inc()
+
+    def forgotten(self) -> None:
+        """Count one account that was forgotten."""
+        self._forgotten.inc()
 
     def open_episodes(self, partition: int, count: int) -> None:
         """Show how many episodes of a partition are open."""

@@ -1,8 +1,8 @@
 """
 How a service process begins and ends, the same for all.
 
-Exit status: 0 stopped as asked, 1 cannot go on (the supervisor starts it again), 2 wrong configuration (starting
-it again would not help).
+Exit status: 0 stopped as asked, 1 cannot go on (the supervisor starts it again), 2 wrong configuration, 78 refused by
+what it found when it ran, such as topics that do not fit (starting it again would help with neither).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import cast
 import uvloop
 
 from services.shared import logging as logs
-from services.shared.errors import ConfigurationError, TidemarkError
+from services.shared.errors import EXIT_REFUSED, ConfigurationError, IncompatibleState, TidemarkError
 from services.shared.kafka.guard import die_with_parent
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import Settings, load_all
@@ -87,6 +87,9 @@ def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings
         uvloop.run(started())
     except KeyboardInterrupt:
         return 0
+    except (ConfigurationError, IncompatibleState) as error:
+        log.error("refused", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
+        return EXIT_REFUSED
     except TidemarkError as error:
         log.error("stopped_by_error", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
         return EXIT_FATAL

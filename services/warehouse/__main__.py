@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.shared.errors import Retryable
 from services.shared.http import ops_routes, serving
@@ -22,7 +22,7 @@ from services.shared.settings import ProcessSettings
 from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Store
+from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
@@ -39,6 +39,7 @@ class Warehouse:
         self._process = process
         self._settings = settings
         self._store: Store | None = None
+        self._not_open = "the store is not open yet"
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
@@ -64,12 +65,17 @@ class Warehouse:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(Retryable),
             wait=wait_exponential_jitter(multiplier=0.2, max=10.0),
-            before_sleep=lambda state: log.warning("store_does_not_open", extra={"attempt": state.attempt_number}),
+            before_sleep=self._opening_failed,
         ):
             with attempt:
                 self._store = await asyncio.to_thread(self._open)
         await wait_for_broker(self._kafka)
         self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
+
+    def _opening_failed(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        self._not_open = FULL if isinstance(error, StoreFull) else "the store does not answer"
+        log.warning("store_does_not_open", extra={"error": str(error), "attempt": state.attempt_number})
 
     def _open(self) -> Store:
         url, database = self._settings.clickhouse_url, self._settings.clickhouse_database
@@ -92,12 +98,12 @@ class Warehouse:
 
     def _opened(self) -> Store:
         if self._store is None:
-            raise Retryable("the store is not open yet")
+            raise Retryable(self._not_open)
         return self._store
 
     def _not_ready(self) -> str | None:
         if self._store is None:
-            return "the store is not open yet"
+            return self._not_open
         return self._sink.not_ready() if self._sink else "no broker answers yet"
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from starlette.routing import Route
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain import filters
-from services.warehouse.domain.filters import SignalFilter
+from services.warehouse.domain.filters import EventCursor, SignalFilter
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
 
@@ -48,12 +49,13 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         def question(s: Queries) -> dict[str, Any] | None:
             latest = s.latest(name)
             activity = s.account_days(name, days)
-            if latest is None and not activity:
+            past = s.history(name, days)
+            if not past and not activity:
                 return None
             return {
                 "account": name,
                 "health": latest,
-                "history": [_point(snapshot) for snapshot in s.history(name, days)],
+                "history": [_point(snapshot) for snapshot in past],
                 "activity": activity,
                 "signals": s.signals(SignalFilter(account=name)),
             }
@@ -63,11 +65,20 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
     async def history(request: Request) -> Response:
         name = request.path_params["account"]
         days = filters.history_days(_parameters(request))
-        return _json({"account": name, "history": await ask(lambda s: s.history(name, days))})
+
+        def question(s: Queries) -> dict[str, Any] | None:
+            found = s.history(name, days)
+            return {"account": name, "history": found} if found or s.account_days(name, 1) else None
+
+        return _found(await ask(question), name)
 
     async def events(request: Request) -> Response:
         wanted = filters.event_filter(request.path_params["account"], _parameters(request))
-        return _json({"account": wanted.account, "events": await ask(lambda s: s.events(wanted))})
+        one_more = replace(wanted, limit=wanted.limit + 1)
+        found = await ask(lambda s: s.events(one_more))
+        page = found[: wanted.limit]
+        following = str(EventCursor.of(page[-1])) if len(found) > len(page) else None
+        return _json({"account": wanted.account, "events": page, "next": following})
 
     async def signals(request: Request) -> Response:
         wanted = filters.signal_filter(_parameters(request))

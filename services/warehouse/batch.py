@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas import codec
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
 from services.warehouse.ports import TopicPartition
 
 log = logging.getLogger(__name__)
@@ -41,10 +41,11 @@ class Batch:
 
 def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     """
-    Decode consumed messages; their `offset`, `timestamp` and `value` are used.
+    Decode consumed messages; their `offset`, `timestamp`, `key` and `value` are used.
 
-    A record that cannot be read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts
-    it on the dead letters. One in a schema that is not known stops its partition: a newer version can store it.
+    A record of account-health without a value says that the account in its key was forgotten. A record that cannot be
+    read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts it on the dead letters.
+    One in a schema that is not known stops its partition: a newer version can store it.
     """
     batch = Batch()
     for (topic, partition), group in messages.items():
@@ -52,7 +53,7 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
         for message in group:
             place = Place(topic, partition, message.offset, message.timestamp)
             try:
-                made = _row(place, message.value, batch)
+                made = _row(place, message.key, message.value, batch)
             except codec.UnknownSchema as unknown:
                 batch.stopped[topic, partition] = Stop(message.offset, str(unknown))
                 break
@@ -64,13 +65,15 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     return batch
 
 
-def _row(place: Place, value: bytes | None, batch: Batch) -> Row | None:
+def _row(place: Place, key: bytes | None, value: bytes | None, batch: Batch) -> Row | None:
     try:
+        if value is None and key and place.topic == "account-health":
+            return forgotten(place, key.decode())
         record, decoded = codec.decode(value or b"")
         made = row(place, record, decoded)
     except codec.UnknownSchema:
         raise
-    except (codec.CodecError, Misplaced) as error:
+    except (codec.CodecError, UnicodeDecodeError, Misplaced) as error:
         batch.skipped[place.topic, "misplaced" if isinstance(error, Misplaced) else "unreadable"] += 1
         log.warning(
             "record_unreadable",

@@ -9,6 +9,8 @@ row can never be dropped for it; what opens wrongly is `Fatal`.
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,20 @@ from services.shared.errors import Fatal, Retryable
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
-from services.warehouse.ports import TopicPartition
+from services.warehouse.ports import StoreFull, TopicPartition
 
 _TABLES = ("events", "account_health", "signals")
 
 # A server may be set up to answer before the rows are stored; the position that is read back must not lie.
 _DURABLE = {"async_insert": 0}
+
+
+_FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|No space left on device|Disk quota exceeded")
+"""What server and embedded engine write alike: their own look before they write, and what the system says after it."""
+
+
+_ROOM_BYTES = 64 * 1024 * 1024
+"""Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
 
 
 class ClickHouseStore(ClickHouseQueries):
@@ -84,9 +94,13 @@ def open_embedded(path: Path, database: str) -> ClickHouseStore:
     Open the engine inside this process on the files under `path`, and bring the tables up to date.
 
     Raises:
+        StoreFull: there is no room for the tables.
         Fatal: another process has the folder open, or the files cannot be used.
     """
     path.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(path).free
+    if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
+        raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
     return _open({"interface": "chdb", "path": str(path)}, database, str(path))
 
 
@@ -95,7 +109,7 @@ def open_server(url: str, database: str) -> ClickHouseStore:
     Connect to a server and bring the tables up to date.
 
     Raises:
-        Retryable: the server does not answer.
+        Retryable: the server does not answer, or its disk is full.
         Fatal: it answers and refuses.
     """
     return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
@@ -122,6 +136,8 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
 
 def _in_words(error: Exception, where: str) -> Fatal | Retryable:
     text = str(error)
+    if _FULL_DISK.search(text):
+        return StoreFull(f"ClickHouse at {where}: {text[:300]}")
     if "Error initializing EmbeddedServer" in text:
         return Fatal(
             f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it;"
@@ -137,4 +153,7 @@ def _retryable() -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+        text = str(error)
+        if _FULL_DISK.search(text):
+            raise StoreFull(text[:500]) from error
+        raise Retryable(f"ClickHouse: {text[:500]}") from error

@@ -11,7 +11,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Retryable
-from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.ports import Found
 
 _ACCOUNT_COLUMNS = """
@@ -49,10 +50,11 @@ class ClickHouseQueries:
     def accounts(self, wanted: AccountFilter) -> list[Found]:
         """Return the latest health of accounts."""
         direction = "DESC" if wanted.descending else "ASC"
+        first = f"band IN {UNJUDGED}, " if wanted.sort == "score" else ""
         return self._found(
             f"""SELECT {_ACCOUNT_COLUMNS} FROM account_health_latest
             WHERE (band = {{band:String}} OR {{band:String}} = '') AND (owner = {{owner:String}} OR {{owner:String}} = '')
-            ORDER BY {_ORDER[wanted.sort]} {direction}, account
+            ORDER BY {first}{_ORDER[wanted.sort]} {direction}, account
             LIMIT {wanted.limit} OFFSET {wanted.offset}""",
             band=wanted.band,
             owner=wanted.owner,
@@ -68,7 +70,7 @@ class ClickHouseQueries:
     def history(self, account: str, days: int) -> list[Found]:
         """Return the last snapshot of each day."""
         return self._bodies(
-            f"""SELECT body FROM account_health WHERE account = {{account:String}}
+            f"""SELECT body FROM account_health WHERE account = {{account:String}} AND reason != '{FORGOTTEN}'
             ORDER BY day DESC, offset DESC LIMIT 1 BY day LIMIT {days}""",
             account=account,
         )
@@ -83,14 +85,21 @@ class ClickHouseQueries:
 
     def events(self, wanted: EventFilter) -> list[Found]:
         """Return unique events."""
+        after, topic = "", ""
+        if wanted.after is not None:
+            time, topic, partition, offset = wanted.after.order
+            after = f"""AND (-toUnixTimestamp64Milli(occurred_at), toString(topic), toInt64(partition), -toInt64(offset))
+            > (toInt64({time}), {{topic:String}}, toInt64({partition}), toInt64({offset}))"""
         return self._found(
             f"""SELECT {_EVENT_COLUMNS} FROM events_unique WHERE account = {{account:String}}
             AND (name = {{name:String}} OR {{name:String}} = '')
             AND ({{before:Int64}} < 0 OR toUnixTimestamp64Milli(occurred_at) < {{before:Int64}})
+            {after}
             ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {wanted.limit}""",
             account=wanted.account,
             name=wanted.name,
             before=-1 if wanted.before is None else wanted.before,
+            topic=topic,
         )
 
     def signals(self, wanted: SignalFilter) -> list[Found]:

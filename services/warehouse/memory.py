@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
-from services.warehouse.domain.rows import Row, columns
+from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
+from services.warehouse.domain.rows import FORGOTTEN, Row, columns
 from services.warehouse.ports import Found, TopicPartition
 
 _DAY_MS = 86_400_000
@@ -86,24 +86,29 @@ class MemoryStore:
 
     def accounts(self, wanted: AccountFilter) -> list[Found]:
         """Return the latest health of accounts."""
-        last = {row["account"]: row for row in self._in_order("account_health")}
         rows = [
             {name: row[name] for name in _ACCOUNT_COLUMNS}
-            for row in last.values()
+            for row in self._latest().values()
             if wanted.band in ("", row["band"]) and wanted.owner in ("", row["owner"])
         ]
         rows.sort(key=_ORDER["account"])
         rows.sort(key=_ORDER[wanted.sort], reverse=wanted.descending)
+        if wanted.sort == "score":
+            rows.sort(key=lambda row: row["band"] in UNJUDGED)
         return rows[wanted.offset : wanted.offset + wanted.limit]
 
     def latest(self, account: str) -> Found | None:
         """Return the account's latest snapshot whole."""
-        rows = [row for row in self._in_order("account_health") if row["account"] == account]
-        return _body(rows[-1]) if rows else None
+        row = self._latest().get(account)
+        return _body(row) if row else None
 
     def history(self, account: str, days: int) -> list[Found]:
         """Return the last snapshot of each day."""
-        last = {row["day"]: row for row in self._in_order("account_health") if row["account"] == account}
+        last = {
+            row["day"]: row
+            for row in self._in_order("account_health")
+            if row["account"] == account and row["reason"] != FORGOTTEN
+        }
         return [_body(last[day]) for day in sorted(last, reverse=True)[:days]]
 
     def account_days(self, account: str, days: int) -> list[Found]:
@@ -125,8 +130,9 @@ class MemoryStore:
             if row["account"] == wanted.account
             and wanted.name in ("", row["name"])
             and (wanted.before is None or row["occurred_at"] < wanted.before)
+            and (wanted.after is None or EventCursor.of(row).order > wanted.after.order)
         ]
-        rows.sort(key=lambda row: (-row["occurred_at"], row["topic"], row["partition"], -row["offset"]))
+        rows.sort(key=lambda row: EventCursor.of(row).order)
         return rows[: wanted.limit]
 
     def signals(self, wanted: SignalFilter) -> list[Found]:
@@ -159,6 +165,10 @@ class MemoryStore:
     def _in_order(self, table: str) -> list[Found]:
         with self._lock:
             return [row for _, row in sorted(self._tables[table].items())]
+
+    def _latest(self) -> dict[str, Found]:
+        last = {row["account"]: row for row in self._in_order("account_health")}
+        return {account: row for account, row in last.items() if row["reason"] != FORGOTTEN}
 
     def _unique_events(self) -> Iterable[Found]:
         return _first({}, self._in_order("events"), "account", "source", "event_id").values()

@@ -2,7 +2,7 @@
 The tables, brought up to date at start: `schemas/clickhouse/000N_*.sql`, in order, each once.
 
 Files are append-only. One that was applied and has changed since stops the start, because the tables are then
-not what the code believes. A file that fails half-way is to be finished by hand; the error names the statement.
+not what the code believes. Every statement may be run again, so a file that failed half-way is run from its start.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from services.shared.errors import Retryable
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
@@ -15,11 +16,22 @@ Found = dict[str, Any]
 """One found thing, with the names and units of its Avro record."""
 
 
+class StoreFull(Retryable):
+    """The disk of the store is full: it takes nothing more until somebody makes room, and goes on by itself then."""
+
+    def __init__(self, detail: str) -> None:
+        """Take what the store said."""
+        super().__init__(f"{FULL}: {detail}")
+
+
+FULL = "the disk of the store is full"
+
+
 class Sink(Protocol):
     """
     The writing half. Calls block, and come from one thread at a time.
 
-    Every call may raise Retryable, and may then be repeated as it was.
+    Every call may raise Retryable, StoreFull among them, and may then be repeated as it was.
     """
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:

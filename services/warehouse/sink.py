@@ -27,7 +27,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.warehouse import batch as batches
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink
+from services.warehouse.ports import FULL, Sink, StoreFull
 from services.warehouse.settings import WarehouseSettings
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,12 @@ _FETCH_BYTES = 32 * 1024 * 1024
 _FETCH_AT_LEAST_BYTES = 64 * 1024
 _FETCH_WAIT_MS = 100
 """Rows are stored a second later anyhow, so a fetch may wait for more: one an append would cost the broker dearly."""
+
+_POLL_RECORDS = 500
+"""
+Records taken from the fetcher at once: it gives what it has however large, so this is how far a batch may go past its
+bytes. An event is 32 KB at most, snapshots and signals are less.
+"""
 
 T = TypeVar("T")
 
@@ -183,7 +189,8 @@ class KafkaSink:
             if left <= 0:
                 break
             try:
-                fetched = await reader.getmany(timeout_ms=int(left * 1000) + 1, max_records=limits.batch_rows - rows)
+                most = min(limits.batch_rows - rows, _POLL_RECORDS)
+                fetched = await reader.getmany(timeout_ms=int(left * 1000) + 1, max_records=most)
             except OffsetOutOfRangeError as error:
                 raise Fatal(f"retention passed the warehouse by, or a topic was made anew: {error}") from error
             except KafkaError as error:
@@ -238,9 +245,9 @@ class KafkaSink:
         """
 
         def failed(state: RetryCallState) -> None:
-            self._waits_for = "the store does not answer"
-            self._metrics.failures.inc()
             error = state.outcome.exception() if state.outcome else None
+            self._waits_for = FULL if isinstance(error, StoreFull) else "the store does not answer"
+            self._metrics.failures.inc()
             log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})
 
         async for attempt in AsyncRetrying(

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from services.alerter.domain.closing import close_forgotten, close_withdrawn
 from services.alerter.domain.measures import Measures, measures_of
-from services.alerter.domain.rules import Category, Rule, RuleSet, Severity, Text
-from services.alerter.domain.stages.deduplicate import Reason, deduplicate, end, forget_what_is_over
-from services.alerter.domain.stages.emit import Signal, emit, signal
+from services.alerter.domain.rules import Category, Rule, RuleSet, Severity
+from services.alerter.domain.stages.deduplicate import deduplicate, forget_what_is_over
+from services.alerter.domain.stages.emit import Signal, emit
 from services.alerter.domain.stages.evaluate import evaluate
 from services.alerter.domain.stages.inhibit import inhibit, inhibitor_of
 from services.alerter.domain.stages.pending import pending
 from services.alerter.domain.state_format import AccountState, RuleState, decode_state, encode_state
-from services.alerter.domain.wording import WITHDRAWN_SUMMARY, Phrases
+from services.alerter.domain.wording import Phrases
 
 
 class Folded(NamedTuple):
@@ -35,17 +36,29 @@ def fold_snapshot(rules: RuleSet, before: bytes | None, snapshot: Mapping[str, A
     Judge one snapshot (a decoded AccountHealth) by all rules.
 
     Raises:
-        IncompatibleState: `before` was written by a newer version.
+        IncompatibleState: `before` is of another version.
     """
     states = decode_state(before) if before is not None else {}
     open_before = open_episodes(states)
     measures = measures_of(snapshot)
-    signals = [*_withdrawn(rules, states, snapshot)]
+    signals = close_withdrawn(rules, states, snapshot)
     for rule in rules.ordered:
         found = _judge(rules, rule, states, snapshot, measures)
         if found is not None:
             signals.append(found)
     return Folded(encode_state(states), tuple(signals), open_episodes(states) - open_before)
+
+
+def forget_account(rules: RuleSet, before: bytes | None, account: str) -> Folded:
+    """
+    Resolve what is open of an account that the scorer has forgotten; nothing is remembered of it.
+
+    Raises:
+        IncompatibleState: `before` is of another version.
+    """
+    states = decode_state(before) if before is not None else {}
+    was_open = open_episodes(states)
+    return Folded(None, tuple(close_forgotten(rules, states, account)), -was_open)
 
 
 def open_episodes(states: AccountState) -> int:
@@ -85,28 +98,3 @@ def _titles(rules: RuleSet, names: list[str]) -> str:
     """Return the titles of these rules, those without placeholders as they are, as part of a sentence."""
     found = [rule.text.title for name in names if (rule := rules.get(name)) is not None]
     return ", ".join(title[:1].lower() + title[1:] for title in found if "{" not in title)
-
-
-def _withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str, Any]) -> list[Signal]:
-    """Resolve the episodes of rules that are no longer there."""
-    known = {rule.id for rule in rules.ordered}
-    signals = []
-    for name in sorted(states.keys() - known):
-        state = states.pop(name)
-        if not state.open:
-            continue
-        category = Category(state.category)
-        move = end(state, Reason.EXPIRED, snapshot["at"])
-        text = Text(name.replace("_", " ").capitalize(), WITHDRAWN_SUMMARY, "")
-        signals.append(
-            signal(
-                snapshot,
-                move,
-                rule=name,
-                category=category.name,
-                text=text,
-                evidence=[],
-                rules_version=rules.version,
-            )
-        )
-    return signals

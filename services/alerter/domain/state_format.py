@@ -1,9 +1,10 @@
 """
 What the alerter remembers of one account, and its bytes on the changelog.
 
-The bytes are MessagePack of [format, rules]; `format` says how `rules` is laid out. Former formats are upgraded when
-read, newer ones refused. Rules about which there is nothing to remember are left out, so that a quiet account costs
-nothing at all.
+The bytes are MessagePack of [format, rules]; `format` says how `rules` is laid out, and no other than this one is read.
+Rules about which there is nothing to remember are left out, so that a quiet account costs nothing at all. A rule costs 10
+bytes, its name, 9 for each time that is not zero and for each escalation one to 9 more: an account with two open episodes
+is about 140 bytes.
 """
 
 from __future__ import annotations
@@ -15,10 +16,6 @@ import msgspec
 from services.shared.errors import IncompatibleState
 
 FORMAT = 2
-"""
-1: episodes, timers and cooldowns.
-2: adds since when a rule is kept back, whether it expired and must first be quiet, and since when each escalation holds.
-"""
 
 
 class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -50,6 +47,12 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """Whether an episode is open."""
         return self.started_at > 0
 
+    @property
+    def last_change(self) -> int:
+        """The latest log time that it knows of."""
+        times = (self.pending_since, self.clear_since, self.started_at, self.resolved_at, self.inhibited_at)
+        return max(*times, *self.rising_since)
+
 
 AccountState = dict[str, RuleState]
 """By rule id."""
@@ -60,19 +63,6 @@ _decode_rules = msgspec.msgpack.Decoder(dict[str, RuleState]).decode
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
-class _RuleState1(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    pending_since: int
-    clear_since: int
-    started_at: int
-    severity: int
-    transitions: int
-    resolved_at: int
-    category: int
-
-
-_decode_rules_1 = msgspec.msgpack.Decoder(dict[str, _RuleState1]).decode
-
-
 def encode_state(state: AccountState) -> bytes | None:
     """Return the bytes of a state, equal for equal states, or None where there is nothing to remember."""
     rules: dict[str, Any] = {rule: value for rule, value in state.items() if value != _EMPTY}
@@ -81,19 +71,17 @@ def encode_state(state: AccountState) -> bytes | None:
 
 def decode_state(data: bytes) -> AccountState:
     """
-    Read the bytes of a state of this or a former format.
+    Read the bytes of a state.
 
     Raises:
-        IncompatibleState: the format is newer than this code, or the bytes are no state at all.
+        IncompatibleState: they are of another format, or no state at all.
     """
     try:
         version, raw = _decode_header(data)
         if version == FORMAT:
             return _decode_rules(raw)
-        if version == 1:
-            return {rule: RuleState(*msgspec.structs.astuple(old)) for rule, old in _decode_rules_1(raw).items()}
     except msgspec.MsgspecError as error:
         msg = f"these bytes are no state of the alerter: {error}"
         raise IncompatibleState(msg) from error
-    msg = f"state of the alerter is in format {version}, this version reads up to {FORMAT}: install a later one"
+    msg = f"state of the alerter is in format {version}, this version reads {FORMAT}: install the one that wrote it"
     raise IncompatibleState(msg)

@@ -142,3 +142,5 @@ def expired_summary(after_ms: int) -> str:
 
 
 WITHDRAWN_SUMMARY = "Closed because this kind of signal was switched off."
+
+FORGOTTEN_SUMMARY = "Closed because nothing was heard of this account for so long that it was forgotten."

@@ -28,7 +28,8 @@ def usage_lanes(
         return ScorerCore(fold, metrics.lane(partition) if metrics else None)
 
     stores = {STATE: "scorer-usage-events-state", IDS: "scorer-usage-events-ids"}
-    return LaneSpec(USAGE_EVENTS, SourceMode.CONTIGUOUS, stores, core, dead_letter)
+    closed = metrics.forget if metrics else None
+    return LaneSpec(USAGE_EVENTS, SourceMode.CONTIGUOUS, stores, core, dead_letter, closed=closed)
 
 
 def fleet_lane() -> LaneSpec:

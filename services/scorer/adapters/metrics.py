@@ -143,14 +143,21 @@ class ScorerMetrics:
         self.clock_waiting.labels(str(partition)).set(waiting)
 
     def lane_left(self, partition: int) -> None:
-        """Forget what of a lane alerts look at: another worker says it now, or this one does again once it is open."""
-        for gauge in (self.lane_driven, self.clock_waiting, self.accounts, self.accounts_quarantined):
+        """Forget what `lane_looked_at` said: the lane is not open here."""
+        for gauge in (self.lane_driven, self.clock_waiting):
             with suppress(KeyError):
                 gauge.remove(str(partition))
 
     def lane(self, partition: int) -> LaneMetrics:
         """Return the metrics of one lane."""
         return LaneMetrics(self, str(partition))
+
+    def forget(self, partition: int) -> None:
+        """Take the gauges of a lane away that has left this process: another tells them now."""
+        lane = {"partition": str(partition)}
+        for gauge in vars(self).values():
+            if isinstance(gauge, Gauge) and any(s.labels == lane for m in gauge.collect() for s in m.samples):
+                gauge.remove(*lane.values())
 
 
 class LaneMetrics:

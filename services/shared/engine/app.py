@@ -7,7 +7,6 @@ event loop, beside the HTTP server.
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -29,16 +28,17 @@ Signal = Callable[..., Awaitable[None]]
 
 
 def make_app(
-    group: str, topics: Iterable[str], kafka: KafkaSettings, engine: EngineSettings, *, slot: int, data_dir: Path,
-    deliver: Deliver, revoked: Signal, complete: Signal,
+    group: str, topics: Iterable[str], kafka: KafkaSettings, engine: EngineSettings, *, instance: str, client_id: str,
+    data_dir: Path, deliver: Deliver, revoked: Signal, complete: Signal,
 ) -> faust.App:  # fmt: skip
     """
     Make an app that calls `deliver` with each chunk of the topics; names are without prefix.
 
-    `revoked` is awaited before the worker gives up partitions, `complete` before it reads from those it got.
+    `revoked` is awaited before the worker gives up partitions and each time before it joins, `complete` before it
+    reads from those it got. `instance` is the static member id, `client_id` says whose it is (membership.py).
     """
     urls = [URL(f"kafka://{address.strip()}") for address in kafka.bootstrap_servers.split(",")]
-    home = data_dir / "faust" / group / str(slot)
+    home = data_dir / "faust" / instance
     home.mkdir(parents=True, exist_ok=True)
     app = faust.App(
         kafka.scoped(group),
@@ -54,7 +54,8 @@ def make_app(
         stream_wait_empty=False,  # lanes commit, not Faust
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=engine.fetch_bytes,
-        consumer_group_instance_id=f"{kafka.scoped(group)}-{engine.instance or f'{socket.gethostname()}-{slot}'}",
+        broker_client_id=client_id,
+        consumer_group_instance_id=instance,
         broker_session_timeout=engine.session_timeout_s,
         broker_heartbeat_interval=engine.heartbeat_s,
         broker_max_poll_interval=engine.max_poll_interval_s,

@@ -6,6 +6,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
 - records stay as aiokafka's C parser makes them: its ConsumerRecord costs 2.5 us each and tells nothing more;
+- stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
 - SASL and TLS by the options that all other clients of the project use.
 """
@@ -13,26 +14,57 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunks import Fetched
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
 """Of one answer of one broker; by default it would be 52 MB."""
+_STOP_WITHIN_S = 5.0
 _REACTIVATION_S = 0.01
 """How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
 
 
+class _Expendable(WorkerThread):
+    """A thread that the end of the process does not wait for."""
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread in which the group's consumer lives."""
+
+    Worker = _Expendable
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Faust's thread takes."""
+        super().__init__(*args, **kwargs)
+        self.polled_at = time.monotonic()
+        """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""
+
+    async def on_thread_stop(self) -> None:
+        """
+        Stop, but wait only so long for a consumer that waits for its group.
+
+        In the middle of a rebalance that is for as long as the slowest member takes. A static member does not leave
+        the group anyhow, and what the lanes had to commit is committed.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await super().on_thread_stop()
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
@@ -69,6 +101,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         max_records: int | None = None,
     ) -> dict[TP, Fetched]:
         """Return what has been fetched of the active partitions, each with what it covers; wait for it up to a timeout."""
+        self.polled_at = time.monotonic()
         if not self.consumer.flow_active:
             return {}
         fetcher = consumer._fetcher
@@ -108,6 +141,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         await self.call_thread(self._touch)
 
     async def _touch(self) -> None:
+        self.polled_at = time.monotonic()
         with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
             pass
 
@@ -165,6 +199,11 @@ class Consumer(driver.Consumer):
     _thread: ConsumerThread
     assigned_at = -1
     """The app's count of rebalances when partitions were last assigned: older news of completion are stale."""
+
+    @property
+    def polled_at(self) -> float:
+        """When the consumer's thread last polled, by the monotonic clock."""
+        return self._thread.polled_at
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note which rebalance this belongs to, before Faust tells anybody."""

@@ -30,6 +30,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.transaction import LaneWriter
 from services.shared.engine.worker import Worker
+from services.shared.errors import EXIT_REFUSED, ConfigurationError
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 
@@ -107,7 +108,11 @@ async def _tell(worker: Worker) -> None:
 def main() -> int:
     """Run until told to stop; a fail-stop leaves with its own status."""
     structured.setup("counting")
-    uvloop.run(run())
+    try:
+        uvloop.run(run())
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return EXIT_REFUSED
     return 0
 
 

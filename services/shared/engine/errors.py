@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from services.shared.errors import Fatal, TidemarkError
+from services.shared.errors import EXIT_FAIL_STOP, EXIT_REFUSED, ConfigurationError, Fatal, TidemarkError
 
-EXIT_FAIL_STOP = 70
-"""Memory may be ahead of the log: a new process is the only safe way on. The supervisor restarts it."""
-
-EXIT_REFUSED = 78
-"""A new process would meet the same: an operator has to act first. The supervisor leaves it stopped."""
+__all__ = [
+    "EXIT_FAIL_STOP", "EXIT_REFUSED", "ChangelogBehind", "FailStop", "FoldRaised", "InstanceTaken", "LaneStopped", "SourceBehind",
+    "SourceGap", "TooManyRaises",
+]  # fmt: skip
 
 
 class LaneStopped(TidemarkError):
@@ -121,3 +120,15 @@ class SourceBehind(LaneStopped):
             f"{topic}/{partition}: the log ends at {end}, but the lane has folded up to {position}. The topic has lost "
             "records: restore it, or delete the changelogs and the group's offsets to start over."
         )
+
+
+class InstanceTaken(ConfigurationError):
+    """Another live process is the same member of the group; both would take the partitions from each other for ever."""
+
+    def __init__(self, instance: str, holder: str) -> None:
+        """Take the group.instance.id, and who holds it."""
+        problem = (
+            f"the group member {instance} is {holder}: give each worker of a service on one host a TIDEMARK_SLOT of its"
+            " own, and each host a name of its own (or set TIDEMARK_ENGINE_INSTANCE)"
+        )
+        super().__init__([problem])

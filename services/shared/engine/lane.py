@@ -14,9 +14,11 @@ import time
 from collections import deque
 from enum import Enum
 
+from aiokafka.errors import KafkaError
+
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.core import Core, Quarantines, SourceRecord
-from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, SourceGap
+from services.shared.engine.core import Asks, Core, Quarantines, SourceRecord
+from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, SourceGap, Unanswered
 from services.shared.engine.fold import Draft, LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.opening import accept, open_fold
@@ -36,6 +38,8 @@ _COVERED_WITHIN_S = 60.0
 """A position that only markers have moved is committed with the next records, or after this time without any."""
 _DOUBT_AFTER_S = 10.0
 """After this time nothing from before a seek is on its way: what was delivered before should not come again."""
+_LOOK_EVERY_S = 2.0
+"""How often a lane that stands still looks for the answer that it waits for."""
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""
 
@@ -47,6 +51,10 @@ class LaneState(Enum):
     RUNNING = "running"
     STOPPED = "stopped"
     CLOSED = "closed"
+
+
+class _Anothers(Exception):
+    """Another owner has opened the lane while this one stood still."""
 
 
 class Lane:
@@ -89,6 +97,7 @@ class Lane:
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._held = False
+        self._doubted = False
         self._quiet = asyncio.Event()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -101,9 +110,9 @@ class Lane:
         return self.state is LaneState.RUNNING
 
     @property
-    def core(self) -> Core:
-        """The core as it is now; another object after a reopening. Only to be read, and only while ready."""
-        return self._must_fold().core
+    def core(self) -> Core | None:
+        """The core as it is now; another object after a reopening, None while there is none. Only to be read."""
+        return self._fold.core if self._fold is not None else None
 
     @property
     def next(self) -> Position:
@@ -166,6 +175,10 @@ class Lane:
             self._clear_queue()
         self._wake.set()
 
+    def doubt(self) -> None:
+        """Make sure that nobody has had the lane meanwhile before anything more is folded; open it anew if so."""
+        self._doubted = True
+
     def abandon(self) -> None:
         """Start nothing more from now on; `close` waits for what is under way."""
         self.state = LaneState.CLOSED
@@ -196,6 +209,11 @@ class Lane:
                     await self._turn()
                 except FoldRaised as raised:
                     await self._reopen(raised)
+                except Unanswered as asked:
+                    await self._stop(asked)
+                    await self._hear()
+                except _Anothers:
+                    await self._open_anew()
         except LaneStopped as stopped:
             await self._stop(stopped)
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
@@ -261,6 +279,8 @@ class Lane:
         self._wake.clear()
         if self._held:
             await self._stand_still()
+        elif self._doubted:
+            await self._make_sure()
         elif self._missed:
             await self._read_again()
         elif self._due() and self._committing is None:
@@ -269,6 +289,29 @@ class Lane:
             await self._take(self._queue.popleft())
         else:
             await self._wake.wait()
+
+    async def _make_sure(self) -> None:
+        """
+        Go on only if nobody has had the lane meanwhile. Everything folded is durable here.
+
+        Raises:
+            _Anothers: somebody has.
+        """
+        self._doubted = False
+        await self._committed()
+        if self._writer is None or not await self._writer.holds(self.durable):
+            raise _Anothers
+
+    async def _open_anew(self) -> None:
+        """Throw away what is in memory: another owner has folded on."""
+        log.warning("lane_was_anothers", extra=self._name)
+        self.state = LaneState.OPENING
+        self._quiet.set()
+        self._fold = None
+        self._missed = False
+        self._clear_queue()
+        await self._open()
+        self._quiet.clear()
 
     async def _stand_still(self) -> None:
         await self._flush()
@@ -312,6 +355,8 @@ class Lane:
         for _ in fold.apply(records, _BREATH):
             if self._held:
                 await self._stand_still()
+            if self._doubted:
+                await self._make_sure()
             if self._due():
                 if self._committing is not None and self._full():
                     await self._committed()
@@ -363,6 +408,31 @@ class Lane:
         self._clear_queue()
         self.state = LaneState.RUNNING
         self._quiet.clear()
+        self._asked_at = time.monotonic()
+        await self._around.seek(self.topic, self.partition, self.received)
+
+    async def _hear(self) -> None:
+        """Wait for the answer to the record at which the lane stands still, and go on there."""
+        fold = self._must_fold()
+        core = fold.core
+        if not isinstance(core, Asks):
+            raise TypeError(f"a core that asks must be able to hear: {type(core).__name__}")
+        answer, at = None, fold.offset + 1
+        while answer is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            try:
+                answer, at = await self._around.look_ahead(self.topic, self.partition, at, core.is_answer)
+            except (KafkaError, OSError) as error:
+                log.warning("look_ahead_failed", extra={**self._name, "error": repr(error)})
+        core.answered(answer)
+        log.info("lane_goes_on", extra={**self._name, "offset": fold.offset, "answered_at": answer.offset})
+        self._metrics.goes_on()
+        self.stopped = None
+        self.state = LaneState.RUNNING
+        self._quiet.clear()
+        self._moved()
+        self._clear_queue()
+        self.received = fold.offset
         self._asked_at = time.monotonic()
         await self._around.seek(self.topic, self.partition, self.received)
 

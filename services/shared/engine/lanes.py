@@ -37,6 +37,9 @@ class Lanes:
         self._metrics = metrics
         self._lanes: dict[Home, Lane] = {}
         self._views: dict[Home, LaneMetrics] = {}
+        self._known_at: dict[Home, float] = {}
+        """When the end of each lane's partition was last known, by the monotonic clock."""
+        self._silent_s = 0.0
         self._generation: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -58,14 +61,17 @@ class Lanes:
         """
         Follow an assignment of the group.
 
-        A lane whose generation does not directly precede this one is opened anew: the group had evicted this worker,
-        the partition may have been another's, and what is in memory may be old.
+        Where a generation was missed a partition may have been another's meanwhile, and what is in memory may be old:
+        the group had evicted this worker. An opening is thrown away then; a lane that runs asks its own fence whether
+        anybody else has opened it, and is opened anew only if so.
         """
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
-        for home in list(self._lanes):
-            if missed or home not in mine:
+        for home, lane in list(self._lanes.items()):
+            if home not in mine or (missed and lane.state is not LaneState.RUNNING):
                 self._close(home)
+            elif missed:
+                lane.doubt()
         for home in sorted(mine - self._lanes.keys()):
             self._open(home, generation)
         for lane in self._lanes.values():
@@ -85,6 +91,9 @@ class Lanes:
 
     def not_ready(self) -> str | None:
         """Say what is missing before this worker does all its work; None if nothing is."""
+        stall_s = self._around.settings.stall_s
+        if self._silent_s > stall_s:
+            return f"the Kafka consumer has not polled for {self._silent_s:.0f} s"
         if not self.joined:
             return "waiting for the group to assign partitions"
         for (topic, partition), lane in sorted(self._lanes.items()):
@@ -92,29 +101,36 @@ class Lanes:
                 return str(lane.stopped)
             if not lane.ready:
                 return f"lane {topic}/{partition} is {lane.state.value}"
-            if self._stalled_for(lane) > self._around.settings.stall_s:
+            if self._stalled_for(lane) > stall_s:
                 return f"lane {topic}/{partition} has records to fold and does not move"
+            if self._unknown_for((topic, partition)) > stall_s:
+                return f"nobody can say where {topic}/{partition} ends: Kafka is away, or the partition has no leader"
         return None
 
-    def observe(self, ends: Callable[[Home], tuple[int, int] | None], now: float) -> float:
+    def observe(self, ends: Callable[[Home], tuple[int, int] | None], now: float, silent_s: float = 0.0) -> float:
         """
-        Refresh the gauges, given (how far it is read, end) of each partition; return the longest stall in seconds.
+        Refresh the gauges; return for how many seconds a lane has had work without moving, the longest of all.
 
-        A lane is not stalled while it opens, has nothing to fold, or has been stopped.
+        `ends` gives (how far it is read, end) of a partition, None while that is not known; `silent_s` is for how
+        long the consumer has not polled. Neither is part of what is returned. A lane is not stalled while it opens,
+        has nothing to fold, or has been stopped.
         """
+        self._silent_s = silent_s
         longest = 0.0
         counts = {(topic, state): 0 for topic in self.specs for state in LaneState}
         for home, lane in self._lanes.items():
             counts[home[0], lane.state] += 1
             view = self._views[home]
             known = ends(home)
+            if known is not None or not lane.ready:
+                self._known_at[home] = time.monotonic()
             if known is not None and lane.state is not LaneState.OPENING:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
-            view.stalled(stalled > self._around.settings.stall_s)
+            view.stalled(max(stalled, silent_s, self._unknown_for(home)) > self._around.settings.stall_s)
             longest = max(longest, stalled)
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
@@ -127,8 +143,13 @@ class Lanes:
             return 0.0
         return time.monotonic() - lane.moved_at
 
+    def _unknown_for(self, home: Home) -> float:
+        """Return for how many seconds it has not been known whether a lane has work; one that moves has."""
+        return time.monotonic() - max(self._known_at[home], self._lanes[home].moved_at)
+
     def _open(self, home: Home, generation: int) -> None:
         topic, partition = home
+        self._known_at[home] = time.monotonic()
         view = self._views[home] = LaneMetrics(self._metrics, topic, partition)
         lane = self._lanes[home] = Lane(self.specs[topic], partition, generation, self._around, view)
         lane.start()
@@ -137,7 +158,9 @@ class Lanes:
         lane = self._lanes.pop(home)
         self._views.pop(home).forget()
         log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
-        lane.abandon()
+        lane.abandon()  # its core is not called again
+        if lane.spec.closed is not None:
+            lane.spec.closed(home[1])
         task = asyncio.create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -77,7 +77,10 @@ class EngineMetrics:
             registry=registry,
         )  # fmt: skip
         self.stalled = Gauge(
-            "tidemark_engine_lane_stalled", "1 where a lane has work and does not move.", _LANE, registry=registry
+            "tidemark_engine_lane_stalled",
+            "1 where a lane has work and does not move, or where that cannot be known.",
+            _LANE,
+            registry=registry,
         )
         self.rebalances = Counter("tidemark_engine_rebalances_total", "Rebalances completed.", registry=registry)
         self.loop_lag_seconds = Gauge(

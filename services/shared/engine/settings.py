@@ -47,6 +47,9 @@ class EngineSettings(Settings):
     max_poll_interval_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_POLL_INTERVAL_S")
     """A worker whose loop hangs longer loses its partitions."""
     stall_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_STALL_S")
-    """A lane with records to fold that has not moved for this long is not ready; after twice that the process exits."""
-    instance: str | None = Field(None, validation_alias="TIDEMARK_ENGINE_INSTANCE")
-    """Static group membership: unique and stable per worker. By default host name and slot."""
+    """
+    A lane with records to fold that has not moved for this long is not ready, nor is a consumer that has not polled;
+    after twice that the process exits, if the cluster answers.
+    """
+    instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,150}$", validation_alias="TIDEMARK_ENGINE_INSTANCE")
+    """Static group membership: unique and stable per worker. By default host name and slot. A second one is refused."""

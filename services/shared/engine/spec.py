@@ -38,6 +38,8 @@ class LaneSpec:
     """Turn a record that can never be applied into one for the dead letters."""
     outputs: tuple[str, ...] = ()
     """Topics that are written to besides the topics of record; their limits are asked for at start."""
+    closed: Callable[[int], None] | None = None
+    """Told of the partition when its lane leaves this worker: what shows the lane can be taken away. May not raise."""
 
     def __post_init__(self) -> None:
         """Refuse a lane without any store: its position would have no home."""

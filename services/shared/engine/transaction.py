@@ -15,10 +15,11 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.fold import DEFAULT_LIMIT, Draft
-from services.shared.engine.position import POSITION_KEY
+from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.spec import LaneSpec
 from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.partition import partition_for
@@ -80,6 +81,23 @@ class LaneWriter:
                 f"the transaction of {self._spec.topic}/{self._partition} up to {draft.position} failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
+
+    async def holds(self, position: Position) -> bool:
+        """
+        Return whether no other writer of the lane has started since this one did, by writing its position once more.
+
+        Whoever opens a lane first starts a writer of its id, which fences this one for good.
+
+        Raises:
+            FailStop: it is not certain.
+        """
+        try:
+            await self.write(Draft(position))
+        except FailStop as error:
+            if isinstance(error.__cause__, ProducerFenced):
+                return False
+            raise
+        return True
 
     async def _write(self, draft: Draft) -> None:
         producer = self._producer

@@ -1,15 +1,19 @@
 """
 Notice that a worker does not move, when nothing has failed.
 
-Faust's own detectors compare clocks of two kinds and only log. This one asks the broker how far each source reaches,
-apart from the fetches, and compares with what the lanes have folded: a lane that has work and does not move turns
-readiness red, and after twice that time the process ends, since a new one may do better.
+Faust's own detectors compare clocks of two kinds and only log. This one knows three things apart from the fetches: how
+far each source reaches (asked by a client of its own), how far each lane has folded, and when the consumer last polled.
+A lane that has work and does not move, an end that nobody can tell and a consumer that has fallen silent turn readiness
+red and show as stalled lanes.
+
+The process ends only where a new one may do better: the cluster has answered this process for twice the patience, and
+for as long a lane or the consumer has stood still. While Kafka is away, or one partition has no leader, a restart would
+heal nothing and cost the other lanes their state.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 
@@ -17,23 +21,23 @@ import faust
 from faust.types import TP
 
 from services.shared.engine.app import consumer_of
+from services.shared.engine.ends import Ends
 from services.shared.engine.errors import FailStop
 from services.shared.engine.lanes import Home, Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 
-log = logging.getLogger(__name__)
-
 _EVERY_S = 1.0
-_ASK_EVERY = 10
-_ASK_WITHIN_S = 5.0
+_ASK_EVERY_S = 10.0
+_AWAY_S = 5.0
+"""A loop that wakes so late was frozen, with its clock running on: what it has not seen it does not count."""
 
 
 class Watchdog:
     """Observe the lanes once a second."""
 
     def __init__(
-        self, app: faust.App, lanes: Lanes, metrics: EngineMetrics, settings: EngineSettings,
+        self, app: faust.App, lanes: Lanes, metrics: EngineMetrics, settings: EngineSettings, ends: Ends,
         tp: Callable[[Home], TP], fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         """Take what to observe, how lanes are named on the cluster, and what to call at the end of patience."""
@@ -41,44 +45,69 @@ class Watchdog:
         self._lanes = lanes
         self._metrics = metrics
         self._settings = settings
+        self._ends = ends
         self._tp = tp
         self._fail = fail
-        self._asked: dict[TP, int] = {}
+        self._ask_every_s = min(_ASK_EVERY_S, settings.stall_s / 4)
+        self._alive_at = time.monotonic()
+        self._rebalancing_since: float | None = None
 
     async def run(self) -> None:
         """Observe until cancelled."""
-        round_ = 0
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(_EVERY_S)
-            self._metrics.loop_lag_seconds.set(max(0.0, time.monotonic() - before - _EVERY_S))
-            round_ += 1
-            if self._lanes.joined:
-                if round_ % _ASK_EVERY == 0:
-                    await self._ask()
+        asking = asyncio.create_task(self._ask())
+        try:
+            while True:
+                before = time.monotonic()
+                await asyncio.sleep(_EVERY_S)
+                late = max(0.0, time.monotonic() - before - _EVERY_S)
+                self._metrics.loop_lag_seconds.set(late)
+                if late > _AWAY_S:
+                    self._ends.doubt()
+                if asking.done():
+                    asking.result()
                 self.look()
+        finally:
+            asking.cancel()
+            await asyncio.wait([asking])
+            await self._ends.close()
 
     def look(self) -> None:
-        """Refresh the gauges; end the process if a lane has not moved for too long."""
-        stalled = self._lanes.observe(self._known, time.time())
-        if stalled > 2 * self._settings.stall_s:
-            self._fail(FailStop(f"a lane with records to fold has not moved for {stalled:.0f} s"))
+        """Refresh the gauges; end the process if it has stood still for too long and a new one may not."""
+        silent = self._silent()
+        stalled = self._lanes.observe(self._known, time.time(), silent)
+        if min(max(stalled, silent), self._ends.reached_for()) > 2 * self._settings.stall_s:
+            what = "the consumer has not polled" if silent >= stalled else "a lane with records to fold has not moved"
+            self._fail(FailStop(f"{what} for {max(stalled, silent):.0f} s while the cluster answers"))
+
+    def _silent(self) -> float:
+        """Return for how many seconds the consumer has not polled though it should; joining may take its time."""
+        now = time.monotonic()
+        consumer = consumer_of(self._app)
+        if self._lanes.joined and consumer.flow_active and not self._app.rebalancing:
+            self._rebalancing_since = None
+        else:
+            self._rebalancing_since = self._rebalancing_since or now
+            if now - self._rebalancing_since <= self._app.conf.broker_rebalance_timeout:
+                self._alive_at = now
+        self._alive_at = max(self._alive_at, consumer.polled_at)
+        return now - self._alive_at
 
     def _known(self, home: Home) -> tuple[int, int] | None:
-        consumer = consumer_of(self._app)
-        tp = self._tp(home)
-        covered, end = consumer.covered(tp), consumer.end(tp)
-        if covered is None:
+        """Return how far a partition is read and where it ends; a fetcher that is stuck does not know the latter."""
+        consumer, tp = consumer_of(self._app), self._tp(home)
+        covered, end = consumer.covered(tp), self._ends.end(tp, 3 * self._ask_every_s)
+        if covered is None or end is None:
             return None
-        return covered, max(end or 0, self._asked.get(tp, 0))
+        return covered, max(end, consumer.end(tp) or 0)
 
     async def _ask(self) -> None:
-        """Ask the broker for the ends: a fetcher that is stuck does not learn of new records."""
-        mine = [self._tp((topic, partition)) for topic in self._lanes.specs for partition in self._lanes.of(topic)]
-        if not mine:
-            return
-        try:
-            async with asyncio.timeout(_ASK_WITHIN_S):
-                self._asked = dict(await consumer_of(self._app).highwaters(*mine))
-        except Exception as error:  # noqa: BLE001 - a broker that is away is seen by others
-            log.warning("ends_unknown", extra={"error": repr(error)})
+        """Ask for the ends again and again; at once for lanes that have just come."""
+        asked_at = -self._ask_every_s
+        asked: set[TP] = set()
+        while True:
+            mine = {self._tp((topic, p)) for topic in self._lanes.specs for p in self._lanes.of(topic)}
+            if mine - asked or time.monotonic() - asked_at >= self._ask_every_s:
+                asked_at, asked = time.monotonic(), mine
+                # A worker without partitions asks too: whether the cluster answers is worth knowing.
+                await self._ends.ask(mine or {self._tp((topic, 0)) for topic in self._lanes.specs})
+            await asyncio.sleep(min(_EVERY_S, self._ask_every_s))

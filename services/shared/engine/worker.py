@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,10 +25,12 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine import loader, quiet
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
-from services.shared.engine.core import Append
-from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
+from services.shared.engine.core import Append, SourceRecord
+from services.shared.engine.ends import Ends
+from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.lane import Lane
 from services.shared.engine.lanes import Home, Lanes
+from services.shared.engine.membership import Membership
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
@@ -41,7 +44,10 @@ from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
 
-_STOP_WITHIN_S = 30.0
+_STOP_WITHIN_S = 20.0
+"""Supervisors kill what has not ended 25 s after SIGTERM."""
+_LAST_RESORT_S = 22.0
+"""After this the process ends although its loop stands still."""
 
 
 class Worker:
@@ -63,6 +69,7 @@ class Worker:
         self.lanes = Lanes(specs, self, self.metrics)
         self.failed: BaseException | None = None
         self._process = process or ProcessSettings()
+        self._membership = Membership(kafka, name, engine, self._process)
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
@@ -75,39 +82,48 @@ class Worker:
         Wait for the broker, join the group and fold until `stop`.
 
         Raises:
-            ConfigurationError: the topics on the cluster do not fit.
+            ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker answers.
         """
         quiet.install()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not starting.done():
-            starting.cancel()
-            await asyncio.wait([starting])
-        elif starting.exception() is None:
+        if starting.done() and starting.exception() is None:
             await stopping
         stopping.cancel()
+        # Faust waits for its threads with the loop standing still: only a thread sees to the end of that.
+        last_resort = threading.Timer(_LAST_RESORT_S, self._leave, [EXIT_FAIL_STOP])
+        last_resort.daemon = True
+        last_resort.start()
         try:
             async with asyncio.timeout(_STOP_WITHIN_S):
+                starting.cancel()
+                await asyncio.wait([starting])
                 await self._shut_down()
         except TimeoutError:
             self.fail(FailStop(f"the worker did not stop within {_STOP_WITHIN_S:.0f} s"))
+        finally:
+            last_resort.cancel()
         if not starting.cancelled():
             starting.result()
 
     async def _start(self) -> None:
+        self._membership.take()
         await wait_for_broker(self.kafka)
         cluster = await learn(self.kafka, self.lanes.specs.values())
         self.limits, self.partitions = cluster.limits, cluster.partitions
+        await self._membership.wait_until_free()
         self._appender = producer(self.kafka)
         await self._appender.start()
         self._app = make_app(
-            self.name, self.lanes.specs, self.kafka, self.settings, slot=self._process.slot,
-            data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
+            self.name, self.lanes.specs, self.kafka, self.settings, instance=self._membership.instance,
+            client_id=self._membership.client_id, data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
         )  # fmt: skip
-        watchdog = Watchdog(self._app, self.lanes, self.metrics, self.settings, self._tp, self.fail)
-        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
+        watchdog = Watchdog(
+            self._app, self.lanes, self.metrics, self.settings, Ends(self.kafka), self._tp, self.fail
+        )  # fmt: skip
+        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(self._watch(watchdog))]
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -155,6 +171,12 @@ class Worker:
         """Say what exists of the source and what the group has committed."""
         return await loader.bounds(self.kafka, self.name, topic, partition)
 
+    async def look_ahead(
+        self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        """Find a record further down the log; return it, and where to look next."""
+        return await loader.look_ahead(self.kafka, topic, partition, start, wanted)
+
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends outside of any transaction; return when all are acknowledged."""
         if self._appender is None:
@@ -185,10 +207,15 @@ class Worker:
     # what Faust tells
 
     async def _revoked(self, _sender: Any, _revoked: set[TP], **_: Any) -> None:
+        try:
+            await self._membership.check()
+        except InstanceTaken as error:
+            self.fail(error)
         await self.lanes.hold()
 
     async def _complete(self, _sender: Any, **_: Any) -> None:
         app = self._app
+        self._membership.joined()
         if app is None or self._stopping.is_set():
             return
         if consumer_of(app).assigned_at != app.rebalancing_count:
@@ -208,6 +235,12 @@ class Worker:
         if not self._stopping.is_set():
             self.fail(app.crash_reason or FailStop("Faust stopped by itself"))
 
+    async def _watch(self, watchdog: Watchdog) -> None:
+        try:
+            await watchdog.run()
+        except Exception as error:  # noqa: BLE001 - unwatched is worse than restarted
+            self.fail(error)
+
     async def _shut_down(self) -> None:
         await self.lanes.hold()
         if self._app is not None:
@@ -219,6 +252,7 @@ class Worker:
         await self.lanes.close()
         if self._appender is not None:
             await self._appender.stop()
+        self._membership.give_back()
         log.info("worker_stopped", extra={"group": self.name})
 
     def _tp(self, home: Home) -> TP:

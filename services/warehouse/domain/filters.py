@@ -7,12 +7,16 @@ answer another question than the one asked.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from services.shared.errors import Rejected
 
-BANDS = ("LEARNING", "RED", "YELLOW", "GREEN")
+BANDS = ("LEARNING", "UNKNOWN", "RED", "YELLOW", "GREEN")
+UNJUDGED = ("LEARNING", "UNKNOWN")
+"""Bands of accounts whose score says nothing yet, or no more."""
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 SORTS = ("account", "score", "change", "revenue", "renewal", "silent")
@@ -48,13 +52,50 @@ class SignalFilter:
     offset: int = 0
 
 
+class EventCursor(NamedTuple):
+    """
+    The place of one event in the list of its account's events; no two have the same.
+
+    Ordered by time, latest first, then by topic and partition, then by offset, latest first. Written as its members
+    with colons between.
+    """
+
+    occurred_at: int
+    """Milliseconds since 1970 UTC."""
+    topic: str
+    partition: int
+    offset: int
+
+    @classmethod
+    def of(cls, event: Mapping[str, Any]) -> EventCursor:
+        """Return the place of an event."""
+        return cls(*(event[name] for name in cls._fields))
+
+    @property
+    def order(self) -> tuple[int, str, int, int]:
+        """What the list is sorted by, ascending."""
+        return -self.occurred_at, self.topic, self.partition, -self.offset
+
+    def __str__(self) -> str:
+        """Write it as the API does."""
+        return ":".join(map(str, self))
+
+
+_CURSOR = re.compile(r"(-?\d{1,15}):(usage-events|usage-unattributed):(\d{1,9}):(\d{1,18})", re.ASCII)
+
+
 @dataclass(frozen=True, slots=True)
 class EventFilter:
-    """Which events of one account, latest first; `before` is a time in milliseconds since 1970 UTC."""
+    """
+    Which events of one account, latest first.
+
+    `before` is a time in milliseconds since 1970 UTC; `after` is the last event of the page before.
+    """
 
     account: str
     name: str = ""
     before: int | None = None
+    after: EventCursor | None = None
     limit: int = 100
 
 
@@ -105,9 +146,14 @@ def event_filter(account: str, given: Parameters) -> EventFilter:
     Raises:
         Rejected: names the parameter.
     """
-    _known(given, "name", "before", "limit")
-    before = _number(given, "before", 0) if "before" in given else None
-    return EventFilter(account, given.get("name", ""), before, _number(given, "limit", 100, least=1, most=MOST_ROWS))
+    _known(given, "name", "before", "cursor", "limit")
+    return EventFilter(
+        account,
+        name=given.get("name", ""),
+        before=_number(given, "before", 0) if "before" in given else None,
+        after=_cursor(given, "cursor") if "cursor" in given else None,
+        limit=_number(given, "limit", 100, least=1, most=MOST_ROWS),
+    )
 
 
 def history_days(given: Parameters) -> int:
@@ -129,6 +175,13 @@ def nothing(given: Parameters) -> None:
         Rejected: names the parameter.
     """
     _known(given)
+
+
+def _cursor(given: Parameters, name: str) -> EventCursor:
+    found = _CURSOR.fullmatch(given[name])
+    if found is None:
+        raise Rejected("bad_parameter", name, f"{given[name][:100]!r} is not what `next` said in the page before")
+    return EventCursor(int(found[1]), found[2], int(found[3]), int(found[4]))
 
 
 def _known(given: Parameters, *names: str) -> None:

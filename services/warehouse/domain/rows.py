@@ -38,6 +38,10 @@ class Place(NamedTuple):
     """When Kafka took it, milliseconds since 1970 UTC."""
 
 
+FORGOTTEN = "FORGOTTEN"
+"""As the reason of a row of account_health: the scorer has forgotten the account. No snapshot has this reason."""
+
+
 class Misplaced(ValueError):
     """The record makes rows of another table than its topic's."""
 
@@ -174,6 +178,12 @@ def _health(place: Place, value: Value) -> Row:
         facts["renewal_day"],
         msgspec.json.encode(value).decode(),
     )
+
+
+def forgotten(place: Place, account: str) -> Row:
+    """Return the row of account_health that says that an account was forgotten: it hides the snapshots before it."""
+    nothing = ("", "", 0, None, 0.0, -1, -1, "", "", None, None, None, "")
+    return (*place, account, 0, instant(place.appended_at), 0, FORGOTTEN, False, *nothing)
 
 
 def _signal(place: Place, value: Value) -> Row:

@@ -29,6 +29,7 @@ from faust.transport import consumer as transport_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
+from mode.threads import ServiceThread
 
 from services.shared.engine import consumer
 from services.shared.engine.app import make_app
@@ -52,8 +53,8 @@ async def make(tmp_path: Path) -> Any:
         return None
 
     return make_app(
-        "seams", ["usage-events"], KafkaSettings(), EngineSettings(chunk_records=7), slot=3, data_dir=tmp_path,
-        deliver=lambda *_: None, revoked=nothing, complete=nothing,
+        "seams", ["usage-events"], KafkaSettings(), EngineSettings(chunk_records=7), instance="seams-3", client_id="us",
+        data_dir=tmp_path, deliver=lambda *_: None, revoked=nothing, complete=nothing,
     )  # fmt: skip
 
 
@@ -85,6 +86,12 @@ async def test_the_transport_is_ours_down_to_the_thread(tmp_path: Path) -> None:
     assert isinstance(app.producer, consumer.Producer)
 
 
+def test_the_thread_of_the_consumer_does_not_hold_up_the_end_of_the_process() -> None:
+    assert consumer.ConsumerThread.Worker(SimpleNamespace()).daemon  # type: ignore[arg-type]
+    assert "self.Worker(self)" in source_of(ServiceThread.start)
+    assert "await self.on_thread_stop()" in source_of(ServiceThread._shutdown_thread)
+
+
 async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_partitions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +107,8 @@ async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_p
     assert given["auto_offset_reset"] == "earliest"
     assert given["partition_assignment_strategy"] == [app.assignor]
     assert given["max_poll_interval_ms"] == 60_000
-    assert given["group_instance_id"]
+    assert given["group_instance_id"] == "seams-3"
+    assert given["client_id"] == "us"
 
 
 def test_the_options_given_to_the_consumer_are_those_that_faust_gives() -> None:

@@ -9,13 +9,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import pytest
 
 from schemas import codec
 from services.shared.errors import Fatal
 from services.warehouse.clickhouse import open_embedded, open_server
-from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.domain.filters import AccountFilter, EventCursor, EventFilter, SignalFilter
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, forgotten, row
 from services.warehouse.memory import MemoryStore
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import Store
@@ -151,6 +152,30 @@ def test_events_come_latest_first_and_are_filtered_by_name_and_time(store: Store
     assert [e["event_id"] for e in found] == ["e5", "e3"]
 
 
+def test_events_of_one_moment_are_paged_without_a_gap_or_a_repetition(store: Store) -> None:
+    store.insert(
+        "events",
+        [
+            event(n, f"{topic}{partition}{n}", topic=topic, partition=partition, occurred_at=T0)
+            for topic in ("usage-events", "usage-unattributed")
+            for partition in (9, 10)
+            for n in (8, 9, 10, 99, 100)
+        ]
+        + [event(200, "before", occurred_at=T0 - 1), event(201, "after", occurred_at=T0 + 1)],
+    )
+    whole = store.events(EventFilter("acme"))
+    paged: list[dict[str, Any]] = []
+    while len(paged) < len(whole):
+        last = EventCursor.of(paged[-1]) if paged else None
+        page = store.events(EventFilter("acme", after=last, limit=3))
+        assert page
+        paged += page
+
+    assert len(whole) == 22
+    assert paged == whole
+    assert store.events(EventFilter("acme", after=EventCursor.of(whole[-1]))) == []
+
+
 def test_days_count_production_events_with_an_account_and_people_once(store: Store) -> None:
     store.insert(
         "events",
@@ -191,6 +216,45 @@ def test_the_latest_snapshot_of_each_account_is_listed(store: Store) -> None:
     assert latest is not None
     assert latest["score_tenths"] == 900
     assert latest["usage"]["windows"][0]["weeks"] == 1
+
+
+def test_a_forgotten_account_is_listed_no_more_and_keeps_its_past_until_it_is_heard_of_again(store: Store) -> None:
+    store.insert("account_health", [health(1, "acme"), health(2, "globex")])
+    store.insert("account_health", [forgotten(Place("account-health", 0, 3, T0), "acme")])
+
+    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex"]
+    assert [a["account"] for a in store.accounts(AccountFilter(band="RED"))] == ["globex"]
+    assert store.latest("acme") is None
+    assert [s["account"] for s in store.history("acme", 5)] == ["acme"]
+    assert store.positions() == {("account-health", 0): 4}
+
+    store.insert("account_health", [health(4, "acme", sequence=1, band="GREEN", score_tenths=800)])
+
+    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex", "acme"]
+    latest = store.latest("acme")
+    assert latest is not None
+    assert latest["sequence"] == 1
+
+
+@pytest.mark.parametrize(("descending", "judged"), [(False, ["worst", "best"]), (True, ["best", "worst"])])
+def test_accounts_of_which_too_little_is_known_come_after_all_scores(
+    store: Store, descending: bool, judged: list[str]
+) -> None:
+    store.insert(
+        "account_health",
+        [
+            health(1, "best", score_tenths=900, band="GREEN"),
+            health(2, "new", score_tenths=0, coverage=0.0, band="LEARNING"),
+            health(3, "worst", score_tenths=100),
+            health(4, "unknown", score_tenths=1000, coverage=0.1, band="UNKNOWN"),
+        ],
+    )
+
+    found = [a["account"] for a in store.accounts(AccountFilter(descending=descending))]
+
+    assert found[:2] == judged
+    assert set(found[2:]) == {"new", "unknown"}
+    assert [a["account"] for a in store.accounts(AccountFilter(band="UNKNOWN"))] == ["unknown"]
 
 
 def test_a_fact_that_was_removed_is_not_taken_from_an_older_snapshot(store: Store) -> None:
@@ -363,6 +427,38 @@ def test_a_migration_that_changed_after_it_was_applied_stops_the_start(
 
     with pytest.raises(Fatal, match=r"0001_events.sql has changed"):
         open_embedded(tmp_path / "ch", "tidemark")
+
+
+@pytest.mark.parametrize("statement", [2, 3, 6])
+def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_path: Path, statement: int) -> None:
+    class Fails:
+        """A client whose nth statement is run, and its answer lost."""
+
+        def __init__(self, client: Any) -> None:
+            self._client = client
+            self._left = statement
+            self.query, self.insert = client.query, client.insert
+
+        def command(self, cmd: str) -> None:
+            self._client.command(cmd)
+            self._left -= 1
+            if not self._left:
+                raise ConnectionError
+
+    client = clickhouse_connect.get_client(interface="chdb", path=str(tmp_path / "ch"))
+    client.command("CREATE DATABASE tidemark")
+    client.database = "tidemark"
+    client.command("USE tidemark")
+    with pytest.raises(ConnectionError):
+        migrate(Fails(client))
+    client.close()
+
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    try:
+        store.insert("events", [event(1, "a")])
+        assert len(store.events(EventFilter("acme"))) == 1
+    finally:
+        store.close()
 
 
 def test_every_topic_of_the_warehouse_has_a_table_in_both_stores(store: Store) -> None:

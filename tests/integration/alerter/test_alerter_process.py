@@ -144,6 +144,26 @@ async def test_a_new_subscriber_starts_from_the_open_signals_and_then_follows(
     assert last["episode_id"].encode() in start
 
 
+async def test_an_account_that_the_scorer_forgets_has_nothing_open_any_more(
+    kafka_settings: KafkaSettings, alerter: ServiceProcess
+) -> None:
+    await tell(kafka_settings, snapshot(0, account="acme", **LOW))
+    producer = clients.transactional_producer(kafka_settings, "test")
+    await producer.start()
+    async with producer.transaction():
+        await producer.send_and_wait(kafka_settings.scoped("account-health"), key=b"acme", value=None)
+    await producer.stop()
+
+    async with Reader(kafka_settings, "open-signals") as reader:
+        await reader.until(2)
+
+    (_, fired), (key, gone) = reader.records
+    assert fired is not None
+    assert (key.decode(), gone) == (fired["episode_id"], None)
+    async with Reader(kafka_settings, "risk-signals") as signals:
+        assert (await signals.until(2))[-1]["resolved_reason"] == "forgotten"
+
+
 async def test_kills_at_any_time_leave_each_signal_once(kafka_settings: KafkaSettings, alerter: ServiceProcess) -> None:
     accounts = [f"account-{n}" for n in range(40)]
 

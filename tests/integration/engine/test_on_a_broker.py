@@ -93,6 +93,25 @@ async def test_a_new_writer_fences_the_former_and_settles_what_it_left_open(log:
         await former.write(draft(2, a=b"2"))
 
 
+async def test_a_writer_knows_whether_another_has_started_since(log: Trial) -> None:
+    """How a lane that missed a generation of the group finds out whether it has been another's."""
+    former = writer(log)
+    await former.start()
+    await former.write(draft(5, a=b"1"))
+
+    assert await former.holds(Position(5))
+    assert (await load(log.kafka, STORES, 0)).stores["counts"][POSITION_KEY] == Position(5).encode()
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 5
+    other = writer(log)
+    await other.start()
+    await other.write(draft(9, a=b"2"))
+    assert not await former.holds(Position(5))
+
+    assert (await load(log.kafka, STORES, 0)).stores["counts"] == {b"a": b"2", POSITION_KEY: Position(9).encode()}
+    assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
+    assert await other.holds(Position(9))
+
+
 async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:
     """By itself aiokafka would commit the rest of it."""
     one = writer(log)  # knows of no limit; the topic takes 20,000 bytes

@@ -24,10 +24,10 @@ from services.shared.kafka import clients
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse import ClickHouseStore, open_embedded
-from services.warehouse.domain.filters import EventFilter, SignalFilter
+from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink, TopicPartition
+from services.warehouse.ports import Sink, StoreFull, TopicPartition
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
@@ -319,6 +319,47 @@ async def test_it_is_not_ready_and_still_stops_while_the_store_is_away(kafka_set
         await until(lambda: lag(registry) == 10)
 
     assert store.positions() == {}
+
+
+class Full(MemoryStore):
+    """Has no room until somebody makes some."""
+
+    room = False
+
+    def insert(self, table: str, rows: Any) -> None:
+        if not self.room:
+            raise StoreFull("Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)")
+        super().insert(table, rows)
+
+
+async def test_a_full_disk_of_the_store_is_told_and_waited_out(kafka_settings: KafkaSettings) -> None:
+    store = Full()
+
+    async with sinking(kafka_settings, store) as (sink, registry):
+        await until(lambda: sink.not_ready() is None)
+        sent = await send_events(kafka_settings, range(10), ticks=False)
+        await until(lambda: sink.not_ready() == "the disk of the store is full")
+        store.room = True
+        await until(lambda: sink.not_ready() is None and lag(registry) == 0)
+
+    assert {row["event_id"]: row["account"] for row in store._in_order("events")} == sent
+
+
+async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettings) -> None:
+    encode = codec.encoder("account_health")
+    topic = kafka_settings.scoped("account-health")
+    async with producing(kafka_settings) as producer:
+        for account in ("acme", "globex"):
+            value = encode(example("account_health/examples/red.json", account=account))
+            await producer.send_and_wait(topic, value, key=account.encode())
+        await producer.send_and_wait(topic, None, key=b"acme")
+    store = MemoryStore()
+
+    async with sinking(kafka_settings, store):
+        await until(caught_up(kafka_settings, store, "account-health"))
+
+    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex"]
+    assert len(store.history("acme", 10)) == 1
 
 
 async def test_a_store_that_is_ahead_of_its_topic_stops_the_start(kafka_settings: KafkaSettings) -> None:

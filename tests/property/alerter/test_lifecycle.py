@@ -42,14 +42,23 @@ moods = st.fixed_dictionaries(
         "historical": st.booleans(),
     }
 )
-spans = st.lists(st.tuples(st.sampled_from(ACCOUNTS), moods, st.integers(1, 12)), min_size=1, max_size=12)
+Stretch = tuple[str, dict[str, Any], int, bool]
+spans = st.lists(
+    st.tuples(st.sampled_from(ACCOUNTS), moods, st.integers(1, 12), st.sampled_from([False, False, True])),
+    min_size=1,
+    max_size=12,
+)
 
 
-def log_of(stretches: list[tuple[str, dict[str, Any], int]]) -> MemoryLog:
-    """Put each stretch of equal days on a log, account by account; now and then two snapshots of one moment."""
+def log_of(stretches: list[Stretch]) -> MemoryLog:
+    """
+    Put each stretch of equal days on a log, account by account; now and then two snapshots of one moment.
+
+    The last member of a stretch says whether the account is forgotten at its end.
+    """
     log = MemoryLog(partitions=2)
     days: dict[str, int] = defaultdict(int)
-    for account, mood, length in stretches:
+    for account, mood, length, forgotten in stretches:
         for _ in range(length):
             value = _encode(snapshot(days[account], account=account, **mood))
             log.append("account-health", account.encode(), value)
@@ -57,6 +66,8 @@ def log_of(stretches: list[tuple[str, dict[str, Any], int]]) -> MemoryLog:
                 log.append("account-health", account.encode(), value)
             log.mark("account-health", days[account] % 2)
             days[account] += 1
+        if forgotten:
+            log.append("account-health", account.encode(), None)
     return log
 
 
@@ -79,7 +90,7 @@ def outputs(log: MemoryLog, cuts: Cuts) -> dict[str, dict[bytes, list[bytes | No
     st.lists(st.integers(1, 60), max_size=4, unique=True),
 )
 def test_any_chunks_and_any_crashes_give_the_same_bytes(
-    stretches: list[tuple[str, dict[str, Any], int]], chunks: list[int], transaction: int, crashes: list[int]
+    stretches: list[Stretch], chunks: list[int], transaction: int, crashes: list[int]
 ) -> None:
     plain = outputs(log_of(stretches), Cuts())
 
@@ -88,7 +99,7 @@ def test_any_chunks_and_any_crashes_give_the_same_bytes(
 
 @settings(max_examples=30, deadline=None)
 @given(spans)
-def test_episodes_are_whole(stretches: list[tuple[str, dict[str, Any], int]]) -> None:
+def test_episodes_are_whole(stretches: list[Stretch]) -> None:
     log = log_of(stretches)
     written = outputs(log, Cuts())
     assert not written["usage-rejected"]
@@ -111,7 +122,7 @@ def test_episodes_are_whole(stretches: list[tuple[str, dict[str, Any], int]]) ->
             assert signal["transition_number"] == before["transition_number"] + 1
             assert signal["episode_id"] == before["episode_id"]
         if signal["transition"] == "RESOLVED":
-            assert signal["resolved_reason"] in {"recovered", "inhibited", "expired"}
+            assert signal["resolved_reason"] in {"recovered", "inhibited", "expired", "forgotten"}
             del open_now[key]
         else:
             assert signal["resolved_reason"] == ""
@@ -123,7 +134,7 @@ def test_episodes_are_whole(stretches: list[tuple[str, dict[str, Any], int]]) ->
 @settings(max_examples=30, deadline=None)
 @given(spans)
 def test_no_expansion_is_open_beside_a_risk_at_the_end_of_a_snapshot(
-    stretches: list[tuple[str, dict[str, Any], int]],
+    stretches: list[Stretch],
 ) -> None:
     log = log_of(stretches)
     outputs(log, Cuts())

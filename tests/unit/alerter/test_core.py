@@ -9,10 +9,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
+from services.alerter.core import AlerterCore, alerter_lanes
+from services.alerter.domain.durations import DAY_MS
+from services.alerter.domain.folding import open_episodes as open_episodes_in
+from services.alerter.domain.measures import Measures, measures_of
+from services.alerter.domain.state_format import decode_state
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.rule_files import load_rules
-from services.alerter.testing import silent, snapshot
+from services.alerter.testing import START_DAY, silent, snapshot
 from services.shared.engine.memory import MemoryLog, MemoryRunner
 
 RULES = load_rules()
@@ -33,6 +37,13 @@ class Alerter:
     def tell(self, value: Mapping[str, Any]) -> None:
         self.log.append("account-health", value["account"].encode(), _encode(value))
         self.runner.run()
+
+    def forget(self, account: str) -> None:
+        self.log.append("account-health", account.encode(), None)
+        self.runner.run()
+
+    def open_episodes(self) -> float:
+        return sum(self.metric("tidemark_alerter_open_episodes", partition=str(p)) for p in range(2))
 
     def signals(self, topic: str) -> list[dict[str, Any]]:
         return [codec.decode(value)[1] for value in self.log.values(topic)]
@@ -89,7 +100,9 @@ def test_a_quiet_account_has_no_state_and_a_former_risk_gives_its_state_back(ale
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        (b"acme", None, "no_value"),
+        (None, None, "wrong_key"),
+        (b"", None, "wrong_key"),
+        (b"\xff", None, "wrong_key"),
         (b"acme", b"", "undecodable"),
         (b"acme", _encode(snapshot())[:-1], "undecodable"),
         (b"acme", codec.encoder("tick")({"at": 1}), "wrong_record"),
@@ -148,3 +161,119 @@ def test_open_episodes_are_counted_again_after_a_restart(alerter: Alerter) -> No
 
     assert sum(alerter.metric("tidemark_alerter_open_episodes", partition=str(p)) for p in range(2)) == 1
     assert len(alerter.signals("risk-signals")) == 1
+
+
+def test_a_forgotten_account_is_closed_and_leaves_nothing_behind(alerter: Alerter) -> None:
+    alerter.tell(snapshot(0, account="globex", **LOW))
+    for day in range(10):
+        alerter.tell(snapshot(day, **LOW, **silent(day)))
+    assert len(alerter.log.latest("open-signals")) == 3
+
+    alerter.forget("acme")
+
+    assert {codec.decode(value)[1]["account"] for value in alerter.log.latest("open-signals").values()} == {"globex"}
+    assert set(alerter.log.latest("alerter-account-health-state")) - {b"\0next"} == {b"globex"}
+    closed = [s for s in alerter.signals("risk-signals") if s["resolved_reason"] == "forgotten"]
+    assert [(s["rule"], s["transition"], s["transition_number"]) for s in closed] == [
+        ("nps_detractor", "RESOLVED", 2),
+        ("usage_silent", "RESOLVED", 2),
+    ]
+    assert {s["at"] for s in closed} == {(START_DAY + 10) * DAY_MS + 1_000}
+    assert alerter.open_episodes() == 1
+    assert alerter.metric("tidemark_alerter_accounts_forgotten_total") == 1
+    assert alerter.signals("usage-rejected") == []
+
+
+def test_an_account_that_is_not_known_is_forgotten_without_a_word(alerter: Alerter) -> None:
+    alerter.forget("nobody")
+
+    assert alerter.signals("risk-signals") == []
+    assert alerter.metric("tidemark_alerter_accounts_forgotten_total") == 1
+
+
+def test_an_account_that_comes_back_after_it_was_forgotten_starts_anew(alerter: Alerter) -> None:
+    alerter.tell(snapshot(0, **LOW))
+    alerter.forget("acme")
+    alerter.tell(snapshot(1, **LOW))  # no cooldown: nothing is remembered
+
+    told = [(s["transition"], s["resolved_reason"]) for s in alerter.signals("risk-signals")]
+    assert told == [("FIRING", ""), ("RESOLVED", "forgotten"), ("FIRING", "")]
+    assert len({s["signal_id"] for s in alerter.signals("risk-signals")}) == 3
+
+
+def test_nobody_waits_for_what_is_said_of_a_forgotten_account() -> None:
+    core = AlerterCore(RULES, AlerterMetrics(CollectorRegistry()), 0)
+    urgent = []
+    items: list[dict[str, Any] | str] = [snapshot(0, **LOW), "acme"]
+    for offset, item in enumerate(items):
+        core.fold(offset, item, 0)
+        urgent.append(core.urgent)
+        assert len(core.take_outputs()) == 2
+
+    assert urgent == [True, False]
+
+
+def test_an_account_on_which_a_rule_raises_stops_neither_the_others_nor_its_lane(
+    alerter: Alerter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails_on_one(value: Mapping[str, Any]) -> Measures:
+        if value["account"] == "bad":
+            raise ZeroDivisionError("by its own seats")
+        return measures_of(value)
+
+    names = [f"account-{n}" for n in range(20)]
+    alerter.tell(snapshot(0, account="bad", **LOW))
+    cores = [alerter.runner.core("account-health", partition) for partition in range(2)]
+    monkeypatch.setattr("services.alerter.domain.folding.measures_of", fails_on_one)
+    for day in range(1, 4):
+        for name in [*names, "bad"]:
+            alerter.tell(snapshot(day, account=name, **LOW))
+
+    letters = alerter.signals("usage-rejected")
+    assert [(x["account"], x["reason"], x["detail"]) for x in letters] == [
+        ("bad", "cannot_be_judged", "ZeroDivisionError: by its own seats")
+    ] * 3
+    assert {s["account"] for s in alerter.signals("risk-signals")} == {*names, "bad"}
+    assert alerter.metric("tidemark_alerter_snapshots_failed_total") == 3
+    assert [alerter.runner.core("account-health", partition) for partition in range(2)] == cores, "nothing was restored"
+
+    monkeypatch.undo()
+    alerter.tell(snapshot(4, account="bad"))
+
+    last = [s for s in alerter.signals("risk-signals") if s["account"] == "bad"][-1]
+    assert (last["resolved_reason"], last["transition_number"]) == ("recovered", 2)
+
+
+EVERYTHING: dict[str, Any] = {
+    **LOW, "level_4w": 0.2, "level_2w": 0.2, "level_1w": 0.2, "usage__active_users_28": 1, "support__open": 5,
+    "support__oldest_opened_at": 1, "facts__renewal_day": START_DAY + 60, "band": "RED", "score_tenths": 200,
+    "facts__seats": 1,
+}  # fmt: skip
+"""A day on which every rule about risks has something to say, and one about seats."""
+
+
+@pytest.mark.parametrize(
+    ("days", "open_episodes", "state_bytes", "output_bytes"),
+    [
+        ([{}] * 20, 0, 0, 0),
+        ([LOW] * 5, 1, 44, 2_000),
+        ([silent(n) for n in range(30)], 1, 170, 4_000),
+        ([EVERYTHING] * 20, 5, 400, 12_000),
+    ],
+)
+def test_an_account_costs_nothing_while_it_is_quiet_and_few_bytes_when_it_is_not(
+    days: list[dict[str, Any]], open_episodes: int, state_bytes: int, output_bytes: int
+) -> None:
+    core = AlerterCore(RULES, AlerterMetrics(CollectorRegistry()), 0)
+    state = b""
+    for day, changes in enumerate(days):
+        core.fold(day, snapshot(day, **changes), 0)
+        counted = core.changed_bytes
+        outputs, changed = core.take_outputs(), list(core.take_changes())
+        sent = sum(len(output.key) + len(output.value or b"") for output in outputs)
+        state = next((change.value or b"" for change in changed), state)
+        assert counted == sent + sum(len(change.key) + len(change.value or b"") for change in changed)
+        assert core.changed_bytes == 0
+        assert sent <= output_bytes
+    assert len(state) <= state_bytes
+    assert (open_episodes_in(decode_state(state)) if state else 0) == open_episodes

@@ -211,6 +211,6 @@ def test_the_texts_of_a_severity_are_those_of_its_escalation() -> None:
     rule = load_rules().get("usage_decline")
     assert rule is not None
 
-    assert rule.text_at(Severity.WARNING).title == "Use is declining"
-    assert rule.text_at(Severity.CRITICAL).title == "Use has fallen to a fraction"
-    assert rule.text_at(Severity.CRITICAL).action == rule.text.action
+    assert rule.text_at(Severity.INFO).title == "Use is declining"
+    assert rule.text_at(Severity.WARNING).title == "Use has fallen to a fraction"
+    assert rule.text_at(Severity.WARNING).action == rule.text.action

@@ -40,14 +40,14 @@ def test_a_healthy_steady_account_has_no_signal_and_no_state() -> None:
     assert folded == (None, (), 0)
 
 
-def test_a_slow_decline_fires_after_three_days_rises_to_critical_and_clears_after_five_good_days() -> None:
+def test_a_slow_decline_is_shown_after_three_days_warns_below_a_third_and_clears_after_five_good_days() -> None:
     fraction = {"level_4w": 0.2, "level_2w": 0.6, "level_1w": 0.6}
 
     signals = play([{}] * 2 + [SLOW] * 5 + [fraction] * 2 + [{}] * 8)
 
     assert told(signals) == [
-        (5, "usage_decline", "FIRING", "WARNING"),
-        (7, "usage_decline", "UPDATED", "CRITICAL"),
+        (5, "usage_decline", "FIRING", "INFO"),
+        (7, "usage_decline", "UPDATED", "WARNING"),
         (14, "usage_decline", "RESOLVED", "recovered"),
     ]
     assert [s["transition_number"] for s in signals] == [1, 2, 3]
@@ -70,7 +70,7 @@ def test_the_two_hours_within_which_a_day_is_closed_do_not_make_a_rule_a_day_lat
         state = folded.state
         signals += folded.signals
 
-    assert told(signals) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert told(signals) == [(3, "usage_decline", "FIRING", "INFO")]
 
 
 def test_one_good_day_starts_the_clock_anew() -> None:
@@ -153,7 +153,7 @@ def test_a_dip_of_all_customers_neither_clears_nor_escalates_what_is_open() -> N
 
     signals = play([SLOW] * 4 + [{**dip, "level_4w": 0.1}] * 5 + [{**dip, "level_4w": 1.0}] * 9 + [{}] * 6)
 
-    assert told(signals) == [(3, "usage_decline", "FIRING", "WARNING"), (23, "usage_decline", "RESOLVED", "recovered")]
+    assert told(signals) == [(3, "usage_decline", "FIRING", "INFO"), (23, "usage_decline", "RESOLVED", "recovered")]
 
 
 def test_a_cooldown_keeps_the_same_signal_back_for_four_weeks() -> None:
@@ -171,16 +171,44 @@ def test_a_cooldown_ends_early_for_a_higher_severity() -> None:
 
     signals = play([SLOW] * 4 + [{}] * 6 + [worse] * 5)
 
-    assert told(signals)[2:] == [(13, "usage_decline", "FIRING", "CRITICAL")]
+    assert told(signals)[2:] == [(13, "usage_decline", "FIRING", "WARNING")]
     assert len({s["signal_id"] for s in signals}) == 3
 
 
 def test_fewer_people_fire_after_a_week_only_where_two_or_more_are_lost() -> None:
-    fewer = {"usage__active_users_28": 3, "usage__active_users_28_usual": 5.0}
-    one_less = {"usage__active_users_28": 2, "usage__active_users_28_usual": 3.0}
+    fewer = {**SLOW, "usage__active_users_28": 3, "usage__active_users_28_usual": 5.0}
+    one_less = {**SLOW, "usage__active_users_28": 2, "usage__active_users_28_usual": 3.0}
 
-    assert told(play([fewer] * 8)) == [(7, "active_users_falling", "FIRING", "WARNING")]
-    assert play([one_less] * 12) == []
+    assert told(play([fewer] * 8))[-1] == (7, "active_users_falling", "FIRING", "WARNING")
+    assert {rule for _, rule, *_ in told(play([one_less] * 12))} == {"usage_decline"}
+
+
+def test_fewer_people_who_do_as_much_as_before_are_no_risk() -> None:
+    fewer = {"usage__active_users_28": 3, "usage__active_users_28_usual": 5.0}
+
+    assert play([{**fewer, "level_4w": 0.5}] * 12) == []
+    assert play([fewer] * 12) == []
+
+
+def test_fewer_people_are_a_risk_no_more_once_they_do_as_much_as_before() -> None:
+    fewer = {"usage__active_users_28": 3, "usage__active_users_28_usual": 5.0}
+
+    signals = play([{**fewer, "level_4w": 0.3}] * 8 + [{**fewer, "level_4w": 0.8}])
+
+    assert told(signals)[-1] == (8, "active_users_falling", "RESOLVED", "recovered")
+
+
+def test_what_is_only_shown_raises_no_other_alarm() -> None:
+    renewal = {**SLOW, "facts__renewal_day": START_DAY + 60}
+
+    assert {s["rule"] for s in play([renewal] * 10)} == {"usage_decline"}
+    assert {s["severity"] for s in play([renewal] * 10)} == {"INFO"}
+
+
+def test_seats_are_not_offered_to_an_account_that_declines_though_that_is_only_shown() -> None:
+    nearly = {**SLOW, "facts__seats": 6, "usage__active_users_28": 5}
+
+    assert {s["rule"] for s in play([nearly] * 20)} == {"usage_decline"}
 
 
 def tickets(opened_day: int, count: int = 3, median_hours: float = 80.0) -> dict[str, Any]:

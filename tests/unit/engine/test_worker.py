@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,46 @@ async def test_a_worker_waits_for_its_broker_and_can_be_stopped_meanwhile(
     async with asyncio.timeout(10):
         await running
     assert left == []
+
+
+async def test_a_stop_that_hangs_with_the_loop_ends_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Faust joins its threads in the loop: nothing that runs in the loop could see to the end of it."""
+    monkeypatch.setattr("services.shared.engine.worker._LAST_RESORT_S", 0.1)
+    left: list[int] = []
+    gone = threading.Event()
+    worker = new_worker(tmp_path, left)
+
+    def leave(status: int) -> None:
+        left.append(status)
+        gone.set()
+
+    monkeypatch.setattr(worker, "_leave", leave)
+
+    async def hang() -> None:
+        gone.wait(10)
+
+    monkeypatch.setattr(worker, "_shut_down", hang)
+    monkeypatch.setattr(worker, "_start", lambda: asyncio.sleep(0))
+    worker.stop()
+    await worker.run()
+
+    assert left[0] == EXIT_FAIL_STOP
+    assert gone.is_set()
+
+
+async def test_a_watchdog_that_breaks_ends_the_process(tmp_path: Path) -> None:
+    """Nobody else would see that nothing is watched any more."""
+
+    class Broken:
+        async def run(self) -> None:
+            raise ZeroDivisionError("as asked")
+
+    left: list[int] = []
+    await new_worker(tmp_path, left)._watch(Broken())  # type: ignore[arg-type]
+
+    assert left == [EXIT_FAIL_STOP]
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,35 @@
-"""What a lane tells: accounts that are refused, set apart and forgotten."""
+"""What a scorer tells of its lanes."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
-from services.scorer.adapters.core import ScorerCore
 from services.scorer.adapters.lanes import usage_lanes
 from services.scorer.adapters.metrics import ScorerMetrics
-from services.scorer.testing import MODEL, PLAN, at, encode, event
-from services.shared.engine.core import SourceRecord
+from services.scorer.adapters.settings import ScorerSettings, load_scoring
 
 
-def test_accounts_over_the_cap_and_set_apart_are_counted_and_leave_with_their_lane() -> None:
+def test_a_lane_that_leaves_takes_its_gauges_along_and_no_others() -> None:
+    """Log time that stands still would be taken for a lane that does."""
     registry = CollectorRegistry()
     metrics = ScorerMetrics(registry)
-    core = usage_lanes(4, PLAN, MODEL, 1000, metrics, most_accounts=2).core(3)
-    assert isinstance(core, ScorerCore)
-    assert registry.get_sample_value("tidemark_scorer_events_over_cap_total") == 0
+    spec = usage_lanes(2, *load_scoring(ScorerSettings()), metrics=metrics)
+    of_lanes = {
+        name
+        for name, gauge in vars(metrics).items()
+        if isinstance(gauge, Gauge) and gauge._labelnames == ("partition",)
+    }
+    assert "log_time" in of_lanes
+    for name in of_lanes:
+        for partition in "01":
+            getattr(metrics, name).labels(partition).set(7)
+    metrics.accounts_cap.set(1)
 
-    for offset, account in enumerate(("acme", "globex", "initech", "initech")):
-        value = encode("usage_event", event(f"e{offset}", account, when=at(0, 1)))
-        record = SourceRecord("usage-events", 3, offset, account.encode(), value)
-        for _ in core.fold(offset, core.decode(record), 0) or ():
-            pass
-    core.quarantine("acme", "its day cannot be closed")
-    list(core.take_changes())
+    assert spec.closed is not None
+    spec.closed(0)
 
-    def shown(name: str) -> float | None:
-        return registry.get_sample_value(f"tidemark_scorer_{name}", {"partition": "3"})
-
-    assert registry.get_sample_value("tidemark_scorer_events_over_cap_total") == 2
-    assert (shown("accounts"), shown("accounts_quarantined")) == (2, 1)
-
-    metrics.lane_left(3)
-    assert (shown("accounts"), shown("accounts_quarantined")) == (None, None)
+    left = [s for m in registry.collect() for s in m.samples if "partition" in s.labels]
+    assert {s.labels["partition"] for s in left} == {"1"}
+    assert len(left) == len(of_lanes)
+    assert registry.get_sample_value("tidemark_scorer_accounts_cap") == 1
+    spec.closed(0)  # once more is nothing

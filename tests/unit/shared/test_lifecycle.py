@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
@@ -39,6 +39,15 @@ def test_sigterm_is_an_orderly_end() -> None:
 def test_an_error_asks_for_a_restart(run: object) -> None:
     """Status 1, with the reason in the log."""
     assert run_service("ingest", [], [ProcessSettings], run) == 1  # type: ignore[arg-type]
+
+
+def test_what_a_restart_does_not_heal_asks_for_a_person_too() -> None:
+    """Status 78: found at run time, such as topics that do not fit."""
+
+    async def refused(_: ProcessSettings) -> None:
+        raise ConfigurationError(["topic x does not exist"])
+
+    assert run_service("ingest", [], [ProcessSettings], refused) == 78
 
 
 def test_a_wrong_configuration_asks_for_a_person(

@@ -52,9 +52,16 @@ def test_accounts_are_listed_lowest_score_first(client: TestClient) -> None:
     assert answer.json()["accounts"][0]["score_tenths"] == 312
 
 
+def test_an_account_of_which_too_little_is_known_is_never_the_best_or_the_worst(client: TestClient) -> None:
+    for sort in ("score", "-score"):
+        found = client.get(f"/v1/accounts?sort={sort}").json()["accounts"]
+        assert [a["account"] for a in found] == ["acme", "newco"]
+
+
 def test_accounts_are_filtered_by_band_in_any_case(client: TestClient) -> None:
     assert [a["account"] for a in client.get("/v1/accounts?band=learning").json()["accounts"]] == ["newco"]
-    assert [a["account"] for a in client.get("/v1/accounts?sort=-score&limit=1").json()["accounts"]] == ["newco"]
+    assert [a["account"] for a in client.get("/v1/accounts?sort=-account&limit=1").json()["accounts"]] == ["newco"]
+    assert client.get("/v1/accounts?band=unknown").json() == {"accounts": []}
 
 
 def test_one_account_comes_with_health_history_activity_and_signals(client: TestClient) -> None:
@@ -78,6 +85,31 @@ def test_history_and_events_of_an_account_have_their_own_addresses(client: TestC
     assert client.get("/v1/accounts/acme/history?days=1").json()["history"][0]["usage"]["events_7"] == 41
     assert client.get("/v1/accounts/acme/events?limit=5").json()["events"][0]["name"] == "Report Exported"
     assert client.get("/v1/accounts/acme/events?before=1").json()["events"] == []
+    assert client.get("/v1/accounts/a%2Fb%20events/history").json()["history"] == []
+
+
+def test_all_events_of_one_millisecond_are_reached_page_by_page() -> None:
+    store = MemoryStore()
+    made = [
+        row(
+            Place("usage-events", n % 4, n, 0),
+            "usage_event",
+            example("usage_event/examples/track.json", event_id=f"e{n}"),
+        )
+        for n in range(2_400)
+    ]
+    store.insert("events", [each for each in made if each is not None])
+    client = client_of(store)
+
+    found: list[str] = []
+    cursor = ""
+    for _ in range(3):
+        answer = client.get(f"/v1/accounts/acme/events?limit=1000{cursor}").json()
+        found += [event["event_id"] for event in answer["events"]]
+        cursor = f"&cursor={answer['next']}"
+
+    assert answer["next"] is None
+    assert len(found) == len(set(found)) == 2_400
 
 
 def test_signals_are_filtered(client: TestClient) -> None:
@@ -89,8 +121,9 @@ def test_totals_are_told_by_topic(client: TestClient) -> None:
     assert {"topic": "usage-events", "rows": 2, "unique": 2} in client.get("/v1/totals").json()["totals"]
 
 
-def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient) -> None:
-    answer = client.get("/v1/accounts/nobody")
+@pytest.mark.parametrize("address", ["/v1/accounts/nobody", "/v1/accounts/nobody/history"])
+def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient, address: str) -> None:
+    answer = client.get(address)
 
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "no_such_account"
@@ -112,6 +145,9 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient)
         ("/v1/accounts/acme?days=0", "days"),
         ("/v1/accounts/acme/history?days=x", "days"),
         ("/v1/accounts/acme/events?before=yesterday", "before"),
+        ("/v1/accounts/acme/events?cursor=2", "cursor"),
+        ("/v1/accounts/acme/events?cursor=1:fleet:0:0", "cursor"),
+        ("/v1/accounts/acme/events?cursor=1:usage-events:0:9%27", "cursor"),
         ("/v1/signals?open=maybe", "open"),
         ("/v1/signals?category=", "category"),
         ("/v1/signals?severity=loud", "severity"),

@@ -14,6 +14,7 @@ class Message(NamedTuple):
     offset: int
     timestamp: int
     value: bytes | None
+    key: bytes | None = None
 
 
 EVENT = codec.encoder("usage_event")(
@@ -73,6 +74,22 @@ def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_
     assert batch.ends == {("usage-events", 0): 2}
 
 
+def test_a_forgotten_account_makes_a_row_and_only_on_account_health() -> None:
+    nothing = [
+        Message(0, 7, None, b"acme"),
+        Message(1, 8, None, b""),
+        Message(2, 9, None, b"\xff"),
+        Message(3, 9, None),
+    ]
+    batch = build({("account-health", 0): nothing, ("risk-signals", 0): [Message(0, 1, None, b"acme")]})
+
+    (made,) = batch.rows["account_health"]
+    told = dict(zip(rows.columns("account_health"), made, strict=True))
+    assert (told["account"], told["reason"], told["body"], told["offset"]) == ("acme", "FORGOTTEN", "", 0)
+    assert batch.ends == {("account-health", 0): 1}
+    assert batch.skipped == {("account-health", "unreadable"): 3, ("risk-signals", "unreadable"): 1}
+
+
 def test_both_event_topics_share_a_table_and_keep_their_names() -> None:
     batch = build({("usage-unattributed", 0): [Message(0, 1, EVENT)], ("usage-events", 0): [Message(0, 1, EVENT)]})
 
@@ -83,7 +100,7 @@ def test_columns_are_those_of_the_tables_in_their_order() -> None:
     text = "\n".join(path.read_text("utf-8") for path in sorted(FOLDER.glob("*.sql")))
 
     for table in ("events", "account_health", "signals"):
-        created = re.search(rf"CREATE TABLE {table} \((.*?)\n\)", text, re.DOTALL)
+        created = re.search(rf"CREATE TABLE IF NOT EXISTS {table} \((.*?)\n\)", text, re.DOTALL)
         assert created is not None
         names = re.findall(r"^    (\w+) ", created[1], re.MULTILINE)
         assert tuple(names) == rows.columns(table)
@@ -94,6 +111,13 @@ def test_no_table_is_partitioned_since_an_insert_could_then_be_half_stored() -> 
         for statement in statements(path.read_text("utf-8")):
             code = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
             assert "PARTITION BY" not in code
+
+
+def test_every_statement_may_be_run_again() -> None:
+    for path in FOLDER.glob("*.sql"):
+        for statement in statements(path.read_text("utf-8")):
+            code = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
+            assert re.match(r"\s*CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW) ", code), path.name
 
 
 def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:

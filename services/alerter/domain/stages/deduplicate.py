@@ -30,6 +30,7 @@ class Reason(Enum):
     RECOVERED = "recovered"
     INHIBITED = "inhibited"
     EXPIRED = "expired"
+    FORGOTTEN = "forgotten"
 
 
 class Move(NamedTuple):

@@ -1,0 +1,63 @@
+"""
+Ends episodes that no rule judges any more: of rules that are gone, and of accounts that the scorer has forgotten.
+
+What is known of a forgotten account is its state alone, so such a record carries no facts, no health, and as its time
+the last change of the state: what tells the alerter to forget has no time of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from services.alerter.domain.rules import Category, RuleSet, Text
+from services.alerter.domain.stages.deduplicate import Reason, end
+from services.alerter.domain.stages.emit import Signal, signal
+from services.alerter.domain.state_format import AccountState, RuleState
+from services.alerter.domain.wording import FORGOTTEN_SUMMARY, WITHDRAWN_SUMMARY
+
+
+def close_withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str, Any]) -> list[Signal]:
+    """Resolve the episodes of rules that are no longer there, and drop the state of such rules."""
+    known = {rule.id for rule in rules.ordered}
+    gone = {name: states.pop(name) for name in sorted(states.keys() - known)}
+    return [
+        _closed(rules, name, state, Reason.EXPIRED, snapshot, WITHDRAWN_SUMMARY)
+        for name, state in gone.items()
+        if state.open
+    ]
+
+
+def close_forgotten(rules: RuleSet, states: AccountState, account: str) -> list[Signal]:
+    """Resolve every open episode of an account of which nothing is known any more."""
+    nothing_known = {
+        "account": account,
+        "at": max((state.last_change for state in states.values()), default=0),
+        "historical": False,
+        "trigger_received_at": 0,
+        "facts": dict.fromkeys(("name", "owner", "revenue", "renewal_day")),
+        "stage": "UNKNOWN",
+        "band": "UNKNOWN",
+        "score_tenths": 0,
+        "sequence": 0,
+    }
+    return [
+        _closed(rules, name, states[name], Reason.FORGOTTEN, nothing_known, FORGOTTEN_SUMMARY)
+        for name in sorted(states)
+        if states[name].open
+    ]
+
+
+def _closed(
+    rules: RuleSet, name: str, state: RuleState, reason: Reason, snapshot: Mapping[str, Any], summary: str
+) -> Signal:
+    category = Category(state.category)
+    return signal(
+        snapshot,
+        end(state, reason, snapshot["at"]),
+        rule=name,
+        category=category.name,
+        text=Text(name.replace("_", " ").capitalize(), summary, ""),
+        evidence=[],
+        rules_version=rules.version,
+    )

@@ -1,0 +1,163 @@
+"""Two processes that go by one name in a group: the second is refused, and the first does not notice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.shared.engine.counting_trial import Trial, trial
+from services.shared.engine.errors import EXIT_REFUSED
+from services.shared.engine.membership import Membership
+from services.shared.engine.settings import EngineSettings
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+SESSION = {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "6", "TIDEMARK_ENGINE_TRANSACTION_MS": "50"}
+
+
+class Counting:
+    """A counting worker as a process; its log is kept."""
+
+    def __init__(self, log: Trial, folder: Path, **environment: str) -> None:
+        folder.mkdir(exist_ok=True)
+        self.file = folder / "worker.log"
+        self.began = time.monotonic()
+        with self.file.open("ab") as out:
+            self.process = log.spawn(0, out, **{**SESSION, "TIDEMARK_DATA_DIR": str(folder), **environment})
+
+    @property
+    def text(self) -> str:
+        return self.file.read_text(errors="replace")
+
+    async def ready(self) -> float:
+        """Wait until all lanes are open; return the seconds since the start."""
+
+        def told() -> bool:
+            assert self.process.stdout is not None
+            return any(line.startswith(b"{") and len(json.loads(line)["ready"]) == 2 for line in self.process.stdout)
+
+        assert await asyncio.wait_for(asyncio.to_thread(told), 40), self.text
+        return time.monotonic() - self.began
+
+    async def ended(self, within_s: float = 40.0) -> int:
+        return await asyncio.to_thread(self.process.wait, within_s)
+
+
+@contextmanager
+def ending(*workers: Counting) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for worker in workers:
+            if worker.process.poll() is None:
+                worker.process.kill()
+            worker.process.wait()
+
+
+@asynccontextmanager
+async def first_and_topics(kafka: Any, folder: Path) -> AsyncIterator[tuple[Trial, Counting]]:
+    async with trial(kafka.bootstrap, partitions=2) as log:
+        first = Counting(log, folder / "first")
+        with ending(first):
+            await first.ready()
+            yield log, first
+
+
+async def fill(log: Trial, stop: asyncio.Event) -> None:
+    n = 0
+    while not stop.is_set():
+        await log.produce((b"account-%d" % (n + i), b"%d" % i) for i in range(100))
+        n += 100
+        await asyncio.sleep(0.05)
+
+
+async def test_a_second_process_of_the_same_name_is_refused_and_the_first_is_not_disturbed(
+    kafka: Any, tmp_path: Path
+) -> None:
+    """As two containers with one host name: nothing on disk tells them apart."""
+    async with first_and_topics(kafka, tmp_path) as (log, first):
+        stop = asyncio.Event()
+        filling = asyncio.create_task(fill(log, stop))
+        second = Counting(log, tmp_path / "second")
+        with ending(second):
+            assert await second.ended() == EXIT_REFUSED
+        stop.set()
+        await filling
+
+        assert "TIDEMARK_SLOT" in second.text
+        assert (await log.settled(30)).exact
+        assert first.process.poll() is None
+        assert first.text.count(" assigned ") == 1
+        assert first.text.count(" lane_opened ") == 2
+
+
+async def test_a_second_process_in_the_same_folder_is_refused_at_once(kafka: Any, tmp_path: Path) -> None:
+    async with first_and_topics(kafka, tmp_path) as (log, first):
+        second = Counting(log, tmp_path / "first")
+        with ending(second):
+            assert await second.ended(5) == EXIT_REFUSED
+        assert first.process.poll() is None
+
+
+async def test_a_killed_worker_that_starts_again_takes_its_own_place_at_once(kafka: Any, tmp_path: Path) -> None:
+    async with first_and_topics(kafka, tmp_path) as (log, first):
+        first.process.kill()
+        await first.ended()
+        again = Counting(log, tmp_path / "first", TIDEMARK_ENGINE_SESSION_TIMEOUT_S="30")
+        with ending(again):
+            took = await again.ready()
+
+        assert "waiting_for_instance" not in again.text
+        assert took < 10, took
+
+
+async def test_a_worker_without_its_folder_waits_until_the_former_is_dead(kafka: Any, tmp_path: Path) -> None:
+    async with first_and_topics(kafka, tmp_path) as (log, first):
+        first.process.kill()
+        await first.ended()
+        elsewhere = Counting(log, tmp_path / "elsewhere")
+        with ending(elsewhere):
+            await elsewhere.ready()
+
+        assert "waiting_for_instance" in elsewhere.text
+
+
+async def test_of_two_that_start_at_the_same_time_one_stays(kafka: Any, tmp_path: Path) -> None:
+    """Neither finds the other when it looks; the one that joined first meets the other when it is thrown out."""
+    async with trial(kafka.bootstrap, partitions=2) as log:
+        both = [Counting(log, tmp_path / name) for name in ("one", "other")]
+        with ending(*both):
+            ends = [asyncio.create_task(worker.ended()) for worker in both]
+            done, _ = await asyncio.wait(ends, timeout=30, return_when=asyncio.FIRST_COMPLETED)
+            assert [end.result() for end in done] == [EXIT_REFUSED]
+            assert any("has joined since" in worker.text for worker in both)
+            await log.produce((b"k%d" % n, b"1") for n in range(100))
+            assert (await log.settled(30)).exact
+            assert sum(worker.process.poll() is None for worker in both) == 1
+
+
+def test_two_processes_of_one_folder_are_told_apart_without_a_broker(tmp_path: Path) -> None:
+    def membership(**engine: Any) -> Membership:
+        settings = EngineSettings(**engine)
+        return Membership(KafkaSettings(), "counting", settings, ProcessSettings(data_dir=tmp_path))
+
+    first, second = membership(), membership()
+    first.take()
+    with pytest.raises(Exception, match="TIDEMARK_SLOT"):
+        second.take()
+    first.give_back()
+    second.take()
+
+    identity, life = (first.client_id.split(".")[1:3], second.client_id.split(".")[1:3])
+    assert identity[0] == life[0]
+    assert identity[1] != life[1]
+    membership(instance="another").take()

@@ -1,0 +1,131 @@
+"""What the watchdog sees of a worker on a real broker, and what it leaves alone."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from prometheus_client import CollectorRegistry
+
+from services.shared.engine import watchdog
+from services.shared.engine.app import consumer_of
+from services.shared.engine.counting import counting_spec
+from services.shared.engine.counting_trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
+from services.shared.engine.errors import EXIT_FAIL_STOP
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker import Worker
+from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.settings import ProcessSettings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
+
+
+@asynccontextmanager
+async def counting(log: Trial, stall_s: float) -> AsyncIterator[tuple[Worker, list[int]]]:
+    """Run a worker in this process, ready; statuses that it would have left with are gathered."""
+    left: list[int] = []
+    settings = EngineSettings(transaction_ms=20, session_timeout_s=6, heartbeat_s=0.5, stall_s=stall_s)
+    process = ProcessSettings(data_dir=Path(log.data_dir))
+    worker = Worker("counting", [SPEC], log.kafka, settings, CollectorRegistry(), process, leave=left.append)
+    running = asyncio.create_task(worker.run())
+    try:
+        await until(lambda: worker.ready or running.done(), 40)
+        yield worker, left
+    finally:
+        worker.stop()
+        await running
+
+
+async def until(condition: Callable[[], Any], within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def counted(log: Trial, worker: Worker, first: int, within_s: float) -> None:
+    """Produce one record to each of some keys and wait until all are durable."""
+    await log.produce((b"k%d" % n, b"%d" % n) for n in range(first, first + 20))
+    await until(lambda: sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) >= first + 20, within_s)
+
+
+async def test_an_end_that_is_never_told_delays_no_lane_and_turns_readiness_red(
+    kafka: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a partition without leader; asked in the consumer's thread, two such questions starve all fetches."""
+    async with trial(kafka.bootstrap, partitions=2) as log, counting(log, stall_s=4) as (worker, left):
+        asked = 0
+
+        async def hang(*_: object) -> dict[Any, int]:
+            nonlocal asked
+            asked += 1
+            await asyncio.sleep(30)
+            return {}
+
+        monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", hang)
+        monkeypatch.setattr(watchdog, "_EVERY_S", 0.1)
+        n = 0
+        while asked < 6:
+            await counted(log, worker, n, within_s=2)
+            n += 20
+
+        await until(lambda: "ends" in str(worker.not_ready()), 15)
+        await counted(log, worker, n, within_s=2)
+        assert left == []
+        monkeypatch.undo()
+        await until(lambda: worker.ready, 15)
+
+
+async def test_a_consumer_that_hangs_is_seen_and_the_process_ends(kafka: Any) -> None:
+    async with trial(kafka.bootstrap, partitions=2) as log, counting(log, stall_s=1) as (worker, left):
+        release = threading.Event()
+        assert worker._app is not None
+        consumer_of(worker._app)._thread.thread_loop.call_soon_threadsafe(release.wait)
+        try:
+            await until(lambda: "has not polled" in str(worker.not_ready()), 5)
+            await until(lambda: left, 10)
+        finally:
+            release.set()
+
+        assert left == [EXIT_FAIL_STOP]
+        assert "has not polled" in str(worker.failed)
+
+
+async def test_calls_that_hang_in_the_thread_of_the_consumer_are_seen_too(kafka: Any) -> None:
+    """Its loop runs and its heartbeats go on, but both of its method workers wait: nothing is fetched."""
+    async with trial(kafka.bootstrap, partitions=2) as log, counting(log, stall_s=1) as (worker, left):
+        assert worker._app is not None
+        thread = consumer_of(worker._app)._thread
+        hanging = [asyncio.create_task(thread.call_thread(asyncio.sleep, 8)) for _ in range(2)]
+
+        await until(lambda: left, 8)
+
+        assert left == [EXIT_FAIL_STOP]
+        await asyncio.gather(*hanging)
+
+
+async def test_while_kafka_is_away_readiness_is_red_and_the_process_stays(tmp_path: Path) -> None:
+    """A restart would heal nothing: the watchdog's own client finds no broker either."""
+    broker = EmbeddedBroker(tmp_path / "kafka")
+    broker.start()
+    try:
+        async with trial(broker.bootstrap, partitions=2) as log, counting(log, stall_s=2) as (worker, left):
+            await counted(log, worker, 0, within_s=10)
+            await asyncio.to_thread(broker.kill)
+            await until(worker.not_ready, 20)
+            with pytest.raises(TimeoutError):
+                await until(lambda: left, 3 * 2)  # longer than the patience with a stall
+
+            await asyncio.to_thread(broker.start)
+            await until(lambda: worker.ready, 60)
+            await counted(log, worker, 20, within_s=30)
+            assert left == []
+    finally:
+        broker.kill()
