@@ -20,6 +20,7 @@ COMMANDS = (
     "topics",
     "keys",
     "accounts",
+    "clock",
     "backfill",
     "signals",
     "rules",

@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from services.cli.services import SERVICES
 from services.shared.errors import ConfigurationError, TidemarkError
 
 _ENOUGH_DISK = 2 * 1024**3
+_APART_S = 10.0
+_CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +136,39 @@ def _cluster(running: Running) -> Iterator[Finding]:
         waiting = readiness_of_all(running.state, Supervisor(Path(running.state.supervisor)))
         for name, address in running.state.addresses.items():
             yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
+        yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
+    yield _judge("log time", lambda: _log_time(running))
     if running.ingest:
         yield _judge("clock", lambda: _clock(str(running.ingest)))
+
+
+def _log_time(running: Running) -> str:
+    from services.scorer.adapters.lane_facts import read_lanes
+
+    lanes = asyncio.run(read_lanes(running.kafka))
+    waiting = [number for number, lane in sorted(lanes.items()) if lane.waiting is not None]
+    if waiting:
+        raise OSError(f"partitions {waiting} wait for a person to accept a step: see `tidemark clock show`")
+    driven = [number for number, lane in sorted(lanes.items()) if lane.driven]
+    if driven:
+        return f"a backfill has the clock of partitions {driven}; live events are put off until it hands over"
+    return "no lane waits for a person"
+
+
+def _apart(addresses: Mapping[str, str]) -> str:
+    import httpx
+
+    apart: dict[str, float] = {}
+    for name, address in addresses.items():
+        with suppress(httpx.HTTPError):  # whether it answers is another line
+            for broker, seconds in _CLOCKS_APART.findall(httpx.get(f"{address}/metrics", timeout=5).text):
+                apart[f"{name} and broker {broker}"] = float(seconds)
+    if not apart:
+        return "nothing has been compared yet"
+    most = max(apart, key=lambda pair: abs(apart[pair]))
+    if abs(apart[most]) > _APART_S:
+        raise OSError(f"{most} are {abs(apart[most]):.0f} s apart: set both (NTP); log time goes by the slower one")
+    return "services and brokers agree"
 
 
 def _clock(address: str) -> str:
