@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.shared.errors import Fatal
+from services.shared.kafka.bootstrap import find_back
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
@@ -35,9 +36,10 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
 
     `options` go to aiokafka and override what is set here.
     """
-    return AIOKafkaProducer(
+    connection = kafka.client_options()
+    made = AIOKafkaProducer(
         **{
-            **kafka.client_options(),
+            **connection,
             "acks": "all",
             "enable_idempotence": True,
             "partitioner": KeyPartitioner(),
@@ -46,6 +48,8 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
             **options,
         }
     )
+    find_back(made.client, connection)
+    return made
 
 
 def transactional_producer(kafka: KafkaSettings, transactional_id: str, **options: Any) -> AIOKafkaProducer:
@@ -68,10 +72,11 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
     """
     if options.get("group_id"):
         options["group_id"] = kafka.scoped(options["group_id"])
-    return AIOKafkaConsumer(
+    connection = kafka.client_options()
+    made = AIOKafkaConsumer(
         *(kafka.scoped(topic) for topic in topics),
         **{
-            **kafka.client_options(),
+            **connection,
             "isolation_level": "read_committed",
             "auto_offset_reset": "earliest",
             "enable_auto_commit": False,
@@ -79,12 +84,16 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
             **options,
         },
     )
+    find_back(made._client, connection)  # noqa: SLF001
+    return made
 
 
 @asynccontextmanager
 async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client and close it at the end."""
-    client = AIOKafkaAdminClient(**kafka.client_options())
+    connection = kafka.client_options()
+    client = AIOKafkaAdminClient(**connection)
+    find_back(client._client, connection)  # noqa: SLF001
     await client.start()
     try:
         yield client
