@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from services.shared import exit_status
 from services.shared.errors import TidemarkError
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
@@ -39,7 +40,7 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the tool; an error of ours is its text on standard error and exit status 1."""
+    """Run the tool; an error of ours is its text on standard error and exit status 1, or 78 where a person must act."""
     # What the tool waits for, it says itself; each attempt of the client library is no news.
     logging.basicConfig(level=logging.ERROR)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -50,7 +51,7 @@ def main() -> None:
         app()
     except TidemarkError as error:
         print(f"tidemark: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_status.of(error))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from schemas.topics import TOPICS
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import Bounds, LogRecord
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import ConfigurationError, Retryable
 from services.shared.kafka import clients, topics
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
@@ -105,7 +105,7 @@ class KafkaEventLog:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Gets a `Fatal` when the cluster can never be written to as it is configured."""
+        """Gets a `ConfigurationError` when the cluster can never be written to as it is configured."""
 
     def start(self) -> None:
         """Begin to connect; `not_ready` tells when that is done."""
@@ -242,7 +242,7 @@ class KafkaEventLog:
                 problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
                 if problems:
                     await _abandon(producer)
-                    self._fail("; ".join(problems))
+                    self._fail(ConfigurationError(problems))
                     return
                 for name in WRITES:
                     await producer.partitions_for(topics.full_name(self._kafka, name))
@@ -263,10 +263,10 @@ class KafkaEventLog:
             log.info("connected", extra={"bootstrap": self._kafka.bootstrap_servers})
             return
 
-    def _fail(self, reason: str) -> None:
-        self._reason = reason
+    def _fail(self, error: ConfigurationError) -> None:
+        self._reason = "; ".join(error.problems)
         if not self.failed.done():
-            self.failed.set_exception(Fatal(reason))
+            self.failed.set_exception(error)
 
     async def _watch(self) -> None:
         """Ask the cluster for its metadata while nothing is written, so that readiness is true when idle too."""

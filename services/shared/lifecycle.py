@@ -1,9 +1,4 @@
-"""
-How a service process begins and ends, the same for all.
-
-Exit status: 0 stopped as asked, 1 cannot go on (the supervisor starts it again), 2 wrong configuration (starting
-it again would not help).
-"""
+"""How a service process begins and ends, the same for all; `exit_status` says what its end means."""
 
 from __future__ import annotations
 
@@ -18,6 +13,7 @@ from typing import cast
 
 import uvloop
 
+from services.shared import exit_status
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.kafka.guard import die_with_parent
@@ -25,9 +21,6 @@ from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import Settings, load_all
 
 log = logging.getLogger(__name__)
-
-EXIT_FATAL = 1
-EXIT_CONFIGURATION = 2
 
 
 def stop_event() -> asyncio.Event:
@@ -69,7 +62,7 @@ def run_service(
             raise ConfigurationError(problems)
     except ConfigurationError as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return exit_status.WRONG_SETTINGS
     if options.check_config:
         print(f"{name}: the configuration is good")
         return 0
@@ -89,9 +82,9 @@ def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings
         return 0
     except TidemarkError as error:
         log.error("stopped_by_error", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
-        return EXIT_FATAL
+        return exit_status.of(error)
     except Exception:
         log.exception("stopped_by_defect")
-        return EXIT_FATAL
+        return exit_status.FATAL
     log.info("stopped", extra={"service_name": name})
     return 0

@@ -39,6 +39,8 @@ class ProcessSettings(Settings):
     data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
     slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
     """Which of the equal workers of a service on one machine this is; names its static group membership."""
+    liveness_s: float = Field(120.0, ge=10, validation_alias="TIDEMARK_LIVENESS_S")
+    """After so many seconds in which no Kafka broker was reached, /healthz answers 503, to have the process replaced."""
 
 
 def load(kind: type[S], **given: Any) -> S:

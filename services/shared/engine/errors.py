@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from services.shared import exit_status
 from services.shared.errors import Fatal, TidemarkError
 
-EXIT_FAIL_STOP = 70
-"""Memory may be ahead of the log: a new process is the only safe way on. The supervisor restarts it."""
-
-EXIT_REFUSED = 78
-"""A new process would meet the same: an operator has to act first. The supervisor leaves it stopped."""
+EXIT_FAIL_STOP = exit_status.FAIL_STOP
+EXIT_REFUSED = exit_status.REFUSED
 
 
 class LaneStopped(TidemarkError):

@@ -36,6 +36,7 @@ from services.shared.engine.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.kafka.clients import producer, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Worker:
         self.lanes = Lanes(specs, self, self.metrics)
         self.failed: BaseException | None = None
         self._process = process or ProcessSettings()
+        self._watch = ClusterWatch(kafka, self._process.liveness_s)
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
@@ -106,7 +108,18 @@ class Worker:
             data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
         )  # fmt: skip
         watchdog = Watchdog(self._app, self.lanes, self.metrics, self.settings, self._tp, self.fail)
-        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(watchdog.run())]
+        self._watch.answered()
+        self._tasks = [
+            asyncio.create_task(self._run_app(self._app)),
+            asyncio.create_task(watchdog.run()),
+            asyncio.create_task(self._keep_watch()),
+        ]
+
+    async def _keep_watch(self) -> None:
+        try:
+            await self._watch.run(self.partitions)
+        except ConfigurationError as error:
+            self.fail(error)
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -123,7 +136,11 @@ class Worker:
 
     def not_ready(self) -> str | None:
         """Say what is missing before this worker does all its work; None if nothing is."""
-        return self.lanes.not_ready()
+        return self._watch.not_ready() or self.lanes.not_ready()
+
+    def not_alive(self) -> str | None:
+        """Say why a new process should take this one's place; None while it should not."""
+        return self._watch.not_alive()
 
     def fail(self, error: BaseException) -> None:
         """End the process: only a new one can know what is durable."""

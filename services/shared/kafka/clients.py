@@ -12,12 +12,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
 from services.shared.kafka.bootstrap import find_back
+from services.shared.kafka.cause import find_cause
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
+
+_ANSWER_WITHIN_MS = 5_000
 
 
 class KeyPartitioner:
@@ -89,10 +92,10 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
 
 
 @asynccontextmanager
-async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client and close it at the end."""
     connection = kafka.client_options()
-    client = AIOKafkaAdminClient(**connection)
+    client = AIOKafkaAdminClient(**connection, **options)
     find_back(client._client, connection)  # noqa: SLF001
     await client.start()
     try:
@@ -106,23 +109,28 @@ async def wait_for_broker(kafka: KafkaSettings, within_s: float = 300.0) -> None
     Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.
 
     Raises:
-        Fatal: it did not answer in time.
+        ConfigurationError: it can never answer as it is asked: a wrong password, a certificate that is not trusted.
+        Fatal: it did not answer in time; the text says why, as far as can be known.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
-    waiting = False
+    told = ""
     while True:
         try:
-            async with admin(kafka) as client:
+            async with admin(kafka, request_timeout_ms=_ANSWER_WITHIN_MS) as client:
                 await client.describe_cluster()
             return
         except (KafkaError, OSError) as error:
+            cause = await find_cause(kafka)
+            why = cause.text if cause else str(error) or repr(error)
+            if cause and cause.lasting:
+                raise ConfigurationError([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
             if loop.time() >= deadline:
                 raise Fatal(
-                    f"no Kafka broker answers at {kafka.bootstrap_servers} ({error}):"
-                    " start it, or set KAFKA_BOOTSTRAP_SERVERS to where it is"
+                    f"no Kafka broker answers at {kafka.bootstrap_servers}: {why}."
+                    " KAFKA_BOOTSTRAP_SERVERS says where Kafka is"
                 ) from error
-            if not waiting:
-                waiting = True
-                log.warning("waiting_for_broker", extra={"bootstrap": kafka.bootstrap_servers})
+            if why != told:
+                told = why
+                log.warning("waiting_for_broker", extra={"bootstrap": kafka.bootstrap_servers, "cause": why})
             await asyncio.sleep(0.25)
