@@ -10,6 +10,7 @@ import typer
 
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
+from services.shared.kafka.quiet import OnceInAWhile
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
 
@@ -42,7 +43,9 @@ app = typer.Typer(
 def main() -> None:
     """Run the tool; an error of ours is its text on standard error and exit status 1, or 78 where a person must act."""
     # What the tool waits for, it says itself; each attempt of the client library is no news.
-    logging.basicConfig(level=logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.addFilter(OnceInAWhile())
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for name in COMMANDS:
         import_module(f"services.cli.{name}").register(app)

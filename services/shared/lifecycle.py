@@ -17,8 +17,9 @@ from services.shared import exit_status
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.kafka.guard import die_with_parent
+from services.shared.ports import PORTS, port_of
 from services.shared.registry import RegistrySettings, use_registry
-from services.shared.settings import Settings, load_all
+from services.shared.settings import ProcessSettings, Settings, load_all
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,7 @@ def run_service(
         die_with_parent(signal.SIGTERM)
     try:
         *settings, registry, _ = load_all(*kinds, RegistrySettings, logs.LogSettings)
+        settings = [_with_its_port(name, each) for each in settings]
         problems = check(*settings) if check else []
         if problems:
             raise ConfigurationError(problems)
@@ -68,6 +70,12 @@ def run_service(
         return 0
     logs.setup(name)
     return _run(name, run, settings, cast(RegistrySettings, registry))
+
+
+def _with_its_port(name: str, settings: Settings) -> Settings:
+    if isinstance(settings, ProcessSettings) and name in PORTS and "http_port" not in settings.model_fields_set:
+        return settings.model_copy(update={"http_port": port_of(name, settings.slot)})
+    return settings
 
 
 def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:

@@ -36,6 +36,7 @@ class ProcessSettings(Settings):
 
     http_host: str = Field("127.0.0.1", validation_alias="TIDEMARK_HTTP_HOST")
     http_port: int = Field(8080, ge=0, le=65535, validation_alias="TIDEMARK_HTTP_PORT")
+    """By default that of the service (`services.shared.ports`), ten further for each slot."""
     data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
     slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
     """Which of the equal workers of a service on one machine this is; names its static group membership."""

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine import loader, quiet
+from services.shared.engine import loader
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
 from services.shared.engine.core import Append
@@ -79,7 +79,6 @@ class Worker:
             ConfigurationError: the topics on the cluster do not fit.
             Fatal: no broker answers.
         """
-        quiet.install()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
