@@ -101,7 +101,8 @@ class Stack:
         return {
             process["name"]: str(self.data / "logs" / f"{process['name']}.log")
             for process in self.supervisor.processes()
-            if process["statename"] in ("FATAL", "EXITED")
+            if process["statename"] == "FATAL"
+            or (process["statename"] == "EXITED" and process["exitstatus"] in supervision.NOT_AGAIN)
         }
 
     def not_ready(self) -> dict[str, str]:
@@ -260,7 +261,7 @@ class Stack:
             return
         for process in self.supervisor.processes():
             down = process["statename"] in ("FATAL", "BACKOFF", "EXITED")
-            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (2, 78, 127)):
+            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (*supervision.NOT_AGAIN, 127)):
                 log = self.data / "logs" / f"{process['name']}.log"
                 text = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
                 raise Fatal(f"{process['name']} cannot start; the end of {log}:\n{text}")

@@ -21,9 +21,12 @@ from services.shared.errors import Fatal, Retryable
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
-from services.warehouse.ports import TopicPartition
+from services.warehouse.ports import StoreFull, TopicPartition
 
 _TABLES = ("events", "account_health", "signals")
+
+_FULL = ("NOT_ENOUGH_SPACE", "No space left on device", "Cannot reserve", "QUOTA_EXCEEDED", "Disk quota exceeded")
+"""What ClickHouse and the system say when there is no room."""
 
 # A server may be set up to answer before the rows are stored; the position that is read back must not lie.
 _DURABLE = {"async_insert": 0}
@@ -137,4 +140,7 @@ def _retryable() -> Iterator[None]:
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+        text = str(error)[:500]
+        if any(sign in text for sign in _FULL):
+            raise StoreFull(f"the disk of ClickHouse is full: make room, writing goes on by itself ({text})") from error
+        raise Retryable(f"ClickHouse: {text}") from error

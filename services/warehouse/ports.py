@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from services.shared.errors import Retryable
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
@@ -13,6 +14,10 @@ TopicPartition = tuple[str, int]
 
 Found = dict[str, Any]
 """One found thing, with the names and units of its Avro record."""
+
+
+class StoreFull(Retryable):
+    """The store has no room: it may succeed later, once somebody has made some."""
 
 
 class Sink(Protocol):

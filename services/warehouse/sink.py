@@ -27,7 +27,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.warehouse import batch as batches
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink
+from services.warehouse.ports import Sink, StoreFull
 from services.warehouse.settings import WarehouseSettings
 
 log = logging.getLogger(__name__)
@@ -211,9 +211,9 @@ class KafkaSink:
         """
 
         def failed(state: RetryCallState) -> None:
-            self._waits_for = "the store does not answer"
-            self._metrics.failures.inc()
             error = state.outcome.exception() if state.outcome else None
+            self._waits_for = error.detail if isinstance(error, StoreFull) else "the store does not answer"
+            self._metrics.failures.inc()
             log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})
 
         async for attempt in AsyncRetrying(

@@ -27,7 +27,7 @@ from services.warehouse.clickhouse import ClickHouseStore, open_embedded
 from services.warehouse.domain.filters import EventFilter, SignalFilter
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink, TopicPartition
+from services.warehouse.ports import Sink, StoreFull, TopicPartition
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
@@ -319,6 +319,19 @@ async def test_it_is_not_ready_and_still_stops_while_the_store_is_away(kafka_set
         await until(lambda: lag(registry) == 10)
 
     assert store.positions() == {}
+
+
+class Full(MemoryStore):
+    """Has no room."""
+
+    def insert(self, table: str, rows: Any) -> None:
+        raise StoreFull("the disk is full")
+
+
+async def test_a_full_store_is_told_apart_from_one_that_does_not_answer(kafka_settings: KafkaSettings) -> None:
+    async with sinking(kafka_settings, Full()) as (sink, _):
+        await send_events(kafka_settings, range(10), ticks=False)
+        await until(lambda: sink.not_ready() == "the disk is full")
 
 
 async def test_a_store_that_is_ahead_of_its_topic_stops_the_start(kafka_settings: KafkaSettings) -> None:

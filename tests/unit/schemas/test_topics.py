@@ -58,7 +58,7 @@ def test_retention_is_given_exactly_where_records_are_deleted_by_age(topic: Topi
         assert topic.config["segment.bytes"] == str(64 * 1024 * 1024)
         assert topic.config["min.cleanable.dirty.ratio"] == "0.1"
     else:
-        assert topic.retention_ms >= 30 * DAY_MS or topic.name == "installation" and topic.retention_ms == -1
+        assert topic.retention_ms >= 30 * DAY_MS or (topic.name == "installation" and topic.retention_ms == -1)
 
 
 @pytest.mark.parametrize("topic", ALL)
