@@ -28,7 +28,9 @@ class LogSettings(Settings):
     """How much is logged, and in which form."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="TIDEMARK_LOG_LEVEL")
+    """DEBUG, INFO, WARNING or ERROR."""
     format: Literal["text", "json"] = Field("text", validation_alias="TIDEMARK_LOG_FORMAT")
+    """text or json."""
 
 
 def setup(service: str, settings: LogSettings | None = None) -> None:
