@@ -55,6 +55,11 @@ def main() -> None:
     except TidemarkError as error:
         print(f"tidemark: {error}", file=sys.stderr)
         sys.exit(exit_status.of(error))
+    except Exception as error:
+        if not type(error).__module__.startswith("aiokafka"):
+            raise
+        print(f"tidemark: Kafka: {error!r}; `tidemark doctor` says whether it can be reached", file=sys.stderr)
+        sys.exit(exit_status.FATAL)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Where the running Tidemark is: what `tidemark dev` wrote down, or the environmen
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 
 DEFAULT_DATA = Path(".data/dev")
+_SAYS_NOTHING_S = 3.0
 
 DataOption = Annotated[
     Path | None,
@@ -133,13 +135,17 @@ def cluster(data: Path | None = None) -> KafkaSettings:
     return running.kafka
 
 
-async def reach(kafka: KafkaSettings, within_s: float = 5.0) -> None:
+async def reach(kafka: KafkaSettings, within_s: float = _SAYS_NOTHING_S) -> None:
     """
-    Return once the cluster answers; a command has no use for waiting long.
+    Return once the cluster answers; a command has no use for waiting long, and says what it waits for.
 
     Raises:
         TidemarkError: it does not; the text says why, as far as can be known, and what to do.
     """
     from services.shared.kafka.clients import wait_for_broker
 
-    await wait_for_broker(kafka, within_s=within_s)
+    def tell(cause: str) -> None:
+        if within_s > _SAYS_NOTHING_S:
+            print(f"waiting for Kafka: {cause}", file=sys.stderr, flush=True)
+
+    await wait_for_broker(kafka, within_s, tell)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -104,9 +104,17 @@ async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaA
         await client.close()
 
 
-async def wait_for_broker(kafka: KafkaSettings, within_s: float = 300.0) -> None:
+def _log_cause(cause: str) -> None:
+    log.warning("waiting_for_broker", extra={"cause": cause})
+
+
+async def wait_for_broker(
+    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = _log_cause
+) -> None:
     """
     Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.
+
+    `tell` is called with what is waited for, when that is known and again when it changes.
 
     Raises:
         ConfigurationError: it can never answer as it is asked: a wrong password, a certificate that is not trusted.
@@ -132,5 +140,5 @@ async def wait_for_broker(kafka: KafkaSettings, within_s: float = 300.0) -> None
                 ) from error
             if why != told:
                 told = why
-                log.warning("waiting_for_broker", extra={"bootstrap": kafka.bootstrap_servers, "cause": why})
+                tell(why)
             await asyncio.sleep(0.25)

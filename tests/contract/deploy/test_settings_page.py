@@ -34,7 +34,9 @@ def test_what_every_operator_sets_has_words(name: str) -> None:
 
 def test_the_page_about_operating_names_only_settings_that_exist() -> None:
     known = set(re.findall(r"`([A-Z][A-Z_]+)`", page()))
-    named = set(re.findall(r"\b(?:TIDEMARK|KAFKA|CLICKHOUSE)_[A-Z_]+[A-Z]\b", (ROOT / "docs/operating.md").read_text("utf-8")))
+    named = set(
+        re.findall(r"\b(?:TIDEMARK|KAFKA|CLICKHOUSE)_[A-Z_]+[A-Z]\b", (ROOT / "docs/operating.md").read_text("utf-8"))
+    )
 
     assert named - known == set()
 
