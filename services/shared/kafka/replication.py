@@ -40,7 +40,7 @@ def below_the_record(
         if real < topic.replication:
             why = "TIDEMARK_REPLICATION says so" if kafka.replication else f"the cluster has {brokers} broker(s)"
             lost = "the loss of one disk loses data" if real == 1 else "one broker may be away, not two"
-            return f"{real} copies of each record instead of {topic.replication}, since {why}: {lost}"
+            return f"topics keep {real} of {topic.replication} wanted copies of each record, since {why}: {lost}"
     return None
 
 
@@ -61,7 +61,7 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
         expected = copies(kafka, topic, up)
         if real < expected:
             problems.append(
-                f"topic {name} has {real} copies of each record, {expected} are possible and wanted: add replicas with"
+                f"topic {name} keeps {real} of {expected} wanted copies of each record: add replicas with"
                 " kafka-reassign-partitions, or set TIDEMARK_REPLICATION if fewer will do"
             )
         least = configs.get(name, 1)

@@ -189,7 +189,7 @@ async def test_one_broker_keeps_one_copy_and_create_says_so(kafka: Kafka, tmp_pa
     try:
         made = tidemark(deployment, tmp_path, "topics", "create")
 
-        assert "1 copies of each record instead of 3, since the cluster has 1 broker(s)" in made.stdout
+        assert "topics keep 1 of 3 wanted copies of each record, since the cluster has 1 broker(s)" in made.stdout
         assert await replication.check(deployment) == []
     finally:
         await topics.delete(deployment)

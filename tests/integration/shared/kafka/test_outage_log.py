@@ -68,6 +68,7 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
                     while (said := await client.get(f"http://127.0.0.1:{service.port}/{probe}")).status_code != 503:
                         await asyncio.sleep(0.1)
                 assert "no Kafka broker has answered" in said.text, (service.name, probe)
+                assert f"nothing listens at {node.bootstrap}" in said.text, (service.name, probe)
     told = {service.name: _lines(service) - before[service.name] for service in services}
     for service in services:
         await service.kill()
