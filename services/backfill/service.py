@@ -23,6 +23,7 @@ from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import refuse_misfits
 
 SAVE_EVERY_S = 1.0
 LATE_SLICE = 5_000
@@ -98,8 +99,10 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
     Bring the source's events in, from where a former run stopped.
 
     Raises:
+        ConfigurationError: the topics are not those that the data was written under.
         TidemarkError: it could not be finished; running it again goes on.
     """
+    await refuse_misfits(kafka, (TOPIC, progress_topic.TOPIC))
     known = await progress_topic.read_all(kafka)
     mine = known.get(source.sha256)
     if mine is not None and mine.finished:

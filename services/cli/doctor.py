@@ -16,8 +16,9 @@ from pathlib import Path
 
 import typer
 
-from services.cli.running import DataOption, Running, data_folder, find, read_state
+from services.cli.running import DataOption, Running, data_folder, find, reach, read_state
 from services.cli.services import SERVICES
+from services.shared import exit_status
 from services.shared.errors import ConfigurationError, TidemarkError
 
 _ENOUGH_DISK = 2 * 1024**3
@@ -32,6 +33,8 @@ class Finding:
     what: str
     good: bool
     detail: str
+    status: int = exit_status.FATAL
+    """What the command ends with where this is not good; the highest of all counts."""
 
 
 def register(app: typer.Typer) -> None:
@@ -40,14 +43,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(data: DataOption = None) -> None:
-    """Look at everything that Tidemark needs; exit status 1 when something is wrong."""
-    bad = 0
+    """Look at everything that Tidemark needs; exit status 1 when something is wrong, 78 when the topics do not fit."""
+    bad = status = 0
     for finding in examine(data):
         print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:14} {finding.detail}", flush=True)
-        bad += not finding.good
+        if not finding.good:
+            bad += 1
+            status = max(status, finding.status)
     if bad:
         print(f"{bad} of the above need something done")
-        raise typer.Exit(1)
+        raise typer.Exit(status)
 
 
 def examine(data: Path | None) -> Iterator[Finding]:
@@ -118,17 +123,19 @@ def _configurations(given: dict[str, str]) -> Iterator[Finding]:
 
 
 def _cluster(running: Running) -> Iterator[Finding]:
-    from services.shared.kafka import topics
-    from services.shared.kafka.clients import wait_for_broker
+    from services.shared.kafka import replication, topics
 
     try:
-        asyncio.run(wait_for_broker(running.kafka, within_s=5))
+        asyncio.run(reach(running.kafka))
     except TidemarkError as error:
-        yield Finding("kafka", good=False, detail=str(error))
+        yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
         return
     yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
     problems = asyncio.run(topics.check(running.kafka))
-    yield Finding("topics", not problems, "as their records say" if not problems else "\n        ".join(problems))
+    told = "as their records say" if not problems else "\n        ".join(problems)
+    yield Finding("topics", not problems, told, exit_status.REFUSED)
+    fewer = asyncio.run(replication.check(running.kafka))
+    yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
     if running.state:
         from services.cli.readiness import readiness_of_all
         from services.cli.supervision import Supervisor

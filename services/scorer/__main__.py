@@ -47,7 +47,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSett
     usage = usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts)
     specs = [usage, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
-    app = Starlette(routes=ops_routes(registry, worker.not_ready))
+    app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))
     async with serving(app, process.http_host, process.http_port):
         working = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())

@@ -107,9 +107,10 @@ class LaneWriter:
         sends: list[asyncio.Future[Any]] = []
         for (topic, partition), records in (await self._route(draft)).items():
             await self._send(self._kafka.scoped(topic), partition, records, sends)
-        await producer.send_offsets_to_transaction({self._source: draft.position.offset}, self._group)
+        # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
         for sent in sends:
             await sent
+        await producer.send_offsets_to_transaction({self._source: draft.position.offset}, self._group)
         await self._commit()
 
     async def _commit(self) -> None:
