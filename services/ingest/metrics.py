@@ -60,6 +60,14 @@ class IngestMetrics:
         self.in_flight_requests = Gauge(
             "tidemark_ingest_in_flight_requests", "Requests being received or waiting.", registry=registry
         )
+        self.connections_closed = Counter(
+            "tidemark_ingest_connections_closed_total",
+            "Connections that a bound closed: full, timeout, headers, url, chunks, pipelined.",
+            ["why"],
+            registry=registry,
+        )
+        for why in ("full", "timeout", "headers", "url", "chunks", "pipelined"):
+            self.connections_closed.labels(why)
         self.producer_restarts = Counter(
             "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry
         )

@@ -26,6 +26,9 @@ class EventLog(Protocol):
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
 
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records whose partition takes nothing now, nearly always none."""
+
     async def append(self, records: Sequence[LogRecord]) -> None:
         """
         Write all records; return once each of them is durable.
@@ -39,7 +42,7 @@ class EventLog(Protocol):
         """
 
     def not_ready(self) -> str | None:
-        """Return why `append` would be refused now, in words; None where it would not."""
+        """Return why the log takes nothing, or hardly anything, now, in words; None where it does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,10 +243,10 @@ async def test_metrics_count_requests_and_verdicts(ingest: Any) -> None:
 async def test_more_bodies_at_a_time_than_memory_is_set_aside_for_are_pushed_back(ingest: Any) -> None:
     body = json.dumps({"batch": [{**TRACK, "properties": {"a": "x" * 1_500}}] * 2_000}).encode()
     taken = await ingest.client.post("/v1/batch", content=body)
-    ingest.app._max_buffered = 1_000_000
+    ingest.app.reception.room.limit = 1_000_000
     refused = await ingest.client.post("/v1/batch", content=body)
 
     assert taken.status_code == 200
     assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
     assert refused.headers["retry-after"] == "1"
-    assert ingest.app._buffered == 0
+    assert ingest.app.reception.room.held == 0
