@@ -47,7 +47,9 @@ def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, se
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
     )
-    rest = Starlette(routes=ops_routes(metrics.registry, event_log.not_ready))
+    rest = Starlette(
+        routes=ops_routes(metrics.registry, event_log.not_ready, wedged=event_log.wedged, slow=event_log.slow)
+    )
     return IngestApp(
         service=service,
         keys=keys,

@@ -111,7 +111,7 @@ def protocol(
             self._in_headers = True
             self._wire_bytes = self._header_bytes = self._chunks = self._body_bytes = 0
             super().on_message_begin()
-            self.scope["extensions"] = {KEEP: self._keep}
+            self.scope["extensions"] = {KEEP: self._keep}  # type: ignore[dict-item]
 
         def on_url(self, url: bytes) -> None:
             super().on_url(url)

@@ -13,7 +13,6 @@ import binascii
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import parse_qs
 
 import msgspec

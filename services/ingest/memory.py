@@ -45,6 +45,14 @@ class MemoryEventLog:
         for record in records:
             self.records[record.topic].append(record)
 
+    def slow(self) -> list[str]:
+        """Return the keys that are set to take nothing."""
+        return sorted(key.decode() for key in self.stalled_keys)
+
+    def wedged(self) -> str | None:
+        """Return None: memory is never wedged."""
+        return None
+
     def not_ready(self) -> str | None:
         """Return the reason given to `refuse`."""
         return self._refusal

@@ -31,6 +31,8 @@ class IngestSettings(Settings):
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
     ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
     stall_after_s: float = Field(2.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_STALL_AFTER_S")
+    wedged_after_s: float = Field(120.0, ge=10, le=3600, validation_alias="TIDEMARK_INGEST_WEDGED_AFTER_S")
+    """/healthz fails after so long without an acknowledgement or an answer of Kafka."""
     request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
 
     def rules(self) -> Rules:
@@ -47,4 +49,5 @@ class IngestSettings(Settings):
             linger_s=self.linger_ms / 1000,
             ack_timeout_s=self.ack_timeout_s,
             stall_after_s=self.stall_after_s,
+            wedged_after_s=self.wedged_after_s,
         )

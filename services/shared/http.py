@@ -22,25 +22,34 @@ NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
 
 
-def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
+def ops_routes(
+    registry: CollectorRegistry,
+    not_ready: NotReady,
+    *,
+    wedged: NotReady = lambda: None,
+    slow: Callable[[], list[str]] = list,
+) -> list[Route]:
     """
     Return the routes that every process serves.
 
-    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns. `/readyz`: 200 when the process does its
-    work, 503 with the reason until then; it names the process id, since another process may hold the port.
+    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns, 503 while `wedged` gives a reason to start the
+    process again. `/readyz`: 200 when the process does its work, 503 with the reason until then, either with what is
+    `slow`; it names the process id, since another process may hold the port.
     """
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        reason = wedged()
+        return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(reason + "\n", status_code=503)
 
     async def readyz(_: Request) -> Response:
         reason = not_ready()
+        more = {"slow": names} if (names := slow()) else {}
         if reason is None:
-            return JSONResponse({"ready": True, "pid": os.getpid()})
-        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid()}, status_code=503)
+            return JSONResponse({"ready": True, "pid": os.getpid(), **more})
+        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid(), **more}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 

@@ -76,7 +76,7 @@ BODIES: dict[str, bytes] = {
     "events that need a diagnosis": gzip.compress(_events(b"[]").replace(b"[]]", b"NaN]")),
     "2,500 copies of a context": gzip.compress(
         b'{"context":{"a":['
-        + b"{},{},1.5,\"x\"," * 500
+        + b'{},{},1.5,"x",' * 500
         + b'1]},"batch":['
         + b",".join([json.dumps(_GOOD).encode()] * 2_500)
         + b"]}"
