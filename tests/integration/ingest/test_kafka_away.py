@@ -202,11 +202,15 @@ async def test_clocks_that_disagree_are_measured_and_never_make_it_unready(kafka
     broker = kafka_settings.bootstrap_servers
     for ahead in (0, 100, -100):
         metrics = IngestMetrics(CollectorRegistry())
-        log = KafkaEventLog(
-            kafka_settings, Bounds(), metrics, lambda ahead=ahead: time.time_ns() // 1_000_000 + ahead * 1000
-        )
+
+        def clock_ms(ahead: int = ahead) -> int:
+            return time.time_ns() // 1_000_000 + ahead * 1000
+
+        log = KafkaEventLog(kafka_settings, Bounds(), metrics, clock_ms)
         log.start()
-        await until(lambda log=log: log.not_ready() is None)
+        async with asyncio.timeout(30):
+            while log.not_ready() is not None:
+                await asyncio.sleep(0.02)
         await log.append([LogRecord("usage-events", b"k", b"v")])
 
         assert abs(metrics.clock_apart_seconds.labels(broker)._value.get() - ahead) < 5
@@ -221,7 +225,7 @@ async def test_a_process_that_hears_nothing_of_kafka_asks_to_be_started_again() 
     log = KafkaEventLog(nowhere, Bounds(wedged_after_s=1.0), metrics)
     app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, SETTINGS)
     log.start()
-    async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:
+    async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:  # noqa: SIM117 - needs its port
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
             assert (await http.get("/healthz")).status_code == 200
             await until(lambda: log.wedged() is not None)
