@@ -53,7 +53,7 @@ class Lane:
     is then left behind, and the next goes by a route of its own. It is *slow* while that takes long too.
     """
 
-    __slots__ = ("acknowledged", "batches", "bytes", "freed", "handed", "head", "partition", "sending", "slow", "solo", "suspect", "topic")  # fmt: skip
+    __slots__ = ("batches", "bytes", "freed", "handed", "head", "partition", "sending", "slow", "solo", "suspect", "topic")  # fmt: skip
 
     def __init__(self, topic: str, partition: int) -> None:
         self.topic = topic
@@ -68,7 +68,6 @@ class Lane:
         self.suspect = False
         self.slow = False
         self.solo: Route | None = None
-        self.acknowledged = 0.0
 
     def waiting_since(self) -> float | None:
         """Return since when the oldest batch waits that was not left behind; None where none does."""

@@ -20,43 +20,35 @@ What can go wrong, and what then happens:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from schemas.topics import TOPICS
 from services.ingest.batches import Batch, Lane, Ticket
+from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import Bounds, LogRecord
-from services.ingest.routes import Route, abandon
-from services.shared.errors import Fatal, Retryable
-from services.shared.kafka import clients, topics
-from services.shared.kafka.clocks import apart_ms, leader_of
+from services.ingest.routes import WRITES, Route, Routes
+from services.shared.errors import Retryable
+from services.shared.kafka import topics
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-WRITES = ("usage-events", "usage-unattributed", "usage-rejected")
+__all__ = ["WRITES", "KafkaEventLog"]
+
 _REMEMBERED_KEYS = 200_000
 _REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_CLOCK_EVERY_S = 1.0
-_CLOCK_KEPT_S = 600.0
 _LANE_SHARE = 8
 """The part of `in_flight_bytes` that one partition may have: an eighth."""
-_SOLOS = 4
-"""Partitions that may have a producer of their own at a time."""
-_LEFT_BEHIND = 4
-"""Producers that may be waiting for what a slow partition has not acknowledged; then no new one is made."""
 
 
 class KafkaEventLog:
@@ -69,33 +61,26 @@ class KafkaEventLog:
         metrics: IngestMetrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self._clock_ms = clock_ms
         self._kafka = kafka
         self._bounds = bounds
         self._metrics = metrics
-        self._main: Route | None = None
-        self._left_behind: set[Route] = set()
-        self._solos = 0
+        self._clocks = Clocks(metrics, clock_ms)
+        self._routes = Routes(kafka, bounds.batch_bytes)
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._shut: set[Lane] = set()
         self._in_flight = 0
         self._tickets: dict[Ticket, None] = {}
         self._partition_of: dict[bytes, int] = {}
-        self._renewing = False
-        self._last_ack = self._last_sign = time.monotonic()
-        self._compared: dict[str, float] = {}
-        self._connected = False
-        self._reason: str | None = "not connected to Kafka yet"
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_ack = time.monotonic()
         self._closing = False
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failed = self._routes.failed
         """Gets a `Fatal` when the cluster can never be written to as it is configured."""
 
     def start(self) -> None:
         """Begin to connect; `not_ready` tells when that is done."""
-        self._renew()
-        self._background(self._look())
-        self._background(self._probe())
+        self._routes.renew()
+        self._routes.background(self._look())
+        self._routes.background(self._probe())
 
     async def close(self) -> None:
         """Stop taking records, wait until what was taken is acknowledged or cannot be, and leave."""
@@ -103,12 +88,7 @@ class KafkaEventLog:
         waiting = [ticket.done for ticket in self._tickets]
         if waiting:
             await asyncio.wait(waiting, timeout=self._bounds.ack_timeout_s)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        routes = {self._main, *self._left_behind, *(lane.solo for lane in self._lanes.values())} - {None}
-        self._main = None
-        await asyncio.gather(*(abandon(route.producer, within_s=2.0) for route in routes if route))
+        await self._routes.close()
 
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
@@ -121,8 +101,9 @@ class KafkaEventLog:
             return reason
         now = time.monotonic()
         silent, limit = now - self._last_ack, self._bounds.stall_after_s
-        held = self._main.held if self._main else {}
-        if silent > limit and (any(lane.slow for lane in self._lanes.values()) or _older(held, now - limit)):
+        common = self._routes.common
+        held = common is not None and common.holds_older(now - limit)
+        if silent > limit and (held or any(lane.slow for lane in self._lanes.values())):
             return f"Kafka has not acknowledged for {silent:.0f} s"
         return None
 
@@ -132,7 +113,7 @@ class KafkaEventLog:
 
     def wedged(self) -> str | None:
         """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
-        silent = time.monotonic() - self._last_sign
+        silent = time.monotonic() - self._routes.last_sign
         return f"nothing was heard of Kafka for {silent:.0f} s" if silent > self._bounds.wedged_after_s else None
 
     def stalled(self, records: Sequence[LogRecord]) -> list[int]:
@@ -146,8 +127,8 @@ class KafkaEventLog:
         if not records:
             return
         reason = self._closed()
-        main = self._main
-        if reason is not None or main is None:
+        common = self._routes.common
+        if reason is not None or common is None:
             raise Retryable(reason or "not connected to Kafka", self._wait_before_retry())
         if self.stalled(records):
             raise Retryable("the partition does not acknowledge", self._wait_before_retry())
@@ -156,7 +137,7 @@ class KafkaEventLog:
         self._tickets[ticket] = None
         now = time.monotonic()
         for record in records:
-            self._add(main, record, ticket, now)
+            self._add(common, record, ticket, now)
         self._metrics.in_flight_bytes.set(self._in_flight)
         expiry = loop.call_later(self._bounds.ack_timeout_s, self._expire, ticket)
         try:
@@ -169,8 +150,8 @@ class KafkaEventLog:
         """Return why nothing at all is taken."""
         if self._closing:
             return "shutting down"
-        if self._reason is not None:
-            return f"Kafka is away since {time.monotonic() - self._last_sign:.0f} s: {self._reason}"
+        if self._routes.reason is not None:
+            return f"Kafka is away since {time.monotonic() - self._routes.last_sign:.0f} s: {self._routes.reason}"
         # What slow partitions hold takes at most half of the room from the others, however much it is.
         half = self._bounds.in_flight_bytes // 2
         held = sum(lane.bytes for lane in self._shut) if self._shut else 0
@@ -183,11 +164,11 @@ class KafkaEventLog:
             Retryable(f"Kafka did not acknowledge within {self._bounds.ack_timeout_s:g} s", self._wait_before_retry())
         )
 
-    def _add(self, main: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
+    def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
         lane = self._lane_for(record)
         batch = lane.batches[-1] if lane.batches else None
         if batch is None or batch.builder.append(timestamp=None, key=record.key, value=record.value) is None:
-            batch = Batch(main.producer.create_batch(), now)
+            batch = Batch(common.producer.create_batch(), now)
             batch.builder.append(timestamp=None, key=record.key, value=record.value)
             lane.batches.append(batch)
         if ticket not in batch.tickets:
@@ -200,7 +181,7 @@ class KafkaEventLog:
         if lane.bytes > self._bounds.in_flight_bytes // _LANE_SHARE:
             self._shut.add(lane)
         if lane.sending is None:
-            lane.sending = self._background(self._send(lane))
+            lane.sending = self._routes.background(self._send(lane))
 
     def _lane_for(self, record: LogRecord) -> Lane:
         partition = self._partition_of.get(record.key)
@@ -220,14 +201,14 @@ class KafkaEventLog:
         try:
             await asyncio.sleep(self._bounds.linger_s)
             while lane.batches:
-                route = await self._own_route(lane) if lane.suspect else self._main
+                route = await self._own_route(lane) if lane.suspect else self._routes.common
                 if route is None or not lane.batches:
                     break
                 batch = lane.batches.popleft()
                 # Closed before it is handed over: a record added between aiokafka's count of the batch and its
                 # encoding would break the sequence of the partition.
                 batch.builder.close()
-                batch.route, batch.sent, batch.sent_ms = route, time.monotonic(), self._clock_ms()
+                batch.route, batch.sent, batch.sent_ms = route, time.monotonic(), self._clocks.now_ms()
                 lane.head = batch
                 lane.freed = asyncio.get_running_loop().create_future()
                 lane.handed[batch] = route.held[batch] = None
@@ -248,21 +229,19 @@ class KafkaEventLog:
         if error is not None:
             self._give_up(route, error)
             return
-        now = self._last_ack = self._last_sign = time.monotonic()
-        self._compare(lane, batch, route, delivered.result(), now)
+        now = self._last_ack = self._routes.last_sign = time.monotonic()
+        self._clocks.compare(lane, batch, route, delivered.result(), now)
         self._settle(lane, batch)
         for ticket in batch.tickets:
             ticket.acknowledged()
         # Where its former batch is still with the common producer, that one would hold it up again.
         if lane.suspect and (
-            not lane.handed or (route is lane.solo and all(b.route is not self._main for b in lane.handed))
+            not lane.handed or (route is lane.solo and all(b.route is not self._routes.common for b in lane.handed))
         ):
             self._clear(lane)
         if lane.head is batch:
             lane.free()
-        if route in self._left_behind and not route.held:
-            self._left_behind.discard(route)
-            self._background(abandon(route.producer))
+        self._routes.delivered(route)
 
     def _settle(self, lane: Lane, batch: Batch) -> None:
         lane.handed.pop(batch, None)
@@ -276,14 +255,14 @@ class KafkaEventLog:
 
     def _give_up(self, route: Route, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
-        if route not in {self._main, *self._left_behind, *(lane.solo for lane in self._lanes.values())}:
+        if not self._routes.knows(route):
             return
         log.error("producer_replaced", extra={"error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
-        main = route is self._main
+        common = route is self._routes.common
         for lane in self._lanes.values():
             lost = [batch for batch in lane.handed if batch.route is route]
-            if main or lane.solo is route:
+            if common or lane.solo is route:
                 lost += lane.batches
                 lane.batches.clear()
             for batch in lost:
@@ -294,89 +273,15 @@ class KafkaEventLog:
                 lane.free()
             if lane.suspect and (lane.solo is route or not lane.handed):
                 self._clear(lane)
-        self._left_behind.discard(route)
-        self._background(abandon(route.producer))
-        if main:
-            self._main = None
-            self._reason = f"the connection to Kafka is being renewed after {type(error).__name__}"
-            self._renew()
-
-    def _renew(self) -> None:
-        if not self._renewing:
-            self._renewing = True
-            self._background(self._connect())
-
-    async def _connect(self) -> None:
-        """Make the producer that all partitions share; where there is one it stays with what it holds."""
-        try:
-            route = await self._new_route(lambda: True)
-        finally:
-            self._renewing = False
-        if route is None:
-            return
-        former, self._main = self._main, route
-        if former is not None:
-            if former.held:
-                self._left_behind.add(former)
-            else:
-                self._background(abandon(former.producer))
-        self._last_sign = time.monotonic()
-        self._reason = None
-        log.info("connected", extra={"bootstrap": self._kafka.bootstrap_servers})
-
-    async def _new_route(self, wanted: Callable[[], bool]) -> Route | None:
-        """Return a producer that has started; None where it is no longer wanted, or never will be of use."""
-        waiting = False
-        while wanted():
-            producer = clients.producer(self._kafka, max_batch_size=self._bounds.batch_bytes, linger_ms=0)
-            try:
-                await producer.start()
-                if not self._connected:
-                    problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
-                    if problems:
-                        await abandon(producer)
-                        self._fail("; ".join(problems))
-                        return None
-                    self._connected = True
-                for name in WRITES:
-                    await producer.partitions_for(topics.full_name(self._kafka, name))
-            except (KafkaError, OSError, TimeoutError) as error:
-                if self._main is None:
-                    self._reason = f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
-                if not waiting:
-                    waiting = True
-                    log.warning("waiting_for_broker", extra={"error": repr(error)})
-                await abandon(producer)
-                await asyncio.sleep(0.25)
-            except asyncio.CancelledError:
-                await abandon(producer)
-                raise
-            else:
-                return Route(producer)
-        return None
+        self._routes.give_up(route, f"the connection is being renewed after {type(error).__name__}")
 
     async def _own_route(self, lane: Lane) -> Route | None:
-        """Return a producer for a suspect partition alone, once there may be one; the common one once it is cleared."""
-
-        def wanted() -> bool:
-            return lane.suspect and lane.solo is None
-
-        while wanted():
-            if self._solos >= _SOLOS or self._renewing:
-                await asyncio.sleep(_LOOK_EVERY_S)
-                continue
-            self._solos += 1
-            route = None
-            try:
-                route = await self._new_route(wanted)
-            finally:
-                if route is None:
-                    self._solos -= 1
-            if route is not None:
-                lane.solo = route
-                if not lane.suspect:
-                    self._clear(lane)
-        return lane.solo or self._main
+        """Return a producer for a suspect partition alone; the common one once it is cleared."""
+        if lane.solo is None:
+            lane.solo = await self._routes.solo(lambda: lane.suspect)
+            if not lane.suspect:
+                self._clear(lane)
+        return lane.solo or self._routes.common
 
     def _clear(self, lane: Lane) -> None:
         """Treat a partition as all others again."""
@@ -384,11 +289,7 @@ class KafkaEventLog:
         self._shut.discard(lane)
         if lane.solo is not None:
             solo, lane.solo = lane.solo, None
-            self._solos -= 1
-            if solo.held:
-                self._left_behind.add(solo)
-            else:
-                self._background(abandon(solo.producer))
+            self._routes.leave(solo)
         log.info("partition_goes_on", extra={"topic": lane.topic, "partition": lane.partition})
         self._tell()
 
@@ -409,63 +310,23 @@ class KafkaEventLog:
                     lane.slow = True
                     self._shut.add(lane)
                     self._tell()
-            main = self._main
-            if main is None or self._renewing or len(self._left_behind) >= _LEFT_BEHIND:
-                continue
-            if _older(main.held, now - self._bounds.suspect_after_s):
-                self._renew()
+            common = self._routes.common
+            if common is not None and common.holds_older(now - self._bounds.suspect_after_s):
+                self._routes.renew()
 
     def _tell(self) -> None:
         for name in WRITES:
             slow = sum(lane.slow for (topic, _), lane in self._lanes.items() if topic == name)
             self._metrics.slow_partitions.labels(name).set(slow)
 
-    def _fail(self, reason: str) -> None:
-        self._reason = reason
-        if not self.failed.done():
-            self.failed.set_exception(Fatal(reason))
-
     async def _probe(self) -> None:
-        """Ask the cluster for its metadata while nothing is acknowledged, so that readiness is true when idle too."""
         while True:
             await asyncio.sleep(_PROBE_EVERY_S)
-            main = self._main
-            if main is None or time.monotonic() - self._last_ack < _QUIET_S:
-                continue
-            alive = False
-            with contextlib.suppress(TimeoutError, KafkaError):
-                alive = await asyncio.wait_for(main.producer.client.force_metadata_update(), 5.0)
-            if alive:
-                self._last_sign = time.monotonic()
-            if main is self._main and not main.held:
-                self._reason = None if alive else f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
-
-    def _compare(self, lane: Lane, batch: Batch, route: Route, stored: Any, now: float) -> None:
-        """Compare clocks with the broker that leads a partition, once a second and broker."""
-        if stored is None or stored.timestamp is None or stored.timestamp < 0:
-            return  # the broker no longer knew when
-        broker = leader_of(route.producer, lane.topic, lane.partition)
-        if not broker or now - self._compared.get(broker, 0.0) < _CLOCK_EVERY_S:
-            return
-        self._compared[broker] = now
-        apart = apart_ms(batch.sent_ms, stored.timestamp, self._clock_ms())
-        self._metrics.clock_apart_seconds.labels(broker).set(apart / 1000)
-        for gone in [name for name, at in self._compared.items() if now - at > _CLOCK_KEPT_S]:
-            del self._compared[gone]
-            self._metrics.clock_apart_seconds.remove(gone)
+            if time.monotonic() - self._last_ack >= _QUIET_S:
+                await self._routes.probe()
 
     def _wait_before_retry(self) -> float:
         """Return seconds: one for a short jam, longer the longer Kafka has been away."""
         waiting = (batch.created for lane in self._lanes.values() for batch in (*lane.handed, *lane.batches))
         now = time.monotonic()
         return min(30.0, max(1.0, (now - min(waiting, default=now)) / 2))
-
-    def _background(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-def _older(batches: dict[Batch, None], than: float) -> bool:
-    return any(batch.sent < than for batch in batches)

@@ -241,9 +241,9 @@ async def test_a_process_without_traffic_hears_of_kafka_all_the_same(kafka_setti
     log = KafkaEventLog(kafka_settings, Bounds(wedged_after_s=4.0), IngestMetrics(CollectorRegistry()))
     log.start()
     await until(lambda: log.not_ready() is None)
-    heard = log._last_sign
+    heard = log._routes.last_sign
 
-    await until(lambda: log._last_sign > heard + 3.0)
+    await until(lambda: log._routes.last_sign > heard + 3.0)
 
     assert log.wedged() is None
     await log.close()
