@@ -39,10 +39,11 @@ class Gone(Exception):
 
 
 class Room:
-    """How many bytes all that hold some may hold together."""
+    """How many bytes all that hold some may hold together; where it is `within` another, they count there too."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, within: Room | None = None) -> None:
         self.limit = limit
+        self._within = within
         self.held = 0
         self.most = 0
 
@@ -55,11 +56,15 @@ class Room:
         """
         if self.held + size > self.limit:
             raise Overloaded("too many request bodies are being received", 1.0)
+        if self._within is not None:
+            self._within.take(size)
         self.held += size
         self.most = max(self.most, self.held)
 
     def give(self, size: int) -> None:
         """Hold less."""
+        if self._within is not None:
+            self._within.give(size)
         self.held -= size
 
 
@@ -68,26 +73,29 @@ class Incoming:
 
     def __init__(self, receive: Receive, headers: dict[bytes, bytes]) -> None:
         self._receive = receive
-        self._held: list[tuple[Room, int]] = []
+        self._room: Room | None = None
+        self._held = 0
         length = headers.get(b"content-length", b"")
         self.declared = int(length) if length.isdigit() and len(length) < 20 else 0
         self.complete = self.declared == 0 and b"transfer-encoding" not in headers
         """Whether nothing of it is to come any more."""
 
-    async def read(self, limit: int, *rooms: Room) -> bytes:
+    async def read(self, limit: int, room: Room) -> bytes:
         """
         Return the body; of one that is over `limit` only the part up to there and some more, the rest is dropped.
 
         Raises:
-            Overloaded: a room is full.
+            Overloaded: the room is full.
             Gone: the client left.
         """
+        self._room = room
         parts: list[bytes] = []
         size = 0
         while True:
             part = await self._next()
             if size <= limit:
-                self._hold(len(part), rooms)
+                room.take(len(part))
+                self._held += len(part)
                 parts.append(part)
             size += len(part)
             if self.complete or size > _DRAIN_FACTOR * limit:
@@ -113,14 +121,9 @@ class Incoming:
 
     def close(self) -> None:
         """Give back the room that it takes."""
-        for room, size in self._held:
-            room.give(size)
-        self._held = []
-
-    def _hold(self, size: int, rooms: tuple[Room, ...]) -> None:
-        for room in rooms:
-            room.take(size)
-            self._held.append((room, size))
+        if self._room is not None:
+            self._room.give(self._held)
+        self._held = 0
 
     async def _next(self) -> bytes:
         message = await self._receive()
@@ -136,7 +139,7 @@ class Reception:
     def __init__(self, max_body_bytes: int, max_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
         self.room = Room(max_bytes)
-        self.keyless_room = Room(max_bytes // _KEYLESS_SHARE)
+        self.keyless_room = Room(max_bytes // _KEYLESS_SHARE, within=self.room)
 
     async def with_key(self, incoming: Incoming) -> bytes:
         """Return the body of a request whose write key is known; it may be a little larger than the limit."""
@@ -152,7 +155,7 @@ class Reception:
         limit = min(KEYLESS_BYTES, self.max_body_bytes)
         if encoding.strip().lower() not in (b"", b"identity") or incoming.declared > limit:
             raise _missing(f"a compressed body, or one of over {limit} bytes, needs its write key outside of it: ")
-        body = await incoming.read(limit, self.keyless_room, self.room)
+        body = await incoming.read(limit, self.keyless_room)
         if len(body) > limit:
             raise _missing(f"a body of over {limit} bytes needs its write key outside of it: ")
         seen = False

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +31,7 @@ _encode_event = codec.encoder("usage_event")
 _encode_letter = codec.encoder("dead_letter")
 _EVENTS, _UNATTRIBUTED, _REJECTED = "usage-events", "usage-unattributed", "usage-rejected"
 _ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
+_VERDICTS = (_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF)
 _LETTER_ROOM = 4096
 """Bytes that a dead letter needs beside the original."""
 _BODY_KEPT = 64 * 1024
@@ -64,22 +64,17 @@ class Answer(msgspec.Struct, omit_defaults=True):
 
 
 class _Judged:
-    """One record and one result for each event of a request, in their order."""
+    """One record for each event of a request, in their order, and what the sender is told."""
 
-    __slots__ = ("listed", "records", "results", "unprotected")
+    __slots__ = ("ids", "listed", "records", "unprotected", "verdicts")
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
-        self.results: list[Result] = []
-        self.listed: set[int] = set()
+        self.ids: list[str] = []
+        self.verdicts: list[str] = []
+        self.listed: list[Result] = []
         self.unprotected: set[int] = set()
-        """Events whose id was assigned here, so that a repetition is not recognised."""
-
-    def add(self, record: LogRecord, result: Result, *, listed: bool) -> None:
-        self.records.append(record)
-        self.results.append(result)
-        if listed:
-            self.listed.add(result.index)
+        """Positions of events whose id was assigned here, so that a repetition is not recognised."""
 
     def put_off(self, stalled: list[int]) -> list[LogRecord]:
         """
@@ -91,14 +86,16 @@ class _Judged:
         Raises:
             Retryable: nothing is left to be written.
         """
-        later = self.unprotected.union(stalled)
+        later = {*stalled, *self.unprotected}
         if len(later) == len(self.records):
             raise Retryable("the partitions of these events do not acknowledge", STALLED_RETRY_S)
         for index in later:
-            self.results[index] = Result(
-                index, self.results[index].message_id, _PUT_OFF, Code.PARTITION_STALLED, "", "send it again"
-            )
-        self.listed |= later
+            self.verdicts[index] = _PUT_OFF
+        told = [result for result in self.listed if result.index not in later]
+        told += [
+            Result(index, self.ids[index], _PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
+        ]
+        self.listed = sorted(told, key=lambda result: result.index)
         return [record for index, record in enumerate(self.records) if index not in later]
 
 
@@ -145,26 +142,34 @@ class IngestService:
             Retryable: nothing is certain; the client has to send it again.
         """
         received_at = self._clock_ms()
-        judged = None
-        async with self._turns.work() as work:
-            try:
-                body = await self._read(submission, work)
-            except Rejected as error:
-                refusal = error
-            else:
-                if key is None:
-                    key = self._key_of(body)
-                request = _request(submission, body, key, received_at)
-                if request.sent_at is not None:
-                    self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
-                if not submission.kind:
-                    self._metrics.batch_events.observe(len(body.events))
-                judged = await self._judge(body.events, request, key, submission.all_results, work)
+        judged, refusal = await self._work(submission, key, received_at)
         if judged is not None:
             return await self._take(judged)
+        assert refusal is not None
         if key is not None:
             await self.refuse(submission.body, key, refusal, received_at)
         raise refusal
+
+    async def _work(
+        self, submission: Submission, key: WriteKey | None, received_at: int
+    ) -> tuple[_Judged, None] | tuple[None, Rejected]:
+        """Return what the events of a request came to, or why it has none that could be judged."""
+        work = self._turns.begin()
+        try:
+            try:
+                body = await self._read(submission, work)
+            except Rejected as error:
+                return None, error
+            if key is None:
+                key = self._key_of(body)
+            request = _request(submission, body, key, received_at)
+            if request.sent_at is not None:
+                self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
+            if not submission.kind:
+                self._metrics.batch_events.observe(len(body.events))
+            return await self._judge(body.events, request, key, submission.all_results, work), None
+        finally:
+            work.release()
 
     async def _read(self, submission: Submission, work: Work) -> Body:
         limits = self._rules.limits
@@ -200,6 +205,7 @@ class IngestService:
         self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
     ) -> _Judged:
         judged = _Judged()
+        records, ids, verdicts = judged.records, judged.ids, judged.verdicts
         largest = {topic: self._log.largest_record(topic) for topic in (_EVENTS, _UNATTRIBUTED)}
         rules, assign_id = self._rules, self._assign_id
         for index, raw in enumerate(events):
@@ -213,19 +219,22 @@ class IngestService:
                     raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                judged.add(
-                    self._letter(raw, error, request.received_at, event_id=message_id, source=key.source),
-                    Result(index, message_id, _REFUSED, error.code, error.field, error.detail),
-                    listed=True,
-                )
+                letter = self._letter(raw, error, request.received_at, event_id=message_id, source=key.source)
+                records.append(letter)
+                ids.append(message_id)
+                verdicts.append(_REFUSED)
+                judged.listed.append(Result(index, message_id, _REFUSED, error.code, error.field, error.detail))
                 continue
             verdict = _ACCEPTED if event["account"] else _ACCEPTED_UNATTRIBUTED
-            assigned = event["id_source"] == "ASSIGNED"
-            if assigned:
+            records.append(record)
+            ids.append(event["event_id"])
+            verdicts.append(verdict)
+            id_source = event["id_source"]
+            if id_source == "ASSIGNED":
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            listed = all_results or verdict != _ACCEPTED or event["id_source"] != "CLIENT"
-            judged.add(record, Result(index, event["event_id"], verdict), listed=listed)
+            if all_results or verdict != _ACCEPTED or id_source != "CLIENT":
+                judged.listed.append(Result(index, event["event_id"], verdict))
         return judged
 
     async def _take(self, judged: _Judged) -> Answer:
@@ -237,18 +246,21 @@ class IngestService:
         started = time.perf_counter()
         await self._log.append(records)
         self._metrics.ack_seconds.observe(time.perf_counter() - started)
-        counts = Counter(result.verdict for result in judged.results)
+        counts = {verdict: judged.verdicts.count(verdict) for verdict in _VERDICTS}
         for verdict, count in counts.items():
-            self._metrics.verdicts.labels(verdict).inc(count)
-        for code, count in Counter(result.code for result in judged.results if result.verdict == _REFUSED).items():
-            self._metrics.rejections.labels(code).inc(count)
+            if count:
+                self._metrics.verdicts.labels(verdict).inc(count)
+        if counts[_REFUSED]:
+            for result in judged.listed:
+                if result.verdict == _REFUSED:
+                    self._metrics.rejections.labels(result.code).inc()
         unattributed, rejected, put_off = counts[_ACCEPTED_UNATTRIBUTED], counts[_REFUSED], counts[_PUT_OFF]
         return Answer(
             rejected == put_off == 0,
             counts[_ACCEPTED] + unattributed,
             unattributed,
             rejected,
-            [result for result in judged.results if result.index in judged.listed],
+            judged.listed,
             put_off,
         )
 

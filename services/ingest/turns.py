@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager
+from collections.abc import Generator
 from typing import TypeVar
 
 from services.ingest.errors import Overloaded
@@ -37,17 +36,12 @@ class Turns:
         self._ends = 0.0
         self.waiting = 0
 
-    @asynccontextmanager
-    async def work(self) -> AsyncIterator[Work]:
-        """Yield what one request works with."""
+    def begin(self) -> Work:
+        """Return what one request works with, and has to `release`."""
         if not self._ends:
             asyncio.get_running_loop().call_soon(self._turned)
             self._ends = _now() + _TURN_S
-        work = Work(self, self._ends)
-        try:
-            yield work
-        finally:
-            work.release()
+        return Work(self, self._ends)
 
     def _turned(self) -> None:
         self._ends = 0.0

@@ -263,6 +263,7 @@ async def test_events_of_a_stalled_partition_are_put_off_and_the_others_taken(in
     assert (body["accepted"], body["put_off"], body["rejected"]) == (1, 2, 1)
     # What would not be recognised when the whole request comes again is not written now.
     assert [(r["index"], r["verdict"]) for r in body["results"]] == [(1, "put_off"), (2, "put_off"), (3, "rejected")]
+    assert body["results"][0]["message_id"] == "m2"
     assert [event["event_id"] for event in ingest.events()] == ["m1"]
     assert answer.headers["retry-after"] == answer.headers["x-ratelimit-reset"] == "5"
 
