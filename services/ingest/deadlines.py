@@ -149,6 +149,14 @@ def protocol(
             self._stop()
             super().connection_lost(exc)
 
+        def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
+            """Called when the client will send no more: a request that is complete gets its answer all the same."""
+            if not (self._complete and self._answering()):
+                return False
+            newest = self.pipeline[0][0] if self.pipeline else self.cycle
+            newest.keep_alive = False
+            return True
+
         def send_400_response(self, msg: str) -> None:
             """Called by uvicorn when the parser has stopped: answer what stopped it."""
             if self._refusal is None:

@@ -47,8 +47,8 @@ _REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_LANE_SHARE = 8
-"""The part of `in_flight_bytes` that one partition may have: an eighth."""
+_LANE_SHARE = 4
+"""The part of `in_flight_bytes` that one partition may have: a quarter."""
 
 
 class KafkaEventLog:

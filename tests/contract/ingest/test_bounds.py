@@ -206,3 +206,27 @@ async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
         for _, writer in idle:
             writer.close()
         known.close()
+
+
+async def test_who_closes_its_side_after_a_request_gets_the_answer(
+    ingest: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acknowledged = asyncio.Event()
+    append = ingest.log.append
+
+    async def slowly(records: Any) -> None:
+        await acknowledged.wait()
+        await append(records)
+
+    monkeypatch.setattr(ingest.log, "append", slowly)
+    body = json.dumps(GOOD).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    writer.write(b"POST /v1/track HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    writer.write_eof()
+    answer = asyncio.create_task(reader.read())
+    done, _ = await asyncio.wait([answer], timeout=0.3)
+    assert not done
+    acknowledged.set()
+
+    assert (await asyncio.wait_for(answer, 5)).startswith(b"HTTP/1.1 200")
+    writer.close()

@@ -18,6 +18,7 @@ import pytest_asyncio
 
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import free_port
+from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka
 from tests.integration.ingest.hostile import BODIES
@@ -31,7 +32,10 @@ AWAY_S = 0.1
 GOOD_S = 0.5
 """The same for a small request with a good event, which takes several turns and an acknowledgement of Kafka."""
 RSS_MB = 350
-GOOD = json.dumps({"type": "track", "event": "Opened", "userId": "ann", "groupId": "acme", "messageId": "1"})
+_TAKEN = {partition_for(name, 4) for name in (b"acme", b"g", b"web")}
+_ELSEWHERE = next(name for name in (f"a{n}" for n in range(99)) if partition_for(name.encode(), 4) not in _TAKEN)
+"""An account in a partition that the attackers do not write to."""
+GOOD = json.dumps({"type": "track", "event": "Opened", "userId": "ann", "groupId": _ELSEWHERE, "messageId": "1"})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -165,7 +169,8 @@ async def under_attack(process: tuple[int, int], name: str, body: bytes, headers
         f" busy; a good event {max(good.waits):.3f} s, {max(good.busy):.3f} s; peak {_peak_mb(pid):.0f} MB"
     )
     print(f"\n{name}: {report} {sorted(set(lines))}")
-    assert health.statuses == good.statuses == {200}
+    assert health.statuses == {200}
+    assert good.statuses == {200}
     assert max(health.busy) < AWAY_S, report
     assert max(good.busy) < GOOD_S, report
     assert _peak_mb(pid) < RSS_MB, report
@@ -176,7 +181,8 @@ async def under_attack(process: tuple[int, int], name: str, body: bytes, headers
 async def test_a_body_with_a_known_key_keeps_nobody_waiting(process: tuple[int, int], name: str) -> None:
     statuses = await under_attack(process, name, BODIES[name], b"Authorization: Basic d2s6\r\n")
 
-    assert statuses <= {b"200", b"400", b"413"}
+    # 429 where Kafka is slower than they are.
+    assert statuses <= {b"200", b"400", b"413", b"429"}
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ async def test_the_others_go_on_and_what_was_put_off_comes_again(
     for partition in set(range(PARTITIONS)) - {SLOW}:
         # What was in the one request that hung has an unknown outcome; all that came after it went on.
         assert statuses[partition].count(429) <= 1, partition
-        assert sorted(waits[partition])[-2] < 1.5, partition
+        assert sorted(waits[partition])[-2] < 2.5, partition
     assert 429 in statuses[SLOW]
     stored = await stored_ids(kafka_settings)
     assert acknowledged <= set(stored)
@@ -183,7 +183,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
     assert all(isinstance(outcome, Retryable) for outcome in outcomes)
     assert log.stalled(large) == [0]
     held = sum(lane.bytes for lane in log._lanes.values())
-    assert 125_000 <= held < 150_000
+    assert 250_000 <= held < 275_000
     await asyncio.gather(
         *(log.append([LogRecord("usage-events", account(0, n).encode(), b"x" * 10_000)]) for n in range(10))
     )
