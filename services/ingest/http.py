@@ -173,7 +173,7 @@ class IngestApp:
             encoding = headers.get(b"content-encoding", b"")
             body = await self.reception.without_key(incoming, encoding, lambda name: self._keys.find(name) is not None)
         else:
-            body = await self.reception.with_key(incoming)
+            body = await self.reception.with_key(incoming, key.source)
         self._metrics.body_bytes.inc(len(body))
         if key is not None and len(body) > self.reception.max_body_bytes:
             error = Rejected(

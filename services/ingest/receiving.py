@@ -3,7 +3,7 @@ Take in the bodies of requests within bounds, and let those of the refused go by
 
 A body whose write key is in the headers is read up to the limit. One whose key may only be in the body, as browsers
 send it, is taken up to a smaller limit, uncompressed, and only looked through for a known key; nothing is inflated or
-parsed before one was found. All bodies together have a bound, those without a key a small part of it.
+parsed before one was found. All bodies together have a bound; one source has half of it, and those without a key a small part.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ KEYLESS_BYTES = 512 * 1024
 """Of a body without a key in its headers: what browsers send at most, 450 KB by their SDKs' own bound, and some more."""
 _KEYLESS_SHARE = 8
 """The part of the room for all bodies that those without a key may have: an eighth."""
+_SOURCE_SHARE = 2
+"""The part of it that one source may have: half, so that bodies which stop half way never leave nothing for others."""
 _DRAIN_FACTOR = 4
 """Times the limit that an oversized body is read to its end, since a client that is cut off mid-body sees no 413."""
 _DROPPED_BYTES = 1024 * 1024
@@ -140,10 +142,14 @@ class Reception:
         self.max_body_bytes = max_body_bytes
         self.room = Room(max_bytes)
         self.keyless_room = Room(max_bytes // _KEYLESS_SHARE, within=self.room)
+        self._source_rooms: dict[str, Room] = {}
 
-    async def with_key(self, incoming: Incoming) -> bytes:
+    async def with_key(self, incoming: Incoming, source: str) -> bytes:
         """Return the body of a request whose write key is known; it may be a little larger than the limit."""
-        return await incoming.read(self.max_body_bytes, self.room)
+        room = self._source_rooms.get(source)
+        if room is None:
+            room = self._source_rooms[source] = Room(self.room.limit // _SOURCE_SHARE, within=self.room)
+        return await incoming.read(self.max_body_bytes, room)
 
     async def without_key(self, incoming: Incoming, encoding: bytes, known: Callable[[str], bool]) -> bytes:
         """

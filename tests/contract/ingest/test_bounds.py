@@ -141,6 +141,26 @@ async def test_bodies_without_a_key_have_an_eighth_of_it(ingest: Any) -> None:
     assert reception.keyless_room.most <= reception.keyless_room.limit == reception.room.limit // 8
 
 
+async def test_bodies_of_one_source_that_stop_half_way_leave_room_for_others(ingest: Any) -> None:
+    room = ingest.app.reception.room
+    room.limit = 2_000_000
+    half = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: 900000\r\n\r\n" + b" " * 600_000
+    stalled = []
+    for _ in range(8):
+        _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(half)
+        stalled.append(writer)
+    await until(lambda: room.most > 800_000)
+    event = {**GOOD, "properties": {"a": "x" * 30_000}}
+
+    answer = await ingest.client.post("/v1/batch", json={"batch": [event] * 20}, auth=("bf", ""))
+
+    assert answer.json()["accepted"] == 20
+    assert room.most <= 1_000_000 + 20 * 31_000
+    for writer in stalled:
+        writer.close()
+
+
 async def test_requests_in_one_packet_are_answered_up_to_a_number_and_the_connection_says_so(ingest: Any) -> None:
     request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
