@@ -24,12 +24,18 @@ NotAlive = Callable[[], str | None]
 """Returns why a new process should take this one's place, in words; None while it should not."""
 
 
-def ops_routes(registry: CollectorRegistry, not_ready: NotReady, not_alive: NotAlive = lambda: None) -> list[Route]:
+def ops_routes(
+    registry: CollectorRegistry,
+    not_ready: NotReady,
+    not_alive: NotAlive = lambda: None,
+    slow: Callable[[], list[str]] = list,
+) -> list[Route]:
     """
     Return the routes that every process serves.
 
-    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why. `/readyz`: 200 when the process does its
-    work, 503 with the reason until then; it names the process id, since another process may hold the port.
+    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why.
+    `/readyz`: 200 when the process does its work, 503 with the reason until then, either with what is `slow`; it names
+    the process id, since another process may hold the port.
     """
 
     async def metrics(_: Request) -> Response:
@@ -41,9 +47,10 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady, not_alive: NotA
 
     async def readyz(_: Request) -> Response:
         reason = not_ready()
+        more = {"slow": names} if (names := slow()) else {}
         if reason is None:
-            return JSONResponse({"ready": True, "pid": os.getpid()})
-        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid()}, status_code=503)
+            return JSONResponse({"ready": True, "pid": os.getpid(), **more})
+        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid(), **more}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 
