@@ -56,9 +56,9 @@ async def until(done: Callable[[], Awaitable[bool]], within_s: float = 60) -> No
     async with asyncio.timeout(within_s):
         while True:
             try:
-                if await done():
+                if await asyncio.wait_for(done(), 3):  # the one that is asked may be frozen
                     return
-            except KafkaError:
+            except (KafkaError, TimeoutError):
                 pass
             await asyncio.sleep(0.1)
 
@@ -81,33 +81,34 @@ async def read_all(kafka: KafkaSettings, at_least: int) -> list[bytes]:
         await reader.stop()
 
 
-async def test_what_two_brokers_have_survives_each_of_them(
+async def test_what_two_brokers_have_survives_the_leader(
     cluster: EmbeddedCluster, kafka: KafkaSettings, writer: AIOKafkaProducer
 ) -> None:
     """And with one down, acknowledged by all in sync can still be had."""
     before = (await writer.send_and_wait("fleet", b"three have it", key=b"k")).offset
+    async with admin(kafka) as client:
+        (described,) = await client.describe_topics(["fleet"])
+    leader = cluster.brokers[described["partitions"][0]["leader"] - 1]
 
-    for broker in cluster.brokers:
-        await asyncio.to_thread(broker.kill)
-        await until(lambda gone=broker: in_sync(kafka, {1, 2, 3} - {gone.node.id}))  # type: ignore[misc]
-        await asyncio.wait_for(writer.send_and_wait("fleet", b"two have it", key=b"k"), 30)
-        await asyncio.to_thread(broker.start)
-        await until(lambda: in_sync(kafka, {1, 2, 3}))
+    await asyncio.to_thread(leader.kill)
+    await until(lambda: in_sync(kafka, {1, 2, 3} - {leader.node.id}))
+    await asyncio.wait_for(writer.send_and_wait("fleet", b"two have it", key=b"k"), 30)
 
-    assert (await read_all(kafka, before + 4))[before:] == [b"three have it"] + [b"two have it"] * 3
+    assert (await read_all(kafka, before + 2))[before:] == [b"three have it", b"two have it"]
+    await asyncio.to_thread(leader.start)
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
 
 
 async def test_with_two_of_three_down_nothing_is_acknowledged(
     cluster: EmbeddedCluster, kafka: KafkaSettings, writer: AIOKafkaProducer
 ) -> None:
     """One copy is not enough; and when they are back it goes on."""
-    # The two are frozen, so that the third keeps what it knows: with two of three gone there is no controller either.
     await asyncio.to_thread(cluster.brokers[0].kill)
     await until(lambda: in_sync(kafka, {2, 3}))
     await asyncio.to_thread(cluster.brokers[1].kill)
 
     with pytest.raises((TimeoutError, NotEnoughReplicasError)):
-        await asyncio.wait_for(writer.send_and_wait("fleet", b"one has it", key=b"k"), 8)
+        await asyncio.wait_for(writer.send_and_wait("fleet", b"one has it", key=b"k"), 5)
 
     await asyncio.to_thread(cluster.start)
     await until(lambda: in_sync(kafka, {1, 2, 3}))
