@@ -1,0 +1,47 @@
+"""Disks are full, and there is room again: a broker's, all brokers' at once, the warehouse's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.shared.errors import Fatal
+from tests.chaos.fault import Fault, under_load
+from tests.chaos.stage import Stage, passes
+
+FULL_S = 12.0
+
+
+def _possible(stage: Stage) -> str | None:
+    return stage.volumes.why_not
+
+
+def _brokers(name: str, title: str, numbers: tuple[int, ...]) -> Fault:
+    async def harm(stage: Stage) -> None:
+        volumes = [f"node-{number}" for number in numbers]
+        for volume in volumes:
+            await asyncio.to_thread(stage.volumes.fill, volume)
+        await passes(FULL_S)
+        for volume in volumes:
+            stage.volumes.free(volume)
+        # A broker that cannot write ends itself; whoever supervises it starts it again.
+        try:
+            await asyncio.to_thread(stage.cluster.start)
+        except Fatal as error:
+            stage.say(f"a broker did not come back at once: {error}")
+
+    return under_load(name, title, harm, 90, why_not=_possible)
+
+
+async def _warehouse(stage: Stage) -> None:
+    await asyncio.to_thread(stage.volumes.fill, "warehouse")
+    await passes(FULL_S)
+    stage.volumes.free("warehouse")
+
+
+FAULTS = [
+    _brokers("disk-broker", f"the disk of broker 3 is full for {FULL_S:.0f} s", (3,)),
+    _brokers("disk-brokers", f"the disks of all brokers are full for {FULL_S:.0f} s", (1, 2, 3)),
+    under_load(
+        "disk-warehouse", f"the disk of the warehouse is full for {FULL_S:.0f} s", _warehouse, 60, why_not=_possible
+    ),
+]
