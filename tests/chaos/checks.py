@@ -150,7 +150,9 @@ async def _check_state(kafka: KafkaSettings, wanted: Days, found: Findings) -> N
             found.lost["state"] += max(0, -difference)
             found.doubled["state"] += max(0, difference)
             if not difference and theirs.get(day) != ours.get(day):
-                found.problems.append(f"active people of {account} on day {day}: {theirs.get(day)}, not {ours.get(day)}")
+                found.problems.append(
+                    f"active people of {account} on day {day}: {theirs.get(day)}, not {ours.get(day)}"
+                )
     now = time.time_ns() // 1_000_000
     found.problems += [
         f"the time of lane {partition} is {(at - now) / 3_600_000:.1f} h ahead"

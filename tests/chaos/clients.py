@@ -23,8 +23,8 @@ from services.backfill.mapping import TimedCall
 from services.backfill.sender import account_of
 from services.simulator import calls, live_traffic, roster
 
-REPEATED = 0.2
-"""Of the requests, sent once more after they were answered."""
+REPEATED = 0.25
+"""Chance that a request is sent once more after it was answered: a fifth of all are then repeats."""
 INVALID_EVERY = 400
 _BATCH = 50
 _TIMEOUT_S = 10.0

@@ -123,7 +123,7 @@ def under_load(
         await harm(stage)
         over = monotonic()
         stage.say("recovering")
-        reasons = await _recovered(stage, over, bound_s)
+        reasons = await recovered(stage, over, bound_s)
         if not reasons:
             row.recovered_s = monotonic() - over
             await passes(CALM_S)
@@ -149,14 +149,14 @@ def note(row: Row, seen: Seen) -> None:
 
 
 async def _calm(stage: Stage) -> None:
-    reasons = await _recovered(stage, monotonic(), _CALM_WITHIN_S)
+    reasons = await recovered(stage, monotonic(), _CALM_WITHIN_S)
     if reasons:
         raise RuntimeError(f"all is not well before the fault: {'; '.join(reasons)}")
     await passes(CALM_S)
 
 
-async def _recovered(stage: Stage, since: float, within_s: float) -> list[str]:
-    """Wait until all is well; return what is not when the time is over."""
+async def recovered(stage: Stage, since: float, within_s: float) -> list[str]:
+    """Wait until all is well again after `since`; return what is not when the time is over."""
     while reasons := await stage.whole(since):
         if monotonic() - since > within_s:
             return reasons

@@ -119,7 +119,7 @@ async def _one(stage: Stage, fault: Fault) -> Row:
         try:
             async with asyncio.timeout(_ONE_WITHIN_S):
                 await fault.play(stage, row)
-        except Exception as error:  # one fault that cannot be played out must not hide the others
+        except Exception as error:  # noqa: BLE001  one fault that cannot be played out must not hide the others
             row.problems.append(f"{type(error).__name__}: {error}")
             row.problems += traceback.format_exc().splitlines()[-4:]
         stage.clean = stage.clean and row.good

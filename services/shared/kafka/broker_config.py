@@ -56,6 +56,9 @@ def server_properties(log: Path, own: Node, nodes: Sequence[Node]) -> str:
         "default.replication.factor": replicas,
         "min.insync.replicas": in_sync,
         "unclean.leader.election.enable": "false",
+        # A broker that is back leads again within seconds, not after five minutes: nobody here waits so long.
+        "leader.imbalance.check.interval.seconds": 5,
+        "leader.imbalance.per.broker.percentage": 0,
         "offsets.topic.replication.factor": replicas,
         "offsets.topic.num.partitions": 4,
         "transaction.state.log.replication.factor": replicas,

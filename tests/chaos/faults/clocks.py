@@ -1,2 +1,97 @@
-"""To come."""
-FAULTS = []
+"""
+Clocks of single machines are wrong for a while, by libfaketime: a scorer's, an ingest's, a broker's.
+
+Whoever's clock it is: no day closes early, no lane's time runs ahead, no event is lost or dead-lettered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.reading import ends, scan
+from tests.chaos.fault import Fault, under_load
+from tests.chaos.stage import Stage, passes
+
+WRONG_S = 20.0
+_LIBRARY = "faketime/libfaketimeMT.so.1"
+_FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib")
+
+
+@cache
+def _library() -> str | None:
+    found = [path for folder in _FOLDERS for pattern in ("", "*/") for path in Path(folder).glob(pattern + _LIBRARY)]
+    return str(found[0]) if found else None
+
+
+def _bent(offset: str) -> dict[str, str]:
+    """Return the variables that put a process's clock off, as `+100d`; waiting goes on at its usual pace."""
+    return {
+        "LD_PRELOAD": _library() or "",
+        "FAKETIME": offset,
+        "DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+
+
+@cache
+def _why_not() -> str | None:
+    if _library() is None:
+        return "libfaketime is not installed (Debian, Ubuntu: apt install faketime)"
+    probe = subprocess.run(
+        [sys.executable, "-c", "import time; print(time.time())"],
+        env=_bent("+1d"), capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    if probe.returncode or abs(float(probe.stdout) - time.time() - 86_400) > 60:
+        return f"libfaketime does not put this Python's clock off ({probe.stdout}{probe.stderr})"
+    return None
+
+
+def _program(fault: str, title: str, program: str, offset: str) -> Fault:
+    async def harm(stage: Stage) -> None:
+        bent = _bent(offset)
+        await stage.deployment.restart(program, bent)
+        await passes(WRONG_S)
+        await stage.deployment.restart(program, {}, without=tuple(bent))
+
+    return under_load(fault, f"{title} for {WRONG_S:.0f} s", harm, 60, why_not=lambda _: _why_not())
+
+
+async def _broker(stage: Stage) -> None:
+    broker = stage.brokers[2]
+    await _restart(broker, _bent("+1d"))
+    await passes(WRONG_S)
+    ahead = await _latest_append_ms(stage) - time.time() * 1000
+    await _restart(broker, {})
+    if ahead < 80_000_000:
+        raise RuntimeError(f"the broker's clock was not put off: its latest append is {ahead / 1000:.0f} s ahead")
+
+
+async def _restart(broker: EmbeddedBroker, environment: dict[str, str]) -> None:
+    await asyncio.to_thread(broker.stop)
+    broker.environment = environment
+    await asyncio.to_thread(broker.start)
+
+
+async def _latest_append_ms(stage: Stage) -> int:
+    """Return the latest append time among the last records of usage-events."""
+    kafka = stage.deployment.kafka
+    start = {partition: max(0, end - 50) for partition, end in (await ends(kafka, "usage-events")).items()}
+    return max([int(record.timestamp) async for record in scan(kafka, "usage-events", start=start, committed=False)])
+
+
+FAULTS = [
+    _program("clock-scorer-ahead", "the clock of scorer-2 is 100 days ahead", "scorer-2", "+100d"),
+    _program("clock-scorer-behind", "the clock of scorer-2 is an hour behind", "scorer-2", "-1h"),
+    _program("clock-ingest-ahead", "the clock of ingest-2 is 25 hours ahead", "ingest-2", "+25h"),
+    under_load(
+        "clock-broker-ahead", f"the clock of broker 3 is a day ahead for {WRONG_S:.0f} s", _broker, 90,
+        why_not=lambda _: _why_not(),
+    ),
+]  # fmt: skip
