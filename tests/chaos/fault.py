@@ -66,6 +66,8 @@ class Row:
 
 
 Play = Callable[[Stage, Row], Awaitable[None]]
+Harm = Callable[[Stage], Awaitable[list[str] | None]]
+"""Does harm and returns when it is over; what it says is a problem, as what `Row.problems` says."""
 Possible = Callable[[Stage], str | None]
 
 
@@ -93,7 +95,7 @@ class Fault:
 def under_load(
     name: str,
     title: str,
-    harm: Callable[[Stage], Awaitable[None]],
+    harm: Harm,
     bound_s: float = 60.0,
     *,
     fresh: bool = False,
@@ -120,7 +122,7 @@ def under_load(
         await _calm(stage)
         stage.load.look()
         stage.say("the fault")
-        await harm(stage)
+        row.problems += await harm(stage) or []
         over = monotonic()
         stage.say("recovering")
         reasons = await recovered(stage, over, bound_s)
