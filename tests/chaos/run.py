@@ -99,16 +99,13 @@ class Progress:
             self._console.print(f"    {problem[:600]}", style="red", highlight=False, markup=False)
 
 
-async def campaign(faults: Sequence[Fault], folder: Path, progress: Progress) -> list[Row]:
-    """Play the faults one after the other and return their rows."""
-    rows = []
+async def campaign(faults: Sequence[Fault], folder: Path, progress: Progress, rows: list[Row]) -> None:
+    """Play the faults one after the other and append their rows."""
     async with Stage(folder, RATE, progress.say) as stage:
         for number, fault in enumerate(faults, 1):
             progress.begin(number, fault)
             rows.append(await _one(stage, fault))
             progress.end(rows[-1])
-        await stage.clear()
-    return rows
 
 
 async def _one(stage: Stage, fault: Fault) -> Row:
@@ -149,20 +146,30 @@ def main() -> int:
     progress = Progress(console, len(faults))
     console.print(f"{len(faults)} faults, {RATE:.0f} events/s, on {os.cpu_count()} cores; files in {folder}")
     began = monotonic()
+    rows: list[Row] = []
+    ended = "the campaign was interrupted"
     with progress.running():
-        rows = asyncio.run(campaign(faults, folder, progress))
+        try:
+            asyncio.run(campaign(faults, folder, progress, rows))
+            ended = ""
+        except KeyboardInterrupt:
+            pass
+        except Exception as error:  # noqa: BLE001  what was measured is shown all the same
+            ended = f"the campaign broke off: {type(error).__name__}: {error}"
     console.print(table.for_terminal(rows))
+    if ended:
+        console.print(ended, style="red", highlight=False, markup=False)
     bad = [row for row in rows if not row.good]
     console.print(f"{len(rows) - len(bad)} of {len(rows)} faults as promised, {monotonic() - began:.0f} s")
     if options.json:
         options.json.write_text(json.dumps([row.as_dict() for row in rows], indent=1) + "\n", "utf-8")
-    if options.record:
+    if options.record and rows:
         _record(options.record, rows, monotonic() - began)
-    if options.keep or bad:
+    if options.keep or bad or ended:
         console.print(f"logs and files are kept in {folder}")
     else:
         subprocess.run(["rm", "-rf", str(folder)], check=False)
-    return 1 if bad else 0
+    return 1 if bad or ended else 0
 
 
 def _commit() -> str:

@@ -33,6 +33,8 @@ PARTITIONS = 4
 LAG_RECORDS = 600
 """Records that a service may be behind while it keeps up: two seconds of the load."""
 _ASK_WITHIN_S = 3.0
+_DELETE_WITHIN_S = 30.0
+_END_WITHIN_S = 120.0
 _LAGS = ("tidemark_engine_lag_records", "tidemark_warehouse_lag_records")
 
 
@@ -66,10 +68,12 @@ class Stage:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Stop everything."""
+        """Stop everything, bounded; nobody needs the topics any more."""
         self.say("everything stops")
-        await self._deployed.aclose()
-        await self._stack.aclose()
+        try:
+            await self._end_deployment()
+        finally:
+            await self._stack.aclose()
 
     @property
     def brokers(self) -> list[EmbeddedBroker]:
@@ -91,8 +95,6 @@ class Stage:
         self.say("a new deployment starts")
         self._number += 1
         kafka = self.kafka()
-        self._deployed = AsyncExitStack()
-        self._deployed.push_async_callback(topics.delete, kafka)
         self.deployment = await self._deployed.enter_async_context(
             deployed(self.folder / f"deployment-{self._number}", kafka, PROGRAMS, environment=self._environment())
         )
@@ -104,16 +106,24 @@ class Stage:
     async def clear(self) -> None:
         """End the deployment, if any, and delete its topics; start again the brokers that are down."""
         for broker in self.brokers:
+            broker.environment = {}
             if broker.running:
                 broker.resume()
         await asyncio.to_thread(self.cluster.start)
-        try:
-            async with asyncio.timeout(120):
-                await self._deployed.aclose()
-        except (KafkaError, TidemarkError, TimeoutError) as error:
-            self.say(f"the former deployment was left as it was: {error}")
-        self._deployed = AsyncExitStack()
+        kafka = self.deployment.kafka if self._number else None
+        await self._end_deployment()
+        if kafka is not None:
+            try:
+                async with asyncio.timeout(_DELETE_WITHIN_S):
+                    await topics.delete(kafka)
+            except (KafkaError, TidemarkError, TimeoutError) as error:
+                self.say(f"the topics of the former deployment were left: {error!r}")
         self.clean = False
+
+    async def _end_deployment(self) -> None:
+        stack, self._deployed = self._deployed, AsyncExitStack()
+        async with asyncio.timeout(_END_WITHIN_S):
+            await stack.aclose()
 
     async def whole(self, since: float) -> list[str]:
         """

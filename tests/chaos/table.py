@@ -41,7 +41,9 @@ def line(row: Row) -> str:
     _, saw, lost, doubled, replay, recovered, verdict = cells(row)
     if row.impossible is not None:
         return verdict
-    return f"{saw}; lost {lost}; doubled {doubled}; replay {replay}; recovered {recovered}; {row.events:,} events compared"
+    return (
+        f"{saw}; lost {lost}; doubled {doubled}; replay {replay}; recovered {recovered}; {row.events:,} events compared"
+    )
 
 
 def for_terminal(rows: Iterable[Row]) -> Table:

@@ -12,7 +12,8 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-SIZE_MB = 768
+SIZE_MB = 256
+"""A campaign writes some 50 MB to each."""
 _FILLER = "filler"
 
 

@@ -34,8 +34,8 @@ def _bent(offset: str) -> dict[str, str]:
     return {
         "LD_PRELOAD": _library() or "",
         "FAKETIME": offset,
-        "DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # else each timed wait of Java's ends at once, and it only spins
         "NO_FAKE_STAT": "1",
     }
 
@@ -63,14 +63,13 @@ def _program(fault: str, title: str, program: str, offset: str) -> Fault:
     return under_load(fault, f"{title} for {WRONG_S:.0f} s", harm, 60, why_not=lambda _: _why_not())
 
 
-async def _broker(stage: Stage) -> None:
+async def _broker(stage: Stage) -> list[str]:
     broker = stage.brokers[2]
     await _restart(broker, _bent("+1d"))
     await passes(WRONG_S)
-    ahead = await _latest_append_ms(stage) - time.time() * 1000
+    ahead_s = await _latest_append_ms(stage) / 1000 - time.time()
     await _restart(broker, {})
-    if ahead < 80_000_000:
-        raise RuntimeError(f"the broker's clock was not put off: its latest append is {ahead / 1000:.0f} s ahead")
+    return [] if ahead_s > 80_000 else [f"nothing was tried: the latest append time is {ahead_s:.0f} s ahead"]
 
 
 async def _restart(broker: EmbeddedBroker, environment: dict[str, str]) -> None:

@@ -9,6 +9,8 @@ from tests.chaos.fault import Fault, under_load
 from tests.chaos.stage import Stage, passes
 
 FULL_S = 12.0
+_NO_ROOM = b"NOT_ENOUGH_SPACE"
+"""What ClickHouse says."""
 
 
 def _possible(stage: Stage) -> str | None:
@@ -16,26 +18,32 @@ def _possible(stage: Stage) -> str | None:
 
 
 def _brokers(name: str, title: str, numbers: tuple[int, ...]) -> Fault:
-    async def harm(stage: Stage) -> None:
+    async def harm(stage: Stage) -> list[str]:
         volumes = [f"node-{number}" for number in numbers]
         for volume in volumes:
             await asyncio.to_thread(stage.volumes.fill, volume)
         await passes(FULL_S)
+        ended = [broker for broker in stage.brokers if not broker.running]
         for volume in volumes:
             stage.volumes.free(volume)
         # A broker that cannot write ends itself; whoever supervises it starts it again.
         try:
             await asyncio.to_thread(stage.cluster.start)
         except Fatal as error:
-            stage.say(f"a broker did not come back at once: {error}")
+            return [f"a broker did not come back when there was room: {error}"]
+        return [] if ended else ["nothing was tried: no broker has met the full disk"]
 
     return under_load(name, title, harm, 90, why_not=_possible)
 
 
-async def _warehouse(stage: Stage) -> None:
+async def _warehouse(stage: Stage) -> list[str]:
+    log = stage.deployment.programs["warehouse"].log
+    before = log.stat().st_size
     await asyncio.to_thread(stage.volumes.fill, "warehouse")
     await passes(FULL_S)
     stage.volumes.free("warehouse")
+    met = _NO_ROOM in log.read_bytes()[before:]
+    return [] if met else ["nothing was tried: the warehouse has not met the full disk"]
 
 
 FAULTS = [
