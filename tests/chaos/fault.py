@@ -36,6 +36,7 @@ class Row:
     """Longest that any one client went without a 200."""
     lost: dict[str, int] = field(default_factory=dict)
     doubled: dict[str, int] = field(default_factory=dict)
+    replayed: bool = False
     replay_differs: list[str] = field(default_factory=list)
     signals: int = 0
     recovered_s: float | None = None
@@ -57,7 +58,7 @@ class Row:
         """Take what the comparison found."""
         self.events = findings.events
         self.lost, self.doubled = dict(findings.lost), dict(findings.doubled)
-        self.replay_differs, self.signals = findings.differs, findings.signals
+        self.replayed, self.replay_differs, self.signals = True, findings.differs, findings.signals
         self.problems += findings.problems
 
     def as_dict(self) -> dict[str, Any]:

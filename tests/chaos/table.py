@@ -22,7 +22,7 @@ def cells(row: Row) -> tuple[str, ...]:
         seen(row),
         _places(row.lost),
         _places(row.doubled),
-        replay if row.events else "not compared",
+        replay if row.replayed else "not compared",
         recovered,
         "ok" if row.good else "FAILED",
     )

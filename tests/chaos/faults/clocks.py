@@ -1,7 +1,8 @@
 """
 Clocks of single machines are wrong for a while, by libfaketime: a scorer's, an ingest's, a broker's.
 
-Whoever's clock it is: no day closes early, no lane's time runs ahead, no event is lost or dead-lettered.
+Whoever's clock it is: no day closes early, no lane's time runs ahead, no event is lost or dead-lettered. And once the
+clock is right again, every lane is ticked again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from functools import cache
 from pathlib import Path
 
 from services.shared.kafka.embedded import EmbeddedBroker
-from services.shared.kafka.reading import ends, scan
+from services.shared.kafka.reading import decoded, ends, scan
 from tests.chaos.fault import Fault, under_load
-from tests.chaos.stage import Stage, passes
+from tests.chaos.stage import Stage, monotonic, passes
 
 WRONG_S = 20.0
+TICKED_WITHIN_S = 75.0
+"""A lane that has nothing due is ticked once a minute."""
 _LIBRARY = "faketime/libfaketimeMT.so.1"
 _FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib")
 
@@ -54,11 +57,12 @@ def _why_not() -> str | None:
 
 
 def _program(fault: str, title: str, program: str, offset: str) -> Fault:
-    async def harm(stage: Stage) -> None:
+    async def harm(stage: Stage) -> list[str]:
         bent = _bent(offset)
         await stage.deployment.restart(program, bent)
         await passes(WRONG_S)
         await stage.deployment.restart(program, {}, without=tuple(bent))
+        return await _without_ticks(stage)
 
     return under_load(fault, f"{title} for {WRONG_S:.0f} s", harm, 60, why_not=lambda _: _why_not())
 
@@ -69,13 +73,30 @@ async def _broker(stage: Stage) -> list[str]:
     await passes(WRONG_S)
     ahead_s = await _latest_append_ms(stage) / 1000 - time.time()
     await _restart(broker, {})
-    return [] if ahead_s > 80_000 else [f"nothing was tried: the latest append time is {ahead_s:.0f} s ahead"]
+    tried = [] if ahead_s > 80_000 else [f"nothing was tried: the latest append time is {ahead_s:.0f} s ahead"]
+    return tried + await _without_ticks(stage)
 
 
 async def _restart(broker: EmbeddedBroker, environment: dict[str, str]) -> None:
     await asyncio.to_thread(broker.stop)
     broker.environment = environment
     await asyncio.to_thread(broker.start)
+
+
+async def _without_ticks(stage: Stage) -> list[str]:
+    """Wait for a tick on every lane from now on; return those that get none."""
+    kafka = stage.deployment.kafka
+    at = await ends(kafka, "usage-events")
+    missing = set(at)
+    deadline = monotonic() + TICKED_WITHIN_S
+    while missing and monotonic() < deadline:
+        await passes(1)
+        stop = await ends(kafka, "usage-events")
+        async for record in scan(kafka, "usage-events", start=at, stop=stop, committed=False):
+            if decoded(record.value)[0] == "tick":
+                missing.discard(record.partition)
+        at = stop
+    return [f"no tick on lane {lane} for {TICKED_WITHIN_S:.0f} s after the clock was right" for lane in sorted(missing)]
 
 
 async def _latest_append_ms(stage: Stage) -> int:
