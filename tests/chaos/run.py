@@ -18,6 +18,7 @@ import json
 import logging
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -100,7 +101,10 @@ class Progress:
 
 
 async def campaign(faults: Sequence[Fault], folder: Path, progress: Progress, rows: list[Row]) -> None:
-    """Play the faults one after the other and append their rows."""
+    """Play the faults one after the other and append their rows. SIGTERM and Ctrl-C end it in order."""
+    playing = asyncio.current_task()
+    if playing:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, playing.cancel)
     async with Stage(folder, RATE, progress.say) as stage:
         for number, fault in enumerate(faults, 1):
             progress.begin(number, fault)
@@ -152,7 +156,7 @@ def main() -> int:
         try:
             asyncio.run(campaign(faults, folder, progress, rows))
             ended = ""
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             pass
         except Exception as error:  # noqa: BLE001  what was measured is shown all the same
             ended = f"the campaign broke off: {type(error).__name__}: {error}"
