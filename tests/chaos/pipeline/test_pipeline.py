@@ -33,7 +33,8 @@ from services.scorer.adapters.core import IDS, STATE, ScorerCore
 from services.scorer.adapters.lanes import usage_lanes
 from services.scorer.adapters.settings import ScorerSettings, load_scoring
 from services.scorer.domain.rings import ACTIVE, EVENTS
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import ends, scan

@@ -21,7 +21,7 @@ from services.shared.engine.lane import Lane, LaneState
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.loader import Loaded
-from services.shared.engine.memory import MemoryLog
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
