@@ -6,5 +6,6 @@ it does not: records delivered in *chunks*, and one transactional *lane* per sou
 outputs and source offset become durable together.
 
 Read in this order: core.py (the port), spec.py, fold.py (a lane without I/O), memory.py (the same over
-memory_log.py), then the Kafka side: chunks.py, consumer.py, loader.py, transaction.py, lane.py, worker.py.
+memory_log.py), then the Kafka side: chunks.py, consumer.py, loader.py, transaction.py, lane.py with what it is
+made of (intake.py, commits.py, ownership.py, opening.py, hearing.py), worker.py.
 """

@@ -150,7 +150,7 @@ async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs
 
     fold = lane._must_fold()
     one_chunk = 10 * (record + 200)
-    assert lane._queue.bytes <= 4 * most + one_chunk
+    assert lane._intake._queue.bytes <= 4 * most + one_chunk
     assert fold.draft.size <= most + 16 * (record + 100)
     assert around.asked.count("write") == 1
     around.may_write.set()
