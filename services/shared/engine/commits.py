@@ -10,8 +10,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.fold import Draft, LaneFold
+from services.shared.engine.fold import LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.ownership import Ownership
 from services.shared.engine.position import Position

@@ -16,8 +16,9 @@ from enum import Enum
 from services.shared.engine.chunks import Chunk
 from services.shared.engine.commits import Commits
 from services.shared.engine.core import Core, Quarantines, SourceRecord
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
-from services.shared.engine.fold import Draft, LaneFold
+from services.shared.engine.fold import LaneFold
 from services.shared.engine.hearing import hear
 from services.shared.engine.intake import Intake
 from services.shared.engine.lane_metrics import LaneMetrics

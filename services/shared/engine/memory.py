@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.shared.engine.core import Append, Asks, Core, Quarantines
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
-from services.shared.engine.fold import Draft, LaneFold
+from services.shared.engine.fold import LaneFold
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.raises import Raises

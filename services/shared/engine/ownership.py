@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.fold import Draft
 from services.shared.engine.surroundings import Writer
 
 _FENCE_WITHIN_S = 5.0

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine.chunks import Chunk
 from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.counting import CountingCore, counting_spec, read_count
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import ChangelogBehind, FailStop, SourceBehind, SourceGap
-from services.shared.engine.fold import Draft
 from services.shared.engine.lane import Lane, LaneState
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.lanes import Lanes
