@@ -10,7 +10,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from services.scorer.testing import DAY, Log, at, clock, fleet, tick
-from services.shared.engine.memory import Cuts, MemoryLog
+from services.shared.engine.memory import Cuts
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY
 
 OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "usage-rejected", "fleet")
