@@ -148,12 +148,13 @@ class DayClose:
             return
         try:
             hot, cold = account.close_day(account.open_day, today * DAY_MS)
-            if not account.dormant:
+            if state.clock.phase == CLOSING and not account.dormant:
                 tally(account, today - 1, state.fleet.cap_milli, state.tally)
         except Exception as error:
             raise KeyFault(account.name, f"closing its day raised {type(error).__name__}: {error}") from error
         account.open_day = today
-        if hot:
+        if hot or account.behind:
+            account.behind = False
             state.hot.add(account.name)
         if cold:
             state.cold.add(account.name)
@@ -257,6 +258,7 @@ class DayClose:
             if not account.dormant and not account.resting(day) and account.open_day > day:
                 if account.asleep(day):
                     account.dormant = True
+                    state.hot.add(name)
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
                 state.queue.discard(name)
                 people += len(account.people)
