@@ -19,6 +19,7 @@ from xxhash import xxh64_intdigest
 from services.scorer.domain.account import URGENT
 from services.scorer.domain.clock import IDLE, NEVER
 from services.scorer.domain.day_close import DayClose
+from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import ACTIVITY, VALUE, Roles, TrackingPlan
@@ -141,6 +142,9 @@ class LaneFold:
             if clock.epoch != record["epoch"]:
                 clock.driven, clock.epoch = True, record["epoch"]
                 clock.set(record["at"])
+                clock.ticked = 0
+                state.fleet = FleetYear()  # of the same days maybe, which nobody had lived through yet
+                state.fleet_moved = True
                 state.ids.clear()
                 state.ids.roll(clock.now // HOUR_MS)
                 state.around = None
