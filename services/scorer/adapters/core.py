@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
-from services.scorer.adapters.records import outputs_of
+from services.scorer.adapters.records import encode_health, outputs_of
 from services.scorer.adapters.weights import Weights
 from services.scorer.domain.lane_fold import LaneFold, StepTooLong
 from services.scorer.domain.lane_state import LaneState
@@ -46,6 +46,7 @@ class ScorerCore:
     def __init__(self, fold: LaneFold, metrics: LaneMetrics | None = None) -> None:
         """Drive `fold`; count into `metrics`, if any."""
         self._fold = fold
+        fold.days.write = encode_health
         self._metrics = metrics
         self._hot, self._cold = Weights(), Weights()
         self._event = fold.event
@@ -156,24 +157,14 @@ class ScorerCore:
         self._fold.quarantine(key, detail, frozen=True)
 
     def take_outputs(self) -> list[Output]:
-        """Encode what came out since the last call; an account whose snapshot cannot be encoded is quarantined."""
+        """Encode what came out since the last call."""
         outcomes = self.state.outcomes
         if not outcomes:
             return []
         self.state.outcomes = []
         if self._metrics:
             self._metrics.put_out(outcomes)
-        outputs: list[Output] = []
-        for outcome in outcomes:
-            try:
-                outputs += outputs_of(outcome)
-            except codec.CodecError as error:
-                if not isinstance(outcome, Snapshot):
-                    raise
-                self._fold.quarantine(
-                    outcome.value["account"], f"its snapshot cannot be written: {error}", frozen=False
-                )
-        return outputs
+        return [output for outcome in outcomes for output in outputs_of(outcome)]
 
     def take_changes(self) -> Iterable[StateChange]:
         """Encode what changed since the last call."""
