@@ -9,11 +9,11 @@ from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
 from services.scorer.adapters.records import encode_health, outputs_of
 from services.scorer.adapters.weights import Weights
-from services.scorer.domain.lane_fold import LaneFold, StepTooLong
+from services.scorer.domain.lane_fold import LaneFold, NotStarted, StepTooLong
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
 from services.scorer.domain.state_format import COLD, HOT
-from services.shared.engine.core import Append, Output, SourceRecord, StateChange
+from services.shared.engine.core import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.engine.errors import Unanswered
 from services.shared.errors import Poison, UnknownVersion
 
@@ -130,6 +130,9 @@ class ScorerCore:
                     f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days; is the time of that record "
                     "right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
+            except NotStarted:  # the log begins within a drive: the past that it brought is late
+                self._fold.start(at if record.appended_at == NO_APPEND_TIME else record.appended_at)
+                return self._event(value, at, offset, record, step)
         if kind == "tick":
             return self._fold.tick(value, at, offset, step)
         if kind == "fleet":

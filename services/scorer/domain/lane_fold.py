@@ -41,6 +41,10 @@ class StepTooLong(Exception):
         self.at = at
 
 
+class NotStarted(Exception):
+    """An event of some drive came before any record that gives this lane a time. Changes nothing; see `LaneFold.start`."""
+
+
 class LaneFold:
     """
     Fold the records of one lane, in their order.
@@ -80,6 +84,7 @@ class LaneFold:
 
         Raises:
             StepTooLong: it would move log time too far.
+            NotStarted: its time is that of a drive, and this lane has none of its own.
             KeyFault: its account cannot be closed.
         """
         state = self.state
@@ -97,6 +102,8 @@ class LaneFold:
             state.moved = True
             state.ledger.deferred += 1
             return None
+        elif not clock.started:
+            raise NotStarted
         state.moved = True
         self._apply(event, at, origin)
         return None
@@ -216,14 +223,20 @@ class LaneFold:
         self.state.clock.answer(offset, accepted)
         self.state.moved = True
 
+    def start(self, at: int) -> None:
+        """Give the lane its first time."""
+        clock = self.state.clock
+        clock.set(at)
+        clock.plan(NEVER)
+        self.state.ids.roll(at // HOUR_MS)
+        self.state.around = None
+        self.state.moved = True
+
     def _aim(self, at: int, offset: int) -> bool:
         """Set the time that the clock is to move to; return whether it has to move at all."""
         clock = self.state.clock
         if not clock.started:
-            clock.set(at)
-            clock.plan(NEVER)
-            self.state.ids.roll(at // HOUR_MS)
-            self.state.around = None
+            self.start(at)
             return True
         may = clock.may_step(at, offset)
         if may is None:

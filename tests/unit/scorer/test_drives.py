@@ -97,3 +97,22 @@ def test_the_factors_of_the_days_before_a_drive_are_not_those_of_the_days_that_i
 
     assert lane.state.fleet.factor_ppm(DAY) == 700_000
     assert [s["usage"]["fleet_ppm"] for s in lane.snapshots("acme") if s["reason"] == "DAY_CLOSE"] == [700_000]
+
+
+def test_an_event_of_a_drive_that_opens_a_log_counts_on_its_day_as_a_late_one() -> None:
+    """Retention may cut a log in the middle of a drive; and anyone who may send history can name an epoch."""
+    told = []
+    for cuts in (Cuts(), Cuts(chunk=(1,), crashes=(2, 4))):
+        log = Log(partitions=1)
+        for day in (0, 1):
+            when = at(day, 5)
+            log.event(f"e{day}", when=when, epoch=EPOCH, historical=True, appended_at=at(30, 1) + day)
+        log.event("live", when=at(30, 2), appended_at=at(30, 2))
+        runner = log.runner(cuts)
+        runner.run()
+        core = runner.core("usage-events")
+        assert isinstance(core, ScorerCore)
+        assert core.state.accounts["acme"].daily() == {DAY: (1, 1), DAY + 1: (1, 1)}
+        assert (core.state.accounts["acme"].events_today, core.log_time) == (1, at(30, 2))
+        told.append(log.memory.latest("scorer-usage-events-state"))
+    assert told[0] == told[1]
