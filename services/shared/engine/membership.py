@@ -10,8 +10,9 @@ processes with one id would take it from each other for ever: the broker gives i
   is still there then is alive, and this process is refused;
 - someone else, later: it has joined since, so this process is the one to leave.
 
-All of that is told by the client id, as the broker shows it for each member: identity, a number for the life of the
-process, and the session timeout. A lock in the data folder refuses a second process there without any broker.
+All of that is told by the client id, as the broker shows it for each member: identity and session timeout. A former life
+cannot be told from this one: the broker goes on to show the client id of the member that was replaced. Two processes of
+one identity share a data folder, and a lock there refuses the second without any broker.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ class Holder(NamedTuple):
     """The member that holds an instance id, as its client id tells; empty for a client of another kind."""
 
     identity: str
-    life: str
     session_s: float
     host: str
 
@@ -65,13 +65,11 @@ class Membership:
         self._file = process.data_dir / "members" / self.instance
         self._lock: int | None = None
         self._identity = ""
-        self._life = secrets.token_hex(4)
-        self._joined = False
 
     @property
     def client_id(self) -> str:
         """The client id of the group's consumer; `take` comes first."""
-        return f"tidemark.{self._identity}.{self._life}.{self._session_s * 1000:.0f}"
+        return f"tidemark.{self._identity}.{self._session_s * 1000:.0f}"
 
     def take(self) -> None:
         """
@@ -97,10 +95,6 @@ class Membership:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
-
-    def joined(self) -> None:
-        """Note that this process is a member: from now on every other holder has come after it."""
-        self._joined = True
 
     async def wait_until_free(self) -> None:
         """
@@ -150,7 +144,7 @@ class Membership:
             raise InstanceTaken(self.instance, f"a process at {holder.host} that has joined since")
 
     def _is_other(self, holder: Holder) -> bool:
-        return holder.life != self._life if self._joined else holder.identity != self._identity
+        return holder.identity != self._identity
 
     async def _holder(self) -> Holder | None:
         async with asyncio.timeout(_LOOK_WITHIN_S), admin(self._kafka) as client:
@@ -171,9 +165,9 @@ class Membership:
 def _read(client_id: str, host: str) -> Holder:
     prefix, _, rest = client_id.partition(".")
     parts = rest.split(".")
-    if prefix != "tidemark" or len(parts) != 3 or not parts[2].isdigit():
-        return Holder("", "", 0.0, host)
-    return Holder(parts[0], parts[1], int(parts[2]) / 1000, host)
+    if prefix != "tidemark" or len(parts) != 2 or not parts[1].isdigit():
+        return Holder("", 0.0, host)
+    return Holder(parts[0], int(parts[1]) / 1000, host)
 
 
 def _kept(file: int) -> str:

@@ -233,7 +233,6 @@ class Worker:
 
     async def _complete(self, _sender: Any, **_: Any) -> None:
         app = self._app
-        self._membership.joined()
         if app is None or self._stopping.is_set():
             return
         if consumer_of(app).assigned_at != app.rebalancing_count:
