@@ -3,8 +3,9 @@ Records to bytes and back: Avro in Confluent wire format.
 
 A value is one zero byte, the schema id (four bytes, big-endian) and the Avro body. Ids come from `lock.json`,
 which lists every released schema file; `schemas.registry.connect_registry` puts the ids of a schema registry in
-their place. Writing always uses the newest version of a record. Reading accepts every version that the lock
-lists and gives the value in the shape of the newest one, so callers never see an old shape.
+their place. Writing uses the version of the level in force (formats.py), which is older than the newest while a
+neighbouring release may still have to read it. Reading accepts every version that this release knows and gives the value
+in the shape of the newest one, so callers never see an old shape.
 
 Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`; an id that is
 not known is an `UnknownSchema`, which readers of the log must not pass over: it is no damage but a newer version.
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
+
+from schemas import formats
 
 ROOT = Path(__file__).parent
 """The folder that holds one sub-folder a record."""
@@ -58,31 +61,38 @@ class _Reader(NamedTuple):
     record: str
     writer: Any
     reader: Any
-    """The newest schema of the record, or None where the writer's is the newest."""
+    """The newest schema of the record, or None where the writer's is the newest, or lacks nothing but `missing`."""
+    missing: tuple[tuple[str, Any], ...]
+    """Fields that the newest schema has at its end, with their defaults: far cheaper to add than to resolve."""
 
 
-class _Header:
-    """The first five bytes of one record. Shared with its encoders, so that new ids reach those handed out."""
+class _Writer:
+    """How one record is written. Shared with its encoders, so that new ids and levels reach those handed out."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("file", "prefix", "schema")
 
     def __init__(self) -> None:
+        self.file: SchemaFile | None = None
         self.prefix = b""
+        self.schema: Any = None
 
 
 def _load() -> tuple[SchemaFile, ...]:
     lock = json.loads((ROOT / "lock.json").read_text("utf-8"))
+    newest = formats.at(formats.NEWEST)
     files = []
     for path, entry in lock.items():
         record, file_name = path.split("/")
         version = int(file_name.removeprefix("v").removesuffix(".avsc"))
+        if version > newest.get(record, 0):
+            continue  # no level of this release has it
         text = (ROOT / path).read_text("utf-8")
         files.append(SchemaFile(record, version, path, text, entry["id"], entry["sha256"]))
     return tuple(sorted(files, key=lambda f: (f.record, f.version)))
 
 
 FILES: tuple[SchemaFile, ...] = _load()
-"""Every released schema file, by record and version."""
+"""Every schema file that this release knows, by record and version."""
 
 _PARSED: dict[str, Any] = {f.path: parse_schema(json.loads(f.text)) for f in FILES}
 _LATEST: dict[str, SchemaFile] = {f.record: f for f in FILES}
@@ -91,13 +101,14 @@ RECORDS: tuple[str, ...] = tuple(_LATEST)
 """Names of the records, which are the names of their folders."""
 
 SCHEMA_IDS: dict[str, int] = {}
-"""The id under which each record is written now."""
+"""The id under which each record is written now, at the level in force."""
 
 FILE_IDS: dict[str, int] = {}
 """The id of each schema file, by its path."""
 
-_HEADERS: dict[str, _Header] = {record: _Header() for record in RECORDS}
+_WRITERS: dict[str, _Writer] = {record: _Writer() for record in RECORDS}
 _READERS: dict[int, _Reader] = {}
+_level = formats.DEFAULT
 
 
 def use_ids(ids: Mapping[str, int]) -> None:
@@ -118,37 +129,99 @@ def use_ids(ids: Mapping[str, int]) -> None:
     _READERS.clear()
     for file in FILES:
         FILE_IDS[file.path] = ids[file.path]
-        latest = _LATEST[file.record]
-        reader = None if file is latest else _PARSED[latest.path]
-        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader)
-    for record, latest in _LATEST.items():
-        SCHEMA_IDS[record] = ids[latest.path]
-        _HEADERS[record].prefix = MAGIC + ids[latest.path].to_bytes(4, "big")
+        _READERS[ids[file.path]] = _reader(file)
+    for writer in _WRITERS.values():
+        _renew_prefix(writer)
+
+
+def write_level(level: int) -> None:
+    """
+    Write the versions of this level from now on, also in encoders that were handed out before.
+
+    Raises:
+        ValueError: this release does not know that level.
+    """
+    global _level  # noqa: PLW0603  one level a process, as one set of ids
+    versions = formats.at(level)
+    _level = level
+    for file in FILES:
+        if file.version == versions.get(file.record):
+            writer = _WRITERS[file.record]
+            writer.file, writer.schema = file, _PARSED[file.path]
+            _renew_prefix(writer)
+    for record, writer in _WRITERS.items():
+        if record not in versions:
+            writer.file = writer.schema = None
+
+
+def level() -> int:
+    """Return the level that is written."""
+    return _level
+
+
+def ids_of(record: str) -> frozenset[int]:
+    """Return the ids of all versions of a record."""
+    return frozenset(FILE_IDS[file.path] for file in FILES if file.record == record)
+
+
+def _renew_prefix(writer: _Writer) -> None:
+    if writer.file is not None and FILE_IDS:
+        SCHEMA_IDS[writer.file.record] = FILE_IDS[writer.file.path]
+        writer.prefix = MAGIC + FILE_IDS[writer.file.path].to_bytes(4, "big")
+
+
+def _reader(file: SchemaFile) -> _Reader:
+    latest = _LATEST[file.record]
+    writer = _PARSED[file.path]
+    if file is latest:
+        return _Reader(file.record, writer, None, ())
+    old, new = (json.loads(each.text)["fields"] for each in (file, latest))
+    more = new[len(old) :]
+    if [_meaning(f) for f in old] == [_meaning(f) for f in new[: len(old)]] and all(f["type"] in _PLAIN for f in more):
+        return _Reader(file.record, writer, None, tuple((f["name"], f["default"]) for f in more))
+    return _Reader(file.record, writer, _PARSED[latest.path], ())
+
+
+_PLAIN = ("string", "int", "long", "boolean")
+"""Types whose defaults mean in JSON what they mean in a value."""
+
+
+def _meaning(field: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in field.items() if key != "doc"}
 
 
 use_ids({f.path: f.lock_id for f in FILES})
+write_level(formats.DEFAULT)
 
 
-def encoder(record: str) -> Callable[[Mapping[str, Any]], bytes]:
+def encoder(record: str, version: int | None = None) -> Callable[[Mapping[str, Any]], bytes]:
     """
-    Return the function that turns values of one record into bytes, in its newest version.
+    Return the function that turns values of one record into bytes: in the version of the level in force, or in this one.
 
     The function raises CodecError, which names the field, for a value that the schema does not accept.
 
     Raises:
-        CodecError: there is no such record.
+        CodecError: there is no such record or version.
     """
     if record not in _LATEST:
         raise CodecError(f"there is no record {record!r}; there are {', '.join(RECORDS)}")
-    schema = _PARSED[_LATEST[record].path]
-    header = _HEADERS[record]
+    writer = _WRITERS[record]
+    if version is not None:
+        file = next((f for f in FILES if f.record == record and f.version == version), None)
+        if file is None:
+            raise CodecError(f"there is no version {version} of {record}")
+        writer = _Writer()
+        writer.file, writer.schema = file, _PARSED[file.path]
+        _renew_prefix(writer)
 
     def encode(value: Mapping[str, Any]) -> bytes:
         out = BytesIO()
-        out.write(header.prefix)
+        out.write(writer.prefix)
         try:
-            schemaless_writer(out, schema, value)
+            schemaless_writer(out, writer.schema, value)
         except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+            if writer.file is None:
+                raise CodecError(f"{record} is not written at the level in force") from error
             raise CodecError(f"{record}: {error}") from error
         return out.getvalue()
 
@@ -186,4 +259,6 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
         raise CodecError(f"{reader.record}: {str(error) or type(error).__name__}") from error
     if body.tell() != len(data):
         raise CodecError(f"{reader.record}: {len(data) - body.tell()} bytes left over after the value")
+    for name, default in reader.missing:
+        value[name] = default  # type: ignore[index,call-overload]
     return reader.record, value  # type: ignore[return-value]

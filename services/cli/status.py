@@ -34,7 +34,7 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 def gather(state: State) -> dict[str, Any]:
     """Return everything that is known about a running stack."""
     from schemas.topics import TOPICS
-    from services.cli.readiness import readiness_of_all
+    from services.cli.readiness import levels, readiness_of_all
     from services.cli.supervision import Supervisor
 
     supervisor = Supervisor(Path(state.supervisor))
@@ -53,6 +53,7 @@ def gather(state: State) -> dict[str, Any]:
         "pid": state.pid,
         "addresses": state.addresses,
         "readiness": {name: waiting.get(name, "ready") for name in state.addresses},
+        "formats": {name: levels(address) for name, address in state.addresses.items()},
         "kafka": {
             "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
             "partitions": state.partitions, "replication": state.replication,
@@ -74,5 +75,9 @@ def _show(facts: dict[str, Any]) -> None:
         print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
               f"  {facts['readiness'][name]}")  # fmt: skip
     print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
+    for level in sorted({each["written"] for each in facts["formats"].values() if each}):
+        names = [name for name, each in facts["formats"].items() if each.get("written") == level]
+        read = min(facts["formats"][name]["read"] for name in names)
+        print(f"  {'formats':10} level {level} is written, up to {read} read, by {', '.join(names)}")
     print(f"  {'write key':10} {facts['write_key']}")
     print(f"  {'logs':10} {facts['logs']}")

@@ -7,6 +7,7 @@ On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves w
 from __future__ import annotations
 
 import asyncio
+import socket
 import sys
 import time
 import uuid
@@ -33,8 +34,10 @@ from services.shared.settings import ProcessSettings
 _KEYS_EVERY_S = 1.0
 
 
-def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings) -> IngestApp:
-    """Put the ASGI application together over any event log."""
+def application(
+    event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings, name: str = ""
+) -> IngestApp:
+    """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     service = IngestService(
         event_log=event_log,
         rules=settings.rules(),
@@ -42,6 +45,7 @@ def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, se
         metrics=metrics,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
+        name=name,
     )
     rest = Starlette(routes=ops_routes(metrics.registry, event_log.not_ready))
     return IngestApp(
@@ -73,7 +77,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     event_log = KafkaEventLog(kafka, settings.bounds(), metrics)
-    app = application(event_log, keys, metrics, settings)
+    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
     event_log.start()
     watch = asyncio.create_task(_watch_keys(keys))
     stopped = asyncio.create_task(stop.wait())

@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from schemas import codec, formats
 from services.shared.errors import Fatal
+from services.shared.formats import FormatMetrics
 
 NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
@@ -27,8 +29,11 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
     Return the routes that every process serves.
 
     `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns. `/readyz`: 200 when the process does its
-    work, 503 with the reason until then; it names the process id, since another process may hold the port.
+    work, 503 with the reason until then; it names the process id, since another process may hold the port, and the
+    level of formats that is written and the newest that is read.
     """
+    FormatMetrics(registry)
+    levels = {"written": codec.level(), "read": formats.NEWEST}
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -39,8 +44,8 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
     async def readyz(_: Request) -> Response:
         reason = not_ready()
         if reason is None:
-            return JSONResponse({"ready": True, "pid": os.getpid()})
-        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid()}, status_code=503)
+            return JSONResponse({"ready": True, "pid": os.getpid(), "formats": levels})
+        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid(), "formats": levels}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 

@@ -18,8 +18,10 @@ from typing import cast
 
 import uvloop
 
+from schemas import codec
 from services.shared import logging as logs
 from services.shared.errors import EXIT_REFUSED, ConfigurationError, IncompatibleState, TidemarkError
+from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import Settings, load_all
@@ -63,7 +65,7 @@ def run_service(
     if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
         die_with_parent(signal.SIGTERM)
     try:
-        *settings, registry, _ = load_all(*kinds, RegistrySettings, logs.LogSettings)
+        *settings, registry, durable, _ = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
         problems = check(*settings) if check else []
         if problems:
             raise ConfigurationError(problems)
@@ -74,12 +76,13 @@ def run_service(
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
+    use_formats(cast(FormatSettings, durable))
     return _run(name, run, settings, cast(RegistrySettings, registry))
 
 
 def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:
     async def started() -> None:
-        log.info("started", extra={"pid": os.getpid()})
+        log.info("started", extra={"pid": os.getpid(), "formats": in_words(codec.level())})
         await run(*settings)
 
     try:
