@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from schemas import formats
+from schemas import flat, formats
 
 ROOT = Path(__file__).parent
 """The folder that holds one sub-folder a record."""
@@ -61,9 +61,9 @@ class _Reader(NamedTuple):
     record: str
     writer: Any
     reader: Any
-    """The newest schema of the record, or None where the writer's is the newest, or lacks nothing but `missing`."""
-    missing: tuple[tuple[str, Any], ...]
-    """Fields that the newest schema has at its end, with their defaults: far cheaper to add than to resolve."""
+    """The newest schema of the record, or None where the writer's is the newest."""
+    flat: flat.Read | None
+    """The quick way, where there is one."""
 
 
 class _Writer:
@@ -129,7 +129,9 @@ def use_ids(ids: Mapping[str, int]) -> None:
     _READERS.clear()
     for file in FILES:
         FILE_IDS[file.path] = ids[file.path]
-        _READERS[ids[file.path]] = _reader(file)
+        latest = _LATEST[file.record]
+        reader = None if file is latest else _PARSED[latest.path]
+        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT[file.path])
     for writer in _WRITERS.values():
         _renew_prefix(writer)
 
@@ -170,24 +172,26 @@ def _renew_prefix(writer: _Writer) -> None:
         writer.prefix = MAGIC + FILE_IDS[writer.file.path].to_bytes(4, "big")
 
 
-def _reader(file: SchemaFile) -> _Reader:
-    latest = _LATEST[file.record]
-    writer = _PARSED[file.path]
-    if file is latest:
-        return _Reader(file.record, writer, None, ())
-    old, new = (json.loads(each.text)["fields"] for each in (file, latest))
-    more = new[len(old) :]
-    if [_meaning(f) for f in old] == [_meaning(f) for f in new[: len(old)]] and all(f["type"] in _PLAIN for f in more):
-        return _Reader(file.record, writer, None, tuple((f["name"], f["default"]) for f in more))
-    return _Reader(file.record, writer, _PARSED[latest.path], ())
-
-
 _PLAIN = ("string", "int", "long", "boolean")
 """Types whose defaults mean in JSON what they mean in a value."""
 
 
+def _flat_reader(file: SchemaFile) -> flat.Read | None:
+    """Return the quick way to read a version, where it differs from the newest by no more than fields at its end."""
+    old, new = (json.loads(each.text)["fields"] for each in (file, _LATEST[file.record]))
+    more = new[len(old) :]
+    if [_meaning(f) for f in old] != [_meaning(f) for f in new[: len(old)]] or any(
+        f["type"] not in _PLAIN for f in more
+    ):
+        return None
+    return flat.reader(_PARSED[file.path], {f["name"]: f["default"] for f in more})
+
+
 def _meaning(field: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in field.items() if key != "doc"}
+
+
+_FLAT: dict[str, flat.Read | None] = {f.path: _flat_reader(f) for f in FILES}
 
 
 use_ids({f.path: f.lock_id for f in FILES})
@@ -251,14 +255,14 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
     reader = _READERS.get(schema_id(data))
     if reader is None:
         raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
-    body = BytesIO(data)
-    body.seek(_HEADER_BYTES)
     try:
+        if reader.flat is not None:
+            return reader.record, reader.flat(data)
+        body = BytesIO(data)
+        body.seek(_HEADER_BYTES)
         value = schemaless_reader(body, reader.writer, reader.reader)
     except (ValueError, TypeError, EOFError, LookupError, OverflowError, MemoryError, AttributeError) as error:
         raise CodecError(f"{reader.record}: {str(error) or type(error).__name__}") from error
     if body.tell() != len(data):
         raise CodecError(f"{reader.record}: {len(data) - body.tell()} bytes left over after the value")
-    for name, default in reader.missing:
-        value[name] = default  # type: ignore[index,call-overload]
     return reader.record, value  # type: ignore[return-value]

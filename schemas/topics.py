@@ -34,9 +34,13 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """What the record key is, in words."""
     partitions: Literal["shared"] | int
     """shared: as many as every other shared topic of the deployment, so that accounts stay in their lane."""
+    replication: int
+    """Copies of each partition, on a cluster that has as many brokers."""
+    min_insync: int
+    """Copies that have a record before it is acknowledged (min.insync.replicas), on such a cluster."""
     cleanup: Literal["delete", "compact"]
     retention_ms: int
-    """-1 where the topic is compacted."""
+    """-1: never deleted by age."""
     read_as: Literal["contiguous", "transactional", "read_committed"]
     """contiguous: never written in a transaction, so a gap in the offsets is an error."""
     encoding: Literal["avro", "state"] = "avro"

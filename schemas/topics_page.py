@@ -31,6 +31,9 @@ A record changes only so that every version reads every other (FULL_TRANSITIVE):
 Read the signal topics with `isolation.level=read_committed`, as you should read every topic here but `usage-events`,
 `usage-unattributed` and `backfill-progress`, which are never written in transactions.
 
+Each topic has three copies, of which two have a record before it is acknowledged (`min.insync.replicas`); fewer where a
+cluster has fewer brokers. `tidemark topics check` and `tidemark doctor` compare.
+
 In a deployment with `TIDEMARK_TOPIC_PREFIX`, every name below starts with that prefix.
 """
 
@@ -53,7 +56,9 @@ def page() -> str:
 
 def _line(topic: Topic) -> str:
     records = ", ".join(f"[{c.record}](#{c.record})" for c in topic.records) or "state of its lanes"
-    kept = "the latest by key" if topic.cleanup == "compact" else f"{topic.retention_ms // _DAY_MS} days"
+    kept = f"{topic.retention_ms // _DAY_MS} days" if topic.retention_ms >= 0 else "for ever"
+    if topic.cleanup == "compact":
+        kept = "the latest by key"
     return f"| `{topic.name}` | {topic.owner} | {topic.key} | {topic.partitions} | {kept} | {records} |"
 
 

@@ -43,7 +43,7 @@ async def run(
     metrics.rules_in_force(rules.version)
     log.info("rules_in_force", extra={"version": rules.version, "rules": len(rules.ordered)})
     worker = Worker(GROUP, [alerter_lanes(rules, metrics)], kafka, engine, registry, process)
-    app = Starlette(routes=ops_routes(registry, worker.not_ready))
+    app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))
     async with serving(app, process.http_host, process.http_port):
         working = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())

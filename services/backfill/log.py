@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from schemas import codec
 from services.backfill.times import DAY_MS
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
-from services.shared.kafka.reading import Offsets, by_partition, reader, scan
+from services.shared.kafka.reading import Offsets, by_partition, reader
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
 TOPIC = "usage-events"
+AGAIN = "tidemark-again"
+"""Header of an event that a drive had put off: the offset of its first record."""
 _tick = codec.encoder("tick")
 _clock = codec.encoder("clock")
 
@@ -68,17 +70,27 @@ class UsageLog:
         """Append a tick to every partition; return once all have it."""
         await self._append(_tick({"at": at_ms, "epoch": epoch}))
 
-    async def drive(self, at_ms: int, epoch: int) -> None:
-        """Open a driven epoch on every partition."""
-        await self._append(_clock({"mode": "DRIVEN", "epoch": epoch, "at": at_ms}))
+    async def drive(self, at_ms: int, epoch: int) -> Offsets:
+        """Open a driven epoch on every partition; return where that stands. Whether a lane takes it is another matter."""
+        return await self._append(_clock({"mode": "DRIVEN", "epoch": epoch, "at": at_ms}))
 
-    async def hand_over(self, at_ms: int) -> None:
-        """Give time back to the live clock on every partition."""
-        await self._append(_clock({"mode": "LIVE", "epoch": 0, "at": at_ms}))
+    async def hand_over(self, at_ms: int) -> Offsets:
+        """Give time back to the live clock on every partition; return where that stands."""
+        return await self._append(_clock({"mode": "LIVE", "epoch": 0, "at": at_ms}))
 
-    async def _append(self, value: bytes) -> None:
-        sent = [await self.producer.send(self._topic, value, partition=number) for number in self.partitions]
+    async def append_again(self, records: Iterable[ConsumerRecord[bytes, bytes]]) -> None:
+        """Append records to their partitions once more, in their order; each says at which offset it stood before."""
+        sent = [
+            await self.producer.send(
+                self._topic, record.value, record.key, record.partition, headers=[(AGAIN, str(record.offset).encode())]
+            )
+            for record in records
+        ]
         await asyncio.gather(*sent)
+
+    async def _append(self, value: bytes) -> Offsets:
+        sent = [await self.producer.send(self._topic, value, partition=number) for number in self.partitions]
+        return {each.partition: each.offset for each in await asyncio.gather(*sent)}
 
     async def follow(self, start: Mapping[int, int]) -> None:
         """Begin to note the fleet records from these offsets on."""
@@ -131,14 +143,6 @@ class UsageLog:
     async def ends(self) -> Offsets:
         """Return the present end of each partition."""
         return by_partition(await self._consumer.end_offsets(sorted(self._consumer.assignment())))
-
-    async def has_events(self) -> bool:
-        """Return whether any usage event is in the log; it reads on until it finds one."""
-        wanted = {number.to_bytes(4, "big") for number in codec.ids_of("usage_event")}
-        async for record in scan(self._kafka, TOPIC, committed=False):
-            if record.value and record.value[1:5] in wanted:
-                return True
-        return False
 
 
 def midnight(at_ms: int) -> int:

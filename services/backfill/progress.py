@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -27,29 +26,43 @@ class Progress:
     epoch: int = 0
     log_time: int = 0
     log_ends: Mapping[str, int] = field(default_factory=dict)
+    driven: Mapping[str, int] = field(default_factory=dict)
     finished: bool = False
 
     @property
     def ends(self) -> dict[int, int]:
         """Return `log_ends` with the partitions as numbers."""
-        return {int(partition): offset for partition, offset in self.log_ends.items()}
+        return numbered(self.log_ends)
 
 
 async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
     """Return the latest progress of each file, by its hash."""
     latest: dict[str, Progress] = {}
     async for record in scan(kafka, TOPIC):
-        if record.value is not None:
+        if record.value is None:
+            latest.pop((record.key or b"").decode(), None)
+        else:
             _, value = decoded(record.value)
-            latest[value["file_sha256"]] = _from_record(value)
+            latest[value["file_sha256"]] = Progress(**value)
     return latest
 
 
 async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
     """Write progress and return once Kafka has it."""
-    value = _encode({**asdict(progress), "log_ends": dict(progress.log_ends)})
+    value = _encode({**asdict(progress), "log_ends": dict(progress.log_ends), "driven": dict(progress.driven)})
     await producer.send_and_wait(full_name(kafka, TOPIC), value, key=progress.file_sha256.encode())
 
 
-def _from_record(value: dict[str, Any]) -> Progress:
-    return Progress(**value)
+async def forget(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
+    """Take a file's progress back: it has not begun."""
+    await producer.send_and_wait(full_name(kafka, TOPIC), None, key=progress.file_sha256.encode())
+
+
+def named(offsets: Mapping[int, int]) -> dict[str, int]:
+    """Return offsets as the record has them: partitions are text."""
+    return {str(partition): offset for partition, offset in offsets.items()}
+
+
+def numbered(offsets: Mapping[str, int]) -> dict[int, int]:
+    """Return offsets with the partitions as numbers."""
+    return {int(partition): offset for partition, offset in offsets.items()}

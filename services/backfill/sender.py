@@ -23,7 +23,6 @@ from services.shared.errors import Retryable, TidemarkError
 
 KEPT_REJECTIONS = 100
 _TIMEOUT_S = 30.0
-_UNKNOWN_KEY = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
 
 class IngestRefuses(TidemarkError):
@@ -110,14 +109,16 @@ class IngestSender:
         Return once ingest answers and knows the write key, which it does some seconds after the key was made.
 
         Raises:
-            IngestRefuses: it did not in time.
+            IngestRefuses: it did not in time, or the key may not send history, where that is wanted.
         """
         said = "nothing"
         deadline = time.monotonic() + within_s
         while time.monotonic() < deadline:
             try:
-                answer = await self._http.post(self._url, content=b'{"batch":[]}')
-                if answer.status_code not in _UNKNOWN_KEY:
+                answer = await self._http.post(self._url, content=b'{"batch":[]}', headers=self._headers(0))
+                if answer.status_code == httpx.codes.FORBIDDEN:
+                    _raise_for(answer)
+                if answer.status_code != httpx.codes.UNAUTHORIZED:
                     return
                 said = f"{answer.status_code}: {answer.text[:200]}"
             except httpx.TransportError as error:
@@ -133,7 +134,7 @@ class IngestSender:
             IngestRefuses: the write key or the request as a whole is not accepted.
             Retryable: ingest gave no useful answer for too long.
         """
-        headers = {"Tidemark-Epoch": str(epoch), "Tidemark-Historical": "true"} if self._historical else {}
+        headers = self._headers(epoch)
         if len(calls) <= self._batch:
             await self._post([call.call for call in calls], headers)
             return
@@ -146,6 +147,9 @@ class IngestSender:
                     group.create_task(self._in_turn(shard, headers))
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # all connections meet the same; one of our errors says what to do
+
+    def _headers(self, epoch: int) -> dict[str, str]:
+        return {"Tidemark-Epoch": str(epoch), "Tidemark-Historical": "true"} if self._historical else {}
 
     async def _in_turn(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
         for start in range(0, len(calls), self._batch):

@@ -8,20 +8,22 @@ the two is decided once, when the file is begun, and kept with its progress.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from services.backfill import drive
 from services.backfill import progress as progress_topic
 from services.backfill.log import TOPIC, UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
-from services.backfill.progress import Progress
+from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import refuse_misfits
 
 SAVE_EVERY_S = 1.0
 LATE_SLICE = 5_000
@@ -87,6 +89,8 @@ class Options:
     tick_hours: int = 6
     fleet_within_s: float = 300.0
     report: Callable[[State], None] = lambda _: None
+    taken_within_s: float = 60.0
+    """How long the lanes may take to say whether they take the clock."""
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
 
 
@@ -95,16 +99,22 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
     Bring the source's events in, from where a former run stopped.
 
     Raises:
+        ConfigurationError: the topics are not those that the data was written under.
         TidemarkError: it could not be finished; running it again goes on.
     """
+    await refuse_misfits(kafka, (TOPIC, progress_topic.TOPIC))
     known = await progress_topic.read_all(kafka)
     mine = known.get(source.sha256)
     if mine is not None and mine.finished:
         return Outcome(Mode.DRIVEN if mine.epoch else Mode.LATE, mine.rows_done, mine.rows_done, 0, sender.tally)
     for other in known.values():
         if other.epoch and not other.finished and other.file_sha256 != source.sha256:
-            raise Unfinished(f"the backfill of {other.file_name} has begun and not finished: finish it first")
+            raise Unfinished(
+                f"the backfill of {other.file_name} has begun and not finished: finish it first, or give it up with "
+                "`tidemark backfill --abandon`"
+            )
     async with UsageLog(kafka) as log:
+        await sender.ready()  # before the clock is taken: a key that may not send history must not stop it
         if mine is None:
             mine = await _begin(source, log, kafka, options)
         run = _Run(source, sender, kafka, log, options, mine)
@@ -112,13 +122,13 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
 
 
 async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
-    live = await log.has_events()
+    live = not await drive.nothing_counted(kafka)
     begun = Progress(
         file_sha256=source.sha256,
         file_name=source.name,
         epoch=0 if live else options.now_ms(),
         log_time=0 if live else midnight(source.first_ms),
-        log_ends=_named(await log.ends()),
+        log_ends=named(await log.ends()),
     )
     await progress_topic.write(kafka, log.producer, begun)
     return begun
@@ -139,6 +149,8 @@ class _Run:
         """Do what is left."""
         resumed_at = self.progress.rows_done
         since = await _sent_since(self.kafka, self.progress)
+        if since.handed_over and self.progress.rows_done < sum(1 for _ in self.source.events()):
+            self.progress = replace(self.progress, epoch=0, driven={})  # given up while this was away
         if self.progress.epoch:
             await self._drive(since)
         else:
@@ -148,32 +160,35 @@ class _Run:
         return Outcome(mode, self.progress.rows_done, resumed_at, self.found, self.sender.tally)
 
     async def _drive(self, since: _Since) -> None:
-        epoch = self.progress.epoch
+        options = self.options
         if not since.handed_over:
+            if not self.progress.driven:
+                taken = drive.take(self.kafka, self.log, self.progress, options.now_ms(), options.taken_within_s)
+                self.progress = await taken
             await self.log.follow(self.progress.ends)
-            if self.progress.rows_done == 0 and since.driven != set(self.log.partitions):
-                # Never a second time once events were sent: a lane that is still empty would go back in time.
-                await self.log.drive(self.progress.log_time, epoch)
             rest = self._rest()
             while True:
-                until = self.options.now_ms()
-                for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * 3_600_000):
-                    match step:
-                        case Send(calls):
-                            await self._send(calls, since, epoch)
-                        case Tick(at_ms):
-                            await self.log.tick(at_ms, epoch)
-                            self.progress = replace(self.progress, log_time=at_ms)
-                            self._report(Mode.DRIVEN)
-                        case AwaitFleet(day):
-                            await self.log.await_fleet(epoch, day, self.options.fleet_within_s)
-                            await self._save_sometimes()
+                until = options.now_ms()
+                await self._walk(rest, since, until)
                 rest = iter(())
-                if midnight(self.options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
+                if midnight(options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
                     break
-        else:
-            self.progress = replace(self.progress, rows_done=sum(1 for _ in self.source.events()))
-        await self.log.hand_over(self.options.now_ms())
+            await self._save(finished=False)  # handed over with a row to go means: given up by somebody
+        await drive.give_back(self.kafka, self.log, self.progress, options.now_ms())
+
+    async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int) -> None:
+        epoch = self.progress.epoch
+        for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * 3_600_000):
+            match step:
+                case Send(calls):
+                    await self._send(calls, since, epoch)
+                case Tick(at_ms):
+                    await self.log.tick(at_ms, epoch)
+                    self.progress = replace(self.progress, log_time=at_ms)
+                    self._report(Mode.DRIVEN)
+                case AwaitFleet(day):
+                    await self.log.await_fleet(epoch, day, self.options.fleet_within_s)
+                    await self._save_sometimes()
 
     async def _late(self, since: _Since) -> None:
         part: list[TimedCall] = []
@@ -213,7 +228,7 @@ class _Run:
 
     async def _save(self, *, finished: bool) -> None:
         ends = await self.log.ends()
-        self.progress = replace(self.progress, log_ends=_named(ends), finished=finished)
+        self.progress = replace(self.progress, log_ends=named(ends), finished=finished)
         await progress_topic.write(self.kafka, self.log.producer, self.progress)
         self.saved_at = time.monotonic()
 
@@ -224,8 +239,6 @@ class _Since:
 
     accounts: dict[str, set[str]]
     """Accounts by event id."""
-    driven: set[int]
-    """Partitions on which the epoch was opened."""
     handed_over: bool
 
     def has(self, call: TimedCall) -> bool:
@@ -235,19 +248,13 @@ class _Since:
 
 
 async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
-    since = _Since({}, set(), handed_over=False)
+    since = _Since({}, handed_over=False)
     async for record in scan(kafka, TOPIC, progress.ends, committed=False):
         if record.value is None:
             continue
         name, value = decoded(record.value)  # without a name the scorer puts it aside; it is none of ours
-        if name == "usage_event" and value["historical"] and value["epoch"] == progress.epoch:
+        if name == "usage_event" and value["historical"]:  # in the epoch of a drive that was given up, maybe
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
-        elif name == "clock" and value["mode"] == "LIVE" and progress.epoch:
+        elif name == "clock" and value["mode"] == "LIVE" and progress.driven:
             since.handed_over = True
-        elif name == "clock" and value["epoch"] == progress.epoch:
-            since.driven.add(record.partition)
     return since
-
-
-def _named(ends: Mapping[int, int]) -> dict[str, int]:
-    return {str(partition): offset for partition, offset in ends.items()}

@@ -8,8 +8,10 @@ from importlib import import_module
 
 import typer
 
+from services.shared import exit_status
 from services.shared.errors import TidemarkError
 from services.shared.formats import FormatSettings, use_formats
+from services.shared.kafka.quiet import OnceInAWhile
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
 
@@ -21,6 +23,7 @@ COMMANDS = (
     "topics",
     "keys",
     "accounts",
+    "clock",
     "backfill",
     "signals",
     "rules",
@@ -40,9 +43,11 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the tool; an error of ours is its text on standard error and exit status 1."""
+    """Run the tool; an error of ours is its text on standard error and exit status 1, or 78 where a person must act."""
     # What the tool waits for, it says itself; each attempt of the client library is no news.
-    logging.basicConfig(level=logging.ERROR)
+    handler = logging.StreamHandler()
+    handler.addFilter(OnceInAWhile())
+    logging.basicConfig(level=logging.ERROR, handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for name in COMMANDS:
         import_module(f"services.cli.{name}").register(app)
@@ -52,7 +57,12 @@ def main() -> None:
         app()
     except TidemarkError as error:
         print(f"tidemark: {error}", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(exit_status.of(error))
+    except Exception as error:
+        if not type(error).__module__.startswith("aiokafka"):
+            raise
+        print(f"tidemark: Kafka: {error!r}; `tidemark doctor` says whether it can be reached", file=sys.stderr)
+        sys.exit(exit_status.FATAL)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`tidemark accounts import FILE`."""
+"""`tidemark accounts import FILE`, `tidemark accounts quarantined`, `tidemark accounts release ACCOUNT`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from services.shared.errors import Fatal
 def register(app: typer.Typer) -> None:
     """Add the group `accounts`."""
     group = typer.Typer(help="What is known about accounts.", no_args_is_help=True)
-    group.callback()(lambda: None)
     group.command("import")(import_file)
+    group.command("quarantined")(show_quarantined)
+    group.command("release")(release)
     app.add_typer(group, name="accounts")
 
 
@@ -60,3 +61,37 @@ def import_file(
             print(f"  {problem}")
     if problems:
         raise typer.Exit(1)
+
+
+def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
+    """List the accounts whose evaluation failed and that are set apart, with the reason; it reads the scorer's state."""
+    from services.cli.quarantine import quarantined
+
+    found = asyncio.run(quarantined(find(data).kafka))
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        return
+    for each in found:
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.at_ms / 1000))
+        frozen = "; its events are on the dead letters" if each.frozen else ""
+        print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}")
+    if found:
+        print("Once the cause is mended: `tidemark accounts release ACCOUNT`.")
+    else:
+        print("no account is quarantined")
+
+
+def release(
+    account: Annotated[str, typer.Argument(help="The account's id, as events name it.")], data: DataOption = None
+) -> None:
+    """Let a quarantined account be evaluated again; for one that is not, it changes nothing."""
+    from services.cli.quarantine import release as order
+
+    if not account:
+        raise Fatal("which account? `tidemark accounts quarantined` lists them")
+    asyncio.run(order(find(data).kafka, account))
+    print(
+        f"the release of {account} is in the log: it is evaluated with the next tick, and set apart again if it fails"
+    )

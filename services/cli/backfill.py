@@ -1,4 +1,4 @@
-"""`tidemark backfill FILE`."""
+"""`tidemark backfill FILE`, `tidemark backfill --abandon`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,14 @@ def register(app: typer.Typer) -> None:
 
 
 def backfill(
-    file: Annotated[Path, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)
+    ] = None,
     *,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="Give up the drive of an unfinished backfill: the clock goes back to live."),
+    ] = False,
     account: Annotated[str, typer.Option(help="Column of the account.")] = "account",
     user: Annotated[str, typer.Option(help="Column of the person.")] = "user",
     at: Annotated[str, typer.Option("--time", help="Column of the time.")] = "timestamp",
@@ -63,8 +69,16 @@ def backfill(
     Bring a file of old events in; running it again goes on, or adds nothing.
 
     Into an empty log it moves the clock through the past and then hands over to live. Into a log that has events
-    they come as late ones. Signals that they cause say `historical`.
+    they come as late ones. Signals that they cause say `historical`. Live events that come in while it has the clock are
+    counted once it has handed over; --abandon hands over at once, from any machine, and may be repeated.
     """
+    if abandon:
+        if file is not None:
+            raise Fatal("--abandon takes no file: it gives up whatever has the clock")
+        _abandon(data, json=json)
+        return
+    if file is None:
+        raise Fatal("which file? See `tidemark backfill --help`")
     from services.backfill.files import survey
     from services.backfill.mapping import Mapping
     from services.backfill.plan import tick_hours_for
@@ -80,6 +94,26 @@ def backfill(
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
+
+
+def _abandon(data: Path | None, *, json: bool) -> None:
+    from services.backfill.drive import abandon
+
+    given_up = asyncio.run(abandon(find(data).kafka, time.time_ns() // 1_000_000))
+    if json:
+        import msgspec
+
+        print(
+            msgspec.json.encode({"given_up": [{"file": name, "put_off": count} for name, count in given_up]}).decode()
+        )
+        return
+    if not given_up:
+        print("no backfill has the clock: nothing was changed")
+    for name, count in given_up:
+        print(
+            f"{name}: given up, the clock is live again; {count} events that had been put off are on their way to be "
+            "counted. Run the backfill again to bring in the rest as late events."
+        )
 
 
 async def _run(running: Running, events: EventFile, source: str, tick_hours: int, bar: Bar) -> Outcome:

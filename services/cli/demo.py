@@ -49,7 +49,7 @@ def demo(
     """Run the whole pipeline with simulated customers and show the signals as they fire, until Ctrl-C."""
     from rich.console import Console
 
-    from services.cli.dev import interrupt_on_signals, stop_on_signals
+    from services.cli.dev import interrupt_on_signals, stop_on_signals, tell_absence
     from services.cli.stack import Stack
 
     console = Console(highlight=False)
@@ -59,6 +59,7 @@ def demo(
     started = time.monotonic()
     try:
         with Stack(data, port, say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
+            tell_absence(stack)
             asyncio.run(_past(stack, console, seed, weeks))
             console.print(f"\nReady after {time.monotonic() - started:.1f} s.", style="bold")
             _how_to_look_further(stack, console)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.running import DEFAULT_DATA
 from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from services.cli.stack import Stack
 
 
 def register(app: typer.Typer) -> None:
@@ -39,6 +43,7 @@ def dev(
     try:
         with Stack(data, port, write_key, say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
             stop = stop_on_signals()
+            tell_absence(stack)
             print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")
             for name, address in stack.state.addresses.items():
                 print(f"  {name:10} {address}")
@@ -58,6 +63,16 @@ def dev(
     except KeyboardInterrupt:
         print("stopped before it was ready", file=sys.stderr)
         raise typer.Exit(1) from None
+
+
+def tell_absence(stack: Stack) -> None:
+    """Accept the time since the last run, and say so: whoever starts the stack knows that it was away."""
+    from services.cli.clock import accept_absence
+    from services.cli.running import find
+
+    said = asyncio.run(accept_absence(find(stack.data).kafka))
+    if said:
+        print(said, flush=True)
 
 
 def interrupt_on_signals() -> None:

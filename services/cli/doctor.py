@@ -9,17 +9,21 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import typer
 
-from services.cli.running import DataOption, Running, data_folder, find, read_state
+from services.cli.running import DataOption, Running, data_folder, find, reach, read_state
 from services.cli.services import SERVICES
+from services.shared import exit_status
 from services.shared.errors import ConfigurationError, TidemarkError
 
 _ENOUGH_DISK = 2 * 1024**3
+_APART_S = 10.0
+_CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Finding:
     what: str
     good: bool
     detail: str
+    status: int = exit_status.FATAL
+    """What the command ends with where this is not good; the highest of all counts."""
 
 
 def register(app: typer.Typer) -> None:
@@ -37,14 +43,16 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(data: DataOption = None) -> None:
-    """Look at everything that Tidemark needs; exit status 1 when something is wrong."""
-    bad = 0
+    """Look at everything that Tidemark needs; exit status 1 when something is wrong, 78 when the topics do not fit."""
+    bad = status = 0
     for finding in examine(data):
         print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:14} {finding.detail}", flush=True)
-        bad += not finding.good
+        if not finding.good:
+            bad += 1
+            status = max(status, finding.status)
     if bad:
         print(f"{bad} of the above need something done")
-        raise typer.Exit(1)
+        raise typer.Exit(status)
 
 
 def examine(data: Path | None) -> Iterator[Finding]:
@@ -123,17 +131,19 @@ def _configurations(given: dict[str, str]) -> Iterator[Finding]:
 
 
 def _cluster(running: Running) -> Iterator[Finding]:
-    from services.shared.kafka import topics
-    from services.shared.kafka.clients import wait_for_broker
+    from services.shared.kafka import replication, topics
 
     try:
-        asyncio.run(wait_for_broker(running.kafka, within_s=5))
+        asyncio.run(reach(running.kafka))
     except TidemarkError as error:
-        yield Finding("kafka", good=False, detail=str(error))
+        yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
         return
     yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
     problems = asyncio.run(topics.check(running.kafka))
-    yield Finding("topics", not problems, "as their records say" if not problems else "\n        ".join(problems))
+    told = "as their records say" if not problems else "\n        ".join(problems)
+    yield Finding("topics", not problems, told, exit_status.REFUSED)
+    fewer = asyncio.run(replication.check(running.kafka))
+    yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
     if running.state:
         from services.cli.readiness import readiness_of_all
         from services.cli.supervision import Supervisor
@@ -141,8 +151,39 @@ def _cluster(running: Running) -> Iterator[Finding]:
         waiting = readiness_of_all(running.state, Supervisor(Path(running.state.supervisor)))
         for name, address in running.state.addresses.items():
             yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
+        yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
+    yield _judge("log time", lambda: _log_time(running))
     if running.ingest:
         yield _judge("clock", lambda: _clock(str(running.ingest)))
+
+
+def _log_time(running: Running) -> str:
+    from services.scorer.adapters.lane_facts import read_lanes
+
+    lanes = asyncio.run(read_lanes(running.kafka))
+    waiting = [number for number, lane in sorted(lanes.items()) if lane.waiting is not None]
+    if waiting:
+        raise OSError(f"partitions {waiting} wait for a person to accept a step: see `tidemark clock show`")
+    driven = [number for number, lane in sorted(lanes.items()) if lane.driven]
+    if driven:
+        return f"a backfill has the clock of partitions {driven}; live events are put off until it hands over"
+    return "no lane waits for a person"
+
+
+def _apart(addresses: Mapping[str, str]) -> str:
+    import httpx
+
+    apart: dict[str, float] = {}
+    for name, address in addresses.items():
+        with suppress(httpx.HTTPError):  # whether it answers is another line
+            for broker, seconds in _CLOCKS_APART.findall(httpx.get(f"{address}/metrics", timeout=5).text):
+                apart[f"{name} and broker {broker}"] = float(seconds)
+    if not apart:
+        return "nothing has been compared yet"
+    most = max(apart, key=lambda pair: abs(apart[pair]))
+    if abs(apart[most]) > _APART_S:
+        raise OSError(f"{most} are {abs(apart[most]):.0f} s apart: set both (NTP); log time goes by the slower one")
+    return "services and brokers agree"
 
 
 def _clock(address: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.running import DataOption, JsonOption, find
+from services.cli.running import DataOption, JsonOption, cluster, reach
 
 if TYPE_CHECKING:
     from services.cli.ledger_reading import Ledger
@@ -34,7 +34,7 @@ def ledger(
     accepted = applied + dead-lettered later + too late + awaiting an account + of other environments + deferred + in flight.
     Exit status 1 when it does not add up.
     """
-    found = asyncio.run(_settled(find(data).kafka, settle))
+    found = asyncio.run(_settled(cluster(data), settle))
     if json:
         import msgspec
 
@@ -48,6 +48,7 @@ def ledger(
 async def _settled(kafka: KafkaSettings, within_s: float) -> Ledger:
     from services.cli.ledger_reading import read
 
+    await reach(kafka)
     deadline = time.monotonic() + within_s
     while True:
         found = await read(kafka)

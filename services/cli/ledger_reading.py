@@ -28,7 +28,7 @@ EVENTS, UNATTRIBUTED, REJECTED, STATE = (
 TOO_LATE = "too_late"
 NOT_THE_EVENT = frozenset({"bad_trait"})
 """Reasons of dead letters that carry a part of an event which was applied."""
-NOT_REMEMBERED = frozenset({"other_epoch", "clock_jump", "fold_raised"})
+NOT_REMEMBERED = frozenset({"fold_raised"})
 """Reasons for which an event is put aside before its id is remembered: the same one may be applied later."""
 
 
@@ -121,6 +121,12 @@ class _Seen:
     records: int = 0
     aside: int = 0
     aside_late: int = 0
+    deferred: int = 0
+    """Records that were put off."""
+    epoch: int = 0
+    """Of the drive under way; 0: live."""
+    counted: bool = False
+    """Whether an event was applied: from then on a lane lets nobody drive."""
 
     def count(self, line: str) -> int:
         """Return how many ids are on a line."""
@@ -138,12 +144,21 @@ async def read(kafka: KafkaSettings) -> Ledger:
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
             _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
+        elif name == "clock":
+            _note_clock(seen[record.partition], value)
     parts = [
         _part(partition, seen[partition], *lanes.get(partition, (0, LedgerCounters())), end=limits[partition])
         for partition in sorted(limits)
     ]
     awaiting, awaiting_duplicates = await _unattributed(kafka)
     return Ledger(parts, awaiting, awaiting_duplicates, rejected, rejected_repeats, by_reason)
+
+
+def _note_clock(seen: _Seen, value: dict[str, Any]) -> None:
+    if value["mode"] == "LIVE":
+        seen.epoch = 0
+    elif value["mode"] == "DRIVEN" and not seen.counted:
+        seen.epoch = value["epoch"]
 
 
 def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside: dict[int, str]) -> None:
@@ -153,6 +168,10 @@ def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside:
         seen.beyond.add(identity)
         return
     seen.records += 1
+    if seen.epoch and value["epoch"] != seen.epoch:
+        seen.deferred += 1
+        seen.fates.setdefault(identity, "deferred")
+        return
     reason = aside.get(offset)
     fate = seen.fates.get(identity)
     if reason is not None:
@@ -165,7 +184,9 @@ def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside:
     elif reason is not None:
         seen.fates[identity] = TOO_LATE if reason == TOO_LATE else "dead_lettered"
     else:
-        seen.fates[identity] = "applied" if value["environment"] == "production" else "non_production"
+        production = value["environment"] == "production"
+        seen.fates[identity] = "applied" if production else "non_production"
+        seen.counted = seen.counted or production
 
 
 def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, end: int) -> Part:
@@ -180,22 +201,19 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         dead_lettered=seen.count("dead_lettered") + seen.count("put_aside"),
         too_late=lane.too_late,
         non_production=lane.non_production,
-        deferred=applied - lane.applied if lane.deferred else 0,
+        deferred=seen.count("deferred"),
         duplicates=lane.duplicates,
         in_flight=len(seen.beyond - seen.fates.keys()),
     )
-    repeats = seen.records - applied - others - seen.aside
+    repeats = seen.records - applied - others - seen.aside - seen.deferred
     checks = [
+        ("deferred", lane.deferred, seen.deferred, "events in the log that came in during a drive"),
         ("non_production", lane.non_production, others, "different ids of other environments in the log"),
         (TOO_LATE, lane.too_late, late, "different ids whose dead letters say so"),
         (TOO_LATE, lane.too_late, seen.aside_late, "dead letters that say so"),
+        ("applied", lane.applied, applied, "different ids in the log that were not put aside"),
+        ("duplicates", lane.duplicates, repeats, "repeats in the log"),
     ]
-    if lane.deferred:  # a deferred record is sent again after the drive: only then it is applied, or a repeat
-        both = lane.applied + lane.duplicates + lane.deferred
-        checks.append(("applied, repeated or deferred", both, applied + repeats, "records in the log not put aside"))
-    else:
-        checks.append(("applied", lane.applied, applied, "different ids in the log that were not put aside"))
-        checks.append(("duplicates", lane.duplicates, repeats, "repeats in the log"))
     part.problems = [
         f"the lane counted {counted} {line}, there are {found} {what}"
         for line, counted, found, what in checks

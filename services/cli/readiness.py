@@ -7,6 +7,8 @@ import httpx
 from services.cli.running import State
 from services.cli.supervision import Supervisor
 
+NO_ANSWER = "it does not answer"
+
 
 def readiness_of_all(state: State, supervisor: Supervisor) -> dict[str, str]:
     """Return the services of a stack that are not ready, each with the reason."""
@@ -39,7 +41,7 @@ def readiness(address: str, pid: int | None = None) -> str | None:
     try:
         response = httpx.get(f"{address}/readyz", timeout=2)
     except httpx.HTTPError:
-        return "it does not answer"
+        return NO_ANSWER
     try:
         answer = response.json()
     except ValueError:

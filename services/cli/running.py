@@ -8,6 +8,7 @@ Where the running Tidemark is: what `tidemark dev` wrote down, or the environmen
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 
 DEFAULT_DATA = Path(".data/dev")
+_SAYS_NOTHING_S = 3.0
 
 DataOption = Annotated[
     Path | None,
@@ -36,7 +38,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     embedded: bool
     topic_prefix: str
     partitions: int
-    replication: int
+    replication: int | None
     addresses: dict[str, str]
     write_keys_file: str
     write_key: str
@@ -115,3 +117,35 @@ def find(data: Path | None = None) -> Running:
         backfill_key=env("TIDEMARK_BACKFILL_KEY") or (state.backfill_key if state else None),
         state=state,
     )
+
+
+def cluster(data: Path | None = None) -> KafkaSettings:
+    """
+    Return the cluster of the running Tidemark, for commands that have no use without one.
+
+    Raises:
+        Fatal: none runs, and no variable names a cluster.
+    """
+    running = find(data)
+    if running.state is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        raise Fatal(
+            f"no Tidemark runs in {data_folder(data)}: start `tidemark dev`, give its --data, or set"
+            " KAFKA_BOOTSTRAP_SERVERS to your cluster"
+        )
+    return running.kafka
+
+
+async def reach(kafka: KafkaSettings, within_s: float = _SAYS_NOTHING_S) -> None:
+    """
+    Return once the cluster answers; a command has no use for waiting long, and says what it waits for.
+
+    Raises:
+        TidemarkError: it does not; the text says why, as far as can be known, and what to do.
+    """
+    from services.shared.kafka.clients import wait_for_broker
+
+    def tell(cause: str) -> None:
+        if within_s > _SAYS_NOTHING_S:
+            print(f"waiting for Kafka: {cause}", file=sys.stderr, flush=True)
+
+    await wait_for_broker(kafka, within_s, tell)

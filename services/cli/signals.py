@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.running import DataOption, JsonOption, find
+from services.cli.running import DataOption, JsonOption, cluster, reach
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -45,7 +45,7 @@ def tail(
         return (account is None or signal["account"] == account) and (rule is None or signal["rule"] == rule)
 
     with suppress(KeyboardInterrupt):
-        asyncio.run(_tail(find(data).kafka, json=json, history=history, once=once, wanted=wanted))
+        asyncio.run(_tail(cluster(data), json=json, history=history, once=once, wanted=wanted))
 
 
 async def _tail(kafka: KafkaSettings, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
@@ -54,6 +54,7 @@ async def _tail(kafka: KafkaSettings, *, json: bool, history: bool, once: bool, 
 
     from services.cli.signal_stream import SignalStream
 
+    await reach(kafka)
     console = Console(highlight=False, soft_wrap=True)
 
     def show(signal: dict[str, Any]) -> None:

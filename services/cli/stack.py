@@ -33,9 +33,10 @@ from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.embedded import free_port, is_free
 from services.shared.kafka.guard import die_with_parent
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.ports import PORTS
 from services.shared.settings import load
 
-PORTS = {"ingest": 0, "warehouse": 1, "scorer": 2, "alerter": 3}
+OFFSETS = {name: port - PORTS["ingest"] for name, port in PORTS.items()}
 """Each service, and its port above the first one."""
 
 _EMBEDDED_PARTITIONS = 4
@@ -100,7 +101,8 @@ class Stack:
         return {
             process["name"]: str(self.data / "logs" / f"{process['name']}.log")
             for process in self.supervisor.processes()
-            if process["statename"] in ("FATAL", "EXITED")
+            if process["statename"] == "FATAL"
+            or (process["statename"] == "EXITED" and process["exitstatus"] in supervision.NOT_AGAIN)
         }
 
     def not_ready(self) -> dict[str, str]:
@@ -153,7 +155,7 @@ class Stack:
 
     def _start_services(self) -> None:
         self._say("starting ingest, scorer, alerter and warehouse")
-        for name in PORTS:
+        for name in OFFSETS:
             self.supervisor.start(name)
 
     def _topics_known(self, kafka: KafkaSettings) -> bool:
@@ -193,7 +195,7 @@ class Stack:
         return port
 
     def _check_ports(self) -> None:
-        for name, offset in PORTS.items():
+        for name, offset in OFFSETS.items():
             if not is_free(self.port + offset):
                 raise Fatal(f"port {self.port + offset}, for {name}, is in use: choose another first port with --port")
 
@@ -211,7 +213,7 @@ class Stack:
             topic_prefix=kafka.topic_prefix,
             partitions=kafka.partitions,
             replication=kafka.replication,
-            addresses={name: f"http://127.0.0.1:{self.port + offset}" for name, offset in PORTS.items()},
+            addresses={name: f"http://127.0.0.1:{self.port + offset}" for name, offset in OFFSETS.items()},
             write_keys_file=str(file),
             write_key=live or write_keys.add(file, "app", "production"),
             backfill_key=history or write_keys.add(file, "backfill", "production", backfill=True),
@@ -227,7 +229,7 @@ class Stack:
             programs.append(
                 supervision.Program("kafka", [*launch, "--data", str(self.data / "kafka"), "--port", port], priority=1)
             )
-        for name, offset in PORTS.items():
+        for name, offset in OFFSETS.items():
             environment = {
                 "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
                 "TIDEMARK_PARTITIONS": str(kafka.partitions),
@@ -259,7 +261,7 @@ class Stack:
             return
         for process in self.supervisor.processes():
             down = process["statename"] in ("FATAL", "BACKOFF", "EXITED")
-            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (2, 78, 127)):
+            if process["statename"] == "FATAL" or (down and process["exitstatus"] in (*supervision.NOT_AGAIN, 127)):
                 log = self.data / "logs" / f"{process['name']}.log"
                 text = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.exists() else ""
                 raise Fatal(f"{process['name']} cannot start; the end of {log}:\n{text}")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from services.cli.readiness import NO_ANSWER
 from services.cli.running import DataOption, JsonOption, State, data_folder, read_state
 from services.shared.errors import Fatal
+from services.shared.ports import PORTS
 
 
 def register(app: typer.Typer) -> None:
@@ -18,17 +21,39 @@ def register(app: typer.Typer) -> None:
 
 
 def status(data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Show addresses, topics, processes and readiness of `tidemark dev`; exit status 1 when it is not ready."""
+    """
+    Show how to reach Tidemark and how each part fares; exit status 1 when it is not ready.
+
+    Without a `tidemark dev`, the services are asked where TIDEMARK_INGEST_URL, TIDEMARK_SCORER_URL, ... say, or at
+    their usual ports on this machine.
+    """
     state = read_state(data)
-    if state is None:
-        raise Fatal(f"no Tidemark runs in {data_folder(data)}: start `tidemark dev`, or give its --data")
-    facts = gather(state)
+    facts = gather(state) if state else ask()
+    if state is None and not any(facts["readiness"][name] != NO_ANSWER for name in facts["readiness"]):
+        raise Fatal(
+            f"no Tidemark runs in {data_folder(data)}, and no service answers at {', '.join(facts['addresses'].values())}:"
+            " start `tidemark dev`, give its --data, or set TIDEMARK_INGEST_URL and so on"
+        )
     if as_json:
         print(json.dumps(facts, indent=2))
-    else:
+    elif state:
         _show(facts)
+    else:
+        _show_services(facts)
     if not facts["ready"]:
         raise typer.Exit(1)
+
+
+def ask() -> dict[str, Any]:
+    """Return how services fare that nobody here has started."""
+    from services.cli.readiness import readiness
+
+    addresses = {
+        name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
+        for name, port in PORTS.items()
+    }
+    found = {name: readiness(address) or "ready" for name, address in addresses.items()}
+    return {"ready": all(said == "ready" for said in found.values()), "addresses": addresses, "readiness": found}
 
 
 def gather(state: State) -> dict[str, Any]:
@@ -66,6 +91,12 @@ def gather(state: State) -> dict[str, Any]:
         "supervisor": state.supervisor,
         "logs": str(Path(state.data) / "logs"),
     }  # fmt: skip
+
+
+def _show_services(facts: dict[str, Any]) -> None:
+    print("ready" if facts["ready"] else "not ready")
+    for name, address in facts["addresses"].items():
+        print(f"  {name:10} {address}  {facts['readiness'][name]}")
 
 
 def _show(facts: dict[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """
 The programs of `tidemark dev` under supervisord: its configuration, and a line to it.
 
-supervisord restarts what ends, with a growing pause for what cannot even start. It listens on a unix socket
+supervisord restarts what ends, with a growing pause (`paced`) for what ends soon, and not what asks to be left. It listens on a unix socket
 that only this user may open; no TCP.
 """
 
@@ -19,6 +19,10 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
+from services.cli import paced
+from services.shared import exit_status
+
+NOT_AGAIN = (exit_status.WRONG_SETTINGS, exit_status.REFUSED)
 _LONGEST_SOCKET_PATH = 85  # the limit is 108, and supervisord adds its process id
 
 
@@ -51,7 +55,7 @@ def write_configuration(data: Path, programs: list[Program]) -> Path:
     for program in programs:
         text += _PROGRAM.format(
             name=program.name,
-            command=" ".join(_quoted(_literal(part)) for part in program.command),
+            command=" ".join(_quoted(_literal(part)) for part in (*_paced(folder, program.name), *program.command)),
             priority=program.priority,
             # supervisord expands this one twice.
             log=_literal(_literal(data / "logs" / f"{program.name}.log")),
@@ -60,6 +64,12 @@ def write_configuration(data: Path, programs: list[Program]) -> Path:
     file = folder / "supervisord.conf"
     file.write_text(text)
     return file
+
+
+def _paced(folder: Path, name: str) -> list[str]:
+    starts = folder / f"{name}.starts"
+    starts.unlink(missing_ok=True)
+    return [sys.executable, "-I", "-S", paced.__file__, str(starts)]
 
 
 def command(configuration: Path) -> list[str]:
@@ -126,7 +136,7 @@ childlogdir={folder}
 """
 
 # exitcodes: a wrong configuration, or state of a newer version; starting again would not help.
-# startsecs: what ends sooner is started again after 1, 2, 3, ... seconds; what ends later, at once.
+# startsecs: every start is a good one, or exitcodes would not be looked at; `paced` keeps restarts apart.
 _PROGRAM = """
 [program:{name}]
 command={command}
@@ -135,8 +145,7 @@ environment={environment}
 autostart=false
 autorestart=unexpected
 exitcodes=2,78
-startsecs=3
-startretries=30
+startsecs=0
 stopsignal=TERM
 stopwaitsecs=25
 redirect_stderr=true

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Annotated
 
 import typer
 
-from services.cli.running import DataOption, find
+from services.cli.running import DataOption, find, reach
+from services.shared import exit_status
 
 
 def register(app: typer.Typer) -> None:
@@ -17,38 +19,51 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="topics")
 
 
-def create(data: DataOption = None) -> None:
-    """Create the topics that are missing; change none that exist."""
-    from services.shared.kafka import topics
-    from services.shared.kafka.clients import wait_for_broker
+def create(
+    data: DataOption = None,
+    *,
+    adopt: Annotated[
+        bool, typer.Option("--adopt", help="Record TIDEMARK_PARTITIONS for topics with data that lost that record.")
+    ] = False,
+) -> None:
+    """
+    Create the topics that are missing; change none that exist.
+
+    The first run records the number of partitions for good; from then on every process refuses another one.
+    """
+    from services.shared.kafka import replication, topics
+    from services.shared.kafka.clients import admin
 
     kafka = find(data).kafka
 
-    async def run() -> list[str]:
-        await wait_for_broker(kafka, within_s=15)
-        return await topics.create(kafka)
+    async def run() -> tuple[list[str], str | None]:
+        await reach(kafka, within_s=15)
+        created = await topics.create(kafka, adopt=adopt)
+        async with admin(kafka) as client:
+            return created, replication.below_the_record(kafka, await replication.brokers(client))
 
-    created = asyncio.run(run())
+    created, fewer = asyncio.run(run())
     for name in created:
         print(f"created {name}")
+    if created and fewer:
+        print(fewer)
     if not created:
         print("all topics exist")
 
 
 def check(data: DataOption = None) -> None:
-    """Compare the topics with their records; exit status 1 when something differs."""
-    from services.shared.kafka import topics
-    from services.shared.kafka.clients import wait_for_broker
+    """Compare the topics with their records; exit status 78 when something differs."""
+    from services.shared.kafka import replication, topics
 
     kafka = find(data).kafka
 
     async def run() -> list[str]:
-        await wait_for_broker(kafka, within_s=15)
-        return await topics.check(kafka)
+        await reach(kafka)
+        return [*await topics.check(kafka), *await replication.check(kafka)]
 
     problems = asyncio.run(run())
     for problem in problems:
         print(problem)
     if problems:
-        raise typer.Exit(1)
+        raise typer.Exit(exit_status.REFUSED)
     print("all topics are as their records say")

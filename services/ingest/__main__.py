@@ -7,6 +7,7 @@ On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 import time
@@ -19,7 +20,7 @@ from starlette.applications import Starlette
 from services.ingest import keys as write_keys
 from services.ingest.deadlines import protocol
 from services.ingest.http import IngestApp
-from services.ingest.kafka import KafkaEventLog
+from services.ingest.kafka import WRITES, KafkaEventLog
 from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog
@@ -28,6 +29,8 @@ from services.ingest.settings import IngestSettings
 from services.shared.errors import ConfigurationError
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import partitions_of
+from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
@@ -81,16 +84,19 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     event_log.start()
     watch = asyncio.create_task(_watch_keys(keys))
     stopped = asyncio.create_task(stop.wait())
-    ends: list[asyncio.Future[Any]] = [stopped, event_log.failed]
+    cluster = asyncio.create_task(_watch_cluster(kafka, process))
+    ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
         async with serving(app, process.http_host, process.http_port, **server_options(settings)):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (watch, stopped):
+        for task in (watch, stopped, cluster):
             task.cancel()
         await event_log.close()
     if event_log.failed.done():
         event_log.failed.result()
+    with contextlib.suppress(asyncio.CancelledError):
+        await cluster
 
 
 def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
@@ -100,6 +106,12 @@ def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSett
     except ConfigurationError as error:
         return list(error.problems)
     return []
+
+
+async def _watch_cluster(kafka: KafkaSettings, process: ProcessSettings) -> None:
+    """Return never; raise once a topic has other partitions than those that events are spread over."""
+    watch = ClusterWatch(kafka, process.liveness_s)
+    await watch.run({topic: partitions_of(kafka, topic) for topic in WRITES})
 
 
 async def _watch_keys(keys: WriteKeys) -> None:

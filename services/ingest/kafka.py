@@ -31,8 +31,9 @@ from schemas.topics import TOPICS
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import Bounds, LogRecord
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import ConfigurationError, Retryable
 from services.shared.kafka import clients, topics
+from services.shared.kafka.cause import find_cause
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
@@ -104,8 +105,9 @@ class KafkaEventLog:
         self._reason: str | None = "not connected to Kafka yet"
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._ever_connected = False
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Gets a `Fatal` when the cluster can never be written to as it is configured."""
+        """Gets a `ConfigurationError` when the cluster can never be written to as it is configured."""
 
     def start(self) -> None:
         """Begin to connect; `not_ready` tells when that is done."""
@@ -242,31 +244,37 @@ class KafkaEventLog:
                 problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
                 if problems:
                     await _abandon(producer)
-                    self._fail("; ".join(problems))
+                    self._fail(ConfigurationError(problems))
                     return
                 for name in WRITES:
                     await producer.partitions_for(topics.full_name(self._kafka, name))
             except (KafkaError, OSError, TimeoutError) as error:
-                self._reason = f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
+                await _abandon(producer)
+                cause = await find_cause(self._kafka)
+                why = cause.text if cause else repr(error)
+                self._reason = f"no Kafka broker answers at {self._kafka.bootstrap_servers}: {why}"
+                if cause and cause.lasting and not self._ever_connected:
+                    self._fail(ConfigurationError([self._reason]))
+                    return
                 if not waiting:
                     waiting = True
-                    log.warning("waiting_for_broker", extra={"error": repr(error)})
-                await _abandon(producer)
+                    log.warning("waiting_for_broker", extra={"cause": why})
                 await asyncio.sleep(0.25)
                 continue
             except asyncio.CancelledError:
                 await _abandon(producer)
                 raise
             self._producer = producer
+            self._ever_connected = True
             self._last_ack = time.monotonic()
             self._reason = None
             log.info("connected", extra={"bootstrap": self._kafka.bootstrap_servers})
             return
 
-    def _fail(self, reason: str) -> None:
-        self._reason = reason
+    def _fail(self, error: ConfigurationError) -> None:
+        self._reason = "; ".join(error.problems)
         if not self.failed.done():
-            self.failed.set_exception(Fatal(reason))
+            self.failed.set_exception(error)
 
     async def _watch(self) -> None:
         """Ask the cluster for its metadata while nothing is written, so that readiness is true when idle too."""

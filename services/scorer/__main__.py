@@ -21,13 +21,14 @@ from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.adapters.metrics import ScorerMetrics
 from services.scorer.adapters.records import USAGE_EVENTS
 from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.adapters.tick_sender import TickSender, tick_producer
 from services.scorer.adapters.ticker import Ticker
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings
 from services.shared.http import ops_routes, serving
-from services.shared.kafka.clients import producer, wait_for_broker
+from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
@@ -50,11 +51,14 @@ async def run(
     plan, model = load_scoring(settings)
     metrics = ScorerMetrics(registry)
     log.info("model_in_force", extra={"version": model.fingerprint})
+    metrics.accounts_cap.set(settings.accounts)
     written = formats.at(durable.write)["scorer_state"]
-    usage = usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics, written=written)
+    usage = usage_lanes(
+        kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written
+    )
     specs = [usage, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
-    app = Starlette(routes=ops_routes(registry, worker.not_ready))
+    app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))
     async with serving(app, process.http_host, process.http_port):
         working = asyncio.create_task(worker.run())
         stopping = asyncio.create_task(stop.wait())
@@ -72,13 +76,11 @@ async def run(
 async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) -> None:
     """Move the clocks of the lanes that this worker has; ends by an error only, which ends the process."""
     await wait_for_broker(kafka)
-    ticks = producer(kafka)
-    await ticks.start()
+    sender = TickSender(kafka.scoped(USAGE_EVENTS), lambda: tick_producer(kafka))
     try:
-        await Ticker(lambda: worker.open_lanes(USAGE_EVENTS), ticks, kafka.scoped(USAGE_EVENTS), metrics).run()
-        await asyncio.Event().wait()  # it stopped for a wrong clock: events still count, and the alarm is up
+        await Ticker(lambda: worker.open_lanes(USAGE_EVENTS), sender, metrics).run()
     finally:
-        await ticks.stop()
+        await sender.close()
 
 
 def check(

@@ -9,12 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-EXIT_FAIL_STOP = 70
-"""Memory may be ahead of the log: a new process is the only safe way on. The supervisor restarts it."""
-
-EXIT_REFUSED = 78
-"""A new process would meet the same: an operator has to act first. The supervisor leaves it stopped."""
-
 
 class TidemarkError(Exception):
     """The root of all errors that Tidemark raises on purpose."""

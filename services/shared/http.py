@@ -22,15 +22,17 @@ from services.shared.formats import FormatMetrics
 
 NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
+NotAlive = Callable[[], str | None]
+"""Returns why a new process should take this one's place, in words; None while it should not."""
 
 
-def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
+def ops_routes(registry: CollectorRegistry, not_ready: NotReady, not_alive: NotAlive = lambda: None) -> list[Route]:
     """
     Return the routes that every process serves.
 
-    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns. `/readyz`: 200 when the process does its
-    work, 503 with the reason until then; it names the process id, since another process may hold the port, and the
-    level of formats that is written and the newest that is read.
+    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why.
+    `/readyz`: 200 when the process does its work, 503 with the reason until then; it names the process id, since another
+    process may hold the port, and the level of formats that is written and the newest that is read.
     """
     FormatMetrics(registry)
     levels = {"written": codec.level(), "read": formats.NEWEST}
@@ -39,7 +41,8 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady) -> list[Route]:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok\n")
+        reason = not_alive()
+        return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", status_code=503)
 
     async def readyz(_: Request) -> Response:
         reason = not_ready()

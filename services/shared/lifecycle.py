@@ -1,9 +1,4 @@
-"""
-How a service process begins and ends, the same for all.
-
-Exit status: 0 stopped as asked, 1 cannot go on (the supervisor starts it again), 2 wrong configuration, 78 refused by
-what it found when it ran, such as topics that do not fit (starting it again would help with neither).
-"""
+"""How a service process begins and ends, the same for all; `exit_status` says what its end means."""
 
 from __future__ import annotations
 
@@ -19,17 +14,16 @@ from typing import cast
 import uvloop
 
 from schemas import codec
+from services.shared import exit_status
 from services.shared import logging as logs
-from services.shared.errors import EXIT_REFUSED, ConfigurationError, IncompatibleState, TidemarkError
+from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
+from services.shared.ports import PORTS, port_of
 from services.shared.registry import RegistrySettings, use_registry
-from services.shared.settings import Settings, load_all
+from services.shared.settings import ProcessSettings, Settings, load_all
 
 log = logging.getLogger(__name__)
-
-EXIT_FATAL = 1
-EXIT_CONFIGURATION = 2
 
 
 def stop_event() -> asyncio.Event:
@@ -66,18 +60,25 @@ def run_service(
         die_with_parent(signal.SIGTERM)
     try:
         *settings, registry, durable, _ = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
+        settings = [_with_its_port(name, each) for each in settings]
         problems = check(*settings) if check else []
         if problems:
             raise ConfigurationError(problems)
     except ConfigurationError as error:
         print(f"{name}: {error}", file=sys.stderr)
-        return EXIT_CONFIGURATION
+        return exit_status.WRONG_SETTINGS
     if options.check_config:
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
     use_formats(cast(FormatSettings, durable))
     return _run(name, run, settings, cast(RegistrySettings, registry))
+
+
+def _with_its_port(name: str, settings: Settings) -> Settings:
+    if isinstance(settings, ProcessSettings) and name in PORTS and "http_port" not in settings.model_fields_set:
+        return settings.model_copy(update={"http_port": port_of(name, settings.slot)})
+    return settings
 
 
 def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:
@@ -90,14 +91,11 @@ def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings
         uvloop.run(started())
     except KeyboardInterrupt:
         return 0
-    except (ConfigurationError, IncompatibleState) as error:
-        log.error("refused", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
-        return EXIT_REFUSED
     except TidemarkError as error:
         log.error("stopped_by_error", extra={"error": str(error), "kind": type(error).__name__})  # noqa: TRY400  the text says it all
-        return EXIT_FATAL
+        return exit_status.of(error)
     except Exception:
         log.exception("stopped_by_defect")
-        return EXIT_FATAL
+        return exit_status.FATAL
     log.info("stopped", extra={"service_name": name})
     return 0

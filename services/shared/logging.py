@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from services.shared.kafka.quiet import OnceInAWhile
 from services.shared.settings import Settings, load
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -27,7 +28,9 @@ class LogSettings(Settings):
     """How much is logged, and in which form."""
 
     level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="TIDEMARK_LOG_LEVEL")
+    """DEBUG, INFO, WARNING or ERROR."""
     format: Literal["text", "json"] = Field("text", validation_alias="TIDEMARK_LOG_FORMAT")
+    """text or json."""
 
 
 def setup(service: str, settings: LogSettings | None = None) -> None:
@@ -39,6 +42,7 @@ def setup(service: str, settings: LogSettings | None = None) -> None:
     """
     settings = settings or load(LogSettings)
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(OnceInAWhile())
     handler.setFormatter(JsonLines(service) if settings.format == "json" else TextLines(service))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
     # These tell of every reconnection at INFO, and of every commit.

@@ -35,10 +35,15 @@ class ProcessSettings(Settings):
     """What every service process has: an address for its HTTP endpoints and a folder for its files."""
 
     http_host: str = Field("127.0.0.1", validation_alias="TIDEMARK_HTTP_HOST")
+    """Address to listen on; 0.0.0.0 for all."""
     http_port: int = Field(8080, ge=0, le=65535, validation_alias="TIDEMARK_HTTP_PORT")
+    """By default that of the service (`services.shared.ports`), ten further for each slot."""
     data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
+    """Files of the process: the embedded warehouse; nothing that cannot be made anew for the others."""
     slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
     """Which of the equal workers of a service on one machine this is; names its static group membership."""
+    liveness_s: float = Field(120.0, ge=10, validation_alias="TIDEMARK_LIVENESS_S")
+    """After so many seconds in which no Kafka broker was reached, /healthz answers 503, to have the process replaced."""
 
 
 def load(kind: type[S], **given: Any) -> S:

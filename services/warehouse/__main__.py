@@ -17,10 +17,13 @@ from services.shared.errors import Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topics import partitions_of, refuse_misfits
+from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -43,11 +46,12 @@ class Warehouse:
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
+        self._watch = ClusterWatch(kafka, process.liveness_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
         routes = [
-            *ops_routes(self._registry, self._not_ready),
+            *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *query_routes(self._opened, self._metrics),
             *registry_routes(),
         ]
@@ -56,7 +60,7 @@ class Warehouse:
             try:
                 await self._until(stop, self._start())
                 if self._sink and not stop.is_set():
-                    await self._sink.run(stop)
+                    await self._store_until(stop, self._sink)
             finally:
                 if self._store:
                     await asyncio.to_thread(self._store.close)
@@ -70,6 +74,8 @@ class Warehouse:
             with attempt:
                 self._store = await asyncio.to_thread(self._open)
         await wait_for_broker(self._kafka)
+        await refuse_misfits(self._kafka, TABLE_OF_TOPIC)
+        self._watch.answered()
         self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
 
     def _opening_failed(self, state: RetryCallState) -> None:
@@ -96,6 +102,22 @@ class Warehouse:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
+    async def _store_until(self, stop: asyncio.Event, sink: KafkaSink) -> None:
+        """Run the sink, and end it where the topics no longer fit."""
+        over = asyncio.Event()
+        expected = {topic: partitions_of(self._kafka, topic) for topic in TABLE_OF_TOPIC}
+        watching = asyncio.create_task(self._watch.run(expected))
+        watching.add_done_callback(lambda _: over.set())
+        stopping = asyncio.create_task(stop.wait())
+        stopping.add_done_callback(lambda _: over.set())
+        try:
+            await sink.run(over)
+        finally:
+            stopping.cancel()
+            watching.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watching
+
     def _opened(self) -> Store:
         if self._store is None:
             raise Retryable(self._not_open)
@@ -104,7 +126,7 @@ class Warehouse:
     def _not_ready(self) -> str | None:
         if self._store is None:
             return self._not_open
-        return self._sink.not_ready() if self._sink else "no broker answers yet"
+        return (self._watch.not_ready() or self._sink.not_ready()) if self._sink else "no broker answers yet"
 
 
 async def run(kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:

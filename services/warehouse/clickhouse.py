@@ -31,7 +31,7 @@ _TABLES = ("events", "account_health", "signals")
 _DURABLE = {"async_insert": 0}
 
 
-_FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|No space left on device|Disk quota exceeded")
+_FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|\bQUOTA_EXCEEDED\b|No space left on device|Disk quota exceeded")
 """What server and embedded engine write alike: their own look before they write, and what the system says after it."""
 
 

@@ -17,10 +17,13 @@ class WarehouseSettings(Settings):
     clickhouse_database: str = Field(
         "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
     )
+    """Made if it is not there."""
     batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
+    """Rows in one insert."""
     batch_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, validation_alias="TIDEMARK_WAREHOUSE_BATCH_BYTES"
     )
+    """Bytes of records in one insert."""
     batch_seconds: float = Field(0.5, ge=0.0, le=60.0, validation_alias="TIDEMARK_WAREHOUSE_BATCH_SECONDS")
     """How long the first record of a batch waits for others at most."""
 

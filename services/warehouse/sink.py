@@ -20,7 +20,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import ConfigurationError, Fatal, Retryable
 from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
@@ -36,7 +36,6 @@ Positions = dict[tuple[str, int], int]
 
 _NOTE_EVERY_S = 10.0
 _MEASURE_EVERY_S = 1.0
-_TOPICS_WITHIN_S = 120.0
 _FETCH_BYTES = 32 * 1024 * 1024
 _FETCH_AT_LEAST_BYTES = 64 * 1024
 _FETCH_WAIT_MS = 100
@@ -86,7 +85,7 @@ class KafkaSink:
         Read and store until `stop` is set; then store what was read.
 
         Raises:
-            Fatal: the topics do not exist, or they are not those that the store was filled from.
+            ConfigurationError: the topics do not exist, or they are not those that the store was filled from.
         """
         self._stop = stop
         reader = new_consumer(
@@ -98,7 +97,6 @@ class KafkaSink:
         )
         await reader.start()
         try:
-            self._waits_for = "the topics do not exist yet"
             partitions = await self._partitions()
             reader.assign(partitions)
             self._waits_for = "the store does not answer"
@@ -120,21 +118,15 @@ class KafkaSink:
             await reader.stop()
 
     async def _partitions(self) -> list[TopicPartition]:
-        """Return every partition of every topic, once they all exist."""
-        deadline = time.monotonic() + _TOPICS_WITHIN_S
+        """Return every partition of every topic."""
         wanted = sorted(self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC)
         async with admin(self._kafka) as client:
-            while True:
-                described = await client.describe_topics(wanted)
-                found = {t["topic"]: t["partitions"] for t in described if not t["error_code"] and t["partitions"]}
-                missing = [name for name in wanted if name not in found]
-                if not missing:
-                    return [TopicPartition(name, p["partition"]) for name in wanted for p in found[name]]
-                if time.monotonic() > deadline:
-                    raise Fatal(f"topics do not exist: {', '.join(missing)}; run `tidemark topics create`")
-                if self._stop.is_set():
-                    return []
-                await self._sleep(0.25)
+            described = await client.describe_topics(wanted)
+        found = {t["topic"]: t["partitions"] for t in described if not t["error_code"]}
+        missing = [name for name in wanted if name not in found]
+        if missing:
+            raise ConfigurationError([f"topic {name} does not exist: run `tidemark topics create`" for name in missing])
+        return [TopicPartition(name, p["partition"]) for name in wanted for p in found[name]]
 
     async def _seek(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Go on where the store ends; auto_offset_reset never decides."""
@@ -145,9 +137,9 @@ class KafkaSink:
             place = self._place(tp)
             position = stored.get(place, 0)
             if position > ends[tp]:
-                raise Fatal(
-                    f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the warehouse was filled up to {position}: the topic"
-                    " was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"
+                anew = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the warehouse was filled up to {position}: the topic"
+                raise ConfigurationError(
+                    [f"{anew} was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"]
                 )
             if place in stored and position < begins[tp]:
                 self._metrics.expired.labels(place[0]).inc(begins[tp] - position)

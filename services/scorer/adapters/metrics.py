@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -19,6 +20,7 @@ _OUTCOMES = {
     "dead_lettered": "dead_lettered",
     "non_production": "non_production",
 }
+_COMPARED_SECONDS = 300.0
 _LIVE_SECONDS = 3600.0
 """A snapshot caused by an event older than this is one of a replay or a backlog and says nothing of the live path."""
 
@@ -49,6 +51,27 @@ class ScorerMetrics:
             "tidemark_scorer_caps_dropped", "People and tickets left out by a cap", ["what"], registry=registry
         )
         self.accounts = Gauge("tidemark_scorer_accounts", "Accounts of a lane", ["partition"], registry=registry)
+        self.accounts_cap = Gauge(
+            "tidemark_scorer_accounts_cap",
+            "Accounts that a lane may have (TIDEMARK_SCORER_ACCOUNTS)",
+            registry=registry,
+        )
+        self.accounts_quarantined = Gauge(
+            "tidemark_scorer_accounts_quarantined",
+            "Accounts of a lane that are set apart until a person releases them",
+            ["partition"],
+            registry=registry,
+        )
+        self.accounts_forgotten = Counter(
+            "tidemark_scorer_accounts_forgotten",
+            "Accounts that are remembered no more, since nothing has come from them for long",
+            registry=registry,
+        )
+        self.over_cap = Counter(
+            "tidemark_scorer_events_over_cap",
+            "Events dead-lettered because their account would have been one too many",
+            registry=registry,
+        )
         self.queued = Gauge(
             "tidemark_scorer_accounts_queued", "Accounts waiting for the next tick", ["partition"], registry=registry
         )
@@ -86,12 +109,44 @@ class ScorerMetrics:
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 30, 60, 300), registry=registry,
         )  # fmt: skip
         self.ticks = Counter("tidemark_scorer_ticks_sent", "Ticks appended by the live ticker", registry=registry)
-        self.clock_drift = Gauge(
-            "tidemark_scorer_clock_drift_seconds", "This machine's clock less the broker's", registry=registry
+        self.ticks_failed = Counter(
+            "tidemark_scorer_ticks_failed", "Ticks that the broker did not take, or not in time", registry=registry
         )
-        self.ticker_stopped = Gauge(
-            "tidemark_scorer_ticker_stopped", "1: the live ticker stopped because of clock drift", registry=registry
+        self.clock_apart = Gauge(
+            "tidemark_scorer_clock_apart_seconds",
+            "This machine's clock less that of a broker, by the append times of ticks; 0: no difference shows",
+            ["broker"],
+            registry=registry,
         )
+        self.clock_waiting = Gauge(
+            "tidemark_scorer_clock_waiting",
+            "1: the lane waits for a person to accept a step of more than seven days",
+            ["partition"],
+            registry=registry,
+        )
+        self.lane_driven = Gauge(
+            "tidemark_scorer_lane_driven", "1: a backfill moves the clock of the lane", ["partition"], registry=registry
+        )
+        self._compared: dict[str, float] = {}
+
+    def clocks_compared(self, broker: str, apart_s: float, now_s: float) -> None:
+        """Show how far the clocks are apart; forget brokers that were not heard of for five minutes of `now_s`."""
+        self._compared[broker] = now_s
+        self.clock_apart.labels(broker).set(apart_s)
+        for gone in [known for known, heard_s in self._compared.items() if now_s - heard_s > _COMPARED_SECONDS]:
+            del self._compared[gone]
+            self.clock_apart.remove(gone)
+
+    def lane_looked_at(self, partition: int, *, driven: bool, waiting: bool) -> None:
+        """Show who moves the clock of a lane, and whether it waits."""
+        self.lane_driven.labels(str(partition)).set(driven)
+        self.clock_waiting.labels(str(partition)).set(waiting)
+
+    def lane_left(self, partition: int) -> None:
+        """Forget what `lane_looked_at` said: the lane is not open here."""
+        for gauge in (self.lane_driven, self.clock_waiting):
+            with suppress(KeyError):
+                gauge.remove(str(partition))
 
     def lane(self, partition: int) -> LaneMetrics:
         """Return the metrics of one lane."""
@@ -143,9 +198,12 @@ class LaneMetrics:
         metrics.ignored.labels("control").inc(max(0, now.controls_ignored - known.controls_ignored))
         metrics.dropped.labels("people").inc(max(0, now.people_dropped - known.people_dropped))
         metrics.dropped.labels("tickets").inc(max(0, now.tickets_dropped - known.tickets_dropped))
+        metrics.accounts_forgotten.inc(max(0, now.forgotten - known.forgotten))
+        metrics.over_cap.inc(max(0, now.over_cap - known.over_cap))
         self._known = _copy(now)
         clock, ids, label = state.clock, state.ids, self._partition
         metrics.accounts.labels(label).set(len(state.accounts))
+        metrics.accounts_quarantined.labels(label).set(len(state.quarantined))
         metrics.queued.labels(label).set(len(state.queue))
         metrics.log_time.labels(label).set(clock.now / 1000)
         metrics.fleet_factor.labels(label).set(state.fleet.factor_ppm(clock.closed_day) / PPM)

@@ -27,6 +27,8 @@ class ScorerSettings(Settings):
     """YAML: what event names, properties and traits mean; without it the defaults of the tracking plan hold."""
     duplicate_ids: int = Field(4_000_000, ge=1000, le=1_000_000_000, validation_alias="TIDEMARK_SCORER_DUPLICATE_IDS")
     """Event ids remembered per partition, at most 12 bytes each; fewer than a day brings shortens the 24 hours."""
+    accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
+    """Accounts per partition, about 8 KB each: 1.6 GB where a partition is full. An event of one more is dead-lettered."""
     ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
     """Whether this process moves the clock of its lanes; off for a replay."""
 

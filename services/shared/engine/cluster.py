@@ -10,6 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from schemas.topics import TOPICS
 from services.shared.engine.spec import LaneSpec
 from services.shared.errors import ConfigurationError
+from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 
@@ -27,7 +28,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     Ask the cluster about the topics of the specs and all topics of record.
 
     Raises:
-        ConfigurationError: a topic is missing, a changelog has another number of partitions than its source, or
+        ConfigurationError: a topic is missing or has another number of partitions than the data was written under, a changelog has another number of partitions than its source, or
             two lane topics share a changelog.
     """
     specs = list(specs)
@@ -46,9 +47,11 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         for entry in entries
         if entry[0] == "max.message.bytes"
     }
-    problems = [
+    recorded = sorted(needed & TOPICS.keys())
+    problems = await topics.misfits(kafka, [TOPICS[name] for name in recorded]) if recorded else []
+    problems += [
         f"topic {kafka.scoped(name)} does not exist: run `tidemark topics create`"
-        for name in sorted(needed - counts.keys())
+        for name in sorted(needed - counts.keys() - TOPICS.keys())
     ]
     problems += _unequal(specs, counts) + _shared(specs)
     if problems:

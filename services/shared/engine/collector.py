@@ -38,6 +38,16 @@ class Collector:
                 if self._was_on:
                     gc.enable()
 
+    @staticmethod
+    def space_out() -> None:
+        """
+        Collect less often than Python does by itself, after 20,000 new objects instead of 700.
+
+        Records, decoded values and the tasks of transactions hold no cycles and are freed as soon as nothing refers
+        to them. To look for cycles among them cost 0.25 us a record.
+        """
+        gc.set_threshold(20_000, 20, 20)
+
 
 collector = Collector()
 """There is one a process, as there is one garbage collector."""

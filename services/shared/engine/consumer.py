@@ -27,6 +27,7 @@ from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunks import Fetched
+from services.shared.kafka.bootstrap import find_back
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
@@ -69,7 +70,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         conf = self.app.conf
         self._assignor = self.app.assignor
-        return AIOKafkaConsumer(
+        made = AIOKafkaConsumer(
             **transport.client_options,
             client_id=conf.broker_client_id,
             group_id=conf.id,
@@ -92,6 +93,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
         )
+        find_back(made._client, transport.client_options)
+        return made
 
     async def _fetch_records(
         self,

@@ -143,6 +143,22 @@ class Quarantines(Protocol):
 
 
 @runtime_checkable
+class Asks(Protocol):
+    """
+    What a core has besides, where a record may have to wait for the answer of one further down the log.
+
+    A fold that raises `Unanswered` has changed nothing. The lane stands still before that record and looks ahead for the
+    answer; a replay finds it at once. So the same log gives the same state, whenever the answer came.
+    """
+
+    def is_answer(self, record: SourceRecord) -> bool:
+        """Tell whether a record further down the log is the answer."""
+
+    def answered(self, record: SourceRecord) -> None:
+        """Take the answer; the record that asked is folded next."""
+
+
+@runtime_checkable
 class Weighs(Protocol):
     """What a core has besides, where it can tell cheaply how much it has changed: it bounds transactions in bytes."""
 

@@ -5,7 +5,8 @@ Record values: anything is counted by key. Special ones: `poison` is refused by 
 breaks the fold half-way, `long:N` counts its key N times in N steps, `long:N:K` raises in step K, `fat:N` makes a
 state of N bytes, `wide:N` makes an output of N bytes, `append` asks for an append, `version:N` is refused by cores
 that know less, `break` counts its key and breaks it: whatever counts it later meets a KeyFault, until it is set apart;
-`sweep` counts every key, one a step. Each tenth count of a key is written out as `key:count`.
+`sweep` counts every key, one a step; `ask` waits for the next
+`answer` further down the log. Each tenth count of a key is written out as `key:count`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import struct
 from collections.abc import Iterable, Iterator
 
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
+from services.shared.engine.errors import Unanswered
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import IncompatibleState, KeyFault, Poison, UnknownVersion
 
@@ -35,6 +37,8 @@ class CountingCore:
         self.version = 1
         """Of the records that it knows."""
         self.counts: dict[bytes, int] = {}
+        self.answered_at = -1
+        """Offset of the latest answer that was heard."""
         self.broken: dict[bytes, bool] = {}
         """Keys that cannot be counted, and whether they are set apart."""
         self._fat: dict[bytes, int] = {}
@@ -59,16 +63,25 @@ class CountingCore:
         """Refuse `poison` and records without a key."""
         if record.key is None or record.value == b"poison":
             raise Poison("not_countable", "value")
-        if record.value and record.value.startswith(b"version:") and int(record.value[8:]) > self.version:
-            raise UnknownVersion(f"a record of version {int(record.value[8:])}")
-        return record.key, record.value or b""
+        value = record.value or b""
+        if value[:1] == b"v" and int(value.removeprefix(b"version:")) > self.version:
+            raise UnknownVersion(f"a record of {value.decode()}")
+        return record.key, value
 
     def quarantine(self, key: str, detail: str) -> None:  # noqa: ARG002 - a count does not tell why
         """Leave a broken key as it is from now on."""
         self.broken[key.encode()] = True
         self._touched[key.encode()] = None
 
-    def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:  # noqa: ARG002
+    def is_answer(self, record: SourceRecord) -> bool:
+        """Tell whether it is an `answer`."""
+        return record.value == b"answer"
+
+    def answered(self, record: SourceRecord) -> None:
+        """Hear an answer: what asked before it goes on."""
+        self.answered_at = record.offset
+
+    def fold(self, offset: int, item: tuple[bytes, bytes], step: int) -> Iterator[None] | None:
         """Count; see the module for the special values."""
         key, value = item
         self.urgent = False
@@ -78,6 +91,8 @@ class CountingCore:
         word, _, argument = value.partition(b":")
         if word == b"poison-fold":
             raise Poison("not_foldable", "value")
+        if word == b"ask" and offset > self.answered_at:
+            raise Unanswered("answer", f"record {offset} asks")
         if word == b"long":
             return self._long(key, argument, step)
         if word == b"sweep":
@@ -111,7 +126,7 @@ class CountingCore:
 
     def _count(self, key: bytes) -> None:
         n = self.counts.get(key, 0) + 1
-        if key in self.broken:
+        if self.broken and key in self.broken:
             if self.broken[key]:
                 return
             self.counts[key] = n  # half of the work is done

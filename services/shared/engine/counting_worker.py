@@ -22,6 +22,7 @@ from pathlib import Path
 import uvloop
 from prometheus_client import CollectorRegistry
 
+from services.shared import exit_status
 from services.shared import logging as structured
 from services.shared.engine import loader
 from services.shared.engine.counting import counting_spec
@@ -30,7 +31,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.transaction import LaneWriter
 from services.shared.engine.worker import Worker
-from services.shared.errors import EXIT_REFUSED, ConfigurationError
+from services.shared.errors import ConfigurationError
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 
@@ -112,7 +113,7 @@ def main() -> int:
         uvloop.run(run())
     except ConfigurationError as error:
         print(error, file=sys.stderr)
-        return EXIT_REFUSED
+        return exit_status.REFUSED
     return 0
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from services.shared.errors import EXIT_FAIL_STOP, EXIT_REFUSED, ConfigurationError, Fatal, TidemarkError
+from services.shared import exit_status
+from services.shared.errors import ConfigurationError, Fatal, TidemarkError
 
-__all__ = [
-    "EXIT_FAIL_STOP", "EXIT_REFUSED", "ChangelogBehind", "FailStop", "FoldRaised", "InstanceTaken", "LaneStopped", "SourceBehind",
-    "SourceGap", "TooManyRaises",
-]  # fmt: skip
+EXIT_FAIL_STOP = exit_status.FAIL_STOP
+EXIT_REFUSED = exit_status.REFUSED
 
 
 class LaneStopped(TidemarkError):

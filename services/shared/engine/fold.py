@@ -8,7 +8,7 @@ object away and restores a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -17,7 +17,7 @@ import xxhash
 from services.shared.engine.core import Append, Core, Output, Quarantines, SourceRecord, Weighs
 from services.shared.engine.errors import FoldRaised, LaneStopped, NotThisVersion, SourceGap
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
-from services.shared.engine.raises import Fault, Raised, Raises
+from services.shared.engine.raises import Raised, Raises
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import Fatal, Poison, UnknownVersion
 
@@ -69,8 +69,9 @@ class LaneFold:
 
     __slots__ = (
         "_draft",
+        "_gathered",
         "_look_at",
-        "_looked",
+        "_stretch",
         "_urgent",
         "_weighs",
         "accept_gap",
@@ -118,9 +119,11 @@ class LaneFold:
         self._draft = Draft(position, topic_id)
         self._urgent = False
         self._weighs = core if isinstance(core, Weighs) else None
-        self._looked = 0
-        """Records folded since the last time that changes were gathered."""
+        self._gathered = 0
+        """Of the draft's records, those whose changes have been gathered."""
+        self._stretch = _FIRST_LOOK
         self._look_at = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
+        """The draft's number of records at which to look at its size."""
 
     @property
     def urgent(self) -> bool:
@@ -155,30 +158,30 @@ class LaneFold:
             FoldRaised: the core is in an unknown state; this object must be thrown away.
             Fatal, OSError, MemoryError: as raised by the core.
         """
-        core, known = self.core, self.raises
-        since = 0
+        core, raised_at, faults_at = self.core, self.raises.records, self.raises.faults
+        since, folded = 0, self.folded
         for record in records:
             offset = record.offset
             if offset != self.offset:
                 if offset < self.offset:
                     continue
                 self._pass_to(offset)
-            raised = known.records.get(offset) if known.records else None
+            raised = raised_at.get(offset) if raised_at else None
             if raised is not None:
                 yield from self._replay_good_steps(record, raised)
                 self._put_aside(record, Poison("fold_raised", detail=raised.detail))
+                self._draft.records += 1
             else:
                 try:
                     try:
                         item = core.decode(record)
                     except UnknownVersion as unknown:
                         raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=True) from unknown
-                    faults = known.faults_of(offset) if known.faults else ()
-                    if faults:
-                        self._set_apart(faults)
+                    if faults_at:
+                        self._set_apart(offset)
                     steps = core.fold(offset, item, self.step)
                     if steps is not None:
-                        yield from self._walk(steps, faults)
+                        yield from self._walk(steps)
                 except Poison as poison:
                     self._put_aside(record, poison)
                 except UnknownVersion as unknown:
@@ -187,19 +190,18 @@ class LaneFold:
                     raise
                 except Exception as error:
                     raise FoldRaised(offset, error, self.step) from error
-                self.folded = offset
-                self._looked += 1
+                folded = offset
+                self._draft.records += 1
                 if offset <= self.careful_until:
                     self._gather(offset)
             self.offset = offset + 1
             self.step = 0
-            self._draft.records += 1
             since += 1
-            if self._looked >= self._look_at and self._look():
-                since = breath
-            if since >= breath:
+            if (self._draft.records >= self._look_at and self._look()) or since >= breath:
                 since = 0
+                self.folded = folded
                 yield
+        self.folded = folded
 
     def cover(self, end: int) -> None:
         """
@@ -220,17 +222,19 @@ class LaneFold:
             self.step = 0
         self.offset = offset
 
-    def _set_apart(self, faults: Sequence[Fault]) -> None:
+    def _set_apart(self, offset: int) -> None:
         """Tell the core of the keys that made the step to come raise, in a former life."""
         if isinstance(self.core, Quarantines):
-            for fault in faults:
+            for fault in self.raises.faults.get(offset, ()):
                 if fault.step == self.step:
                     self.core.quarantine(fault.key, fault.detail)
 
-    def _walk(self, steps: Iterator[None], faults: Sequence[Fault] = ()) -> Iterator[None]:
+    def _walk(self, steps: Iterator[None]) -> Iterator[None]:
         """Take the steps of a long fold one by one, gathering after each so that the size of changes is known."""
         done = 0
-        blamed = None if self._looked else self.offset  # with what others before it changed, it may be theirs
+        blamed = (
+            self.offset if self._gathered == self._draft.records else None
+        )  # with what others before it changed, it may be theirs
         while True:
             try:
                 next(steps)
@@ -244,18 +248,17 @@ class LaneFold:
             self.step += 1
             self._gather(blamed)
             blamed = self.offset
-            if faults:
-                self._set_apart(faults)
+            if self.raises.faults:
+                self._set_apart(self.offset)
             yield
 
     def _replay_good_steps(self, record: SourceRecord, raised: Raised) -> Iterator[None]:
         """Take the steps before the one that raised: some may be durable already, and cuts must not matter."""
         if self.step < raised.step:
-            faults = self.raises.faults_of(record.offset)
-            self._set_apart(faults)
+            self._set_apart(record.offset)
             steps = self.core.fold(record.offset, self.core.decode(record), self.step)
             if steps is not None:
-                yield from islice(self._walk(steps, faults), raised.step - self.step)
+                yield from islice(self._walk(steps), raised.step - self.step)
 
     def cut(self) -> Draft | None:
         """
@@ -271,6 +274,8 @@ class LaneFold:
         draft = self._draft
         draft.position = self.position
         self._draft = Draft(self.position, self.topic_id)
+        self._look_at -= self._gathered
+        self._gathered = 0
         self._urgent = False
         return draft
 
@@ -284,18 +289,21 @@ class LaneFold:
         if self._weighs is None or self._draft.size + self._weighs.changed_bytes >= self.most_bytes:
             self._gather(None)
         else:
-            self._look_at = self._looked + _FIRST_LOOK
+            self._look_at = self._draft.records + _FIRST_LOOK
         return self._draft.size >= self.most_bytes
 
     def _plan_look(self, size: int) -> None:
-        """Say after how many records to look again, given the bytes that were gathered since the last time."""
-        if self._weighs is not None and self.most_bytes < NO_LIMIT:
-            self._look_at = _FIRST_LOOK
-        elif self._looked and self.most_bytes < NO_LIMIT:
-            left = max(self.most_bytes - self._draft.size, self.most_bytes // 8)
-            soon = left * self._looked // max(1, size)
-            self._look_at = max(1, min(soon, _LOOKS_GROW * max(self._looked, self._look_at)))
-        self._looked = 0
+        """Say when to look again, given the bytes that were gathered since the last time."""
+        draft, most = self._draft, self.most_bytes
+        looked, self._gathered = draft.records - self._gathered, draft.records
+        if most >= NO_LIMIT:
+            return
+        if self._weighs is not None:
+            self._look_at = draft.records + _FIRST_LOOK
+        elif looked:
+            soon = max(most - draft.size, most // 8) * looked // max(1, size)
+            self._stretch = max(1, min(soon, _LOOKS_GROW * max(looked, self._stretch)))
+            self._look_at = draft.records + self._stretch
 
     def _gather(self, offset: int | None) -> None:
         draft, core, size = self._draft, self.core, 0
@@ -336,6 +344,7 @@ class LaneFold:
         draft.outputs.append(letter)
         draft.dead_letters += 1
         draft.size += size
+        self._gathered += 1  # itself it has changed nothing
 
     def _truncated(self, record: SourceRecord, poison: Poison, letter: Output) -> Output:
         value = record.value or b""

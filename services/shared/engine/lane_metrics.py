@@ -83,6 +83,11 @@ class LaneMetrics:
         self._reason = reason
         self._metrics.stopped.labels(*self._labels, reason).set(1)
 
+    def goes_on(self) -> None:
+        """Take the alarm back."""
+        if self._reason is not None:
+            self._metrics.stopped.labels(*self._labels, self._reason).set(0)
+
     def forget(self) -> None:
         """Take the gauges of a lane away that has left this worker."""
         for gauge in (

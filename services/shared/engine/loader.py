@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
 from services.shared.engine.consumer import take_as_read
+from services.shared.engine.core import SourceRecord
 from services.shared.engine.start import Bounds
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
@@ -16,6 +18,8 @@ from services.shared.kafka.topic_ids import topic_id
 _FETCH_BYTES = 8 << 20
 _SLICE = 20_000
 """Records taken at once: about 50 ms of the loop, which the open lanes share."""
+_LOOK_SLICE = 2_000
+"""The same where each of them is decoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,29 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
                     else:
                         store.pop(record.key, None)
         return Loaded(live, count)
+    finally:
+        await client.stop()
+
+
+async def look_ahead(
+    kafka: KafkaSettings, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+) -> tuple[SourceRecord | None, int]:
+    """Return the first record from `start` to the present end that is wanted, None if none is, and where to look next."""
+    tp = TopicPartition(kafka.scoped(topic), partition)
+    client = consumer(kafka)
+    await client.start()
+    try:
+        take_as_read(client)
+        client.assign([tp])
+        end = (await client.end_offsets([tp]))[tp]
+        client.seek(tp, start)
+        while await client.position(tp) < end:
+            for r in (await client.getmany(timeout_ms=500, max_records=_LOOK_SLICE)).get(tp, ()):
+                record = SourceRecord(topic, partition, r.offset, r.key, r.value, r.timestamp)
+                if wanted(record):
+                    return record, r.offset
+            await asyncio.sleep(0)
+        return None, max(start, end)
     finally:
         await client.stop()
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.shared.engine.core import NO_APPEND_TIME, Append, Core, Quarantines, SourceRecord
-from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap
+from services.shared.engine.core import NO_APPEND_TIME, Append, Asks, Core, Quarantines, SourceRecord
+from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
 from services.shared.engine.fold import Draft, LaneFold
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.raises import Raises
@@ -227,6 +227,8 @@ class MemoryRunner:
         self, work: Callable[[LaneSpec, int, MemoryLane], bool], spec: LaneSpec, partition: int, lane: MemoryLane
     ) -> bool:
         """Work on a lane; where it stops keep what was folded before."""
+        if isinstance(lane.stopped, Unanswered):
+            self._hear(spec, partition, lane)
         if lane.stopped is not None or lane.fold is None:
             return False
         try:
@@ -236,6 +238,17 @@ class MemoryRunner:
             if stopped.clean:
                 self._commit(lane)
             return True
+
+    def _hear(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> None:
+        """Look ahead for the answer to the record at which a lane stands still."""
+        fold = lane.fold
+        if fold is None or not isinstance(fold.core, Asks):
+            return
+        for record in self.log.read(spec.topic, partition, fold.offset + 1):
+            if fold.core.is_answer(record):
+                fold.core.answered(record)
+                lane.stopped = None
+                return
 
     def _transaction(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> bool:
         """Fold and commit as many chunks as one transaction spans; return whether there were any."""

@@ -10,7 +10,6 @@ log gives the same outputs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.shared.engine.errors import FoldRaised, TooManyRaises
@@ -90,7 +89,3 @@ class Raises:
         """Forget what lies before the offset at which a restored lane goes on: it is durable."""
         self.records = {at: raised for at, raised in self.records.items() if at >= offset}
         self.faults = {at: faults for at, faults in self.faults.items() if at >= offset}
-
-    def faults_of(self, offset: int) -> Sequence[Fault]:
-        """Return the faults that the fold of a record has met."""
-        return self.faults.get(offset, ())

@@ -17,6 +17,7 @@ class EngineSettings(Settings):
     transaction_ms: int = Field(250, ge=1, le=5000, validation_alias="TIDEMARK_ENGINE_TRANSACTION_MS")
     """A transaction is committed this long after its first record; each costs about 2 ms of CPU."""
     transaction_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_RECORDS")
+    """Records after which a transaction is committed."""
     transaction_bytes: int = Field(4 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_TRANSACTION_BYTES")
     """
     Changes and outputs in bytes, beyond which nothing more is folded before a commit; one being written and one being
@@ -25,11 +26,13 @@ class EngineSettings(Settings):
     transaction_timeout_s: float = Field(15.0, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S")
     """The broker aborts a transaction that is open longer; until then readers of the outputs wait for it."""
     chunk_records: int = Field(2000, ge=1, validation_alias="TIDEMARK_ENGINE_CHUNK_RECORDS")
+    """Records that are handed to a lane at once."""
     queue_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_QUEUE_RECORDS")
     """Records waiting for a lane, beyond which its partition is not fetched; one fetch may exceed it."""
     queue_bytes: int = Field(16 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_QUEUE_BYTES")
     """The same in bytes, objects included."""
     fetch_bytes: int = Field(1 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_FETCH_BYTES")
+    """Of one partition in one fetch."""
     accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
     """Go on where records are gone from a source by retention, instead of stopping the lane."""
     max_raises: int = Field(5, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
@@ -44,6 +47,7 @@ class EngineSettings(Settings):
     session_timeout_s: float = Field(10.0, ge=1, validation_alias="TIDEMARK_ENGINE_SESSION_TIMEOUT_S")
     """A dead worker's partitions move after this; a restarted one with the same instance id gets its own at once."""
     heartbeat_s: float = Field(1.0, gt=0, validation_alias="TIDEMARK_ENGINE_HEARTBEAT_S")
+    """A third of the session timeout at most."""
     max_poll_interval_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_POLL_INTERVAL_S")
     """A worker whose loop hangs longer loses its partitions."""
     stall_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_STALL_S")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from services.shared.engine.core import Append
+from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.fold import Draft
 from services.shared.engine.loader import Loaded
-from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
 from services.shared.engine.start import Bounds
@@ -24,8 +23,8 @@ class Writer(Protocol):
     async def write(self, draft: Draft) -> None:
         """Commit a draft."""
 
-    async def holds(self, position: Position) -> bool:
-        """Return whether no other owner has fenced this one; `position` is the last that it has committed."""
+    async def holds(self, draft: Draft) -> bool:
+        """Return whether no other owner has fenced this one; the draft is empty, at the last position committed."""
 
     async def close(self) -> None:
         """Give back what it holds."""
@@ -46,6 +45,11 @@ class Surroundings(Protocol):
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source."""
+
+    async def look_ahead(
+        self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        """Find a record further down the log; return it, and where to look next."""
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends and return when all are acknowledged."""

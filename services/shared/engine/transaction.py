@@ -19,7 +19,7 @@ from aiokafka.errors import ProducerFenced
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.fold import DEFAULT_LIMIT, Draft
-from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
 from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.partition import partition_for
@@ -82,9 +82,11 @@ class LaneWriter:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    async def holds(self, position: Position) -> bool:
+    async def holds(self, draft: Draft) -> bool:
         """
         Return whether no other writer of the lane has started since this one did, by writing its position once more.
+
+        The draft is empty, at the last position that was committed.
 
         Whoever opens a lane first starts a writer of its id, which fences this one for good.
 
@@ -92,7 +94,7 @@ class LaneWriter:
             FailStop: it is not certain.
         """
         try:
-            await self.write(Draft(position))
+            await self.write(draft)
         except FailStop as error:
             if isinstance(error.__cause__, ProducerFenced):
                 return False
@@ -105,9 +107,10 @@ class LaneWriter:
         sends: list[asyncio.Future[Any]] = []
         for (topic, partition), records in (await self._route(draft)).items():
             await self._send(self._kafka.scoped(topic), partition, records, sends)
-        await producer.send_offsets_to_transaction({self._source: draft.position.offset}, self._group)
+        # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
         for sent in sends:
             await sent
+        await producer.send_offsets_to_transaction({self._source: draft.position.offset}, self._group)
         await self._commit()
 
     async def _commit(self) -> None:

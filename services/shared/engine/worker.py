@@ -22,10 +22,11 @@ from aiokafka import AIOKafkaProducer
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine import loader, quiet
+from services.shared.engine import loader
 from services.shared.engine.app import consumer_of, make_app
 from services.shared.engine.cluster import learn
-from services.shared.engine.core import Append
+from services.shared.engine.collector import collector
+from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.lane import Lane
@@ -40,6 +41,7 @@ from services.shared.engine.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.kafka.clients import producer, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)
@@ -70,6 +72,7 @@ class Worker:
         self.failed: BaseException | None = None
         self._process = process or ProcessSettings()
         self._membership = Membership(kafka, name, engine, self._process)
+        self._cluster = ClusterWatch(kafka, self._process.liveness_s)
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
@@ -85,7 +88,7 @@ class Worker:
             ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker answers.
         """
-        quiet.install()
+        collector.space_out()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -123,7 +126,18 @@ class Worker:
         watchdog = Watchdog(
             self._app, self.lanes, self.metrics, self.settings, Ends(self.kafka), self._tp, self.fail
         )  # fmt: skip
-        self._tasks = [asyncio.create_task(self._run_app(self._app)), asyncio.create_task(self._watch(watchdog))]
+        self._cluster.answered()
+        self._tasks = [
+            asyncio.create_task(self._run_app(self._app)),
+            asyncio.create_task(self._watch(watchdog)),
+            asyncio.create_task(self._watch_cluster()),
+        ]
+
+    async def _watch_cluster(self) -> None:
+        try:
+            await self._cluster.run(self.partitions)
+        except ConfigurationError as error:
+            self.fail(error)
 
     def stop(self) -> None:
         """Ask `run` to commit what is folded, leave and return."""
@@ -140,7 +154,11 @@ class Worker:
 
     def not_ready(self) -> str | None:
         """Say what is missing before this worker does all its work; None if nothing is."""
-        return self.lanes.not_ready()
+        return self._cluster.not_ready() or self.lanes.not_ready()
+
+    def not_alive(self) -> str | None:
+        """Say why a new process should take this one's place; None while it should not."""
+        return self._cluster.not_alive()
 
     def fail(self, error: BaseException) -> None:
         """End the process: only a new one can know what is durable."""
@@ -170,6 +188,12 @@ class Worker:
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
         return await loader.bounds(self.kafka, self.name, topic, partition)
+
+    async def look_ahead(
+        self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        """Find a record further down the log; return it, and where to look next."""
+        return await loader.look_ahead(self.kafka, topic, partition, start, wanted)
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends outside of any transaction; return when all are acknowledged."""

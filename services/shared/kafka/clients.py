@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,11 +12,15 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
+from services.shared.kafka.bootstrap import find_back
+from services.shared.kafka.cause import find_cause
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
+
+_ANSWER_WITHIN_MS = 5_000
 
 
 class KeyPartitioner:
@@ -35,9 +39,10 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
 
     `options` go to aiokafka and override what is set here.
     """
-    return AIOKafkaProducer(
+    connection = kafka.client_options()
+    made = AIOKafkaProducer(
         **{
-            **kafka.client_options(),
+            **connection,
             "acks": "all",
             "enable_idempotence": True,
             "partitioner": KeyPartitioner(),
@@ -46,6 +51,8 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
             **options,
         }
     )
+    find_back(made.client, connection)
+    return made
 
 
 def transactional_producer(kafka: KafkaSettings, transactional_id: str, **options: Any) -> AIOKafkaProducer:
@@ -68,10 +75,11 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
     """
     if options.get("group_id"):
         options["group_id"] = kafka.scoped(options["group_id"])
-    return AIOKafkaConsumer(
+    connection = kafka.client_options()
+    made = AIOKafkaConsumer(
         *(kafka.scoped(topic) for topic in topics),
         **{
-            **kafka.client_options(),
+            **connection,
             "isolation_level": "read_committed",
             "auto_offset_reset": "earliest",
             "enable_auto_commit": False,
@@ -79,12 +87,16 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
             **options,
         },
     )
+    find_back(made._client, connection)  # noqa: SLF001
+    return made
 
 
 @asynccontextmanager
-async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client and close it at the end."""
-    client = AIOKafkaAdminClient(**kafka.client_options())
+    connection = kafka.client_options()
+    client = AIOKafkaAdminClient(**connection, **options)
+    find_back(client._client, connection)  # noqa: SLF001
     await client.start()
     try:
         yield client
@@ -92,28 +104,41 @@ async def admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def wait_for_broker(kafka: KafkaSettings, within_s: float = 300.0) -> None:
+def _log_cause(cause: str) -> None:
+    log.warning("waiting_for_broker", extra={"cause": cause})
+
+
+async def wait_for_broker(
+    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = _log_cause
+) -> None:
     """
     Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.
 
+    `tell` is called with what is waited for, when that is known and again when it changes.
+
     Raises:
-        Fatal: it did not answer in time.
+        ConfigurationError: it can never answer as it is asked: a wrong password, a certificate that is not trusted.
+        Fatal: it did not answer in time; the text says why, as far as can be known.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
-    waiting = False
+    told = ""
     while True:
         try:
-            async with admin(kafka) as client:
+            async with admin(kafka, request_timeout_ms=_ANSWER_WITHIN_MS) as client:
                 await client.describe_cluster()
             return
         except (KafkaError, OSError) as error:
+            cause = await find_cause(kafka)
+            why = cause.text if cause else str(error) or repr(error)
+            if cause and cause.lasting:
+                raise ConfigurationError([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
             if loop.time() >= deadline:
                 raise Fatal(
-                    f"no Kafka broker answers at {kafka.bootstrap_servers} ({error}):"
-                    " start it, or set KAFKA_BOOTSTRAP_SERVERS to where it is"
+                    f"no Kafka broker answers at {kafka.bootstrap_servers}: {why}."
+                    " KAFKA_BOOTSTRAP_SERVERS says where Kafka is"
                 ) from error
-            if not waiting:
-                waiting = True
-                log.warning("waiting_for_broker", extra={"bootstrap": kafka.bootstrap_servers})
+            if why != told:
+                told = why
+                tell(why)
             await asyncio.sleep(0.25)

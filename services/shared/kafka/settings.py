@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import ssl
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,17 +24,29 @@ class KafkaSettings(Settings):
     """
 
     bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
+    """host:port, several separated by commas. Name at least two brokers: clients come back to this list."""
     security_protocol: SecurityProtocol = Field("PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL")
+    """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     sasl_mechanism: SaslMechanism = Field("PLAIN", validation_alias="KAFKA_SASL_MECHANISM")
+    """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
     sasl_username: str | None = Field(None, validation_alias="KAFKA_SASL_USERNAME")
+    """Needed with SASL, as is the password."""
     sasl_password: SecretStr | None = Field(None, validation_alias="KAFKA_SASL_PASSWORD")
+    """Never logged."""
     ssl_cafile: Path | None = Field(None, validation_alias="KAFKA_SSL_CAFILE")
+    """PEM file of the authority that signed the brokers' certificates; by default those of this machine."""
     ssl_certfile: Path | None = Field(None, validation_alias="KAFKA_SSL_CERTFILE")
+    """PEM file of the client certificate, where brokers want one."""
     ssl_keyfile: Path | None = Field(None, validation_alias="KAFKA_SSL_KEYFILE")
+    """PEM file of its key."""
+    ssl_key_password: SecretStr | None = Field(None, validation_alias="KAFKA_SSL_KEY_PASSWORD")
+    """Of an encrypted key."""
     topic_prefix: str = Field("", max_length=100, validation_alias="TIDEMARK_TOPIC_PREFIX")
+    """Before the names of all topics, groups and transactional ids."""
     partitions: int = Field(24, ge=1, le=1024, validation_alias="TIDEMARK_PARTITIONS")
     """Of every topic whose record says `shared`. A number that differs from the cluster's is refused at start."""
-    replication: int = Field(1, ge=1, le=9, validation_alias="TIDEMARK_REPLICATION")
+    replication: int | None = Field(None, ge=1, le=9, validation_alias="TIDEMARK_REPLICATION")
+    """Copies of each partition of topics that are created; by default as their records say, as far as there are brokers."""
 
     @field_validator("bootstrap_servers")
     @classmethod
@@ -67,7 +80,41 @@ class KafkaSettings(Settings):
             )
         if (self.ssl_certfile is None) != (self.ssl_keyfile is None):
             raise ValueError("KAFKA_SSL_CERTFILE and KAFKA_SSL_KEYFILE: set both or neither")
+        if self.security_protocol.endswith("SSL"):
+            self.tls()
         return self
+
+    def tls(self) -> ssl.SSLContext:
+        """
+        Return what TLS connections are made with.
+
+        Raises:
+            ValueError: a file cannot be used; the text names its variable.
+        """
+        try:
+            context = ssl.create_default_context(ssl.Purpose.SERVER_AUTH, cafile=_text(self.ssl_cafile))
+        except OSError as error:
+            raise ValueError(f"KAFKA_SSL_CAFILE: {self.ssl_cafile} holds no certificates in PEM form") from error
+        if self.ssl_certfile is not None and self.ssl_keyfile is not None:
+            try:
+                context.load_cert_chain(self.ssl_certfile, self.ssl_keyfile, self._key_password)
+            except OSError as error:
+                raise ValueError(self._why_no_key(error)) from error
+        return context
+
+    def _key_password(self) -> str:
+        # Asked only for an encrypted key. Without an answer OpenSSL would ask on the terminal.
+        if self.ssl_key_password is None:
+            raise ValueError("KAFKA_SSL_KEYFILE: the key is encrypted: set KAFKA_SSL_KEY_PASSWORD")
+        return self.ssl_key_password.get_secret_value()
+
+    def _why_no_key(self, error: OSError) -> str:
+        reason = str(getattr(error, "reason", error))
+        if "KEY_VALUES_MISMATCH" in reason:
+            return "KAFKA_SSL_KEYFILE: the key does not belong to KAFKA_SSL_CERTFILE"
+        if self.ssl_keyfile is not None and "ENCRYPTED" in self.ssl_keyfile.read_text("ascii", "replace"):
+            return "KAFKA_SSL_KEY_PASSWORD: the key cannot be decrypted with it"
+        return f"KAFKA_SSL_CERTFILE, KAFKA_SSL_KEYFILE: a file is not in PEM form, or damaged ({reason})"
 
     def scoped(self, name: str) -> str:
         """Return a topic, group or transactional id name as it is on the cluster."""
@@ -84,11 +131,7 @@ class KafkaSettings(Settings):
             options["sasl_plain_username"] = self.sasl_username
             options["sasl_plain_password"] = self.sasl_password.get_secret_value() if self.sasl_password else None
         if self.security_protocol.endswith("SSL"):
-            from aiokafka.helpers import create_ssl_context  # heavy, and only here
-
-            options["ssl_context"] = create_ssl_context(
-                cafile=_text(self.ssl_cafile), certfile=_text(self.ssl_certfile), keyfile=_text(self.ssl_keyfile)
-            )
+            options["ssl_context"] = self.tls()
         return options
 
 

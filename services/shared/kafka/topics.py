@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.topics import TOPICS, Topic
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
+from services.shared.kafka import installation, replication
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 
@@ -38,22 +39,35 @@ def partitions_of(kafka: KafkaSettings, topic: str | Topic) -> int:
     return kafka.partitions if record.partitions == "shared" else record.partitions
 
 
-async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
+async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None, *, adopt: bool = False) -> list[str]:
     """
     Create the topics that do not exist and return their full names, once every topic can be written to.
 
+    The number of partitions is recorded for good with the first of them. `adopt` records it for topics that hold data
+    already and have lost the record.
+
     Raises:
+        ConfigurationError: the data was written under another number of partitions, or nobody knows under which.
         Fatal: the cluster refuses, or no leader is elected in time.
     """
-    wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}
+    wanted = {full_name(kafka, topic): topic for topic in (*(topics or TOPICS.values()), TOPICS[installation.TOPIC])}
     async with admin(kafka) as client:
         present = set(await client.list_topics())
+        held = await installation.recorded(kafka) if kafka.scoped(installation.TOPIC) in present else None
+        if held is None:
+            await _known_by_nobody(kafka, client, present, adopt=adopt)
+        elif held != kafka.partitions:
+            raise ConfigurationError([installation.differs(kafka, held)])
+        brokers = await replication.brokers(client)
         new = [
             NewTopic(
                 name=name,
                 num_partitions=partitions_of(kafka, topic),
-                replication_factor=kafka.replication,
-                topic_configs=dict(topic.kafka_config),
+                replication_factor=replication.copies(kafka, topic, brokers),
+                topic_configs={
+                    **topic.kafka_config,
+                    "min.insync.replicas": str(replication.in_sync(kafka, topic, brokers)),
+                },
             )
             for name, topic in wanted.items()
             if name not in present
@@ -65,7 +79,39 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) ->
                 if code and error is not TopicAlreadyExistsError:
                     raise Fatal(f"topic {name} could not be created: {rest[0] if rest else error.__name__}")
         await _wait_for_leaders(client, wanted)
-        return [topic.name for topic in new]
+    if held is None:
+        held = await installation.record(kafka)
+        if held != kafka.partitions:
+            raise ConfigurationError([installation.differs(kafka, held)])
+    return [topic.name for topic in new]
+
+
+async def _known_by_nobody(
+    kafka: KafkaSettings, client: AIOKafkaAdminClient, present: set[str], *, adopt: bool
+) -> None:
+    """Refuse to record a number that is a guess."""
+    there = [name for topic in TOPICS.values() if _is_shared(topic) and (name := full_name(kafka, topic)) in present]
+    counts = await _partition_counts(client, there)
+    problems = [
+        other_count(name, count, kafka.partitions) for name, count in counts.items() if count != kafka.partitions
+    ]
+    if not problems and not adopt and await installation.holds_data(kafka, counts):
+        unknown = f"topics hold data, but {kafka.scoped(installation.TOPIC)} does not say under how many partitions it"
+        problems = [f"{unknown} was written. If it always was {kafka.partitions}, run `tidemark topics create --adopt`"]
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _is_shared(topic: Topic) -> bool:
+    return topic.partitions == "shared"
+
+
+def other_count(name: str, count: int, expected: int) -> str:
+    """Say that a topic has another number of partitions than the data was written under."""
+    return (
+        f"topic {name} has {count} partitions, {expected} are needed (TIDEMARK_PARTITIONS): accounts would be split"
+        ' between lanes. Kafka takes no partition back: see docs/operating.md, "Somebody grew a topic"'
+    )
 
 
 async def delete(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> None:
@@ -84,27 +130,51 @@ async def delete(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) ->
 async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
     """Return what differs between the cluster and the records, one sentence each; none when all is well."""
     wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}
-    problems: list[str] = []
+    problems = await misfits(kafka, wanted.values())
     async with admin(kafka) as client:
         present = set(await client.list_topics())
-        there = [name for name in wanted if name in present]
-        problems += [
-            f"topic {name} does not exist: run `tidemark topics create`" for name in wanted if name not in present
-        ]
-        counts = await _partition_counts(client, there)
-        configs = await _configs(client, there)
-    for name in there:
-        expected = partitions_of(kafka, wanted[name])
-        if counts.get(name) != expected:
-            problems.append(
-                f"topic {name} has {counts.get(name, 0)} partitions, {expected} are configured (TIDEMARK_PARTITIONS):"
-                " accounts would be split between lanes; configure the number that it has"
-            )
+        configs = await _configs(client, [name for name in wanted if name in present])
+    for name, config in configs.items():
         for key, value in sorted(wanted[name].kafka_config.items()):
-            real = configs.get(name, {}).get(key)
-            if real != value:
-                problems.append(f"topic {name} has {key}={real}, its record says {value}")
+            if config.get(key) != value:
+                problems.append(f"topic {name} has {key}={config.get(key)}, its record says {value}")
     return problems
+
+
+async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
+    """Return why data may be neither written nor read: topics that are missing, or have another number of partitions."""
+    wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}
+    record_of_partitions = kafka.scoped(installation.TOPIC)
+    async with admin(kafka) as client:
+        present = set(await client.list_topics())
+        counts = await _partition_counts(client, [name for name in wanted if name in present])
+    problems = [
+        f"topic {name} does not exist: run `tidemark topics create`"
+        for name in dict.fromkeys((*wanted, record_of_partitions))
+        if name not in present
+    ]
+    held = await installation.recorded(kafka) if record_of_partitions in present else None
+    if held is not None and held != kafka.partitions:
+        problems.append(installation.differs(kafka, held))
+    if held is None and record_of_partitions in present:
+        problems.append(f"topic {record_of_partitions} is empty: run `tidemark topics create`")
+    for name, count in counts.items():
+        expected = held if held is not None and _is_shared(wanted[name]) else partitions_of(kafka, wanted[name])
+        if count != expected:
+            problems.append(other_count(name, count, expected))
+    return problems
+
+
+async def refuse_misfits(kafka: KafkaSettings, topics: Iterable[str]) -> None:
+    """
+    Return where the topics (names without prefix) may be worked with.
+
+    Raises:
+        ConfigurationError: they are missing, or have another number of partitions than the data was written under.
+    """
+    problems = await misfits(kafka, [TOPICS[name] for name in topics])
+    if problems:
+        raise ConfigurationError(problems)
 
 
 async def _partition_counts(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:

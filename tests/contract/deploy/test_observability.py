@@ -18,6 +18,7 @@ from schemas.topics import TOPICS
 from services.cli.metrics_page import Metric, metrics, page
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.metrics import EngineMetrics
+from services.shared.ports import PORTS, port_of
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy/prometheus/rules"
@@ -111,6 +112,15 @@ def test_each_alert_is_whole_and_has_a_runbook(alert: dict[str, Any]) -> None:
     text = (ROOT / notes["runbook"]).read_text("utf-8")
     assert text.startswith(f"# {name}\n")
     assert re.findall(r"^## (\w+)$", text, flags=re.MULTILINE) == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+
+
+def test_prometheus_scrapes_the_ports_that_services_take() -> None:
+    text = (ROOT / "deploy/prometheus/prometheus.yaml").read_text("utf-8")
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in yaml.safe_load(text)["scrape_configs"]}
+
+    assert jobs == {f"tidemark-{name}": [f"127.0.0.1:{port}"] for name, port in PORTS.items()}
+    for second in re.findall(r"a second one: \"127.0.0.1:(\d+)\"", text):
+        assert int(second) in {port_of(name, slot=1) for name in PORTS}
 
 
 def test_each_runbook_has_an_alert() -> None:

@@ -24,6 +24,7 @@ from services.shared.engine.errors import (
     SourceGap,
     SourceRecreated,
     TooManyRaises,
+    Unanswered,
 )
 from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
 from services.shared.engine.position import POSITION_KEY, Position
@@ -175,7 +176,10 @@ class OnKafka:
 
         def over() -> bool:
             lane = worker.lanes.of(spec.topic).get(0)
-            return bool(left) or (lane is not None and (lane.stopped is not None or lane.durable.offset >= end))
+            stopped = lane is not None and lane.stopped is not None
+            if until is not None and lane is not None and isinstance(lane.stopped, Unanswered):
+                stopped = False  # it is to go on by itself
+            return bool(left) or stopped or (lane is not None and lane.durable.offset >= end)
 
         async with asyncio.timeout(30):
             while not over():
@@ -268,6 +272,18 @@ class TestBackends:
         result = await backend.found()
         assert result.counts == {"a": 2, "b": 2}
         assert result.dead == [("fold_raised", "2"), ("fold_raised", "4")]
+
+    async def test_a_record_that_asks_waits_for_an_answer_further_down_the_log(self, backend: Backend) -> None:
+        await backend.append([("a", "1"), ("a", "ask"), ("a", "2")])
+
+        assert isinstance(await backend.fold(), Unanswered)
+        result = await backend.found()
+        assert (result.counts, result.position, result.dead) == ({"a": 1}, Position(1, 0), [])
+
+        await backend.append([("a", "answer"), ("a", "ask")])
+        await backend.fold(until=4)
+        result = await backend.found()
+        assert (result.counts, result.position, result.dead) == ({"a": 4}, Position(4, 0), [])
 
     async def test_a_fold_that_raises_in_a_step_keeps_the_steps_before(self, backend: Backend) -> None:
         await backend.append([("a", "1"), ("a", "long:9:4"), ("a", "2")])

@@ -97,10 +97,16 @@ async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_p
 ) -> None:
     app = await make(tmp_path)
     given: dict[str, object] = {}
-    monkeypatch.setattr(consumer, "AIOKafkaConsumer", lambda **options: given.update(options))
 
-    app.consumer._thread._create_worker_consumer(app.transport)
+    def noted(**options: Any) -> aiokafka.AIOKafkaConsumer:
+        given.update(options)
+        return aiokafka.AIOKafkaConsumer(**options)
 
+    monkeypatch.setattr(consumer, "AIOKafkaConsumer", noted)
+
+    made = app.consumer._thread._create_worker_consumer(app.transport)
+
+    assert made._client._metadata_update.__module__ == "services.shared.kafka.bootstrap"
     assert given["isolation_level"] == "read_committed"
     assert given["fetch_max_wait_ms"] == 50
     assert given["enable_auto_commit"] is False

@@ -19,7 +19,7 @@ from services.warehouse.domain.filters import AccountFilter, EventCursor, EventF
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, forgotten, row
 from services.warehouse.memory import MemoryStore
 from services.warehouse.migrations import migrate
-from services.warehouse.ports import Store
+from services.warehouse.ports import Store, StoreFull
 
 DAY_MS = 86_400_000
 T0 = 1_764_547_200_000  # 2025-12-01, midnight UTC
@@ -464,3 +464,16 @@ def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_
 def test_every_topic_of_the_warehouse_has_a_table_in_both_stores(store: Store) -> None:
     for table in sorted(set(TABLE_OF_TOPIC.values())):
         store.insert(table, [])
+
+
+def test_a_disk_without_room_is_said_to_be_full(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        store._writer.command(
+            "ALTER TABLE events MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000"
+        )
+
+        with pytest.raises(StoreFull, match="the disk of ClickHouse is full: make room"):
+            store.insert("events", [event(1, "a")])
+    finally:
+        store.close()

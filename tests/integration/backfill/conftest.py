@@ -1,11 +1,11 @@
-"""A real ingest process, and a stand-in for the scorer that answers each closed day with a fleet record."""
+"""A real ingest process and a real scorer."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -13,13 +13,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from schemas import codec
-from services.shared.kafka.clients import producer
+from services.backfill.files import EventFile, survey
+from services.backfill.mapping import Mapping
+from services.backfill.times import TimeFormat
 from services.shared.kafka.embedded import free_port
-from services.shared.kafka.reading import reader
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.testing import ServiceProcess
 
-DAY_MS = 86_400_000
+DAY_S = 86_400
+NOW_MS = time.time_ns() // 1_000_000
+TODAY = NOW_MS // 1000 // DAY_S
+COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")
 WRITE_KEYS = """
 - {write_key: live, source: app, environment: production, backfill: false}
 - {write_key: past, source: git, environment: production, backfill: true}
@@ -59,32 +63,25 @@ def ingest(kafka_settings: KafkaSettings, tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-async def fleets(kafka_settings: KafkaSettings) -> AsyncIterator[None]:
-    """Answer each day that ticks close on all partitions, as the scorer's fleet lane does."""
-    task = asyncio.create_task(_answer(kafka_settings))
-    yield
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+async def scorer(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    """Run the real scorer."""
+    process = ServiceProcess("scorer", kafka_settings, tmp_path, TIDEMARK_ENGINE_INSTANCE="scorer-of-a-backfill")
+    await process.start()
+    try:
+        yield process
+    finally:
+        if process.process is not None and process.process.returncode is None:
+            await process.kill()
 
 
-async def _answer(kafka: KafkaSettings) -> None:
-    encode = codec.encoder("fleet")
-    clocks = dict.fromkeys(range(kafka.partitions), 0)
-    closed, epoch = -1, 0
-    async with producer(kafka) as out, reader(kafka, "usage-events", committed=False) as (client, _):
-        while True:
-            for partition, records in (await client.getmany(timeout_ms=200)).items():
-                for record in records:
-                    name, value = codec.decode(record.value)
-                    if name == "tick" and value["epoch"]:
-                        epoch = value["epoch"]
-                        clocks[partition.partition] = max(clocks[partition.partition], value["at"])
-            day = min(clocks.values()) // DAY_MS - 1
-            if day <= closed:
-                continue
-            for late in range(max(closed + 1, day - 3), day + 1):
-                fleet = encode({"day": late, "epoch": epoch, "factor_ppm": 10**6, "accounts": 0, "weight_cap_milli": 0})
-                for number in range(kafka.partitions):
-                    await out.send_and_wait(kafka.scoped("usage-events"), fleet, partition=number)
-            closed = day
+@pytest.fixture
+def history(tmp_path: Path) -> EventFile:
+    """Six days of events of seven accounts, the last day a week ago."""
+    path = tmp_path / "history.csv"
+    lines = [
+        f"{(TODAY - 13 + day) * DAY_S + 3600 * hour},a{(day + hour) % 7},u{hour % 3}"
+        for day in range(6)
+        for hour in range(0, 24, 2)
+    ]
+    path.write_text("ts,acct,user\n" + "\n".join(lines) + "\n")
+    return survey(path, COMMITS, "git", NOW_MS)

@@ -93,7 +93,7 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
     await topics.event("w", 0, topic="usage-unattributed", account="")
     await topics.letter("too_late", origin=f"usage-events/1/{too_late}")
     await topics.letter("bad_value", origin=f"usage-events/1/{poison}")
-    await topics.letter("other_epoch", origin=f"usage-events/1/{early}")
+    await topics.letter("fold_raised", origin=f"usage-events/1/{early}")
     await topics.letter("bad_trait", origin="usage-events/0/0")
     for _ in range(2):
         await topics.letter("missing_field", by="ingest", original="same")
@@ -135,15 +135,28 @@ async def test_what_was_lost_or_doubled_opens_the_ledger(topics: Topics, counts:
     assert any(each.startswith(f"partition 2: {problem}") for each in found.problems)
 
 
-async def test_deferred_events_are_a_line_of_their_own(topics: Topics) -> None:
+async def test_events_put_off_by_a_drive_are_a_line_of_their_own_until_they_come_again(topics: Topics) -> None:
+    drive = codec.encoder("clock")
+    topic = topics.kafka.scoped("usage-events")
+
+    async def say(mode: str, epoch: int) -> None:
+        await topics.producer.send_and_wait(topic, drive({"mode": mode, "epoch": epoch, "at": 1}), partition=2)
+
+    await say("DRIVEN", 7)
+    await topics.event("old", 2, epoch=7)
     for event_id in ("1", "2", "2"):
         await topics.event(event_id, 2)
-    await topics.lane(2, 3, applied=1, deferred=2)
+    await topics.lane(2, 5, applied=1, deferred=3)
+    during = await ledger_reading.read(topics.kafka)
 
-    found = await ledger_reading.read(topics.kafka)
+    await say("LIVE", 0)
+    for event_id in ("1", "2", "2"):
+        await topics.event(event_id, 2)
+    await topics.lane(2, 9, applied=3, deferred=3, duplicates=1)
+    after = await ledger_reading.read(topics.kafka)
 
-    assert found.problems == []
-    assert (found.accepted, found.total("applied"), found.total("deferred")) == (2, 1, 1)
+    assert (during.problems, during.accepted, during.total("applied"), during.total("deferred")) == ([], 3, 1, 2)
+    assert (after.problems, after.accepted, after.total("applied"), after.total("deferred")) == ([], 3, 3, 0)
 
 
 async def test_an_empty_deployment_closes(kafka_settings: KafkaSettings) -> None:

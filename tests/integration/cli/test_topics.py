@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from services.shared import exit_status
 from services.shared.kafka import topics
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka
@@ -46,7 +47,7 @@ async def test_check_names_what_create_then_makes(environment: dict[str, str]) -
     again = tidemark(environment, "topics", "create")
 
     prefix = environment["TIDEMARK_TOPIC_PREFIX"]
-    assert missing.returncode == 1
+    assert missing.returncode == exit_status.REFUSED
     assert f"topic {prefix}usage-events does not exist" in missing.stdout
     assert f"created {prefix}usage-events" in created.stdout
     assert (good.returncode, again.stdout.strip()) == (0, "all topics exist")
@@ -58,8 +59,8 @@ async def test_other_partitions_than_configured_are_a_failed_check(environment: 
 
     done = tidemark({**environment, "TIDEMARK_PARTITIONS": "3"}, "topics", "check")
 
-    assert done.returncode == 1
-    assert "has 2 partitions, 3 are configured (TIDEMARK_PARTITIONS)" in done.stdout
+    assert done.returncode == exit_status.REFUSED
+    assert "TIDEMARK_PARTITIONS is 3, but the data of this installation was written under 2" in done.stdout
 
 
 def test_no_broker_is_told_with_what_to_set(environment: dict[str, str]) -> None:
@@ -68,5 +69,6 @@ def test_no_broker_is_told_with_what_to_set(environment: dict[str, str]) -> None
 
     assert done.returncode == 1
     assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
+    assert "nothing listens at 127.0.0.1:1" in done.stderr
     assert "KAFKA_BOOTSTRAP_SERVERS" in done.stderr
     assert "Traceback" not in done.stderr

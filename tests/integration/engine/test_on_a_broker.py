@@ -61,6 +61,31 @@ async def test_a_draft_becomes_durable_as_a_whole_with_the_offset_of_the_group(l
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
 
 
+async def test_every_record_is_acknowledged_before_the_offsets_are_sent(
+    log: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = writer(log)
+    await one.start()
+    send, commit = one._producer.send_batch, one._producer.send_offsets_to_transaction
+    sent: list[asyncio.Future[Any]] = []
+    acknowledged: list[bool] = []
+
+    async def noted(*args: Any, **options: Any) -> Any:
+        sent.append(await send(*args, **options))
+        return sent[-1]
+
+    async def looked(*args: Any) -> None:
+        acknowledged.extend(future.done() for future in sent)
+        await commit(*args)
+
+    monkeypatch.setattr(one._producer, "send_batch", noted)
+    monkeypatch.setattr(one._producer, "send_offsets_to_transaction", looked)
+    await one.write(draft(7, b"x", b"y", a=b"1", b=b"2"))
+    await one.close()
+
+    assert acknowledged and all(acknowledged)
+
+
 async def test_outputs_go_where_every_other_producer_sends_their_keys(log: Trial) -> None:
     one = writer(log)
     await one.start()
@@ -99,17 +124,17 @@ async def test_a_writer_knows_whether_another_has_started_since(log: Trial) -> N
     await former.start()
     await former.write(draft(5, a=b"1"))
 
-    assert await former.holds(Position(5))
+    assert await former.holds(draft(5))
     assert (await load(log.kafka, STORES, 0)).stores["counts"][POSITION_KEY] == Position(5).encode()
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 5
     other = writer(log)
     await other.start()
     await other.write(draft(9, a=b"2"))
-    assert not await former.holds(Position(5))
+    assert not await former.holds(draft(5))
 
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {b"a": b"2", POSITION_KEY: Position(9).encode()}
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
-    assert await other.holds(Position(9))
+    assert await other.holds(draft(9))
 
 
 async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import typer
+import uvicorn
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from services.cli import keys, status
 from services.cli.running import State, find, write_state
 from services.shared.errors import Fatal
+from services.shared.http import ops_routes
+from services.shared.kafka.embedded import free_port
+from services.shared.ports import PORTS
 
 STOPPED = 1
 
@@ -58,6 +68,50 @@ def test_status_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
     assert isinstance(result.exception, Fatal)
     assert str(tmp_path) in str(result.exception)
     assert "tidemark dev" in str(result.exception)
+
+
+def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At their addresses; the rest does not answer."""
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: "no Kafka broker has answered for 13 s"))
+    for name in PORTS:
+        monkeypatch.setenv(f"TIDEMARK_{name.upper()}_URL", "http://127.0.0.1:1")
+    config = uvicorn.Config(app, port=free_port(), log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    monkeypatch.setenv("TIDEMARK_SCORER_URL", f"http://127.0.0.1:{config.port}")
+    while not server.started:
+        time.sleep(0.01)
+
+    result = CliRunner().invoke(app_of(status), ["status", "--json", "--data", str(tmp_path)])
+    server.should_exit = True
+    thread.join()
+
+    facts = json.loads(result.stdout)
+    assert result.exit_code == STOPPED
+    assert facts["readiness"]["scorer"] == "no Kafka broker has answered for 13 s"
+    assert facts["readiness"]["ingest"] == "it does not answer"
+
+
+@pytest.mark.parametrize("command", [["ledger"], ["signals", "tail", "--once"]])
+def test_commands_that_need_a_cluster_say_so_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    """Without a stack, and with a cluster that does not answer."""
+    environment = {name: value for name, value in os.environ.items() if name != "KAFKA_BOOTSTRAP_SERVERS"}
+
+    def run(**given: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "services.cli", *command, "--data", str(tmp_path)],
+            env={**environment, **given}, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    none, dead = run(), run(KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+    assert none.returncode == dead.returncode == STOPPED
+    assert len(none.stderr.splitlines()) == len(dead.stderr.splitlines()) == 1
+    assert "no Tidemark runs in" in none.stderr and "KAFKA_BOOTSTRAP_SERVERS" in none.stderr
+    assert "nothing listens at 127.0.0.1:1" in dead.stderr
 
 
 def test_a_running_stack_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from supervisor.options import ServerOptions
 
-from services.cli.supervision import Program, socket_path, write_configuration
+from services.cli.paced import quick_ends
+from services.cli.supervision import Program, Supervisor, command, socket_path, write_configuration
 
 
 @pytest.mark.parametrize("folder", ["plain", "two words", "100%", "it's"])
@@ -26,7 +30,7 @@ def test_any_data_folder_survives_the_configuration(tmp_path: Path, folder: str)
     [process] = group.process_configs
     import shlex
 
-    assert shlex.split(process.command) == program.command
+    assert shlex.split(process.command)[-2:] == program.command
     assert process.environment["TIDEMARK_DATA_DIR"] == str(data)
 
 
@@ -36,3 +40,52 @@ def test_a_long_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:
 
     assert len(os.fsencode(socket_path(data))) <= 85
     assert socket_path(data) != socket_path(data / "y")
+
+
+def test_what_refuses_to_run_is_not_started_again_and_what_fails_is_after_a_pause(tmp_path: Path) -> None:
+    """Though both end at once: supervisord alone would try the first again, whatever its status."""
+    script = 'echo x >> "$0"; exit "$1"'
+    programs = [
+        Program(name, ["/bin/sh", "-c", script, str(tmp_path / name), status], 1)
+        for name, status in (("refused", "78"), ("failed", "1"))
+    ]
+    supervisor = Supervisor(socket_path(tmp_path))
+    process = subprocess.Popen(
+        command(write_configuration(tmp_path, programs)), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+
+    def starts(name: str) -> int:
+        file = tmp_path / name
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    try:
+        _until(supervisor.answers)
+        began = time.monotonic()
+        supervisor.start("failed")
+        supervisor.start("refused")
+        _until(lambda: starts("failed") >= 4)
+
+        assert time.monotonic() - began >= 1 + 2 + 3
+        assert (starts("refused"), _state(supervisor, "refused")) == (1, "EXITED")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def test_what_has_lived_for_a_while_starts_again_at_once(tmp_path: Path) -> None:
+    """And forgets what was before."""
+    file = str(tmp_path / "one.starts")
+
+    assert [quick_ends(file, now) for now in (0.0, 1.0, 3.0, 6.0)] == [0, 1, 2, 3]
+    assert quick_ends(file, 100.0) == 0
+
+
+def _state(supervisor: Supervisor, name: str) -> str:
+    return str(next(each["statename"] for each in supervisor.processes() if each["name"] == name))
+
+
+def _until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -25,7 +25,8 @@ class Told(CountingCore):
 
     @property
     def changed_bytes(self) -> int:
-        return sum(20 + self._fat.get(key, 0) for key in self._touched)
+        outputs = sum(len(output.value or b"") for output in self._outputs)
+        return outputs + sum(20 + self._fat.get(key, 0) for key in self._touched)
 
 
 def fold_of(core: CountingCore) -> LaneFold:
@@ -130,4 +131,27 @@ async def test_a_full_draft_is_committed_before_more_is_folded() -> None:
     assert lane.next.offset <= 2 * 16
     around.may_write.set()
     await until(lambda: lane.next.offset == 400)
+    await lane.close()
+
+
+async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs() -> None:
+    most, record = 1 << 16, 5_000
+    around = Around(settings=EngineSettings(transaction_ms=5000, transaction_bytes=most, queue_bytes=4 * most))
+    around.may_write.clear()
+    lane = await running(around, replace(SPEC, core=lambda p: Told(p, "out")))
+    value = f"wide:{record}".ljust(record)
+
+    offset = 0
+    while not around.held or not around.held[-1]:
+        lane.receive(chunk(offset, *[value] * 10))
+        offset += 10
+        await asyncio.sleep(0)
+        assert offset < 10_000, "never full"
+
+    fold = lane._must_fold()
+    one_chunk = 10 * (record + 200)
+    assert lane._queue.bytes <= 4 * most + one_chunk
+    assert fold.draft.size <= most + 16 * (record + 100)
+    assert around.asked.count("write") == 1
+    around.may_write.set()
     await lane.close()

@@ -13,7 +13,9 @@ from services.shared.engine.collector import Collector
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
     gc.collect()
+    thresholds = gc.get_threshold()
     yield
+    gc.set_threshold(*thresholds)
     gc.enable()
     gc.unfreeze()
 
@@ -53,3 +55,26 @@ def test_a_collector_that_was_off_stays_off() -> None:
         pass
 
     assert not gc.isenabled()
+
+
+def test_records_that_come_and_go_are_not_searched_for_cycles() -> None:
+    Collector.space_out()
+    gc.collect()
+    before = gc.get_stats()[0]["collections"]
+
+    for _ in range(20):
+        assert len([{"n": n} for n in range(900)]) == 900
+
+    assert gc.get_stats()[0]["collections"] == before
+
+
+def test_cycles_are_found_all_the_same() -> None:
+    Collector.space_out()
+    gc.collect()
+    before = gc.get_stats()[0]["collected"]
+
+    for _ in range(50_000):
+        cycle: list[object] = []
+        cycle.append(cycle)
+
+    assert gc.get_stats()[0]["collected"] > before

@@ -13,7 +13,7 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.chunks import Chunk
-from services.shared.engine.core import Append
+from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.counting import CountingCore, counting_spec, read_count
 from services.shared.engine.errors import ChangelogBehind, FailStop, SourceBehind, SourceGap
 from services.shared.engine.fold import Draft
@@ -54,6 +54,8 @@ class Around:
     may_write: asyncio.Event = field(default_factory=asyncio.Event)
     write_error: Exception | None = None
     fenced: bool = False
+    further: list[SourceRecord] = field(default_factory=list)
+    """What lies further down the log, for a lane that looks ahead."""
 
     def __post_init__(self) -> None:
         self.may_load.set()
@@ -78,8 +80,11 @@ class Around:
                 for output in draft.outputs:
                     around.log.append(*output)
 
-            async def holds(self, position: Position) -> bool:
-                around.asked.append(f"holds {position.offset}")
+            async def holds(self, draft: Draft) -> bool:
+                around.asked.append(f"holds {draft.position.offset}")
+                if not around.fenced:
+                    home = spec.stores[spec.position_store]
+                    around.log.append(home, POSITION_KEY, draft.encoded_position(), partition)
                 return not around.fenced
 
             async def close(self) -> None:
@@ -94,6 +99,13 @@ class Around:
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
         return Bounds(self.earliest, self.end, self.committed, self.topic_id)
+
+    async def look_ahead(
+        self, _topic: str, _partition: int, start: int, wanted: Callable[[SourceRecord], bool]
+    ) -> tuple[SourceRecord | None, int]:
+        self.asked.append(f"look {start}")
+        found = next((record for record in self.further if record.offset >= start and wanted(record)), None)
+        return found, start
 
     async def append(self, appends: Iterable[Append]) -> None:
         for append in appends:
@@ -138,6 +150,27 @@ async def running(around: Around, spec: LaneSpec = SPEC) -> Lane:
     lane.start()
     await until(lambda: lane.ready or lane.stopped or around.failed)
     return lane
+
+
+async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.shared.engine.lane._LOOK_EVERY_S", 0.001)
+    around = Around()
+    lane = await running(around)
+    lane.receive(chunk(0, "1", "ask", "2"))
+    await until(lambda: lane.stopped is not None and "look 2" in around.asked)
+    assert around.counts() == {b"a": 1}
+    await lane.hold()  # a rebalance does not wait for it
+    lane.resume()
+
+    around.further.append(SourceRecord("events", 0, 7, b"a", b"answer"))
+    await until(lambda: lane.ready)
+    assert lane.stopped is None
+    assert around.sought[-1] == 1
+    lane.receive(chunk(1, "ask", "2"))
+    await until(lambda: around.counts() == {b"a": 3})
+    await lane.close()
 
 
 # opening

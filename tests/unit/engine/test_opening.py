@@ -181,6 +181,22 @@ async def test_the_id_of_the_source_is_kept_with_the_position_and_an_unknown_one
     await lane.close()
 
 
+async def test_the_id_of_the_source_stays_when_a_lane_makes_sure_that_it_is_nobody_elses() -> None:
+    around = Around(topic_id=ONE)
+    lane = await running(around)
+    lane.receive(chunk(0, "1"))
+    await until(lambda: lane.durable == Position(1))
+    await lane.hold()
+    lane.doubt()
+
+    lane.resume()
+    await until(lambda: "holds 1" in around.asked)
+    await turns()
+
+    assert Position.decode(around.log.latest("state", 0)[POSITION_KEY]) == (Position(1), ONE)
+    await lane.close()
+
+
 async def test_a_source_that_is_made_anew_while_the_lane_runs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))

@@ -21,6 +21,9 @@ from services.shared.engine import position
 EVENT = json.loads((codec.ROOT / "usage_event/examples/track.json").read_text())
 
 
+OLD_ID, NEW_ID = (file.lock_id for file in codec.FILES if file.record == "usage_event")
+
+
 @pytest.fixture(autouse=True)
 def restored_level() -> Iterator[None]:
     yield
@@ -88,8 +91,8 @@ def test_ids_of_a_registry_hold_at_every_level() -> None:
     finally:
         codec.use_ids({file.path: file.lock_id for file in codec.FILES})
 
-    assert (at_one, at_two) == (701, 711)
-    assert codec.ids_of("usage_event") == {1, 11}
+    assert (at_one, at_two) == (700 + OLD_ID, 700 + NEW_ID)
+    assert codec.ids_of("usage_event") == {OLD_ID, NEW_ID}
 
 
 PAIRS = [

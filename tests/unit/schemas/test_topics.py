@@ -22,6 +22,7 @@ def test_all_topics_of_the_pipeline_are_there() -> None:
         "expansion-signals",
         "fleet",
         "fleet-partials",
+        "installation",
         "open-signals",
         "risk-signals",
         "scorer-fleet-partials-state",
@@ -57,7 +58,12 @@ def test_retention_is_given_exactly_where_records_are_deleted_by_age(topic: Topi
         assert topic.config["segment.bytes"] == str(64 * 1024 * 1024)
         assert topic.config["min.cleanable.dirty.ratio"] == "0.1"
     else:
-        assert topic.retention_ms >= 30 * DAY_MS
+        assert topic.retention_ms >= 30 * DAY_MS or (topic.name == "installation" and topic.retention_ms == -1)
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_three_copies_of_which_two_have_what_is_acknowledged(topic: Topic) -> None:
+    assert (topic.replication, topic.min_insync) == (3, 2)
 
 
 @pytest.mark.parametrize(

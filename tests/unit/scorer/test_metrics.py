@@ -23,7 +23,7 @@ def test_a_lane_that_leaves_takes_its_gauges_along_and_no_others() -> None:
     for name in of_lanes:
         for partition in "01":
             getattr(metrics, name).labels(partition).set(7)
-    metrics.clock_drift.set(1)
+    metrics.accounts_cap.set(1)
 
     assert spec.closed is not None
     spec.closed(0)
@@ -31,5 +31,5 @@ def test_a_lane_that_leaves_takes_its_gauges_along_and_no_others() -> None:
     left = [s for m in registry.collect() for s in m.samples if "partition" in s.labels]
     assert {s.labels["partition"] for s in left} == {"1"}
     assert len(left) == len(of_lanes)
-    assert registry.get_sample_value("tidemark_scorer_clock_drift_seconds") == 1
+    assert registry.get_sample_value("tidemark_scorer_accounts_cap") == 1
     spec.closed(0)  # once more is nothing

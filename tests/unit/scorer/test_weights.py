@@ -67,6 +67,6 @@ def test_a_restored_lane_knows_its_large_accounts() -> None:
     for _ in other.opened():
         pass
 
-    other.state.cold.add("large")
+    other.state.hot.add("large")
 
     assert other.changed_bytes > LARGE

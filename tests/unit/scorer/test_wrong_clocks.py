@@ -13,8 +13,9 @@ import pytest
 from schemas import codec
 from services.scorer.adapters.core import ScorerCore
 from services.scorer.domain.units import DAY_MS
-from services.scorer.testing import DAY, Log, at, tick
-from services.shared.engine.errors import TooManyRaises
+from services.scorer.testing import DAY, Log, at, clock, tick
+from services.shared.engine.errors import TooManyRaises, Unanswered
+from services.shared.engine.memory import Cuts
 
 MINUTE, HOUR = 60_000, 3_600_000
 
@@ -190,3 +191,37 @@ def test_both_clocks_ahead_of_an_idle_installation_wait_for_a_person() -> None:
 
     assert {core.log_time for core in map(world.core, range(2))} == {world.now}
     assert not any(core.waiting for core in map(world.core, range(2)))
+
+
+@pytest.mark.parametrize("mode", ["ACCEPT", "REFUSE"])
+@pytest.mark.parametrize(
+    "cuts", [Cuts(), Cuts(chunk=(1,)), Cuts(chunk=(2, 3), transaction=3), Cuts(crashes=(7, 9, 12))]
+)
+def test_events_after_ten_silent_days_wait_for_a_person_and_count_when_they_came(mode: str, cuts: Cuts) -> None:
+    log = Log(1)
+    log.event("e1", when=at(0, 9))
+    log.control("tick", tick(at(0, 10)))
+    for number in range(5):
+        log.event(f"later{number}", user=f"u{number}", when=at(10, 9) + number)
+    runner = log.runner(cuts)
+    runner.run()
+    stopped = runner.stopped("usage-events")
+    assert isinstance(stopped, Unanswered)
+    assert "10.0 days" in str(stopped)
+
+    log.control("tick", tick(at(10, 10)))
+    log.control("clock", clock(mode, at(10, 10)))
+    log.control("tick", tick(at(10, 10) + MINUTE if mode == "ACCEPT" else at(0, 11)))
+    runner.run()
+    core = runner.core("usage-events")
+    assert isinstance(core, ScorerCore)
+
+    assert runner.stopped("usage-events") is None
+    day = 10 if mode == "ACCEPT" else 0
+    account = core.state.accounts["acme"]
+    assert (core.state.clock.today - DAY, account.events_today) == (day, 5 if mode == "ACCEPT" else 6)
+    assert (core.state.ledger.applied, core.state.ledger.dead_lettered) == (6, 0)
+    replay = log.without_outputs()
+    replay.runner(aggregate=False).run()
+    assert replay.memory.values("account-health") == log.memory.values("account-health")
+    assert replay.memory.latest("scorer-usage-events-state") == log.memory.latest("scorer-usage-events-state")

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from services.shared.errors import ConfigurationError, Fatal
+from services.shared.errors import ConfigurationError, Fatal, IncompatibleState
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
@@ -41,13 +41,34 @@ def test_an_error_asks_for_a_restart(run: object) -> None:
     assert run_service("ingest", [], [ProcessSettings], run) == 1  # type: ignore[arg-type]
 
 
-def test_what_a_restart_does_not_heal_asks_for_a_person_too() -> None:
-    """Status 78: found at run time, such as topics that do not fit."""
+async def does_not_fit(_: ProcessSettings) -> None:
+    """Fail as a service does whose topics are others."""
+    raise ConfigurationError(["topic usage-events does not exist"])
 
-    async def refused(_: ProcessSettings) -> None:
-        raise ConfigurationError(["topic x does not exist"])
 
-    assert run_service("ingest", [], [ProcessSettings], refused) == 78
+async def meets_newer_state(_: ProcessSettings) -> None:
+    """Fail as a service does that is older than its state."""
+    raise IncompatibleState("newer")
+
+
+@pytest.mark.parametrize("run", [does_not_fit, meets_newer_state])
+def test_what_a_restart_cannot_mend_asks_for_none(run: object) -> None:
+    """Status 78."""
+    assert run_service("ingest", [], [ProcessSettings], run) == 78  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("slot", "given", "port"), [("0", "", 8082), ("1", "", 8092), ("1", "9000", 9000)])
+def test_each_service_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch, slot: str, given: str, port: int) -> None:
+    """All on one machine, the second of a kind too, without a setting."""
+    monkeypatch.setenv("TIDEMARK_SLOT", slot)
+    monkeypatch.setenv("TIDEMARK_HTTP_PORT", given)
+    ports: list[int] = []
+
+    async def note(process: ProcessSettings) -> None:
+        ports.append(process.http_port)
+
+    assert run_service("scorer", [], [ProcessSettings], note) == 0
+    assert ports == [port]
 
 
 def test_a_wrong_configuration_asks_for_a_person(

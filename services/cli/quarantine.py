@@ -1,0 +1,60 @@
+"""Accounts that the scorer has set apart: which, why, and the order to take one back."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from typing import NamedTuple
+
+from schemas import codec
+from services.scorer.adapters.lane_facts import STATE_TOPIC
+from services.scorer.domain.quarantine import QUARANTINE, decode_quarantine
+from services.shared.kafka.clients import producer
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+
+
+class Quarantined(NamedTuple):
+    """One account that is not evaluated until a person releases it."""
+
+    account: str
+    partition: int
+    reason: str
+    at_ms: int
+    """Log time at which it was set apart."""
+    frozen: bool
+    """Whether its day could not be closed: its events are on the dead letters meanwhile."""
+
+
+async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
+    """
+    Return the accounts that are set apart now, in the order of their names; it reads the whole state topic.
+
+    Raises:
+        IncompatibleState: a newer version wrote it.
+    """
+    found: dict[bytes, Quarantined] = {}
+    async for record in scan(kafka, STATE_TOPIC):
+        if record.key is None or not record.key.startswith(QUARANTINE):
+            continue
+        if record.value is None:
+            found.pop(record.key, None)
+        else:
+            why = decode_quarantine(record.value)
+            account = record.key[len(QUARANTINE) :].decode()
+            found[record.key] = Quarantined(account, record.partition, why.detail, why.at, why.frozen_day >= 0)
+    return [found[key] for key in sorted(found)]
+
+
+async def release(kafka: KafkaSettings, account: str) -> None:
+    """Append the order to release an account; return once it is in the log."""
+    order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": _user()}
+    async with producer(kafka) as out:
+        await out.send_and_wait(kafka.scoped("usage-events"), codec.encoder("command")(order), key=account.encode())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""

@@ -1,0 +1,75 @@
+"""
+The number of partitions under which an installation's data was written, kept with that data.
+
+An account lives in the partition that its id gives modulo this number. Settings and topics can both be changed, even
+together; then half of an account's history would lie in another lane, and nothing would look wrong. So the number is
+written once, when the topics are created, and whoever reads or writes data compares.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+from aiokafka import TopicPartition
+
+from schemas import codec
+from services.shared.kafka.clients import consumer, producer
+from services.shared.kafka.settings import KafkaSettings
+
+TOPIC = "installation"
+_encode = codec.encoder("installation")
+
+
+async def recorded(kafka: KafkaSettings) -> int | None:
+    """Return the recorded number, None where nothing is recorded yet; the topic has to exist."""
+    home = TopicPartition(kafka.scoped(TOPIC), 0)
+    client = consumer(kafka)
+    await client.start()
+    try:
+        client.assign([home])
+        end = (await client.end_offsets([home]))[home]
+        await client.seek_to_beginning(home)
+        while await client.position(home) < end:
+            for record in (await client.getmany(home, timeout_ms=100)).get(home, []):
+                with suppress(codec.CodecError):
+                    name, value = codec.decode(record.value or b"")
+                    if name == TOPIC:
+                        return int(value["partitions"])
+    finally:
+        await client.stop()
+    return None
+
+
+async def record(kafka: KafkaSettings) -> int:
+    """Record the configured number, and return the one that holds: another process may have been first."""
+    client = producer(kafka)
+    await client.start()
+    try:
+        value = _encode({"partitions": kafka.partitions, "at": time.time_ns() // 1_000_000})
+        await client.send_and_wait(kafka.scoped(TOPIC), value, partition=0)
+    finally:
+        await client.stop()
+    held = await recorded(kafka)
+    return kafka.partitions if held is None else held
+
+
+def differs(kafka: KafkaSettings, held: int) -> str:
+    """Say that the setting is not the recorded number, and what to do."""
+    return (
+        f"TIDEMARK_PARTITIONS is {kafka.partitions}, but the data of this installation was written under {held}"
+        f" partitions: set TIDEMARK_PARTITIONS={held}. The number cannot be changed for data that exists"
+    )
+
+
+async def holds_data(kafka: KafkaSettings, counts: dict[str, int]) -> bool:
+    """Return whether any of these topics (full name, number of partitions) has ever had a record."""
+    homes = [TopicPartition(name, partition) for name, count in counts.items() for partition in range(count)]
+    if not homes:
+        return False
+    client = consumer(kafka)
+    await client.start()
+    try:
+        return any((await client.end_offsets(homes)).values())
+    finally:
+        await client.stop()

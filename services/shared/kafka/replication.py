@@ -1,0 +1,92 @@
+"""
+How many copies a topic has, and how many of them a record waits for.
+
+The topic records say three and two. A cluster with fewer brokers cannot keep that: there a topic gets what is
+possible, and `tidemark topics create` says so. TIDEMARK_REPLICATION, where it is set, stands for the record's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from schemas.topics import TOPICS, Topic
+from services.shared.kafka.clients import admin
+from services.shared.kafka.settings import KafkaSettings
+
+
+async def brokers(client: AIOKafkaAdminClient) -> int:
+    """Return how many brokers are up."""
+    return len((await client.describe_cluster())["brokers"])
+
+
+def copies(kafka: KafkaSettings, topic: Topic, brokers: int) -> int:
+    """Return the replication factor to create a topic with."""
+    return kafka.replication or min(topic.replication, brokers)
+
+
+def in_sync(kafka: KafkaSettings, topic: Topic, brokers: int) -> int:
+    """Return the min.insync.replicas to create a topic with: one copy may always be away, if there is more than one."""
+    return max(1, min(topic.min_insync, copies(kafka, topic, brokers) - 1))
+
+
+def below_the_record(
+    kafka: KafkaSettings, brokers: int, topics: Iterable[Topic] = tuple(TOPICS.values())
+) -> str | None:
+    """Return a sentence about topics that are created with fewer copies than their records say; None if none are."""
+    for topic in topics:
+        real = copies(kafka, topic, brokers)
+        if real < topic.replication:
+            why = "TIDEMARK_REPLICATION says so" if kafka.replication else f"the cluster has {brokers} broker(s)"
+            lost = "the loss of one disk loses data" if real == 1 else "one broker may be away, not two"
+            return f"topics keep {real} of {topic.replication} wanted copies of each record, since {why}: {lost}"
+    return None
+
+
+async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
+    """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep."""
+    wanted = {kafka.scoped(topic.name): topic for topic in topics or TOPICS.values()}
+    async with admin(kafka) as client:
+        up = await brokers(client)
+        present = set(await client.list_topics())
+        there = [name for name in wanted if name in present]
+        described = await client.describe_topics(there) if there else []
+        configs = await _min_insync(client, there)
+    problems = []
+    for found in described:
+        name = found["topic"]
+        topic = wanted[name]
+        real = min((len(partition["replicas"]) for partition in found["partitions"]), default=0)
+        expected = copies(kafka, topic, up)
+        if real < expected:
+            problems.append(
+                f"topic {name} keeps {real} of {expected} wanted copies of each record: add replicas with"
+                " kafka-reassign-partitions, or set TIDEMARK_REPLICATION if fewer will do"
+            )
+        least = configs.get(name, 1)
+        if least < in_sync(kafka, topic, min(up, real)):
+            problems.append(
+                f"topic {name} has min.insync.replicas={least}, its record says {topic.min_insync}: what is acknowledged"
+                " can be lost with one broker; set it with kafka-configs"
+            )
+        if real > 1 and least >= real:
+            problems.append(
+                f"topic {name} has min.insync.replicas={least} and {real} copies: with one broker away nothing can be written"
+            )
+    return problems
+
+
+async def _min_insync(client: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
+    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+    if not names:
+        return {}
+    responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
+    return {
+        name: int(entry[1])
+        for response in responses
+        for _code, _message, _type, name, entries in response.resources
+        for entry in entries
+        if entry[0] == "min.insync.replicas"
+    }

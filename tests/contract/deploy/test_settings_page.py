@@ -1,0 +1,48 @@
+"""The page of settings is what the classes read, and operators find there what they need."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from services.cli.settings_page import SECTIONS, meanings, page
+from services.shared import exit_status
+from services.shared.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+KINDS = [kind for kinds in SECTIONS.values() for kind in kinds]
+
+
+def test_the_page_is_what_the_classes_read() -> None:
+    assert (ROOT / "docs/settings.md").read_text("utf-8") == page(), "run: python -m services.cli.settings_page"
+
+
+def test_every_kind_of_settings_is_on_the_page() -> None:
+    ours = {kind for kind in Settings.__subclasses__() if kind.__module__.startswith("services.")}
+
+    assert ours == set(KINDS)
+
+
+@pytest.mark.parametrize("name", ["KafkaSettings", "ProcessSettings", "LogSettings", "EngineSettings"])
+def test_what_every_operator_sets_has_words(name: str) -> None:
+    kind = next(kind for kind in KINDS if kind.__name__ == name)
+
+    assert kind.model_fields.keys() - meanings(kind).keys() == set()
+
+
+def test_the_page_about_operating_names_only_settings_that_exist() -> None:
+    known = set(re.findall(r"`([A-Z][A-Z_]+)`", page()))
+    named = set(
+        re.findall(r"\b(?:TIDEMARK|KAFKA|CLICKHOUSE)_[A-Z_]+[A-Z]\b", (ROOT / "docs/operating.md").read_text("utf-8"))
+    )
+
+    assert named - known == set()
+
+
+def test_every_exit_status_is_in_the_document() -> None:
+    text = (ROOT / "docs/errors.md").read_text("utf-8")
+    listed = {int(number) for number in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)}
+
+    assert listed >= {value for name, value in vars(exit_status).items() if name.isupper()}

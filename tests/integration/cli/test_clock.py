@@ -1,0 +1,208 @@
+"""The time of the log as a person sees it, and the orders that a person gives, on a real broker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import typer
+from aiokafka import AIOKafkaProducer
+from typer.testing import CliRunner
+
+from schemas import codec
+from services.cli import accounts, clock, doctor
+from services.cli.clock import accept_absence, order
+from services.cli.quarantine import Quarantined, quarantined, release
+from services.cli.running import Running
+from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
+from services.scorer.domain.quarantine import Quarantine, encode_quarantine
+from services.scorer.testing import Lane, at
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.errors import Fatal
+from services.shared.kafka.clients import producer
+from services.shared.kafka.partition import partition_for
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = pytest.mark.integration
+
+STATE = "scorer-usage-events-state"
+DAY_MS = 86_400_000
+
+
+PAGE = b"""# TYPE tidemark_scorer_clock_apart_seconds gauge
+tidemark_scorer_clock_apart_seconds{broker="kafka-1:9092"} -75.5
+tidemark_ingest_clock_apart_seconds{broker="kafka-2:9092"} 0.0
+"""
+
+
+@pytest.fixture
+def metrics_server() -> Iterator[str]:
+    """Serve a page of metrics, and return its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(PAGE)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+async def out(kafka_settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    async with producer(kafka_settings) as opened:
+        yield opened
+
+
+async def commit(kafka: KafkaSettings, out: AIOKafkaProducer, partition: int, lane: Lane, position: int) -> None:
+    """Write what a lane's transaction would; the clock comes first, and much else after it."""
+    records = lane.state_records()
+    others = {f"x:{number}".encode(): b"\x02" for number in range(100)}
+    for key, value in (*records.items(), *others.items(), (POSITION_KEY, Position(position).encode())):
+        await out.send(kafka.scoped(STATE), value, key=key, partition=partition)
+    await out.flush()
+
+
+async def orders(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
+    return sorted(
+        [(r.partition, *codec.decode(r.value)) async for r in scan(kafka, "usage-events", committed=False)],
+        key=lambda each: each[0],
+    )
+
+
+async def invoke(kafka: KafkaSettings, *arguments: str) -> Any:
+    """Run the tool as a person does; in a thread, since it runs a loop of its own."""
+    app = typer.Typer()
+    for module in (accounts, clock):
+        module.register(app)
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
+        "TIDEMARK_PARTITIONS": str(kafka.partitions),
+    }
+    return await asyncio.to_thread(CliRunner(env=env).invoke, app, list(arguments), catch_exceptions=False)
+
+
+async def test_lanes_say_where_they_stand_by_the_end_of_their_state(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    counted = Lane()
+    counted.event("e", when=at(0, 1))
+    driven = Lane(start=0)
+    driven.clock("DRIVEN", at(2), 7)
+    driven.event("live", when=at(400))
+    await commit(kafka_settings, out, 1, counted, 12)
+    await commit(kafka_settings, out, 2, driven, 5)
+
+    assert await read_lanes(kafka_settings) == {
+        0: LaneFacts(),
+        1: LaneFacts(12, at(0, 1), None, driven=False, epoch=0, counted=True),
+        2: LaneFacts(5, at(2), None, driven=True, epoch=7, deferred=1),
+        3: LaneFacts(),
+    }
+
+
+async def test_a_lane_that_was_asked_to_step_too_far_waits_for_all_to_see(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    lane = Lane()
+    lane.tick(at(9))
+    await commit(kafka_settings, out, 1, lane, 2)
+
+    assert (await read_lanes(kafka_settings))[1].waiting == at(9)
+    shown = await invoke(kafka_settings, "clock", "show")
+    assert "WAITS: was asked to step to 2024-10-13T00:00:00Z" in shown.stdout
+    assert "tidemark clock accept" in shown.stdout
+    with pytest.raises(OSError, match=r"partitions \[1\] wait for a person"):
+        await asyncio.to_thread(doctor._log_time, Running(kafka_settings, None, None, None, None, None))
+
+
+async def test_an_order_goes_to_every_partition_or_to_those_that_are_named(kafka_settings: KafkaSettings) -> None:
+    before = time.time_ns() // 1_000_000
+    assert await order(kafka_settings, "ACCEPT") == [0, 1, 2, 3]
+    assert await order(kafka_settings, "REFUSE", [2]) == [2]
+    with pytest.raises(Fatal, match=r"no partitions \[9\]"):
+        await order(kafka_settings, "ACCEPT", [1, 9])
+
+    written = await orders(kafka_settings)
+    assert [(p, name, value["mode"]) for p, name, value in written] == [
+        (0, "clock", "ACCEPT"), (1, "clock", "ACCEPT"), (2, "clock", "ACCEPT"), (2, "clock", "REFUSE"),
+        (3, "clock", "ACCEPT"),
+    ]  # fmt: skip
+    assert all(value["epoch"] == 0 and value["at"] >= before for _, _, value in written)
+
+
+async def test_the_time_since_the_last_run_is_accepted_where_lanes_cannot_walk_it_and_only_there(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    now = time.time_ns() // 1_000_000
+    assert await accept_absence(kafka_settings) == ""
+    driven = Lane(start=0)
+    driven.clock("DRIVEN", at(2), 7)
+    await commit(kafka_settings, out, 0, Lane(start=now - 9 * DAY_MS - 3_700_000), 1)
+    await commit(kafka_settings, out, 1, Lane(start=now), 1)
+    await commit(kafka_settings, out, 2, driven, 1)
+    await commit(kafka_settings, out, 3, Lane(start=now - 2 * DAY_MS), 1)
+
+    said = await accept_absence(kafka_settings)
+
+    assert "time since the last run: 9 d 1 h" in said
+    assert [(p, value["mode"]) for p, _, value in await orders(kafka_settings)] == [(0, "ACCEPT")]
+
+
+async def test_the_commands_say_what_they_do(kafka_settings: KafkaSettings, out: AIOKafkaProducer) -> None:
+    await commit(kafka_settings, out, 1, Lane(start=time.time_ns() // 1_000_000 - 5 * 60_000), 1)
+
+    shown = await invoke(kafka_settings, "clock", "show")
+    accepted = await invoke(kafka_settings, "clock", "accept", "--partition", "1")
+    told = json.loads((await invoke(kafka_settings, "clock", "show", "--json")).stdout)
+
+    assert "partition 0   not started" in shown.stdout
+    assert "5 min" in shown.stdout
+    assert "accepted on partitions [1]" in accepted.stdout
+    assert told["1"]["position"] == 1
+
+
+async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by_an_order(
+    kafka_settings: KafkaSettings, out: AIOKafkaProducer
+) -> None:
+    async def state(account: str, value: bytes | None) -> None:
+        topic = kafka_settings.scoped(STATE)
+        await out.send_and_wait(topic, value, key=b"q:" + account.encode(), partition=1)
+
+    why = encode_quarantine(Quarantine("ValueError: no such ring", at(3), 7))
+    for account in ("globex", "acme", "initech"):
+        await state(account, why)
+    await state("initech", None)
+
+    assert await quarantined(kafka_settings) == [
+        Quarantined("acme", 1, "ValueError: no such ring", at(3), frozen=True),
+        Quarantined("globex", 1, "ValueError: no such ring", at(3), frozen=True),
+    ]
+    listed = await invoke(kafka_settings, "accounts", "quarantined")
+    assert "acme  partition 1, since 2024-10-07T00:00:00Z: ValueError: no such ring" in listed.stdout
+
+    await release(kafka_settings, "acme")
+    ((partition, name, value),) = await orders(kafka_settings)
+    assert (partition, name) == (partition_for(b"acme", kafka_settings.partitions), "command")
+    assert (value["command"], value["account"]) == ("RELEASE", "acme")
+
+
+def test_doctor_says_which_service_and_broker_are_apart(metrics_server: str) -> None:
+    with pytest.raises(OSError, match="scorer and broker kafka-1:9092 are 76 s apart"):
+        doctor._apart({"scorer": metrics_server})

@@ -1,0 +1,52 @@
+"""Ticks on a real broker: each answered with its append time and the leader, and an idle scorer that sends few."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from schemas import codec
+from services.scorer.adapters.tick_sender import MOST, TickSender, tick_producer
+from services.scorer.testing import encode, tick
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.testing import ServiceProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+async def test_each_partition_answers_with_its_append_time_and_its_leader(kafka_settings: KafkaSettings) -> None:
+    sender = TickSender(kafka_settings.scoped("usage-events"), lambda: tick_producer(kafka_settings))
+    before = time.time_ns() // 1_000_000
+    try:
+        answers = await asyncio.gather(*(sender.send(number, encode("tick", tick(7))) for number in range(4)))
+        again = await sender.send(2, encode("tick", tick(8)))
+    finally:
+        await sender.close()
+
+    after = time.time_ns() // 1_000_000
+    assert all(before - 1000 <= each.timestamp_ms <= after + 1000 for each in (*answers, again))
+    assert {each.broker for each in answers} == {kafka_settings.bootstrap_servers}
+    assert len(sender._quick) <= MOST
+    written = [codec.decode(record.value) async for record in scan(kafka_settings, "usage-events", committed=False)]
+    assert sorted(value["at"] for _, value in written) == [7, 7, 7, 7, 8]
+
+
+async def test_an_idle_scorer_starts_its_clocks_and_is_silent(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    scorer = ServiceProcess("scorer", kafka_settings, tmp_path, TIDEMARK_ENGINE_INSTANCE="scorer-that-idles")
+    await scorer.start()
+    try:
+        async with asyncio.timeout(60):
+            while "tidemark_scorer_ticks_sent_total 4.0" not in (
+                await scorer.metrics() if await scorer.ready() else ""
+            ):
+                await asyncio.sleep(0.1)
+        ready = time.monotonic()
+        while time.monotonic() - ready < 5:  # the first version sent twenty in that time
+            await asyncio.sleep(0.5)
+            assert "tidemark_scorer_ticks_sent_total 4.0" in await scorer.metrics()
+    finally:
+        await scorer.kill()

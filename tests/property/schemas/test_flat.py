@@ -1,0 +1,101 @@
+"""What a flat reader accepts fastavro reads as the same value, and what fastavro writes a flat reader accepts."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from schemas import codec, flat
+
+SCHEMA: Any = parse_schema({
+    "type": "record",
+    "name": "Flat",
+    "fields": [
+        {"name": "text", "type": "string"},
+        {"name": "symbol", "type": {"type": "enum", "name": "Symbol", "symbols": ["A", "B", "C"]}},
+        {"name": "number", "type": "long"},
+        {"name": "other", "type": "long"},
+        {"name": "truth", "type": "boolean"},
+        {"name": "last", "type": "string"},
+    ],
+})  # fmt: skip
+HEADER = b"\0\0\0\0\1"
+LONGS = st.integers(-(2**63), 2**63 - 1)
+VALUES = st.fixed_dictionaries({
+    "text": st.text(max_size=300), "symbol": st.sampled_from("ABC"), "number": LONGS, "other": LONGS,
+    "truth": st.booleans(), "last": st.text(max_size=20),
+})  # fmt: skip
+
+
+def read(data: bytes) -> dict[str, Any]:
+    made = flat.reader(SCHEMA)
+    assert made is not None
+    return made(data)
+
+
+def written(value: dict[str, Any]) -> bytes:
+    out = BytesIO()
+    schemaless_writer(out, SCHEMA, value)
+    return HEADER + out.getvalue()
+
+
+def by_fastavro(data: bytes) -> object:
+    body = BytesIO(data)
+    body.seek(len(HEADER))
+    return schemaless_reader(body, SCHEMA, None)
+
+
+@given(value=VALUES)
+@example({"text": "x" * 20_000, "symbol": "A", "number": 1_780_000_000_000, "other": -1, "truth": True, "last": ""})
+@example({"text": "x" * 63, "symbol": "A", "number": -(2**63), "other": 2**63 - 1, "truth": False, "last": "x" * 64})
+@example({"text": "x" * 8191, "symbol": "C", "number": 63, "other": 64, "truth": False, "last": "x" * 8192})
+def test_every_value_comes_back(value: dict[str, Any]) -> None:
+    assert read(written(value)) == value
+
+
+@given(value=VALUES, at=st.floats(0, 1), by=st.binary(max_size=12), cut=st.integers(0, 12))
+def test_damaged_values_are_refused_or_read_as_fastavro_reads_them(
+    value: dict[str, Any], at: float, by: bytes, cut: int
+) -> None:
+    good = written(value)
+    place = len(HEADER) + int(at * (len(good) - len(HEADER)))
+    data = good[:place] + by + good[place + cut :]
+    try:
+        found = read(data)
+    except (ValueError, IndexError):
+        return
+    assert found == by_fastavro(data)
+
+
+@given(body=st.binary(max_size=80))
+@example(b"\xff" * 80)
+@example(b"\x01")
+@example(b"")
+def test_any_bytes_are_refused_or_read_as_fastavro_reads_them(body: bytes) -> None:
+    try:
+        found = read(HEADER + body)
+    except (ValueError, IndexError):
+        return
+    assert found == by_fastavro(HEADER + body)
+
+
+def test_every_truncation_is_refused() -> None:
+    """By fastavro alone a last string that ends early passes for a shorter one."""
+    good = written({"text": "ab", "symbol": "B", "number": 2**40, "other": 7, "truth": True, "last": "cde"})
+    for end in range(len(HEADER), len(good)):
+        with pytest.raises((ValueError, IndexError)):
+            read(good[:end])
+
+
+def test_events_and_ticks_are_flat_and_records_with_more_in_them_are_not() -> None:
+    assert {record for record in codec.RECORDS if codec._FLAT[codec._LATEST[record].path]} >= {"usage_event", "tick"}
+    assert flat.reader({"fields": [{"name": "many", "type": {"type": "array", "items": "string"}}]}) is None
+    assert flat.reader({"fields": [{"name": "maybe", "type": ["null", "string"]}]}) is None
+    assert (
+        flat.reader({"fields": [{"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}) is None
+    )

@@ -1,0 +1,81 @@
+"""A backfill that drives the clock beside live traffic: what is live is put off, never lost, and counted once."""
+
+from __future__ import annotations
+
+from services.scorer.adapters.core import ScorerCore
+from services.scorer.testing import Lane, Log, at, clock
+from services.shared.engine.memory import Cuts
+from services.shared.kafka.partition import partition_for
+
+EPOCH = 7
+LATER = 300
+
+
+def driven() -> Lane:
+    lane = Lane(start=0)
+    lane.clock("DRIVEN", at(), EPOCH)
+    lane.event("old", when=at(0, 3), epoch=EPOCH, historical=True)
+    return lane
+
+
+def test_a_live_event_during_a_drive_is_put_off_and_counted_when_it_comes_again() -> None:
+    lane = driven()
+    lane.event("live", account="acme", when=at(LATER, 1))
+
+    assert lane.rejections() == []
+    assert lane.state.clock.now == at(0, 3)
+    assert (lane.state.ledger.applied, lane.state.ledger.deferred, lane.state.ledger.received) == (1, 1, 2)
+
+    lane.clock("LIVE", at(LATER, 2))
+    lane.event("live", account="acme", when=at(LATER, 1))
+    lane.event("live", account="acme", when=at(LATER, 1))
+
+    ledger = lane.state.ledger
+    assert (ledger.applied, ledger.duplicates, ledger.deferred) == (2, 1, 1)
+    assert lane.state.accounts["acme"].events_today == 1
+
+
+def test_a_lane_that_has_counted_an_event_refuses_to_be_driven_and_goes_on_live() -> None:
+    lane = Lane()
+    lane.event("live", when=at(0, 1))
+    lane.state.accounts.clear()  # forgotten since
+    lane.clock("DRIVEN", at(-100), EPOCH)
+
+    assert not lane.state.clock.driven
+    lane.event("next", when=at(0, 2))
+    assert lane.state.ledger.applied == 2
+
+
+def test_handing_back_a_lane_that_nobody_drives_changes_nothing() -> None:
+    lane = Lane()
+    lane.event("live", when=at(0, 1))
+    before = lane.state.clock.now
+    lane.clock("LIVE", at(3))
+
+    assert lane.state.clock.now == before
+
+
+def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on_the_way() -> None:
+    """One lane has counted a live event and refuses; the other is driven, and puts off what comes in meanwhile."""
+
+    def told(crashes: tuple[int, ...]) -> tuple[list[int], list[bytes]]:
+        log = Log(partitions=2)
+        log.event("first", account="here", when=at(LATER))
+        taken = partition_for(b"globex", 2)
+        assert taken != partition_for(b"here", 2)
+        log.control("clock", clock("DRIVEN", at(), EPOCH))
+        for number in range(5):
+            log.event(f"here-{number}", account="here", when=at(LATER, 1))
+            log.event(f"there-{number}", account="globex", when=at(LATER, 1))
+        put_off = [r for r in log.memory.read("usage-events", taken) if r.key]
+        log.control("clock", clock("LIVE", at(LATER, 2)))
+        for record in put_off:
+            log.memory.append("usage-events", record.key, record.value, taken)
+        runner = log.runner(Cuts(chunk=(1, 3), crashes=crashes))
+        runner.run()
+        lanes = [runner.core("usage-events", number) for number in (taken, 1 - taken)]
+        ledgers = [lane.state.ledger for lane in lanes if isinstance(lane, ScorerCore)]
+        assert [ledger.deferred for ledger in ledgers] == [5, 0]
+        return [ledger.applied for ledger in ledgers], log.memory.values("usage-rejected")
+
+    assert told(()) == told((3, 9, 17)) == ([5, 6], [])
