@@ -191,14 +191,16 @@ async def _led(client: AIOKafkaAdminClient, names: list[str]) -> None:
 
 
 @asynccontextmanager
-async def trial(bootstrap: str, partitions: int = 4, sizes: dict[str, int] | None = None) -> AsyncIterator[Trial]:
+async def trial(
+    bootstrap: str, partitions: int = 4, sizes: dict[str, int] | None = None, replication: int = 1
+) -> AsyncIterator[Trial]:
     """Make the topics of a trial and delete them at the end; `sizes` gives max.message.bytes by topic."""
     kafka = KafkaSettings(bootstrap_servers=bootstrap, topic_prefix=f"c{uuid.uuid4().hex[:10]}-", partitions=partitions)
     names = (SOURCE, CHANGELOG, OUT, DEAD, SIDE)
     async with admin(kafka) as client:
         await client.create_topics([
             NewTopic(
-                kafka.scoped(name), partitions, 1,
+                kafka.scoped(name), partitions, replication,
                 topic_configs={
                     "cleanup.policy": "compact" if name == CHANGELOG else "delete",
                     "max.message.bytes": str((sizes or {}).get(name, 1 << 20)),

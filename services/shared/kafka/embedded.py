@@ -3,12 +3,12 @@ The embedded broker: the real Apache Kafka, one KRaft node, for one machine: dev
 
 Promises: own data folder, loopback only, bounded heap, ends with the process that started it; what a client
 was acknowledged survives stop, kill and start. One node has no replicas: losing the disk loses the data.
+Several nodes of one cluster are `embedded_cluster`, which starts this class for each.
 """
 
 from __future__ import annotations
 
 import argparse
-import base64
 import contextlib
 import os
 import random
@@ -19,14 +19,14 @@ import struct
 import subprocess
 import sys
 import time
-import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from services.shared.errors import Fatal
 from services.shared.kafka import guard
-from services.shared.kafka.broker_config import server_properties
+from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id, server_properties
 from services.shared.kafka.jars import deploy_folder, ensure
 
 _START_WITHIN_S = 120.0  # 2 to 3 s on an idle machine; ten times that on a very busy one
@@ -86,14 +86,40 @@ class EmbeddedBroker:
     One broker process with its data folder.
 
     Not for use from two threads. `stop` or the end of this process ends the broker; `kill` ends it as a power
-    cut would; `start` after either goes on with the same port and data.
+    cut would; `start` after either goes on with the same id, port and data.
     """
 
-    def __init__(self, data: Path, port: int | None = None) -> None:
-        """Take the folder for everything it keeps and its TCP port (a free one when None)."""
+    def __init__(
+        self,
+        data: Path,
+        port: int | None = None,
+        *,
+        node: Node | None = None,
+        quorum: Quorum | None = None,
+        heap_mb: int = 512,
+    ) -> None:
+        """
+        Take the folder for everything that it keeps.
+
+        Args:
+            data: The folder.
+            port: TCP port of a broker that is alone; a free one when None.
+            node: Its place in a cluster; with `quorum`.
+            quorum: The cluster that it belongs to; alone when None.
+            heap_mb: Greatest heap of its Java process.
+        """
         self.data = data.resolve()
-        self.port = port or free_port()
+        self.node = node or Node(1, port or free_port(), 0)
+        self.environment: Mapping[str, str] = {}
+        """Further variables of the process, from its next start on."""
+        self._quorum = quorum
+        self._heap_mb = heap_mb
         self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    def port(self) -> int:
+        """Its TCP port for clients."""
+        return self.node.port
 
     @property
     def bootstrap(self) -> str:
@@ -122,29 +148,50 @@ class EmbeddedBroker:
         Raises:
             Fatal: it ended or did not answer in time; the text has the end of its log.
         """
-        if self.running:
-            return
-        if not is_free(self.port):
-            # Asked first, because the other one may be a broker, and answer in place of ours.
-            raise Fatal(f"port {self.port}, for the embedded broker, is in use: end what uses it, or choose another")
+        if not self.running:
+            self.launch()
+            self.wait_until_it_serves()
+
+    def launch(self) -> None:
+        """
+        Start the process and do not wait for it: of a cluster no node serves before most of them run.
+
+        Raises:
+            Fatal: a port that it needs is in use, or its folder cannot be prepared.
+        """
+        quorum = self._quorum
+        if quorum is None:  # nobody else needs to know its controller's port
+            self.node = self.node._replace(controller_port=free_port())
+            quorum = Quorum(new_cluster_id(), (self.node,))
+        for port in (self.node.port, self.node.controller_port):
+            if not is_free(port):
+                # Asked first, because the other one may be a broker, and answer in place of ours.
+                raise Fatal(f"port {port}, for the embedded broker, is in use: end what uses it, or choose another")
         jars = ensure()
         self.data.mkdir(parents=True, exist_ok=True)
         (self.data / "broker.pid").unlink(missing_ok=True)
-        controller = free_port()
         config = self.data / "server.properties"
-        config.write_text(server_properties(self.data / "log", self.port, controller))
+        config.write_text(server_properties(self.data / "log", self.node, quorum.nodes))
         classpath = os.pathsep.join(map(str, jars))
         if not (self.data / "log" / "meta.properties").exists():
-            _format(classpath, config, self.data)
-        started = time.monotonic()
+            _format(classpath, config, self.data, quorum.cluster)
         with (self.data / "broker.out").open("wb") as out:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, str(self.data / "broker.pid"),
-                 *_command(classpath, self.log), "kafka.Kafka", str(config)],
+                 *self._with_environment(), *_command(classpath, self.log, self._heap_mb), "kafka.Kafka", str(config)],
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
+
+    def wait_until_it_serves(self) -> None:
+        """
+        Return once the launched process serves requests.
+
+        Raises:
+            Fatal: it ended or did not answer in time; the text has the end of its log.
+        """
+        started = time.monotonic()
         while not _answers(self.port):
-            if self._guard.poll() is not None:
+            if not self.running:
                 raise Fatal(f"the embedded broker ended at start; the end of {self.log}:\n{self._last_words()}")
             if time.monotonic() - started > _START_WITHIN_S:
                 self.kill()
@@ -167,8 +214,9 @@ class EmbeddedBroker:
         """End the broker at once, as a crash would, and wait for its end."""
         if self._guard is None:
             return
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-            os.kill(self.pid, signal.SIGKILL)
+        if self.running:  # else its id may be another process's by now
+            with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+                os.kill(self.pid, signal.SIGKILL)
         self._guard.wait(_STOP_WITHIN_S)
         if self._guard.stdin:
             self._guard.stdin.close()
@@ -188,6 +236,10 @@ class EmbeddedBroker:
         """Let a frozen broker go on."""
         psutil.Process(self.pid).resume()
 
+    def _with_environment(self) -> list[str]:
+        # Of the broker alone: the guard's clock, for one, stays right.
+        return ["env", *(f"{name}={value}" for name, value in self.environment.items())] if self.environment else []
+
     def _last_words(self) -> str:
         text = ""
         for file in (self.log, self.data / "broker.out"):
@@ -196,22 +248,19 @@ class EmbeddedBroker:
         return text
 
 
-def _command(classpath: str, log: Path) -> list[str]:
+def _command(classpath: str, log: Path, heap_mb: int) -> list[str]:
     folder = deploy_folder()
     return [
-        java(), "-Xms256m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
+        java(), f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
         "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-Xlog:disable", "-Xlog:all=error:stderr",
         f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", f"-Dtidemark.kafka.log={log}",
         "-cp", classpath,
     ]  # fmt: skip
 
 
-def _format(classpath: str, config: Path, data: Path) -> None:
-    cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-    if cluster.startswith("-"):  # would be read as an option
-        cluster = "A" + cluster[1:]
+def _format(classpath: str, config: Path, data: Path, cluster: str) -> None:
     done = subprocess.run(
-        [*_command(classpath, data / "format.log"), "kafka.tools.StorageTool",
+        [*_command(classpath, data / "format.log", 256), "kafka.tools.StorageTool",
          "format", "--config", str(config), "--cluster-id", cluster],
         capture_output=True, text=True, timeout=_START_WITHIN_S, check=False,
     )  # fmt: skip

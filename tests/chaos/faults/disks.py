@@ -1,0 +1,55 @@
+"""Disks are full, and there is room again: a broker's, all brokers' at once, the warehouse's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.shared.errors import Fatal
+from tests.chaos.fault import Fault, under_load
+from tests.chaos.stage import Stage, passes
+
+FULL_S = 12.0
+_NO_ROOM = b"NOT_ENOUGH_SPACE"
+"""What ClickHouse says."""
+
+
+def _possible(stage: Stage) -> str | None:
+    return stage.volumes.why_not
+
+
+def _brokers(name: str, title: str, numbers: tuple[int, ...]) -> Fault:
+    async def harm(stage: Stage) -> list[str]:
+        volumes = [f"node-{number}" for number in numbers]
+        for volume in volumes:
+            await asyncio.to_thread(stage.volumes.fill, volume)
+        await passes(FULL_S)
+        ended = [broker for broker in stage.brokers if not broker.running]
+        for volume in volumes:
+            stage.volumes.free(volume)
+        # A broker that cannot write ends itself; whoever supervises it starts it again.
+        try:
+            await asyncio.to_thread(stage.cluster.start)
+        except Fatal as error:
+            return [f"a broker did not come back when there was room: {error}"]
+        return [] if ended else ["nothing was tried: no broker has met the full disk"]
+
+    return under_load(name, title, harm, 90, why_not=_possible)
+
+
+async def _warehouse(stage: Stage) -> list[str]:
+    log = stage.deployment.programs["warehouse"].log
+    before = log.stat().st_size
+    await asyncio.to_thread(stage.volumes.fill, "warehouse")
+    await passes(FULL_S)
+    stage.volumes.free("warehouse")
+    met = _NO_ROOM in log.read_bytes()[before:]
+    return [] if met else ["nothing was tried: the warehouse has not met the full disk"]
+
+
+FAULTS = [
+    _brokers("disk-broker", f"the disk of broker 3 is full for {FULL_S:.0f} s", (3,)),
+    _brokers("disk-brokers", f"the disks of all brokers are full for {FULL_S:.0f} s", (1, 2, 3)),
+    under_load(
+        "disk-warehouse", f"the disk of the warehouse is full for {FULL_S:.0f} s", _warehouse, 60, why_not=_possible
+    ),
+]

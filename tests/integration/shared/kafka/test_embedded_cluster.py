@@ -1,0 +1,156 @@
+"""Three embedded brokers are a cluster: what one has the others have, and most of them are enough."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, NotEnoughReplicasError
+
+from schemas.topics import TOPICS
+from services.shared.kafka import topics
+from services.shared.kafka.clients import admin, consumer, producer
+from services.shared.kafka.embedded_cluster import EmbeddedCluster
+from services.shared.kafka.settings import KafkaSettings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedCluster]:
+    """Three brokers for the tests of this file."""
+    cluster = EmbeddedCluster(tmp_path_factory.mktemp("cluster"))
+    cluster.start()
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+async def kafka(cluster: EmbeddedCluster) -> KafkaSettings:
+    """The topic `fleet` on it, whole: every replica is in sync."""
+    cluster.start()
+    kafka = KafkaSettings(bootstrap_servers=cluster.bootstrap, replication=3)
+    await topics.create(kafka, [TOPICS["fleet"]])
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    return kafka
+
+
+@pytest.fixture
+async def writer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer that waits for all replicas in sync."""
+    writer = producer(kafka)
+    await writer.start()
+    yield writer
+    await writer.stop()
+
+
+async def until(done: Callable[[], Awaitable[bool]], within_s: float = 60) -> None:
+    """Wait for a condition of the cluster; while it elects, it may not answer."""
+    async with asyncio.timeout(within_s):
+        while True:
+            try:
+                if await asyncio.wait_for(done(), 3):  # the one that is asked may be frozen
+                    return
+            except (KafkaError, TimeoutError):
+                pass
+            await asyncio.sleep(0.1)
+
+
+async def in_sync(kafka: KafkaSettings, nodes: set[int]) -> bool:
+    """Whether these nodes, and no others, are in sync for `fleet`, one of them leading."""
+    async with admin(kafka) as client:
+        (described,) = await client.describe_topics(["fleet"])
+    (partition,) = described["partitions"]
+    return set(partition["isr"]) == nodes and partition["leader"] in nodes
+
+
+async def read_all(kafka: KafkaSettings, at_least: int) -> list[bytes]:
+    """Return the records of the topic, once there are so many."""
+    reader = consumer(kafka, "fleet")
+    await reader.start()
+    try:
+        return [(await reader.getone()).value for _ in range(at_least)]
+    finally:
+        await reader.stop()
+
+
+async def test_what_two_brokers_have_survives_the_leader(
+    cluster: EmbeddedCluster, kafka: KafkaSettings, writer: AIOKafkaProducer
+) -> None:
+    """And with one down, acknowledged by all in sync can still be had."""
+    before = (await writer.send_and_wait("fleet", b"three have it", key=b"k")).offset
+    async with admin(kafka) as client:
+        (described,) = await client.describe_topics(["fleet"])
+    leader = cluster.brokers[described["partitions"][0]["leader"] - 1]
+
+    await asyncio.to_thread(leader.kill)
+    await until(lambda: in_sync(kafka, {1, 2, 3} - {leader.node.id}))
+    await asyncio.wait_for(writer.send_and_wait("fleet", b"two have it", key=b"k"), 30)
+
+    assert (await read_all(kafka, before + 2))[before:] == [b"three have it", b"two have it"]
+    await asyncio.to_thread(leader.start)
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
+
+
+async def test_with_two_of_three_down_nothing_is_acknowledged(
+    cluster: EmbeddedCluster, kafka: KafkaSettings, writer: AIOKafkaProducer
+) -> None:
+    """One copy is not enough; and when they are back it goes on."""
+    await asyncio.to_thread(cluster.brokers[0].kill)
+    await until(lambda: in_sync(kafka, {2, 3}))
+    await asyncio.to_thread(cluster.brokers[1].kill)
+
+    with pytest.raises((TimeoutError, NotEnoughReplicasError)):
+        await asyncio.wait_for(writer.send_and_wait("fleet", b"one has it", key=b"k"), 5)
+
+    await asyncio.to_thread(cluster.start)
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
+    async with asyncio.timeout(30):
+        await writer.send_and_wait("fleet", b"again", key=b"k")
+
+
+async def test_a_frozen_broker_is_replaced_and_comes_back(
+    cluster: EmbeddedCluster, kafka: KafkaSettings, writer: AIOKafkaProducer
+) -> None:
+    """It still has its connections; nobody waits for it."""
+    frozen = cluster.brokers[2]
+    frozen.pause()
+    await until(lambda: in_sync(kafka, {1, 2}))
+    await asyncio.wait_for(writer.send_and_wait("fleet", b"without it", key=b"k"), 30)
+
+    frozen.resume()
+
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
+
+
+def test_a_cluster_comes_back_with_its_ids_and_ports(cluster: EmbeddedCluster) -> None:
+    """Also to another process, which only knows the folder."""
+    known = EmbeddedCluster(cluster.data)
+
+    assert known.bootstrap == cluster.bootstrap
+    assert [broker.node for broker in known.brokers] == [broker.node for broker in cluster.brokers]
+
+
+def test_the_brokers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
+    """SIGKILL leaves the parent no time to say goodbye."""
+    code = (
+        "import sys, time; from pathlib import Path; from services.shared.kafka.embedded_cluster import *;"
+        "c = EmbeddedCluster(Path(sys.argv[1]), 2); c.start();"
+        "print(*(b.pid for b in c.brokers), flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    brokers = [psutil.Process(int(pid)) for pid in parent.stdout.readline().split()]
+    assert len(brokers) == 2
+
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+
+    assert psutil.wait_procs(brokers, timeout=30)[1] == []
