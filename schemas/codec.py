@@ -79,20 +79,17 @@ class _Writer:
 
 def _load() -> tuple[SchemaFile, ...]:
     lock = json.loads((ROOT / "lock.json").read_text("utf-8"))
-    newest = formats.at(formats.NEWEST)
     files = []
     for path, entry in lock.items():
         record, file_name = path.split("/")
         version = int(file_name.removeprefix("v").removesuffix(".avsc"))
-        if version > newest.get(record, 0):
-            continue  # no level of this release has it
         text = (ROOT / path).read_text("utf-8")
         files.append(SchemaFile(record, version, path, text, entry["id"], entry["sha256"]))
     return tuple(sorted(files, key=lambda f: (f.record, f.version)))
 
 
 FILES: tuple[SchemaFile, ...] = _load()
-"""Every schema file that this release knows, by record and version."""
+"""Every schema file, by record and version."""
 
 _PARSED: dict[str, Any] = {f.path: parse_schema(json.loads(f.text)) for f in FILES}
 _LATEST: dict[str, SchemaFile] = {f.record: f for f in FILES}
@@ -127,10 +124,13 @@ def use_ids(ids: Mapping[str, int]) -> None:
     if len({ids[f.path] for f in FILES}) != len(FILES):
         raise CodecError("two schema files share one id")
     _READERS.clear()
+    known = formats.at(formats.NEWEST)
     for file in FILES:
         FILE_IDS[file.path] = ids[file.path]
         latest = _LATEST[file.record]
         reader = None if file is latest else _PARSED[latest.path]
+        if file.version > known.get(file.record, 0):
+            continue  # of a level to come: values have its shape already, but records in it are not read
         _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT[file.path])
     for writer in _WRITERS.values():
         _renew_prefix(writer)

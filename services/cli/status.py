@@ -46,14 +46,19 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def ask() -> dict[str, Any]:
     """Return how services fare that nobody here has started."""
-    from services.cli.readiness import readiness
+    from services.cli.readiness import levels, readiness
 
     addresses = {
         name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
         for name, port in PORTS.items()
     }
     found = {name: readiness(address) or "ready" for name, address in addresses.items()}
-    return {"ready": all(said == "ready" for said in found.values()), "addresses": addresses, "readiness": found}
+    return {
+        "ready": all(said == "ready" for said in found.values()),
+        "addresses": addresses,
+        "readiness": found,
+        "formats": {name: levels(address) if found[name] != NO_ANSWER else {} for name, address in addresses.items()},
+    }
 
 
 def gather(state: State) -> dict[str, Any]:
@@ -97,6 +102,16 @@ def _show_services(facts: dict[str, Any]) -> None:
     print("ready" if facts["ready"] else "not ready")
     for name, address in facts["addresses"].items():
         print(f"  {name:10} {address}  {facts['readiness'][name]}")
+    _show_formats(facts)
+
+
+def _show_formats(facts: dict[str, Any]) -> None:
+    """Say which services write which level of formats, and the newest that all of those read."""
+    told = {name: each for name, each in facts["formats"].items() if each}
+    for level in sorted({each["written"] for each in told.values()}):
+        names = [name for name, each in told.items() if each["written"] == level]
+        read = min(told[name]["read"] for name in names)
+        print(f"  {'formats':10} level {level} is written, and up to {read} read, by {', '.join(names)}")
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -106,9 +121,6 @@ def _show(facts: dict[str, Any]) -> None:
         print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
               f"  {facts['readiness'][name]}")  # fmt: skip
     print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
-    for level in sorted({each["written"] for each in facts["formats"].values() if each}):
-        names = [name for name, each in facts["formats"].items() if each.get("written") == level]
-        read = min(facts["formats"][name]["read"] for name in names)
-        print(f"  {'formats':10} level {level} is written, up to {read} read, by {', '.join(names)}")
+    _show_formats(facts)
     print(f"  {'write key':10} {facts['write_key']}")
     print(f"  {'logs':10} {facts['logs']}")

@@ -18,8 +18,8 @@ class FormatSettings(Settings):
 
     write: int = Field(formats.DEFAULT, validation_alias="TIDEMARK_WRITE_FORMATS")
     """
-    The level: by default the newest that the release before this one reads. Set the newest once every process runs this
-    release and no step back is wanted; set an older one to come from, or go back to, an older release.
+    Level of durable formats that is written (docs/upgrading.md). The default is the newest that the release before this one
+    reads. Set the newest once every process runs this release and no step back is wanted.
     """
 
     @field_validator("write")
