@@ -161,11 +161,6 @@ def level() -> int:
     return _level
 
 
-def ids_of(record: str) -> frozenset[int]:
-    """Return the ids of all versions of a record."""
-    return frozenset(FILE_IDS[file.path] for file in FILES if file.record == record)
-
-
 def _renew_prefix(writer: _Writer) -> None:
     if writer.file is not None and FILE_IDS:
         SCHEMA_IDS[writer.file.record] = FILE_IDS[writer.file.path]
@@ -242,6 +237,21 @@ def schema_id(data: bytes) -> int:
     if len(data) < _HEADER_BYTES or data[0] != 0:
         raise CodecError("the value is not in Confluent wire format: no zero byte and schema id at its start")
     return int.from_bytes(data[1:5], "big")
+
+
+def record_of(data: bytes | None) -> str | None:
+    """
+    Return the name of the record that a value says it is, of whatever version; None where it is in no wire format.
+
+    Raises:
+        UnknownSchema: as `decode`.
+    """
+    if data is None or len(data) < _HEADER_BYTES or data[0] != 0:
+        return None
+    reader = _READERS.get(schema_id(data))
+    if reader is None:
+        raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
+    return reader.record
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:

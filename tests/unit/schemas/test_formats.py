@@ -89,7 +89,6 @@ def test_ids_of_a_registry_hold_at_every_level() -> None:
         codec.use_ids({file.path: file.lock_id for file in codec.FILES})
 
     assert (at_one, at_two) == (700 + OLD_ID, 700 + NEW_ID)
-    assert codec.ids_of("usage_event") == {OLD_ID, NEW_ID}
 
 
 PAIRS = [
@@ -110,3 +109,10 @@ def test_an_old_version_is_read_as_avro_resolves_it(old: codec.SchemaFile, new: 
         expected = schemaless_reader(out, writer, reader)
 
         assert codec.decode(codec.MAGIC + old.lock_id.to_bytes(4, "big") + out.getvalue()) == (old.record, expected)
+
+
+def test_a_value_tells_its_record_in_every_version_and_never_passes_over_a_later_one() -> None:
+    assert {codec.record_of(codec.encoder("usage_event", version)(EVENT)) for version in (1, 2)} == {"usage_event"}
+    assert codec.record_of(None) is codec.record_of(b"") is codec.record_of(b"{json}") is None
+    with pytest.raises(codec.UnknownSchema, match="255"):
+        codec.record_of(b"\x00\x00\x00\x00\xff later")
