@@ -27,23 +27,25 @@ SESSION = {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "6", "TIDEMARK_ENGINE_TRANSACTIO
 class Counting:
     """A counting worker as a process; its log is kept."""
 
-    def __init__(self, log: Trial, folder: Path, **environment: str) -> None:
+    def __init__(self, log: Trial, folder: Path, slot: int = 0, **environment: str) -> None:
         folder.mkdir(exist_ok=True)
         self.file = folder / "worker.log"
         self.began = time.monotonic()
         with self.file.open("ab") as out:
-            self.process = log.spawn(0, out, **{**SESSION, "TIDEMARK_DATA_DIR": str(folder), **environment})
+            self.process = log.spawn(slot, out, **{**SESSION, "TIDEMARK_DATA_DIR": str(folder), **environment})
 
     @property
     def text(self) -> str:
         return self.file.read_text(errors="replace")
 
-    async def ready(self) -> float:
-        """Wait until all lanes are open; return the seconds since the start."""
+    async def ready(self, lanes: int = 2) -> float:
+        """Wait until so many lanes are open, by default all; return the seconds since the start."""
 
         def told() -> bool:
             assert self.process.stdout is not None
-            return any(line.startswith(b"{") and len(json.loads(line)["ready"]) == 2 for line in self.process.stdout)
+            return any(
+                line.startswith(b"{") and len(json.loads(line)["ready"]) == lanes for line in self.process.stdout
+            )
 
         assert await asyncio.wait_for(asyncio.to_thread(told), 40), self.text
         return time.monotonic() - self.began
@@ -118,6 +120,23 @@ async def test_a_killed_worker_that_starts_again_takes_its_own_place_at_once(kaf
 
         assert "waiting_for_instance" not in again.text
         assert took < 10, took
+
+
+async def test_a_worker_that_took_its_own_place_again_stays_in_the_next_rebalance(kafka: Any, tmp_path: Path) -> None:
+    """The broker puts it in its former life's place without a rebalance, and goes on to show the client id of that."""
+    async with first_and_topics(kafka, tmp_path) as (log, first):
+        first.process.kill()
+        await first.ended()
+        again = Counting(log, tmp_path / "first")
+        with ending(again):
+            await again.ready()
+            other = Counting(log, tmp_path / "other", slot=1)
+            with ending(other):
+                await other.ready(lanes=1)
+
+                assert again.process.poll() is None, again.text
+                assert again.text.count(" assigned ") >= 2
+                assert "has joined since" not in again.text
 
 
 async def test_a_worker_without_its_folder_waits_until_the_former_is_dead(kafka: Any, tmp_path: Path) -> None:
