@@ -26,6 +26,8 @@ pytestmark = pytest.mark.chaos
 
 PROGRAMS = ("ingest", "scorer-1", "scorer-2", "alerter", "warehouse")
 RATE = 60.0
+SESSION = {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "6", "TIDEMARK_ENGINE_HEARTBEAT_S": "0.5"}
+"""So that partitions move sooner."""
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
     await asyncio.to_thread(broker.start)
     try:
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=4)
-        async with deployed(tmp_path, kafka, PROGRAMS) as made:
+        async with deployed(tmp_path, kafka, PROGRAMS, environment=dict.fromkeys(PROGRAMS, SESSION)) as made:
             yield made
     finally:
         await asyncio.to_thread(broker.stop)
