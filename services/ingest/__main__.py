@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -35,6 +37,8 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 _KEYS_EVERY_S = 1.0
+_FILES_BESIDE = 200
+"""Files that a process has open beside its clients' connections, at most: Kafka, logs, libraries."""
 
 
 def application(
@@ -50,7 +54,9 @@ def application(
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
         name=name,
     )
-    rest = Starlette(routes=ops_routes(metrics.registry, event_log.not_ready))
+    rest = Starlette(
+        routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
+    )
     return IngestApp(
         service=service,
         keys=keys,
@@ -61,10 +67,11 @@ def application(
     )
 
 
-def server_options(settings: IngestSettings) -> dict[str, Any]:
+def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
     """Return what uvicorn is told beyond the defaults of every process."""
+    closed: Callable[[str], None] = (lambda why: metrics.connections_closed.labels(why).inc()) if metrics else _nobody
     return {
-        "http": protocol(settings.request_timeout_s),
+        "http": protocol(settings.request_timeout_s, _connections(settings.max_connections), closed),
         "ws": "none",
         "proxy_headers": False,
         "timeout_keep_alive": 75,
@@ -74,12 +81,27 @@ def server_options(settings: IngestSettings) -> dict[str, Any]:
     }
 
 
+def _nobody(_why: str) -> None:
+    """Count nothing."""
+
+
+def _connections(wanted: int) -> int:
+    """Return how many connections there may be: what is wanted, or what the limit of open files leaves room for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _FILES_BESIDE
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(hard, needed)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return max(16, soft - _FILES_BESIDE)
+    return wanted
+
+
 async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
     """Serve until SIGTERM."""
     stop = stop_event()
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
-    event_log = KafkaEventLog(kafka, settings.bounds(), metrics)
+    event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
     event_log.start()
     watch = asyncio.create_task(_watch_keys(keys))
@@ -87,7 +109,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     cluster = asyncio.create_task(_watch_cluster(kafka, process))
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
-        async with serving(app, process.http_host, process.http_port, **server_options(settings)):
+        async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (watch, stopped, cluster):

@@ -30,6 +30,7 @@ class Code(StrEnum):
     INVALID_TIMESTAMP = "invalid_timestamp"
     TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
+    PARTITION_STALLED = "partition_stalled"
     # of a whole request
     MALFORMED_BODY = "malformed_body"
     TRUNCATED_BODY = "truncated_body"
@@ -38,6 +39,8 @@ class Code(StrEnum):
     DECOMPRESSED_TOO_LARGE = "decompressed_too_large"
     BATCH_TOO_LONG = "batch_too_long"
     UNSUPPORTED_ENCODING = "unsupported_encoding"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    URL_TOO_LONG = "url_too_long"
     INVALID_HEADER = "invalid_header"
     MISSING_WRITE_KEY = "missing_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
@@ -64,7 +67,9 @@ STATUS: dict[Code, int] = {
     Code.BODY_TOO_LARGE: 413,
     Code.DECOMPRESSED_TOO_LARGE: 413,
     Code.BATCH_TOO_LONG: 413,
+    Code.URL_TOO_LONG: 414,
     Code.UNSUPPORTED_ENCODING: 415,
+    Code.HEADERS_TOO_LARGE: 431,
     Code.OVERLOADED: 429,
     Code.LOG_UNAVAILABLE: 429,
     Code.INTERNAL_ERROR: 500,

@@ -3,7 +3,7 @@ The HTTP face of ingest, as a bare ASGI application: the three Segment dialects,
 
 Promises: never a 3xx or 410, which SDKs take for delivered or repeat for ever; CORS headers on every answer;
 OPTIONS is answered before anything else; 429 always carries integer `Retry-After` and `X-RateLimit-Reset`. What is
-not of ingest goes to `rest` (metrics and health).
+not of ingest goes to `rest` (metrics and health). Who has no known write key is answered before its body is read.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ import base64
 import binascii
 import logging
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qs
 
 import msgspec
 
 from services.ingest import cors
+from services.ingest.deadlines import KEEP
 from services.ingest.errors import Code, Overloaded, status_of
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.service import Answer, IngestService, Submission, unknown_key
+from services.ingest.receiving import Gone, Incoming, Message, Receive, Reception, unknown_key
+from services.ingest.service import STALLED_RETRY_S, Answer, IngestService, Submission
 from services.shared.errors import Rejected, Retryable
 
 log = logging.getLogger(__name__)
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Scope = Message
+Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _KINDS = ("track", "identify", "page", "screen", "group", "alias")
@@ -45,12 +45,7 @@ _SDK_METRICS = "/v1/m"
 _JSON = (b"content-type", b"application/json")
 _CLOSE = (b"connection", b"close")
 _REMEMBERED_HEADERS = 10_000
-_DRAIN_FACTOR = 4
-"""Times the limit that an oversized body is read to its end, since a client that is cut off mid-body sees no 413."""
-
-
-class _Gone(Exception):
-    """The client left before its request was complete."""
+_LONGEST_AUTHORIZATION = 2_048
 
 
 class IngestApp:
@@ -70,11 +65,9 @@ class IngestApp:
         self._keys = keys
         self._metrics = metrics
         self._rest = rest
-        self._max_body = max_body_bytes
-        self._max_buffered = max_buffered_bytes
-        self._buffered = 0
+        self.reception = Reception(max_body_bytes, max_buffered_bytes)
         self._encode = msgspec.json.Encoder().encode
-        self._known: dict[bytes, WriteKey | None] = {}
+        self._known: dict[bytes, WriteKey] = {}
         self._known_version = keys.version
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,30 +89,36 @@ class IngestApp:
             return
         status, body = 500, b""
         extra: cors.Headers = []
+        incoming = Incoming(receive, headers)
         self._metrics.in_flight_requests.inc()
         try:
-            status, body, extra = await self._answer(scope, receive, headers, endpoint, kind)
-        except _Gone:
+            status, body, extra = await self._answer(scope, incoming, headers, endpoint, kind)
+        except Gone:
             self._metrics.requests.labels(endpoint, "499").inc()
             return
         except Rejected as error:
             status, body = status_of(error), self._error(error.code, error.field, error.detail)
             if status == 405:
                 extra = [(b"allow", b"GET, OPTIONS" if endpoint == "settings" else b"POST, OPTIONS")]
-            elif error.code == Code.BODY_TOO_LARGE:
-                extra = [_CLOSE]
         except Retryable as error:
             status, body, extra = self._push_back(error)
         except Exception:
             log.exception("request_failed", extra={"endpoint": endpoint})
             body = self._error(Code.INTERNAL_ERROR, "", "an error of ours; it is logged, and sending again is safe")
         finally:
+            incoming.close()
             self._metrics.in_flight_requests.dec()
         self._metrics.requests.labels(endpoint, str(status)).inc()
-        await _send(send, status, body, [_JSON, *extra, *cors.headers(origin)])
+        answer = [_JSON, *extra, *cors.headers(origin)]
+        if incoming.small():
+            await _send(send, status, body, answer)
+            return
+        await _send(send, status, body, [_CLOSE, *answer], last=False)
+        await incoming.drop()
+        await send({"type": "http.response.body", "body": b""})
 
     async def _answer(
-        self, scope: Scope, receive: Receive, headers: dict[bytes, bytes], endpoint: str, kind: str
+        self, scope: Scope, incoming: Incoming, headers: dict[bytes, bytes], endpoint: str, kind: str
     ) -> tuple[int, bytes, cors.Headers]:
         method = scope["method"]
         if endpoint == "settings":
@@ -129,11 +128,12 @@ class IngestApp:
         if method != "POST":
             raise Rejected(Code.METHOD_NOT_ALLOWED, "", f"{method} is not taken here; use POST")
         if endpoint == "sdk_metrics":
-            await self._body(receive, None)
             return 200, b'{"success":true}', []
         key = self._key(headers, scope["query_string"])
+        if key is not None:
+            _keep(scope)
         submission = Submission(
-            body=await self._body(receive, key),
+            body=await self._body(incoming, headers, key),
             encoding=headers.get(b"content-encoding", b"").decode("latin-1").strip().lower(),
             kind=kind,
             epoch=_epoch(headers),
@@ -141,6 +141,8 @@ class IngestApp:
             all_results=headers.get(b"tidemark-results") == b"all" or b"results=all" in scope["query_string"],
         )
         answer = await self._service.submit(submission, key)
+        if answer.put_off:
+            return self._put_off(answer)
         if kind and answer.rejected:
             return 400, self._single_refused(answer), []
         return 200, self._encode(answer), []
@@ -151,9 +153,11 @@ class IngestApp:
         if given[:6].lower() == b"basic ":
             if self._known_version != self._keys.version or len(self._known) > _REMEMBERED_HEADERS:
                 self._known, self._known_version = {}, self._keys.version
-            if given not in self._known:
-                self._known[given] = self._keys.find(_basic_user(given))
-            key = self._known[given]
+            key = self._known.get(given)
+            if key is None and len(given) <= _LONGEST_AUTHORIZATION:
+                key = self._keys.find(_basic_user(given))
+                if key is not None:  # what is unknown is not remembered: anybody can make up any number of it
+                    self._known[given] = key
         elif b"x-write-key" in headers:
             key = self._keys.find(headers[b"x-write-key"].decode("latin-1"))
         elif b"writeKey=" in query:
@@ -164,43 +168,22 @@ class IngestApp:
             raise unknown_key()
         return key
 
-    async def _body(self, receive: Receive, key: WriteKey | None) -> bytes:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        body: bytes = message.get("body", b"")
-        if message.get("more_body", False):
-            body = await self._rest_of_body(body, receive)
+    async def _body(self, incoming: Incoming, headers: dict[bytes, bytes], key: WriteKey | None) -> bytes:
+        if key is None:
+            encoding = headers.get(b"content-encoding", b"")
+            body = await self.reception.without_key(incoming, encoding, lambda name: self._keys.find(name) is not None)
+        else:
+            body = await self.reception.with_key(incoming, key.source)
         self._metrics.body_bytes.inc(len(body))
-        if len(body) > self._max_body:
+        if key is not None and len(body) > self.reception.max_body_bytes:
             error = Rejected(
-                Code.BODY_TOO_LARGE, "body", f"the body is over {self._max_body} bytes; send smaller batches"
+                Code.BODY_TOO_LARGE,
+                "body",
+                f"the body is over {self.reception.max_body_bytes} bytes; send smaller batches",
             )
-            if key is not None:
-                await self._service.refuse(body, key, error)
+            await self._service.refuse(body, key, error)
             raise error
         return body
-
-    async def _rest_of_body(self, first: bytes, receive: Receive) -> bytes:
-        parts, size, kept = [first], len(first), len(first)
-        self._buffered += kept
-        try:
-            while True:
-                if self._buffered > self._max_buffered:
-                    raise Overloaded("too many request bodies are being received", 1.0)
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                part = message.get("body", b"")
-                size += len(part)
-                if kept <= self._max_body:
-                    parts.append(part)
-                    kept += len(part)
-                    self._buffered += len(part)
-                if not message.get("more_body", False) or size > _DRAIN_FACTOR * self._max_body:
-                    return b"".join(parts)
-        finally:
-            self._buffered -= kept
 
     def _settings(self, scope: Scope, headers: dict[bytes, bytes], method: str) -> tuple[int, bytes, cors.Headers]:
         """Return what analytics.js asks for before it sends anything."""
@@ -224,11 +207,16 @@ class IngestApp:
         return 200, b"" if method == "HEAD" else self._encode(settings), [(b"cache-control", b"public, max-age=300")]
 
     def _push_back(self, error: Retryable) -> tuple[int, bytes, cors.Headers]:
-        seconds = str(max(1, math.ceil(error.retry_after_s))).encode()
         code = Code.OVERLOADED if isinstance(error, Overloaded) else Code.LOG_UNAVAILABLE
         body = self._error(code, "", f"{error.detail}; nothing is lost, send it again later")
-        # Old browser SDKs read the second of these and take five seconds without it.
-        return 429, body, [(b"retry-after", seconds), (b"x-ratelimit-reset", seconds)]
+        return 429, body, _come_back(error.retry_after_s)
+
+    def _put_off(self, answer: Answer) -> tuple[int, bytes, cors.Headers]:
+        """Return the answer to a request of which a part was not taken: SDKs repeat it whole, and only for a 429."""
+        message = f"{answer.put_off} of the events were not taken; send them again, or all of them, with the same ids"
+        whole = msgspec.to_builtins(answer)
+        body = self._encode({**whole, "code": Code.LOG_UNAVAILABLE, "field": "", "message": message})
+        return 429, body, _come_back(STALLED_RETRY_S)
 
     def _error(self, code: str, field: str, detail: str) -> bytes:
         return self._encode({"success": False, "code": code, "field": field, "message": detail})
@@ -237,6 +225,19 @@ class IngestApp:
         fault = answer.results[0]
         whole = msgspec.to_builtins(answer)
         return self._encode({**whole, "code": fault.code, "field": fault.field, "message": fault.detail})
+
+
+def _keep(scope: Scope) -> None:
+    """Tell the server that this connection is of somebody known."""
+    keep = scope.get("extensions", {}).get(KEEP)
+    if keep is not None:
+        keep()
+
+
+def _come_back(after_s: float) -> cors.Headers:
+    seconds = str(max(1, math.ceil(after_s))).encode()
+    # Old browser SDKs read the second of these and take five seconds without it.
+    return [(b"retry-after", seconds), (b"x-ratelimit-reset", seconds)]
 
 
 def _basic_user(header: bytes) -> str:
@@ -255,7 +256,7 @@ def _epoch(headers: dict[bytes, bytes]) -> int | None:
     return int(value)
 
 
-async def _send(send: Send, status: int, body: bytes, headers: cors.Headers) -> None:
+async def _send(send: Send, status: int, body: bytes, headers: cors.Headers, *, last: bool = True) -> None:
     await send(
         {
             "type": "http.response.start",
@@ -263,4 +264,4 @@ async def _send(send: Send, status: int, body: bytes, headers: cors.Headers) -> 
             "headers": [(b"content-length", str(len(body)).encode()), *headers],
         }
     )
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": not last})

@@ -1,5 +1,5 @@
 """
-The event log on Kafka: one idempotent producer, acks=all, and an acknowledgement for every record.
+The event log on Kafka: idempotent producers, acks=all, and an acknowledgement for every record.
 
 Records of all requests that wait at the same time share batches: each topic partition has one batch in flight and
 one that fills, which goes out when the former is acknowledged. So batches grow with the load, and there is one
@@ -8,310 +8,325 @@ future a request instead of one a record.
 What can go wrong, and what then happens:
 
 - Kafka is slow or away: aiokafka repeats by itself, for ever, in order and without doubling. Requests get
-  `Retryable` after `ack_timeout_s`, and at once while the oldest batch is older than `stall_after_s` or
-  `in_flight_bytes` are waiting. What waited lands when Kafka is back; its senders repeat it under the same ids.
-- A batch fails for good: the producer is useless from then on, since the sequence numbers of that partition have a
-  hole. All waiting requests get `Retryable`, and a new producer takes its place.
+  `Retryable` after `ack_timeout_s`, and at once while `in_flight_bytes` are waiting. What waited lands when Kafka is
+  back; its senders repeat it under the same ids.
+- A partition is slow: after `suspect_after_s` its next batch goes by a producer of its own and all others by a new one
+  (`routes.py` says why). Once that batch too is older than `stall_after_s`, `stalled` names the records of the partition; the
+  others go on.
+- A batch fails for good: its producer is useless from then on, since the sequence numbers of that partition have a
+  hole. All requests that wait for that producer get `Retryable`, and a new one takes its place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
 from schemas.topics import TOPICS
+from services.ingest.batches import Batch, Lane, Ticket
+from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import Bounds, LogRecord
-from services.shared.errors import ConfigurationError, Retryable
-from services.shared.kafka import clients, topics
-from services.shared.kafka.cause import find_cause
+from services.ingest.routes import WRITES, Route, Routes
+from services.shared.errors import Retryable
+from services.shared.kafka import topics
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-WRITES = ("usage-events", "usage-unattributed", "usage-rejected")
+__all__ = ["WRITES", "KafkaEventLog"]
+
 _REMEMBERED_KEYS = 200_000
+_REMEMBERED_KEY_BYTES = 64
+_LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_ABANDON_WITHIN_S = 20.0
-
-
-class _Ticket:
-    """What one `append` waits for: a number of batches."""
-
-    __slots__ = ("done", "missing")
-
-    def __init__(self, done: asyncio.Future[None]) -> None:
-        self.done = done
-        self.missing = 0
-
-    def acknowledged(self) -> None:
-        self.missing -= 1
-        if self.missing == 0 and not self.done.done():
-            self.done.set_result(None)
-
-    def failed(self, error: Exception) -> None:
-        if not self.done.done():
-            self.done.set_exception(error)
-
-
-class _Batch:
-    """Records of one partition that travel together."""
-
-    __slots__ = ("builder", "created", "size", "tickets")
-
-    def __init__(self, builder: Any, created: float) -> None:
-        self.builder = builder
-        self.created = created
-        self.size = 0
-        self.tickets: dict[_Ticket, None] = {}
-
-
-class _Lane:
-    """The batches of one topic partition, the last of them still filling."""
-
-    __slots__ = ("batches", "partition", "sending", "topic")
-
-    def __init__(self, topic: str, partition: int) -> None:
-        self.topic = topic
-        self.partition = partition
-        self.batches: deque[_Batch] = deque()
-        self.sending: asyncio.Task[None] | None = None
+_LANE_SHARE = 4
+"""The part of `in_flight_bytes` that one partition may have: a quarter."""
 
 
 class KafkaEventLog:
     """See the module. Not for use from two event loops; `start` once, `close` once."""
 
-    def __init__(self, kafka: KafkaSettings, bounds: Bounds, metrics: IngestMetrics) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        bounds: Bounds,
+        metrics: IngestMetrics,
+        clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
         self._kafka = kafka
         self._bounds = bounds
         self._metrics = metrics
-        self._producer: AIOKafkaProducer | None = None
-        self._lanes: dict[tuple[str, int], _Lane] = {}
-        self._outstanding: dict[_Batch, None] = {}
+        self._clocks = Clocks(metrics, clock_ms)
+        self._routes = Routes(kafka, bounds.batch_bytes)
+        self._lanes: dict[tuple[str, int], Lane] = {}
+        self._shut: set[Lane] = set()
         self._in_flight = 0
+        self._tickets: dict[Ticket, None] = {}
         self._partition_of: dict[bytes, int] = {}
-        self._last_ack = 0.0
-        self._reason: str | None = "not connected to Kafka yet"
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._last_ack = time.monotonic()
         self._closing = False
-        self._ever_connected = False
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.failed = self._routes.failed
         """Gets a `ConfigurationError` when the cluster can never be written to as it is configured."""
 
     def start(self) -> None:
         """Begin to connect; `not_ready` tells when that is done."""
-        self._background(self._connect())
-        self._background(self._watch())
+        self._routes.renew()
+        self._routes.background(self._look())
+        self._routes.background(self._probe())
 
     async def close(self) -> None:
         """Stop taking records, wait until what was taken is acknowledged or cannot be, and leave."""
         self._closing = True
-        waiting = [ticket.done for batch in self._outstanding for ticket in batch.tickets]
+        waiting = [ticket.done for ticket in self._tickets]
         if waiting:
             await asyncio.wait(waiting, timeout=self._bounds.ack_timeout_s)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._producer is not None:
-            await _abandon(self._producer, within_s=2.0)
-            self._producer = None
+        await self._routes.close()
 
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
         return TOPICS[topic].max_message_bytes - RECORD_OVERHEAD
 
     def not_ready(self) -> str | None:
-        """Return why `append` would be refused now, in words; None where it would not."""
-        if self._closing:
-            return "shutting down"
-        if self._reason is not None:
-            return self._reason
-        if self._in_flight >= self._bounds.in_flight_bytes:
-            return f"{self._in_flight} bytes wait for Kafka already"
-        age = self._oldest_age()
-        if age > self._bounds.stall_after_s:
-            return f"Kafka has not acknowledged for {age:.0f} s"
+        """Return why the log takes nothing, or hardly anything, now, in words; None where it does."""
+        reason = self._closed()
+        if reason is not None:
+            return reason
+        now = time.monotonic()
+        silent, limit = now - self._last_ack, self._bounds.stall_after_s
+        common = self._routes.common
+        held = common is not None and common.holds_older(now - limit)
+        if silent > limit and (held or any(lane.slow for lane in self._lanes.values())):
+            return f"Kafka has not acknowledged for {silent:.0f} s"
         return None
+
+    def slow(self) -> list[str]:
+        """Return the partitions that take nothing now, as `topic/partition`."""
+        return sorted(f"{name}/{partition}" for (name, partition), lane in self._lanes.items() if lane in self._shut)
+
+    def wedged(self) -> str | None:
+        """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
+        silent = time.monotonic() - self._routes.last_sign
+        return f"nothing was heard of Kafka for {silent:.0f} s" if silent > self._bounds.wedged_after_s else None
+
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records whose partition takes nothing now, nearly always none."""
+        if not self._shut:
+            return []
+        return [index for index, record in enumerate(records) if self._lane_for(record) in self._shut]
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Write all records; return once all in-sync replicas have each of them. See `EventLog.append`."""
         if not records:
             return
-        reason = self.not_ready()
-        producer = self._producer
-        if reason is not None or producer is None:
+        reason = self._closed()
+        common = self._routes.common
+        if reason is not None or common is None:
             raise Retryable(reason or "not connected to Kafka", self._wait_before_retry())
+        if self.stalled(records):
+            raise Retryable("the partition does not acknowledge", self._wait_before_retry())
         loop = asyncio.get_running_loop()
-        ticket = _Ticket(loop.create_future())
+        ticket = Ticket(loop.create_future())
+        self._tickets[ticket] = None
         now = time.monotonic()
         for record in records:
-            self._add(producer, record, ticket, now)
+            self._add(common, record, ticket, now)
         self._metrics.in_flight_bytes.set(self._in_flight)
         expiry = loop.call_later(self._bounds.ack_timeout_s, self._expire, ticket)
         try:
             await ticket.done
         finally:
             expiry.cancel()
+            self._tickets.pop(ticket, None)
 
-    def _expire(self, ticket: _Ticket) -> None:
+    def _closed(self) -> str | None:
+        """Return why nothing at all is taken."""
+        if self._closing:
+            return "shutting down"
+        if self._routes.reason is not None:
+            return f"Kafka is away since {time.monotonic() - self._routes.last_sign:.0f} s: {self._routes.reason}"
+        # What slow partitions hold takes at most half of the room from the others, however much it is.
+        half = self._bounds.in_flight_bytes // 2
+        held = sum(lane.bytes for lane in self._shut) if self._shut else 0
+        if self._in_flight - held >= self._bounds.in_flight_bytes - min(held, half):
+            return f"{self._in_flight} bytes wait for Kafka already"
+        return None
+
+    def _expire(self, ticket: Ticket) -> None:
         ticket.failed(
             Retryable(f"Kafka did not acknowledge within {self._bounds.ack_timeout_s:g} s", self._wait_before_retry())
         )
 
-    def _add(self, producer: AIOKafkaProducer, record: LogRecord, ticket: _Ticket, now: float) -> None:
+    def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
         lane = self._lane_for(record)
         batch = lane.batches[-1] if lane.batches else None
         if batch is None or batch.builder.append(timestamp=None, key=record.key, value=record.value) is None:
-            batch = _Batch(producer.create_batch(), now)
+            batch = Batch(common.producer.create_batch(), now)
             batch.builder.append(timestamp=None, key=record.key, value=record.value)
             lane.batches.append(batch)
-            self._outstanding[batch] = None
         if ticket not in batch.tickets:
             batch.tickets[ticket] = None
             ticket.missing += 1
         size = len(record.key) + len(record.value) + RECORD_OVERHEAD
         batch.size += size
+        lane.bytes += size
         self._in_flight += size
+        if lane.bytes > self._bounds.in_flight_bytes // _LANE_SHARE:
+            self._shut.add(lane)
         if lane.sending is None:
-            lane.sending = self._background(self._send(producer, lane))
+            lane.sending = self._routes.background(self._send(lane))
 
-    def _lane_for(self, record: LogRecord) -> _Lane:
+    def _lane_for(self, record: LogRecord) -> Lane:
         partition = self._partition_of.get(record.key)
         if partition is None:
-            if len(self._partition_of) >= _REMEMBERED_KEYS:
-                self._partition_of.clear()
-            partition = self._partition_of[record.key] = partition_for(record.key, self._kafka.partitions)
+            partition = partition_for(record.key, self._kafka.partitions)
+            if len(record.key) <= _REMEMBERED_KEY_BYTES:
+                if len(self._partition_of) >= _REMEMBERED_KEYS:
+                    self._partition_of.clear()
+                self._partition_of[record.key] = partition
         lane = self._lanes.get((record.topic, partition))
         if lane is None:
-            lane = self._lanes[record.topic, partition] = _Lane(topics.full_name(self._kafka, record.topic), partition)
+            lane = self._lanes[record.topic, partition] = Lane(topics.full_name(self._kafka, record.topic), partition)
         return lane
 
-    async def _send(self, producer: AIOKafkaProducer, lane: _Lane) -> None:
+    async def _send(self, lane: Lane) -> None:
+        route: Route | None = None
         try:
             await asyncio.sleep(self._bounds.linger_s)
             while lane.batches:
+                route = await self._own_route(lane) if lane.suspect else self._routes.common
+                if route is None or not lane.batches:
+                    break
                 batch = lane.batches.popleft()
                 # Closed before it is handed over: a record added between aiokafka's count of the batch and its
                 # encoding would break the sequence of the partition.
                 batch.builder.close()
-                delivered = await producer.send_batch(batch.builder, lane.topic, partition=lane.partition)
-                await delivered
-                self._settle(batch)
-                for ticket in batch.tickets:
-                    ticket.acknowledged()
-                self._last_ack = time.monotonic()
-            lane.sending = None
+                batch.route, batch.sent, batch.sent_ms = route, time.monotonic(), self._clocks.now_ms()
+                lane.head = batch
+                lane.freed = asyncio.get_running_loop().create_future()
+                lane.handed[batch] = route.held[batch] = None
+                delivered = await route.producer.send_batch(batch.builder, lane.topic, partition=lane.partition)
+                delivered.add_done_callback(partial(self._delivered, lane, batch))
+                await lane.freed
         except Exception as error:  # noqa: BLE001 - whatever it is, this producer's sequence has a hole now
-            self._replace(producer, error)
+            if route is not None:
+                self._give_up(route, error)
+        finally:
+            lane.sending = None
 
-    def _settle(self, batch: _Batch) -> None:
-        if self._outstanding.pop(batch, batch) is None:
-            self._in_flight -= batch.size
-            self._metrics.in_flight_bytes.set(self._in_flight)
-
-    def _replace(self, producer: AIOKafkaProducer, error: Exception) -> None:
-        if producer is not self._producer:
+    def _delivered(self, lane: Lane, batch: Batch, delivered: asyncio.Future[Any]) -> None:
+        route = batch.route
+        if route is None or batch not in route.held:
             return
-        log.error("producer_replaced", extra={"error": repr(error), "waiting": len(self._outstanding)})
+        error = asyncio.CancelledError() if delivered.cancelled() else delivered.exception()
+        if error is not None:
+            self._give_up(route, error)
+            return
+        now = self._last_ack = self._routes.last_sign = time.monotonic()
+        self._clocks.compare(lane, batch, route, delivered.result(), now)
+        self._settle(lane, batch)
+        for ticket in batch.tickets:
+            ticket.acknowledged()
+        # Where its former batch is still with the common producer, that one would hold it up again.
+        if lane.suspect and (
+            not lane.handed or (route is lane.solo and all(b.route is not self._routes.common for b in lane.handed))
+        ):
+            self._clear(lane)
+        if lane.head is batch:
+            lane.free()
+        self._routes.delivered(route)
+
+    def _settle(self, lane: Lane, batch: Batch) -> None:
+        lane.handed.pop(batch, None)
+        if batch.route is not None:
+            batch.route.held.pop(batch, None)
+        lane.bytes -= batch.size
+        self._in_flight -= batch.size
+        self._metrics.in_flight_bytes.set(self._in_flight)
+        if not lane.slow and lane in self._shut and lane.bytes <= self._bounds.in_flight_bytes // _LANE_SHARE:
+            self._shut.discard(lane)
+
+    def _give_up(self, route: Route, error: BaseException) -> None:
+        """Fail all that waits for a producer, and for none yet; replace it."""
+        if not self._routes.knows(route):
+            return
+        log.error("producer_replaced", extra={"error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
-        self._reason = f"the connection to Kafka is being renewed after {type(error).__name__}"
-        self._producer = None
-        self._lanes = {}
-        for batch in list(self._outstanding):
-            self._settle(batch)
-            for ticket in batch.tickets:
-                ticket.failed(Retryable(f"Kafka failed while writing ({type(error).__name__})", 1.0))
-        self._background(_abandon(producer))
-        self._background(self._connect())
+        common = route is self._routes.common
+        for lane in self._lanes.values():
+            lost = [batch for batch in lane.handed if batch.route is route]
+            if common or lane.solo is route:
+                lost += lane.batches
+                lane.batches.clear()
+            for batch in lost:
+                self._settle(lane, batch)
+                for ticket in batch.tickets:
+                    ticket.failed(Retryable(f"Kafka failed while writing ({type(error).__name__})", 1.0))
+            if lane.head in lost:
+                lane.free()
+            if lane.suspect and (lane.solo is route or not lane.handed):
+                self._clear(lane)
+        self._routes.give_up(route, f"the connection is being renewed after {type(error).__name__}")
 
-    async def _connect(self) -> None:
-        waiting = False
+    async def _own_route(self, lane: Lane) -> Route | None:
+        """Return a producer for a suspect partition alone; the common one once it is cleared."""
+        if lane.solo is None:
+            lane.solo = await self._routes.solo(lambda: lane.suspect)
+            if not lane.suspect:
+                self._clear(lane)
+        return lane.solo or self._routes.common
+
+    def _clear(self, lane: Lane) -> None:
+        """Treat a partition as all others again."""
+        lane.suspect = lane.slow = False
+        self._shut.discard(lane)
+        if lane.solo is not None:
+            solo, lane.solo = lane.solo, None
+            self._routes.leave(solo)
+        log.info("partition_goes_on", extra={"topic": lane.topic, "partition": lane.partition})
+        self._tell()
+
+    async def _look(self) -> None:
+        """Find the partitions that take long, and see to it that nobody else waits for them."""
         while True:
-            producer = clients.producer(self._kafka, max_batch_size=self._bounds.batch_bytes, linger_ms=0)
-            try:
-                await producer.start()
-                problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
-                if problems:
-                    await _abandon(producer)
-                    self._fail(ConfigurationError(problems))
-                    return
-                for name in WRITES:
-                    await producer.partitions_for(topics.full_name(self._kafka, name))
-            except (KafkaError, OSError, TimeoutError) as error:
-                await _abandon(producer)
-                cause = await find_cause(self._kafka)
-                why = cause.text if cause else repr(error)
-                self._reason = f"no Kafka broker answers at {self._kafka.bootstrap_servers}: {why}"
-                if cause and cause.lasting and not self._ever_connected:
-                    self._fail(ConfigurationError([self._reason]))
-                    return
-                if not waiting:
-                    waiting = True
-                    log.warning("waiting_for_broker", extra={"cause": why})
-                await asyncio.sleep(0.25)
-                continue
-            except asyncio.CancelledError:
-                await _abandon(producer)
-                raise
-            self._producer = producer
-            self._ever_connected = True
-            self._last_ack = time.monotonic()
-            self._reason = None
-            log.info("connected", extra={"bootstrap": self._kafka.bootstrap_servers})
-            return
+            await asyncio.sleep(_LOOK_EVERY_S)
+            now = time.monotonic()
+            for lane in self._lanes.values():
+                head = lane.head
+                if head is not None and not lane.suspect and now - head.sent > self._bounds.suspect_after_s:
+                    lane.suspect = True
+                    log.warning("partition_is_slow", extra={"topic": lane.topic, "partition": lane.partition})
+                    lane.free()
+                since = lane.waiting_since()
+                slow = lane.suspect and since is not None and now - since > self._bounds.stall_after_s
+                if slow and not lane.slow:
+                    lane.slow = True
+                    self._shut.add(lane)
+                    self._tell()
+            common = self._routes.common
+            if common is not None and common.holds_older(now - self._bounds.suspect_after_s):
+                self._routes.renew()
 
-    def _fail(self, error: ConfigurationError) -> None:
-        self._reason = "; ".join(error.problems)
-        if not self.failed.done():
-            self.failed.set_exception(error)
+    def _tell(self) -> None:
+        for name in WRITES:
+            slow = sum(lane.slow for (topic, _), lane in self._lanes.items() if topic == name)
+            self._metrics.slow_partitions.labels(name).set(slow)
 
-    async def _watch(self) -> None:
-        """Ask the cluster for its metadata while nothing is written, so that readiness is true when idle too."""
+    async def _probe(self) -> None:
         while True:
             await asyncio.sleep(_PROBE_EVERY_S)
-            producer = self._producer
-            if producer is None or self._outstanding or time.monotonic() - self._last_ack < _QUIET_S:
-                continue
-            alive = False
-            with contextlib.suppress(TimeoutError, KafkaError):
-                alive = await asyncio.wait_for(producer.client.force_metadata_update(), 5.0)
-            if producer is self._producer:
-                self._reason = None if alive else f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
-
-    def _oldest_age(self) -> float:
-        for batch in self._outstanding:
-            return time.monotonic() - batch.created
-        return 0.0
+            if time.monotonic() - self._last_ack >= _QUIET_S:
+                await self._routes.probe()
 
     def _wait_before_retry(self) -> float:
         """Return seconds: one for a short jam, longer the longer Kafka has been away."""
-        return min(30.0, max(1.0, self._oldest_age() / 2))
-
-    def _background(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-
-async def _abandon(producer: AIOKafkaProducer, within_s: float = _ABANDON_WITHIN_S) -> None:
-    """Stop a producer even where what it holds can no longer be delivered."""
-    try:
-        await asyncio.wait_for(producer.stop(), within_s)
-    except (TimeoutError, KafkaError, OSError):
-        sender = producer._sender  # noqa: SLF001 - stop() leaves it running when it times out
-        if sender is not None and sender.sender_task is not None:
-            sender.sender_task.cancel()
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(producer.client.close(), 5.0)
+        waiting = (batch.created for lane in self._lanes.values() for batch in (*lane.handed, *lane.batches))
+        now = time.monotonic()
+        return min(30.0, max(1.0, (now - min(waiting, default=now)) / 2))

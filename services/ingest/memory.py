@@ -19,6 +19,8 @@ class MemoryEventLog:
     def __init__(self) -> None:
         self.records: defaultdict[str, list[LogRecord]] = defaultdict(list)
         self._refusal: str | None = None
+        self.stalled_keys: set[bytes] = set()
+        """Keys whose partition takes nothing."""
 
     def refuse(self, reason: str) -> None:
         """Push back from now on."""
@@ -32,12 +34,24 @@ class MemoryEventLog:
         """Return how many bytes key and value of one record may have together."""
         return TOPICS[topic].max_message_bytes - RECORD_OVERHEAD
 
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records of `stalled_keys`."""
+        return [index for index, record in enumerate(records) if record.key in self.stalled_keys]
+
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Keep all records."""
         if self._refusal is not None:
             raise Retryable(self._refusal)
         for record in records:
             self.records[record.topic].append(record)
+
+    def slow(self) -> list[str]:
+        """Return the keys that are set to take nothing."""
+        return sorted(key.decode() for key in self.stalled_keys)
+
+    def wedged(self) -> str | None:
+        """Return None: memory is never wedged."""
+        return None
 
     def not_ready(self) -> str | None:
         """Return the reason given to `refuse`."""

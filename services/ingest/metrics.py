@@ -60,8 +60,30 @@ class IngestMetrics:
         self.in_flight_requests = Gauge(
             "tidemark_ingest_in_flight_requests", "Requests being received or waiting.", registry=registry
         )
+        self.connections_closed = Counter(
+            "tidemark_ingest_connections_closed_total",
+            "Connections that a bound closed: full, timeout, headers, url, chunks, pipelined.",
+            ["why"],
+            registry=registry,
+        )
+        for why in ("full", "timeout", "headers", "url", "chunks", "pipelined"):
+            self.connections_closed.labels(why)
         self.producer_restarts = Counter(
             "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry
+        )
+        self.slow_partitions = Gauge(
+            "tidemark_ingest_slow_partitions",
+            "Partitions that do not acknowledge, so that their events are put off, by topic.",
+            ["topic"],
+            registry=registry,
+        )
+        for topic in ("usage-events", "usage-unattributed", "usage-rejected"):
+            self.slow_partitions.labels(topic)
+        self.clock_apart_seconds = Gauge(
+            "tidemark_ingest_clock_apart_seconds",
+            "By how much this machine's clock is ahead of a broker's, at least; negative: behind. By broker.",
+            ["broker"],
+            registry=registry,
         )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_keys_errors = Counter(

@@ -26,6 +26,9 @@ class EventLog(Protocol):
     def largest_record(self, topic: str) -> int:
         """Return how many bytes key and value of one record may have together."""
 
+    def stalled(self, records: Sequence[LogRecord]) -> list[int]:
+        """Return the positions of the records whose partition takes nothing now, nearly always none."""
+
     async def append(self, records: Sequence[LogRecord]) -> None:
         """
         Write all records; return once each of them is durable.
@@ -38,8 +41,14 @@ class EventLog(Protocol):
                 repeated ids.
         """
 
+    def slow(self) -> list[str]:
+        """Return the partitions that take nothing now, in words."""
+
+    def wedged(self) -> str | None:
+        """Return why a new process might do better, in words; None where it would not."""
+
     def not_ready(self) -> str | None:
-        """Return why `append` would be refused now, in words; None where it would not."""
+        """Return why the log takes nothing, or hardly anything, now, in words; None where it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +61,10 @@ class Bounds:
     ack_timeout_s: float = 8.0
     """Below the shortest time-out of the SDKs, 10 s."""
     stall_after_s: float = 2.0
+    """Age of a partition's oldest batch from which on its events are put off."""
+    wedged_after_s: float = 120.0
+
+    @property
+    def suspect_after_s(self) -> float:
+        """Age of a batch from which on nobody else shall wait for it."""
+        return self.stall_after_s / 4

@@ -7,10 +7,8 @@ given before that append is acknowledged.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,17 +23,20 @@ from services.ingest.errors import Code
 from services.ingest.keys import WriteKey
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
-from services.shared.errors import Rejected
+from services.ingest.receiving import unknown_key
+from services.ingest.turns import SMALL, Turns, Work
+from services.shared.errors import Rejected, Retryable
 
 _encode_event = codec.encoder("usage_event")
 _encode_letter = codec.encoder("dead_letter")
 _EVENTS, _UNATTRIBUTED, _REJECTED = "usage-events", "usage-unattributed", "usage-rejected"
-_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED = "accepted", "accepted_unattributed", "rejected"
-_TURN = 250
-"""Events judged between two turns of the event loop, so that a large batch does not hold up the small ones."""
+_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
+_VERDICTS = (_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF)
 _LETTER_ROOM = 4096
 """Bytes that a dead letter needs beside the original."""
 _BODY_KEPT = 64 * 1024
+STALLED_RETRY_S = 5.0
+"""Seconds after which a request with events for a partition that takes nothing should come again."""
 
 
 class Result(msgspec.Struct, omit_defaults=True):
@@ -49,7 +50,7 @@ class Result(msgspec.Struct, omit_defaults=True):
     detail: str = ""
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, omit_defaults=True):
     """What a client is told about its request."""
 
     success: bool
@@ -58,6 +59,44 @@ class Answer(msgspec.Struct):
     unattributed: int
     rejected: int
     results: list[Result]
+    put_off: int = 0
+    """Events that were not taken and have to be sent again; where there are any, the request is answered with 429."""
+
+
+class _Judged:
+    """One record for each event of a request, in their order, and what the sender is told."""
+
+    __slots__ = ("ids", "listed", "records", "unprotected", "verdicts")
+
+    def __init__(self) -> None:
+        self.records: list[LogRecord] = []
+        self.ids: list[str] = []
+        self.verdicts: list[str] = []
+        self.listed: list[Result] = []
+        self.unprotected: set[int] = set()
+        """Positions of events whose id was assigned here, so that a repetition is not recognised."""
+
+    def put_off(self, stalled: list[int]) -> list[LogRecord]:
+        """
+        Put the events at these positions off; return the records of the others.
+
+        SDKs know no verdicts: they will repeat the whole request. So what would not be recognised when it comes again
+        is put off too.
+
+        Raises:
+            Retryable: nothing is left to be written.
+        """
+        later = {*stalled, *self.unprotected}
+        if len(later) == len(self.records):
+            raise Retryable("the partitions of these events do not acknowledge", STALLED_RETRY_S)
+        for index in later:
+            self.verdicts[index] = _PUT_OFF
+        told = [result for result in self.listed if result.index not in later]
+        told += [
+            Result(index, self.ids[index], _PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
+        ]
+        self.listed = sorted(told, key=lambda result: result.index)
+        return [record for index, record in enumerate(self.records) if index not in later]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +133,7 @@ class IngestService:
         self._clock_ms = clock_ms
         self._assign_id = assign_id
         self._name = name
+        self._turns = Turns()
 
     async def submit(self, submission: Submission, key: WriteKey | None) -> Answer:
         """
@@ -104,21 +144,41 @@ class IngestService:
             Retryable: nothing is certain; the client has to send it again.
         """
         received_at = self._clock_ms()
+        judged, refusal = await self._work(submission, key, received_at)
+        if judged is not None:
+            return await self._take(judged)
+        assert refusal is not None
+        if key is not None:
+            await self.refuse(submission.body, key, refusal, received_at)
+        raise refusal
+
+    async def _work(
+        self, submission: Submission, key: WriteKey | None, received_at: int
+    ) -> tuple[_Judged, None] | tuple[None, Rejected]:
+        """Return what the events of a request came to, or why it has none that could be judged."""
+        work = self._turns.begin()
         try:
-            text = decompress(submission.body, submission.encoding, self._rules.limits.body_bytes)
-            body = split_single(text) if submission.kind else split_batch(text, self._rules.limits)
-        except Rejected as error:
-            if key is not None:
-                await self.refuse(submission.body, key, error, received_at)
-            raise
-        if key is None:
-            key = self._key_of(body)
-        request = _request(submission, body, key, received_at, self._name)
-        if request.sent_at is not None:
-            self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
-        if not submission.kind:
-            self._metrics.batch_events.observe(len(body.events))
-        return await self._take(body.events, request, key, submission.all_results)
+            try:
+                body = await self._read(submission, work)
+            except Rejected as error:
+                return None, error
+            if key is None:
+                key = self._key_of(body)
+            request = _request(submission, body, key, received_at, self._name)
+            if request.sent_at is not None:
+                self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
+            if not submission.kind:
+                self._metrics.batch_events.observe(len(body.events))
+            return await self._judge(body.events, request, key, submission.all_results, work), None
+        finally:
+            work.release()
+
+    async def _read(self, submission: Submission, work: Work) -> Body:
+        limits = self._rules.limits
+        text = await work.drive(decompress(submission.body, submission.encoding, limits.body_bytes))
+        if len(text) > SMALL:
+            await work.enlarge()
+        return await work.drive(split_single(text) if submission.kind else split_batch(text, limits))
 
     async def refuse(self, body: bytes, key: WriteKey, error: Rejected, received_at: int | None = None) -> None:
         """
@@ -143,16 +203,16 @@ class IngestService:
             raise unknown_key()
         return key
 
-    async def _take(self, events: list[bytes], request: Request, key: WriteKey, all_results: bool) -> Answer:
-        records: list[LogRecord] = []
-        results: list[Result] = []
-        counts: Counter[str] = Counter()
-        codes: Counter[str] = Counter()
+    async def _judge(
+        self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
+    ) -> _Judged:
+        judged = _Judged()
+        records, ids, verdicts = judged.records, judged.ids, judged.verdicts
         largest = {topic: self._log.largest_record(topic) for topic in (_EVENTS, _UNATTRIBUTED)}
         rules, assign_id = self._rules, self._assign_id
         for index, raw in enumerate(events):
-            if index % _TURN == 0 and index:
-                await asyncio.sleep(0)
+            if work.due():
+                await work.pause()
             try:
                 admitted = admit(raw, request, rules, assign_id)
                 event = admitted.event
@@ -161,26 +221,50 @@ class IngestService:
                     raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                counts[_REFUSED] += 1
-                codes[error.code] += 1
-                results.append(Result(index, message_id, _REFUSED, error.code, error.field, error.detail))
-                records.append(self._letter(raw, error, request.received_at, event_id=message_id, source=key.source))
+                letter = self._letter(raw, error, request.received_at, event_id=message_id, source=key.source)
+                records.append(letter)
+                ids.append(message_id)
+                verdicts.append(_REFUSED)
+                judged.listed.append(Result(index, message_id, _REFUSED, error.code, error.field, error.detail))
                 continue
-            records.append(record)
             verdict = _ACCEPTED if event["account"] else _ACCEPTED_UNATTRIBUTED
-            counts[verdict] += 1
+            records.append(record)
+            ids.append(event["event_id"])
+            verdicts.append(verdict)
+            id_source = event["id_source"]
+            if id_source == "ASSIGNED":
+                judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            if all_results or verdict != _ACCEPTED or event["id_source"] != "CLIENT":
-                results.append(Result(index, event["event_id"], verdict))
+            if all_results or verdict != _ACCEPTED or id_source != "CLIENT":
+                judged.listed.append(Result(index, event["event_id"], verdict))
+        return judged
+
+    async def _take(self, judged: _Judged) -> Answer:
+        """Write what was judged; what belongs to a partition that takes nothing now is put off, the rest is not."""
+        records = judged.records
+        stalled = self._log.stalled(records)
+        if stalled:
+            records = judged.put_off(stalled)
         started = time.perf_counter()
         await self._log.append(records)
         self._metrics.ack_seconds.observe(time.perf_counter() - started)
+        counts = {verdict: judged.verdicts.count(verdict) for verdict in _VERDICTS}
         for verdict, count in counts.items():
-            self._metrics.verdicts.labels(verdict).inc(count)
-        for code, count in codes.items():
-            self._metrics.rejections.labels(code).inc(count)
-        unattributed, rejected = counts[_ACCEPTED_UNATTRIBUTED], counts[_REFUSED]
-        return Answer(rejected == 0, counts[_ACCEPTED] + unattributed, unattributed, rejected, results)
+            if count:
+                self._metrics.verdicts.labels(verdict).inc(count)
+        if counts[_REFUSED]:
+            for result in judged.listed:
+                if result.verdict == _REFUSED:
+                    self._metrics.rejections.labels(result.code).inc()
+        unattributed, rejected, put_off = counts[_ACCEPTED_UNATTRIBUTED], counts[_REFUSED], counts[_PUT_OFF]
+        return Answer(
+            rejected == put_off == 0,
+            counts[_ACCEPTED] + unattributed,
+            unattributed,
+            rejected,
+            judged.listed,
+            put_off,
+        )
 
     def _letter(
         self,
@@ -208,13 +292,6 @@ class IngestService:
             }
         )
         return LogRecord(_REJECTED, source.encode(), value)
-
-
-def unknown_key() -> Rejected:
-    """Return the refusal of a write key that is not in the file."""
-    return Rejected(
-        Code.UNKNOWN_WRITE_KEY, "writeKey", "this write key is not known here; make one with `tidemark keys create`"
-    )
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:

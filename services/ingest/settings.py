@@ -27,6 +27,7 @@ class IngestSettings(Settings):
         64 * 1024 * 1024, ge=64 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
     )
     """Both of bodies being received and of records that wait for Kafka; beyond it requests get 429."""
+    max_connections: int = Field(4_096, ge=16, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_CONNECTIONS")
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
     ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
     stall_after_s: float = Field(2.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_STALL_AFTER_S")
@@ -39,11 +40,12 @@ class IngestSettings(Settings):
         )
         return Rules(limits, tuple(name.strip() for name in self.account_fields.split(",") if name.strip()))
 
-    def bounds(self) -> Bounds:
-        """Return how much may wait for Kafka, and how long."""
+    def bounds(self, wedged_after_s: float = 120.0) -> Bounds:
+        """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""
         return Bounds(
             in_flight_bytes=self.max_in_flight_bytes,
             linger_s=self.linger_ms / 1000,
             ack_timeout_s=self.ack_timeout_s,
             stall_after_s=self.stall_after_s,
+            wedged_after_s=wedged_after_s,
         )

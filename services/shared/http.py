@@ -26,16 +26,21 @@ NotAlive = Callable[[], str | None]
 """Returns why a new process should take this one's place, in words; None while it should not."""
 
 
-def ops_routes(registry: CollectorRegistry, not_ready: NotReady, not_alive: NotAlive = lambda: None) -> list[Route]:
+def ops_routes(
+    registry: CollectorRegistry,
+    not_ready: NotReady,
+    not_alive: NotAlive = lambda: None,
+    slow: Callable[[], list[str]] = list,
+) -> list[Route]:
     """
     Return the routes that every process serves.
 
     `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why.
-    `/readyz`: 200 when the process does its work, 503 with the reason until then; it names the process id, since another
-    process may hold the port, and the level of formats that is written and the newest that is read.
+    `/readyz`: 200 when the process does its work, 503 with the reason until then, either with what is `slow`; it names
+    the process id, since another process may hold the port, and the level of formats that is written and the newest read.
     """
     FormatMetrics(registry)
-    levels = {"written": codec.level(), "read": formats.NEWEST}
+    common = {"pid": os.getpid(), "formats": {"written": codec.level(), "read": formats.NEWEST}}
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -46,9 +51,10 @@ def ops_routes(registry: CollectorRegistry, not_ready: NotReady, not_alive: NotA
 
     async def readyz(_: Request) -> Response:
         reason = not_ready()
+        more = {"slow": names} if (names := slow()) else {}
         if reason is None:
-            return JSONResponse({"ready": True, "pid": os.getpid(), "formats": levels})
-        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid(), "formats": levels}, status_code=503)
+            return JSONResponse({"ready": True, **common, **more})
+        return JSONResponse({"ready": False, "reason": reason, **common, **more}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 

@@ -26,6 +26,8 @@ class Limits:
     batch_events: int = 2_500
     context_bytes: int = 8 * 1024
     """Of a batch's own `context`, which is copied into each event."""
+    context_copies: int = 2
+    """Times the limit of a body that all copies of a batch's context may be together."""
     event_bytes: int = 32 * 1024
     id_chars: int = 256
     name_chars: int = 1_024

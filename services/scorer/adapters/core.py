@@ -36,6 +36,10 @@ class Item(NamedTuple):
     record: SourceRecord
 
 
+_new = tuple.__new__
+"""Half of the time of the tuple's own constructor: an item is made for each event."""
+
+
 class ScorerCore:
     """One lane of usage-events."""
 
@@ -101,7 +105,8 @@ class ScorerCore:
             if value["occurred_at"] < 0 or value["received_at"] <= 0:
                 raise Poison("wrong_time", "occurred_at", "times before 1970 do not belong on usage-events")
             own = value["received_at"]
-            return Item(kind, value, own if value["epoch"] else min(own, record.appended_at), record)
+            at = own if value["epoch"] or own < record.appended_at else record.appended_at
+            return _new(Item, (kind, value, at, record))
         if kind not in {"tick", "clock", "fleet", "command"}:
             raise Poison("wrong_record", "value", f"records of kind {kind} do not belong on usage-events")
         own = value.get("at", 0)

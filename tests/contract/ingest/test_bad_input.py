@@ -168,7 +168,7 @@ async def test_an_unknown_write_key_is_refused(ingest: Any) -> None:
     for request in (
         {"auth": ("nobody", ""), "json": {"batch": [GOOD]}},
         {"auth": None, "json": {"batch": [GOOD], "writeKey": "nobody"}},
-        {"auth": None, "json": {"batch": [GOOD], "writeKey": {}}},
+        {"auth": None, "json": {"batch": [{**GOOD, "properties": {"writeKey": "nobody"}}]}},
         {"auth": None, "headers": {"X-Write-Key": "nobody"}, "json": {"batch": [GOOD]}},
         {"auth": None, "headers": {"Authorization": "Basic ???"}, "json": {"batch": [GOOD]}},
     ):

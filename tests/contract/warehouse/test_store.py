@@ -473,7 +473,7 @@ def test_a_disk_without_room_is_said_to_be_full(tmp_path: Path) -> None:
             "ALTER TABLE events MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000"
         )
 
-        with pytest.raises(StoreFull, match="the disk of ClickHouse is full: make room"):
+        with pytest.raises(StoreFull, match="the disk of the store is full"):
             store.insert("events", [event(1, "a")])
     finally:
         store.close()

@@ -23,7 +23,7 @@ from services.ingest.settings import IngestSettings
 from services.shared.errors import Fatal, Retryable
 from services.shared.http import serving
 from services.shared.kafka import clients, topics
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.integration
@@ -155,10 +155,11 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
     await until(lambda: log.not_ready() is None)
     node.pause()
     try:
-        records = [LogRecord("usage-events", b"%d" % n, b"x" * 10_000) for n in range(10)]
-        outcomes = await asyncio.gather(*(log.append(records) for _ in range(40)), return_exceptions=True)
+        records = [LogRecord(topic, b"%d" % n, b"x" * 10_000) for n in range(40) for topic in WRITES]
+        outcomes = await asyncio.gather(*(log.append([one]) for one in records * 4), return_exceptions=True)
         assert all(isinstance(outcome, Retryable) for outcome in outcomes)
-        assert bound <= metrics.in_flight_bytes._value.get() <= bound + 110_000
+        assert bound <= metrics.in_flight_bytes._value.get() <= bound + 11_000
+        assert max(lane.bytes for lane in log._lanes.values()) <= bound // 4 + 11_000
         assert "wait for Kafka" in str(log.not_ready())
     finally:
         node.resume()
@@ -194,4 +195,55 @@ async def test_a_cluster_with_other_partitions_is_refused(kafka_settings: KafkaS
 
     with pytest.raises(Fatal, match="partitions"):
         await asyncio.wait_for(log.failed, 20)
+    await log.close()
+
+
+async def test_clocks_that_disagree_are_measured_and_never_make_it_unready(kafka_settings: KafkaSettings) -> None:
+    broker = kafka_settings.bootstrap_servers
+    for ahead in (0, 100, -100):
+        metrics = IngestMetrics(CollectorRegistry())
+
+        def clock_ms(ahead: int = ahead) -> int:
+            return time.time_ns() // 1_000_000 + ahead * 1000
+
+        log = KafkaEventLog(kafka_settings, Bounds(), metrics, clock_ms)
+        log.start()
+        async with asyncio.timeout(30):
+            while log.not_ready() is not None:
+                await asyncio.sleep(0.02)
+        await log.append([LogRecord("usage-events", b"k", b"v")])
+
+        assert abs(metrics.clock_apart_seconds.labels(broker)._value.get() - ahead) < 5
+        assert log.not_ready() is None
+        assert log.wedged() is None
+        await log.close()
+
+
+async def test_a_process_that_hears_nothing_of_kafka_asks_to_be_started_again() -> None:
+    nowhere = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", partitions=4)
+    metrics = IngestMetrics(CollectorRegistry())
+    log = KafkaEventLog(nowhere, Bounds(wedged_after_s=1.0), metrics)
+    app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, SETTINGS)
+    log.start()
+    async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:  # noqa: SIM117 - needs its port
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+            assert (await http.get("/healthz")).status_code == 200
+            await until(lambda: log.wedged() is not None)
+            healthy, ready = await http.get("/healthz"), await http.get("/readyz")
+    await log.close()
+
+    assert (healthy.status_code, ready.status_code) == (503, 503)
+    assert "nothing was heard of Kafka for" in healthy.text
+    assert "Kafka is away since" in ready.json()["reason"]
+
+
+async def test_a_process_without_traffic_hears_of_kafka_all_the_same(kafka_settings: KafkaSettings) -> None:
+    log = KafkaEventLog(kafka_settings, Bounds(wedged_after_s=4.0), IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    heard = log._routes.last_sign
+
+    await until(lambda: log._routes.last_sign > heard + 3.0)
+
+    assert log.wedged() is None
     await log.close()

@@ -1,0 +1,81 @@
+"""What waits for Kafka: the batches of each topic partition, and who waits for them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from services.ingest.routes import Route
+
+
+class Ticket:
+    """What one `append` waits for: a number of batches."""
+
+    __slots__ = ("done", "missing")
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.done = done
+        self.missing = 0
+
+    def acknowledged(self) -> None:
+        """Count one batch off."""
+        self.missing -= 1
+        if self.missing == 0 and not self.done.done():
+            self.done.set_result(None)
+
+    def failed(self, error: Exception) -> None:
+        """Give up, unless it is decided already."""
+        if not self.done.done():
+            self.done.set_exception(error)
+
+
+class Batch:
+    """Records of one partition that travel together. Times are of the monotonic clock, but for `sent_ms`."""
+
+    __slots__ = ("builder", "created", "route", "sent", "sent_ms", "size", "tickets")
+
+    def __init__(self, builder: Any, created: float) -> None:
+        self.builder = builder
+        self.created = created
+        self.size = 0
+        self.tickets: dict[Ticket, None] = {}
+        self.route: Route | None = None
+        self.sent = 0.0
+        self.sent_ms = 0
+
+
+class Lane:
+    """
+    The batches of one topic partition: those that wait, the last of them still filling, and those that were handed over.
+
+    One is handed over at a time. A lane is *suspect* from the moment that one takes long until one is acknowledged; it
+    is then left behind, and the next goes by a route of its own. It is *slow* while that takes long too.
+    """
+
+    __slots__ = ("batches", "bytes", "freed", "handed", "head", "partition", "sending", "slow", "solo", "suspect", "topic")  # fmt: skip
+
+    def __init__(self, topic: str, partition: int) -> None:
+        self.topic = topic
+        """With the prefix of the deployment."""
+        self.partition = partition
+        self.batches: deque[Batch] = deque()
+        self.handed: dict[Batch, None] = {}
+        self.head: Batch | None = None
+        self.freed: asyncio.Future[None] | None = None
+        self.sending: asyncio.Task[None] | None = None
+        self.bytes = 0
+        self.suspect = False
+        self.slow = False
+        self.solo: Route | None = None
+
+    def waiting_since(self) -> float | None:
+        """Return since when the oldest batch waits that was not left behind; None where none does."""
+        oldest = self.head or (self.batches[0] if self.batches else None)
+        return oldest.created if oldest else None
+
+    def free(self) -> None:
+        """Wait for the batch that was handed over no longer."""
+        self.head = None
+        if self.freed is not None and not self.freed.done():
+            self.freed.set_result(None)

@@ -1,0 +1,215 @@
+"""One partition that does not acknowledge costs its own events, and nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.ingest.__main__ import application, server_options
+from services.ingest.kafka import KafkaEventLog
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.metrics import IngestMetrics
+from services.ingest.ports import Bounds, LogRecord
+from services.ingest.settings import IngestSettings
+from services.shared.errors import Retryable
+from services.shared.http import serving
+from services.shared.kafka import clients
+from services.shared.kafka.partition import partition_for
+from services.shared.kafka.settings import KafkaSettings
+from tests.integration.ingest.slow_partition import SlowPartitions
+
+pytestmark = pytest.mark.integration
+
+PARTITIONS = 4
+SLOW = 1
+SETTINGS = IngestSettings(ack_timeout_s=3.0, stall_after_s=0.6)
+
+
+def account(partition: int, number: int = 0) -> str:
+    """Return an account of a partition."""
+    found = (name for name in (f"a{n}" for n in range(10_000)) if partition_for(name.encode(), PARTITIONS) == partition)
+    return [next(found) for _ in range(number + 1)][-1]
+
+
+async def until(condition: Any, within_s: float = 15.0) -> None:
+    async with asyncio.timeout(within_s):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def slow(kafka_settings: KafkaSettings) -> AsyncIterator[tuple[SlowPartitions, KafkaSettings]]:
+    port = int(kafka_settings.bootstrap_servers.rpartition(":")[2])
+    async with SlowPartitions(port) as way:
+        yield way, kafka_settings.model_copy(update={"bootstrap_servers": f"127.0.0.1:{way.port}"})
+        await way.release()
+
+
+async def stored_ids(kafka: KafkaSettings) -> Counter[str]:
+    consumer = clients.consumer(kafka, "usage-events")
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets(consumer.assignment())
+        ids: Counter[str] = Counter()
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                ids.update(codec.decode(record.value)[1]["event_id"] for record in records)
+        return ids
+    finally:
+        await consumer.stop()
+
+
+async def test_the_others_go_on_and_what_was_put_off_comes_again(
+    slow: tuple[SlowPartitions, KafkaSettings], kafka_settings: KafkaSettings
+) -> None:
+    way, kafka = slow
+    metrics = IngestMetrics(CollectorRegistry())
+    log = KafkaEventLog(kafka, SETTINGS.bounds(), metrics)
+    app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, SETTINGS)
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    names = {partition: account(partition) for partition in range(PARTITIONS)}
+    acknowledged: set[str] = set()
+    repeated: set[str] = set()
+    waits: dict[int, list[float]] = {partition: [] for partition in range(PARTITIONS)}
+    statuses: dict[int, list[int]] = {partition: [] for partition in range(PARTITIONS)}
+    going = True
+    async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:  # noqa: SIM117 - needs its port
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", auth=("wk", ""), timeout=20) as http:
+
+            async def client(partition: int) -> None:
+                number = 0
+                while going:
+                    number += 1
+                    sent = f"{partition}-{number}"
+                    event = {"event": "x", "userId": "u", "groupId": names[partition], "messageId": sent}
+                    while True:
+                        began = time.monotonic()
+                        answer = await http.post("/v1/track", json=event)
+                        waits[partition].append(time.monotonic() - began)
+                        statuses[partition].append(answer.status_code)
+                        if answer.status_code == 200:
+                            acknowledged.add(sent)
+                            break
+                        repeated.add(sent)
+                        await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.01)
+
+            clients_ = [asyncio.create_task(client(partition)) for partition in range(PARTITIONS)]
+            await until(lambda: len(acknowledged) > 40)
+            way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
+            await until(lambda: bool(log.slow()))
+            assert log.slow() == [f"usage-events/{SLOW}"]
+            before = len(acknowledged)
+            await until(lambda: len(acknowledged) > before + 200)
+            assert log.slow() == [f"usage-events/{SLOW}"]
+
+            # Readiness stays green and says which; a batch of all partitions is put off only where it must be.
+            ready = await http.get("/readyz")
+            assert (ready.status_code, ready.json()["slow"]) == (200, [f"usage-events/{SLOW}"])
+            assert 'slow_partitions{topic="usage-events"} 1.0' in (await http.get("/metrics")).text
+            batch = [
+                {
+                    "type": "track",
+                    "event": "x",
+                    "userId": "u",
+                    "groupId": names[partition],
+                    "messageId": f"b-{partition}",
+                }
+                for partition in range(PARTITIONS)
+            ]
+            unprotected = {"type": "track", "event": "x", "userId": "u", "groupId": names[0]}
+            answer = await http.post("/v1/batch", json={"batch": [*batch, unprotected]})
+            body = answer.json()
+            assert (answer.status_code, body["code"], body["accepted"], body["put_off"]) == (
+                429,
+                "log_unavailable",
+                3,
+                2,
+            )
+            assert [(r["index"], r["verdict"], r["code"]) for r in body["results"]] == [
+                (SLOW, "put_off", "partition_stalled"),
+                (4, "put_off", "partition_stalled"),
+            ]
+            assert int(answer.headers["retry-after"]) >= 1
+
+            await way.release()
+            await until(lambda: not log.slow())
+            answer = await http.post("/v1/batch", json={"batch": [*batch, unprotected]})
+            assert (answer.status_code, answer.json()["accepted"]) == (200, 5)
+            before = sum(name.startswith(f"{SLOW}-") for name in acknowledged)
+            await until(lambda: sum(name.startswith(f"{SLOW}-") for name in acknowledged) > before + 5)
+            going = False
+            await asyncio.gather(*clients_)
+            assert 'slow_partitions{topic="usage-events"} 0.0' in (await http.get("/metrics")).text
+    await log.close()
+
+    for partition in set(range(PARTITIONS)) - {SLOW}:
+        # What was in the one request that hung has an unknown outcome; all that came after it went on.
+        assert statuses[partition].count(429) <= 1, partition
+        assert sorted(waits[partition])[-2] < 2.5, partition
+    assert 429 in statuses[SLOW]
+    stored = await stored_ids(kafka_settings)
+    assert acknowledged <= set(stored)
+    # Twice in the log is what was sent twice, after a 429, and nothing else.
+    doubled = {name for name, count in stored.items() if count > 1 and not name.startswith("b-")}
+    assert doubled <= repeated
+    assert sum(name.startswith("assigned-") for name in stored) == 1
+    assert metrics.in_flight_bytes._value.get() == 0
+
+
+async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
+    slow: tuple[SlowPartitions, KafkaSettings],
+) -> None:
+    way, kafka = slow
+    bounds = Bounds(in_flight_bytes=1_000_000, ack_timeout_s=2.0, stall_after_s=0.6)
+    log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
+    large = [LogRecord("usage-events", account(SLOW).encode(), b"x" * 10_000)]
+
+    outcomes = await asyncio.gather(*(log.append(large) for _ in range(100)), return_exceptions=True)
+
+    assert all(isinstance(outcome, Retryable) for outcome in outcomes)
+    assert log.stalled(large) == [0]
+    held = sum(lane.bytes for lane in log._lanes.values())
+    assert 250_000 <= held < 275_000
+    await asyncio.gather(
+        *(log.append([LogRecord("usage-events", account(0, n).encode(), b"x" * 10_000)]) for n in range(10))
+    )
+    await way.release()
+    await until(lambda: not log.stalled(large))
+    await log.append(large)
+    await log.close()
+
+
+async def test_all_partitions_slow_is_not_ready(slow: tuple[SlowPartitions, KafkaSettings]) -> None:
+    way, kafka = slow
+    log = KafkaEventLog(kafka, SETTINGS.bounds(), IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    for partition in range(PARTITIONS):
+        way.hold(f"{kafka.topic_prefix}usage-events", partition)
+    events = [
+        LogRecord("usage-events", account(partition).encode(), json.dumps(partition).encode()) for partition in range(4)
+    ]
+
+    async with asyncio.timeout(20):
+        while "not acknowledged" not in str(log.not_ready()):
+            with pytest.raises(Retryable):
+                await log.append(events)
+
+    await way.release()
+    await until(lambda: log.not_ready() is None and not log.slow())
+    await log.append(events)
+    await log.close()
