@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from services.backfill.mapping import TimedCall
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from services.simulator import History
 from tests.chaos.checks import check
-from tests.chaos.clients import SEED, Load, Seen, Sent
+from tests.chaos.clients import DAY_MS, SEED, Load, Seen, Sent
 from tests.chaos.deployment import Deployment, deployed
 from tests.chaos.history import Blows, Past, send_past
 
@@ -85,3 +86,16 @@ async def test_nothing_is_lost_or_doubled_when_everything_is_killed(
     assert found.signals > 0
     assert found.events == len(sent.calls)
     assert all(deployment.programs[name].ended >= 2 for name in SERVICES)
+
+    # And the comparison can fail: one event that was acknowledged and never came, one that came and was never sent.
+    never_sent = next(each for each, call in sent.calls.items() if call.call["type"] == "page")
+    some = sent.calls.pop(never_sent)
+    sent.acknowledged.remove(never_sent)
+    sent.calls["never came"] = TimedCall(some.at_ms - 1000 * DAY_MS, {**some.call, "messageId": "never came"})
+    sent.acknowledged.add("never came")
+    await deployment.ready("warehouse")
+    wrong = await check(deployment, sent)
+
+    assert wrong.lost == {"log": 1, "state": 1, "warehouse": 1}
+    assert wrong.doubled == {"state": 1}
+    assert "the warehouse has 1 events that nobody sent" in wrong.problems
