@@ -116,3 +116,17 @@ def test_a_value_tells_its_record_in_every_version_and_never_passes_over_a_later
     assert codec.record_of(None) is codec.record_of(b"") is codec.record_of(b"{json}") is None
     with pytest.raises(codec.UnknownSchema, match="255"):
         codec.record_of(b"\x00\x00\x00\x00\xff later")
+
+
+def test_a_record_of_a_later_level_is_not_written_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    without = {name: number for name, number in formats.LEVELS[0].items() if name != "command"}
+    monkeypatch.setattr(formats, "KNOWN", (without, {"command": 1}))
+    encode = codec.encoder("command")
+    value = {"command": "RELEASE", "account": "acme", "at": 1, "by": ""}
+
+    codec.write_level(1)
+    with pytest.raises(codec.CodecError, match="command is not written at the level in force"):
+        encode(value)
+    codec.write_level(2)
+
+    assert codec.decode(encode(value))[0] == "command"
