@@ -43,7 +43,8 @@ class TwoAddresses:
 
     def move(self) -> None:
         self.broker.stop()
-        self.broker.port = self.ports[1 - self.ports.index(self.broker.port)]
+        other = self.ports[1 - self.ports.index(self.broker.port)]
+        self.broker.node = self.broker.node._replace(port=other)
         self.broker.start()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -115,8 +115,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     first = free_port(5)
     usual = broker_config.server_properties
 
-    def properties(log: Path, port: int, controller_port: int) -> str:
-        text = usual(log, port, controller_port).replace(
+    def properties(log: Path, own: broker_config.Node, nodes: Sequence[broker_config.Node]) -> str:
+        port = own.port
+        text = usual(log, own, nodes).replace(
             f"listeners=PLAINTEXT://127.0.0.1:{port},",
             f"listeners=PLAINTEXT://127.0.0.1:{port},TLS://127.0.0.1:{port + 1},USER://127.0.0.1:{port + 2},"
             f"USERTLS://127.0.0.1:{port + 3},MUTUAL://127.0.0.1:{port + 4},",
