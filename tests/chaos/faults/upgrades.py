@@ -70,8 +70,10 @@ async def _back(stage: Stage, build: Path) -> list[str]:
 
 async def _refused(stage: Stage, build: Path) -> list[str]:
     deployment = stage.deployment
-    stage.say("upgrade, and the newest level")
-    await upgrading.roll(deployment, INGEST_FIRST, None, formats.NEWEST)
+    for level in (formats.DEFAULT, formats.NEWEST):
+        stage.say(f"upgrade, level {level}")
+        for name in deployment.programs:
+            await upgrading.put(deployment, name, None, level)
     problems = await upgrading.stopped_lanes(deployment)
     for name in ("scorer-2", "warehouse"):
         stage.say(f"{name} goes back")
