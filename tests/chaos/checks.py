@@ -190,7 +190,7 @@ async def _state(kafka: KafkaSettings) -> tuple[Days, dict[int, int]]:
                 day: (account.rings.get(EVENTS, day), account.rings.get(ACTIVE, day))
                 for day in range(today - 250, today)
             }
-            days[today] = (account.events_today, account.people.today.bit_count())
+            days[account.open_day] = (account.events_today, account.people.today.bit_count())
             found[name] = {day: counts for day, counts in days.items() if counts != (0, 0)}
     return found, log_times
 

@@ -24,7 +24,7 @@ def cells(row: Row) -> tuple[str, ...]:
         _places(row.doubled),
         replay if row.replayed else "not compared",
         recovered,
-        "ok" if row.good else "FAILED",
+        "ok" if row.good else ": ".join(["FAILED", *row.problems[:1]]),
     )
 
 
