@@ -27,7 +27,8 @@ from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import TrackingPlan
-from services.shared.engine.memory import MemoryLog, MemoryRunner
+from services.shared.engine.memory import MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 
 PARTITIONS = 2
 DAY_MS = 86_400_000

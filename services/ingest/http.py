@@ -20,10 +20,11 @@ import msgspec
 from services.ingest import cors
 from services.ingest.deadlines import KEEP
 from services.ingest.errors import Code, Overloaded, status_of
+from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import Gone, Incoming, Message, Receive, Reception, unknown_key
-from services.ingest.service import STALLED_RETRY_S, Answer, IngestService, Submission
+from services.ingest.service import Answer, IngestService, Submission
 from services.shared.errors import Rejected, Retryable
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,6 @@ given before that append is acknowledged.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,34 +19,18 @@ from services.ingest.domain.admission import Request, Rules, admit, kind_named, 
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
 from services.ingest.errors import Code
+from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, Judged, Result
 from services.ingest.keys import WriteKey
+from services.ingest.letters import LETTER_ROOM, REJECTED, letter
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import unknown_key
 from services.ingest.turns import SMALL, Turns, Work
-from services.shared.errors import Rejected, Retryable
+from services.shared.errors import Rejected
 
 _encode_event = codec.encoder("usage_event")
-_encode_letter = codec.encoder("dead_letter")
-_EVENTS, _UNATTRIBUTED, _REJECTED = "usage-events", "usage-unattributed", "usage-rejected"
-_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
-_VERDICTS = (_ACCEPTED, _ACCEPTED_UNATTRIBUTED, _REFUSED, _PUT_OFF)
-_LETTER_ROOM = 4096
-"""Bytes that a dead letter needs beside the original."""
+_EVENTS, _UNATTRIBUTED = "usage-events", "usage-unattributed"
 _BODY_KEPT = 64 * 1024
-STALLED_RETRY_S = 5.0
-"""Seconds after which a request with events for a partition that takes nothing should come again."""
-
-
-class Result(msgspec.Struct, omit_defaults=True):
-    """The verdict on one event."""
-
-    index: int
-    message_id: str
-    verdict: str
-    code: str = ""
-    field: str = ""
-    detail: str = ""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -61,42 +44,6 @@ class Answer(msgspec.Struct, omit_defaults=True):
     results: list[Result]
     put_off: int = 0
     """Events that were not taken and have to be sent again; where there are any, the request is answered with 429."""
-
-
-class _Judged:
-    """One record for each event of a request, in their order, and what the sender is told."""
-
-    __slots__ = ("ids", "listed", "records", "unprotected", "verdicts")
-
-    def __init__(self) -> None:
-        self.records: list[LogRecord] = []
-        self.ids: list[str] = []
-        self.verdicts: list[str] = []
-        self.listed: list[Result] = []
-        self.unprotected: set[int] = set()
-        """Positions of events whose id was assigned here, so that a repetition is not recognised."""
-
-    def put_off(self, stalled: list[int]) -> list[LogRecord]:
-        """
-        Put the events at these positions off; return the records of the others.
-
-        SDKs know no verdicts: they will repeat the whole request. So what would not be recognised when it comes again
-        is put off too.
-
-        Raises:
-            Retryable: nothing is left to be written.
-        """
-        later = {*stalled, *self.unprotected}
-        if len(later) == len(self.records):
-            raise Retryable("the partitions of these events do not acknowledge", STALLED_RETRY_S)
-        for index in later:
-            self.verdicts[index] = _PUT_OFF
-        told = [result for result in self.listed if result.index not in later]
-        told += [
-            Result(index, self.ids[index], _PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
-        ]
-        self.listed = sorted(told, key=lambda result: result.index)
-        return [record for index, record in enumerate(self.records) if index not in later]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +101,7 @@ class IngestService:
 
     async def _work(
         self, submission: Submission, key: WriteKey | None, received_at: int
-    ) -> tuple[_Judged, None] | tuple[None, Rejected]:
+    ) -> tuple[Judged, None] | tuple[None, Rejected]:
         """Return what the events of a request came to, or why it has none that could be judged."""
         work = self._turns.begin()
         try:
@@ -188,8 +135,8 @@ class IngestService:
             Retryable: it could not be kept.
         """
         self._metrics.rejections.labels(error.code).inc()
-        letter = self._letter(body, error, received_at or self._clock_ms(), source=key.source, keep=_BODY_KEPT)
-        await self._log.append([letter])
+        at = received_at or self._clock_ms()
+        await self._log.append([letter(body, error, at, source=key.source, keep=_BODY_KEPT)])
 
     def _key_of(self, body: Body) -> WriteKey:
         if body.write_key is None or body.write_key == "":
@@ -205,8 +152,8 @@ class IngestService:
 
     async def _judge(
         self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
-    ) -> _Judged:
-        judged = _Judged()
+    ) -> Judged:
+        judged = Judged()
         records, ids, verdicts = judged.records, judged.ids, judged.verdicts
         largest = {topic: self._log.largest_record(topic) for topic in (_EVENTS, _UNATTRIBUTED)}
         rules, assign_id = self._rules, self._assign_id
@@ -221,13 +168,15 @@ class IngestService:
                     raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                letter = self._letter(raw, error, request.received_at, event_id=message_id, source=key.source)
-                records.append(letter)
+                keep = self._log.largest_record(REJECTED) - LETTER_ROOM
+                records.append(
+                    letter(raw, error, request.received_at, source=key.source, keep=keep, event_id=message_id)
+                )
                 ids.append(message_id)
-                verdicts.append(_REFUSED)
-                judged.listed.append(Result(index, message_id, _REFUSED, error.code, error.field, error.detail))
+                verdicts.append(REFUSED)
+                judged.listed.append(Result(index, message_id, REFUSED, error.code, error.field, error.detail))
                 continue
-            verdict = _ACCEPTED if event["account"] else _ACCEPTED_UNATTRIBUTED
+            verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
             records.append(record)
             ids.append(event["event_id"])
             verdicts.append(verdict)
@@ -235,11 +184,11 @@ class IngestService:
             if id_source == "ASSIGNED":
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            if all_results or verdict != _ACCEPTED or id_source != "CLIENT":
+            if all_results or verdict != ACCEPTED or id_source != "CLIENT":
                 judged.listed.append(Result(index, event["event_id"], verdict))
         return judged
 
-    async def _take(self, judged: _Judged) -> Answer:
+    async def _take(self, judged: Judged) -> Answer:
         """Write what was judged; what belongs to a partition that takes nothing now is put off, the rest is not."""
         records = judged.records
         stalled = self._log.stalled(records)
@@ -248,50 +197,23 @@ class IngestService:
         started = time.perf_counter()
         await self._log.append(records)
         self._metrics.ack_seconds.observe(time.perf_counter() - started)
-        counts = {verdict: judged.verdicts.count(verdict) for verdict in _VERDICTS}
+        counts = {verdict: judged.verdicts.count(verdict) for verdict in VERDICTS}
         for verdict, count in counts.items():
             if count:
                 self._metrics.verdicts.labels(verdict).inc(count)
-        if counts[_REFUSED]:
+        if counts[REFUSED]:
             for result in judged.listed:
-                if result.verdict == _REFUSED:
+                if result.verdict == REFUSED:
                     self._metrics.rejections.labels(result.code).inc()
-        unattributed, rejected, put_off = counts[_ACCEPTED_UNATTRIBUTED], counts[_REFUSED], counts[_PUT_OFF]
+        unattributed, rejected, put_off = counts[ACCEPTED_UNATTRIBUTED], counts[REFUSED], counts[PUT_OFF]
         return Answer(
             rejected == put_off == 0,
-            counts[_ACCEPTED] + unattributed,
+            counts[ACCEPTED] + unattributed,
             unattributed,
             rejected,
             judged.listed,
             put_off,
         )
-
-    def _letter(
-        self,
-        original: bytes,
-        error: Rejected,
-        received_at: int,
-        *,
-        source: str,
-        event_id: str = "",
-        keep: int | None = None,
-    ) -> LogRecord:
-        keep = keep or self._log.largest_record(_REJECTED) - _LETTER_ROOM
-        value = _encode_letter(
-            {
-                "rejected_at": received_at,
-                "by": "ingest",
-                "reason": str(error.code),
-                "field": error.field[:256],
-                "detail": error.detail[:1024],
-                "event_id": event_id,
-                "source": source,
-                "original": original[:keep],
-                "original_size": len(original),
-                "original_sha256": hashlib.sha256(original).hexdigest(),
-            }
-        )
-        return LogRecord(_REJECTED, source.encode(), value)
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:

@@ -22,7 +22,8 @@ from services.scorer.domain.plan import TrackingPlan
 from services.scorer.domain.state_format import DEFAULT
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.engine.core import NO_APPEND_TIME
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 
 PLAN, MODEL = load_scoring(ScorerSettings())
 """The defaults."""

@@ -19,7 +19,8 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.rule_files import load_rules
 from services.scorer.adapters.lanes import usage_lanes
 from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load

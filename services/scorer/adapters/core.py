@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from schemas import codec
 from services.scorer.adapters.metrics import LaneMetrics
-from services.scorer.adapters.records import outputs_of
+from services.scorer.adapters.records import encode_health, outputs_of
 from services.scorer.adapters.weights import Weights
-from services.scorer.domain.lane_fold import LaneFold, StepTooLong
+from services.scorer.domain.lane_fold import LaneFold, NotStarted, StepTooLong
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Snapshot
 from services.scorer.domain.state_format import COLD, HOT
-from services.shared.engine.core import Append, Output, SourceRecord, StateChange
+from services.shared.engine.core import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.engine.errors import Unanswered
 from services.shared.errors import Poison, UnknownVersion
 
@@ -46,6 +46,7 @@ class ScorerCore:
     def __init__(self, fold: LaneFold, metrics: LaneMetrics | None = None) -> None:
         """Drive `fold`; count into `metrics`, if any."""
         self._fold = fold
+        fold.days.write = encode_health
         self._metrics = metrics
         self._hot, self._cold = Weights(), Weights()
         self._event = fold.event
@@ -129,6 +130,9 @@ class ScorerCore:
                     f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days{self._clocks(value)}; is the "
                     "time of that record right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
+            except NotStarted:  # the log begins within a drive: the past that it brought is late
+                self._fold.start(at if record.appended_at == NO_APPEND_TIME else record.appended_at)
+                return self._event(value, at, offset, record, step)
         if kind == "tick":
             return self._fold.tick(value, at, offset, step)
         if kind == "fleet":
@@ -161,24 +165,14 @@ class ScorerCore:
         self._fold.quarantine(key, detail, frozen=True)
 
     def take_outputs(self) -> list[Output]:
-        """Encode what came out since the last call; an account whose snapshot cannot be encoded is quarantined."""
+        """Encode what came out since the last call."""
         outcomes = self.state.outcomes
         if not outcomes:
             return []
         self.state.outcomes = []
         if self._metrics:
             self._metrics.put_out(outcomes)
-        outputs: list[Output] = []
-        for outcome in outcomes:
-            try:
-                outputs += outputs_of(outcome)
-            except codec.CodecError as error:
-                if not isinstance(outcome, Snapshot):
-                    raise
-                self._fold.quarantine(
-                    outcome.value["account"], f"its snapshot cannot be written: {error}", frozen=False
-                )
-        return outputs
+        return [output for outcome in outcomes for output in outputs_of(outcome)]
 
     def take_changes(self) -> Iterable[StateChange]:
         """Encode what changed since the last call."""

@@ -18,13 +18,17 @@ import msgspec
 from schemas import codec
 from services.scorer.adapters.records import FLEET, USAGE_EVENTS
 from services.scorer.domain.fleet import decide
+from services.scorer.domain.rings import SPAN
 from services.shared.engine.core import Append, Output, SourceRecord, StateChange
 from services.shared.errors import IncompatibleState, Poison, UnknownVersion
 
 STATE = "state"
 FORMAT = 1
-MOST_WAITING = 64
-"""Days that wait for a partition; beyond that the latest is given up: it is the oldest that is needed next."""
+MOST_WAITING = SPAN
+"""
+Days that wait for a partition: after an absence that a person has accepted, one lane reports all of its days before the
+next reports its first, and lanes look back so far. Beyond that the latest is given up: the oldest is needed next.
+"""
 AGAIN = MOST_WAITING
 """
 Latest decisions that are appended again when the lane opens: as many as one transaction may decide, so that a crash

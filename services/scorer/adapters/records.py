@@ -19,7 +19,7 @@ REJECTED = "usage-rejected"
 ORIGINAL_BYTES = 900_000
 """Of an original that are kept, so that a dead letter fits even a topic with Kafka's own limit of 1 MiB."""
 
-_encode_health = codec.encoder("account_health")
+encode_health = codec.encoder("account_health")
 _encode_partial = codec.encoder("fleet_partial")
 _encode_dead_letter = codec.encoder("dead_letter")
 
@@ -28,8 +28,7 @@ def outputs_of(outcome: Outcome) -> list[Output]:
     """Return the records that one outcome of the fold becomes."""
     if isinstance(outcome, Snapshot):
         key = outcome.value["account"].encode()
-        value = _encode_health(outcome.value)
-        return [Output(HEALTH, key, value), Output(HEALTH_LATEST, key, value)]
+        return [Output(HEALTH, key, outcome.encoded), Output(HEALTH_LATEST, key, outcome.encoded)]
     if isinstance(outcome, Forgotten):
         key = outcome.account.encode()
         return [Output(HEALTH, key, None), Output(HEALTH_LATEST, key, None)]

@@ -28,7 +28,7 @@ class Account:
     """One account of a lane. Days are days since 1970 UTC, -1: none yet; times milliseconds since 1970 UTC."""
 
     __slots__ = (
-        "answers", "closed_today", "dormant", "evaluated_at", "events_today", "facts", "first_day", "first_value_day", "historical",
+        "answers", "behind", "closed_today", "dormant", "evaluated_at", "events_today", "facts", "first_day", "first_value_day", "historical",
         "last_active_day", "name", "open_day", "opened_today", "people", "queued", "rings", "stale", "tickets", "touch_closed_day", "touched_day", "trigger",
         "value_today", "verdict",
     )  # fmt: skip
@@ -39,8 +39,10 @@ class Account:
         # hot
         self.open_day = day
         """The day of the counts of today: all before it are closed. Not kept: it follows from how far the sweep is, and"""
-        self.touch_closed_day = -1
-        """the latest day at whose beginning a touch closed the account before the sweep did."""
+        self.touch_closed_day = day
+        """the latest day for which the account was made, or closed by a touch, before the sweep came to it."""
+        self.behind = False
+        """The sweep has passed it by: its day could not be closed, and is `touch_closed_day` until that is done."""
         self.events_today = 0
         self.value_today = 0
         self.opened_today = 0

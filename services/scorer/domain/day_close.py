@@ -8,7 +8,8 @@ at a record depends on log time alone: a replay does the same at the same record
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from services.scorer.domain.account import CALM, RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.clock import (
@@ -49,6 +50,8 @@ class DayClose:
         self.model = model
         self.partition = partition
         self.partitions = partitions
+        self.write: Callable[[Mapping[str, Any]], bytes] = lambda _: b""
+        """Encodes a snapshot; the edge sets it. What raises in it is the account's fault, as in an evaluation."""
 
     def advance(self) -> Iterator[None]:
         """Move log time to the clock's target, doing in turn what falls due on the way."""
@@ -148,12 +151,13 @@ class DayClose:
             return
         try:
             hot, cold = account.close_day(account.open_day, today * DAY_MS)
-            if not account.dormant:
+            if state.clock.phase == CLOSING and not account.dormant:
                 tally(account, today - 1, state.fleet.cap_milli, state.tally)
         except Exception as error:
             raise KeyFault(account.name, f"closing its day raised {type(error).__name__}: {error}") from error
         account.open_day = today
-        if hot:
+        if hot or account.behind:
+            account.behind = False
             state.hot.add(account.name)
         if cold:
             state.cold.add(account.name)
@@ -171,16 +175,18 @@ class DayClose:
         account.queued = False
         try:
             result = evaluate(account, self._around())
-        except Exception as error:  # noqa: BLE001 - it changes nothing, so only this account is in doubt
-            state.quarantine(account, f"its evaluation raised {type(error).__name__}: {error}")
-            return
-        if result.changed or not only_if_changed:
+            publish = result.changed or not only_if_changed
             value = result.snapshot
             value["sequence"] = result.verdict.sequence
             value["reason"] = reason
             value["historical"] = clock.driven or account.historical
             value["trigger_received_at"] = account.trigger if reason != "DAY_CLOSE" else 0
-            state.outcomes.append(Snapshot(value))
+            encoded = self.write(value) if publish else b""
+        except Exception as error:  # noqa: BLE001 - it changes nothing, so only this account is in doubt
+            state.quarantine(account, f"its evaluation raised {type(error).__name__}: {error}")
+            return
+        if publish:
+            state.outcomes.append(Snapshot(value, encoded))
             state.ledger.snapshots += 1
             account.verdict = write_verdict(result.verdict)
             account.historical = False
@@ -257,6 +263,7 @@ class DayClose:
             if not account.dormant and not account.resting(day) and account.open_day > day:
                 if account.asleep(day):
                     account.dormant = True
+                    state.hot.add(name)
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
                 state.queue.discard(name)
                 people += len(account.people)

@@ -19,6 +19,7 @@ from xxhash import xxh64_intdigest
 from services.scorer.domain.account import URGENT
 from services.scorer.domain.clock import IDLE, NEVER
 from services.scorer.domain.day_close import DayClose
+from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import ACTIVITY, VALUE, Roles, TrackingPlan
@@ -39,6 +40,10 @@ class StepTooLong(Exception):
         super().__init__(f"log time would step from {now} to {at}")
         self.now = now
         self.at = at
+
+
+class NotStarted(Exception):
+    """An event of some drive came before any record that gives this lane a time. Changes nothing; see `LaneFold.start`."""
 
 
 class LaneFold:
@@ -81,6 +86,7 @@ class LaneFold:
 
         Raises:
             StepTooLong: it would move log time too far.
+            NotStarted: its time is that of a drive, and this lane has none of its own.
             KeyFault: its account cannot be closed.
         """
         state = self.state
@@ -100,6 +106,8 @@ class LaneFold:
             state.moved = True
             state.ledger.deferred += 1
             return None
+        elif not clock.started:
+            raise NotStarted
         state.moved = True
         self._apply(event, at, origin)
         return None
@@ -147,6 +155,9 @@ class LaneFold:
             if clock.epoch != record["epoch"]:
                 clock.driven, clock.epoch = True, record["epoch"]
                 clock.set(record["at"])
+                clock.ticked = 0
+                state.fleet = FleetYear()  # of the same days maybe, which nobody had lived through yet
+                state.fleet_moved = True
                 state.ids.clear()
                 state.ids.roll(clock.now // HOUR_MS)
                 state.around = None
@@ -218,14 +229,20 @@ class LaneFold:
         self.state.clock.answer(offset, accepted)
         self.state.moved = True
 
+    def start(self, at: int) -> None:
+        """Give the lane its first time."""
+        clock = self.state.clock
+        clock.set(at)
+        clock.plan(NEVER)
+        self.state.ids.roll(at // HOUR_MS)
+        self.state.around = None
+        self.state.moved = True
+
     def _aim(self, at: int, offset: int) -> bool:
         """Set the time that the clock is to move to; return whether it has to move at all."""
         clock = self.state.clock
         if not clock.started:
-            clock.set(at)
-            clock.plan(NEVER)
-            self.state.ids.roll(at // HOUR_MS)
-            self.state.around = None
+            self.start(at)
             return True
         may = clock.may_step(at, offset)
         if may is None:

@@ -93,10 +93,15 @@ class LaneState:
 
     def quarantine(self, account: Account, detail: str, *, frozen: bool = False) -> None:
         """Set an account apart: nobody judges it. Frozen, its day is not closed either, so that it takes no more events."""
+        if frozen:
+            account.behind = True
+            account.touch_closed_day = account.open_day
         frozen_day = account.open_day if frozen else -1
         self.quarantined[account.name] = Quarantine(detail, self.clock.now, frozen_day)
         self._quarantine_moved.add(account.name)
+        account.queued = False
         self.queue.discard(account.name)
+        self.hot.add(account.name)
         self.ledger.quarantined += 1
         self.moved = True
 
@@ -183,12 +188,12 @@ class LaneState:
             decode_hot(account, value)
             if account.queued:
                 self.queue.add(name)
+            if account.behind:
+                account.open_day = account.touch_closed_day
+                continue
             # a sweep writes only the accounts that it changes: its cursor says how far the others are closed
             closed = clock.phase != CLOSING or account.touch_closed_day == clock.today or (slice_of(name), name) <= done
             account.open_day = clock.today if closed else clock.today - 1
-        for name, found in self.quarantined.items():
-            if found.frozen_day >= 0 and name in self.accounts:
-                self.accounts[name].open_day = found.frozen_day
         self._hot_records = {}
         yield from self.ids.loading(*self._ids_stood)
 

@@ -9,6 +9,8 @@ class Snapshot(NamedTuple):
     """An AccountHealth record."""
 
     value: dict[str, Any]
+    encoded: bytes
+    """The same as the edge writes it."""
 
 
 class Partial(NamedTuple):

@@ -69,7 +69,7 @@ class RareEvents:
             return account
         if len(state.accounts) >= self.most_accounts:
             state.ledger.over_cap += 1
-            detail = f"this lane holds {self.most_accounts} accounts already; raise TIDEMARK_SCORER_ACCOUNTS"
+            detail = f"this lane holds {self.most_accounts} accounts already; raise TIDEMARK_SCORER_ACCOUNTS, then send this again under another id"
             self.put_aside("too_many_accounts", "account", detail, event, origin)
             return None
         account = state.new_account(name)

@@ -104,7 +104,7 @@ def encode_hot(account: Account, written: int = DEFAULT) -> bytes:
             account.first_value_day,
             account.touched_day,
             account.touch_closed_day,
-            account.stale | account.queued << 2 | account.historical << 3 | account.dormant << 4,
+            account.stale | account.queued << 2 | account.historical << 3 | account.dormant << 4 | account.behind << 5,
             account.trigger,
             account.evaluated_at,
             sorted((ticket, *times) for ticket, times in account.tickets.items()) if account.tickets else None,
@@ -134,6 +134,7 @@ def decode_hot(account: Account, value: bytes) -> None:
     flags = parts[11]
     account.stale = flags & 3
     account.queued, account.historical, account.dormant = bool(flags & 4), bool(flags & 8), bool(flags & 16)
+    account.behind = bool(flags & 32)
     account.trigger, account.evaluated_at = parts[12:14]
     account.tickets = {ticket: (opened, closed) for ticket, opened, closed in parts[14]} if parts[14] else None
     account.verdict = parts[15]

@@ -208,12 +208,6 @@ class Consumer(driver.Consumer):
         """When the consumer's thread last polled, by the monotonic clock."""
         return self._thread.polled_at
 
-    @property
-    def member_id(self) -> str:
-        """The id under which the broker knows this member, as far as it is known now; empty before the first join."""
-        client = self._thread._consumer
-        return str(getattr(client._coordinator, "member_id", "")) if client is not None else ""
-
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note which rebalance this belongs to, before Faust tells anybody."""
         self.assigned_at = self.app.rebalancing_count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from services.shared.engine.fold import Draft
+from services.shared.engine.draft import Draft
 from services.shared.engine.metrics import EngineMetrics
 
 

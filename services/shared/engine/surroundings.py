@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from services.shared.engine.core import Append, SourceRecord
-from services.shared.engine.fold import Draft
+from services.shared.engine.draft import Draft
 from services.shared.engine.loader import Loaded
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec

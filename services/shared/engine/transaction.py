@@ -17,8 +17,9 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.fold import DEFAULT_LIMIT, Draft
+from services.shared.engine.gathering import DEFAULT_LIMIT
 from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
 from services.shared.kafka.clients import transactional_producer

@@ -226,17 +226,13 @@ class Worker:
 
     async def _revoked(self, _sender: Any, _revoked: set[TP], **_: Any) -> None:
         try:
-            await self._membership.check(self._member_id())
+            await self._membership.check()
         except InstanceTaken as error:
             self.fail(error)
         await self.lanes.hold()
 
-    def _member_id(self) -> str:
-        return consumer_of(self._app).member_id if self._app is not None else ""
-
     async def _complete(self, _sender: Any, **_: Any) -> None:
         app = self._app
-        self._membership.joined(self._member_id())
         if app is None or self._stopping.is_set():
             return
         if consumer_of(app).assigned_at != app.rebalancing_count:

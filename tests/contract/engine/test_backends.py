@@ -26,7 +26,8 @@ from services.shared.engine.errors import (
     TooManyRaises,
     Unanswered,
 )
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode

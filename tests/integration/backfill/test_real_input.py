@@ -30,7 +30,8 @@ from services.backfill.plan import Send, Tick, steps
 from services.backfill.times import DAY_MS, TimeFormat
 from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 
 PARTITIONS = 2
 EPOCH = 1

@@ -15,8 +15,8 @@ from services.shared.engine.cluster import learn
 from services.shared.engine.core import Output
 from services.shared.engine.counting import counting_spec
 from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE, Trial, trial
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.fold import Draft
 from services.shared.engine.loader import bounds, load
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.transaction import LaneWriter

@@ -14,7 +14,8 @@ from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, snapshot
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 
 RULES = load_rules()
 _encode = codec.encoder("account_health")

@@ -13,7 +13,8 @@ from services.scorer.adapters.lanes import usage_lanes
 from services.scorer.domain.ledger import LEDGER_KEY
 from services.scorer.domain.state_format import NEWEST
 from services.scorer.testing import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY
 
 OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "usage-rejected", "fleet")
@@ -29,7 +30,8 @@ def history(seed: int, days: int = 12, accounts: int = 9, partitions: int = 2) -
         for hour in range(0, 24, 4):
             for _ in range(rnd.randrange(14)):
                 number += 1
-                account, user = f"acct-{rnd.randrange(accounts)}", rnd.choice(["ann", "bob", "cid", "dan", ""])
+                account = f"acct-{rnd.randrange(accounts)}" if rnd.random() < 0.9 else f"new-{number}"
+                user = rnd.choice(["ann", "bob", "cid", "dan", ""])
                 changes: dict[str, Any] = {"received_at": at(day, hour) + rnd.randrange(3_600_000)}
                 when = changes["received_at"]
                 match rnd.randrange(14):
@@ -60,6 +62,11 @@ def history(seed: int, days: int = 12, accounts: int = 9, partitions: int = 2) -
                     log.event(*again, **changed)
             if rnd.random() < 0.9:
                 log.control("tick", tick(at(day, hour + 2)))
+        if rnd.random() < 0.5:  # somebody comes in while the day is swept, and is named again after it
+            newcomer = f"night-{day}"
+            for minute in (1, 5, 30):
+                log.control("tick", tick(at(day + 1) + minute * 20_000))
+                log.event(f"n{day}-{minute}", newcomer, "ann", at(day + 1) + minute * 20_000 + 1)
         if rnd.random() < 0.7:
             log.control("tick", tick(at(day + 1) + 1))
             log.control("fleet", fleet(day, 900_000 + rnd.randrange(200_000)))

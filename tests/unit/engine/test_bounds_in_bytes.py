@@ -10,6 +10,7 @@ import pytest
 from services.shared.engine.core import SourceRecord
 from services.shared.engine.counting import CountingCore, counting_spec
 from services.shared.engine.fold import LaneFold
+from services.shared.engine.gathering import Gathering
 from services.shared.engine.position import Position
 from services.shared.engine.raises import Raises
 from services.shared.engine.settings import EngineSettings
@@ -37,17 +38,17 @@ def fold_of(core: CountingCore) -> LaneFold:
 def drafts_of(fold: LaneFold, records: list[tuple[bytes, bytes]], breath: int = 500) -> tuple[list[int], int]:
     """Fold as a lane does, cutting whenever a draft is full; return the sizes of the drafts and how often was gathered."""
     gathered = 0
-    whole = fold._gather
+    whole = fold._gathering.gather
 
-    def count(offset: int | None) -> None:
+    def count(offset: int | None, step: int) -> None:
         nonlocal gathered
         gathered += 1
-        whole(offset)
+        whole(offset, step)
 
     sizes = []
     source = [SourceRecord("events", 0, fold.offset + n, key, value) for n, (key, value) in enumerate(records)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(LaneFold, "_gather", lambda _self, offset: count(offset))
+        patch.setattr(Gathering, "gather", lambda _self, offset, step: count(offset, step))
         for _ in fold.apply(source, breath):
             if fold.draft.size >= MOST:
                 sizes.append(cut_size(fold))  # noqa: PERF401 - each time round it has changed
@@ -150,7 +151,7 @@ async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs
 
     fold = lane._must_fold()
     one_chunk = 10 * (record + 200)
-    assert lane._queue.bytes <= 4 * most + one_chunk
+    assert lane._intake._queue.bytes <= 4 * most + one_chunk
     assert fold.draft.size <= most + 16 * (record + 100)
     assert around.asked.count("write") == 1
     around.may_write.set()

@@ -54,7 +54,7 @@ async def test_a_position_that_only_markers_have_moved_is_committed_within_a_min
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.commits.time", SimpleNamespace(monotonic=lambda: clock[0]))
     around = Around()
     lane = await running(around, IN_TRANSACTIONS)
     for end in range(1, 10):

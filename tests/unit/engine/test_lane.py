@@ -15,13 +15,13 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine.chunks import Chunk
 from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.counting import CountingCore, counting_spec, read_count
+from services.shared.engine.draft import Draft
 from services.shared.engine.errors import ChangelogBehind, FailStop, SourceBehind, SourceGap
-from services.shared.engine.fold import Draft
 from services.shared.engine.lane import Lane, LaneState
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.loader import Loaded
-from services.shared.engine.memory import MemoryLog
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC, Position
 from services.shared.engine.settings import EngineSettings
@@ -155,7 +155,7 @@ async def running(around: Around, spec: LaneSpec = SPEC) -> Lane:
 async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.lane._LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.hearing._LOOK_EVERY_S", 0.001)
     around = Around()
     lane = await running(around)
     lane.receive(chunk(0, "1", "ask", "2"))
@@ -406,9 +406,9 @@ async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
     lane = await running(around)
     lane.receive(chunk(0, "1"))
     await until(lambda: lane.next.offset == 1)
-    assert lane._deadline is not None
+    assert lane._commits._deadline is not None
 
-    lane._ring(lane._deadline)
+    lane._commits._ring(lane._commits._deadline)
 
     await until(lambda: around.drafts)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.shared.engine.counting import STORE, counting_spec, read_count
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY
 
 SPEC = counting_spec("usage-events", "state", "out", "dead", appends="side")

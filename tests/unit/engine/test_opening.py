@@ -137,7 +137,7 @@ async def test_a_rebalance_waits_for_a_writer_that_is_just_starting() -> None:
 async def test_a_writer_that_does_not_start_is_given_up_for_a_rebalance_and_started_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.lane._FENCE_WITHIN_S", 0.01)
+    monkeypatch.setattr("services.shared.engine.ownership._FENCE_WITHIN_S", 0.01)
     around = SlowToFence()
     around.may_fence = asyncio.Event()
     lane = new_lane(around)
@@ -199,7 +199,7 @@ async def test_the_id_of_the_source_stays_when_a_lane_makes_sure_that_it_is_nobo
 
 async def test_a_source_that_is_made_anew_while_the_lane_runs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.intake.time", SimpleNamespace(monotonic=lambda: clock[0]))
     around = Around(topic_id=ONE)
     lane = await running(around)
     lane.receive(chunk(0, "1", "2", "3"))
@@ -219,7 +219,7 @@ async def test_what_comes_again_after_a_rebalance_is_skipped_without_a_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.intake.time", SimpleNamespace(monotonic=lambda: clock[0]))
     around = Around()
     lane = await running(around)
     lane.receive(chunk(0, "1", "2", "3"))

@@ -16,7 +16,8 @@ from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.engine.core import SourceRecord
 from services.shared.engine.errors import Unanswered
-from services.shared.engine.memory import MemoryLog, MemoryRunner
+from services.shared.engine.memory import MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.errors import Poison
 
 

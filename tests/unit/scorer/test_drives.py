@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.scorer.adapters.core import ScorerCore
-from services.scorer.testing import Lane, Log, at, clock
+from services.scorer.testing import DAY, Lane, Log, at, clock
 from services.shared.engine.memory import Cuts
 from services.shared.kafka.partition import partition_for
 
@@ -79,3 +79,40 @@ def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on
         return [ledger.applied for ledger in ledgers], log.memory.values("usage-rejected")
 
     assert told(()) == told((3, 9, 17)) == ([5, 6], [])
+
+
+def test_the_factors_of_the_days_before_a_drive_are_not_those_of_the_days_that_it_drives() -> None:
+    """An installation without events decides a factor of 1 each day; its first backfill goes over the same days."""
+    lane = Lane(start=at(0, 8))
+    for day in range(3):
+        lane.tick(at(day + 1, 1))
+        lane.fleet(day, accounts=0)
+        lane.tick(at(day + 1, 2))
+    lane.clock("DRIVEN", at(0), EPOCH)
+    lane.event("old", when=at(0, 3), epoch=EPOCH, historical=True)
+    lane.tick(at(1), EPOCH)
+    assert lane.state.clock.pending == DAY
+
+    lane.fleet(0, 700_000, epoch=EPOCH)
+
+    assert lane.state.fleet.factor_ppm(DAY) == 700_000
+    assert [s["usage"]["fleet_ppm"] for s in lane.snapshots("acme") if s["reason"] == "DAY_CLOSE"] == [700_000]
+
+
+def test_an_event_of_a_drive_that_opens_a_log_counts_on_its_day_as_a_late_one() -> None:
+    """Retention may cut a log in the middle of a drive; and anyone who may send history can name an epoch."""
+    told = []
+    for cuts in (Cuts(), Cuts(chunk=(1,), crashes=(2, 4))):
+        log = Log(partitions=1)
+        for day in (0, 1):
+            when = at(day, 5)
+            log.event(f"e{day}", when=when, epoch=EPOCH, historical=True, appended_at=at(30, 1) + day)
+        log.event("live", when=at(30, 2), appended_at=at(30, 2))
+        runner = log.runner(cuts)
+        runner.run()
+        core = runner.core("usage-events")
+        assert isinstance(core, ScorerCore)
+        assert core.state.accounts["acme"].daily() == {DAY: (1, 1), DAY + 1: (1, 1)}
+        assert (core.state.accounts["acme"].events_today, core.log_time) == (1, at(30, 2))
+        told.append(log.memory.latest("scorer-usage-events-state"))
+    assert told[0] == told[1]

@@ -12,7 +12,8 @@ from services.scorer.adapters.fleet_core import AGAIN, FORMAT, MOST_WAITING, Fle
 from services.scorer.adapters.lanes import fleet_lane
 from services.scorer.domain.fleet import FleetTally
 from services.shared.engine.core import SourceRecord
-from services.shared.engine.memory import Cuts, MemoryLog, MemoryRunner
+from services.shared.engine.memory import Cuts, MemoryRunner
+from services.shared.engine.memory_log import MemoryLog
 from services.shared.errors import IncompatibleState, Poison
 
 _encode = codec.encoder("fleet_partial")

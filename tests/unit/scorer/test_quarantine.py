@@ -11,6 +11,7 @@ from services.scorer.adapters.core import ScorerCore
 from services.scorer.domain import day_close, snapshot
 from services.scorer.domain.account import Account
 from services.scorer.testing import DAY, Lane, Log, at, encode, tick
+from services.shared.engine.memory import Cuts
 from services.shared.errors import KeyFault
 
 evaluate = snapshot.evaluate
@@ -124,18 +125,23 @@ def test_an_account_whose_snapshot_cannot_be_written_is_set_apart(monkeypatch: p
         return result
 
     monkeypatch.setattr(day_close, "evaluate", too_long)
-    log = Log(1)
-    log.event("e1", "bad")
-    log.event("e1", "good")
-    log.control("tick", tick(at(0, 1)))
-    log.control("tick", tick(at(0, 2)))
-    runner = log.runner()
-    runner.run()
-    core = runner.core("usage-events")
-    assert isinstance(core, ScorerCore)
+    states = []
+    for cuts in (Cuts(), Cuts(chunk=(1,)), Cuts(chunk=(3,), crashes=(2, 5, 8))):
+        log = Log(1)
+        log.event("e1", "bad")
+        log.event("e1", "good")
+        log.control("tick", tick(at(0, 1)))
+        log.event("e2", "bad", when=at(0, 2), name="Ticket Opened", properties={"ticket_id": 1})
+        log.control("tick", tick(at(0, 3)))
+        runner = log.runner(cuts)
+        runner.run()
+        core = runner.core("usage-events")
+        assert isinstance(core, ScorerCore)
 
-    assert list(core.state.quarantined) == ["bad"]
-    assert {codec.decode(value)[1]["account"] for value in log.memory.values("account-health")} == {"good"}
+        assert [(name, found.at) for name, found in core.state.quarantined.items()] == [("bad", at(0, 1))]
+        assert {codec.decode(value)[1]["account"] for value in log.memory.values("account-health")} == {"good"}
+        states.append(log.memory.latest("scorer-usage-events-state"))
+    assert states[1:] == states[:1] * 2
 
 
 def test_an_order_is_read_from_the_log() -> None:

@@ -225,3 +225,21 @@ def test_events_after_ten_silent_days_wait_for_a_person_and_count_when_they_came
     replay.runner(aggregate=False).run()
     assert replay.memory.values("account-health") == log.memory.values("account-health")
     assert replay.memory.latest("scorer-usage-events-state") == log.memory.latest("scorer-usage-events-state")
+
+
+def test_each_day_of_a_long_absence_that_a_person_accepts_gets_its_factor() -> None:
+    """One lane reports all of its days before the next one reports its first."""
+    log = Log(2)
+    for account in ("acme", "globex"):
+        log.event("e1", account, when=at(0, 5))
+    log.control("tick", tick(at(0, 8)))
+    runner = log.runner()
+    runner.run()
+    log.control("clock", clock("ACCEPT", at(100, 8)))
+    runner.run()
+
+    assert [codec.decode(value)[1]["day"] - DAY for value in log.memory.values("fleet")] == list(range(100))
+    for partition in range(2):
+        core = runner.core("usage-events", partition)
+        assert isinstance(core, ScorerCore)
+        assert not core.state.held

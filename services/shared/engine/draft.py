@@ -1,0 +1,28 @@
+"""What one transaction of a lane carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from services.shared.engine.core import Append, Output
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
+
+
+@dataclass(slots=True)
+class Draft:
+    """What one transaction makes durable, all of it or nothing."""
+
+    position: Position
+    topic_id: bytes = UNKNOWN_TOPIC
+    """The topic in which the position counts."""
+    changes: dict[tuple[str, bytes], bytes | None] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+    appends: list[Append] = field(default_factory=list)
+    records: int = 0
+    dead_letters: int = 0
+    size: int = 0
+    """Bytes of keys and values gathered so far."""
+
+    def encoded_position(self) -> bytes:
+        """Return what stands in the changelog once this is durable."""
+        return self.position.encode(self.topic_id)

@@ -1,0 +1,71 @@
+"""
+That a lane is this worker's alone: its writer, which fences a former owner when it starts, and is fenced by the next.
+
+A start that was sent late would fence a new owner that has opened already, and end its process. So none is sent between
+a revocation and the assignment that follows it, and a rebalance waits for the one that is under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.shared.engine.draft import Draft
+from services.shared.engine.errors import FailStop
+from services.shared.engine.surroundings import Writer
+
+_FENCE_WITHIN_S = 5.0
+"""How long a rebalance waits for a writer that is just starting, before it gives that up."""
+
+
+class Ownership:
+    """The writer of one lane; another after each `claim`."""
+
+    def __init__(self, new_writer: Callable[[], Writer]) -> None:
+        """Nothing is fenced before the first `claim`."""
+        self._new_writer = new_writer
+        self._writer: Writer | None = None
+        self._starting: asyncio.Task[None] | None = None
+
+    async def claim(self, allowed: Callable[[], Awaitable[None]]) -> None:
+        """Fence every former owner by a new writer, once `allowed` returns; it is asked again after a `give_way`."""
+        while True:
+            await self.close()
+            await allowed()
+            self._writer = self._new_writer()
+            self._starting = starting = asyncio.create_task(self._writer.start())
+            try:
+                await asyncio.wait([starting])
+            finally:
+                self._starting = None
+                starting.cancel()
+            if not starting.cancelled():
+                starting.result()
+                return
+
+    async def give_way(self) -> None:
+        """Return when no fencing is under way: it has come to its end, or was given up."""
+        if self._starting is not None:
+            _, late = await asyncio.wait([self._starting], timeout=_FENCE_WITHIN_S)
+            for task in late:
+                task.cancel()
+
+    async def write(self, draft: Draft) -> None:
+        """
+        Commit a draft.
+
+        Raises:
+            FailStop: nothing was ever claimed.
+        """
+        if self._writer is None:
+            raise FailStop("a lane without a writer was asked to commit")
+        await self._writer.write(draft)
+
+    async def holds(self, draft: Draft) -> bool:
+        """Return whether nobody has claimed the lane since; the draft is empty, at the last position committed."""
+        return self._writer is not None and await self._writer.holds(draft)
+
+    async def close(self) -> None:
+        """Give back what the writer holds."""
+        if self._writer is not None:
+            await self._writer.close()
