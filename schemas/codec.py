@@ -3,8 +3,9 @@ Records to bytes and back: Avro in Confluent wire format.
 
 A value is one zero byte, the schema id (four bytes, big-endian) and the Avro body. Ids come from `lock.json`,
 which lists every released schema file; `schemas.registry.connect_registry` puts the ids of a schema registry in
-their place. Writing always uses the newest version of a record. Reading accepts every version that the lock
-lists and gives the value in the shape of the newest one, so callers never see an old shape.
+their place. Writing uses the version of the level in force (formats.py), which is older than the newest while a
+neighbouring release may still have to read it. Reading accepts every version that this release knows and gives the value
+in the shape of the newest one, so callers never see an old shape.
 
 Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`; an id that is
 not known is an `UnknownSchema`, which readers of the log must not pass over: it is no damage but a newer version.
@@ -21,7 +22,7 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from schemas import flat
+from schemas import flat, formats
 
 ROOT = Path(__file__).parent
 """The folder that holds one sub-folder a record."""
@@ -65,13 +66,15 @@ class _Reader(NamedTuple):
     """The quick way, where there is one."""
 
 
-class _Header:
-    """The first five bytes of one record. Shared with its encoders, so that new ids reach those handed out."""
+class _Writer:
+    """How one record is written. Shared with its encoders, so that new ids and levels reach those handed out."""
 
-    __slots__ = ("prefix",)
+    __slots__ = ("file", "prefix", "schema")
 
     def __init__(self) -> None:
+        self.file: SchemaFile | None = None
         self.prefix = b""
+        self.schema: Any = None
 
 
 def _load() -> tuple[SchemaFile, ...]:
@@ -86,23 +89,23 @@ def _load() -> tuple[SchemaFile, ...]:
 
 
 FILES: tuple[SchemaFile, ...] = _load()
-"""Every released schema file, by record and version."""
+"""Every schema file, by record and version."""
 
 _PARSED: dict[str, Any] = {f.path: parse_schema(json.loads(f.text)) for f in FILES}
 _LATEST: dict[str, SchemaFile] = {f.record: f for f in FILES}
-_FLAT: dict[str, flat.Read | None] = {f.path: flat.reader(_PARSED[f.path]) for f in _LATEST.values()}
 
 RECORDS: tuple[str, ...] = tuple(_LATEST)
 """Names of the records, which are the names of their folders."""
 
 SCHEMA_IDS: dict[str, int] = {}
-"""The id under which each record is written now."""
+"""The id under which each record is written now, at the level in force."""
 
 FILE_IDS: dict[str, int] = {}
 """The id of each schema file, by its path."""
 
-_HEADERS: dict[str, _Header] = {record: _Header() for record in RECORDS}
+_WRITERS: dict[str, _Writer] = {record: _Writer() for record in RECORDS}
 _READERS: dict[int, _Reader] = {}
+_level = formats.DEFAULT
 
 
 def use_ids(ids: Mapping[str, int]) -> None:
@@ -121,39 +124,103 @@ def use_ids(ids: Mapping[str, int]) -> None:
     if len({ids[f.path] for f in FILES}) != len(FILES):
         raise CodecError("two schema files share one id")
     _READERS.clear()
+    known = formats.at(formats.NEWEST)
     for file in FILES:
         FILE_IDS[file.path] = ids[file.path]
         latest = _LATEST[file.record]
         reader = None if file is latest else _PARSED[latest.path]
-        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT.get(file.path))
-    for record, latest in _LATEST.items():
-        SCHEMA_IDS[record] = ids[latest.path]
-        _HEADERS[record].prefix = MAGIC + ids[latest.path].to_bytes(4, "big")
+        if file.version > known.get(file.record, 0):
+            continue  # of a level to come: values have its shape already, but records in it are not read
+        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT[file.path])
+    for writer in _WRITERS.values():
+        _renew_prefix(writer)
+
+
+def write_level(level: int) -> None:
+    """
+    Write the versions of this level from now on, also in encoders that were handed out before.
+
+    Raises:
+        ValueError: this release does not know that level.
+    """
+    global _level  # noqa: PLW0603  one level a process, as one set of ids
+    versions = formats.at(level)
+    _level = level
+    for file in FILES:
+        if file.version == versions.get(file.record):
+            writer = _WRITERS[file.record]
+            writer.file, writer.schema = file, _PARSED[file.path]
+            _renew_prefix(writer)
+    for record, writer in _WRITERS.items():
+        if record not in versions:
+            writer.file = writer.schema = None
+
+
+def level() -> int:
+    """Return the level that is written."""
+    return _level
+
+
+def _renew_prefix(writer: _Writer) -> None:
+    if writer.file is not None and FILE_IDS:
+        SCHEMA_IDS[writer.file.record] = FILE_IDS[writer.file.path]
+        writer.prefix = MAGIC + FILE_IDS[writer.file.path].to_bytes(4, "big")
+
+
+_PLAIN = ("string", "int", "long", "boolean")
+"""Types whose defaults mean in JSON what they mean in a value."""
+
+
+def _flat_reader(file: SchemaFile) -> flat.Read | None:
+    """Return the quick way to read a version, where it differs from the newest by no more than fields at its end."""
+    old, new = (json.loads(each.text)["fields"] for each in (file, _LATEST[file.record]))
+    more = new[len(old) :]
+    if [_meaning(f) for f in old] != [_meaning(f) for f in new[: len(old)]] or any(
+        f["type"] not in _PLAIN for f in more
+    ):
+        return None
+    return flat.reader(_PARSED[file.path], {f["name"]: f["default"] for f in more})
+
+
+def _meaning(field: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in field.items() if key != "doc"}
+
+
+_FLAT: dict[str, flat.Read | None] = {f.path: _flat_reader(f) for f in FILES}
 
 
 use_ids({f.path: f.lock_id for f in FILES})
+write_level(formats.DEFAULT)
 
 
-def encoder(record: str) -> Callable[[Mapping[str, Any]], bytes]:
+def encoder(record: str, version: int | None = None) -> Callable[[Mapping[str, Any]], bytes]:
     """
-    Return the function that turns values of one record into bytes, in its newest version.
+    Return the function that turns values of one record into bytes: in the version of the level in force, or in this one.
 
     The function raises CodecError, which names the field, for a value that the schema does not accept.
 
     Raises:
-        CodecError: there is no such record.
+        CodecError: there is no such record or version.
     """
     if record not in _LATEST:
         raise CodecError(f"there is no record {record!r}; there are {', '.join(RECORDS)}")
-    schema = _PARSED[_LATEST[record].path]
-    header = _HEADERS[record]
+    writer = _WRITERS[record]
+    if version is not None:
+        file = next((f for f in FILES if f.record == record and f.version == version), None)
+        if file is None:
+            raise CodecError(f"there is no version {version} of {record}")
+        writer = _Writer()
+        writer.file, writer.schema = file, _PARSED[file.path]
+        _renew_prefix(writer)
 
     def encode(value: Mapping[str, Any]) -> bytes:
         out = BytesIO()
-        out.write(header.prefix)
+        out.write(writer.prefix)
         try:
-            schemaless_writer(out, schema, value)
+            schemaless_writer(out, writer.schema, value)
         except (ValueError, TypeError, AttributeError, KeyError, IndexError, OverflowError) as error:
+            if writer.file is None:
+                raise CodecError(f"{record} is not written at the level in force") from error
             raise CodecError(f"{record}: {error}") from error
         return out.getvalue()
 
@@ -170,6 +237,21 @@ def schema_id(data: bytes) -> int:
     if len(data) < _HEADER_BYTES or data[0] != 0:
         raise CodecError("the value is not in Confluent wire format: no zero byte and schema id at its start")
     return int.from_bytes(data[1:5], "big")
+
+
+def record_of(data: bytes | None) -> str | None:
+    """
+    Return the name of the record that a value says it is, of whatever version; None where it is in no wire format.
+
+    Raises:
+        UnknownSchema: as `decode`.
+    """
+    if data is None or len(data) < _HEADER_BYTES or data[0] != 0:
+        return None
+    reader = _READERS.get(schema_id(data))
+    if reader is None:
+        raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
+    return reader.record
 
 
 def decode(data: bytes) -> tuple[str, dict[str, Any]]:

@@ -20,8 +20,8 @@ _CONTINUED = sum(0x80 << shift for shift in (7, 14, 21, 28))
 _LONGEST = 64
 
 
-def reader(schema: Mapping[str, Any]) -> Read | None:
-    """Return the reader of a record, None where the record is not flat."""
+def reader(schema: Mapping[str, Any], missing: Mapping[str, str | int | bool] | None = None) -> Read | None:
+    """Return the reader of a record, None where it is not flat; what a later version has at its end comes from `missing`."""
     lines, values = ["def read(data):", f"    at = {_HEADER_BYTES}"], []
     names: dict[str, Any] = {"longer": _longer}
     for number, field in enumerate(schema["fields"]):
@@ -33,6 +33,7 @@ def reader(schema: Mapping[str, Any]) -> Read | None:
             return None
         lines += [f"    {line}" for line in _FIELDS[kind].format(n=number).splitlines()]
         values.append(f"{field['name']!r}: v{number}")
+    values += [f"{name!r}: {value!r}" for name, value in (missing or {}).items()]
     lines += [
         "    if at != len(data):",
         "        raise ValueError(f'{len(data) - at} bytes left over after the value')",

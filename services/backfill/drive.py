@@ -18,19 +18,18 @@ from dataclasses import replace
 
 from aiokafka import ConsumerRecord
 
-from schemas import codec
 from services.backfill import progress as progress_topic
 from services.backfill.log import AGAIN, TOPIC, UsageLog
 from services.backfill.progress import Progress, named, numbered
 from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
 from services.shared.errors import TidemarkError
-from services.shared.kafka.reading import Offsets, decoded, scan
+from services.shared.kafka.reading import Offsets, decoded, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
 
 ASK_EVERY_S = 0.25
 AT_ONCE = 5_000
 """Events appended again before their acknowledgements are awaited."""
-_EVENT, _CLOCK = (codec.SCHEMA_IDS[name].to_bytes(4, "big") for name in ("usage_event", "clock"))
+_EVENT, _CLOCK = "usage_event", "clock"
 
 
 class NotTaken(TidemarkError):
@@ -48,7 +47,7 @@ async def nothing_counted(kafka: KafkaSettings) -> bool:
         return False
     start = {partition: lane.position for partition, lane in lanes.items()}
     async for record in scan(kafka, TOPIC, start, committed=False):
-        if record.value and record.value[1:5] == _EVENT:
+        if record_of(record.value) == _EVENT:
             return False
     return True
 
@@ -162,7 +161,7 @@ async def _opened(kafka: KafkaSettings, progress: Progress) -> Offsets:
     """Return where the epoch is opened first on each partition, among what was written since the last note."""
     opened: Offsets = {}
     async for record in scan(kafka, TOPIC, progress.ends, committed=False):
-        if record.value and record.value[1:5] == _CLOCK:
+        if record_of(record.value) == _CLOCK:
             _, value = decoded(record.value)
             if value["mode"] == "DRIVEN" and value["epoch"] == progress.epoch:
                 opened.setdefault(record.partition, record.offset)
@@ -177,7 +176,7 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     async for record in scan(kafka, TOPIC, progress.ends, committed=False):
         if not record.value or record.offset <= driven.get(record.partition, -1):
             continue
-        if record.value[1:5] == _CLOCK and decoded(record.value)[1]["mode"] == "LIVE":
+        if record_of(record.value) == _CLOCK and decoded(record.value)[1]["mode"] == "LIVE":
             live.setdefault(record.partition, record.offset)
         for name, value in record.headers:
             if name == AGAIN and record.partition in live:
@@ -195,7 +194,7 @@ async def _put_off(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     async for record in scan(kafka, TOPIC, start, stop, committed=False):
-        if record.value and record.value[1:5] == _EVENT:
+        if record_of(record.value) == _EVENT:
             _, value = decoded(record.value)
             if value and value["epoch"] != epoch:
                 yield record

@@ -13,7 +13,7 @@ from schemas import codec
 from services.backfill.times import DAY_MS
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
-from services.shared.kafka.reading import Offsets, by_partition, reader
+from services.shared.kafka.reading import Offsets, by_partition, reader, record_of
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
@@ -100,10 +100,9 @@ class UsageLog:
         self._follower = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
-        wanted = codec.SCHEMA_IDS["fleet"].to_bytes(4, "big")
         while True:
             for partition, records in (await self._consumer.getmany(timeout_ms=1000)).items():
-                found = [record.value for record in records if record.value and record.value[1:5] == wanted]
+                found = [record.value for record in records if record_of(record.value) == "fleet"]
                 if found:
                     await self._note(partition.partition, found)
 

@@ -10,6 +10,7 @@ import typer
 
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
+from services.shared.formats import FormatSettings, use_formats
 from services.shared.kafka.quiet import OnceInAWhile
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
@@ -52,6 +53,7 @@ def main() -> None:
         import_module(f"services.cli.{name}").register(app)
     try:
         use_registry(load(RegistrySettings))
+        use_formats(load(FormatSettings))
         app()
     except TidemarkError as error:
         print(f"tidemark: {error}", file=sys.stderr)

@@ -58,6 +58,7 @@ def doctor(data: DataOption = None) -> None:
 def examine(data: Path | None) -> Iterator[Finding]:
     """Yield what was found, one thing after the other."""
     yield Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} in {sys.prefix}")
+    yield _judge("formats", _formats)
     embedded = not os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
     if embedded:
         yield _judge("java", _java)
@@ -82,6 +83,13 @@ def _judge(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, good=True, detail=look())
     except (TidemarkError, OSError, subprocess.SubprocessError) as error:
         return Finding(what, good=False, detail=str(error))
+
+
+def _formats() -> str:
+    from services.shared.formats import FormatSettings, in_words
+    from services.shared.settings import load
+
+    return in_words(load(FormatSettings).write)
 
 
 def _java() -> str:

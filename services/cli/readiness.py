@@ -23,6 +23,15 @@ def readiness_of_all(state: State, supervisor: Supervisor) -> dict[str, str]:
     return waiting
 
 
+def levels(address: str) -> dict[str, int]:
+    """Return the level of formats that a service writes, and the newest that it reads; nothing when it does not say."""
+    try:
+        found = httpx.get(f"{address}/readyz", timeout=2).json().get("formats", {})
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return {name: int(found[name]) for name in ("written", "read") if name in found}
+
+
 def readiness(address: str, pid: int | None = None) -> str | None:
     """
     Ask a service whether it is ready; return the reason when it is not, None when it is.

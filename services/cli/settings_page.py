@@ -20,6 +20,7 @@ from services.alerter.settings import AlerterSettings
 from services.ingest.settings import IngestSettings
 from services.scorer.adapters.settings import ScorerSettings
 from services.shared.engine.settings import EngineSettings
+from services.shared.formats import FormatSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.logging import LogSettings
 from services.shared.ports import PORTS
@@ -31,7 +32,7 @@ PAGE = Path("docs/settings.md")
 
 SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "Kafka: every process, and the tool": (KafkaSettings,),
-    "Every process": (ProcessSettings, LogSettings, RegistrySettings),
+    "Every process": (ProcessSettings, LogSettings, RegistrySettings, FormatSettings),
     "Scorer and alerter": (EngineSettings,),
     "Ingest": (IngestSettings,),
     "Scorer": (ScorerSettings,),

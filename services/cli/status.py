@@ -46,20 +46,25 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def ask() -> dict[str, Any]:
     """Return how services fare that nobody here has started."""
-    from services.cli.readiness import readiness
+    from services.cli.readiness import levels, readiness
 
     addresses = {
         name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
         for name, port in PORTS.items()
     }
     found = {name: readiness(address) or "ready" for name, address in addresses.items()}
-    return {"ready": all(said == "ready" for said in found.values()), "addresses": addresses, "readiness": found}
+    return {
+        "ready": all(said == "ready" for said in found.values()),
+        "addresses": addresses,
+        "readiness": found,
+        "formats": {name: levels(address) if found[name] != NO_ANSWER else {} for name, address in addresses.items()},
+    }
 
 
 def gather(state: State) -> dict[str, Any]:
     """Return everything that is known about a running stack."""
     from schemas.topics import TOPICS
-    from services.cli.readiness import readiness_of_all
+    from services.cli.readiness import levels, readiness_of_all
     from services.cli.supervision import Supervisor
 
     supervisor = Supervisor(Path(state.supervisor))
@@ -78,6 +83,7 @@ def gather(state: State) -> dict[str, Any]:
         "pid": state.pid,
         "addresses": state.addresses,
         "readiness": {name: waiting.get(name, "ready") for name in state.addresses},
+        "formats": {name: levels(address) for name, address in state.addresses.items()},
         "kafka": {
             "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
             "partitions": state.partitions, "replication": state.replication,
@@ -96,6 +102,16 @@ def _show_services(facts: dict[str, Any]) -> None:
     print("ready" if facts["ready"] else "not ready")
     for name, address in facts["addresses"].items():
         print(f"  {name:10} {address}  {facts['readiness'][name]}")
+    _show_formats(facts)
+
+
+def _show_formats(facts: dict[str, Any]) -> None:
+    """Say which services write which level of formats, and the newest that all of those read."""
+    told = {name: each for name, each in facts["formats"].items() if each}
+    for level in sorted({each["written"] for each in told.values()}):
+        names = [name for name, each in told.items() if each["written"] == level]
+        read = min(told[name]["read"] for name in names)
+        print(f"  {'formats':10} level {level} is written, and up to {read} read, by {', '.join(names)}")
 
 
 def _show(facts: dict[str, Any]) -> None:
@@ -105,5 +121,6 @@ def _show(facts: dict[str, Any]) -> None:
         print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
               f"  {facts['readiness'][name]}")  # fmt: skip
     print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
+    _show_formats(facts)
     print(f"  {'write key':10} {facts['write_key']}")
     print(f"  {'logs':10} {facts['logs']}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
+import socket
 import sys
 import time
 import uuid
@@ -40,8 +41,10 @@ _FILES_BESIDE = 200
 """Files that a process has open beside its clients' connections, at most: Kafka, logs, libraries."""
 
 
-def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings) -> IngestApp:
-    """Put the ASGI application together over any event log."""
+def application(
+    event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings, name: str = ""
+) -> IngestApp:
+    """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     service = IngestService(
         event_log=event_log,
         rules=settings.rules(),
@@ -49,6 +52,7 @@ def application(event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, se
         metrics=metrics,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
+        name=name,
     )
     rest = Starlette(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
@@ -98,7 +102,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
-    app = application(event_log, keys, metrics, settings)
+    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
     event_log.start()
     watch = asyncio.create_task(_watch_keys(keys))
     stopped = asyncio.create_task(stop.wait())

@@ -71,6 +71,7 @@ class IngestService:
         metrics: IngestMetrics,
         clock_ms: Callable[[], int],
         assign_id: Callable[[], str],
+        name: str = "",
     ) -> None:
         self._log = event_log
         self._rules = rules
@@ -78,6 +79,7 @@ class IngestService:
         self._metrics = metrics
         self._clock_ms = clock_ms
         self._assign_id = assign_id
+        self._name = name
         self._turns = Turns()
 
     async def submit(self, submission: Submission, key: WriteKey | None) -> Answer:
@@ -109,7 +111,7 @@ class IngestService:
                 return None, error
             if key is None:
                 key = self._key_of(body)
-            request = _request(submission, body, key, received_at)
+            request = _request(submission, body, key, received_at, self._name)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
@@ -214,7 +216,7 @@ class IngestService:
         )
 
 
-def _request(submission: Submission, body: Body, key: WriteKey, received_at: int) -> Request:
+def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:
     backfill = submission.epoch is not None or submission.historical
     if backfill and not key.backfill:
         raise Rejected(
@@ -232,4 +234,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         backfill=backfill,
         epoch=submission.epoch or 0,
         historical=submission.historical,
+        accepted_by=name,
     )

@@ -16,6 +16,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from schemas import formats
 from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.adapters.metrics import ScorerMetrics
 from services.scorer.adapters.records import USAGE_EVENTS
@@ -25,18 +26,25 @@ from services.scorer.adapters.ticker import Ticker
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.errors import ConfigurationError
+from services.shared.formats import FormatSettings
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
-from services.shared.settings import ProcessSettings
+from services.shared.settings import ProcessSettings, Settings
 
 log = logging.getLogger(__name__)
 
 GROUP = "scorer"
 
 
-async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSettings, settings: ScorerSettings) -> None:
+async def run(
+    kafka: KafkaSettings,
+    process: ProcessSettings,
+    engine: EngineSettings,
+    settings: ScorerSettings,
+    durable: FormatSettings,
+) -> None:
     """Score until SIGTERM."""
     stop = stop_event()
     registry = CollectorRegistry()
@@ -44,7 +52,10 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, engine: EngineSett
     metrics = ScorerMetrics(registry)
     log.info("model_in_force", extra={"version": model.fingerprint})
     metrics.accounts_cap.set(settings.accounts)
-    usage = usage_lanes(kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts)
+    written = formats.at(durable.write)["scorer_state"]
+    usage = usage_lanes(
+        kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written
+    )
     specs = [usage, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
     app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))
@@ -73,7 +84,11 @@ async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) ->
 
 
 def check(
-    _kafka: KafkaSettings, _process: ProcessSettings, _engine: EngineSettings, settings: ScorerSettings
+    _kafka: KafkaSettings,
+    _process: ProcessSettings,
+    _engine: EngineSettings,
+    settings: ScorerSettings,
+    _durable: FormatSettings,
 ) -> list[str]:
     """Return what is wrong with the tracking plan and the model."""
     try:
@@ -85,7 +100,8 @@ def check(
 
 def main(argv: list[str] | None = None) -> int:
     """Run the scorer and return its exit status."""
-    return run_service("scorer", argv, [KafkaSettings, ProcessSettings, EngineSettings, ScorerSettings], run, check)
+    kinds: list[type[Settings]] = [KafkaSettings, ProcessSettings, EngineSettings, ScorerSettings, FormatSettings]
+    return run_service("scorer", argv, kinds, run, check)
 
 
 if __name__ == "__main__":

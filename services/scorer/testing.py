@@ -19,6 +19,7 @@ from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.outcome import Outcome, Partial, Rejection, Snapshot
 from services.scorer.domain.plan import TrackingPlan
+from services.scorer.domain.state_format import DEFAULT
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.shared.engine.core import NO_APPEND_TIME
 from services.shared.engine.memory import Cuts, MemoryRunner
@@ -59,6 +60,7 @@ def event(
         "historical": False,
         "properties": properties if isinstance(properties, str) else msgspec.json.encode(properties).decode(),
         "extra": "{}",
+        "accepted_by": "",
         **changes,
     }
 
@@ -89,9 +91,15 @@ def encode(kind: str, value: Mapping[str, Any]) -> bytes:
 class Lane:
     """One pure lane, fed by hand. What comes out gathers in `out`."""
 
-    def __init__(self, plan: TrackingPlan = PLAN, duplicate_ids: int = 200_000, start: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: TrackingPlan = PLAN,
+        duplicate_ids: int = 200_000,
+        start: int | None = None,
+        written: int = DEFAULT,
+    ) -> None:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
-        self.fold = LaneFold(0, 1, plan, MODEL, duplicate_ids)
+        self.fold = LaneFold(0, 1, plan, MODEL, duplicate_ids, written=written)
         self.out: list[Outcome] = []
         self._records: dict[bytes, bytes] = {}
         self._ids: dict[bytes, bytes] = {}

@@ -16,7 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from schemas import codec, formats
 from services.shared.errors import Fatal
+from services.shared.formats import FormatMetrics
 
 NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
@@ -35,8 +37,10 @@ def ops_routes(
 
     `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why.
     `/readyz`: 200 when the process does its work, 503 with the reason until then, either with what is `slow`; it names
-    the process id, since another process may hold the port.
+    the process id, since another process may hold the port, and the level of formats that is written and the newest read.
     """
+    FormatMetrics(registry)
+    common = {"pid": os.getpid(), "formats": {"written": codec.level(), "read": formats.NEWEST}}
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -49,8 +53,8 @@ def ops_routes(
         reason = not_ready()
         more = {"slow": names} if (names := slow()) else {}
         if reason is None:
-            return JSONResponse({"ready": True, "pid": os.getpid(), **more})
-        return JSONResponse({"ready": False, "reason": reason, "pid": os.getpid(), **more}, status_code=503)
+            return JSONResponse({"ready": True, **common, **more})
+        return JSONResponse({"ready": False, "reason": reason, **common, **more}, status_code=503)
 
     return [Route("/metrics", metrics), Route("/healthz", healthz), Route("/readyz", readyz)]
 

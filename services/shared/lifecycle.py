@@ -13,9 +13,11 @@ from typing import cast
 
 import uvloop
 
+from schemas import codec
 from services.shared import exit_status
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
+from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
 from services.shared.ports import PORTS, port_of
 from services.shared.registry import RegistrySettings, use_registry
@@ -57,7 +59,7 @@ def run_service(
     if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
         die_with_parent(signal.SIGTERM)
     try:
-        *settings, registry, _ = load_all(*kinds, RegistrySettings, logs.LogSettings)
+        *settings, registry, durable, _ = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
         settings = [_with_its_port(name, each) for each in settings]
         problems = check(*settings) if check else []
         if problems:
@@ -69,6 +71,7 @@ def run_service(
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
+    use_formats(cast(FormatSettings, durable))
     return _run(name, run, settings, cast(RegistrySettings, registry))
 
 
@@ -80,7 +83,7 @@ def _with_its_port(name: str, settings: Settings) -> Settings:
 
 def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:
     async def started() -> None:
-        log.info("started", extra={"pid": os.getpid()})
+        log.info("started", extra={"pid": os.getpid(), "formats": in_words(codec.level())})
         await run(*settings)
 
     try:

@@ -101,13 +101,13 @@ class Deployment:
             "KAFKA_BOOTSTRAP_SERVERS": self.kafka.bootstrap_servers,
             "TIDEMARK_TOPIC_PREFIX": self.kafka.topic_prefix,
             "TIDEMARK_PARTITIONS": str(self.kafka.partitions),
-            "TIDEMARK_REPLICATION": str(self.kafka.replication),
             "TIDEMARK_HTTP_HOST": "127.0.0.1",
             "TIDEMARK_HTTP_PORT": str(port),
             "TIDEMARK_DATA_DIR": str(self.folder / name),
             "TIDEMARK_WRITE_KEYS_FILE": str(self.folder / "write-keys.yaml"),
             "TIDEMARK_SLOT": str(int(number or 1) - 1),
             "TIDEMARK_STOP_WITH_PARENT": "1",
+            **({"TIDEMARK_REPLICATION": str(self.kafka.replication)} if self.kafka.replication else {}),
             **more,
         }
         command = [sys.executable, "-m", f"services.{service}"]

@@ -35,7 +35,7 @@ from tests.chaos import table
 from tests.chaos.fault import Fault, Row
 from tests.chaos.stage import Stage, monotonic
 
-KINDS = ("kills", "brokers", "freezes", "disks", "clocks", "past", "engine")
+KINDS = ("kills", "brokers", "freezes", "disks", "clocks", "upgrades", "past", "engine")
 """Files in faults/, in the order of the table. A new kind of fault is a new file, and its name here."""
 RATE = 300.0
 """Events a second, repeats not counted."""

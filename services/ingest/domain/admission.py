@@ -79,6 +79,8 @@ class Request:
     """Whether times are the sender's own: uncorrected, and of any age."""
     epoch: int = 0
     historical: bool = False
+    accepted_by: str = ""
+    """Name of this ingest, whose clock `received_at` is."""
 
 
 class Admitted(NamedTuple):
@@ -174,6 +176,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
             "historical": request.historical,
             "properties": properties_json,
             "extra": extra_json,
+            "accepted_by": request.accepted_by,
         }
     )
 

@@ -127,8 +127,8 @@ class ScorerCore:
             except StepTooLong as long:
                 raise Unanswered(
                     "clock",
-                    f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days; is the time of that record "
-                    "right? `tidemark clock accept` or `tidemark clock refuse` says so",
+                    f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days{self._clocks(value)}; is the "
+                    "time of that record right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
             except NotStarted:  # the log begins within a drive: the past that it brought is late
                 self._fold.start(at if record.appended_at == NO_APPEND_TIME else record.appended_at)
@@ -141,6 +141,11 @@ class ScorerCore:
             return self._fold.clock(value, at, offset, step)
         self._fold.command(value)
         return None
+
+    def _clocks(self, event: dict[str, Any]) -> str:
+        """Name the ingests whose clocks are in question, as far as they are known."""
+        by, before = event["accepted_by"], self.state.clock.moved_by
+        return (f", by the clock of {by}" if by else "") + (f"; the last to move it was {before}" if before else "")
 
     def is_answer(self, record: SourceRecord) -> bool:
         """Tell whether a record further down the log answers what an event asked."""

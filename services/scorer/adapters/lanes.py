@@ -9,6 +9,7 @@ from services.scorer.adapters.records import FLEET_PARTIALS, USAGE_EVENTS, dead_
 from services.scorer.domain.lane_fold import LaneFold
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import TrackingPlan
+from services.scorer.domain.state_format import DEFAULT
 from services.shared.engine.core import Core
 from services.shared.engine.spec import LaneSpec, SourceMode
 
@@ -20,11 +21,16 @@ def usage_lanes(
     duplicate_ids: int = 4_000_000,
     metrics: ScorerMetrics | None = None,
     most_accounts: int = 200_000,
+    written: int = DEFAULT,
 ) -> LaneSpec:
-    """Return the lanes of usage-events, which has so many partitions; each holds so many ids and accounts at most."""
+    """
+    Return the lanes of usage-events, which has so many partitions; each holds so many ids and accounts at most.
+
+    `written` is the format of the state records that they write.
+    """
 
     def core(partition: int) -> Core:
-        fold = LaneFold(partition, partitions, plan, model, duplicate_ids, most_accounts)
+        fold = LaneFold(partition, partitions, plan, model, duplicate_ids, most_accounts, written)
         return ScorerCore(fold, metrics.lane(partition) if metrics else None)
 
     stores = {STATE: "scorer-usage-events-state", IDS: "scorer-usage-events-ids"}

@@ -36,7 +36,7 @@ class LaneClock:
     """Plain state; the fold moves it. Times are milliseconds since 1970 UTC, days days since 1970 UTC."""
 
     __slots__ = (
-        "accepted", "answered", "asked", "cursor", "deadline", "driven", "epoch", "now", "pending", "phase", "repeated",
+        "accepted", "answered", "asked", "cursor", "deadline", "driven", "epoch", "moved_by", "now", "pending", "phase", "repeated",
         "sweep_from", "target", "ticked", "today", "waited",
     )  # fmt: skip
 
@@ -52,6 +52,8 @@ class LaneClock:
         """The offset of the latest answer to such a step: what lies before it needs no other."""
         self.accepted = 0
         """Up to this time steps of any length are right; 0: the answer was no."""
+        self.moved_by = ""
+        """Which ingest accepted the event that moved log time last; empty: no event did, or it does not say."""
         self.set(0)
 
     def set(self, at: int) -> None:

@@ -25,6 +25,8 @@ import numpy.typing as npt
 from rbloom import Bloom
 from xxhash import xxh64_intdigest
 
+from services.shared.errors import IncompatibleState
+
 WINDOW_HOURS = 24
 SEAL = 16_384
 """Identities that wait in the set before they become a run."""
@@ -37,7 +39,7 @@ _BLOCKS_PER_LIMIT = 8
 
 _KEY = struct.Struct(">cIHI")
 _PREFIX = b"i"
-"""Keys that start with a zero byte are the engine's, and an hour does."""
+"""The kind of record: another format of them has another. Keys that start with a zero byte are the engine's."""
 Run = npt.NDArray[np.uint64]
 
 
@@ -197,6 +199,11 @@ class DuplicateWindow:
 
     def load(self, key: bytes, value: bytes) -> None:
         """Take back one record of the changelog."""
+        if key[:1] != _PREFIX:
+            raise IncompatibleState(
+                f"the duplicate window has records of kind {key[:1]!r}, this version reads {_PREFIX!r}:"
+                " run the version that wrote it, or a later one"
+            )
         _, hour, number, record = _KEY.unpack(key)
         self._loaded.setdefault((hour, number), []).append((record, np.frombuffer(value, "<u8").astype(np.uint64)))
 

@@ -24,6 +24,7 @@ from services.scorer.domain.lane_state import LaneState
 from services.scorer.domain.model import Model
 from services.scorer.domain.plan import ACTIVITY, VALUE, Roles, TrackingPlan
 from services.scorer.domain.rare_events import RareEvents
+from services.scorer.domain.state_format import DEFAULT
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 
 PRODUCTION = "production"
@@ -61,9 +62,10 @@ class LaneFold:
         model: Model,
         duplicate_ids: int,
         most_accounts: int = 1 << 30,
+        written: int = DEFAULT,
     ) -> None:
-        """Make an empty lane, one of `partitions`."""
-        self.state = LaneState(duplicate_ids)
+        """Make an empty lane, one of `partitions`, whose state is written in this format."""
+        self.state = LaneState(duplicate_ids, written)
         self.roles = Roles(plan)
         self.days = DayClose(self.state, model, partition, partitions)
         self.rare = RareEvents(self.state, self.days, self.roles, plan, most_accounts)
@@ -95,7 +97,9 @@ class LaneFold:
             if at > clock.now:
                 if at < clock.deadline:
                     clock.now = clock.target = at
+                    clock.moved_by = event["accepted_by"]
                 elif self._aim(at, offset):
+                    clock.moved_by = event["accepted_by"]
                     state.moved = True
                     return self._advance_then_apply(event, at, origin)
         elif clock.driven:
@@ -125,6 +129,8 @@ class LaneFold:
                 clock.asked = at
                 state.ledger.steps_refused += 1
                 return None
+            if clock.target > clock.now:
+                clock.moved_by = ""
             if clock.target < clock.deadline and clock.pending < 0 and not state.queue:
                 clock.ticked = clock.now = clock.target
                 return None

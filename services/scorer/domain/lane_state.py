@@ -15,6 +15,7 @@ from services.scorer.domain.snapshot import Surroundings
 from services.scorer.domain.state_format import (
     CLOCK_KEY,
     COLD,
+    DEFAULT,
     FLEET_KEY,
     HOT,
     decode_clock,
@@ -35,8 +36,9 @@ RESTORED_AT_ONCE = 500
 class LaneState:
     """Everything that the records of one lane have led to. The fold moves it; this keeps track of what moved."""
 
-    def __init__(self, duplicate_ids: int) -> None:
-        """Start empty; the duplicate window holds at most `duplicate_ids` identities."""
+    def __init__(self, duplicate_ids: int, written: int = DEFAULT) -> None:
+        """Start empty; the duplicate window holds at most `duplicate_ids` identities. `written`: the format of records."""
+        self._written = written
         self.accounts: dict[str, Account] = {}
         self.clock = LaneClock()
         self.ids = DuplicateWindow(duplicate_ids)
@@ -127,23 +129,24 @@ class LaneState:
 
     def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Return and forget the state records that changed, in a fixed order."""
+        written = self._written
         for name in sorted(self._forgotten):
             if name not in self.accounts:
                 yield HOT + name.encode(), None
                 yield COLD + name.encode(), None
         for name in sorted(self.cold):
             self.hot.add(name)  # today's bits in the hot record go by the order of people in the cold one
-            yield COLD + name.encode(), encode_cold(self.accounts[name])
+            yield COLD + name.encode(), encode_cold(self.accounts[name], written)
         for name in sorted(self.hot):
-            yield HOT + name.encode(), encode_hot(self.accounts[name])
+            yield HOT + name.encode(), encode_hot(self.accounts[name], written)
         for name in sorted(self._quarantine_moved):
             found = self.quarantined.get(name)
-            yield QUARANTINE + name.encode(), encode_quarantine(found) if found else None
+            yield QUARANTINE + name.encode(), encode_quarantine(found, written) if found else None
         if self.moved:
-            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids)
+            yield CLOCK_KEY, encode_clock(self.clock, self.tally, self.ids, written)
             yield LEDGER_KEY, encode_counters(self.ledger)
         if self.fleet_moved:
-            yield FLEET_KEY, encode_fleet(self.fleet, sorted(self.own_connected))
+            yield FLEET_KEY, encode_fleet(self.fleet, sorted(self.own_connected), written)
         self.cold, self.hot, self._forgotten, self._quarantine_moved = set(), set(), set(), set()
         self.moved = self.fleet_moved = False
 

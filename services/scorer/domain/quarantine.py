@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from services.scorer.domain.state_format import FORMAT_BYTE, body_of
+from services.scorer.domain.state_format import DEFAULT, HEADS, body_of
 
 QUARANTINE = b"q:"
 """Prefix of the state records; the account's name follows."""
@@ -23,9 +23,9 @@ class Quarantine(NamedTuple):
     """The day that could not be closed: its events are dead-lettered meanwhile; -1: only evaluating it failed."""
 
 
-def encode_quarantine(found: Quarantine) -> bytes:
-    """Return the state record."""
-    return FORMAT_BYTE + msgspec.msgpack.encode(found)
+def encode_quarantine(found: Quarantine, written: int = DEFAULT) -> bytes:
+    """Return the state record in the format to be written."""
+    return HEADS[written] + msgspec.msgpack.encode(found)
 
 
 def decode_quarantine(value: bytes) -> Quarantine:

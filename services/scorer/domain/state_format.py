@@ -3,7 +3,10 @@ State records: the bytes in which a lane's state lies on its changelog.
 
 Keys: `h:` + account is hot, `c:` + account is cold (see account.py), `q:` + account is its quarantine; `l:clock`,
 `l:fleet` and `l:ledger` are the lane's own. The first byte of a value is the version of the format; the rest is MessagePack.
-A newer format is refused, so that a downgrade never misreads what it finds.
+A record keeps its format until it is written next, so a lane may hold a mix. A newer format is refused, so that a
+downgrade never misreads what it finds.
+
+Format 2 adds to `l:clock` who moved log time last. All else is as in format 1.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from schemas import formats
 from services.scorer.domain.account import Account
 from services.scorer.domain.clock import LaneClock
 from services.scorer.domain.duplicates import DuplicateWindow
@@ -23,11 +27,15 @@ from services.scorer.domain.people import People
 from services.scorer.domain.rings import METRICS, NARROW, SPAN, WIDE, DayRings
 from services.shared.errors import IncompatibleState
 
-FORMAT = 1
+NEWEST = formats.at(formats.NEWEST)["scorer_state"]
+"""The newest format that is read."""
+DEFAULT = formats.at(formats.DEFAULT)["scorer_state"]
+"""The format that is written unless told otherwise."""
 HOT, COLD = b"h:", b"c:"
 CLOCK_KEY, FLEET_KEY = b"l:clock", b"l:fleet"
 
-FORMAT_BYTE = bytes((FORMAT,))
+HEADS = tuple(bytes((number,)) for number in range(NEWEST + 1))
+"""The first byte of a record, by format."""
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -67,9 +75,9 @@ def body_of(value: bytes) -> bytes:
         IncompatibleState: it was written in a newer format.
     """
     version = value[0] if value else 0
-    if version != FORMAT:
+    if not 1 <= version <= NEWEST:
         raise IncompatibleState(
-            f"the scorer's state is of format {version}, this version reads {FORMAT}:"
+            f"the scorer's state is of format {version}, this version reads up to {NEWEST}:"
             " run the version that wrote it, or a later one"
         )
     return value[1:]
@@ -79,11 +87,11 @@ def _body(value: bytes) -> list[Any]:
     return _unpack(body_of(value))  # type: ignore[no-any-return]
 
 
-def encode_hot(account: Account) -> bytes:
-    """Return the hot record of an account."""
+def encode_hot(account: Account, written: int = DEFAULT) -> bytes:
+    """Return the hot record of an account in the format to be written."""
     people = account.people
     today = people.today
-    return FORMAT_BYTE + _pack(
+    return HEADS[written] + _pack(
         (
             account.events_today,
             account.value_today,
@@ -132,10 +140,10 @@ def decode_hot(account: Account, value: bytes) -> None:
     account.verdict = parts[15]
 
 
-def encode_cold(account: Account) -> bytes:
-    """Return the cold record of an account."""
+def encode_cold(account: Account, written: int = DEFAULT) -> bytes:
+    """Return the cold record of an account in the format to be written."""
     people, rings = account.people, account.rings
-    return FORMAT_BYTE + _pack(
+    return HEADS[written] + _pack(
         (
             rings.through,
             [_pack_ring(ring) for ring in rings.counts],
@@ -191,12 +199,13 @@ _CLOCK = (
     "driven", "epoch", "now", "target", "today", "pending", "phase", "cursor", "sweep_from", "ticked", "waited", "repeated",
     "asked", "answered", "accepted", "deadline",
 )  # fmt: skip
+_CLOCK_2 = (*_CLOCK, "moved_by")
 
 
-def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow) -> bytes:
+def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, written: int = DEFAULT) -> bytes:
     """Return the lane's clock with the sweep in progress, and where the duplicate window stands."""
-    fields = [getattr(clock, field) for field in _CLOCK]
-    return FORMAT_BYTE + _pack((fields, tally.state(), ids.hour, ids.oldest, ids.shortened))
+    fields = [getattr(clock, field) for field in (_CLOCK if written == 1 else _CLOCK_2)]
+    return HEADS[written] + _pack((fields, tally.state(), ids.hour, ids.oldest, ids.shortened))
 
 
 def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[int, int], int]]:
@@ -208,14 +217,14 @@ def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[
     """
     fields, tally, hour, oldest, shortened = _body(value)
     clock = LaneClock()
-    for field, found in zip(_CLOCK, fields, strict=True):
+    for field, found in zip(_CLOCK if value[0] == 1 else _CLOCK_2, fields, strict=True):
         setattr(clock, field, found)
     return clock, FleetTally.of_state(tally), (hour, (oldest[0], oldest[1]), shortened)
 
 
-def encode_fleet(fleet: FleetYear, connected: Sequence[str]) -> bytes:
+def encode_fleet(fleet: FleetYear, connected: Sequence[str], written: int = DEFAULT) -> bytes:
     """Return the fleet's factors, the cap and the dimensions connected, those of this lane first."""
-    return FORMAT_BYTE + _pack(
+    return HEADS[written] + _pack(
         (fleet.ppm.tobytes(), fleet.days.tobytes(), fleet.cap_milli, sorted(fleet.connected), sorted(connected))
     )
 

@@ -102,6 +102,21 @@ def by_partition(offsets: Mapping[TopicPartition, int]) -> Offsets:
     return {partition.partition: offset for partition, offset in sorted(offsets.items())}
 
 
+def record_of(value: bytes | None) -> str | None:
+    """
+    Return the name of the record that a value says it is, None for what nobody can read; far quicker than to read it.
+
+    Raises:
+        UnknownVersion: as `decoded`.
+    """
+    try:
+        return codec.record_of(value)
+    except codec.UnknownSchema as error:
+        raise UnknownVersion(
+            f"a record cannot be read by this version, install the one that wrote it: {error}"
+        ) from error
+
+
 def decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
     """
     Return record name and value, both empty for what nobody can read: the log may hold such, and goes on behind it.

@@ -1,5 +1,5 @@
 """
-Write the golden bytes of the format that is written now, if there are none yet: `python tests/golden/scorer/renew.py`.
+Write the golden bytes of every format that can be written, if there are none yet: `python tests/golden/scorer/renew.py`.
 
 What is there is never written again: it stands for what is on the changelogs of deployments.
 """
@@ -7,15 +7,15 @@ What is there is never written again: it stands for what is on the changelogs of
 import json
 from pathlib import Path
 
-from services.scorer.domain.state_format import FORMAT
+from services.scorer.domain.state_format import NEWEST
 from services.scorer.testing import Lane, at
 
 HERE = Path(__file__).parent
 
 
-def lane() -> Lane:
+def lane(written: int) -> Lane:
     """Return a lane in the middle of its second day, with everything in it that a state record can hold."""
-    lane = Lane()
+    lane = Lane(written=written)
     lane.event("e1", user="ann", when=at(0, 3))
     lane.event("e2", user="bob", when=at(0, 4), name="Report Shared")
     lane.event("e3", user="ann", when=at(0, 5))
@@ -30,12 +30,13 @@ def lane() -> Lane:
     lane.fold.quarantine("broken", "its evaluation raised ZeroDivisionError: division by zero", frozen=False)
     lane.close(0)
     lane.event("e4", user="cid", when=at(1, 2) - 2000)
-    lane.event("e5", user="ann", when=at(1, 2))
+    lane.event("e5", user="ann", when=at(1, 2), accepted_by="ingest-a-0")
     return lane
 
 
 if __name__ == "__main__":
-    path = HERE / f"state_format_{FORMAT}.json"
-    if not path.exists():
-        records = {key.decode("latin-1"): value.hex() for key, value in sorted(lane().state_records().items())}
-        path.write_text(json.dumps(records, indent=1) + "\n", "utf-8")
+    for number in range(1, NEWEST + 1):
+        path = HERE / f"state_format_{number}.json"
+        if not path.exists():
+            records = {key.decode("latin-1"): v.hex() for key, v in sorted(lane(number).state_records().items())}
+            path.write_text(json.dumps(records, indent=1) + "\n", "utf-8")

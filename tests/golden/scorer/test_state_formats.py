@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import pytest
 
-from services.scorer.domain.ledger import read_counters
+from services.scorer.domain.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.rings import ACTIVE, EVENTS, VALUE
-from services.scorer.domain.state_format import FORMAT
+from services.scorer.domain.state_format import NEWEST
 from services.scorer.testing import DAY, Lane, at
 from services.shared.errors import IncompatibleState
 
@@ -21,15 +22,27 @@ def stored(version: int) -> dict[bytes, bytes]:
     return {key.encode("latin-1"): bytes.fromhex(value) for key, value in json.loads(text).items()}
 
 
-def lane_of(records: dict[bytes, bytes]) -> Lane:
-    lane = Lane(start=0)
+def lane_of(records: dict[bytes, bytes], written: int = NEWEST) -> Lane:
+    lane = Lane(start=0, written=written)
     for key, value in records.items():
         lane.state.restore(key, value)
     lane.state.restored()
     return lane
 
 
-@pytest.mark.parametrize("version", range(1, FORMAT + 1))
+def rewritten(lane: Lane) -> dict[bytes, bytes | None]:
+    """Write every record of a lane, changed or not."""
+    state = lane.state
+    accounts = {"acme", "broken"}
+    state.hot, state.cold, state.moved, state.fleet_moved = set(accounts), set(accounts), True, True
+    found = state.quarantined["broken"]
+    state.quarantine(state.accounts["broken"], found.detail)
+    state.quarantined["broken"] = found
+    state.ledger.quarantined -= 1
+    return dict(state.take_changes())
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
 def test_every_format_is_read(version: int) -> None:
     lane = lane_of(stored(version))
     account = lane.state.accounts["acme"]
@@ -50,42 +63,43 @@ def test_every_format_is_read(version: int) -> None:
     assert lane.state.fleet.factor_ppm(DAY) == 1_000_000
     assert lane.state.connected == {"usage", "breadth", "value", "support", "sentiment", "renewal"}
     assert lane.state.ledger.applied == 11
+    assert lane.state.clock.moved_by == ("" if version == 1 else "ingest-a-0")
 
 
-@pytest.mark.parametrize("version", range(1, FORMAT + 1))
-def test_a_lane_of_every_format_goes_on_and_writes_the_newest(version: int) -> None:
-    lane = lane_of(stored(version))
+@pytest.mark.parametrize("written", range(1, NEWEST + 1))
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+def test_a_lane_of_every_format_goes_on_and_writes_the_one_in_force(version: int, written: int) -> None:
+    lane = lane_of(stored(version), written)
     lane.event("next", user="dan", when=at(1, 3))
     lane.close(1)
 
     assert lane.state.accounts["acme"].daily() == {DAY: (3, 2), DAY + 1: (3, 3)}
     assert lane.snapshots()[-1]["usage"]["active_users_7"] == 4
-    assert {value[0] for value in lane.state_records().values()} == {FORMAT}
+    assert {value[0] for key, value in lane.state_records().items() if key != LEDGER_KEY} == {written}
 
 
-def test_this_version_writes_the_bytes_that_are_kept_here() -> None:
-    lane = lane_of(stored(FORMAT))
-    state = lane.state
-    accounts = {"acme", "broken"}
-    state.hot, state.cold, state.moved, state.fleet_moved = set(accounts), set(accounts), True, True
-    state.quarantine(state.accounts["broken"], state.quarantined["broken"].detail)
-    state.quarantined["broken"] = lane_of(stored(FORMAT)).state.quarantined["broken"]
-    state.ledger.quarantined -= 1
+def test_records_of_two_formats_make_one_lane() -> None:
+    for mixed in itertools.product((1, NEWEST), repeat=len(stored(1))):
+        records = {key: stored(version)[key] for key, version in zip(sorted(stored(1)), mixed, strict=True)}
+        assert rewritten(lane_of(records, 1)) == stored(1)
 
-    assert dict(state.take_changes()) == stored(FORMAT)
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+def test_this_version_writes_the_bytes_that_are_kept_here(version: int) -> None:
+    assert rewritten(lane_of(stored(version), version)) == stored(version)
 
 
 @pytest.mark.parametrize("key", [b"h:acme", b"c:acme", b"q:broken", b"l:clock", b"l:fleet", b"l:ledger"])
 def test_a_newer_format_is_refused(key: bytes) -> None:
-    records = stored(FORMAT)
-    records[key] = bytes((FORMAT + 1,)) + records[key][1:]
+    records = stored(NEWEST)
+    records[key] = bytes((NEWEST + 1,)) + records[key][1:]
 
     with pytest.raises(IncompatibleState, match="later"):
         lane_of(records)
 
 
 def test_the_counters_can_be_read_by_others() -> None:
-    records = stored(FORMAT)
+    records = stored(NEWEST)
     counters = [found for key, value in records.items() if (found := read_counters(key, value))]
 
     assert [c.applied for c in counters] == [11]

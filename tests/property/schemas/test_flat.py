@@ -99,3 +99,13 @@ def test_events_and_ticks_are_flat_and_records_with_more_in_them_are_not() -> No
     assert (
         flat.reader({"fields": [{"name": "at", "type": {"type": "long", "logicalType": "timestamp-millis"}}]}) is None
     )
+
+
+def test_what_a_later_version_has_at_its_end_is_added() -> None:
+    fields = [{"name": "at", "type": "long"}]
+    read = flat.reader({"fields": fields}, {"by": "", "urgent": False, "tries": 3})
+
+    assert read is not None
+    assert read(b"\x00\x00\x00\x00\x01\x0a") == {"at": 5, "by": "", "urgent": False, "tries": 3}
+    with pytest.raises(ValueError, match="left over"):
+        read(b"\x00\x00\x00\x00\x01\x0a\x00")

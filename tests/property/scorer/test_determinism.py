@@ -9,8 +9,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from services.scorer.testing import DAY, Log, at, clock, fleet, tick
-from services.shared.engine.memory import Cuts
+from services.scorer.adapters.lanes import usage_lanes
+from services.scorer.domain.ledger import LEDGER_KEY
+from services.scorer.domain.state_format import NEWEST
+from services.scorer.testing import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
+from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY
 
@@ -188,3 +191,24 @@ def test_a_driven_log_with_the_aggregator_replays_to_the_same_bytes_without_it()
     assert replay[0]["fleet-partials"] == first["fleet-partials"]
     assert len(first["fleet"]) == 63
     assert DAY
+
+
+@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
+@given(st.integers(0, 10**6))
+def test_no_output_depends_on_the_format_that_state_is_written_in(seed: int) -> None:
+    log = history(seed, days=6)
+    expected, _, _ = run(log)
+    dice = random.Random(seed)
+    copy = Log(log.partitions)
+    formats_seen = set()
+    for record in log.memory.records("usage-events"):
+        copy.memory.append("usage-events", record.key, record.value, record.partition, record.appended_at)
+        if dice.random() < 0.05:  # a worker of another level takes over
+            written = dice.choice([1, NEWEST])
+            MemoryRunner(copy.memory, [usage_lanes(log.partitions, PLAN, MODEL, 200_000, written=written)]).run()
+            live = copy.memory.latest("scorer-usage-events-state")
+            formats_seen |= {value[0] for key, value in live.items() if key[1:2] == b":" and key != LEDGER_KEY}
+    MemoryRunner(copy.memory, [usage_lanes(log.partitions, PLAN, MODEL, 200_000, written=NEWEST)]).run()
+
+    assert outputs(copy.memory) == expected
+    assert formats_seen == {1, NEWEST}

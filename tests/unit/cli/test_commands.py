@@ -17,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from typer.testing import CliRunner
 
+from schemas import formats
 from services.cli import keys, status
 from services.cli.running import State, find, write_state
 from services.shared.errors import Fatal
@@ -84,6 +85,7 @@ def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, mo
         time.sleep(0.01)
 
     result = CliRunner().invoke(app_of(status), ["status", "--json", "--data", str(tmp_path)])
+    in_words = CliRunner().invoke(app_of(status), ["status", "--data", str(tmp_path)])
     server.should_exit = True
     thread.join()
 
@@ -91,6 +93,10 @@ def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, mo
     assert result.exit_code == STOPPED
     assert facts["readiness"]["scorer"] == "no Kafka broker has answered for 13 s"
     assert facts["readiness"]["ingest"] == "it does not answer"
+    assert facts["formats"]["scorer"] == {"written": formats.DEFAULT, "read": formats.NEWEST}
+    assert facts["formats"]["ingest"] == {}
+    said = f"formats    level {formats.DEFAULT} is written, and up to {formats.NEWEST} read, by scorer"
+    assert said in in_words.stdout
 
 
 @pytest.mark.parametrize("command", [["ledger"], ["signals", "tail", "--once"]])

@@ -30,7 +30,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
             "context": {"groupId": "acme", "ip": "10.0.0.1"},
             "integrations": {"All": True},
         },
-        Request("web", "production", NOW, sent_at=NOW - 5_000),
+        Request("web", "production", NOW, sent_at=NOW - 5_000, accepted_by="ingest-a-0"),
     )
 
     assert admitted.event == {
@@ -49,6 +49,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
         "historical": False,
         "properties": '{"rows":3}',
         "extra": '{"anonymousId":"anon","integrations":{"All":true},"context":{"groupId":"acme","ip":"10.0.0.1"}}',
+        "accepted_by": "ingest-a-0",
     }
     assert admitted.key == b"acme"
 

@@ -44,7 +44,7 @@ def test_schemas_are_registered_under_the_record_name_and_used() -> None:
 
     assert sorted(registry.registered) == sorted(f.subject for f in codec.FILES)
     assert "io.tidemark.UsageEvent" in registry.registered
-    assert sorted(codec.SCHEMA_IDS.values()) == sorted(registry.ids.values())
+    assert sorted(codec.FILE_IDS.values()) == sorted(registry.ids.values())
     assert codec.decode(codec.encoder("tick")({"at": 1})) == ("tick", {"at": 1, "epoch": 0})
 
 

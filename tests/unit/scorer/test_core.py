@@ -15,6 +15,7 @@ from services.scorer.adapters.records import ORIGINAL_BYTES, dead_letter
 from services.scorer.domain.clock import SWEEP_MS
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.engine.core import SourceRecord
+from services.shared.engine.errors import Unanswered
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.errors import Poison
@@ -135,3 +136,37 @@ def test_metrics_follow_the_lanes_counts_and_do_not_count_a_restore_again() -> N
 
 def test_an_empty_log_is_fine() -> None:
     MemoryRunner(MemoryLog(1), [usage_lanes(1, PLAN, MODEL)]).run()
+
+
+def test_a_step_that_is_too_long_names_the_ingests_whose_clocks_are_in_question() -> None:
+    core = usage_lanes(1, PLAN, MODEL).core(0)
+    encode_v2 = codec.encoder("usage_event", 2)
+    first, later = (
+        encode_v2(event(name, when=at(day), accepted_by=host))
+        for name, day, host in (("e1", 0, "ingest-a-0"), ("e2", 30, "ingest-b-0"))
+    )
+    for _ in core.fold(0, core.decode(SourceRecord("usage-events", 0, 0, b"acme", first)), 0) or ():
+        pass
+
+    with pytest.raises(
+        Unanswered, match=r"by 30.0 days, by the clock of ingest-b-0; the last to move it was ingest-a-0;"
+    ):
+        core.fold(1, core.decode(SourceRecord("usage-events", 0, 1, b"acme", later)), 0)
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_a_lane_writes_its_state_in_the_format_in_force(written: int) -> None:
+    core = usage_lanes(1, PLAN, MODEL, written=written).core(0)
+    value = codec.encoder("usage_event")(event("e1", when=at()))
+    for _ in core.fold(0, core.decode(SourceRecord("usage-events", 0, 0, b"acme", value)), 0) or ():
+        pass
+
+    written_as = {change.key: (change.value or b"")[0] for change in core.take_changes() if change.store == "state"}
+
+    assert written_as == {
+        b"c:acme": written,
+        b"h:acme": written,
+        b"l:clock": written,
+        b"l:fleet": written,
+        b"l:ledger": 1,
+    }

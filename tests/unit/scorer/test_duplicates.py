@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.scorer.domain import duplicates
 from services.scorer.domain.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow, identity
+from services.shared.errors import IncompatibleState
 
 HOUR = 480_000
 
@@ -158,3 +159,10 @@ def test_a_full_window_is_loaded_in_steps_of_a_bounded_number_of_identities() ->
     assert restored.identities() == window.identities()
     assert max(after - before for before, after in itertools.pairwise(sizes)) <= 2 * SEAL
     assert restored.memory_bytes() <= 12 * len(restored)
+
+
+def test_records_of_another_kind_are_refused() -> None:
+    window = DuplicateWindow(1000)
+
+    with pytest.raises(IncompatibleState, match="later"):
+        window.load(b"j of a later format", b"")

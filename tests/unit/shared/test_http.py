@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
+from schemas import formats
 from services.shared.errors import Fatal
 from services.shared.http import ops_routes, serving
 
@@ -31,7 +32,10 @@ async def test_metrics_health_and_readiness_are_served() -> None:
         metrics, health = await get(port, "/metrics"), await get(port, "/healthz")
 
     assert (waiting.status_code, waiting.json()["reason"]) == (503, "lanes are loading")
-    assert ready.json() == {"ready": True, "pid": os.getpid()}
+    levels = {"written": formats.DEFAULT, "read": formats.NEWEST}
+    assert ready.json() == {"ready": True, "pid": os.getpid(), "formats": levels}
+    assert waiting.json()["formats"] == levels
+    assert f"tidemark_formats_written {formats.DEFAULT:.1f}" in metrics.text
     assert "tidemark_test_events_total 3.0" in metrics.text
     assert health.status_code == 200
 

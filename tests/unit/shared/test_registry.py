@@ -16,12 +16,13 @@ from services.shared.settings import load
 
 
 class _Registry(BaseHTTPRequestHandler):
-    subjects: list[str]
+    schemas: list[bytes]
 
     def do_POST(self) -> None:
-        if self.path not in self.subjects:
-            self.subjects.append(self.path)
-        body = json.dumps({"id": 1000 + self.subjects.index(self.path), "version": 1}).encode()
+        schema = self.rfile.read(int(self.headers["Content-Length"]))
+        if schema not in self.schemas:
+            self.schemas.append(schema)
+        body = json.dumps({"id": 1000 + self.schemas.index(schema), "version": 1}).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -33,7 +34,7 @@ class _Registry(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def registry() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Registry", (_Registry,), {"subjects": []}))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Registry", (_Registry,), {"schemas": []}))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
