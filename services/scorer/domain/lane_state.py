@@ -72,7 +72,8 @@ class LaneState:
         A scorer that was away closes the days of its absence before it learns their factors, and a holiday judged
         without its factor looks like the end of many accounts.
         """
-        return self.clock.pending >= 0 and self.fleet.decided and not self.fleet.known(self.clock.pending - 1)
+        pending, fleet = self.clock.pending, self.fleet
+        return pending >= 0 and fleet.decided and not (fleet.known(pending) or fleet.known(pending - 1))
 
     def new_account(self, name: str) -> Account:
         """Make an account that is named for the first time."""

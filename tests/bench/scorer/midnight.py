@@ -148,6 +148,8 @@ async def listening(kafka: KafkaSettings, shift: Shift) -> AsyncIterator[list[tu
     task = asyncio.create_task(listen())
     try:
         yield waited
+        if task.done():
+            task.result()
     finally:
         task.cancel()
 
@@ -171,10 +173,10 @@ async def watching(process: Scorer) -> AsyncIterator[list[float]]:
         task.cancel()
 
 
-def summed_up(ages: list[float]) -> dict[str, Any]:
+def summed_up(what: str, ages: list[float]) -> dict[str, Any]:
     """Return count, median, 99th percentile and maximum."""
     if not ages:
-        raise SystemExit("no snapshot came")
+        raise SystemExit(f"no snapshot came: {what}")
     ages.sort()
     return {
         "snapshots": len(ages),
@@ -199,8 +201,8 @@ async def over_midnight(
     return {
         "statuses": sent.statuses,
         "stall_s": round(max(took), 3),
-        "ordinary": summed_up([age for at, age in waited if at < midnight]),
-        "closing": summed_up([age for at, age in waited if at >= midnight]),
+        "ordinary": summed_up("ordinary", [age for at, age in waited if at < midnight]),
+        "closing": summed_up("closing", [age for at, age in waited if at >= midnight]),
     }
 
 
@@ -218,7 +220,7 @@ async def after_the_factor(
     return {
         "statuses": sent.statuses,
         "stall_s": round(max(took), 3),
-        "evaluating": summed_up([age for at, age in waited if at >= began]),
+        "evaluating": summed_up("evaluating", [age for at, age in waited if at >= began]),
     }
 
 
