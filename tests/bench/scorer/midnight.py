@@ -111,11 +111,12 @@ async def decide(kafka: KafkaSettings, day: int) -> None:
             await log.append(SOURCE, partition, None, _fleet(record))
 
 
-def event_of(accounts: int) -> Callable[[random.Random, int], dict[str, Any]]:
+def event_of(accounts: int, span: str) -> Callable[[random.Random, int], dict[str, Any]]:
     """Return a maker of events of accounts with a past; one in twenty opens a ticket, which is urgent."""
 
     def make(rng: random.Random, number: int) -> dict[str, Any]:
         made = load.event(rng, number)
+        made["messageId"] += span  # each span sends the same numbers again
         made["context"]["groupId"] = f"account-{rng.randrange(accounts):06d}"
         if number % 20 == 0:
             made.update(event="Ticket Opened", properties={"ticket_id": f"t{number % 50}"})
@@ -192,7 +193,7 @@ async def over_midnight(
     """Send over midnight; return the figures of the span before it and of that after it."""
     midnight = (shift.now_ms() // DAY_MS + 1) * DAY_MS
     made = load.requests(
-        _BATCH, "bench", "bench", bodies=int(rate / _BATCH * 2 * seconds) + 50, make=event_of(accounts)
+        _BATCH, "bench", "bench", bodies=int(rate / _BATCH * 2 * seconds) + 50, make=event_of(accounts, "a")
     )
     async with listening(kafka, shift) as waited, watching(process) as took:
         await asyncio.sleep(max(0.0, (midnight - shift.now_ms()) / 1000 - seconds))
@@ -210,7 +211,9 @@ async def after_the_factor(
     kafka: KafkaSettings, process: Scorer, url: str, shift: Shift, accounts: int, rate: int, seconds: float, day: int
 ) -> dict[str, Any]:
     """Send from the moment on at which a day's factor comes."""
-    made = load.requests(_BATCH, "bench", "bench", bodies=int(rate / _BATCH * seconds) + 50, make=event_of(accounts))
+    made = load.requests(
+        _BATCH, "bench", "bench", bodies=int(rate / _BATCH * seconds) + 50, make=event_of(accounts, "b")
+    )
     async with listening(kafka, shift) as waited, watching(process) as took:
         await asyncio.sleep(1.0)
         began = shift.now_ms()
@@ -230,7 +233,9 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, default=100_000)
     parser.add_argument("--users", type=int, default=50)
     parser.add_argument("--rate", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=45.0)
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="less than half of what ingest keeps idle connections"
+    )
     chosen = parser.parse_args()
     yesterday = int(time.time() * 1000) // DAY_MS * DAY_MS - 1
     load_ = (chosen.accounts, chosen.rate, chosen.seconds)

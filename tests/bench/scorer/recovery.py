@@ -85,20 +85,19 @@ def id_records(lane: LaneFold, count: int) -> list[tuple[bytes, bytes]]:
     return made
 
 
-def start(kafka: KafkaSettings) -> dict[str, Any]:
-    """Start a scorer, wait until it is ready; return what that took."""
-    with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
-        began = time.perf_counter()
-        with scorer(kafka, Path(folder)) as process:
-            process.wait_ready(_WITHIN_S)
-            seconds, used = time.perf_counter() - began, cpu_of(process.pid)
-            time.sleep(_CALM_S)
-            process.must_live()
-            return {
-                "seconds": round(seconds, 2),
-                "cpu": round(used, 2),
-                "rss": psutil.Process(process.pid).memory_info().rss,
-            }
+def start(kafka: KafkaSettings, folder: Path) -> dict[str, Any]:
+    """Start a scorer in its folder, by which it knows its own place in the group; return what that took."""
+    began = time.perf_counter()
+    with scorer(kafka, folder) as process:
+        process.wait_ready(_WITHIN_S)
+        seconds, used = time.perf_counter() - began, cpu_of(process.pid)
+        time.sleep(_CALM_S)
+        process.must_live()
+        return {
+            "seconds": round(seconds, 2),
+            "cpu": round(used, 2),
+            "rss": psutil.Process(process.pid).memory_info().rss,
+        }
 
 
 def main() -> None:
@@ -110,11 +109,11 @@ def main() -> None:
     parser.add_argument("--tail-mb", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=1)
     chosen = parser.parse_args()
-    with deployment() as kafka:
-        base = start(kafka)
-    with deployment() as kafka:
+    with deployment() as kafka, tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
+        base = start(kafka, Path(folder))
+    with deployment() as kafka, tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
         wrote = asyncio.run(fill(kafka, chosen.accounts, chosen.users, chosen.ids, chosen.tail_mb << 20))
-        rounds = [start(kafka) for _ in range(chosen.rounds)]
+        rounds = [start(kafka, Path(folder)) for _ in range(chosen.rounds)]
     print(
         json.dumps({"accounts": chosen.accounts, "ids": chosen.ids, **wrote, "base": base, "rounds": rounds}),
         flush=True,
