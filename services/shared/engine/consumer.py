@@ -21,7 +21,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import ConsumerStoppedError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
@@ -179,6 +179,26 @@ def take_as_read(consumer: AIOKafkaConsumer) -> None:
     fetcher = consumer._fetcher
     if not isinstance(fetcher._records, _AsRead):
         fetcher._records = _AsRead(fetcher._records)
+        learn_leaders(fetcher)
+
+
+def learn_leaders(fetcher: Any) -> None:
+    """
+    Have a fetcher ask anew who leads a partition, when the broker that it asks for an offset no longer does.
+
+    aiokafka asks the same broker again, for ever, where a partition has no position yet, and fetches nothing meanwhile.
+    """
+    ask = fetcher._proc_offset_request
+
+    async def asking(node_id: int, topic_data: Any) -> Any:
+        try:
+            return await ask(node_id, topic_data)
+        except KafkaError as error:
+            if error.invalid_metadata:
+                fetcher._client.force_metadata_update()
+            raise
+
+    fetcher._proc_offset_request = asking
 
 
 def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:

@@ -20,6 +20,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
+from aiokafka.errors import KafkaError, NotLeaderForPartitionError, RequestTimedOutError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.producer.sender import Sender
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -166,7 +167,7 @@ def test_records_are_taken_as_the_parser_makes_them() -> None:
     written.append(1, timestamp=1_001, key=None, value=None, headers=[])
     records = PartitionRecords(TP("t", 0), MemoryRecords(bytes(written.build())), None, 0, None, None, True, 1)
     result = FetchResult(TP("t", 0), assignment=None, partition_records=records, backoff=0)
-    fetcher = SimpleNamespace(_records=OrderedDict())
+    fetcher = SimpleNamespace(_records=OrderedDict(), _proc_offset_request=None)
     consumer.take_as_read(SimpleNamespace(_fetcher=fetcher))
     fetcher._records[TP("t", 0)] = result
 
@@ -291,3 +292,29 @@ async def test_a_cluster_too_old_for_ids_is_told_by_zeros() -> None:
         return request.prepare({3: (0, 9)})
 
     assert await topic_id(SimpleNamespace(_send_request=send), "usage-events") == bytes(16)
+
+
+@pytest.mark.parametrize(("error", "asked_anew"), [(NotLeaderForPartitionError, 1), (RequestTimedOutError, 0)])
+async def test_a_fetcher_asks_anew_who_leads_a_partition_when_a_broker_no_longer_does(
+    error: type[KafkaError], asked_anew: int
+) -> None:
+    """Aiokafka looks an offset up at the former leader for ever, and fetches nothing meanwhile."""
+    assert "_proc_offset_request(node_id, topic_data)" in inspect.getsource(Fetcher._update_fetch_positions)
+    asked: list[str] = []
+
+    class Client:
+        def force_metadata_update(self) -> None:
+            asked.append("metadata")
+
+    class Asking:
+        _client = Client()
+
+        async def _proc_offset_request(self, _node_id: int, _topic_data: Any) -> Any:
+            raise error
+
+    fetcher = Asking()
+    consumer.learn_leaders(fetcher)
+    with pytest.raises(error):
+        await fetcher._proc_offset_request(1, {})
+
+    assert len(asked) == asked_anew
