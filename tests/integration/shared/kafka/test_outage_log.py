@@ -52,6 +52,10 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
     async with asyncio.timeout(120):
         while not all([await service.ready() for service in services]):
             await asyncio.sleep(0.1)
+    scorer = services[2]
+    async with asyncio.timeout(60):  # a transaction that is cut off ends its process, which is another test's matter
+        while await _committed(scorer) < kafka.partitions:
+            await asyncio.sleep(0.1)
     before = {service.name: _lines(service) for service in services}
 
     node.kill()
@@ -78,3 +82,14 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
 
 def _lines(service: ServiceProcess) -> int:
     return len(service.log.read_text("utf-8").splitlines())
+
+
+async def _committed(scorer: ServiceProcess) -> int:
+    """Return how many lanes of usage-events have committed their first tick."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"http://127.0.0.1:{scorer.port}/metrics")).text
+    wanted = 'topic="usage-events"}'
+    lines = [
+        line for line in text.splitlines() if line.startswith("tidemark_engine_transactions_total") and wanted in line
+    ]
+    return sum(float(line.rpartition(" ")[2]) > 0 for line in lines)
