@@ -31,7 +31,7 @@ AWAY_S = 0.1
 """Processor time that ingest may take for others while somebody waits for /healthz: 0.25 s on a core half as fast."""
 GOOD_S = 0.5
 """The same for a small request with a good event, which takes several turns and an acknowledgement of Kafka."""
-RSS_MB = 350
+RSS_MB = 400
 _TAKEN = {partition_for(name, 4) for name in (b"acme", b"g", b"web")}
 _ELSEWHERE = next(name for name in (f"a{n}" for n in range(99)) if partition_for(name.encode(), 4) not in _TAKEN)
 """An account in a partition that the attackers do not write to."""
