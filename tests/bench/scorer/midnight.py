@@ -129,11 +129,15 @@ def event_of(accounts: int, span: str) -> Callable[[random.Random, int], dict[st
 async def listening(kafka: KafkaSettings, shift: Shift) -> AsyncIterator[list[tuple[int, float]]]:
     """Note receipt (shifted, ms) and age in seconds of each snapshot that an event caused."""
     waited: list[tuple[int, float]] = []
+    there = asyncio.Event()
 
     async def listen() -> None:
         client = consumer(kafka, HEALTH, group_id=None, auto_offset_reset="latest")
         await client.start()
         try:
+            for partition in client.assignment():
+                await client.position(partition)
+            there.set()
             while True:
                 found = await client.getmany(timeout_ms=100)
                 now = shift.now_ms()
@@ -148,6 +152,8 @@ async def listening(kafka: KafkaSettings, shift: Shift) -> AsyncIterator[list[tu
 
     task = asyncio.create_task(listen())
     try:
+        async with asyncio.timeout(30):
+            await there.wait()
         yield waited
         if task.done():
             task.result()
@@ -215,7 +221,6 @@ async def after_the_factor(
         _BATCH, "bench", "bench", bodies=int(rate / _BATCH * seconds) + 50, make=event_of(accounts, "b")
     )
     async with listening(kafka, shift) as waited, watching(process) as took:
-        await asyncio.sleep(1.0)
         began = shift.now_ms()
         await decide(kafka, day)
         sent = await load.drive(url, made, connections=_CONNECTIONS, seconds=seconds, rate=rate / _BATCH)
