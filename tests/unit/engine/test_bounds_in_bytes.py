@@ -14,7 +14,7 @@ from services.shared.engine.gathering import Gathering
 from services.shared.engine.position import Position
 from services.shared.engine.raises import Raises
 from services.shared.engine.settings import EngineSettings
-from tests.unit.engine.test_lane import SPEC, Around, chunk, new_lane, running, until
+from tests.unit.engine.lane_around import SPEC, Around, chunk, new_lane, running, until
 
 MOST = 1 << 20
 LARGE = 100_000

@@ -12,7 +12,7 @@ from services.shared.engine.errors import SourceGap
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
-from tests.unit.engine.test_lane import PATIENT, SPEC, Around, chunk, running, until
+from tests.unit.engine.lane_around import PATIENT, SPEC, Around, chunk, running, until
 
 IN_TRANSACTIONS = replace(SPEC, mode=SourceMode.TRANSACTIONAL)
 

@@ -14,7 +14,7 @@ from services.shared.engine.lane import LaneState
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
-from tests.unit.engine.test_lane import SPEC, Around, chunk, new_lane, new_lanes, running, until
+from tests.unit.engine.lane_around import SPEC, Around, chunk, new_lane, new_lanes, running, until
 
 ONE, OTHER = b"1" * 16, b"2" * 16
 

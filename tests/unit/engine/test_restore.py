@@ -10,7 +10,7 @@ from services.shared.engine.core import Append
 from services.shared.engine.counting import CountingCore
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.restore import BREATH, SORTED_AT_ONCE, in_order, restore
-from tests.unit.engine.test_lane import SPEC
+from tests.unit.engine.lane_around import SPEC
 
 
 class Counted(CountingCore):

@@ -1,0 +1,216 @@
+"""The lanes of one worker: assignments, readiness, stalls."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.shared.engine.lane import LaneState
+from services.shared.engine.lanes import Lanes
+from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.settings import EngineSettings
+from tests.unit.engine.lane_around import PATIENT, SPEC, Around, chunk, new_lanes, until
+
+
+async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_rest_alone() -> None:
+    around = Around()
+    lanes = new_lanes(around)
+    lanes.assign([("events", 0), ("events", 1)], generation=4)
+    kept = lanes.of("events")[1]
+    await until(lambda: kept.ready)
+    await lanes.hold()
+
+    lanes.assign([("events", 1)], generation=5)
+
+    assert lanes.of("events") == {1: kept}
+    lanes.receive("events", chunk(0, "1", partition=1))
+    await until(lambda: around.counts(1) == {b"a": 1})
+    assert around.asked.count("load") == 2
+    await lanes.close()
+
+
+async def test_a_service_is_told_when_a_lane_has_left_and_a_task_that_still_holds_it_finds_no_core() -> None:
+    """A ticker that has asked for the lanes before a rebalance comes to them after it."""
+    around, told = Around(settings=PATIENT), list[tuple[int, bool]]()
+    spec = replace(SPEC, closed=lambda partition: told.append((partition, around.asked[-1] == "close")))
+    lanes = Lanes([spec], around, EngineMetrics(CollectorRegistry()))
+    lanes.assign([("events", 0), ("events", 1)], generation=4)
+    held = lanes.of("events")[0]
+    await until(lambda: lanes.not_ready() is None)
+    assert held.core is not None
+    lanes.receive("events", chunk(0, "1"))
+
+    lanes.assign([("events", 1)], generation=5)
+
+    assert told == [(0, False)]
+    await until(lambda: held.core is None)
+    assert around.drafts == []
+    await lanes.close()
+    assert told == [(0, False), (1, True)]
+
+
+async def test_the_alarm_of_a_stopped_lane_leaves_with_it() -> None:
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(committed=3), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.of("events")[0].stopped)
+    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == [1]
+
+    lanes.assign([], generation=2)
+
+    assert [s.value for m in metrics.stopped.collect() for s in m.samples] == []
+    await lanes.close()
+
+
+async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
+    around = Around()
+    around.may_load.clear()
+    lanes = new_lanes(around)
+    lanes.assign([("events", 0)], generation=4)
+    before = lanes.of("events")[0]
+    lanes.assign([("events", 0)], generation=5)
+    assert lanes.of("events")[0] is before
+
+    lanes.assign([("events", 0)], generation=7)
+
+    assert lanes.of("events")[0] is not before
+    assert before.state is LaneState.CLOSED
+    await lanes.close()
+
+
+async def test_a_lane_that_was_anothers_meanwhile_is_opened_anew_and_no_other() -> None:
+    around = Around()
+    lanes = new_lanes(around)
+    lanes.assign([("events", 0)], generation=4)
+    lane = lanes.of("events")[0]
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lane.durable.offset == 1)
+    await lanes.hold()
+    around.asked.clear()
+
+    lanes.assign([("events", 0)], generation=6)
+    await until(lambda: around.asked)
+    assert around.asked == ["holds 1"]  # nobody: it goes on with what it has
+    lanes.receive("events", chunk(1, "2"))
+    await until(lambda: around.counts() == {b"a": 2})
+
+    await lanes.hold()
+    around.log.append("state", b"a", around.log.latest("state", 0)[b"a"], 0)
+    around.log.append("state", POSITION_KEY, Position(7).encode(), 0)  # as another has left it
+    around.fenced = True
+    around.asked.clear()
+    lanes.assign([("events", 0)], generation=8)
+    await until(lambda: lane.durable.offset == 7 and lane.ready)
+    assert around.asked == ["holds 2", "close", "fence", "load"]
+    lanes.receive("events", chunk(7, "8"))
+    await until(lambda: around.counts() == {b"a": 3})
+    assert not around.failed
+    await lanes.close()
+
+
+async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_had_begun() -> None:
+    around = Around(settings=PATIENT)
+    lanes = new_lanes(around)
+    lanes.assign([("events", 0)], generation=4)
+    lane = lanes.of("events")[0]
+    await until(lambda: lane.ready)
+    lanes.receive("events", chunk(0, *["1"] * 5000))
+    await until(lambda: lane.next.offset > 400)
+    await lanes.hold()
+    folded = lane.durable.offset
+    assert folded < 5000
+    around.fenced = True
+
+    lanes.assign([("events", 0)], generation=6)
+    await until(lambda: around.asked.count("load") == 2 and lane.ready)
+
+    assert around.counts() == {b"a": folded}
+    assert lane.next.offset == folded
+    assert not around.failed
+    await lanes.close()
+
+
+async def test_an_assignment_does_not_wait_for_a_changelog() -> None:
+    around = Around()
+    around.may_load.clear()
+    lanes = new_lanes(around)
+
+    lanes.assign([("events", 0)], generation=1)
+
+    assert lanes.not_ready() == "lane events/0 is opening"
+    await lanes.close()
+
+
+async def test_a_worker_is_ready_when_all_its_lanes_are_and_says_why_not() -> None:
+    around = Around(committed=3)
+    lanes = new_lanes(around)
+    assert lanes.not_ready() == "waiting for the group to assign partitions"
+
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.of("events")[0].stopped)
+
+    assert "the changelog holds no position" in str(lanes.not_ready())
+    await lanes.close()
+
+
+async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    lanes = new_lanes(Around(settings=EngineSettings(stall_s=60)))
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+    lanes.observe(lambda _home: (0, 0), now=0.0)
+    clock[0] += 3600
+
+    assert lanes.observe(lambda _home: (0, 5), now=0.0) == 0
+    clock[0] += 61
+    assert lanes.observe(lambda _home: (0, 5), now=0.0) == 61
+    assert lanes.not_ready() == "lane events/0 has records to fold and does not move"
+    await lanes.close()
+
+
+async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+    stalled = metrics.stalled.labels("events", "0")
+    clock[0] += 59
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lanes.of("events")[0].durable.offset == 1)
+
+    clock[0] += 59
+    assert lanes.observe(lambda _home: None, now=0.0) == 0
+    assert lanes.not_ready() is None
+    assert stalled._value.get() == 0
+    clock[0] += 2
+    assert lanes.observe(lambda _home: None, now=0.0) == 0  # a new process would know no more: nothing to end it for
+    assert "nobody can say where events/0 ends" in str(lanes.not_ready())
+    assert stalled._value.get() == 1
+    lanes.observe(lambda _home: (1, 1), now=0.0)
+    assert lanes.not_ready() is None
+    assert stalled._value.get() == 0
+    await lanes.close()
+
+
+async def test_a_consumer_that_does_not_poll_stalls_every_lane() -> None:
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+
+    lanes.observe(lambda _home: (0, 0), now=0.0, silent_s=61)
+
+    assert lanes.not_ready() == "the Kafka consumer has not polled for 61 s"
+    assert metrics.stalled.labels("events", "0")._value.get() == 1
+    await lanes.close()
