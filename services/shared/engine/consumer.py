@@ -228,6 +228,21 @@ class Consumer(driver.Consumer):
         """When the consumer's thread last polled, by the monotonic clock."""
         return self._thread.polled_at
 
+    @property
+    def member_id(self) -> str:
+        """The id under which the broker knows this member, as far as it is known now; empty before the first join."""
+        return str(getattr(self._coordinator, "member_id", ""))
+
+    @property
+    def group_error(self) -> BaseException | None:
+        """Why the client stays out of its group until it is polled; None while it takes part."""
+        return getattr(self._coordinator, "_pending_exception", None)
+
+    @property
+    def _coordinator(self) -> Any:
+        client = self._thread._consumer
+        return client._coordinator if client is not None else None
+
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Note which rebalance this belongs to, before Faust tells anybody."""
         self.assigned_at = self.app.rebalancing_count

@@ -10,9 +10,13 @@ processes with one id would take it from each other for ever: the broker gives i
   is still there then is alive, and this process is refused;
 - someone else, later: it has joined since, so this process is the one to leave.
 
-All of that is told by the client id, as the broker shows it for each member: identity and session timeout. A former life
-cannot be told from this one: the broker goes on to show the client id of the member that was replaced. Two processes of
-one identity share a data folder, and a lock there refuses the second without any broker.
+Before the first join the client id tells, as the broker shows it for each member: it has the identity and the session
+timeout. Afterwards the member id does: the broker goes on to show the client id of a member that was replaced, be it a
+former life of this process or another. A lock in the data folder refuses a second process there without any broker.
+
+Who loses its place between asking to join and its assignment is told FENCED_INSTANCE_ID. aiokafka takes that for an
+unknown error and stays out of the group until somebody reads it, which nobody does without an assignment: the process
+ends, and what a new one finds decides.
 """
 
 from __future__ import annotations
@@ -24,11 +28,12 @@ import os
 import secrets
 import socket
 import time
+from collections import deque
 from typing import NamedTuple
 
 from aiokafka.errors import KafkaError, for_code
 
-from services.shared.engine.errors import InstanceTaken
+from services.shared.engine.errors import FailStop, InstanceTaken
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
@@ -42,11 +47,14 @@ _MARGIN_S = 2.0
 _LOOK_EVERY_S = 0.25
 _LOOK_WITHIN_S = 3.0
 _ASK_FOR_S = 30.0
+_MEMBER_IDS = 16
+"""Of its own that a process remembers: it gets a new one only after the broker has forgotten it."""
 
 
 class Holder(NamedTuple):
-    """The member that holds an instance id, as its client id tells; empty for a client of another kind."""
+    """The member that holds an instance id; identity and session as its client id tells, empty for one of another kind."""
 
+    member_id: str
     identity: str
     session_s: float
     host: str
@@ -65,6 +73,8 @@ class Membership:
         self._file = process.data_dir / "members" / self.instance
         self._lock: int | None = None
         self._identity = ""
+        self._mine: deque[str] = deque(maxlen=_MEMBER_IDS)
+        """Member ids that this process has had, the latest last; empty before the first join."""
 
     @property
     def client_id(self) -> str:
@@ -95,6 +105,19 @@ class Membership:
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
+
+    def joined(self, member_id: str) -> None:
+        """Note as whom this process is a member, if it is: from now on every other holder has come after it."""
+        if member_id and member_id not in self._mine:
+            self._mine.append(member_id)
+
+    async def why(self, error: BaseException, member_id: str) -> BaseException:
+        """Return with what a process ends whose client, last known as `member_id`, stays out of the group after `error`."""
+        try:
+            await self.check(member_id)
+        except InstanceTaken as taken:
+            return taken
+        return FailStop(f"the client takes no part in group {self._group} any more: {error}")
 
     async def wait_until_free(self) -> None:
         """
@@ -128,13 +151,16 @@ class Membership:
                 raise InstanceTaken(self.instance, f"a live process at {holder.host}")
             await asyncio.sleep(_LOOK_EVERY_S)
 
-    async def check(self) -> None:
+    async def check(self, member_id: str) -> None:
         """
-        Look who holds the instance id before this worker joins (again); if nobody can tell, it may.
+        Look who holds the instance id before this worker joins again; if nobody can tell, it may.
+
+        `member_id` is as whom it was known last.
 
         Raises:
             InstanceTaken: another process does.
         """
+        self.joined(member_id)
         try:
             holder = await self._holder()
         except (KafkaError, OSError, TimeoutError) as error:
@@ -144,7 +170,7 @@ class Membership:
             raise InstanceTaken(self.instance, f"a process at {holder.host} that has joined since")
 
     def _is_other(self, holder: Holder) -> bool:
-        return holder.identity != self._identity
+        return holder.member_id not in self._mine if self._mine else holder.identity != self._identity
 
     async def _holder(self) -> Holder | None:
         async with asyncio.timeout(_LOOK_WITHIN_S), admin(self._kafka) as client:
@@ -158,16 +184,16 @@ class Membership:
                 member_id.startswith(f"{self.instance}-")
                 and len(member_id) == len(self.instance) + 1 + _UUID_CHARACTERS
             ):
-                return _read(client_id, host.lstrip("/"))
+                return _read(member_id, client_id, host.lstrip("/"))
         return None
 
 
-def _read(client_id: str, host: str) -> Holder:
+def _read(member_id: str, client_id: str, host: str) -> Holder:
     prefix, _, rest = client_id.partition(".")
     parts = rest.split(".")
     if prefix != "tidemark" or len(parts) != 2 or not parts[1].isdigit():
-        return Holder("", 0.0, host)
-    return Holder(parts[0], int(parts[1]) / 1000, host)
+        return Holder(member_id, "", 0.0, host)
+    return Holder(member_id, parts[0], int(parts[1]) / 1000, host)
 
 
 def _kept(file: int) -> str:

@@ -50,6 +50,7 @@ _STOP_WITHIN_S = 20.0
 """Supervisors kill what has not ended 25 s after SIGTERM."""
 _LAST_RESORT_S = 22.0
 """After this the process ends although its loop stands still."""
+_LOOK_EVERY_S = 1.0
 
 
 class Worker:
@@ -131,6 +132,7 @@ class Worker:
             asyncio.create_task(self._run_app(self._app)),
             asyncio.create_task(self._watch(watchdog)),
             asyncio.create_task(self._watch_cluster()),
+            asyncio.create_task(self._watch_place(self._app)),
         ]
 
     async def _watch_cluster(self) -> None:
@@ -226,13 +228,22 @@ class Worker:
 
     async def _revoked(self, _sender: Any, _revoked: set[TP], **_: Any) -> None:
         try:
-            await self._membership.check()
+            await self._membership.check(self._member_id())
         except InstanceTaken as error:
             self.fail(error)
         await self.lanes.hold()
 
+    def _member_id(self) -> str:
+        return consumer_of(self._app).member_id if self._app is not None else ""
+
+    async def _watch_place(self, app: faust.App) -> None:
+        while (error := consumer_of(app).group_error) is None:
+            await asyncio.sleep(_LOOK_EVERY_S)
+        self.fail(await self._membership.why(error, self._member_id()))
+
     async def _complete(self, _sender: Any, **_: Any) -> None:
         app = self._app
+        self._membership.joined(self._member_id())
         if app is None or self._stopping.is_set():
             return
         if consumer_of(app).assigned_at != app.rebalancing_count:

@@ -235,6 +235,20 @@ def test_revocation_is_awaited_before_the_member_joins_again() -> None:
     )
 
 
+def test_the_client_knows_the_id_under_which_it_has_joined() -> None:
+    source = source_of(aiokafka.consumer.group_coordinator.CoordinatorGroupRebalance.perform_group_join)
+
+    assert "self._coordinator.member_id = response.member_id" in source
+    assert "self._coordinator = GroupCoordinator(" in source_of(aiokafka.AIOKafkaConsumer.start)
+
+
+def test_an_error_of_the_group_waits_to_be_polled() -> None:
+    source = source_of(aiokafka.consumer.group_coordinator.GroupCoordinator)
+
+    assert "except Errors.KafkaError as exc:\n                await self._push_error_to_user(exc)" in source
+    assert "self._pending_exception = exc" in source
+
+
 def test_rebalances_are_counted_when_they_begin() -> None:
     assert "self.rebalancing_count += 1" in source_of(faust.App.on_rebalance_start)
     assert "on_rebalance_start()" in source_of(driver.ConsumerRebalanceListener.on_partitions_revoked)
