@@ -183,6 +183,16 @@ async def test_of_two_that_start_at_the_same_time_one_stays(kafka: Any, tmp_path
             assert sum(worker.process.poll() is None for worker in both.values()) == 1
 
 
+async def test_a_worker_that_the_group_does_not_take_ends_and_says_why(kafka: Any, tmp_path: Path) -> None:
+    """Here for a session longer than the broker allows; without a poll aiokafka would keep the error to itself."""
+    async with trial(kafka.bootstrap, partitions=2) as log:
+        worker = Counting(log, tmp_path / "worker", TIDEMARK_ENGINE_SESSION_TIMEOUT_S="3600")
+        with ending(worker):
+            assert await worker.ended() == EXIT_FAIL_STOP
+        assert "takes no part in group" in worker.text
+        assert "InvalidSessionTimeoutError" in worker.text
+
+
 def test_two_processes_of_one_folder_are_told_apart_without_a_broker(tmp_path: Path) -> None:
     def membership(**engine: Any) -> Membership:
         settings = EngineSettings(**engine)
