@@ -52,9 +52,9 @@ class Fleet:
         """Let a frozen worker go on, as if nothing had happened."""
         self._processes[slot].send_signal(signal.SIGCONT)
 
-    def stopped(self) -> int:
-        """Return the slot of the worker that is frozen."""
-        return next(s for s, p in self._processes.items() if psutil.Process(p.pid).status() == psutil.STATUS_STOPPED)
+    def stopped(self) -> list[int]:
+        """Return the slots of the workers that are frozen."""
+        return [s for s, p in self._processes.items() if psutil.Process(p.pid).status() == psutil.STATUS_STOPPED]
 
     async def leave(self, slot: int, within_s: float = 30.0) -> int:
         """Ask a worker to stop, for good, and return its exit status."""

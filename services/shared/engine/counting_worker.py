@@ -39,9 +39,11 @@ _LOOK_EVERY_S = 0.05
 
 
 def _freeze_once(marker: Path) -> None:
-    if not marker.exists():
-        marker.touch()
-        os.kill(os.getpid(), signal.SIGSTOP)
+    try:
+        marker.touch(exist_ok=False)  # of two workers that come at once one stops
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class FreezingWriter(LaneWriter):
