@@ -74,7 +74,13 @@ dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--po
 
 .PHONY: test
 test: setup ## Run the tests (ARGS="tests/unit -k name" narrows)
+ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
+else
+	@# Most of them wait for processes of their own: two at a time, in the order of the files, the longest first.
+	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m alone
+endif
 
 .PHONY: check
 check: setup ## Lint, types, architecture, lock files, alert rules
