@@ -23,6 +23,7 @@ import tempfile
 import time
 import urllib.parse
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,12 +86,18 @@ class Connection(asyncio.Protocol):
         self.run = run
         self.buffer = b""
         self.sent = 0.0
+        self.asked = False
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
+        self.run.open.add(self)
         self.idle()
 
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.run.lost(self)
+
     def idle(self) -> None:
+        self.asked = False
         if self.run.ending():
             self.transport.close()
         elif self.run.interval:
@@ -99,7 +106,7 @@ class Connection(asyncio.Protocol):
             self.send(time.perf_counter())
 
     def send(self, due: float) -> None:
-        self.sent = due
+        self.sent, self.asked = due, True
         self.transport.write(self.run.next_request())
 
     def data_received(self, data: bytes) -> None:
@@ -118,7 +125,9 @@ class Connection(asyncio.Protocol):
 class Run:
     """One measurement."""
 
-    def __init__(self, made: list[bytes], seconds: float, rate: float) -> None:
+    def __init__(self, url: str, made: list[bytes], seconds: float, rate: float) -> None:
+        address = urllib.parse.urlsplit(url)
+        self.address = address.hostname or "", address.port or 80
         self.made = made
         self.number = 0
         self.interval = 1 / rate if rate else 0.0
@@ -127,7 +136,24 @@ class Run:
         self.elapsed = 0.0
         self.statuses: dict[str, int] = {}
         self.times: list[float] = []
-        self.waiting: list[Connection] = []
+        self.open: set[Connection] = set()
+        self.waiting: deque[Connection] = deque()
+        self.connecting: set[asyncio.Task[None]] = set()
+
+    async def connect(self) -> None:
+        await asyncio.get_running_loop().create_connection(lambda: Connection(self), *self.address)
+
+    def lost(self, connection: Connection) -> None:
+        """Connect anew: a server closes what has been idle for long; what was asked and not answered is told."""
+        self.open.discard(connection)
+        if connection in self.waiting:
+            self.waiting.remove(connection)
+        if connection.asked:
+            self.statuses["no answer"] = self.statuses.get("no answer", 0) + 1
+        if not self.ending():
+            task = asyncio.create_task(self.connect())
+            self.connecting.add(task)
+            task.add_done_callback(self.connecting.discard)
 
     def ending(self) -> bool:
         return time.perf_counter() >= self.end
@@ -148,23 +174,19 @@ class Run:
             while not self.waiting and not self.ending():
                 await asyncio.sleep(0.0005)
             if self.waiting:
-                self.waiting.pop().send(due)
+                self.waiting.popleft().send(due)
             due += self.interval
-        for connection in self.waiting:
+        for connection in list(self.waiting):
             connection.transport.close()
 
 
 async def drive(url: str, made: list[bytes], *, connections: int, seconds: float, rate: float) -> Run:
     """Send for so many seconds and return what came back."""
-    address = urllib.parse.urlsplit(url)
-    run = Run(made, seconds, rate)
-    loop = asyncio.get_running_loop()
-    open_ones = [
-        (await loop.create_connection(lambda: Connection(run), address.hostname or "", address.port or 80))[0]
-        for _ in range(connections)
-    ]
+    run = Run(url, made, seconds, rate)
+    for _ in range(connections):
+        await run.connect()
     pacer = asyncio.create_task(run.pace()) if rate else None
-    while not all(transport.is_closing() for transport in open_ones):
+    while run.open or run.connecting or not run.ending():
         await asyncio.sleep(0.01)
     if pacer:
         await pacer
