@@ -108,6 +108,10 @@ chaos: setup ## Break everything in turn, under load on three brokers: make chao
 bench: setup .venv-bench/.synced ## Measure everything in one run on this machine: make bench ARGS="--json FILE"
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
+.PHONY: docs
+docs: setup ## Renew the pages of docs/ that are written from the code: metrics, settings, topics
+	@for page in services.cli.pages.metrics services.cli.pages.settings schemas.topics_page; do $(BIN)/python -m $$page >/dev/null; done; git --no-pager diff --stat docs
+
 .PHONY: golden
 golden: setup ## Renew the golden files; look at the difference before you commit it
 	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas

@@ -14,8 +14,8 @@ import sys
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.alerter.core import SOURCE, alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import SOURCE, alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.settings import AlerterSettings
 from services.shared.engine.settings import EngineSettings

@@ -21,7 +21,7 @@ from aiokafka import ConsumerRecord
 from services.backfill import progress as progress_topic
 from services.backfill.log import AGAIN, TOPIC, UsageLog
 from services.backfill.progress import Progress, named, numbered
-from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
+from services.scorer.lane_facts import LaneFacts, read_lanes
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import Offsets, decoded, record_of, scan
 from services.shared.kafka.settings import KafkaSettings

@@ -29,7 +29,7 @@ class IngestRefuses(TidemarkError):
     """Ingest will not take these batches at all; the message says why and what to do."""
 
 
-class Result(msgspec.Struct):
+class AnsweredEvent(msgspec.Struct):
     """What ingest says about one event; plain acceptance is not listed."""
 
     index: int
@@ -40,14 +40,14 @@ class Result(msgspec.Struct):
     detail: str = ""
 
 
-class Answer(msgspec.Struct):
+class BatchAnswer(msgspec.Struct):
     """The body of an answer to a batch."""
 
     accepted: int
     """Events that Kafka has, those without an account included."""
     unattributed: int
     rejected: int
-    results: list[Result]
+    results: list[AnsweredEvent]
 
 
 @dataclass(slots=True)
@@ -92,7 +92,7 @@ class IngestSender:
         self._shards = connections
         self._patience_s = patience_s
         self._encode = msgspec.json.Encoder().encode
-        self._answer = msgspec.json.Decoder(Answer)
+        self._answer = msgspec.json.Decoder(BatchAnswer)
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
         self._http = httpx.AsyncClient(auth=(write_key, ""), limits=limits, timeout=_TIMEOUT_S, trust_env=False)
 

@@ -59,7 +59,7 @@ class Unfinished(TidemarkError):
     """Another backfill holds the clock."""
 
 
-class State(NamedTuple):
+class BackfillState(NamedTuple):
     """What a progress display is told."""
 
     mode: Mode
@@ -88,7 +88,7 @@ class Options:
 
     tick_hours: int = 6
     fleet_within_s: float = 300.0
-    report: Callable[[State], None] = lambda _: None
+    report: Callable[[BackfillState], None] = lambda _: None
     taken_within_s: float = 60.0
     """How long the lanes may take to say whether they take the clock."""
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
@@ -220,7 +220,7 @@ class _Run:
         self.progress = replace(self.progress, rows_done=self.progress.rows_done + len(calls))
 
     def _report(self, mode: Mode) -> None:
-        self.options.report(State(mode, self.progress.rows_done, self.progress.log_time))
+        self.options.report(BackfillState(mode, self.progress.rows_done, self.progress.log_time))
 
     async def _save_sometimes(self) -> None:
         if time.monotonic() - self.saved_at >= SAVE_EVERY_S:

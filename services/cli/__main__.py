@@ -11,7 +11,7 @@ import typer
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
 from services.shared.formats import FormatSettings, use_formats
-from services.shared.kafka.quiet import OnceInAWhile
+from services.shared.kafka.log_throttle import RepeatFilter
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
 
@@ -30,7 +30,7 @@ COMMANDS = (
     "ledger",
     "doctor",
 )
-"""The modules of services.cli that have sub-commands, in the order of `tidemark --help`."""
+"""The modules of services.cli.commands that have sub-commands, in the order of `tidemark --help`."""
 
 app = typer.Typer(
     name="tidemark",
@@ -46,11 +46,11 @@ def main() -> None:
     """Run the tool; an error of ours is its text on standard error and exit status 1, or 78 where a person must act."""
     # What the tool waits for, it says itself; each attempt of the client library is no news.
     handler = logging.StreamHandler()
-    handler.addFilter(OnceInAWhile())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.ERROR, handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     for name in COMMANDS:
-        import_module(f"services.cli.{name}").register(app)
+        import_module(f"services.cli.commands.{name}").register(app)
     try:
         use_registry(load(RegistrySettings))
         use_formats(load(FormatSettings))

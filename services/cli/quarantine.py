@@ -7,8 +7,8 @@ import time
 from typing import NamedTuple
 
 from schemas import codec
-from services.scorer.adapters.lane_facts import STATE_TOPIC
-from services.scorer.domain.quarantine import QUARANTINE, decode_quarantine
+from services.scorer.domain.lane.quarantine import QUARANTINE, decode_quarantine
+from services.scorer.lane_facts import STATE_TOPIC
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings

@@ -20,13 +20,13 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.metrics import AlerterMetrics
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
-from services.scorer.domain.clock import SWEEP_MS
-from services.scorer.domain.model import Model
-from services.scorer.domain.plan import TrackingPlan
+from services.alerter.processor import alerter_lanes
+from services.scorer.domain.health.model import Model
+from services.scorer.domain.lane.clock import SWEEP_MS
+from services.scorer.domain.tracking_plan import TrackingPlan
+from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 

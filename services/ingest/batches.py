@@ -30,7 +30,7 @@ class Ticket:
             self.done.set_exception(error)
 
 
-class Batch:
+class PendingBatch:
     """Records of one partition that travel together. Times are of the monotonic clock, but for `sent_ms`."""
 
     __slots__ = ("builder", "created", "route", "sent", "sent_ms", "size", "tickets")
@@ -45,11 +45,11 @@ class Batch:
         self.sent_ms = 0
 
 
-class Lane:
+class PartitionQueue:
     """
     The batches of one topic partition: those that wait, the last of them still filling, and those that were handed over.
 
-    One is handed over at a time. A lane is *suspect* from the moment that one takes long until one is acknowledged; it
+    One is handed over at a time. A queue is *suspect* from the moment that one takes long until one is acknowledged; it
     is then left behind, and the next goes by a route of its own. It is *slow* while that takes long too.
     """
 
@@ -59,9 +59,9 @@ class Lane:
         self.topic = topic
         """With the prefix of the deployment."""
         self.partition = partition
-        self.batches: deque[Batch] = deque()
-        self.handed: dict[Batch, None] = {}
-        self.head: Batch | None = None
+        self.batches: deque[PendingBatch] = deque()
+        self.handed: dict[PendingBatch, None] = {}
+        self.head: PendingBatch | None = None
         self.freed: asyncio.Future[None] | None = None
         self.sending: asyncio.Task[None] | None = None
         self.bytes = 0

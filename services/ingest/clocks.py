@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.ingest.batches import Batch, Lane
+from services.ingest.batches import PartitionQueue, PendingBatch
 from services.ingest.metrics import IngestMetrics
 from services.ingest.routes import Route
 from services.shared.kafka.clocks import apart_ms, leader_of
@@ -23,12 +23,12 @@ class Clocks:
         self.now_ms = clock_ms
         self._seen: dict[str, float] = {}
 
-    def compare(self, lane: Lane, batch: Batch, route: Route, stored: Any, now: float) -> None:
+    def compare(self, queue: PartitionQueue, batch: PendingBatch, route: Route, stored: Any, now: float) -> None:
         """
         Take note of an acknowledgement.
 
         Args:
-            lane: The partition.
+            queue: The partition.
             batch: What was written to it.
             route: The producer that it went by.
             stored: aiokafka's metadata of the batch.
@@ -36,7 +36,7 @@ class Clocks:
         """
         if stored is None or stored.timestamp is None or stored.timestamp < 0:
             return  # the broker no longer knew when
-        broker = leader_of(route.producer, lane.topic, lane.partition)
+        broker = leader_of(route.producer, queue.topic, queue.partition)
         if not broker or now - self._seen.get(broker, -_EVERY_S) < _EVERY_S:
             return
         self._seen[broker] = now

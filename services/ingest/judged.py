@@ -15,7 +15,7 @@ STALLED_RETRY_S = 5.0
 """Seconds after which a request with events for a partition that takes nothing should come again."""
 
 
-class Result(msgspec.Struct, omit_defaults=True):
+class EventResult(msgspec.Struct, omit_defaults=True):
     """The verdict on one event."""
 
     index: int
@@ -35,7 +35,7 @@ class Judged:
         self.records: list[LogRecord] = []
         self.ids: list[str] = []
         self.verdicts: list[str] = []
-        self.listed: list[Result] = []
+        self.listed: list[EventResult] = []
         self.unprotected: set[int] = set()
         """Positions of events whose id was assigned here, so that a repetition is not recognised."""
 
@@ -56,7 +56,7 @@ class Judged:
             self.verdicts[index] = PUT_OFF
         told = [result for result in self.listed if result.index not in later]
         told += [
-            Result(index, self.ids[index], PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
+            EventResult(index, self.ids[index], PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
         ]
         self.listed = sorted(told, key=lambda result: result.index)
         return [record for index, record in enumerate(self.records) if index not in later]

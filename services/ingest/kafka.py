@@ -27,11 +27,11 @@ from functools import partial
 from typing import Any
 
 from schemas.topics import TOPICS
-from services.ingest.batches import Batch, Lane, Ticket
+from services.ingest.batches import PartitionQueue, PendingBatch, Ticket
 from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import Bounds, LogRecord
+from services.ingest.ports import LogRecord, ProduceBounds
 from services.ingest.routes import WRITES, Route, Routes
 from services.shared.errors import Retryable
 from services.shared.kafka import topics
@@ -47,7 +47,7 @@ _REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_LANE_SHARE = 4
+_QUEUE_SHARE = 4
 """The part of `in_flight_bytes` that one partition may have: a quarter."""
 
 
@@ -57,7 +57,7 @@ class KafkaEventLog:
     def __init__(
         self,
         kafka: KafkaSettings,
-        bounds: Bounds,
+        bounds: ProduceBounds,
         metrics: IngestMetrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
@@ -66,8 +66,8 @@ class KafkaEventLog:
         self._metrics = metrics
         self._clocks = Clocks(metrics, clock_ms)
         self._routes = Routes(kafka, bounds.batch_bytes)
-        self._lanes: dict[tuple[str, int], Lane] = {}
-        self._shut: set[Lane] = set()
+        self._queues: dict[tuple[str, int], PartitionQueue] = {}
+        self._shut: set[PartitionQueue] = set()
         self._in_flight = 0
         self._tickets: dict[Ticket, None] = {}
         self._partition_of: dict[bytes, int] = {}
@@ -103,13 +103,13 @@ class KafkaEventLog:
         silent, limit = now - self._last_ack, self._bounds.stall_after_s
         common = self._routes.common
         held = common is not None and common.holds_older(now - limit)
-        if silent > limit and (held or any(lane.slow for lane in self._lanes.values())):
+        if silent > limit and (held or any(queue.slow for queue in self._queues.values())):
             return f"Kafka has not acknowledged for {silent:.0f} s"
         return None
 
     def slow(self) -> list[str]:
         """Return the partitions that take nothing now, as `topic/partition`."""
-        return sorted(f"{name}/{partition}" for (name, partition), lane in self._lanes.items() if lane in self._shut)
+        return sorted(f"{name}/{partition}" for (name, partition), queue in self._queues.items() if queue in self._shut)
 
     def wedged(self) -> str | None:
         """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
@@ -120,7 +120,7 @@ class KafkaEventLog:
         """Return the positions of the records whose partition takes nothing now, nearly always none."""
         if not self._shut:
             return []
-        return [index for index, record in enumerate(records) if self._lane_for(record) in self._shut]
+        return [index for index, record in enumerate(records) if self._queue_for(record) in self._shut]
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Write all records; return once all in-sync replicas have each of them. See `EventLog.append`."""
@@ -154,7 +154,7 @@ class KafkaEventLog:
             return f"Kafka is away since {time.monotonic() - self._routes.last_sign:.0f} s: {self._routes.reason}"
         # What slow partitions hold takes at most half of the room from the others, however much it is.
         half = self._bounds.in_flight_bytes // 2
-        held = sum(lane.bytes for lane in self._shut) if self._shut else 0
+        held = sum(queue.bytes for queue in self._shut) if self._shut else 0
         if self._in_flight - held >= self._bounds.in_flight_bytes - min(held, half):
             return f"{self._in_flight} bytes wait for Kafka already"
         return None
@@ -165,25 +165,25 @@ class KafkaEventLog:
         )
 
     def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
-        lane = self._lane_for(record)
-        batch = lane.batches[-1] if lane.batches else None
+        queue = self._queue_for(record)
+        batch = queue.batches[-1] if queue.batches else None
         if batch is None or batch.builder.append(timestamp=None, key=record.key, value=record.value) is None:
-            batch = Batch(common.producer.create_batch(), now)
+            batch = PendingBatch(common.producer.create_batch(), now)
             batch.builder.append(timestamp=None, key=record.key, value=record.value)
-            lane.batches.append(batch)
+            queue.batches.append(batch)
         if ticket not in batch.tickets:
             batch.tickets[ticket] = None
             ticket.missing += 1
         size = len(record.key) + len(record.value) + RECORD_OVERHEAD
         batch.size += size
-        lane.bytes += size
+        queue.bytes += size
         self._in_flight += size
-        if lane.bytes > self._bounds.in_flight_bytes // _LANE_SHARE:
-            self._shut.add(lane)
-        if lane.sending is None:
-            lane.sending = self._routes.background(self._send(lane))
+        if queue.bytes > self._bounds.in_flight_bytes // _QUEUE_SHARE:
+            self._shut.add(queue)
+        if queue.sending is None:
+            queue.sending = self._routes.background(self._send(queue))
 
-    def _lane_for(self, record: LogRecord) -> Lane:
+    def _queue_for(self, record: LogRecord) -> PartitionQueue:
         partition = self._partition_of.get(record.key)
         if partition is None:
             partition = partition_for(record.key, self._kafka.partitions)
@@ -191,37 +191,39 @@ class KafkaEventLog:
                 if len(self._partition_of) >= _REMEMBERED_KEYS:
                     self._partition_of.clear()
                 self._partition_of[record.key] = partition
-        lane = self._lanes.get((record.topic, partition))
-        if lane is None:
-            lane = self._lanes[record.topic, partition] = Lane(topics.full_name(self._kafka, record.topic), partition)
-        return lane
+        queue = self._queues.get((record.topic, partition))
+        if queue is None:
+            queue = self._queues[record.topic, partition] = PartitionQueue(
+                topics.full_name(self._kafka, record.topic), partition
+            )
+        return queue
 
-    async def _send(self, lane: Lane) -> None:
+    async def _send(self, queue: PartitionQueue) -> None:
         route: Route | None = None
         try:
             await asyncio.sleep(self._bounds.linger_s)
-            while lane.batches:
-                route = await self._own_route(lane) if lane.suspect else self._routes.common
-                if route is None or not lane.batches:
+            while queue.batches:
+                route = await self._own_route(queue) if queue.suspect else self._routes.common
+                if route is None or not queue.batches:
                     break
-                batch = lane.batches.popleft()
+                batch = queue.batches.popleft()
                 # Closed before it is handed over: a record added between aiokafka's count of the batch and its
                 # encoding would break the sequence of the partition.
                 batch.builder.close()
                 batch.route, batch.sent, batch.sent_ms = route, time.monotonic(), self._clocks.now_ms()
-                lane.head = batch
-                lane.freed = asyncio.get_running_loop().create_future()
-                lane.handed[batch] = route.held[batch] = None
-                delivered = await route.producer.send_batch(batch.builder, lane.topic, partition=lane.partition)
-                delivered.add_done_callback(partial(self._delivered, lane, batch))
-                await lane.freed
+                queue.head = batch
+                queue.freed = asyncio.get_running_loop().create_future()
+                queue.handed[batch] = route.held[batch] = None
+                delivered = await route.producer.send_batch(batch.builder, queue.topic, partition=queue.partition)
+                delivered.add_done_callback(partial(self._delivered, queue, batch))
+                await queue.freed
         except Exception as error:  # noqa: BLE001 - whatever it is, this producer's sequence has a hole now
             if route is not None:
                 self._give_up(route, error)
         finally:
-            lane.sending = None
+            queue.sending = None
 
-    def _delivered(self, lane: Lane, batch: Batch, delivered: asyncio.Future[Any]) -> None:
+    def _delivered(self, queue: PartitionQueue, batch: PendingBatch, delivered: asyncio.Future[Any]) -> None:
         route = batch.route
         if route is None or batch not in route.held:
             return
@@ -230,28 +232,28 @@ class KafkaEventLog:
             self._give_up(route, error)
             return
         now = self._last_ack = self._routes.last_sign = time.monotonic()
-        self._clocks.compare(lane, batch, route, delivered.result(), now)
-        self._settle(lane, batch)
+        self._clocks.compare(queue, batch, route, delivered.result(), now)
+        self._settle(queue, batch)
         for ticket in batch.tickets:
             ticket.acknowledged()
         # Where its former batch is still with the common producer, that one would hold it up again.
-        if lane.suspect and (
-            not lane.handed or (route is lane.solo and all(b.route is not self._routes.common for b in lane.handed))
+        if queue.suspect and (
+            not queue.handed or (route is queue.solo and all(b.route is not self._routes.common for b in queue.handed))
         ):
-            self._clear(lane)
-        if lane.head is batch:
-            lane.free()
+            self._clear(queue)
+        if queue.head is batch:
+            queue.free()
         self._routes.delivered(route)
 
-    def _settle(self, lane: Lane, batch: Batch) -> None:
-        lane.handed.pop(batch, None)
+    def _settle(self, queue: PartitionQueue, batch: PendingBatch) -> None:
+        queue.handed.pop(batch, None)
         if batch.route is not None:
             batch.route.held.pop(batch, None)
-        lane.bytes -= batch.size
+        queue.bytes -= batch.size
         self._in_flight -= batch.size
         self._metrics.in_flight_bytes.set(self._in_flight)
-        if not lane.slow and lane in self._shut and lane.bytes <= self._bounds.in_flight_bytes // _LANE_SHARE:
-            self._shut.discard(lane)
+        if not queue.slow and queue in self._shut and queue.bytes <= self._bounds.in_flight_bytes // _QUEUE_SHARE:
+            self._shut.discard(queue)
 
     def _give_up(self, route: Route, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
@@ -260,37 +262,37 @@ class KafkaEventLog:
         log.error("producer_replaced", extra={"error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
         common = route is self._routes.common
-        for lane in self._lanes.values():
-            lost = [batch for batch in lane.handed if batch.route is route]
-            if common or lane.solo is route:
-                lost += lane.batches
-                lane.batches.clear()
+        for queue in self._queues.values():
+            lost = [batch for batch in queue.handed if batch.route is route]
+            if common or queue.solo is route:
+                lost += queue.batches
+                queue.batches.clear()
             for batch in lost:
-                self._settle(lane, batch)
+                self._settle(queue, batch)
                 for ticket in batch.tickets:
                     ticket.failed(Retryable(f"Kafka failed while writing ({type(error).__name__})", 1.0))
-            if lane.head in lost:
-                lane.free()
-            if lane.suspect and (lane.solo is route or not lane.handed):
-                self._clear(lane)
+            if queue.head in lost:
+                queue.free()
+            if queue.suspect and (queue.solo is route or not queue.handed):
+                self._clear(queue)
         self._routes.give_up(route, f"the connection is being renewed after {type(error).__name__}")
 
-    async def _own_route(self, lane: Lane) -> Route | None:
+    async def _own_route(self, queue: PartitionQueue) -> Route | None:
         """Return a producer for a suspect partition alone; the common one once it is cleared."""
-        if lane.solo is None:
-            lane.solo = await self._routes.solo(lambda: lane.suspect)
-            if not lane.suspect:
-                self._clear(lane)
-        return lane.solo or self._routes.common
+        if queue.solo is None:
+            queue.solo = await self._routes.solo(lambda: queue.suspect)
+            if not queue.suspect:
+                self._clear(queue)
+        return queue.solo or self._routes.common
 
-    def _clear(self, lane: Lane) -> None:
+    def _clear(self, queue: PartitionQueue) -> None:
         """Treat a partition as all others again."""
-        lane.suspect = lane.slow = False
-        self._shut.discard(lane)
-        if lane.solo is not None:
-            solo, lane.solo = lane.solo, None
+        queue.suspect = queue.slow = False
+        self._shut.discard(queue)
+        if queue.solo is not None:
+            solo, queue.solo = queue.solo, None
             self._routes.leave(solo)
-        log.info("partition_goes_on", extra={"topic": lane.topic, "partition": lane.partition})
+        log.info("partition_goes_on", extra={"topic": queue.topic, "partition": queue.partition})
         self._tell()
 
     async def _look(self) -> None:
@@ -298,17 +300,17 @@ class KafkaEventLog:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
-            for lane in self._lanes.values():
-                head = lane.head
-                if head is not None and not lane.suspect and now - head.sent > self._bounds.suspect_after_s:
-                    lane.suspect = True
-                    log.warning("partition_is_slow", extra={"topic": lane.topic, "partition": lane.partition})
-                    lane.free()
-                since = lane.waiting_since()
-                slow = lane.suspect and since is not None and now - since > self._bounds.stall_after_s
-                if slow and not lane.slow:
-                    lane.slow = True
-                    self._shut.add(lane)
+            for queue in self._queues.values():
+                head = queue.head
+                if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:
+                    queue.suspect = True
+                    log.warning("partition_is_slow", extra={"topic": queue.topic, "partition": queue.partition})
+                    queue.free()
+                since = queue.waiting_since()
+                slow = queue.suspect and since is not None and now - since > self._bounds.stall_after_s
+                if slow and not queue.slow:
+                    queue.slow = True
+                    self._shut.add(queue)
                     self._tell()
             common = self._routes.common
             if common is not None and common.holds_older(now - self._bounds.suspect_after_s):
@@ -316,7 +318,7 @@ class KafkaEventLog:
 
     def _tell(self) -> None:
         for name in WRITES:
-            slow = sum(lane.slow for (topic, _), lane in self._lanes.items() if topic == name)
+            slow = sum(queue.slow for (topic, _), queue in self._queues.items() if topic == name)
             self._metrics.slow_partitions.labels(name).set(slow)
 
     async def _probe(self) -> None:
@@ -327,6 +329,6 @@ class KafkaEventLog:
 
     def _wait_before_retry(self) -> float:
         """Return seconds: one for a short jam, longer the longer Kafka has been away."""
-        waiting = (batch.created for lane in self._lanes.values() for batch in (*lane.handed, *lane.batches))
+        waiting = (batch.created for queue in self._queues.values() for batch in (*queue.handed, *queue.batches))
         now = time.monotonic()
         return min(30.0, max(1.0, (now - min(waiting, default=now)) / 2))

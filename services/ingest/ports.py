@@ -52,7 +52,7 @@ class EventLog(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ProduceBounds:
     """How much may wait for Kafka, and how long."""
 
     in_flight_bytes: int = 64 * 1024 * 1024

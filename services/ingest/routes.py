@@ -27,7 +27,7 @@ from services.shared.kafka.cause import find_cause
 from services.shared.kafka.settings import KafkaSettings
 
 if TYPE_CHECKING:
-    from services.ingest.batches import Batch
+    from services.ingest.batches import PendingBatch
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Route:
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
-        self.held: dict[Batch, None] = {}
+        self.held: dict[PendingBatch, None] = {}
 
     def holds_older(self, than: float) -> bool:
         """Return whether it was given a batch before that time which it has not delivered."""

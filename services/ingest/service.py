@@ -19,7 +19,7 @@ from services.ingest.domain.admission import Request, Rules, admit, kind_named, 
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
 from services.ingest.errors import Code
-from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, Judged, Result
+from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
 from services.ingest.letters import LETTER_ROOM, REJECTED, letter
 from services.ingest.metrics import IngestMetrics
@@ -41,7 +41,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     """Events that the log has, those without an account included."""
     unattributed: int
     rejected: int
-    results: list[Result]
+    results: list[EventResult]
     put_off: int = 0
     """Events that were not taken and have to be sent again; where there are any, the request is answered with 429."""
 
@@ -174,7 +174,7 @@ class IngestService:
                 )
                 ids.append(message_id)
                 verdicts.append(REFUSED)
-                judged.listed.append(Result(index, message_id, REFUSED, error.code, error.field, error.detail))
+                judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
                 continue
             verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
             records.append(record)
@@ -185,7 +185,7 @@ class IngestService:
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
             if all_results or verdict != ACCEPTED or id_source != "CLIENT":
-                judged.listed.append(Result(index, event["event_id"], verdict))
+                judged.listed.append(EventResult(index, event["event_id"], verdict))
         return judged
 
     async def _take(self, judged: Judged) -> Answer:

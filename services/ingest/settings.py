@@ -8,7 +8,7 @@ from pydantic import Field
 
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.ports import Bounds
+from services.ingest.ports import ProduceBounds
 from services.shared.settings import Settings
 
 
@@ -40,9 +40,9 @@ class IngestSettings(Settings):
         )
         return Rules(limits, tuple(name.strip() for name in self.account_fields.split(",") if name.strip()))
 
-    def bounds(self, wedged_after_s: float = 120.0) -> Bounds:
+    def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""
-        return Bounds(
+        return ProduceBounds(
             in_flight_bytes=self.max_in_flight_bytes,
             linger_s=self.linger_ms / 1000,
             ack_timeout_s=self.ack_timeout_s,

@@ -17,12 +17,12 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from schemas import formats
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
-from services.scorer.adapters.metrics import ScorerMetrics
-from services.scorer.adapters.records import USAGE_EVENTS
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.scorer.adapters.tick_sender import TickSender, tick_producer
-from services.scorer.adapters.ticker import Ticker
+from services.scorer.lanes import fleet_lane, usage_lanes
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.records import USAGE_EVENTS
+from services.scorer.settings import ScorerSettings, load_scoring
+from services.scorer.tick_sender import TickSender, tick_producer
+from services.scorer.ticker import Ticker
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.errors import ConfigurationError

@@ -12,18 +12,18 @@ from typing import Any
 import msgspec
 
 from schemas import codec
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.scorer.domain.clock import SWEEP_MS
-from services.scorer.domain.lane_fold import LaneFold
-from services.scorer.domain.lane_state import LaneState
-from services.scorer.domain.outcome import Outcome, Partial, Rejection, Snapshot
-from services.scorer.domain.plan import TrackingPlan
-from services.scorer.domain.state_format import DEFAULT
+from services.scorer.domain.lane.clock import SWEEP_MS
+from services.scorer.domain.lane.outcome import Outcome, Partial, Rejection, Snapshot
+from services.scorer.domain.lane.state_format import DEFAULT
+from services.scorer.domain.lane.usage_fold import UsageFold
+from services.scorer.domain.lane.usage_state import UsageState
+from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import DAY_MS, HOUR_MS
-from services.shared.engine.core import NO_APPEND_TIME
+from services.scorer.lanes import fleet_lane, usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.processor import NO_APPEND_TIME
 
 PLAN, MODEL = load_scoring(ScorerSettings())
 """The defaults."""
@@ -88,7 +88,7 @@ def encode(kind: str, value: Mapping[str, Any]) -> bytes:
     return _ENCODERS[kind](value)
 
 
-class Lane:
+class UsageLane:
     """One pure lane, fed by hand. What comes out gathers in `out`."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Lane:
         written: int = DEFAULT,
     ) -> None:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
-        self.fold = LaneFold(0, 1, plan, MODEL, duplicate_ids, written=written)
+        self.fold = UsageFold(0, 1, plan, MODEL, duplicate_ids, written=written)
         self.out: list[Outcome] = []
         self._records: dict[bytes, bytes] = {}
         self._ids: dict[bytes, bytes] = {}
@@ -108,7 +108,7 @@ class Lane:
             self.tick(at() if start is None else start)
 
     @property
-    def state(self) -> LaneState:
+    def state(self) -> UsageState:
         """The lane's state."""
         return self.fold.state
 
@@ -150,16 +150,16 @@ class Lane:
         return [s for s in found if account is None or s["account"] == account]
 
     def rejections(self) -> list[Rejection]:
-        """Return what was put aside so far."""
+        """Return what was dead-lettered so far."""
         return [o for o in self.out if isinstance(o, Rejection)]
 
     def partials(self) -> list[dict[str, Any]]:
         """Return the fleet partials so far."""
         return [o.value for o in self.out if isinstance(o, Partial)]
 
-    def reopened(self) -> Lane:
+    def reopened(self) -> UsageLane:
         """Return a lane restored from this one's state."""
-        other = Lane(start=0)
+        other = UsageLane(start=0)
         other._records, other._ids = self.state_records(), dict(self._ids)
         for key, value in other._records.items():
             other.state.restore(key, value)

@@ -1,5 +1,5 @@
 """
-What went wrong, sorted by what to do about it: refuse, try again, put aside, or stop.
+What went wrong, sorted by what to do about it: refuse, try again, dead-letter, or stop.
 
 Pure module: domains may import it. Only the edge of a service turns these into a status code, a dead letter
 or an exit.
@@ -50,8 +50,8 @@ class KeyFault(TidemarkError):
     """
     One key of a lane's state (an account) cannot be worked on; the record that was folded is not at fault.
 
-    Raised by a core out of a fold, with the exception at fault as its cause. The engine restores the lane, tells the
-    core to set that key apart, and folds the record again.
+    Raised by a processor out of a fold, with the exception at fault as its cause. The engine restores the lane, tells the
+    processor to set that key apart, and folds the record again.
     """
 
     def __init__(self, key: str, detail: str) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from services.shared.kafka.quiet import OnceInAWhile
+from services.shared.kafka.log_throttle import RepeatFilter
 from services.shared.settings import Settings, load
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -42,7 +42,7 @@ def setup(service: str, settings: LogSettings | None = None) -> None:
     """
     settings = settings or load(LogSettings)
     handler = logging.StreamHandler(sys.stderr)
-    handler.addFilter(OnceInAWhile())
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(JsonLines(service) if settings.format == "json" else TextLines(service))
     logging.basicConfig(level=settings.level, handlers=[handler], force=True)
     # These tell of every reconnection at INFO, and of every commit.

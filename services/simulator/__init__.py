@@ -8,7 +8,7 @@ names, so that what the signals say can be checked against what really happened.
 
 from services.simulator.history import History, TimedEvent
 from services.simulator.live import live_traffic
-from services.simulator.roster import Account, roster
+from services.simulator.roster import Customer, roster
 from services.simulator.storylines import Storyline
 
-__all__ = ["Account", "History", "Storyline", "TimedEvent", "live_traffic", "roster"]
+__all__ = ["Customer", "History", "Storyline", "TimedEvent", "live_traffic", "roster"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.simulator.roster import Account, Person
+from services.simulator.roster import Customer, Person
 from services.simulator.storylines import Storyline, begins, renewal_in
 
 DAY_MS = 86_400_000
@@ -18,12 +18,12 @@ TRACKS = ("Search Performed", "Comment Added", "Filter Applied", "File Uploaded"
 VALUE_EVENTS = ("Report Shared", "Workflow Completed")
 
 
-def track(person: Person, account: Account, name: str, properties: dict[str, Any]) -> Call:
+def track(person: Person, account: Customer, name: str, properties: dict[str, Any]) -> Call:
     """Return a track call."""
     return _call("track", account, person) | {"event": name, "properties": properties}
 
 
-def page(person: Person, account: Account, name: str) -> Call:
+def page(person: Person, account: Customer, name: str) -> Call:
     """Return a page call."""
     path = name.lower()
     return _call("page", account, person) | {
@@ -32,12 +32,12 @@ def page(person: Person, account: Account, name: str) -> Call:
     }
 
 
-def identify(person: Person, account: Account) -> Call:
+def identify(person: Person, account: Customer) -> Call:
     """Return the call that names a person."""
     return _call("identify", account, person) | {"traits": {"name": person.name, "email": person.user}}
 
 
-def group(account: Account, last_day: int, weeks: int) -> Call:
+def group(account: Customer, last_day: int, weeks: int) -> Call:
     """Return the call that carries the account's facts; `last_day` in days since 1970."""
     first = begins(account.storyline, weeks, account.shift)
     young = account.storyline in (Storyline.ONBOARDING_STUCK, Storyline.ONBOARDING_WELL)
@@ -63,5 +63,5 @@ def stamped(call: Call, message_id: str, at_ms: int) -> Call:
     return call | {"messageId": message_id, "timestamp": moment.replace("+00:00", "Z")}
 
 
-def _call(kind: str, account: Account, person: Person) -> Call:
+def _call(kind: str, account: Customer, person: Person) -> Call:
     return {"type": kind, "userId": person.user, "context": {"groupId": account.account}}

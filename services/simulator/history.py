@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from services.simulator import calls
 from services.simulator.calls import DAY_MS, Call
-from services.simulator.roster import Account, Person, roster
+from services.simulator.roster import Customer, Person, roster
 from services.simulator.storylines import Script, activity, begins, finds_value, script, staffing
 
 WEEKEND_LEVEL = 0.07
@@ -57,7 +57,7 @@ class History:
             today.sort(key=lambda event: (event.at_ms, event.call["messageId"]))
             yield from (event for event in today if event.at_ms < self.until_ms)
 
-    def _day(self, account: Account, dated: Script, left: int) -> Iterator[TimedEvent]:
+    def _day(self, account: Customer, dated: Script, left: int) -> Iterator[TimedEvent]:
         if left > begins(account.storyline, self.weeks, account.shift):
             return
         day = self.last_day - left
@@ -66,7 +66,7 @@ class History:
         for number, (at_ms, call) in enumerate(self._calls(account, dated, left, dice)):
             yield TimedEvent(at_ms, calls.stamped(call, f"{stem}-{number}", at_ms))
 
-    def _calls(self, account: Account, dated: Script, left: int, dice: Random) -> Iterator[tuple[int, Call]]:
+    def _calls(self, account: Customer, dated: Script, left: int, dice: Random) -> Iterator[tuple[int, Call]]:
         day = self.last_day - left
         start = day * DAY_MS
         first = begins(account.storyline, self.weeks, account.shift)
@@ -93,19 +93,19 @@ class History:
                 person = account.people[who]
                 yield _at(start, account, dice), calls.track(person, account, "NPS Submitted", {"score": score})
 
-    def _person_day(self, account: Account, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
+    def _person_day(self, account: Customer, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
         own = Random(dice.random())  # so that the pace does not shift what comes after
         for _ in range(1 + int(own.expovariate(1 / (person.events * self.pace)))):
             yield _at(start, account, own), person_call(account, person, own)
 
 
-def present(account: Account, left: int) -> tuple[Person, ...]:
+def present(account: Customer, left: int) -> tuple[Person, ...]:
     """Return the people who are there on a day; the champion always is."""
     share = staffing(account.storyline, left, account.shift)
     return account.people[: max(1, round(len(account.people) * share))]
 
 
-def person_call(account: Account, person: Person, dice: Random) -> Call:
+def person_call(account: Customer, person: Person, dice: Random) -> Call:
     """Return one ordinary call of a person at work."""
     throw = dice.random()
     if throw < 0.5:
@@ -115,7 +115,7 @@ def person_call(account: Account, person: Person, dice: Random) -> Call:
     return calls.track(person, account, dice.choice(calls.VALUE_EVENTS), {"recipients": dice.randint(1, 6)})
 
 
-def _at(start: int, account: Account, dice: Random) -> int:
+def _at(start: int, account: Customer, dice: Random) -> int:
     """Return a moment in the account's working hours, kept within the UTC day."""
     hour = dice.uniform(FIRST_HOUR, LAST_HOUR) - account.zone
     return start + int(min(max(hour, 0.05), 23.9) * 3_600_000)

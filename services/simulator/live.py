@@ -14,7 +14,7 @@ from random import Random
 from services.simulator import calls
 from services.simulator.calls import Call
 from services.simulator.history import TimedEvent, person_call, present
-from services.simulator.roster import Account, roster
+from services.simulator.roster import Customer, roster
 from services.simulator.storylines import Storyline, activity
 
 
@@ -49,16 +49,16 @@ def _live(seed: int, from_ms: int, number: int, at_ms: int, call: Call) -> Timed
     return TimedEvent(at_ms, calls.stamped(call, f"sim-{seed}-live-{from_ms}-{number}", at_ms))
 
 
-def _plot(accounts: tuple[Account, ...], from_ms: int) -> Iterator[tuple[int, Call]]:
+def _plot(accounts: tuple[Customer, ...], from_ms: int) -> Iterator[tuple[int, Call]]:
     """Yield the dated turns of the live part, in time order."""
     unhappy = [each for each in accounts if each.storyline is Storyline.UNHAPPY_CHAMPION]
     steady = [each for each in accounts if each.storyline is Storyline.STEADY]
     stuck = [each for each in accounts if each.storyline is Storyline.TICKETS_PILE_UP]
 
-    def nps(account: Account, who: int, score: int) -> Call:
+    def nps(account: Customer, who: int, score: int) -> Call:
         return calls.track(account.people[who], account, "NPS Submitted", {"score": score})
 
-    def ticket(account: Account, number: int, event: str) -> Call:
+    def ticket(account: Customer, number: int, event: str) -> Call:
         return calls.track(account.people[0], account, event, {"ticket_id": f"{account.account}-{number}"})
 
     turns = [

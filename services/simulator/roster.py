@@ -42,7 +42,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Customer:
     """One customer."""
 
     account: str
@@ -62,7 +62,7 @@ class Account:
     people: tuple[Person, ...]
 
 
-def roster(seed: int) -> tuple[Account, ...]:
+def roster(seed: int) -> tuple[Customer, ...]:
     """Return the accounts for `seed`, always the same ones in the same order."""
     dice = Random(f"tidemark-roster/{seed}")
     companies = list(COMPANIES)
@@ -71,7 +71,7 @@ def roster(seed: int) -> tuple[Account, ...]:
     return tuple(_account(dice, company, *part) for company, part in zip(companies, parts, strict=True))
 
 
-def _account(dice: Random, company: str, storyline: Storyline, shift: int) -> Account:
+def _account(dice: Random, company: str, storyline: Storyline, shift: int) -> Customer:
     slug = "-".join(word for word in company.lower().replace("&", "and").split())
     size = round(min(28, max(5, dice.lognormvariate(2.15, 0.45))))
     if storyline in (Storyline.SEAT_LOSS, Storyline.SLOW_DECAY, Storyline.SEAT_SATURATION, Storyline.GROWING):
@@ -80,7 +80,7 @@ def _account(dice: Random, company: str, storyline: Storyline, shift: int) -> Ac
     seats = size if tight else max(size + 2, round(size * dice.uniform(1.3, 1.9)))
     plan, price = PLANS[min(2, size // 9)]
     people = tuple(_person(dice, slug, number, sturdy=number == 0 or tight) for number in range(size))
-    return Account(
+    return Customer(
         account=slug,
         name=company,
         storyline=storyline,

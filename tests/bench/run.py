@@ -123,7 +123,9 @@ def main() -> int:
     if not say.is_terminal:
         say.width = 140
     about = machine.facts()
-    say.print(f"{about['cpu']}, {about['cores']} cores, load average {about['load_before'][0]} before the first figure")
+    say.print(
+        f"{about['cpu']}, {about['processors']} processors, load average {about['load_before'][0]} before the first figure"
+    )
     wanted = {name: part for name, part in PARTS.items() if name in (chosen.only or PARTS)}
     began = time.monotonic()
     found, raw = run(wanted, say, quick=chosen.quick)

@@ -18,11 +18,11 @@ import httpx
 
 from schemas import codec
 from services.backfill.mapping import TimedCall
-from services.cli import ledger_reading
-from services.scorer.adapters.core import IDS, STATE, ScorerCore
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.scorer.domain.rings import ACTIVE, EVENTS
+from services.cli import ledger_audit
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
+from services.scorer.lanes import usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
+from services.scorer.usage_processor import IDS, STATE, UsageProcessor
 from services.shared.kafka.clients import admin
 from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -121,7 +121,7 @@ async def _logged(kafka: KafkaSettings) -> Counter[str]:
 
 async def _check_ledger(kafka: KafkaSettings, sent: Sent, counted: int, found: Findings) -> None:
     """Everything adds up, each invalid event is on usage-rejected, and nothing else is."""
-    ledger = await ledger_reading.read(kafka)
+    ledger = await ledger_audit.read(kafka)
     found.problems += [f"the ledger does not close: {problem}" for problem in ledger.problems]
     if ledger.accepted != counted:
         found.problems.append(f"the ledger has {ledger.accepted} accepted events, {counted} were sent")
@@ -176,16 +176,16 @@ async def _state(kafka: KafkaSettings) -> tuple[Days, dict[int, int]]:
     found: Days = {}
     log_times = {}
     for partition, stores in live.items():
-        core = spec.core(partition)
-        assert isinstance(core, ScorerCore)
+        processor = spec.processor(partition)
+        assert isinstance(processor, UsageProcessor)
         for store, records in stores.items():
             for key in sorted(records):
                 if not key.startswith(b"\0"):
-                    core.restore(store, key, records[key])
-        list(core.opened())
-        log_times[partition] = core.log_time
-        today = core.state.clock.today
-        for name, account in core.state.accounts.items():
+                    processor.restore(store, key, records[key])
+        list(processor.opened())
+        log_times[partition] = processor.log_time
+        today = processor.state.clock.today
+        for name, account in processor.state.accounts.items():
             days = {
                 day: (account.rings.get(EVENTS, day), account.rings.get(ACTIVE, day))
                 for day in range(today - 250, today)

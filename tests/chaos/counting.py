@@ -6,8 +6,8 @@ import asyncio
 import time
 from random import Random
 
-from services.shared.engine.counting_fleet import Fleet
-from services.shared.engine.counting_trial import Trial
+from tests.support.counting.fleet import Fleet
+from tests.support.counting.trial import Trial
 
 QUICK = {
     "TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "3",

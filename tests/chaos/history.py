@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
-from services.backfill.service import Options, State, backfill
+from services.backfill.service import BackfillState, Options, backfill
 from services.shared.errors import TidemarkError
 from services.shared.kafka.settings import KafkaSettings
 from services.simulator import History
@@ -96,7 +96,7 @@ class Blows:
         moments = sorted(dice.uniform(0.06, 0.94) for _ in drawn)
         self._plan = [(int(moment * rows), blow) for moment, blow in zip(moments, drawn, strict=True)]
 
-    def report(self, state: State) -> None:
+    def report(self, state: BackfillState) -> None:
         """Take how far the backfill is."""
         self._rows = state.rows
         self._moved.set()

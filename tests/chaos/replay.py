@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry
 
-from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.lanes import usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.kafka.reading import ends, scan

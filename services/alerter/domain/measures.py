@@ -51,7 +51,7 @@ _WINDOWS = {1: "one week", 2: "two weeks", 4: "four weeks"}
 def _usage_definitions() -> dict[str, Definition]:
     found: dict[str, Definition] = {}
     for weeks, words in _WINDOWS.items():
-        found[f"person_days_{weeks}w"] = Definition(Unit.COUNT, f"Active people, summed over the days of {words}.")
+        found[f"user_days_{weeks}w"] = Definition(Unit.COUNT, f"Active people, summed over the days of {words}.")
         found[f"expected_{weeks}w"] = Definition(Unit.COUNT, f"Person-days to be expected in {words}.")
         found[f"level_{weeks}w"] = Definition(Unit.SHARE, f"Person-days of {words} against the expected ones.")
         found[f"chance_low_{weeks}w"] = Definition(Unit.CHANCE, f"Chance of so little in {words}, had nothing changed.")
@@ -73,10 +73,12 @@ MEASURES: dict[str, Definition] = {
     **_usage_definitions(),
     "events_7": Definition(Unit.COUNT, "Events of seven days."),
     "events_28": Definition(Unit.COUNT, "Events of 28 days."),
-    "people_7": Definition(Unit.PEOPLE, "People active in seven days."),
-    "people_28": Definition(Unit.PEOPLE, "People active in 28 days."),
-    "people_28_usual": Definition(Unit.PEOPLE, "The same, median of the 30 weeks before."),
-    "people_28_expected": Definition(Unit.PEOPLE, "The usual number, less where holidays keep all customers away."),
+    "active_users_7": Definition(Unit.PEOPLE, "People active in seven days."),
+    "active_users_28": Definition(Unit.PEOPLE, "People active in 28 days."),
+    "active_users_28_usual": Definition(Unit.PEOPLE, "The same, median of the 30 weeks before."),
+    "active_users_28_expected": Definition(
+        Unit.PEOPLE, "The usual number, less where holidays keep all customers away."
+    ),
     "people_level": Definition(Unit.SHARE, "People active in 28 days against the expected number."),
     "people_lost": Definition(Unit.PEOPLE, "The expected number of people less that of the last 28 days."),
     "value_proven": Definition(Unit.FLAG, "1 where the customer reaches what he pays for, week after week."),
@@ -138,7 +140,7 @@ def _usage(values: Measures, usage: Mapping[str, Any], day: int) -> None:
         weeks = window["weeks"]
         if weeks not in _WINDOWS:
             continue
-        values[f"person_days_{weeks}w"] = float(window["active_user_days"])
+        values[f"user_days_{weeks}w"] = float(window["active_user_days"])
         values[f"expected_{weeks}w"] = window["expected"]
         values[f"level_{weeks}w"] = window["ratio"]
         values[f"chance_low_{weeks}w"] = window["p_low"]
@@ -146,12 +148,12 @@ def _usage(values: Measures, usage: Mapping[str, Any], day: int) -> None:
     values["events_7"] = float(usage["events_7"])
     values["events_28"] = float(usage["events_28"])
     people, usual = usage["active_users_28"], usage["active_users_28_usual"]
-    values["people_7"] = float(usage["active_users_7"])
-    values["people_28"] = float(people)
-    values["people_28_usual"] = usual
+    values["active_users_7"] = float(usage["active_users_7"])
+    values["active_users_28"] = float(people)
+    values["active_users_28_usual"] = usual
     expected = usual * _season(values)
     if expected > 0:
-        values["people_28_expected"] = expected
+        values["active_users_28_expected"] = expected
         values["people_level"] = people / expected
         values["people_lost"] = expected - people
     values["value_proven"] = float(usage["value_proven"])
@@ -185,7 +187,7 @@ def _facts(values: Measures, facts: Mapping[str, Any], at: int) -> None:
     seats, renewal, start = facts["seats"], facts["renewal_day"], facts["contract_start_day"]
     values["revenue"] = facts["revenue"]
     if seats is not None and seats > 0:
-        people = values["people_28"]
+        people = values["active_users_28"]
         values["seats"] = float(seats)
         values["seat_use"] = None if people is None else people / seats
     if renewal is not None:

@@ -37,7 +37,7 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """Of the open episode: it must be resolved on the right topic even after its rule is gone."""
     inhibited_at: int = 0
     """When another signal last kept it back."""
-    spent: bool = False
+    expired_while_firing: bool = False
     """An episode expired with its cause still there: stays quiet until the cause has been gone once."""
     rising_since: list[int] = msgspec.field(default_factory=list)
     """For each escalation of the rule, since when it holds."""

@@ -22,7 +22,7 @@ from math import isqrt
 from statistics import median
 from typing import Any
 
-from services.scorer.domain.rings import SPAN
+from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.units import PPM
 
 FLOOR_PPM, CAP_PPM = 50_000, 2_000_000

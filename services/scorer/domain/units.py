@@ -1,4 +1,4 @@
-"""Units that the whole core counts in: milliseconds and days since 1970 UTC, and six digits of a real number."""
+"""Units that the whole domain counts in: milliseconds and days since 1970 UTC, and six digits of a real number."""
 
 from __future__ import annotations
 

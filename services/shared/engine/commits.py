@@ -10,14 +10,14 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.fold import LaneFold
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.ownership import Ownership
+from services.shared.engine.ports import LaneHost
 from services.shared.engine.position import Position
 from services.shared.engine.raises import Raises
-from services.shared.engine.surroundings import Surroundings
+from services.shared.engine.runner import LaneRunner
+from services.shared.engine.transaction import Transaction
 
 
 class Commits:
@@ -26,7 +26,7 @@ class Commits:
     def __init__(
         self,
         ownership: Ownership,
-        around: Surroundings,
+        host: LaneHost,
         metrics: LaneMetrics,
         raises: Raises,
         *,
@@ -37,8 +37,8 @@ class Commits:
         self.durable = Position(0)
         """The first record, and the step within it, that is not durable yet."""
         self._ownership = ownership
-        self._around = around
-        self._settings = around.settings
+        self._host = host
+        self._settings = host.settings
         self._metrics = metrics
         self._raises = raises
         self._moved = moved
@@ -57,16 +57,16 @@ class Commits:
         self.durable = durable
         self._deadline = None
 
-    def due(self, fold: LaneFold) -> bool:
+    def due(self, runner: LaneRunner) -> bool:
         """Return whether what is folded has to be committed now."""
-        if self._deadline is None or fold.position == fold.draft.position:
+        if self._deadline is None or runner.position == runner.transaction.position:
             return False
-        return time.monotonic() >= self._deadline or (fold.pending and (fold.urgent or self.full(fold)))
+        return time.monotonic() >= self._deadline or (runner.pending and (runner.urgent or self.full(runner)))
 
-    def full(self, fold: LaneFold) -> bool:
+    def full(self, runner: LaneRunner) -> bool:
         """Return whether a transaction takes no more."""
-        draft, settings = fold.draft, self._settings
-        return draft.records >= settings.transaction_records or draft.size >= settings.transaction_bytes
+        transaction, settings = runner.transaction, self._settings
+        return transaction.records >= settings.transaction_records or transaction.size >= settings.transaction_bytes
 
     def start_clock(self, wait: float | None = None) -> None:
         """Commit after so many seconds at the latest; by default those of a transaction with records."""
@@ -86,29 +86,29 @@ class Commits:
             self._deadline = 0.0
         self._wake()
 
-    def begin(self, fold: LaneFold) -> None:
+    def begin(self, runner: LaneRunner) -> None:
         """
         Cut what is folded and commit it in the background; no other may be under way.
 
         Raises:
             FoldRaised: it cannot be cut.
         """
-        draft = fold.cut()
+        transaction = runner.take_transaction()
         self._deadline = None
-        if draft is not None:
-            self._committing = asyncio.create_task(self._write(draft))
+        if transaction is not None:
+            self._committing = asyncio.create_task(self._write(transaction))
 
-    async def _write(self, draft: Draft) -> None:
+    async def _write(self, transaction: Transaction) -> None:
         began = time.monotonic()
         try:
-            await self._ownership.write(draft)
-            self.durable = draft.position
+            await self._ownership.write(transaction)
+            self.durable = transaction.position
             self._raises.committed()
-            self._metrics.committed(draft, time.monotonic() - began)
-            if draft.appends:
-                await self._around.append(draft.appends)
+            self._metrics.committed(transaction, time.monotonic() - began)
+            if transaction.appends:
+                await self._host.append(transaction.appends)
         except Exception as error:  # noqa: BLE001 - the task stays where it is: nothing more can be committed
-            self._around.fail(error)
+            self._host.fail(error)
             return
         self._committing = None
         self._moved()
@@ -119,7 +119,7 @@ class Commits:
         if self._committing is not None:
             await asyncio.wait([self._committing])
 
-    async def flush(self, fold: LaneFold) -> None:
+    async def flush(self, runner: LaneRunner) -> None:
         """
         Make everything folded durable.
 
@@ -130,7 +130,7 @@ class Commits:
         await self.settle()
         if self._committing is not None:
             raise FailStop("a former transaction of the lane has failed")
-        self.begin(fold)
+        self.begin(runner)
         await self.settle()
 
     async def close(self) -> None:

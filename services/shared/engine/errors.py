@@ -14,7 +14,7 @@ class LaneStopped(TidemarkError):
 
     reason = "stopped"
     clean = True
-    """Whether the core is as good as before: what it has folded may still be committed."""
+    """Whether the processor is as good as before: what it has folded may still be committed."""
 
 
 class SourceGap(LaneStopped):
@@ -80,10 +80,10 @@ class Unanswered(LaneStopped):
 
 
 class FoldRaised(TidemarkError):
-    """A fold left its core in an unknown state: restore the core, put that record aside, fold again."""
+    """A fold left its processor in an unknown state: restore the processor, dead-letter that record, fold again."""
 
     def __init__(self, offset: int | None, cause: BaseException, step: int = 0) -> None:
-        """Take the offset at fault, None where it is one of those since the last cut, and its good steps."""
+        """Take the offset at fault, None where it is one of those since the last transaction, and its good steps."""
         super().__init__(f"offset {offset}: {type(cause).__name__}: {cause}")
         self.offset = offset
         self.step = step

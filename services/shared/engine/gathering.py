@@ -1,7 +1,7 @@
 """
-What the core of a lane changes and gives out, gathered into drafts whose size is known.
+What the processor of a lane changes and gives out, gathered into transactions whose size is known.
 
-Every record is checked against its topic's limit before it is sent. A draft is bounded in bytes too, and to learn how
+Every record is checked against its topic's limit before it is sent. A transaction is bounded in bytes too, and to learn how
 many it holds costs more than to fold a small record: so it is looked at seldom, and often enough.
 """
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 import xxhash
 
-from services.shared.engine.core import Core, Output, SourceRecord, Weighs
-from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FoldRaised
 from services.shared.engine.position import Position
+from services.shared.engine.processor import Output, Processor, SourceRecord, Weighs
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.transaction import Transaction
 from services.shared.errors import Fatal, Poison
 
 RECORD_OVERHEAD = 128
@@ -25,7 +25,7 @@ DEFAULT_LIMIT = 1_048_576
 """Kafka's own max.message.bytes, for topics whose limit is not known."""
 
 NO_LIMIT = 1 << 62
-"""The size of a draft that is cut by other rules."""
+"""The size of a transaction that is cut by other rules."""
 
 _FIRST_LOOK = 16
 """Records folded before the size of what they changed is looked at, while nothing is known of it."""
@@ -38,116 +38,118 @@ class Oversized(ValueError):
 
 
 class Gathering:
-    """The draft of one core that is being gathered."""
+    """The transaction of one processor that is being gathered."""
 
     __slots__ = (
-        "_core",
         "_gathered",
         "_limits",
         "_most_bytes",
+        "_processor",
         "_spec",
         "_stretch",
         "_urgent",
         "_weighs",
-        "draft",
         "look_at",
+        "transaction",
     )
 
-    def __init__(self, spec: LaneSpec, core: Core, draft: Draft, limits: Mapping[str, int], most_bytes: int) -> None:
-        """Take an empty draft at the position where the core goes on, and the bounds as of `LaneFold`."""
-        self.draft = draft
-        """What has been gathered since the last cut; incomplete until `cut`."""
+    def __init__(
+        self, spec: LaneSpec, processor: Processor, transaction: Transaction, limits: Mapping[str, int], most_bytes: int
+    ) -> None:
+        """Take an empty transaction at the position where the processor goes on, and the bounds as of `LaneRunner`."""
+        self.transaction = transaction
+        """What has been gathered since the last transaction; incomplete until `take_transaction`."""
         self.look_at = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
-        """The draft's number of records at which to `look` at its size."""
+        """The transaction's number of records at which to `look` at its size."""
         self._spec = spec
-        self._core = core
+        self._processor = processor
         self._limits = limits
         self._most_bytes = most_bytes
-        self._weighs = core if isinstance(core, Weighs) else None
+        self._weighs = processor if isinstance(processor, Weighs) else None
         self._urgent = False
         self._gathered = 0
-        """Of the draft's records, those whose changes have been gathered."""
+        """Of the transaction's records, those whose changes have been gathered."""
         self._stretch = _FIRST_LOOK
 
     @property
     def urgent(self) -> bool:
-        """Whether someone waits for what has been folded since the last cut, gathered or not."""
-        return self._urgent or self._core.urgent
+        """Whether someone waits for what has been folded since the last transaction, gathered or not."""
+        return self._urgent or self._processor.urgent
 
     @property
     def complete(self) -> bool:
-        """Whether the changes of all the draft's records have been gathered."""
-        return self._gathered == self.draft.records
+        """Whether the changes of all the transaction's records have been gathered."""
+        return self._gathered == self.transaction.records
 
-    def cut(self, position: Position) -> Draft | None:
+    def take_transaction(self, position: Position) -> Transaction | None:
         """
-        Return what has been folded since the last cut, up to a position, to be committed as one; None if nothing was.
+        Return what has been folded since the last transaction, up to a position, to be committed as one; None if nothing was.
 
         Raises:
-            FoldRaised: the core could not give its changes, or one exceeds its topic's limit. With an offset of
-                None, fold again with `LaneFold.careful_until` there to learn which record it was.
+            FoldRaised: the processor could not give its changes, or one exceeds its topic's limit. With an offset of
+                None, fold again with `LaneRunner.careful_until` there to learn which record it was.
         """
-        if position == self.draft.position:
+        if position == self.transaction.position:
             return None
         self.gather(None, position.step)
-        draft = self.draft
-        draft.position = position
-        self.draft = Draft(position, draft.topic_id)
+        transaction = self.transaction
+        transaction.position = position
+        self.transaction = Transaction(position, transaction.topic_id)
         self.look_at -= self._gathered
         self._gathered = 0
         self._urgent = False
-        return draft
+        return transaction
 
     def look(self) -> bool:
         """
-        Learn how much the draft holds, if that may be too much; return whether it is.
+        Learn how much the transaction holds, if that may be too much; return whether it is.
 
-        A core that tells what its changes weigh is asked every few records. Of one that does not they are gathered
+        A processor that tells what its changes weigh is asked every few records. Of one that does not they are gathered
         once the records since then, at the bytes a record that the last ones took, may fill what is left.
         """
-        if self._weighs is None or self.draft.size + self._weighs.changed_bytes >= self._most_bytes:
+        if self._weighs is None or self.transaction.size + self._weighs.changed_bytes >= self._most_bytes:
             self.gather(None, 0)
         else:
-            self.look_at = self.draft.records + _FIRST_LOOK
-        return self.draft.size >= self._most_bytes
+            self.look_at = self.transaction.records + _FIRST_LOOK
+        return self.transaction.size >= self._most_bytes
 
     def _plan_look(self, size: int) -> None:
         """Say when to look again, given the bytes that were gathered since the last time."""
-        draft, most = self.draft, self._most_bytes
-        looked, self._gathered = draft.records - self._gathered, draft.records
+        transaction, most = self.transaction, self._most_bytes
+        looked, self._gathered = transaction.records - self._gathered, transaction.records
         if most >= NO_LIMIT:
             return
         if self._weighs is not None:
-            self.look_at = draft.records + _FIRST_LOOK
+            self.look_at = transaction.records + _FIRST_LOOK
         elif looked:
-            soon = max(most - draft.size, most // 8) * looked // max(1, size)
+            soon = max(most - transaction.size, most // 8) * looked // max(1, size)
             self._stretch = max(1, min(soon, _LOOKS_GROW * max(looked, self._stretch)))
-            self.look_at = draft.records + self._stretch
+            self.look_at = transaction.records + self._stretch
 
     def gather(self, offset: int | None, step: int) -> None:
         """
-        Add what the core has changed and given out to the draft.
+        Add what the processor has changed and given out to the transaction.
 
         Raises:
             FoldRaised: it could not, or a record exceeds its topic's limit; `offset` is to blame, None where that is
                 not known, in the step before `step`.
         """
-        draft, core, size = self.draft, self._core, 0
+        transaction, processor, size = self.transaction, self._processor, 0
         try:
-            self._urgent = self._urgent or core.urgent  # a core forgets it with its outputs
-            outputs = core.take_outputs()
+            self._urgent = self._urgent or processor.urgent  # a processor forgets it with its outputs
+            outputs = processor.take_outputs()
             for output in outputs:
                 size += self._measure(output.topic, output.key, output.value)
-            for store, key, value in core.take_changes():
+            for store, key, value in processor.take_changes():
                 size += self._measure(self._spec.stores[store], key, value)
-                draft.changes[store, key] = value
+                transaction.changes[store, key] = value
         except (Fatal, OSError, MemoryError):
             raise
         except Exception as error:
             raise FoldRaised(offset, error, max(0, step - 1)) from error
-        draft.outputs += outputs
-        draft.appends += core.take_appends()
-        draft.size += size
+        transaction.outputs += outputs
+        transaction.appends += processor.take_appends()
+        transaction.size += size
         self._plan_look(size)
 
     def _measure(self, topic: str, key: bytes, value: bytes | None) -> int:
@@ -157,7 +159,7 @@ class Gathering:
             raise Oversized(f"a record of {size} bytes for {topic}, which takes {limit}")
         return size
 
-    def put_aside(self, record: SourceRecord, poison: Poison, step: int) -> None:
+    def dead_letter(self, record: SourceRecord, poison: Poison, step: int) -> None:
         """Write the record to the dead letters, in its place among the outputs."""
         self.gather(None, step)
         letter = self._spec.dead_letter(record, poison)
@@ -166,10 +168,10 @@ class Gathering:
         except Oversized:
             letter = self._truncated(record, poison, letter)
             size = self._measure(letter.topic, letter.key, letter.value)
-        draft = self.draft
-        draft.outputs.append(letter)
-        draft.dead_letters += 1
-        draft.size += size
+        transaction = self.transaction
+        transaction.outputs.append(letter)
+        transaction.dead_letters += 1
+        transaction.size += size
         self._gathered += 1  # itself it has changed nothing
 
     def _truncated(self, record: SourceRecord, poison: Poison, letter: Output) -> Output:

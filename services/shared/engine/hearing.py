@@ -7,9 +7,9 @@ import logging
 
 from aiokafka.errors import KafkaError
 
-from services.shared.engine.core import Asks, SourceRecord
-from services.shared.engine.fold import LaneFold
-from services.shared.engine.surroundings import Surroundings
+from services.shared.engine.ports import LaneHost
+from services.shared.engine.processor import Asks, SourceRecord
+from services.shared.engine.runner import LaneRunner
 
 log = logging.getLogger(__name__)
 
@@ -17,22 +17,22 @@ _LOOK_EVERY_S = 2.0
 """How often a lane that stands still looks for the answer that it waits for."""
 
 
-async def hear(fold: LaneFold, around: Surroundings) -> SourceRecord:
+async def hear(runner: LaneRunner, host: LaneHost) -> SourceRecord:
     """
-    Wait for the answer to the record at which the fold stands still, and give it to the core; return it.
+    Wait for the answer to the record at which the fold stands still, and give it to the processor; return it.
 
     Raises:
-        TypeError: a core that asks cannot hear.
+        TypeError: a processor that asks cannot hear.
     """
-    topic, partition, core = fold.spec.topic, fold.partition, fold.core
-    if not isinstance(core, Asks):
-        raise TypeError(f"a core that asks must be able to hear: {type(core).__name__}")
-    answer, at = None, fold.offset + 1
+    topic, partition, processor = runner.spec.topic, runner.partition, runner.processor
+    if not isinstance(processor, Asks):
+        raise TypeError(f"a processor that asks must be able to hear: {type(processor).__name__}")
+    answer, at = None, runner.offset + 1
     while answer is None:
         await asyncio.sleep(_LOOK_EVERY_S)
         try:
-            answer, at = await around.look_ahead(topic, partition, at, core.is_answer)
+            answer, at = await host.look_ahead(topic, partition, at, processor.is_answer)
         except (KafkaError, OSError) as error:
             log.warning("look_ahead_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
-    core.answered(answer)
+    processor.answered(answer)
     return answer

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import time
 
-from services.shared.engine.chunks import Chunk
+from services.shared.engine.chunk import Chunk
+from services.shared.engine.ports import LaneHost
 from services.shared.engine.queue import ChunkQueue
-from services.shared.engine.surroundings import Surroundings
 
 _DOUBT_AFTER_S = 10.0
 """After this time nothing from before a seek is on its way: what was delivered before should not come again."""
@@ -20,7 +20,7 @@ _DOUBT_AFTER_S = 10.0
 class Intake:
     """The chunks of one lane, in the order of the log."""
 
-    def __init__(self, topic: str, partition: int, around: Surroundings) -> None:
+    def __init__(self, topic: str, partition: int, host: LaneHost) -> None:
         """Hold the fetches of the partition while too much waits."""
         self.received = -1
         """How far the log has been delivered without a hole; -1 while the lane does not take chunks."""
@@ -28,8 +28,8 @@ class Intake:
         """Whether what came does not meet what was there."""
         self._topic = topic
         self._partition = partition
-        self._around = around
-        self._queue = ChunkQueue(around.settings, lambda hold: around.hold_fetch(topic, partition, hold))
+        self._host = host
+        self._queue = ChunkQueue(host.settings, lambda hold: host.hold_fetch(topic, partition, hold))
         self._asked_at = time.monotonic()
         """When the source was last compared with what has been delivered, or was read from elsewhere."""
 
@@ -78,4 +78,4 @@ class Intake:
         self.clear()
         self.received = offset
         self.compared()
-        await self._around.seek(self._topic, self._partition, offset)
+        await self._host.seek(self._topic, self._partition, offset)

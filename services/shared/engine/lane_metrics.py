@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from services.shared.engine.draft import Draft
 from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.transaction import Transaction
 
 
 class LaneMetrics:
@@ -34,13 +34,13 @@ class LaneMetrics:
         self._chunks.inc()
         self._chunk_records.observe(records)
 
-    def committed(self, draft: Draft, seconds: float) -> None:
+    def committed(self, transaction: Transaction, seconds: float) -> None:
         """Count a committed transaction."""
         self._transactions.inc()
         self._transaction_seconds.observe(seconds)
-        self._records.inc(draft.records)
-        if draft.dead_letters:
-            self._dead_letters.inc(draft.dead_letters)
+        self._records.inc(transaction.records)
+        if transaction.dead_letters:
+            self._dead_letters.inc(transaction.dead_letters)
 
     def folded_until(self, appended_at: float) -> None:
         """Note when the last folded record was appended to the log, in seconds since 1970."""

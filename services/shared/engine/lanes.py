@@ -13,31 +13,31 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from services.shared.engine.chunks import Chunk
-from services.shared.engine.lane import Lane, LaneState
+from services.shared.engine.chunk import Chunk
+from services.shared.engine.lane import Lane, LanePhase
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.ports import LaneHost
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
-Home = tuple[str, int]
+TopicPartition = tuple[str, int]
 """Source topic (without prefix) and partition."""
 
 
 class Lanes:
     """All lanes of one worker; used from its loop only."""
 
-    def __init__(self, specs: Iterable[LaneSpec], around: Surroundings, metrics: EngineMetrics) -> None:
+    def __init__(self, specs: Iterable[LaneSpec], host: LaneHost, metrics: EngineMetrics) -> None:
         """Take the specs, one a topic."""
         self.specs = {spec.topic: spec for spec in specs}
         self.joined = False
-        self._around = around
+        self._host = host
         self._metrics = metrics
-        self._lanes: dict[Home, Lane] = {}
-        self._views: dict[Home, LaneMetrics] = {}
-        self._known_at: dict[Home, float] = {}
+        self._lanes: dict[TopicPartition, Lane] = {}
+        self._views: dict[TopicPartition, LaneMetrics] = {}
+        self._known_at: dict[TopicPartition, float] = {}
         """When the end of each lane's partition was last known, by the monotonic clock."""
         self._silent_s = 0.0
         self._generation: int | None = None
@@ -57,7 +57,7 @@ class Lanes:
         """Bring every lane to rest, with everything folded durable."""
         await asyncio.gather(*(lane.hold() for lane in self._lanes.values()))
 
-    def assign(self, mine: Iterable[Home], generation: int) -> None:
+    def assign(self, mine: Iterable[TopicPartition], generation: int) -> None:
         """
         Follow an assignment of the group.
 
@@ -68,7 +68,7 @@ class Lanes:
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
         for home, lane in list(self._lanes.items()):
-            if home not in mine or (missed and lane.state is not LaneState.RUNNING):
+            if home not in mine or (missed and lane.phase is not LanePhase.RUNNING):
                 self._close(home)
             elif missed:
                 lane.doubt()
@@ -91,7 +91,7 @@ class Lanes:
 
     def not_ready(self) -> str | None:
         """Say what is missing before this worker does all its work; None if nothing is."""
-        stall_s = self._around.settings.stall_s
+        stall_s = self._host.settings.stall_s
         if self._silent_s > stall_s:
             return f"the Kafka consumer has not polled for {self._silent_s:.0f} s"
         if not self.joined:
@@ -100,14 +100,16 @@ class Lanes:
             if lane.stopped is not None:
                 return str(lane.stopped)
             if not lane.ready:
-                return f"lane {topic}/{partition} is {lane.state.value}"
+                return f"lane {topic}/{partition} is {lane.phase.value}"
             if self._stalled_for(lane) > stall_s:
                 return f"lane {topic}/{partition} has records to fold and does not move"
             if self._unknown_for((topic, partition)) > stall_s:
                 return f"nobody can say where {topic}/{partition} ends: Kafka is away, or the partition has no leader"
         return None
 
-    def observe(self, ends: Callable[[Home], tuple[int, int] | None], now: float, silent_s: float = 0.0) -> float:
+    def observe(
+        self, ends: Callable[[TopicPartition], tuple[int, int] | None], now: float, silent_s: float = 0.0
+    ) -> float:
         """
         Refresh the gauges; return for how many seconds a lane has had work without moving, the longest of all.
 
@@ -117,20 +119,20 @@ class Lanes:
         """
         self._silent_s = silent_s
         longest = 0.0
-        counts = {(topic, state): 0 for topic in self.specs for state in LaneState}
+        counts = {(topic, state): 0 for topic in self.specs for state in LanePhase}
         for home, lane in self._lanes.items():
-            counts[home[0], lane.state] += 1
+            counts[home[0], lane.phase] += 1
             view = self._views[home]
             known = ends(home)
             if known is not None or not lane.ready:
                 self._known_at[home] = time.monotonic()
-            if known is not None and lane.state is not LaneState.OPENING:
+            if known is not None and lane.phase is not LanePhase.OPENING:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
-            view.stalled(max(stalled, silent_s, self._unknown_for(home)) > self._around.settings.stall_s)
+            view.stalled(max(stalled, silent_s, self._unknown_for(home)) > self._host.settings.stall_s)
             longest = max(longest, stalled)
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
@@ -143,22 +145,22 @@ class Lanes:
             return 0.0
         return time.monotonic() - lane.moved_at
 
-    def _unknown_for(self, home: Home) -> float:
+    def _unknown_for(self, home: TopicPartition) -> float:
         """Return for how many seconds it has not been known whether a lane has work; one that moves has."""
         return time.monotonic() - max(self._known_at[home], self._lanes[home].moved_at)
 
-    def _open(self, home: Home, generation: int) -> None:
+    def _open(self, home: TopicPartition, generation: int) -> None:
         topic, partition = home
         self._known_at[home] = time.monotonic()
         view = self._views[home] = LaneMetrics(self._metrics, topic, partition)
-        lane = self._lanes[home] = Lane(self.specs[topic], partition, generation, self._around, view)
+        lane = self._lanes[home] = Lane(self.specs[topic], partition, generation, self._host, view)
         lane.start()
 
-    def _close(self, home: Home) -> None:
+    def _close(self, home: TopicPartition) -> None:
         lane = self._lanes.pop(home)
         self._views.pop(home).forget()
         log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
-        lane.abandon()  # its core is not called again
+        lane.abandon()  # its processor is not called again
         if lane.spec.closed is not None:
             lane.spec.closed(home[1])
         task = asyncio.create_task(lane.close())

@@ -1,5 +1,5 @@
 """
-Run the same cores over a log in memory: for replay tests, rule tests and back-tests.
+Run the same processors over a log in memory: for replay tests, rule tests and back-tests.
 
 Lanes open from their changelogs, fold, and write transactions that are all or nothing. The same input with the same
 cuts gives the same log, and whatever the cuts and crashes, the same outputs.
@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.shared.engine.core import Append, Asks, Core, Quarantines
-from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
-from services.shared.engine.fold import LaneFold
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.processor import Append, Asks, Processor, Quarantines
 from services.shared.engine.raises import Raises
 from services.shared.engine.restore import restore
+from services.shared.engine.runner import LaneRunner
 from services.shared.engine.spec import LaneSpec
 from services.shared.engine.start import check, check_id, start
+from services.shared.engine.transaction import Transaction
 
 MAX_RESTORES_RECORDS = 10_000
 """Folded records within which the restores of a lane are bounded: a log in memory has no clock."""
@@ -43,7 +43,7 @@ class MemoryLane:
     """One lane: its fold, unless it stopped while it opened, and how far the log has been handed to it."""
 
     raises: Raises
-    fold: LaneFold | None = None
+    runner: LaneRunner | None = None
     uncut: int = 0
     records: int = 0
     stopped: LaneStopped | None = None
@@ -85,17 +85,17 @@ class MemoryRunner:
         while self._each(self._transaction) or self._each(self._commit_covered):
             pass
 
-    def core(self, topic: str, partition: int = 0) -> Core:
+    def processor(self, topic: str, partition: int = 0) -> Processor:
         """
-        Return the core of one lane, opening the lane if it is not open.
+        Return the processor of one lane, opening the lane if it is not open.
 
         Raises:
             LaneStopped: the lane could not be opened.
         """
         lane = self._lane(self._spec(topic), partition)
-        if lane.fold is None:
+        if lane.runner is None:
             raise lane.stopped or RuntimeError("a lane without a fold")
-        return lane.fold.core
+        return lane.runner.processor
 
     def stopped(self, topic: str, partition: int = 0) -> LaneStopped | None:
         """Return why a lane stopped, None if it runs."""
@@ -130,7 +130,7 @@ class MemoryRunner:
         """Work on a lane; where it stops keep what was folded before."""
         if isinstance(lane.stopped, Unanswered):
             self._hear(spec, partition, lane)
-        if lane.stopped is not None or lane.fold is None:
+        if lane.stopped is not None or lane.runner is None:
             return False
         try:
             return work(spec, partition, lane)
@@ -142,12 +142,12 @@ class MemoryRunner:
 
     def _hear(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> None:
         """Look ahead for the answer to the record at which a lane stands still."""
-        fold = lane.fold
-        if fold is None or not isinstance(fold.core, Asks):
+        runner = lane.runner
+        if runner is None or not isinstance(runner.processor, Asks):
             return
-        for record in self.log.read(spec.topic, partition, fold.offset + 1):
-            if fold.core.is_answer(record):
-                fold.core.answered(record)
+        for record in self.log.read(spec.topic, partition, runner.offset + 1):
+            if runner.processor.is_answer(record):
+                runner.processor.answered(record)
                 lane.stopped = None
                 return
 
@@ -156,70 +156,70 @@ class MemoryRunner:
         busy = False
         while lane.uncut < self.cuts.transaction and self._chunk(spec, partition, lane):
             busy = True
-        if lane.fold is not None and lane.fold.pending:
+        if lane.runner is not None and lane.runner.pending:
             self._commit(lane)
         lane.uncut = 0
         return busy
 
     def _commit_covered(self, _spec: LaneSpec, _partition: int, lane: MemoryLane) -> bool:
         """Commit a position that only markers have moved, once nothing else is left; return whether there was one."""
-        if lane.fold is None or lane.fold.position == lane.fold.draft.position:
+        if lane.runner is None or lane.runner.position == lane.runner.transaction.position:
             return False
         self._commit(lane)
         return True
 
     def _chunk(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> bool:
-        fold = lane.fold
-        if fold is None:
+        runner = lane.runner
+        if runner is None:
             return False
         bounds = self.log.bounds(spec.topic, partition)
-        check_id(spec.topic, partition, fold.topic_id, bounds.topic_id)
+        check_id(spec.topic, partition, runner.topic_id, bounds.topic_id)
         if not self.accept_gap:
-            check(spec.topic, partition, fold.offset, bounds)
+            check(spec.topic, partition, runner.offset, bounds)
         size = self.cuts.chunk[self._chunks % len(self.cuts.chunk)]
-        records, end = self.log.fetch(spec.topic, partition, fold.offset, size)
-        if end <= fold.offset:
+        records, end = self.log.fetch(spec.topic, partition, runner.offset, size)
+        if end <= runner.offset:
             return False
         if records:
             self._chunks += 1
-        steps = fold.step
-        for _ in fold.apply(records, breath=1):
-            lane.raises.folded(fold.folded)
+        steps = runner.step
+        for _ in runner.apply(records, yield_every=1):
+            lane.raises.folded(runner.folded)
             self._point()
-            if fold.step not in (0, steps):
+            if runner.step not in (0, steps):
                 lane.uncut += 1
                 if lane.uncut >= self.cuts.transaction:
                     self._commit(lane)
-            steps = fold.step
-        lane.raises.folded(fold.folded)
+            steps = runner.step
+        lane.raises.folded(runner.folded)
         lane.records += len(records)
-        fold.cover(end)
+        runner.cover(end)
         if records:
             lane.uncut += 1
-            if fold.urgent:
+            if runner.urgent:
                 self._commit(lane)
         return True
 
     def _commit(self, lane: MemoryLane) -> None:
         lane.uncut = 0
-        draft = lane.fold.cut() if lane.fold is not None else None
-        if lane.fold is None or draft is None:
+        transaction = lane.runner.take_transaction() if lane.runner is not None else None
+        if lane.runner is None or transaction is None:
             return
         lane.raises.committed()
         self._point()
-        self._write(lane.fold, draft)
-        self.dead_letters += draft.dead_letters
+        self._write(lane.runner, transaction)
+        self.dead_letters += transaction.dead_letters
         self._point()
-        self._append(draft.appends)
+        self._append(transaction.appends)
         self._point()
 
-    def _write(self, fold: LaneFold, draft: Draft) -> None:
-        stores, partition = fold.spec.stores, fold.partition
+    def _write(self, runner: LaneRunner, transaction: Transaction) -> None:
+        stores, partition = runner.spec.stores, runner.partition
         touched = set()
-        position = {(fold.spec.position_store, POSITION_KEY): draft.encoded_position()}
-        for (store, key), value in (draft.changes | position).items():
+        position = {(runner.spec.position_store, POSITION_KEY): transaction.encoded_position()}
+        for (store, key), value in (transaction.changes | position).items():
             touched.add((stores[store], self.log.append(stores[store], key, value, partition).partition))
-        for output in draft.outputs:
+        for output in transaction.outputs:
             touched.add((output.topic, self.log.append(*output).partition))
         for topic, at in sorted(touched):
             self.log.mark(topic, at)
@@ -237,7 +237,7 @@ class MemoryRunner:
         return lane
 
     def _open(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> None:
-        lane.fold, lane.uncut = None, 0
+        lane.runner, lane.uncut = None, 0
         stores = {store: self.log.latest(topic, partition) for store, topic in spec.stores.items()}
         bounds = self.log.bounds(spec.topic, partition)
         restoring = restore(spec, partition, stores)
@@ -246,7 +246,7 @@ class MemoryRunner:
                 try:
                     next(restoring)
                 except StopIteration as done:
-                    core, held, appends = done.value
+                    processor, held, appends = done.value
                     break
             try:
                 position = start(spec.topic, partition, held, bounds)
@@ -259,10 +259,10 @@ class MemoryRunner:
             return
         self._append(appends)
         lane.raises.restored(position.offset)
-        lane.fold = LaneFold(
+        lane.runner = LaneRunner(
             spec,
             partition,
-            core,
+            processor,
             position,
             raises=lane.raises,
             topic_id=bounds.topic_id,
@@ -271,16 +271,16 @@ class MemoryRunner:
         )
 
     def _raise(self, spec: LaneSpec, partition: int, lane: MemoryLane, error: FoldRaised) -> None:
-        fold = lane.fold
-        if fold is None:
+        runner = lane.runner
+        if runner is None:
             raise error
         try:
-            lane.raises.blame(error, lane.records, keys=isinstance(fold.core, Quarantines))
+            lane.raises.blame(error, lane.records, keys=isinstance(runner.processor, Quarantines))
         except LaneStopped as stopped:
             lane.stopped = stopped
         self._open(spec, partition, lane)
-        if error.offset is None and lane.fold is not None:
-            lane.fold.careful_until = fold.offset
+        if error.offset is None and lane.runner is not None:
+            lane.runner.careful_until = runner.offset
 
     def _point(self) -> None:
         self.points += 1

@@ -30,7 +30,7 @@ class EngineMetrics:
             "tidemark_engine_queued_records", "Records delivered to the lane and not folded.", _LANE, registry=registry
         )
         self.records = Counter(
-            "tidemark_engine_records_total", "Records folded or put aside, and durable.", _LANE, registry=registry
+            "tidemark_engine_records_total", "Records folded or dead-lettered, and durable.", _LANE, registry=registry
         )
         self.chunks = Counter("tidemark_engine_chunks_total", "Chunks delivered to lanes.", _LANE, registry=registry)
         self.chunk_records = Histogram(
@@ -47,7 +47,7 @@ class EngineMetrics:
             registry=registry,
         )
         self.dead_letters = Counter(
-            "tidemark_engine_dead_letters_total", "Records put aside, durably.", _LANE, registry=registry
+            "tidemark_engine_dead_letters_total", "Records dead-lettered, durably.", _LANE, registry=registry
         )
         self.gaps = Counter(
             "tidemark_engine_gaps_total", "Gaps of the source that were accepted.", _LANE, registry=registry

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.surroundings import Writer
+from services.shared.engine.ports import Writer
+from services.shared.engine.transaction import Transaction
 
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""
@@ -50,20 +50,20 @@ class Ownership:
             for task in late:
                 task.cancel()
 
-    async def write(self, draft: Draft) -> None:
+    async def write(self, transaction: Transaction) -> None:
         """
-        Commit a draft.
+        Commit a transaction.
 
         Raises:
             FailStop: nothing was ever claimed.
         """
         if self._writer is None:
             raise FailStop("a lane without a writer was asked to commit")
-        await self._writer.write(draft)
+        await self._writer.write(transaction)
 
-    async def holds(self, draft: Draft) -> bool:
-        """Return whether nobody has claimed the lane since; the draft is empty, at the last position committed."""
-        return self._writer is not None and await self._writer.holds(draft)
+    async def holds(self, transaction: Transaction) -> bool:
+        """Return whether nobody has claimed the lane since; the transaction is empty, at the last position committed."""
+        return self._writer is not None and await self._writer.holds(transaction)
 
     async def close(self) -> None:
         """Give back what the writer holds."""

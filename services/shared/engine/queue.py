@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from services.shared.engine.chunks import Chunk
+from services.shared.engine.chunk import Chunk
 from services.shared.engine.settings import EngineSettings
 
 

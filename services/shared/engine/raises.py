@@ -1,8 +1,8 @@
 """
 What a lane remembers of the folds that raised, from one restore to the next: whom to blame, and when it is too much.
 
-A raise leaves the core in an unknown state, so the lane is restored and folds again. This time the record at fault is
-put aside; or, where the core named a key of its state (`KeyFault`), that key is set apart just before the record and
+A raise leaves the processor in an unknown state, so the lane is restored and folds again. This time the record at fault is
+dead-lettered; or, where the processor named a key of its state (`KeyFault`), that key is set apart just before the record and
 the step at which it raised, and the record is folded. Both happen at the same place whatever the cuts, so that the same
 log gives the same outputs.
 """
@@ -24,7 +24,7 @@ class Raised(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A key of the core's state that could not be worked on in a step of a record, and why."""
+    """A key of the processor's state that could not be worked on in a step of a record, and why."""
 
     step: int
     key: str
@@ -37,7 +37,7 @@ class Raises:
     def __init__(self, where: str, in_a_row: int, restores: int, within: float) -> None:
         """Stop after so many raising records in a row, or so many restores within a span of `blame`'s clock."""
         self.records: dict[int, Raised] = {}
-        """By offset, those that are put aside unfolded."""
+        """By offset, those that are dead-lettered unfolded."""
         self.faults: dict[int, list[Fault]] = {}
         """By the offset whose fold they made raise."""
         self._where = where
@@ -50,7 +50,7 @@ class Raises:
 
     def blame(self, error: FoldRaised, now: float, *, keys: bool) -> None:
         """
-        Note a raise that calls for a restore; `keys` says whether the core can set a key apart.
+        Note a raise that calls for a restore; `keys` says whether the processor can set a key apart.
 
         Raises:
             TooManyRaises: a restore would not help.

@@ -1,5 +1,5 @@
 """
-How a core comes to its state: the live records of its changelogs, in key order, in steps that let others take a turn.
+How a processor comes to its state: the live records of its changelogs, in key order, in steps that let others take a turn.
 
 Sorting millions of keys in one go would hold up the loop for seconds, as would finishing a large state.
 """
@@ -11,22 +11,22 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from services.shared.engine.core import Append, Core
 from services.shared.engine.errors import NotThisVersion
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.processor import Append, Processor
 from services.shared.engine.spec import LaneSpec
 from services.shared.errors import UnknownVersion
 
 BREATH = 500
-"""Records given to the core before the other tasks of the loop get a turn."""
+"""Records given to the processor before the other tasks of the loop get a turn."""
 SORTED_AT_ONCE = 20_000
 """Keys: about 10 ms."""
 
 
 class Restored(NamedTuple):
-    """A core out of its changelogs, the position and topic id that they hold, if any, and its unsure appends."""
+    """A processor out of its changelogs, the position and topic id that they hold, if any, and its unsure appends."""
 
-    core: Core
+    processor: Processor
     held: tuple[Position, bytes] | None
     appends: list[Append]
 
@@ -35,15 +35,15 @@ def restore(
     spec: LaneSpec, partition: int, stores: Mapping[str, dict[bytes, bytes]]
 ) -> Generator[None, None, Restored]:
     """
-    Make a core and restore it from the live records of its changelogs; yield after each step.
+    Make a processor and restore it from the live records of its changelogs; yield after each step.
 
     Records are taken out of `stores` as they are read: both together would take twice the memory, and the holes that
-    the bytes leave behind between the core's objects would never be given back.
+    the bytes leave behind between the processor's objects would never be given back.
 
     Raises:
         NotThisVersion: the changelogs were written by a newer version.
     """
-    core = spec.core(partition)
+    processor = spec.processor(partition)
     held = None
     appends: list[Append] = []
     try:
@@ -55,19 +55,19 @@ def restore(
                     continue
                 value = live.pop(key)
                 if not key.startswith(b"\0"):
-                    core.restore(store, key, value)
+                    processor.restore(store, key, value)
                 elif store == spec.position_store and key == POSITION_KEY:
                     held = Position.decode(value)
                 if n % BREATH == BREATH - 1:
                     yield
-        for append in core.opened():
+        for append in processor.opened():
             if append is None:
                 yield
             else:
                 appends.append(append)
     except UnknownVersion as unknown:
         raise NotThisVersion(spec.topic, partition, None, unknown, clean=False) from unknown
-    return Restored(core, held, appends)
+    return Restored(processor, held, appends)
 
 
 def in_order(live: Mapping[bytes, bytes]) -> Iterator[bytes | None]:

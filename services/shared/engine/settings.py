@@ -21,7 +21,7 @@ class EngineSettings(Settings):
     transaction_bytes: int = Field(4 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_TRANSACTION_BYTES")
     """
     Changes and outputs in bytes, beyond which nothing more is folded before a commit; one being written and one being
-    gathered are held. How well it is known between records depends on the core: see docs/engine.md.
+    gathered are held. How well it is known between records depends on the processor: see docs/engine.md.
     """
     transaction_timeout_s: float = Field(15.0, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S")
     """The broker aborts a transaction that is open longer; until then readers of the outputs wait for it."""

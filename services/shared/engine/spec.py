@@ -1,4 +1,4 @@
-"""What a service declares about its lanes: the source topic, the stores behind the core, and how records are put aside."""
+"""What a service declares about its lanes: the source topic, the stores behind the processor, and how records are dead-lettered."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from services.shared.engine.core import Core, Output, SourceRecord
+from services.shared.engine.processor import Output, Processor, SourceRecord
 from services.shared.errors import Poison
 
 
@@ -23,7 +23,7 @@ class SourceMode(Enum):
 @dataclass(frozen=True, slots=True)
 class LaneSpec:
     """
-    The lanes of one source topic: one per partition, each with a core, changelogs and a transactional writer of its own.
+    The lanes of one source topic: one per partition, each with a processor, changelogs and a transactional writer of its own.
 
     Topic names are those of the topic records, without the prefix of the installation.
     """
@@ -32,8 +32,8 @@ class LaneSpec:
     mode: SourceMode
     stores: Mapping[str, str]
     """Store name to changelog topic. No other lane topic may use these changelogs. The first keeps the position."""
-    core: Callable[[int], Core]
-    """Make an empty core for one partition."""
+    processor: Callable[[int], Processor]
+    """Make an empty processor for one partition."""
     dead_letter: Callable[[SourceRecord, Poison], Output]
     """Turn a record that can never be applied into one for the dead letters."""
     outputs: tuple[str, ...] = ()

@@ -17,13 +17,10 @@ import asyncio
 import time
 from collections.abc import Callable
 
-import faust
-from faust.types import TP
-
-from services.shared.engine.app import consumer_of
 from services.shared.engine.ends import Ends
 from services.shared.engine.errors import FailStop
-from services.shared.engine.lanes import Home, Lanes
+from services.shared.engine.faust_seam.app import TP, App, consumer_of
+from services.shared.engine.lanes import Lanes, TopicPartition
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
 
@@ -37,8 +34,8 @@ class Watchdog:
     """Observe the lanes once a second."""
 
     def __init__(
-        self, app: faust.App, lanes: Lanes, metrics: EngineMetrics, settings: EngineSettings, ends: Ends,
-        tp: Callable[[Home], TP], fail: Callable[[BaseException], None],
+        self, app: App, lanes: Lanes, metrics: EngineMetrics, settings: EngineSettings, ends: Ends,
+        tp: Callable[[TopicPartition], TP], fail: Callable[[BaseException], None],
     ) -> None:  # fmt: skip
         """Take what to observe, how lanes are named on the cluster, and what to call at the end of patience."""
         self._app = app
@@ -92,7 +89,7 @@ class Watchdog:
         self._alive_at = max(self._alive_at, consumer.polled_at)
         return now - self._alive_at
 
-    def _known(self, home: Home) -> tuple[int, int] | None:
+    def _known(self, home: TopicPartition) -> tuple[int, int] | None:
         """Return how far a partition is read and where it ends; a fetcher that is stuck does not know the latter."""
         consumer, tp = consumer_of(self._app), self._tp(home)
         covered, end = consumer.covered(tp), self._ends.end(tp, 3 * self._ask_every_s)

@@ -17,26 +17,24 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import faust
 from aiokafka import AIOKafkaProducer
-from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine import loader
-from services.shared.engine.app import consumer_of, make_app
+from services.shared.engine import changelog
 from services.shared.engine.cluster import learn
-from services.shared.engine.collector import collector
-from services.shared.engine.core import Append, SourceRecord
 from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
+from services.shared.engine.faust_seam.app import TP, App, consumer_of, make_app
+from services.shared.engine.gc_pause import collect_less_often
 from services.shared.engine.lane import Lane
-from services.shared.engine.lanes import Home, Lanes
+from services.shared.engine.lane_writer import LaneWriter
+from services.shared.engine.lanes import Lanes, TopicPartition
 from services.shared.engine.membership import Membership
 from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
 from services.shared.engine.start import Bounds
-from services.shared.engine.transaction import LaneWriter
 from services.shared.engine.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.kafka.clients import producer, wait_for_broker
@@ -59,7 +57,7 @@ class Worker:
     def __init__(
         self, name: str, specs: Iterable[LaneSpec], kafka: KafkaSettings, engine: EngineSettings,
         registry: CollectorRegistry, process: ProcessSettings | None = None, *,
-        load: loader.Load = loader.load, leave: Callable[[int], Any] = os._exit,
+        load: changelog.Load = changelog.load, leave: Callable[[int], Any] = os._exit,
     ) -> None:  # fmt: skip
         """Take the group's name without prefix; `leave` ends the process with a status."""
         self.name = name
@@ -78,7 +76,7 @@ class Worker:
         self._leave = leave
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._app: faust.App | None = None
+        self._app: App | None = None
         self._appender: AIOKafkaProducer | None = None
 
     async def run(self) -> None:
@@ -89,7 +87,7 @@ class Worker:
             ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker answers.
         """
-        collector.space_out()
+        collect_less_often()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
@@ -183,19 +181,19 @@ class Worker:
             timeout_s=self.settings.transaction_timeout_s,
         )  # fmt: skip
 
-    async def load(self, spec: LaneSpec, partition: int) -> loader.Loaded:
+    async def load(self, spec: LaneSpec, partition: int) -> changelog.Loaded:
         """Read the changelogs of a lane."""
         return await self._load(self.kafka, spec.stores, partition)
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
-        return await loader.bounds(self.kafka, self.name, topic, partition)
+        return await changelog.bounds(self.kafka, self.name, topic, partition)
 
     async def look_ahead(
         self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
     ) -> tuple[SourceRecord | None, int]:
         """Find a record further down the log; return it, and where to look next."""
-        return await loader.look_ahead(self.kafka, topic, partition, start, wanted)
+        return await changelog.look_ahead(self.kafka, topic, partition, start, wanted)
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends outside of any transaction; return when all are acknowledged."""
@@ -236,7 +234,7 @@ class Worker:
     def _member_id(self) -> str:
         return consumer_of(self._app).member_id if self._app is not None else ""
 
-    async def _watch_place(self, app: faust.App) -> None:
+    async def _watch_place(self, app: App) -> None:
         while (error := consumer_of(app).group_error) is None:
             await asyncio.sleep(_LOOK_EVERY_S)
         self.fail(await self._membership.why(error, self._member_id()))
@@ -253,7 +251,7 @@ class Worker:
         log.info("assigned", extra={"generation": app.consumer_generation_id, "partitions": len(mine)})
         self.lanes.assign(mine, app.consumer_generation_id)
 
-    async def _run_app(self, app: faust.App) -> None:
+    async def _run_app(self, app: App) -> None:
         try:
             await app.start()
             await app.wait_until_stopped()
@@ -283,5 +281,5 @@ class Worker:
         self._membership.give_back()
         log.info("worker_stopped", extra={"group": self.name})
 
-    def _tp(self, home: Home) -> TP:
+    def _tp(self, home: TopicPartition) -> TP:
         return TP(self.kafka.scoped(home[0]), home[1])

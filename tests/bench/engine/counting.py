@@ -19,8 +19,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from services.shared.engine.counting_trial import SOURCE, Trial, trial
 from tests.bench.cluster import Appender, broker
+from tests.support.counting.trial import SOURCE, Trial, trial
 
 RECORDS = 400_000
 PLAIN_RECORDS = 20_000

@@ -17,18 +17,18 @@ import uvloop
 from prometheus_client import CollectorRegistry
 
 from services.shared import logging as structured
-from services.shared.engine.core import SourceRecord
-from services.shared.engine.counting import CountingCore, counting_spec
-from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE
+from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import CountingProcessor, counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE
 
 decode = msgspec.json.Decoder().decode
 
 
-class JsonCore(CountingCore):
+class JsonProcessor(CountingProcessor):
     """Decodes each value, as the others do, and counts its key."""
 
     def decode(self, record: SourceRecord) -> Any:
@@ -40,7 +40,9 @@ class JsonCore(CountingCore):
 
 async def measure(total: int) -> None:
     """Fold until everything is durable."""
-    spec = replace(counting_spec(SOURCE, CHANGELOG, OUT, DEAD), core=lambda p: JsonCore(p, OUT, every=1 << 60))
+    spec = replace(
+        counting_spec(SOURCE, CHANGELOG, OUT, DEAD), processor=lambda p: JsonProcessor(p, OUT, every=1 << 60)
+    )
     first = 0
     with tempfile.TemporaryDirectory() as data:
         worker = Worker(

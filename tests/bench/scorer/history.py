@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from xxhash import xxh64_intdigest
 
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
-from services.scorer.domain.account import Account
-from services.scorer.domain.facts import FIELDS, Facts
-from services.scorer.domain.lane_fold import LaneFold
-from services.scorer.domain.rings import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE
-from services.scorer.domain.snapshot import evaluate
-from services.scorer.domain.state_format import write_verdict
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.daily_counts import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE
+from services.scorer.domain.accounts.facts import FIELDS, Facts
+from services.scorer.domain.health import last_evaluation
+from services.scorer.domain.health.snapshot import evaluate
+from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.units import DAY_MS
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.kafka.partition import partition_for
 
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
@@ -62,10 +62,10 @@ def make_account(name: str, day: int, people: array[int], random: np.random.Gene
     return account
 
 
-def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: int, now: int) -> LaneFold:
+def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: int, now: int) -> UsageFold:
     """Return a lane that stands at `now` with accounts of a past; everything in it is still to be written."""
     plan, model = load_scoring(ScorerSettings())
-    fold = LaneFold(partition, partitions, plan, model, DUPLICATE_IDS)
+    fold = UsageFold(partition, partitions, plan, model, DUPLICATE_IDS)
     for _ in fold.tick({"at": now, "epoch": 0}, now, 0, 0) or ():
         pass
     state = fold.state
@@ -73,13 +73,13 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
         state.connect(dimension)
     random = np.random.default_rng(partition)
     people = array("Q", sorted(xxh64_intdigest(user(n).encode()) for n in range(users)))
-    verdict = None
+    kept: bytes | None = None
     for name in accounts:
         state.order.add(name)
         account = state.accounts[name] = make_account(name, now // DAY_MS, people, random)
-        if verdict is None:
-            verdict = write_verdict(evaluate(account, fold.days._around()).verdict)
-        account.verdict = bytes(verdict)
+        if kept is None:
+            kept = last_evaluation.write(evaluate(account, fold.days._context()).last_evaluation)
+        account.last_evaluation = bytes(kept)
         account.evaluated_at = now - 3_600_000
     state.hot.update(accounts)
     state.cold.update(accounts)
@@ -87,7 +87,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     return fold
 
 
-def state_records(fold: LaneFold) -> Iterator[tuple[bytes, bytes]]:
+def state_records(fold: UsageFold) -> Iterator[tuple[bytes, bytes]]:
     """Yield the changelog records of a lane's state."""
     for key, value in fold.state.take_changes():
         assert value is not None

@@ -24,7 +24,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from services.scorer.domain.lane_state import LaneState
+from services.scorer.domain.lane.usage_state import UsageState
 from tests.bench.scorer.history import DUPLICATE_IDS, make_lane, names, state_records
 
 _SAMPLE = 2_000
@@ -50,9 +50,9 @@ def read(file: Path) -> Iterator[tuple[bytes, bytes]]:
             yield key, value
 
 
-def restored(file: Path) -> LaneState:
+def restored(file: Path) -> UsageState:
     """Return the state that the records of a file hold."""
-    state = LaneState(DUPLICATE_IDS)
+    state = UsageState(DUPLICATE_IDS)
     for key, value in read(file):
         state.restore(key, value)
     state.restored()

@@ -27,7 +27,7 @@ from typing import Any
 import uvloop
 
 from schemas import codec
-from services.scorer.domain.clock import IDLE
+from services.scorer.domain.lane.clock import IDLE
 from services.scorer.domain.units import DAY_MS
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings

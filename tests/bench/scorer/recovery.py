@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 import psutil
 
-from services.scorer.domain.duplicates import _KEY, _PREFIX
-from services.scorer.domain.lane_fold import LaneFold
-from services.scorer.domain.state_format import encode_hot
+from services.scorer.domain.lane.duplicates import _KEY, _PREFIX
+from services.scorer.domain.lane.state_format import encode_hot
+from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.units import HOUR_MS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.settings import KafkaSettings
@@ -71,7 +71,7 @@ async def fill(kafka: KafkaSettings, accounts: int, users: int, ids: int, tail: 
     return wrote
 
 
-def id_records(lane: LaneFold, count: int) -> list[tuple[bytes, bytes]]:
+def id_records(lane: UsageFold, count: int) -> list[tuple[bytes, bytes]]:
     """Return the records of a duplicate window of the current log hour, and tell the lane's clock of it."""
     window = lane.state.ids
     hour = lane.state.clock.now // HOUR_MS

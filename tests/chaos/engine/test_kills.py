@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.counting_fleet import Fleet, fleet
-from services.shared.engine.counting_trial import Verdict, trial
 from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.kafka.embedded import EmbeddedBroker
 from tests.chaos.counting import QUICK, fill, hurt
+from tests.support.counting.fleet import Fleet, fleet
+from tests.support.counting.trial import Verdict, trial
 
 
 def assert_exact(verdict: Verdict, workers: Fleet) -> None:

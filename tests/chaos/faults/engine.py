@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from services.shared.engine.counting_fleet import fleet
-from services.shared.engine.counting_trial import trial
 from tests.chaos.counting import QUICK, fill, hurt
 from tests.chaos.fault import Fault, Row
 from tests.chaos.stage import Stage, monotonic
+from tests.support.counting.fleet import fleet
+from tests.support.counting.trial import trial
 
 SECONDS = 40.0
 BOUND_S = 60.0

@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TOPICS
-from services.cli.metrics_page import Metric, metrics, page
+from services.cli.pages.metrics import Metric, metrics, page
 from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.ports import PORTS, port_of
@@ -89,7 +89,7 @@ def test_each_metric_is_on_the_dashboard_or_in_a_rule() -> None:
 
 
 def test_the_metrics_page_is_what_the_modules_define() -> None:
-    assert (ROOT / "docs/metrics.md").read_text("utf-8") == page(), "run: python -m services.cli.metrics_page"
+    assert (ROOT / "docs/metrics.md").read_text("utf-8") == page(), "run: python -m services.cli.pages.metrics"
 
 
 @pytest.mark.parametrize("metric", [pytest.param(metric, id=metric.name) for metric in metrics()])

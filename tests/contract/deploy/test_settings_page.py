@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.settings_page import SECTIONS, meanings, page
+from services.cli.pages.settings import SECTIONS, meanings, page
 from services.shared import exit_status
 from services.shared.settings import Settings
 
@@ -16,7 +16,7 @@ KINDS = [kind for kinds in SECTIONS.values() for kind in kinds]
 
 
 def test_the_page_is_what_the_classes_read() -> None:
-    assert (ROOT / "docs/settings.md").read_text("utf-8") == page(), "run: python -m services.cli.settings_page"
+    assert (ROOT / "docs/settings.md").read_text("utf-8") == page(), "run: python -m services.cli.pages.settings"
 
 
 def test_every_kind_of_settings_is_on_the_page() -> None:

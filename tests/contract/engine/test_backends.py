@@ -1,4 +1,4 @@
-"""What a core may rely on, whichever way it is run: one suite, over the log in memory and over a real broker."""
+"""What a processor may rely on, whichever way it is run: one suite, over the log in memory and over a real broker."""
 
 from __future__ import annotations
 
@@ -14,9 +14,6 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.core import Core, SourceRecord
-from services.shared.engine.counting import CountingCore, counting_spec, read_count
-from services.shared.engine.counting_trial import CHANGELOG, DEAD, OUT, SIDE, SOURCE, Trial, trial
 from services.shared.engine.errors import (
     EXIT_FAIL_STOP,
     ChangelogBehind,
@@ -29,11 +26,14 @@ from services.shared.engine.errors import (
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.processor import Processor, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.worker import Worker
 from services.shared.kafka.clients import admin
 from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import CountingProcessor, counting_spec, read_count
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SIDE, SOURCE, Trial, trial
 
 SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, appends=SIDE)
 LIMITS = {OUT: 100_000, CHANGELOG: 200_000, DEAD: 50_000}
@@ -217,11 +217,11 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
         yield made
 
 
-def with_core(make: Callable[[], Core]) -> LaneSpec:
-    return replace(SPEC, core=lambda _partition: make())
+def with_core(make: Callable[[], Processor]) -> LaneSpec:
+    return replace(SPEC, processor=lambda _partition: make())
 
 
-class FailsOnce(CountingCore):
+class FailsOnce(CountingProcessor):
     """Raises an OSError in the fifth step of a long record, the first time only."""
 
     spent = False
@@ -256,7 +256,7 @@ class TestBackends:
         assert result.counts == {"a": 30}
         assert result.outputs == ["a:10", "a:20", "a:30"]
 
-    async def test_poison_is_put_aside_with_its_original_and_the_rest_goes_on(self, backend: Backend) -> None:
+    async def test_poison_is_dead_lettered_with_its_original_and_the_rest_goes_on(self, backend: Backend) -> None:
         await backend.append([("a", "1"), ("a", "poison"), ("a", "poison-fold"), ("a", "2")])
 
         assert await backend.fold() is None
@@ -265,7 +265,7 @@ class TestBackends:
         assert result.counts == {"a": 2}
         assert result.dead == [("not_countable", "1"), ("not_foldable", "2")]
 
-    async def test_a_raising_fold_leaves_no_trace_and_its_record_is_put_aside(self, backend: Backend) -> None:
+    async def test_a_raising_fold_leaves_no_trace_and_its_record_is_dead_lettered(self, backend: Backend) -> None:
         await backend.append([("a", "1"), ("b", "2"), ("a", "raise"), ("a", "3"), ("b", "raise"), ("b", "4")])
 
         assert await backend.fold() is None
@@ -335,7 +335,7 @@ class TestBackends:
         assert result.outputs == ["a:10", "90000 bytes"]
 
     async def test_an_original_too_large_for_the_dead_letters_is_cut(self, backend: Backend) -> None:
-        spec = replace(SPEC, core=lambda _p: RefusesLong(0, OUT))
+        spec = replace(SPEC, processor=lambda _p: RefusesLong(0, OUT))
         await backend.append([("a", "x" * 90_000), ("a", "1")])
 
         assert await backend.fold(spec) is None
@@ -431,10 +431,10 @@ class TestBackends:
     async def test_a_record_of_a_newer_version_stops_the_lane_until_one_comes_that_knows_it(
         self, backend: Backend
     ) -> None:
-        def newer() -> CountingCore:
-            core = CountingCore(0, OUT)
-            core.version = 2
-            return core
+        def newer() -> CountingProcessor:
+            processor = CountingProcessor(0, OUT)
+            processor.version = 2
+            return processor
 
         await backend.append([("a", "1"), ("a", "version:2"), ("a", "3")])
 
@@ -450,7 +450,7 @@ class TestBackends:
 IN_TRANSACTIONS = replace(SPEC, mode=SourceMode.TRANSACTIONAL)
 
 
-class RefusesLong(CountingCore):
+class RefusesLong(CountingProcessor):
     """Calls long values poison."""
 
     def decode(self, record: SourceRecord) -> tuple[bytes, bytes]:

@@ -32,9 +32,10 @@ from faust.transport.utils import DefaultSchedulingStrategy
 from faust.types import TP
 from mode.threads import ServiceThread
 
-from services.shared.engine import consumer
-from services.shared.engine.app import make_app
-from services.shared.engine.chunks import Chunk, ChunkScheduler
+from services.shared.engine.chunk import Chunk
+from services.shared.engine.faust_seam import consumer
+from services.shared.engine.faust_seam.app import make_app
+from services.shared.engine.faust_seam.chunks import ChunkScheduler
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import TopicsRequest, TopicsResponse, topic_id

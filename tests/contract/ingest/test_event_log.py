@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from services.ingest.kafka import WRITES, KafkaEventLog
 from services.ingest.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import Bounds, EventLog, LogRecord
+from services.ingest.ports import EventLog, LogRecord, ProduceBounds
 from services.shared.kafka import clients
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
@@ -117,7 +117,7 @@ class TestInMemory(EventLogContract):
 class TestOnKafka(EventLogContract):
     @pytest.fixture
     async def event_log(self, kafka_settings: KafkaSettings) -> AsyncIterator[tuple[EventLog, Read]]:
-        log = KafkaEventLog(kafka_settings, Bounds(), IngestMetrics(CollectorRegistry()))
+        log = KafkaEventLog(kafka_settings, ProduceBounds(), IngestMetrics(CollectorRegistry()))
         log.start()
         await ready(log)
         yield log, lambda count: read(kafka_settings, count)

@@ -8,7 +8,7 @@ import pytest
 
 from services.alerter.rule_files import load_rules
 from services.cli.rule_cases import BadCase, differences, read_case, run_case, series
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.settings import ScorerSettings, load_scoring
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 

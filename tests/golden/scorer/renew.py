@@ -7,15 +7,15 @@ What is there is never written again: it stands for what is on the changelogs of
 import json
 from pathlib import Path
 
-from services.scorer.domain.state_format import NEWEST
-from services.scorer.testing import Lane, at
+from services.scorer.domain.lane.state_format import NEWEST
+from services.scorer.testing import UsageLane, at
 
 HERE = Path(__file__).parent
 
 
-def lane(written: int) -> Lane:
+def lane(written: int) -> UsageLane:
     """Return a lane in the middle of its second day, with everything in it that a state record can hold."""
-    lane = Lane(written=written)
+    lane = UsageLane(written=written)
     lane.event("e1", user="ann", when=at(0, 3))
     lane.event("e2", user="bob", when=at(0, 4), name="Report Shared")
     lane.event("e3", user="ann", when=at(0, 5))

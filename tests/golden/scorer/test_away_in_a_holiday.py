@@ -13,13 +13,13 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.scorer.adapters.core import ScorerCore
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
 from services.scorer.domain.units import DAY_MS
+from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.testing import MODEL, PLAN, Log, at, clock, tick
+from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory import MemoryRunner
 
 pytestmark = pytest.mark.timeout(300)
@@ -87,9 +87,9 @@ def _live_day(log: Log, runner: MemoryRunner, day: int, events: list[tuple[str, 
         now = at(day) + minute * MINUTE
         runner.run()
         for partition in range(2):
-            core = runner.core("usage-events", partition)
-            assert isinstance(core, ScorerCore)
-            for step in range(core.log_time + DAY_MS, now, DAY_MS):
+            processor = runner.processor("usage-events", partition)
+            assert isinstance(processor, UsageProcessor)
+            for step in range(processor.log_time + DAY_MS, now, DAY_MS):
                 log.control("tick", tick(step), partition)
             log.control("tick", tick(now), partition)
         runner.run()

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.domain.ledger import LEDGER_KEY, read_counters
-from services.scorer.domain.rings import ACTIVE, EVENTS, VALUE
-from services.scorer.domain.state_format import NEWEST
-from services.scorer.testing import DAY, Lane, at
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, VALUE
+from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
+from services.scorer.domain.lane.state_format import NEWEST
+from services.scorer.testing import DAY, UsageLane, at
 from services.shared.errors import IncompatibleState
 
 HERE = Path(__file__).parent
@@ -22,15 +22,15 @@ def stored(version: int) -> dict[bytes, bytes]:
     return {key.encode("latin-1"): bytes.fromhex(value) for key, value in json.loads(text).items()}
 
 
-def lane_of(records: dict[bytes, bytes], written: int = NEWEST) -> Lane:
-    lane = Lane(start=0, written=written)
+def lane_of(records: dict[bytes, bytes], written: int = NEWEST) -> UsageLane:
+    lane = UsageLane(start=0, written=written)
     for key, value in records.items():
         lane.state.restore(key, value)
     lane.state.restored()
     return lane
 
 
-def rewritten(lane: Lane) -> dict[bytes, bytes | None]:
+def rewritten(lane: UsageLane) -> dict[bytes, bytes | None]:
     """Write every record of a lane, changed or not."""
     state = lane.state
     accounts = {"acme", "broken"}

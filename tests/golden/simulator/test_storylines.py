@@ -15,14 +15,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import Send, Tick, steps
 from services.ingest.domain.admission import Request, Rules, admit
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.lanes import fleet_lane, usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.settings import load

@@ -13,7 +13,7 @@ from schemas import codec
 from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
-from services.backfill.service import Mode, Options, Outcome, State, backfill
+from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -88,7 +88,7 @@ async def test_a_second_run_of_a_finished_file_adds_nothing(
 async def test_an_interrupted_run_goes_on_without_loss_or_double(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings, stop_after: int
 ) -> None:
-    def interrupt(state: State) -> None:
+    def interrupt(state: BackfillState) -> None:
         if state.rows >= stop_after:
             raise Interrupted
 

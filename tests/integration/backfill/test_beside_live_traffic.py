@@ -15,9 +15,9 @@ from services.backfill.drive import NoAnswer, NotTaken, abandon
 from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
-from services.backfill.service import Mode, Options, Outcome, State, backfill
-from services.cli import ledger_reading
-from services.scorer.adapters.lane_facts import read_lanes
+from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
+from services.cli import ledger_audit
+from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess
 
@@ -52,16 +52,16 @@ async def send_live(ingest: str, count: int = LIVE) -> None:
         await sender.send([TimedCall(NOW_MS, live_call(number)) for number in range(count)])
 
 
-def interrupt(state: State) -> None:
+def interrupt(state: BackfillState) -> None:
     if state.rows >= 9:
         raise Interrupted
 
 
-async def settled(kafka: KafkaSettings) -> ledger_reading.Ledger:
+async def settled(kafka: KafkaSettings) -> ledger_audit.Ledger:
     """Return the ledger once nothing is in flight and nobody waits for a drive."""
     async with asyncio.timeout(60):
         while True:
-            found = await ledger_reading.read(kafka)
+            found = await ledger_audit.read(kafka)
             if found.closes and not found.total("in_flight") and not found.total("deferred"):
                 return found
             await asyncio.sleep(0.2)
@@ -80,7 +80,7 @@ async def test_live_events_during_a_drive_are_counted_once_it_has_handed_over(
     with pytest.raises(Interrupted):
         await run(history, ingest, kafka_settings, report=interrupt)
     await send_live(ingest)
-    during = await ledger_reading.read(kafka_settings)
+    during = await ledger_audit.read(kafka_settings)
     outcome = await run(history, ingest, kafka_settings)
 
     assert during.total("deferred") + during.total("in_flight") >= LIVE

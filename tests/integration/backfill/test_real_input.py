@@ -21,15 +21,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping
 from services.backfill.plan import Send, Tick, steps
 from services.backfill.times import DAY_MS, TimeFormat
-from services.scorer.adapters.lanes import fleet_lane, usage_lanes
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.lanes import fleet_lane, usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 
@@ -174,11 +174,11 @@ def test_what_a_signal_says_is_what_the_file_says(
         rows, day = commits[signal["account"]], signal["day"]
         said = {item["name"]: item["value"] for item in signal["evidence"]}
         for weeks in (1, 2, 4):
-            if f"person_days_{weeks}w" in said:
-                assert said[f"person_days_{weeks}w"] == len(active(rows, day - 7 * weeks + 1, day)), signal
+            if f"user_days_{weeks}w" in said:
+                assert said[f"user_days_{weeks}w"] == len(active(rows, day - 7 * weeks + 1, day)), signal
                 checked += 1
-        if "people_28" in said:
-            assert said["people_28"] == len({row.user for row in active(rows, day - 27, day)}), signal
+        if "active_users_28" in said:
+            assert said["active_users_28"] == len({row.user for row in active(rows, day - 27, day)}), signal
             checked += 1
         if "silent_days" in said:
             latest = max(row.day for row in rows if row.day <= day)

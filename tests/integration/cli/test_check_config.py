@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli.services import SERVICES
+from services.cli.commands.services import SERVICES
 
 WRONG = {
     "KAFKA_BOOTSTRAP_SERVERS": "nowhere",

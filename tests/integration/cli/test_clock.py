@@ -16,13 +16,13 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from schemas import codec
-from services.cli import accounts, clock, doctor
-from services.cli.clock import accept_absence, order
+from services.cli.commands import accounts, clock, doctor
+from services.cli.commands.clock import accept_absence, order
+from services.cli.local.stack_state import Running
 from services.cli.quarantine import Quarantined, quarantined, release
-from services.cli.running import Running
-from services.scorer.adapters.lane_facts import LaneFacts, read_lanes
-from services.scorer.domain.quarantine import Quarantine, encode_quarantine
-from services.scorer.testing import Lane, at
+from services.scorer.domain.lane.quarantine import Quarantine, encode_quarantine
+from services.scorer.lane_facts import LaneFacts, read_lanes
+from services.scorer.testing import UsageLane, at
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
@@ -69,7 +69,7 @@ async def out(kafka_settings: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
         yield opened
 
 
-async def commit(kafka: KafkaSettings, out: AIOKafkaProducer, partition: int, lane: Lane, position: int) -> None:
+async def commit(kafka: KafkaSettings, out: AIOKafkaProducer, partition: int, lane: UsageLane, position: int) -> None:
     """Write what a lane's transaction would; the clock comes first, and much else after it."""
     records = lane.state_records()
     others = {f"x:{number}".encode(): b"\x02" for number in range(100)}
@@ -101,9 +101,9 @@ async def invoke(kafka: KafkaSettings, *arguments: str) -> Any:
 async def test_lanes_say_where_they_stand_by_the_end_of_their_state(
     kafka_settings: KafkaSettings, out: AIOKafkaProducer
 ) -> None:
-    counted = Lane()
+    counted = UsageLane()
     counted.event("e", when=at(0, 1))
-    driven = Lane(start=0)
+    driven = UsageLane(start=0)
     driven.clock("DRIVEN", at(2), 7)
     driven.event("live", when=at(400))
     await commit(kafka_settings, out, 1, counted, 12)
@@ -120,7 +120,7 @@ async def test_lanes_say_where_they_stand_by_the_end_of_their_state(
 async def test_a_lane_that_was_asked_to_step_too_far_waits_for_all_to_see(
     kafka_settings: KafkaSettings, out: AIOKafkaProducer
 ) -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.tick(at(9))
     await commit(kafka_settings, out, 1, lane, 2)
 
@@ -152,12 +152,12 @@ async def test_the_time_since_the_last_run_is_accepted_where_lanes_cannot_walk_i
 ) -> None:
     now = time.time_ns() // 1_000_000
     assert await accept_absence(kafka_settings) == ""
-    driven = Lane(start=0)
+    driven = UsageLane(start=0)
     driven.clock("DRIVEN", at(2), 7)
-    await commit(kafka_settings, out, 0, Lane(start=now - 9 * DAY_MS - 3_700_000), 1)
-    await commit(kafka_settings, out, 1, Lane(start=now), 1)
+    await commit(kafka_settings, out, 0, UsageLane(start=now - 9 * DAY_MS - 3_700_000), 1)
+    await commit(kafka_settings, out, 1, UsageLane(start=now), 1)
     await commit(kafka_settings, out, 2, driven, 1)
-    await commit(kafka_settings, out, 3, Lane(start=now - 2 * DAY_MS), 1)
+    await commit(kafka_settings, out, 3, UsageLane(start=now - 2 * DAY_MS), 1)
 
     said = await accept_absence(kafka_settings)
 
@@ -166,7 +166,7 @@ async def test_the_time_since_the_last_run_is_accepted_where_lanes_cannot_walk_i
 
 
 async def test_the_commands_say_what_they_do(kafka_settings: KafkaSettings, out: AIOKafkaProducer) -> None:
-    await commit(kafka_settings, out, 1, Lane(start=time.time_ns() // 1_000_000 - 5 * 60_000), 1)
+    await commit(kafka_settings, out, 1, UsageLane(start=time.time_ns() // 1_000_000 - 5 * 60_000), 1)
 
     shown = await invoke(kafka_settings, "clock", "show")
     accepted = await invoke(kafka_settings, "clock", "accept", "--partition", "1")

@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
-from services.cli import ledger_reading
-from services.scorer.domain.ledger import LEDGER_KEY, LedgerCounters, encode_counters
+from services.cli import ledger_audit
+from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, encode_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
@@ -70,7 +70,7 @@ async def test_a_record_that_nobody_can_read_does_not_stop_the_ledger(topics: To
         await topics.producer.send_and_wait(topics.kafka.scoped(topic), b"junk", partition=0)
     await topics.lane(0, 2, applied=1)
 
-    ledger = await ledger_reading.read(topics.kafka)
+    ledger = await ledger_audit.read(topics.kafka)
 
     assert ledger.problems == []
     assert (ledger.accepted, ledger.total("applied"), ledger.awaiting_an_account) == (1, 1, 0)
@@ -102,7 +102,7 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
     await topics.lane(2, 2, non_production=1, duplicates=1)
     await topics.lane(3, 1, applied=1)
 
-    found = (await ledger_reading.read(topics.kafka)).as_dict()
+    found = (await ledger_audit.read(topics.kafka)).as_dict()
 
     assert found["problems"] == []
     assert found["closes"]
@@ -129,7 +129,7 @@ async def test_what_was_lost_or_doubled_opens_the_ledger(topics: Topics, counts:
         await topics.event(event_id, 2)
     await topics.lane(2, 3, **counts)
 
-    found = await ledger_reading.read(topics.kafka)
+    found = await ledger_audit.read(topics.kafka)
 
     assert not found.closes
     assert any(each.startswith(f"partition 2: {problem}") for each in found.problems)
@@ -147,19 +147,19 @@ async def test_events_put_off_by_a_drive_are_a_line_of_their_own_until_they_come
     for event_id in ("1", "2", "2"):
         await topics.event(event_id, 2)
     await topics.lane(2, 5, applied=1, deferred=3)
-    during = await ledger_reading.read(topics.kafka)
+    during = await ledger_audit.read(topics.kafka)
 
     await say("LIVE", 0)
     for event_id in ("1", "2", "2"):
         await topics.event(event_id, 2)
     await topics.lane(2, 9, applied=3, deferred=3, duplicates=1)
-    after = await ledger_reading.read(topics.kafka)
+    after = await ledger_audit.read(topics.kafka)
 
     assert (during.problems, during.accepted, during.total("applied"), during.total("deferred")) == ([], 3, 1, 2)
     assert (after.problems, after.accepted, after.total("applied"), after.total("deferred")) == ([], 3, 3, 0)
 
 
 async def test_an_empty_deployment_closes(kafka_settings: KafkaSettings) -> None:
-    found = await ledger_reading.read(kafka_settings)
+    found = await ledger_audit.read(kafka_settings)
 
     assert (found.closes, found.accepted) == (True, 0)

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.counting_trial import Trial, trial
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED
 from services.shared.engine.membership import Membership
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
+from tests.support.counting.trial import Trial, trial
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

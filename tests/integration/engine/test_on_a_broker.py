@@ -11,17 +11,17 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions
 from aiokafka.errors import ProducerFenced
 
+from services.shared.engine.changelog import bounds, load
 from services.shared.engine.cluster import learn
-from services.shared.engine.core import Output
-from services.shared.engine.counting import counting_spec
-from services.shared.engine.counting_trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE, Trial, trial
-from services.shared.engine.draft import Draft
 from services.shared.engine.errors import FailStop
-from services.shared.engine.loader import bounds, load
+from services.shared.engine.lane_writer import LaneWriter
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.engine.transaction import LaneWriter
+from services.shared.engine.processor import Output
+from services.shared.engine.transaction import Transaction
 from services.shared.errors import ConfigurationError
 from services.shared.kafka.clients import admin, consumer, transactional_producer
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE, Trial, trial
 
 pytestmark = pytest.mark.integration
 
@@ -39,18 +39,18 @@ def writer(log: Trial, **options: Any) -> LaneWriter:
     return LaneWriter(log.kafka, GROUP, SPEC, 0, **{"limits": {}, "partitions": {}, "timeout_s": 15.0, **options})
 
 
-def draft(offset: int, *outputs: bytes, **changes: bytes | None) -> Draft:
-    made = Draft(Position(offset))
+def transaction(offset: int, *outputs: bytes, **changes: bytes | None) -> Transaction:
+    made = Transaction(Position(offset))
     made.changes = {("counts", key.encode()): value for key, value in changes.items()}
     made.outputs = [Output(OUT, b"k%d" % n, value) for n, value in enumerate(outputs)]
     return made
 
 
-async def test_a_draft_becomes_durable_as_a_whole_with_the_offset_of_the_group(log: Trial) -> None:
+async def test_a_transaction_becomes_durable_as_a_whole_with_the_offset_of_the_group(log: Trial) -> None:
     one = writer(log)
     await one.start()
-    await one.write(draft(7, b"x", b"y", a=b"1", b=b"2"))
-    await one.write(draft(9, a=b"3", b=None))
+    await one.write(transaction(7, b"x", b"y", a=b"1", b=b"2"))
+    await one.write(transaction(9, a=b"3", b=None))
     await one.close()
     await writer(log).start()
 
@@ -80,7 +80,7 @@ async def test_every_record_is_acknowledged_before_the_offsets_are_sent(
 
     monkeypatch.setattr(one._producer, "send_batch", noted)
     monkeypatch.setattr(one._producer, "send_offsets_to_transaction", looked)
-    await one.write(draft(7, b"x", b"y", a=b"1", b=b"2"))
+    await one.write(transaction(7, b"x", b"y", a=b"1", b=b"2"))
     await one.close()
 
     assert acknowledged and all(acknowledged)
@@ -89,7 +89,7 @@ async def test_every_record_is_acknowledged_before_the_offsets_are_sent(
 async def test_outputs_go_where_every_other_producer_sends_their_keys(log: Trial) -> None:
     one = writer(log)
     await one.start()
-    made = Draft(Position(1), outputs=[Output(SOURCE, b"account-%d" % n, b"lane") for n in range(20)])
+    made = Transaction(Position(1), outputs=[Output(SOURCE, b"account-%d" % n, b"lane") for n in range(20)])
     await one.write(made)
     await one.close()
     await log.produce((b"account-%d" % n, b"producer") for n in range(20))
@@ -104,7 +104,7 @@ async def test_outputs_go_where_every_other_producer_sends_their_keys(log: Trial
 async def test_a_new_writer_fences_the_former_and_settles_what_it_left_open(log: Trial) -> None:
     former = writer(log)
     await former.start()
-    await former.write(draft(1, a=b"1"))
+    await former.write(transaction(1, a=b"1"))
     await former._producer.begin_transaction()
     await former._producer.send_and_wait(log.scoped(CHANGELOG), b"never", b"a", partition=0)
 
@@ -115,26 +115,26 @@ async def test_a_new_writer_fences_the_former_and_settles_what_it_left_open(log:
     with pytest.raises(ProducerFenced):
         await former._commit()
     with pytest.raises(FailStop):
-        await former.write(draft(2, a=b"2"))
+        await former.write(transaction(2, a=b"2"))
 
 
 async def test_a_writer_knows_whether_another_has_started_since(log: Trial) -> None:
     """How a lane that missed a generation of the group finds out whether it has been another's."""
     former = writer(log)
     await former.start()
-    await former.write(draft(5, a=b"1"))
+    await former.write(transaction(5, a=b"1"))
 
-    assert await former.holds(draft(5))
+    assert await former.holds(transaction(5))
     assert (await load(log.kafka, STORES, 0)).stores["counts"][POSITION_KEY] == Position(5).encode()
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 5
     other = writer(log)
     await other.start()
-    await other.write(draft(9, a=b"2"))
-    assert not await former.holds(draft(5))
+    await other.write(transaction(9, a=b"2"))
+    assert not await former.holds(transaction(5))
 
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {b"a": b"2", POSITION_KEY: Position(9).encode()}
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
-    assert await other.holds(draft(9))
+    assert await other.holds(transaction(9))
 
 
 async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:
@@ -143,7 +143,7 @@ async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial)
     await one.start()
 
     with pytest.raises(FailStop, match="MessageSizeTooLarge"):
-        await one.write(draft(5, b"w" * 30_000, a=b"1"))
+        await one.write(transaction(5, b"w" * 30_000, a=b"1"))
 
     await writer(log).start()
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {}
@@ -154,7 +154,7 @@ async def test_batches_stay_below_the_smallest_limit_of_the_topics(log: Trial) -
     one = writer(log, limits={OUT: 20_000})
     await one.start()
 
-    await one.write(draft(5, *[b"w" * 9_000] * 10))
+    await one.write(transaction(5, *[b"w" * 9_000] * 10))
 
     assert len(await log.read(OUT, complete=True)) == 10
 
@@ -226,7 +226,7 @@ async def test_the_end_of_a_committed_transaction_may_show_later_than_its_acknow
     one = writer(log)
     await one.start()
     for n in range(1, 21):
-        await one.write(draft(n, a=b"%d" % n))
+        await one.write(transaction(n, a=b"%d" % n))
         await one.close()
         one = writer(log)
         await one.start()

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.counting_trial import GROUP, Trial, trial
 from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import EmbeddedBroker
+from tests.support.counting.trial import GROUP, Trial, trial
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 

@@ -14,14 +14,14 @@ from aiokafka import AIOKafkaConsumer
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine import watchdog
-from services.shared.engine.app import consumer_of
-from services.shared.engine.counting import counting_spec
-from services.shared.engine.counting_trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
 from services.shared.engine.errors import EXIT_FAIL_STOP
+from services.shared.engine.faust_seam.app import consumer_of
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

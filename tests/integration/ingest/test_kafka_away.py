@@ -18,7 +18,7 @@ from services.ingest.__main__ import application, server_options
 from services.ingest.kafka import WRITES, KafkaEventLog
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import Bounds, LogRecord
+from services.ingest.ports import LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.shared.errors import Fatal, Retryable
 from services.shared.http import serving
@@ -133,7 +133,7 @@ async def test_an_idle_process_notices_that_the_broker_is_gone_and_back(
     broker: tuple[EmbeddedBroker, KafkaSettings],
 ) -> None:
     node, kafka = broker
-    log = KafkaEventLog(kafka, Bounds(), IngestMetrics(CollectorRegistry()))
+    log = KafkaEventLog(kafka, ProduceBounds(), IngestMetrics(CollectorRegistry()))
     log.start()
     await until(lambda: log.not_ready() is None)
     await asyncio.to_thread(node.kill)
@@ -150,7 +150,7 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
     node, kafka = broker
     metrics = IngestMetrics(CollectorRegistry())
     bound = 1024 * 1024
-    log = KafkaEventLog(kafka, Bounds(in_flight_bytes=bound, ack_timeout_s=1.0, stall_after_s=30.0), metrics)
+    log = KafkaEventLog(kafka, ProduceBounds(in_flight_bytes=bound, ack_timeout_s=1.0, stall_after_s=30.0), metrics)
     log.start()
     await until(lambda: log.not_ready() is None)
     node.pause()
@@ -159,7 +159,7 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
         outcomes = await asyncio.gather(*(log.append([one]) for one in records * 4), return_exceptions=True)
         assert all(isinstance(outcome, Retryable) for outcome in outcomes)
         assert bound <= metrics.in_flight_bytes._value.get() <= bound + 11_000
-        assert max(lane.bytes for lane in log._lanes.values()) <= bound // 4 + 11_000
+        assert max(queue.bytes for queue in log._queues.values()) <= bound // 4 + 11_000
         assert "wait for Kafka" in str(log.not_ready())
     finally:
         node.resume()
@@ -170,7 +170,7 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
 
 async def test_a_batch_that_fails_for_good_replaces_the_producer(kafka_settings: KafkaSettings) -> None:
     metrics = IngestMetrics(CollectorRegistry())
-    log = KafkaEventLog(kafka_settings, Bounds(), metrics)
+    log = KafkaEventLog(kafka_settings, ProduceBounds(), metrics)
     log.start()
     await until(lambda: log.not_ready() is None)
     too_large = LogRecord("usage-events", b"k", b"x" * (3 << 20))
@@ -189,7 +189,7 @@ async def test_a_batch_that_fails_for_good_replaces_the_producer(kafka_settings:
 
 async def test_a_cluster_with_other_partitions_is_refused(kafka_settings: KafkaSettings) -> None:
     log = KafkaEventLog(
-        kafka_settings.model_copy(update={"partitions": 5}), Bounds(), IngestMetrics(CollectorRegistry())
+        kafka_settings.model_copy(update={"partitions": 5}), ProduceBounds(), IngestMetrics(CollectorRegistry())
     )
     log.start()
 
@@ -206,7 +206,7 @@ async def test_clocks_that_disagree_are_measured_and_never_make_it_unready(kafka
         def clock_ms(ahead: int = ahead) -> int:
             return time.time_ns() // 1_000_000 + ahead * 1000
 
-        log = KafkaEventLog(kafka_settings, Bounds(), metrics, clock_ms)
+        log = KafkaEventLog(kafka_settings, ProduceBounds(), metrics, clock_ms)
         log.start()
         async with asyncio.timeout(30):
             while log.not_ready() is not None:
@@ -222,7 +222,7 @@ async def test_clocks_that_disagree_are_measured_and_never_make_it_unready(kafka
 async def test_a_process_that_hears_nothing_of_kafka_asks_to_be_started_again() -> None:
     nowhere = KafkaSettings(bootstrap_servers=f"127.0.0.1:{free_port()}", partitions=4)
     metrics = IngestMetrics(CollectorRegistry())
-    log = KafkaEventLog(nowhere, Bounds(wedged_after_s=1.0), metrics)
+    log = KafkaEventLog(nowhere, ProduceBounds(wedged_after_s=1.0), metrics)
     app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, SETTINGS)
     log.start()
     async with serving(app, "127.0.0.1", 0, **server_options(SETTINGS)) as port:  # noqa: SIM117 - needs its port
@@ -238,7 +238,7 @@ async def test_a_process_that_hears_nothing_of_kafka_asks_to_be_started_again() 
 
 
 async def test_a_process_without_traffic_hears_of_kafka_all_the_same(kafka_settings: KafkaSettings) -> None:
-    log = KafkaEventLog(kafka_settings, Bounds(wedged_after_s=4.0), IngestMetrics(CollectorRegistry()))
+    log = KafkaEventLog(kafka_settings, ProduceBounds(wedged_after_s=4.0), IngestMetrics(CollectorRegistry()))
     log.start()
     await until(lambda: log.not_ready() is None)
     heard = log._routes.last_sign

@@ -18,7 +18,7 @@ from services.ingest.__main__ import application, server_options
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import Bounds, LogRecord
+from services.ingest.ports import LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.shared.errors import Retryable
 from services.shared.http import serving
@@ -171,7 +171,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
     slow: tuple[SlowPartitions, KafkaSettings],
 ) -> None:
     way, kafka = slow
-    bounds = Bounds(in_flight_bytes=1_000_000, ack_timeout_s=2.0, stall_after_s=0.6)
+    bounds = ProduceBounds(in_flight_bytes=1_000_000, ack_timeout_s=2.0, stall_after_s=0.6)
     log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
     log.start()
     await until(lambda: log.not_ready() is None)
@@ -182,7 +182,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
 
     assert all(isinstance(outcome, Retryable) for outcome in outcomes)
     assert log.stalled(large) == [0]
-    held = sum(lane.bytes for lane in log._lanes.values())
+    held = sum(queue.bytes for queue in log._queues.values())
     assert 250_000 <= held < 275_000
     await asyncio.gather(
         *(log.append([LogRecord("usage-events", account(0, n).encode(), b"x" * 10_000)]) for n in range(10))

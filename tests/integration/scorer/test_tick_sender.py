@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from schemas import codec
-from services.scorer.adapters.tick_sender import MOST, TickSender, tick_producer
 from services.scorer.testing import encode, tick
+from services.scorer.tick_sender import MOST, TickSender, tick_producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess

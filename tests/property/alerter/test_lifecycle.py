@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.core import alerter_lanes
 from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, snapshot
 from services.shared.engine.memory import Cuts, MemoryRunner

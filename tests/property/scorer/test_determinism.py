@@ -9,9 +9,9 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.domain.ledger import LEDGER_KEY
-from services.scorer.domain.state_format import NEWEST
+from services.scorer.domain.lane.ledger import LEDGER_KEY
+from services.scorer.domain.lane.state_format import NEWEST
+from services.scorer.lanes import usage_lanes
 from services.scorer.testing import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
@@ -102,7 +102,7 @@ def test_a_history_shows_every_kind_of_outcome() -> None:
     log = history(1)
     runner = log.runner(aggregate=False)
     runner.run()
-    ledgers = [runner.core("usage-events", p).state.ledger for p in range(2)]  # type: ignore[attr-defined]
+    ledgers = [runner.processor("usage-events", p).state.ledger for p in range(2)]  # type: ignore[attr-defined]
 
     for field in (
         "applied",

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scorer.adapters.pace import Pace
 from services.scorer.domain.units import DAY_MS
+from services.scorer.pace import Pace
 
 START = 20_000 * DAY_MS
 LOOK_S = 0.25

@@ -197,7 +197,7 @@ def test_a_condition_on_what_is_not_known_does_not_hold_either_way() -> None:
             "unless": [
                 {"measure": "seat_use", "below": 2},
                 {"measure": "seat_use", "at_least": 0},
-                {"measure": "people_28", "above": "seats"},
+                {"measure": "active_users_28", "above": "seats"},
                 {"measure": "seat_use", "known": True},
                 {"measure": "seat_use", "known": False},
             ]

@@ -9,7 +9,7 @@ from services.alerter.testing import snapshot
 
 
 @pytest.mark.parametrize(
-    ("person_days_expected", "people_expected"),
+    ("user_days_expected", "people_expected"),
     [
         (40.0, 10.0),  # four usual weeks of ten
         (30.0, 7.5),  # one week in four everybody is away
@@ -18,17 +18,17 @@ from services.alerter.testing import snapshot
     ],
 )
 def test_holidays_of_all_customers_lower_the_people_to_be_expected(
-    person_days_expected: float, people_expected: float
+    user_days_expected: float, people_expected: float
 ) -> None:
     measures = measures_of(
         snapshot(
-            expected_4w=person_days_expected,
+            expected_4w=user_days_expected,
             usage__usual_week=10.0,
             usage__active_users_28=6,
             usage__active_users_28_usual=10.0,
         )
     )
 
-    assert measures["people_28_expected"] == people_expected
+    assert measures["active_users_28_expected"] == people_expected
     assert measures["people_level"] == 6 / people_expected
     assert measures["people_lost"] == people_expected - 6

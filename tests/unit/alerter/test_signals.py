@@ -346,7 +346,7 @@ def test_the_summary_says_what_a_person_of_customer_success_would_say() -> None:
         "Active people are at 30 % of this account's usual level: 12 person-days in four weeks, 41 expected "
         "(its 30-week norm, holidays of all customers considered)."
     )
-    assert signal["evidence"][0] == {"name": "person_days_4w", "value": 12.0, "usual": 41.0}
+    assert signal["evidence"][0] == {"name": "user_days_4w", "value": 12.0, "usual": 41.0}
 
 
 def test_what_a_backfill_caused_says_so() -> None:

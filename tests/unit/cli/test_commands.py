@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from schemas import formats
-from services.cli import keys, status
-from services.cli.running import State, find, write_state
+from services.cli.commands import keys, status
+from services.cli.local.stack_state import StackState, find, write_state
 from services.shared.errors import Fatal
 from services.shared.http import ops_routes
 from services.shared.kafka.embedded import free_port
@@ -37,9 +37,9 @@ def app_of(*modules: object) -> typer.Typer:
     return app
 
 
-def state_in(data: Path) -> State:
+def state_in(data: Path) -> StackState:
     """Write the state of a stack that is not there any more, on ports nobody serves."""
-    state = State(
+    state = StackState(
         data=str(data), kafka="127.0.0.1:1", embedded=True, topic_prefix="p-", partitions=4, replication=1,
         addresses={"ingest": "http://127.0.0.1:1"}, write_keys_file=str(data / "keys.yaml"), write_key="k",
         backfill_key="b", supervisor=str(data / "socket"), pid=os.getpid(),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from supervisor.options import ServerOptions
 
-from services.cli.paced import quick_ends
-from services.cli.supervision import Program, Supervisor, command, socket_path, write_configuration
+from services.cli.local.paced import quick_ends
+from services.cli.local.supervision import Program, Supervisor, command, socket_path, write_configuration
 
 
 @pytest.mark.parametrize("folder", ["plain", "two words", "100%", "it's"])

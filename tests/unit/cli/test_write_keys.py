@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.cli import write_keys
+from services.cli.local import write_keys
 from services.ingest.keys import read as read_as_ingest
 from services.shared.errors import Fatal
 

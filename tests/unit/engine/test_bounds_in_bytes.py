@@ -7,21 +7,21 @@ from dataclasses import replace
 
 import pytest
 
-from services.shared.engine.core import SourceRecord
-from services.shared.engine.counting import CountingCore, counting_spec
-from services.shared.engine.fold import LaneFold
 from services.shared.engine.gathering import Gathering
 from services.shared.engine.position import Position
+from services.shared.engine.processor import SourceRecord
 from services.shared.engine.raises import Raises
+from services.shared.engine.runner import LaneRunner
 from services.shared.engine.settings import EngineSettings
-from tests.unit.engine.lane_around import SPEC, Around, chunk, new_lane, running, until
+from tests.support.counting.processor import CountingProcessor, counting_spec
+from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, running, until
 
 MOST = 1 << 20
 LARGE = 100_000
 """Bytes of the state of a large key."""
 
 
-class Told(CountingCore):
+class Told(CountingProcessor):
     """Tells what its changes weigh."""
 
     @property
@@ -30,13 +30,15 @@ class Told(CountingCore):
         return outputs + sum(20 + self._fat.get(key, 0) for key in self._touched)
 
 
-def fold_of(core: CountingCore) -> LaneFold:
-    spec = replace(counting_spec("events", "state", "out", "dead"), core=lambda _p: core)
-    return LaneFold(spec, 0, core, Position(0), raises=Raises("events/0", 5, 20, 600), most_bytes=MOST)
+def fold_of(processor: CountingProcessor) -> LaneRunner:
+    spec = replace(counting_spec("events", "state", "out", "dead"), processor=lambda _p: processor)
+    return LaneRunner(spec, 0, processor, Position(0), raises=Raises("events/0", 5, 20, 600), most_bytes=MOST)
 
 
-def drafts_of(fold: LaneFold, records: list[tuple[bytes, bytes]], breath: int = 500) -> tuple[list[int], int]:
-    """Fold as a lane does, cutting whenever a draft is full; return the sizes of the drafts and how often was gathered."""
+def transactions_of(
+    fold: LaneRunner, records: list[tuple[bytes, bytes]], yield_every: int = 500
+) -> tuple[list[int], int]:
+    """Fold as a lane does, cutting whenever a transaction is full; return the sizes of the transactions and how often was gathered."""
     gathered = 0
     whole = fold._gathering.gather
 
@@ -49,110 +51,110 @@ def drafts_of(fold: LaneFold, records: list[tuple[bytes, bytes]], breath: int = 
     source = [SourceRecord("events", 0, fold.offset + n, key, value) for n, (key, value) in enumerate(records)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Gathering, "gather", lambda _self, offset, step: count(offset, step))
-        for _ in fold.apply(source, breath):
-            if fold.draft.size >= MOST:
-                sizes.append(cut_size(fold))  # noqa: PERF401 - each time round it has changed
-        sizes.append(cut_size(fold))
+        for _ in fold.apply(source, yield_every):
+            if fold.transaction.size >= MOST:
+                sizes.append(size_of_transaction(fold))  # noqa: PERF401 - each time round it has changed
+        sizes.append(size_of_transaction(fold))
     return sizes, gathered
 
 
-def cut_size(fold: LaneFold) -> int:
-    draft = fold.cut()
-    return draft.size if draft is not None else 0
+def size_of_transaction(fold: LaneRunner) -> int:
+    transaction = fold.take_transaction()
+    return transaction.size if transaction is not None else 0
 
 
-def large(core: CountingCore, keys: int) -> None:
-    core._fat = {b"large%d" % n: LARGE for n in range(keys)}
+def large(processor: CountingProcessor, keys: int) -> None:
+    processor._fat = {b"large%d" % n: LARGE for n in range(keys)}
 
 
 LATE = [(b"large%d" % (n % 300), b"1") for n in range(2000)]
 SMALL = [(b"small%d" % (n % 2000), b"1") for n in range(20_000)]
 
 
-def test_late_events_of_large_accounts_do_not_make_one_draft_of_them_all() -> None:
-    core = CountingCore(0, "out")
-    large(core, 300)
+def test_late_events_of_large_accounts_do_not_make_one_transaction_of_them_all() -> None:
+    processor = CountingProcessor(0, "out")
+    large(processor, 300)
 
-    sizes, _ = drafts_of(fold_of(core), LATE)
-
-    assert max(sizes) <= MOST + 16 * (LARGE + 100)
-
-
-def test_a_core_that_tells_what_it_has_changed_keeps_the_bound_whatever_came_before() -> None:
-    core = Told(0, "out")
-    large(core, 300)
-    fold = fold_of(core)
-    drafts_of(fold, SMALL)
-
-    sizes, _ = drafts_of(fold, LATE)
+    sizes, _ = transactions_of(fold_of(processor), LATE)
 
     assert max(sizes) <= MOST + 16 * (LARGE + 100)
 
 
-@pytest.mark.parametrize("kind", [CountingCore, Told])
-def test_small_states_are_gathered_hardly_more_often_than_they_are_committed(kind: type[CountingCore]) -> None:
+def test_a_processor_that_tells_what_it_has_changed_keeps_the_bound_whatever_came_before() -> None:
+    processor = Told(0, "out")
+    large(processor, 300)
+    fold = fold_of(processor)
+    transactions_of(fold, SMALL)
+
+    sizes, _ = transactions_of(fold, LATE)
+
+    assert max(sizes) <= MOST + 16 * (LARGE + 100)
+
+
+@pytest.mark.parametrize("kind", [CountingProcessor, Told])
+def test_small_states_are_gathered_hardly_more_often_than_they_are_committed(kind: type[CountingProcessor]) -> None:
     """Each time costs an encoding of what changed, and a record of the ids."""
     fold = fold_of(kind(0, "out"))
-    drafts_of(fold, SMALL)
+    transactions_of(fold, SMALL)
 
-    sizes, gathered = drafts_of(fold, SMALL)
+    sizes, gathered = transactions_of(fold, SMALL)
 
     assert gathered <= 4 * len(sizes)
 
 
 async def test_a_queue_is_full_by_bytes_too_and_half_empty_by_both() -> None:
-    around = Around(settings=EngineSettings(transaction_ms=1, queue_records=1000, queue_bytes=1 << 16))
-    around.may_load.clear()
-    lane = new_lane(around)
+    host = Host(settings=EngineSettings(transaction_ms=1, queue_records=1000, queue_bytes=1 << 16))
+    host.may_load.clear()
+    lane = new_lane(host)
     lane.start()
 
     lane.receive(chunk(0, "1" * 40_000))
-    assert around.held == []
+    assert host.held == []
     lane.receive(chunk(1, "1" * 40_000))
-    assert around.held == [True]
-    around.may_load.set()
+    assert host.held == [True]
+    host.may_load.set()
     await until(lambda: lane.durable == Position(2))
 
-    assert around.held == [True, False]
+    assert host.held == [True, False]
     await lane.close()
 
 
-async def test_a_full_draft_is_committed_before_more_is_folded() -> None:
-    around = Around(settings=EngineSettings(transaction_ms=5000, transaction_bytes=1 << 16))
-    core = Told(0, "out")
-    core._fat = {b"a": 70_000}
-    lane = await running(around, replace(SPEC, core=lambda _p: core))
-    around.may_write.clear()
+async def test_a_full_transaction_is_committed_before_more_is_folded() -> None:
+    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_bytes=1 << 16))
+    processor = Told(0, "out")
+    processor._fat = {b"a": 70_000}
+    lane = await running(host, replace(SPEC, processor=lambda _p: processor))
+    host.may_write.clear()
 
     lane.receive(chunk(0, *["1"] * 400))
-    await until(lambda: "write" in around.asked)
+    await until(lambda: "write" in host.asked)
     for _ in range(50):
         await asyncio.sleep(0)
 
     assert lane.next.offset <= 2 * 16
-    around.may_write.set()
+    host.may_write.set()
     await until(lambda: lane.next.offset == 400)
     await lane.close()
 
 
 async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs() -> None:
     most, record = 1 << 16, 5_000
-    around = Around(settings=EngineSettings(transaction_ms=5000, transaction_bytes=most, queue_bytes=4 * most))
-    around.may_write.clear()
-    lane = await running(around, replace(SPEC, core=lambda p: Told(p, "out")))
+    host = Host(settings=EngineSettings(transaction_ms=5000, transaction_bytes=most, queue_bytes=4 * most))
+    host.may_write.clear()
+    lane = await running(host, replace(SPEC, processor=lambda p: Told(p, "out")))
     value = f"wide:{record}".ljust(record)
 
     offset = 0
-    while not around.held or not around.held[-1]:
+    while not host.held or not host.held[-1]:
         lane.receive(chunk(offset, *[value] * 10))
         offset += 10
         await asyncio.sleep(0)
         assert offset < 10_000, "never full"
 
-    fold = lane._must_fold()
+    fold = lane._must_run()
     one_chunk = 10 * (record + 200)
     assert lane._intake._queue.bytes <= 4 * most + one_chunk
-    assert fold.draft.size <= most + 16 * (record + 100)
-    assert around.asked.count("write") == 1
-    around.may_write.set()
+    assert fold.transaction.size <= most + 16 * (record + 100)
+    assert host.asked.count("write") == 1
+    host.may_write.set()
     await lane.close()

@@ -7,7 +7,8 @@ from typing import Any
 
 from faust.types import TP
 
-from services.shared.engine.chunks import ChunkScheduler, Fetched
+from services.shared.engine.chunk import Fetched
+from services.shared.engine.faust_seam.chunks import ChunkScheduler
 
 P0, P1 = TP("events", 0), TP("events", 1)
 

@@ -8,34 +8,34 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.core import SourceRecord
-from services.shared.engine.counting import CountingCore
 from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
-from services.shared.engine.lane import LaneState
+from services.shared.engine.lane import LanePhase
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
-from tests.unit.engine.lane_around import PATIENT, SPEC, Around, chunk, new_lane, running, until
+from tests.support.counting.processor import CountingProcessor
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running, until
 
 
 async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("services.shared.engine.hearing._LOOK_EVERY_S", 0.001)
-    around = Around()
-    lane = await running(around)
+    host = Host()
+    lane = await running(host)
     lane.receive(chunk(0, "1", "ask", "2"))
-    await until(lambda: lane.stopped is not None and "look 2" in around.asked)
-    assert around.counts() == {b"a": 1}
+    await until(lambda: lane.stopped is not None and "look 2" in host.asked)
+    assert host.counts() == {b"a": 1}
     await lane.hold()  # a rebalance does not wait for it
     lane.resume()
 
-    around.further.append(SourceRecord("events", 0, 7, b"a", b"answer"))
+    host.further.append(SourceRecord("events", 0, 7, b"a", b"answer"))
     await until(lambda: lane.ready)
     assert lane.stopped is None
-    assert around.sought[-1] == 1
+    assert host.sought[-1] == 1
     lane.receive(chunk(1, "ask", "2"))
-    await until(lambda: around.counts() == {b"a": 3})
+    await until(lambda: host.counts() == {b"a": 3})
     await lane.close()
 
 
@@ -43,93 +43,93 @@ async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record
 
 
 async def test_the_former_owner_is_fenced_before_anything_is_loaded() -> None:
-    around = Around()
+    host = Host()
 
-    await running(around)
+    await running(host)
 
-    assert around.asked[:2] == ["fence", "load"]
+    assert host.asked[:2] == ["fence", "load"]
 
 
 async def test_chunks_wait_in_a_bounded_queue_while_the_lane_opens() -> None:
-    around = Around(settings=EngineSettings(transaction_ms=1, queue_records=4))
-    around.may_load.clear()
-    lane = new_lane(around)
+    host = Host(settings=EngineSettings(transaction_ms=1, queue_records=4))
+    host.may_load.clear()
+    lane = new_lane(host)
     lane.start()
-    await until(lambda: "load" in around.asked)
+    await until(lambda: "load" in host.asked)
 
     lane.receive(chunk(0, "1", "2"))
-    assert around.held == []
+    assert host.held == []
     lane.receive(chunk(2, "3", "4"))
-    assert around.held == [True]
-    around.may_load.set()
-    await until(lambda: around.counts() == {b"a": 4})
+    assert host.held == [True]
+    host.may_load.set()
+    await until(lambda: host.counts() == {b"a": 4})
 
-    assert around.held == [True, False]
+    assert host.held == [True, False]
 
 
 async def test_a_lane_goes_on_at_its_durable_position_and_skips_what_is_below() -> None:
-    around = Around()
-    around.log.append("state", POSITION_KEY, Position(3).encode(), 0)
-    lane = await running(around)
+    host = Host()
+    host.log.append("state", POSITION_KEY, Position(3).encode(), 0)
+    lane = await running(host)
 
     lane.receive(chunk(0, "1", "2"))
     lane.receive(chunk(2, "3", "4", "5"))
 
-    await until(lambda: around.counts() == {b"a": 2})
+    await until(lambda: host.counts() == {b"a": 2})
     assert lane.next == Position(5)
     lane.receive(chunk(1, "2", "3"))  # once more, as after a rebalance
     lane.receive(chunk(4, "5", "6"))
-    await until(lambda: around.counts() == {b"a": 3})
-    assert around.sought == [3]
+    await until(lambda: host.counts() == {b"a": 3})
+    assert host.sought == [3]
 
 
 async def test_a_first_start_begins_where_the_log_begins() -> None:
-    around = Around(earliest=100)
-    lane = await running(around)
+    host = Host(earliest=100)
+    lane = await running(host)
 
     lane.receive(chunk(100, "1"))
 
-    await until(lambda: around.counts() == {b"a": 1})
+    await until(lambda: host.counts() == {b"a": 1})
 
 
 async def test_a_group_ahead_of_the_changelog_is_refused() -> None:
-    around = Around(committed=7)
-    around.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+    host = Host(committed=7)
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
-    lane = await running(around)
+    lane = await running(host)
 
     assert isinstance(lane.stopped, ChangelogBehind)
-    assert not around.failed
+    assert not host.failed
 
 
 async def test_a_group_with_offsets_and_a_changelog_without_position_is_refused() -> None:
-    lane = await running(Around(committed=0))
+    lane = await running(Host(committed=0))
 
     assert isinstance(lane.stopped, ChangelogBehind)
 
 
 async def test_a_group_behind_the_changelog_is_skipped_over() -> None:
-    around = Around(committed=2)
-    around.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+    host = Host(committed=2)
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
-    assert (await running(around)).next == Position(5)
+    assert (await running(host)).next == Position(5)
 
 
 async def test_a_source_that_ends_before_the_position_is_refused() -> None:
-    around = Around(end=4)
-    around.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+    host = Host(end=4)
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
-    assert isinstance((await running(around)).stopped, SourceBehind)
+    assert isinstance((await running(host)).stopped, SourceBehind)
 
 
 # gaps
 
 
 async def test_a_source_whose_next_records_are_gone_is_refused_at_opening() -> None:
-    around = Around(earliest=9)
-    around.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+    host = Host(earliest=9)
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
-    lane = await running(around)
+    lane = await running(host)
 
     assert isinstance(lane.stopped, SourceGap)
     assert (lane.stopped.expected, lane.stopped.found) == (5, 9)
@@ -137,52 +137,52 @@ async def test_a_source_whose_next_records_are_gone_is_refused_at_opening() -> N
 
 
 async def test_a_gap_at_opening_is_passed_over_where_an_operator_says_so() -> None:
-    around = Around(settings=EngineSettings(transaction_ms=1, accept_gap=True), earliest=9)
-    around.log.append("state", POSITION_KEY, Position(5, 3).encode(), 0)
+    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True), earliest=9)
+    host.log.append("state", POSITION_KEY, Position(5, 3).encode(), 0)
 
-    assert (await running(around)).next == Position(9, 0)
+    assert (await running(host)).next == Position(9, 0)
 
 
 async def test_a_chunk_that_got_lost_on_the_way_is_read_again() -> None:
-    around = Around()
-    lane = await running(around)
+    host = Host()
+    lane = await running(host)
     lane.receive(chunk(0, "1"))
 
     lane.receive(chunk(5, "6"))
-    await until(lambda: around.sought == [1])
+    await until(lambda: host.sought == [1])
     lane.receive(chunk(1, "2", "3", "4", "5", "6"))
 
-    await until(lambda: around.counts() == {b"a": 6})
+    await until(lambda: host.counts() == {b"a": 6})
 
 
 async def test_a_lost_chunk_of_a_transactional_source_is_read_again_too() -> None:
-    around = Around()
-    lane = await running(around, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
+    host = Host()
+    lane = await running(host, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
     lane.receive(chunk(0, "1", end=3))
 
     lane.receive(chunk(7, "6", start=5, end=8))
 
-    await until(lambda: around.sought == [3])
+    await until(lambda: host.sought == [3])
     assert not lane.stopped
 
 
 async def test_records_lost_by_retention_while_the_lane_runs_stop_it_with_the_rest_durable() -> None:
-    around = Around(settings=PATIENT)
-    lane = await running(around)
+    host = Host(settings=PATIENT)
+    lane = await running(host)
     lane.receive(chunk(0, "1", "2"))
     await until(lambda: lane.next.offset == 2)
-    around.earliest = 5
+    host.earliest = 5
 
     lane.receive(chunk(5, "6"))
 
     await until(lambda: lane.stopped)
     assert isinstance(lane.stopped, SourceGap)
-    await until(lambda: around.counts() == {b"a": 2})
+    await until(lambda: host.counts() == {b"a": 2})
 
 
 async def test_a_hole_in_a_contiguous_source_is_refused() -> None:
-    around = Around()
-    lane = await running(around)
+    host = Host()
+    lane = await running(host)
 
     lane.receive(chunk(0, "1", end=4))
     lane.receive(chunk(4, "5"))
@@ -191,17 +191,17 @@ async def test_a_hole_in_a_contiguous_source_is_refused() -> None:
     await until(lambda: lane.stopped)
     assert isinstance(lane.stopped, SourceGap)
     assert (lane.stopped.expected, lane.stopped.found) == (1, 4)
-    await until(lambda: around.counts() == {b"a": 1})
+    await until(lambda: host.counts() == {b"a": 1})
 
 
 async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
-    around = Around()
-    lane = await running(around, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
+    host = Host()
+    lane = await running(host, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
 
     lane.receive(chunk(1, "1", start=0, end=4))
     lane.receive(chunk(7, "8", start=4, end=9))
 
-    await until(lambda: around.counts() == {b"a": 2})
+    await until(lambda: host.counts() == {b"a": 2})
     assert lane.next == Position(9)
 
 
@@ -210,45 +210,45 @@ async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
 
 async def test_a_reopened_lane_starts_a_new_writer_before_it_loads() -> None:
     """A commit that was acknowledged may not show in the changelogs yet; starting a writer waits for that."""
-    around = Around()
-    lane = await running(around)
-    around.asked.clear()
+    host = Host()
+    lane = await running(host)
+    host.asked.clear()
 
     lane.receive(chunk(0, "1", "raise"))
-    await until(lambda: around.sought)
+    await until(lambda: host.sought)
 
-    assert around.asked == ["close", "fence", "load"]
-    assert around.sought == [0]
+    assert host.asked == ["close", "fence", "load"]
+    assert host.sought == [0]
 
 
 async def test_a_reopening_waits_for_the_transaction_under_way() -> None:
-    around = Around()
-    around.may_write.clear()
-    lane = await running(around)
+    host = Host()
+    host.may_write.clear()
+    lane = await running(host)
     lane.receive(chunk(0, "1"))
-    await until(lambda: "write" in around.asked)
+    await until(lambda: "write" in host.asked)
 
     lane.receive(chunk(1, "raise"))
     for _ in range(50):
         await asyncio.sleep(0)
-    assert around.asked.count("load") == 1
-    around.may_write.set()
-    await until(lambda: around.sought)
+    assert host.asked.count("load") == 1
+    host.may_write.set()
+    await until(lambda: host.sought)
 
-    assert around.sought == [1]
+    assert host.sought == [1]
 
 
 # holding and closing
 
 
 async def test_a_held_lane_has_committed_and_stands_still() -> None:
-    around = Around(settings=PATIENT)
-    lane = await running(around)
+    host = Host(settings=PATIENT)
+    lane = await running(host)
     lane.receive(chunk(0, "1", "2"))
     await until(lambda: lane.next.offset == 2)
 
     await lane.hold()
-    assert around.counts() == {b"a": 2}
+    assert host.counts() == {b"a": 2}
     lane.receive(chunk(2, "3"))
     for _ in range(50):
         await asyncio.sleep(0)
@@ -259,37 +259,37 @@ async def test_a_held_lane_has_committed_and_stands_still() -> None:
 
 
 async def test_holding_waits_for_the_transaction_under_way() -> None:
-    around = Around()
-    around.may_write.clear()
-    lane = await running(around)
+    host = Host()
+    host.may_write.clear()
+    lane = await running(host)
     lane.receive(chunk(0, "1"))
-    await until(lambda: "write" in around.asked)
+    await until(lambda: "write" in host.asked)
 
     holding = asyncio.create_task(lane.hold())
     for _ in range(50):
         await asyncio.sleep(0)
     assert not holding.done()
-    around.may_write.set()
+    host.may_write.set()
 
     await holding
 
 
 async def test_holding_does_not_wait_for_an_opening() -> None:
-    around = Around()
-    around.may_load.clear()
-    lane = new_lane(around)
+    host = Host()
+    host.may_load.clear()
+    lane = new_lane(host)
     lane.start()
 
     async with asyncio.timeout(1):
         await lane.hold()
 
-    assert lane.state is LaneState.OPENING
+    assert lane.phase is LanePhase.OPENING
     await lane.close()
 
 
 async def test_a_long_fold_can_be_held_between_its_steps() -> None:
-    around = Around(settings=PATIENT)
-    lane = await running(around)
+    host = Host(settings=PATIENT)
+    lane = await running(host)
     lane.receive(chunk(0, "long:1000"))
     await until(lambda: lane.next.step > 3)
 
@@ -299,30 +299,30 @@ async def test_a_long_fold_can_be_held_between_its_steps() -> None:
     lane.resume()
     await until(lambda: lane.next == Position(1))
     await lane.hold()
-    assert around.counts() == {b"a": 1000}
+    assert host.counts() == {b"a": 1000}
 
 
 async def test_closing_commits_nothing_more() -> None:
-    around = Around(settings=PATIENT)
-    lane = await running(around)
+    host = Host(settings=PATIENT)
+    lane = await running(host)
     lane.receive(chunk(0, "1"))
     await until(lambda: lane.next.offset == 1)
 
     await lane.close()
 
-    assert around.drafts == []
-    assert around.asked[-1] == "close"
+    assert host.transactions == []
+    assert host.asked[-1] == "close"
 
 
 async def test_a_lane_that_stops_while_it_reopens_commits_nothing_of_the_broken_fold() -> None:
     """The fold that raised has changed half of what it should have; only what was durable before may stay."""
-    around = Around(settings=PATIENT)
-    lane = await running(around)
+    host = Host(settings=PATIENT)
+    lane = await running(host)
     lane.receive(chunk(0, "1", "2", "3"))
     await until(lambda: lane.next.offset == 3)
     await lane.hold()
     lane.resume()
-    around.earliest = 10
+    host.earliest = 10
 
     lane.receive(chunk(3, "4", "raise"))
     await until(lambda: lane.stopped)
@@ -330,13 +330,13 @@ async def test_a_lane_that_stops_while_it_reopens_commits_nothing_of_the_broken_
         await asyncio.sleep(0)
 
     assert isinstance(lane.stopped, SourceGap)
-    assert around.counts() == {b"a": 3}
+    assert host.counts() == {b"a": 3}
     await lane.close()
 
 
 async def test_a_lane_that_is_held_again_before_it_has_gone_on_says_that_it_stands_still() -> None:
-    around = Around()
-    lane = await running(around)
+    host = Host()
+    lane = await running(host)
     await lane.hold()
 
     lane.resume()
@@ -345,40 +345,40 @@ async def test_a_lane_that_is_held_again_before_it_has_gone_on_says_that_it_stan
 
     lane.receive(chunk(0, "1"))
     lane.resume()
-    await until(lambda: around.counts() == {b"a": 1})
+    await until(lambda: host.counts() == {b"a": 1})
     await lane.close()
 
 
 async def test_changes_that_can_never_be_taken_stop_the_lane_instead_of_reopening_it_for_ever() -> None:
-    class GivesNothing(CountingCore):
+    class GivesNothing(CountingProcessor):
         def take_changes(self) -> Any:
             raise ZeroDivisionError("as asked")
 
-    around = Around()
-    spec = replace(SPEC, core=lambda partition: GivesNothing(partition, "out"))
-    lane = await running(around, spec)
+    host = Host()
+    spec = replace(SPEC, processor=lambda partition: GivesNothing(partition, "out"))
+    lane = await running(host, spec)
 
     fed = -1
     async with asyncio.timeout(5):
         while not lane.stopped:
-            if len(around.sought) != fed:
-                fed = len(around.sought)
+            if len(host.sought) != fed:
+                fed = len(host.sought)
                 lane.receive(chunk(0, "1", "2"))
             await asyncio.sleep(0)
 
-    assert around.asked.count("load") <= 2 * around.settings.max_raises
+    assert host.asked.count("load") <= 2 * host.settings.max_raises
     await lane.close()
 
 
 async def test_a_lane_that_closes_with_a_full_queue_lets_its_partition_be_fetched_again() -> None:
     """Its partition may come back; and while one is held, the fetcher wakes a hundred times a second."""
-    around = Around(settings=EngineSettings(queue_records=2))
-    around.may_load.clear()
-    lane = new_lane(around)
+    host = Host(settings=EngineSettings(queue_records=2))
+    host.may_load.clear()
+    lane = new_lane(host)
     lane.start()
     lane.receive(chunk(0, "1", "2", "3"))
-    assert around.held == [True]
+    assert host.held == [True]
 
     await lane.close()
 
-    assert around.held == [True, False]
+    assert host.held == [True, False]

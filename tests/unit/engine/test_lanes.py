@@ -8,17 +8,17 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.lane import LaneState
+from services.shared.engine.lane import LanePhase
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
-from tests.unit.engine.lane_around import PATIENT, SPEC, Around, chunk, new_lanes, until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes, until
 
 
 async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_rest_alone() -> None:
-    around = Around()
-    lanes = new_lanes(around)
+    host = Host()
+    lanes = new_lanes(host)
     lanes.assign([("events", 0), ("events", 1)], generation=4)
     kept = lanes.of("events")[1]
     await until(lambda: kept.ready)
@@ -28,34 +28,34 @@ async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_res
 
     assert lanes.of("events") == {1: kept}
     lanes.receive("events", chunk(0, "1", partition=1))
-    await until(lambda: around.counts(1) == {b"a": 1})
-    assert around.asked.count("load") == 2
+    await until(lambda: host.counts(1) == {b"a": 1})
+    assert host.asked.count("load") == 2
     await lanes.close()
 
 
 async def test_a_service_is_told_when_a_lane_has_left_and_a_task_that_still_holds_it_finds_no_core() -> None:
     """A ticker that has asked for the lanes before a rebalance comes to them after it."""
-    around, told = Around(settings=PATIENT), list[tuple[int, bool]]()
-    spec = replace(SPEC, closed=lambda partition: told.append((partition, around.asked[-1] == "close")))
-    lanes = Lanes([spec], around, EngineMetrics(CollectorRegistry()))
+    host, told = Host(settings=PATIENT), list[tuple[int, bool]]()
+    spec = replace(SPEC, closed=lambda partition: told.append((partition, host.asked[-1] == "close")))
+    lanes = Lanes([spec], host, EngineMetrics(CollectorRegistry()))
     lanes.assign([("events", 0), ("events", 1)], generation=4)
     held = lanes.of("events")[0]
     await until(lambda: lanes.not_ready() is None)
-    assert held.core is not None
+    assert held.processor is not None
     lanes.receive("events", chunk(0, "1"))
 
     lanes.assign([("events", 1)], generation=5)
 
     assert told == [(0, False)]
-    await until(lambda: held.core is None)
-    assert around.drafts == []
+    await until(lambda: held.processor is None)
+    assert host.transactions == []
     await lanes.close()
     assert told == [(0, False), (1, True)]
 
 
 async def test_the_alarm_of_a_stopped_lane_leaves_with_it() -> None:
     metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Around(committed=3), metrics)
+    lanes = Lanes([SPEC], Host(committed=3), metrics)
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.of("events")[0].stopped)
     assert [s.value for m in metrics.stopped.collect() for s in m.samples] == [1]
@@ -67,9 +67,9 @@ async def test_the_alarm_of_a_stopped_lane_leaves_with_it() -> None:
 
 
 async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
-    around = Around()
-    around.may_load.clear()
-    lanes = new_lanes(around)
+    host = Host()
+    host.may_load.clear()
+    lanes = new_lanes(host)
     lanes.assign([("events", 0)], generation=4)
     before = lanes.of("events")[0]
     lanes.assign([("events", 0)], generation=5)
@@ -78,43 +78,43 @@ async def test_an_opening_is_thrown_away_when_a_generation_was_missed() -> None:
     lanes.assign([("events", 0)], generation=7)
 
     assert lanes.of("events")[0] is not before
-    assert before.state is LaneState.CLOSED
+    assert before.phase is LanePhase.CLOSED
     await lanes.close()
 
 
 async def test_a_lane_that_was_anothers_meanwhile_is_opened_anew_and_no_other() -> None:
-    around = Around()
-    lanes = new_lanes(around)
+    host = Host()
+    lanes = new_lanes(host)
     lanes.assign([("events", 0)], generation=4)
     lane = lanes.of("events")[0]
     lanes.receive("events", chunk(0, "1"))
     await until(lambda: lane.durable.offset == 1)
     await lanes.hold()
-    around.asked.clear()
+    host.asked.clear()
 
     lanes.assign([("events", 0)], generation=6)
-    await until(lambda: around.asked)
-    assert around.asked == ["holds 1"]  # nobody: it goes on with what it has
+    await until(lambda: host.asked)
+    assert host.asked == ["holds 1"]  # nobody: it goes on with what it has
     lanes.receive("events", chunk(1, "2"))
-    await until(lambda: around.counts() == {b"a": 2})
+    await until(lambda: host.counts() == {b"a": 2})
 
     await lanes.hold()
-    around.log.append("state", b"a", around.log.latest("state", 0)[b"a"], 0)
-    around.log.append("state", POSITION_KEY, Position(7).encode(), 0)  # as another has left it
-    around.fenced = True
-    around.asked.clear()
+    host.log.append("state", b"a", host.log.latest("state", 0)[b"a"], 0)
+    host.log.append("state", POSITION_KEY, Position(7).encode(), 0)  # as another has left it
+    host.fenced = True
+    host.asked.clear()
     lanes.assign([("events", 0)], generation=8)
     await until(lambda: lane.durable.offset == 7 and lane.ready)
-    assert around.asked == ["holds 2", "close", "fence", "load"]
+    assert host.asked == ["holds 2", "close", "fence", "load"]
     lanes.receive("events", chunk(7, "8"))
-    await until(lambda: around.counts() == {b"a": 3})
-    assert not around.failed
+    await until(lambda: host.counts() == {b"a": 3})
+    assert not host.failed
     await lanes.close()
 
 
 async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_had_begun() -> None:
-    around = Around(settings=PATIENT)
-    lanes = new_lanes(around)
+    host = Host(settings=PATIENT)
+    lanes = new_lanes(host)
     lanes.assign([("events", 0)], generation=4)
     lane = lanes.of("events")[0]
     await until(lambda: lane.ready)
@@ -123,21 +123,21 @@ async def test_a_lane_that_was_anothers_folds_nothing_more_of_the_chunk_that_it_
     await lanes.hold()
     folded = lane.durable.offset
     assert folded < 5000
-    around.fenced = True
+    host.fenced = True
 
     lanes.assign([("events", 0)], generation=6)
-    await until(lambda: around.asked.count("load") == 2 and lane.ready)
+    await until(lambda: host.asked.count("load") == 2 and lane.ready)
 
-    assert around.counts() == {b"a": folded}
+    assert host.counts() == {b"a": folded}
     assert lane.next.offset == folded
-    assert not around.failed
+    assert not host.failed
     await lanes.close()
 
 
 async def test_an_assignment_does_not_wait_for_a_changelog() -> None:
-    around = Around()
-    around.may_load.clear()
-    lanes = new_lanes(around)
+    host = Host()
+    host.may_load.clear()
+    lanes = new_lanes(host)
 
     lanes.assign([("events", 0)], generation=1)
 
@@ -146,8 +146,8 @@ async def test_an_assignment_does_not_wait_for_a_changelog() -> None:
 
 
 async def test_a_worker_is_ready_when_all_its_lanes_are_and_says_why_not() -> None:
-    around = Around(committed=3)
-    lanes = new_lanes(around)
+    host = Host(committed=3)
+    lanes = new_lanes(host)
     assert lanes.not_ready() == "waiting for the group to assign partitions"
 
     lanes.assign([("events", 0)], generation=1)
@@ -161,7 +161,7 @@ async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch
     clock = [1000.0]
     monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    lanes = new_lanes(Around(settings=EngineSettings(stall_s=60)))
+    lanes = new_lanes(Host(settings=EngineSettings(stall_s=60)))
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.not_ready() is None)
     lanes.observe(lambda _home: (0, 0), now=0.0)
@@ -181,7 +181,7 @@ async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_move
     monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
+    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.not_ready() is None)
     stalled = metrics.stalled.labels("events", "0")
@@ -205,7 +205,7 @@ async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_move
 
 async def test_a_consumer_that_does_not_poll_stalls_every_lane() -> None:
     metrics = EngineMetrics(CollectorRegistry())
-    lanes = Lanes([SPEC], Around(settings=EngineSettings(stall_s=60)), metrics)
+    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60)), metrics)
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.not_ready() is None)
 

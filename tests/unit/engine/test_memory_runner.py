@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.shared.engine.counting import STORE, counting_spec, read_count
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.position import POSITION_KEY
+from tests.support.counting.processor import STORE, counting_spec, read_count
 
 SPEC = counting_spec("usage-events", "state", "out", "dead", appends="side")
 STREAM = [
@@ -92,10 +92,10 @@ def test_the_same_cuts_give_the_same_log() -> None:
     assert run(Cuts(chunk=(2, 5)))[0]._topics == run(Cuts(chunk=(2, 5)))[0]._topics
 
 
-def test_the_core_can_be_looked_at() -> None:
+def test_the_processor_can_be_looked_at() -> None:
     _, runner = run(Cuts())
 
-    assert runner.core("usage-events").counts[b"a"] > 10  # type: ignore[attr-defined]
+    assert runner.processor("usage-events").counts[b"a"] > 10  # type: ignore[attr-defined]
     assert STORE == "counts"
 
 

@@ -6,14 +6,14 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from services.shared.engine.core import Append
-from services.shared.engine.counting import CountingCore
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.processor import Append
 from services.shared.engine.restore import BREATH, SORTED_AT_ONCE, in_order, restore
-from tests.unit.engine.lane_around import SPEC
+from tests.support.counting.processor import CountingProcessor
+from tests.unit.engine.lane_host import SPEC
 
 
-class Counted(CountingCore):
+class Counted(CountingProcessor):
     """Counts what it is given, and finishes in three steps."""
 
     given = 0
@@ -37,9 +37,9 @@ def test_keys_come_in_order_and_are_sorted_a_bounded_number_at_a_time() -> None:
     assert found[:3] == [None] * 3
 
 
-def test_few_records_reach_the_core_between_two_turns_of_others() -> None:
+def test_few_records_reach_the_processor_between_two_turns_of_others() -> None:
     Counted.given = 0
-    spec = replace(SPEC, core=lambda partition: Counted(partition, "out"))
+    spec = replace(SPEC, processor=lambda partition: Counted(partition, "out"))
     live: dict[bytes, bytes] = {b"%07d" % n: b"v" for n in range(50_000)}
     live[POSITION_KEY] = Position(7, 2).encode()
     restoring = restore(spec, 0, {"counts": live})

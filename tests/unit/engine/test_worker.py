@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.counting import counting_spec
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
@@ -17,6 +16,7 @@ from services.shared.errors import IncompatibleState
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import counting_spec
 
 
 def new_worker(tmp_path: Path, left: list[int]) -> Worker:

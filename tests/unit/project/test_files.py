@@ -48,3 +48,27 @@ def test_every_task_that_contributing_names_exists(project_root: Path) -> None:
         if task in {"and", "alone"}:
             continue
         assert re.search(rf"^{task}:", makefile, re.MULTILINE), task
+
+
+def test_every_decision_has_its_number_and_its_three_parts(project_root: Path) -> None:
+    """A reader of one page knows where to look in all of them; the first page says so itself."""
+    pages = sorted((project_root / "docs/adr").glob("*.md"))
+    numbers = [int(page.name[:4]) for page in pages]
+
+    assert len(set(numbers)) == len(numbers) > 30
+    for number, page in zip(numbers, pages, strict=True):
+        text = page.read_text()
+        assert text.startswith(f"# {number}. "), page.name
+        parts = [part for part in re.findall(r"^## (.+)$", text, re.MULTILINE) if part != "Rejected"]
+        assert number == 1 or parts == ["Context", "Decision", "Consequences"], page.name
+
+
+def test_no_two_classes_of_the_services_have_one_name(project_root: Path) -> None:
+    """One word per notion: who searches for a class finds one."""
+    names = [
+        name
+        for file in (project_root / "services").rglob("*.py")
+        for name in re.findall(r"^class (\w+)", file.read_text(), re.MULTILINE)
+    ]
+
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -13,9 +13,9 @@ from fastavro.utils import generate_one
 
 from schemas import codec, formats
 from services.alerter.domain import state_format as alerter
-from services.scorer.adapters import fleet_core
-from services.scorer.domain import ledger
-from services.scorer.domain import state_format as scorer
+from services.scorer import fleet_processor
+from services.scorer.domain.lane import ledger
+from services.scorer.domain.lane import state_format as scorer
 from services.shared.engine import position
 
 EVENT = json.loads((codec.ROOT / "usage_event/examples/track.json").read_text())
@@ -54,7 +54,7 @@ def test_the_code_reads_the_formats_of_the_newest_level() -> None:
     assert newest["lane_position"] == position._FORMAT
     assert newest["scorer_state"] == scorer.NEWEST
     assert newest["scorer_ledger"] == ledger.FORMAT
-    assert newest["fleet_state"] == fleet_core.FORMAT
+    assert newest["fleet_state"] == fleet_processor.FORMAT
     assert newest["alerter_state"] == alerter.FORMAT
 
 

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
-from services.scorer.adapters.core import ScorerCore
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.metrics import ScorerMetrics
+from services.scorer.lanes import usage_lanes
+from services.scorer.metrics import ScorerMetrics
 from services.scorer.testing import MODEL, PLAN, at, encode, event
-from services.shared.engine.core import SourceRecord
+from services.scorer.usage_processor import UsageProcessor
+from services.shared.engine.processor import SourceRecord
 
 
 def test_accounts_over_the_cap_and_set_apart_are_counted_and_leave_with_their_lane() -> None:
     registry = CollectorRegistry()
     metrics = ScorerMetrics(registry)
-    core = usage_lanes(4, PLAN, MODEL, 1000, metrics, most_accounts=2).core(3)
-    assert isinstance(core, ScorerCore)
+    processor = usage_lanes(4, PLAN, MODEL, 1000, metrics, most_accounts=2).processor(3)
+    assert isinstance(processor, UsageProcessor)
     assert registry.get_sample_value("tidemark_scorer_events_over_cap_total") == 0
 
     for offset, account in enumerate(("acme", "globex", "initech", "initech")):
         value = encode("usage_event", event(f"e{offset}", account, when=at(0, 1)))
         record = SourceRecord("usage-events", 3, offset, account.encode(), value)
-        for _ in core.fold(offset, core.decode(record), 0) or ():
+        for _ in processor.fold(offset, processor.decode(record), 0) or ():
             pass
-    core.quarantine("acme", "its day cannot be closed")
-    list(core.take_changes())
+    processor.quarantine("acme", "its day cannot be closed")
+    list(processor.take_changes())
 
     def shown(name: str) -> float | None:
         return registry.get_sample_value(f"tidemark_scorer_{name}", {"partition": "3"})

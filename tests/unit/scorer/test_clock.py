@@ -7,19 +7,19 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.clock import CLOSING, GRACE_MS, IDLE, STEP_MS, SWEEP_MS
-from services.scorer.domain.lane_fold import StepTooLong
-from services.scorer.domain.sweep import slice_of
-from services.scorer.testing import DAY, Lane, at, clock, fleet, tick
+from services.scorer.domain.lane.clock import CLOSING, GRACE_MS, IDLE, STEP_MS, SWEEP_MS
+from services.scorer.domain.lane.sweep import slice_of
+from services.scorer.domain.lane.usage_fold import StepTooLong
+from services.scorer.testing import DAY, UsageLane, at, clock, fleet, tick
 
 MINUTE = 60_000
 
 
-def closes(lane: Lane) -> list[int]:
+def closes(lane: UsageLane) -> list[int]:
     return [s["day"] - DAY for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
 
 
-def wait(lane: Lane, since: int, until: int) -> None:
+def wait(lane: UsageLane, since: int, until: int) -> None:
     """Tick once a minute, as the ticker of a scorer does that has nothing else to do."""
     for when in range(since, until, MINUTE):
         lane.tick(when)
@@ -30,7 +30,7 @@ def wait(lane: Lane, since: int, until: int) -> None:
 
 
 def test_log_time_is_the_greatest_time_of_a_record_and_never_goes_back() -> None:
-    lane = Lane(start=0)
+    lane = UsageLane(start=0)
     lane.event("e1", when=at(0, 5))
     assert lane.state.clock.now == at(0, 5)
     lane.tick(at(0, 3))
@@ -44,7 +44,7 @@ def test_log_time_is_the_greatest_time_of_a_record_and_never_goes_back() -> None
 
 @pytest.mark.parametrize("ahead_days", [1, 2, 100])
 def test_a_scorer_whose_clock_is_ahead_moves_nothing(ahead_days: int) -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.event("e1", when=at(0, 8))
     for second in range(1, 120):
         lane.tick(at(ahead_days, 8) + second * 1000, appended_at=at(0, 8) + second * 1000)
@@ -54,7 +54,7 @@ def test_a_scorer_whose_clock_is_ahead_moves_nothing(ahead_days: int) -> None:
 
 
 def test_a_scorer_whose_clock_is_behind_holds_nothing_up_where_events_come() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.tick(at(0, 7), appended_at=at(0, 8) + 1000)
     assert lane.state.clock.now == at(0, 8)
     lane.event("e1", when=at(0, 9))
@@ -63,7 +63,7 @@ def test_a_scorer_whose_clock_is_behind_holds_nothing_up_where_events_come() -> 
 
 
 def test_an_ingest_25_hours_ahead_moves_nothing_and_its_events_count_when_they_came() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     for number in range(1000):
         wrong = number % 10 == 0
         right = at(0, 8) + number * 100
@@ -78,7 +78,7 @@ def test_an_ingest_25_hours_ahead_moves_nothing_and_its_events_count_when_they_c
 
 
 def test_a_broker_a_day_ahead_for_a_minute_moves_nothing() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     for second in range(180):
         now = at(0, 8) + second * 1000
         wrong = now + 86_400_000 if 60 <= second < 120 else now
@@ -91,7 +91,7 @@ def test_a_broker_a_day_ahead_for_a_minute_moves_nothing() -> None:
 
 
 def test_a_broker_two_hours_behind_over_midnight_closes_no_day_early_and_loses_nothing() -> None:
-    lane = Lane(start=at(0, 22))
+    lane = UsageLane(start=at(0, 22))
     for minute in range(360):
         now = at(0, 22) + minute * MINUTE
         appended = now - 2 * 3_600_000 if 30 <= minute < 200 else now
@@ -113,7 +113,7 @@ def test_a_broker_two_hours_behind_over_midnight_closes_no_day_early_and_loses_n
 
 
 def test_a_step_of_seven_days_is_taken_and_a_longer_one_waits() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.tick(at(0, 8) + STEP_MS)
     assert lane.state.clock.now == at(0, 8) + STEP_MS
     now = lane.state.clock.now
@@ -128,7 +128,7 @@ def test_a_step_of_seven_days_is_taken_and_a_longer_one_waits() -> None:
 
 
 def test_a_clock_record_accepts_the_step() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.tick(at(30))
     lane.clock("ACCEPT", at(30, 1))
     lane.event("e1", when=at(30, 2))
@@ -138,7 +138,7 @@ def test_a_clock_record_accepts_the_step() -> None:
 
 
 def test_an_event_that_waits_is_folded_with_the_answer_from_further_down_the_log() -> None:
-    accepted, refused = Lane(start=at(0, 8)), Lane(start=at(0, 8))
+    accepted, refused = UsageLane(start=at(0, 8)), UsageLane(start=at(0, 8))
     accepted.fold.answer(50, at(30, 3))
     refused.fold.answer(50, 0)
     for lane in (accepted, refused):
@@ -153,7 +153,7 @@ def test_an_event_that_waits_is_folded_with_the_answer_from_further_down_the_log
 
 
 def test_an_answer_holds_for_what_lies_before_it_only() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.clock("REFUSE", at(0, 9))
     with pytest.raises(StepTooLong):
         lane.event("e1", when=at(30))
@@ -163,12 +163,12 @@ def test_an_answer_holds_for_what_lies_before_it_only() -> None:
 
 
 def test_a_driver_takes_over_an_empty_lane_only() -> None:
-    lane = Lane(start=at(400))
+    lane = UsageLane(start=at(400))
     lane.event("staging", environment="staging", when=at(400))
     lane.clock("DRIVEN", at(), 7)
     assert (lane.state.clock.now, lane.state.clock.driven, lane.state.clock.epoch) == (at(), True, 7)
 
-    other = Lane(start=at(400))
+    other = UsageLane(start=at(400))
     other.event("e1", when=at(400))
     other.clock("DRIVEN", at(), 7)
     assert (other.state.clock.now, other.state.clock.driven) == (at(400), False)
@@ -176,7 +176,7 @@ def test_a_driver_takes_over_an_empty_lane_only() -> None:
 
 
 def test_in_a_driven_log_the_records_own_times_count_and_other_epochs_move_nothing() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.clock("DRIVEN", at(), 7)
     lane.tick(at(3))
     lane.event("live", when=at(5))
@@ -190,7 +190,7 @@ def test_in_a_driven_log_the_records_own_times_count_and_other_epochs_move_nothi
 
 
 def test_a_driven_day_is_closed_at_once_and_evaluated_with_its_factor() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.clock("DRIVEN", at(), 7)
     for number in range(50):
         lane.event(f"e{number}", f"acct-{number}", when=at(0, 1), epoch=7)
@@ -203,7 +203,7 @@ def test_a_driven_day_is_closed_at_once_and_evaluated_with_its_factor() -> None:
 
 
 def test_a_second_hand_over_is_harmless() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.clock("DRIVEN", at(), 7)
     lane.event("e1", when=at(0, 1), epoch=7)
     lane.clock("LIVE", at(5, 3))
@@ -218,7 +218,7 @@ def test_a_second_hand_over_is_harmless() -> None:
 
 
 def test_after_the_hand_over_events_of_the_former_epoch_count_as_late_ones() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.clock("DRIVEN", at(), 7)
     lane.event("e1", when=at(0, 1), epoch=7)
     lane.clock("LIVE", at(5, 3))
@@ -232,7 +232,7 @@ def test_after_the_hand_over_events_of_the_former_epoch_count_as_late_ones() -> 
 
 
 def test_an_account_is_closed_at_its_first_touch_of_the_new_day() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1", when=at(0, 23))
     lane.event("e2", when=at(1) + 1)
 
@@ -241,7 +241,7 @@ def test_an_account_is_closed_at_its_first_touch_of_the_new_day() -> None:
 
 
 def test_midnight_is_swept_in_ten_minutes_of_log_time() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for number in range(300):
         lane.event(f"e{number}", f"acct-{number}", when=at(0, 1))
     lane.tick(at(0, 2))
@@ -257,7 +257,7 @@ def test_midnight_is_swept_in_ten_minutes_of_log_time() -> None:
 
 
 def test_what_is_due_is_known_to_the_ticker() -> None:
-    lane = Lane(start=0)
+    lane = UsageLane(start=0)
     assert lane.fold.due == 0
     lane.tick(at(0, 3))
     assert lane.fold.due == at(1)
@@ -273,7 +273,7 @@ def test_what_is_due_is_known_to_the_ticker() -> None:
 
 
 def test_both_sweeps_are_done_before_the_next_midnight_also_when_time_leaps() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for number in range(40):
         lane.event(f"e{number}", f"acct-{number}", when=at(0, 1))
     lane.tick(at(1))
@@ -289,7 +289,7 @@ def test_both_sweeps_are_done_before_the_next_midnight_also_when_time_leaps() ->
 
 
 def test_a_closed_day_waits_for_its_factor() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     lane.tick(at(1))
     lane.tick(at(1) + SWEEP_MS)
@@ -303,7 +303,7 @@ def test_a_closed_day_waits_for_its_factor() -> None:
 
 
 def test_without_a_factor_the_partial_is_repeated_and_the_day_is_evaluated_at_the_end_of_the_grace() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     lane.close(0, 700_000)
     lane.tick(at(2))
@@ -323,7 +323,7 @@ def test_without_a_factor_the_partial_is_repeated_and_the_day_is_evaluated_at_th
 
 
 def test_events_of_a_backlog_do_not_run_out_the_grace() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e0")
     for hour in range(1, 24 * 6):
         lane.event(f"e{hour}", user=f"u{hour % 3}", when=at(0, hour))
@@ -340,7 +340,7 @@ def test_events_of_a_backlog_do_not_run_out_the_grace() -> None:
 
 
 def test_the_leaps_of_a_ticker_that_catches_up_do_not_run_out_the_grace() -> None:
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     lane.event("e1", when=at(0, 9))
     for day in range(1, 6):
         lane.tick(at(day, 8))
@@ -350,7 +350,7 @@ def test_the_leaps_of_a_ticker_that_catches_up_do_not_run_out_the_grace() -> Non
 
 
 def test_while_factors_of_an_absence_are_missing_nobody_is_judged_by_a_touch() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e0")
     lane.close(0, 990_000)
     for day in range(1, 6):
@@ -369,7 +369,7 @@ def test_while_factors_of_an_absence_are_missing_nobody_is_judged_by_a_touch() -
 
 
 def test_once_the_factor_of_the_pending_day_is_there_nobody_waits_for_those_before_it() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for number in range(40):
         lane.event(f"e{number}", f"acct-{number}")
     lane.close(0, 990_000)
@@ -386,7 +386,7 @@ def test_once_the_factor_of_the_pending_day_is_there_nobody_waits_for_those_befo
 
 def test_a_factor_that_comes_before_the_day_is_closed_is_kept() -> None:
     """A lane that stood still finds the decisions of the others in its log before it gets there."""
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     for day in range(3):
         lane.fleet(day, 500_000)
@@ -400,7 +400,7 @@ def test_a_factor_that_comes_before_the_day_is_closed_is_kept() -> None:
 
 
 def test_the_first_factor_of_a_day_counts() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.tick(at(1))
     lane.fleet(0, 700_000)
     lane.fleet(0, 900_000)
@@ -425,7 +425,7 @@ def records_of_two_days() -> list[tuple[str, dict[str, Any], int]]:
     ]
 
 
-def fold(lane: Lane, kind: str, value: dict[str, Any], when: int, step: int) -> Any:
+def fold(lane: UsageLane, kind: str, value: dict[str, Any], when: int, step: int) -> Any:
     if kind == "fleet":
         return lane.fold.fleet(value, step)
     return getattr(lane.fold, kind)(value, when, 10**6, step)
@@ -433,8 +433,8 @@ def fold(lane: Lane, kind: str, value: dict[str, Any], when: int, step: int) -> 
 
 @pytest.mark.parametrize("accounts", [1, 63, 64, 65, 512, 513, 700])
 def test_a_day_close_can_be_resumed_after_every_step(accounts: int) -> None:
-    def filled() -> Lane:
-        lane = Lane()
+    def filled() -> UsageLane:
+        lane = UsageLane()
         for number in range(accounts):
             lane.event(f"e{number}", f"acct-{number}", when=at(0, 1))
         return lane
@@ -464,7 +464,7 @@ def test_a_day_close_can_be_resumed_after_every_step(accounts: int) -> None:
 
 
 def test_steps_are_short() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for number in range(700):
         lane.event(f"e{number}", f"acct-{number:04}", when=at(0, 1))
     lane.fleet(0)
@@ -481,7 +481,7 @@ def test_steps_are_short() -> None:
 
 
 def test_the_lane_keeps_its_place_through_a_restart() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.clock("DRIVEN", at(), 9)
     lane.event("e1", when=at(0, 1), epoch=9)
     lane.tick(at(1), 9)

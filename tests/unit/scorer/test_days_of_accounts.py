@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from services.scorer.domain.account import Account
-from services.scorer.domain.clock import SLICES, SWEEP_MS
-from services.scorer.domain.sweep import slice_of
-from services.scorer.testing import DAY, Lane, at
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.lane.clock import SLICES, SWEEP_MS
+from services.scorer.domain.lane.sweep import slice_of
+from services.scorer.testing import DAY, UsageLane, at
 
 LATE = next(f"late{n}" for n in range(10_000) if slice_of(f"late{n}") > SLICES - 60)
 """An account whose turn comes in the last minute of a sweep."""
@@ -31,9 +31,9 @@ def thaw(monkeypatch: pytest.MonkeyPatch) -> Thaw:
     return lambda: monkeypatch.setattr(Account, "close_day", close_day)
 
 
-def frozen_lane() -> Lane:
+def frozen_lane() -> UsageLane:
     """Return a lane at five on day 1, whose account `ice` has an event of day 0 and could not be closed."""
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1", "ice", when=at(0, 9))
     lane.tick(at(0, 9) + 1)
     lane.fold.quarantine("ice", "its day cannot be closed", frozen=True)
@@ -44,7 +44,7 @@ def frozen_lane() -> Lane:
 
 
 def test_an_account_made_while_the_day_before_is_swept_keeps_its_events_over_a_restore() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1", LATE.replace("late", "other"), when=at(0, 9))
     lane.tick(at(1) + 1)
     lane.event("e2", LATE, when=at(1) + 2)
@@ -79,7 +79,7 @@ def test_a_frozen_account_keeps_its_day_over_midnights_and_restores() -> None:
 
 
 def test_an_account_that_is_closed_after_the_partial_is_in_no_partial(thaw: Thaw) -> None:
-    lane = Lane()
+    lane = UsageLane()
     for day in range(50):
         lane.event(f"e{day}", "ice", when=at(day, 9))
         lane.tick(at(day, 9) + 1)

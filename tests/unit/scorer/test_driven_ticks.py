@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.scorer.testing import Lane, at
+from services.scorer.testing import UsageLane, at
 
 EPOCH = 7
 
 
-def driven() -> Lane:
-    lane = Lane(start=0)
+def driven() -> UsageLane:
+    lane = UsageLane(start=0)
     lane.clock("DRIVEN", at(), EPOCH)
     return lane
 
 
-def event(lane: Lane, event_id: str, when: int, **changes: Any) -> None:
+def event(lane: UsageLane, event_id: str, when: int, **changes: Any) -> None:
     lane.event(event_id, when=when, epoch=EPOCH, historical=True, **changes)
 
 
@@ -41,7 +41,7 @@ def test_the_next_tick_evaluates_who_was_touched() -> None:
 
 
 def test_a_live_tick_behind_the_receipt_of_events_still_evaluates() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1", when=at(0, 3))
     lane.tick(at(0, 3) - 500)
 

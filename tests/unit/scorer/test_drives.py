@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from services.scorer.adapters.core import ScorerCore
-from services.scorer.testing import DAY, Lane, Log, at, clock
+from services.scorer.testing import DAY, Log, UsageLane, at, clock
+from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory import Cuts
 from services.shared.kafka.partition import partition_for
 
@@ -11,8 +11,8 @@ EPOCH = 7
 LATER = 300
 
 
-def driven() -> Lane:
-    lane = Lane(start=0)
+def driven() -> UsageLane:
+    lane = UsageLane(start=0)
     lane.clock("DRIVEN", at(), EPOCH)
     lane.event("old", when=at(0, 3), epoch=EPOCH, historical=True)
     return lane
@@ -36,7 +36,7 @@ def test_a_live_event_during_a_drive_is_put_off_and_counted_when_it_comes_again(
 
 
 def test_a_lane_that_has_counted_an_event_refuses_to_be_driven_and_goes_on_live() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("live", when=at(0, 1))
     lane.state.accounts.clear()  # forgotten since
     lane.clock("DRIVEN", at(-100), EPOCH)
@@ -47,7 +47,7 @@ def test_a_lane_that_has_counted_an_event_refuses_to_be_driven_and_goes_on_live(
 
 
 def test_handing_back_a_lane_that_nobody_drives_changes_nothing() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("live", when=at(0, 1))
     before = lane.state.clock.now
     lane.clock("LIVE", at(3))
@@ -73,8 +73,8 @@ def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on
             log.memory.append("usage-events", record.key, record.value, taken)
         runner = log.runner(Cuts(chunk=(1, 3), crashes=crashes))
         runner.run()
-        lanes = [runner.core("usage-events", number) for number in (taken, 1 - taken)]
-        ledgers = [lane.state.ledger for lane in lanes if isinstance(lane, ScorerCore)]
+        lanes = [runner.processor("usage-events", number) for number in (taken, 1 - taken)]
+        ledgers = [lane.state.ledger for lane in lanes if isinstance(lane, UsageProcessor)]
         assert [ledger.deferred for ledger in ledgers] == [5, 0]
         return [ledger.applied for ledger in ledgers], log.memory.values("usage-rejected")
 
@@ -83,7 +83,7 @@ def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on
 
 def test_the_factors_of_the_days_before_a_drive_are_not_those_of_the_days_that_it_drives() -> None:
     """An installation without events decides a factor of 1 each day; its first backfill goes over the same days."""
-    lane = Lane(start=at(0, 8))
+    lane = UsageLane(start=at(0, 8))
     for day in range(3):
         lane.tick(at(day + 1, 1))
         lane.fleet(day, accounts=0)
@@ -110,9 +110,9 @@ def test_an_event_of_a_drive_that_opens_a_log_counts_on_its_day_as_a_late_one() 
         log.event("live", when=at(30, 2), appended_at=at(30, 2))
         runner = log.runner(cuts)
         runner.run()
-        core = runner.core("usage-events")
-        assert isinstance(core, ScorerCore)
-        assert core.state.accounts["acme"].daily() == {DAY: (1, 1), DAY + 1: (1, 1)}
-        assert (core.state.accounts["acme"].events_today, core.log_time) == (1, at(30, 2))
+        processor = runner.processor("usage-events")
+        assert isinstance(processor, UsageProcessor)
+        assert processor.state.accounts["acme"].daily() == {DAY: (1, 1), DAY + 1: (1, 1)}
+        assert (processor.state.accounts["acme"].events_today, processor.log_time) == (1, at(30, 2))
         told.append(log.memory.latest("scorer-usage-events-state"))
     assert told[0] == told[1]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from services.scorer.domain import duplicates
-from services.scorer.domain.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow, identity
+from services.scorer.domain.lane import duplicates
+from services.scorer.domain.lane.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow, identity
 from services.shared.errors import IncompatibleState
 
 HOUR = 480_000

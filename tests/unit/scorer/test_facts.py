@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.facts import FIELDS, Facts, read_traits
+from services.scorer.domain.accounts.facts import FIELDS, Facts, read_traits
 from services.scorer.testing import PLAN
 
 

@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.lane_fold import LaneFold
-from services.scorer.domain.outcome import Forgotten
-from services.scorer.testing import DAY, MODEL, PLAN, Lane, Log, at, tick
+from services.scorer.domain.lane.outcome import Forgotten
+from services.scorer.domain.lane.usage_fold import UsageFold
+from services.scorer.testing import DAY, MODEL, PLAN, Log, UsageLane, at, tick
 
 NOBODY = 258
 """The first day whose close forgets an account that was last heard of on day 0."""
 
 
-def silent_for(days: int, *events: dict[str, Any]) -> Lane:
-    lane = Lane()
+def silent_for(days: int, *events: dict[str, Any]) -> UsageLane:
+    lane = UsageLane()
     for number, changes in enumerate(events):
         lane.event(f"e{number}", **changes)
     for day in range(days):
@@ -23,7 +23,7 @@ def silent_for(days: int, *events: dict[str, Any]) -> Lane:
     return lane
 
 
-def forgotten(lane: Lane) -> list[str]:
+def forgotten(lane: UsageLane) -> list[str]:
     return [o.account for o in lane.out if isinstance(o, Forgotten)]
 
 
@@ -85,8 +85,8 @@ def test_readers_are_told_by_a_value_of_null() -> None:
 
 
 def test_the_cap_on_accounts_costs_new_ones_their_events_and_nobody_else() -> None:
-    lane = Lane()
-    lane.fold = LaneFold(0, 1, PLAN, MODEL, 200_000, most_accounts=2)
+    lane = UsageLane()
+    lane.fold = UsageFold(0, 1, PLAN, MODEL, 200_000, most_accounts=2)
     lane.tick(at())
     for number in range(4):
         lane.event(f"e{number}", account=f"a{number}")

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scorer.domain.answers import sentiment
-from services.scorer.domain.bands import band_of, next_band
-from services.scorer.domain.health import CAP, health, shared_out
-from services.scorer.domain.measures import MEASURES, Known, Support
-from services.scorer.domain.model import DIMENSIONS, STAGES, MeasureRule, read_model
-from services.scorer.domain.plan import TrackingPlan
-from services.scorer.domain.stage import stage, start_day
-from services.scorer.domain.trend import trend
+from services.scorer.domain.accounts.survey_answers import sentiment
+from services.scorer.domain.health.bands import band_of, next_band
+from services.scorer.domain.health.lifecycle_stage import stage, start_day
+from services.scorer.domain.health.measures import MEASURES, Known, Support
+from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule, read_model
+from services.scorer.domain.health.score import CAP, health, shared_out
+from services.scorer.domain.health.trend import trend
+from services.scorer.domain.health.usage import Usage
+from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import HOUR_MS
-from services.scorer.domain.usage import Usage
 from services.scorer.testing import DAY, MODEL, at
 
 shares_lists = st.lists(st.floats(0, 1000), min_size=0, max_size=15)

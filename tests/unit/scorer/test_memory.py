@@ -6,7 +6,7 @@ import gc
 import random
 import tracemalloc
 
-from services.scorer.testing import Lane, at
+from services.scorer.testing import UsageLane, at
 
 ACCOUNTS, PEOPLE, DAYS = 30, 50, 30
 LIMIT = 8 * 1024
@@ -16,7 +16,7 @@ def test_an_account_of_fifty_people_takes_less_than_eight_kilobytes() -> None:
     rnd = random.Random(1)
     tracemalloc.start()
     try:
-        lane, number = Lane(), 0
+        lane, number = UsageLane(), 0
         for day in range(DAYS):
             for account in range(ACCOUNTS):
                 for user in range(PEOPLE + 4):  # four of them only write tickets

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.metrics import ScorerMetrics
-from services.scorer.adapters.settings import ScorerSettings, load_scoring
+from services.scorer.lanes import usage_lanes
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.settings import ScorerSettings, load_scoring
 
 
 def test_a_lane_that_leaves_takes_its_gauges_along_and_no_others() -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from services.scorer.adapters.core import ScorerCore
-from services.scorer.domain import day_close, snapshot
-from services.scorer.domain.account import Account
-from services.scorer.testing import DAY, Lane, Log, at, encode, tick
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.health import snapshot
+from services.scorer.domain.lane import day_close
+from services.scorer.testing import DAY, Log, UsageLane, at, encode, tick
+from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory import Cuts
 from services.shared.errors import KeyFault
 
@@ -19,17 +20,17 @@ evaluate = snapshot.evaluate
 
 @pytest.fixture
 def bad_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
-    def raising(account: Account, around: Any) -> Any:
+    def raising(account: Account, context: Any) -> Any:
         if account.name == "bad":
             raise ZeroDivisionError("no expected use")
-        return evaluate(account, around)
+        return evaluate(account, context)
 
     monkeypatch.setattr(day_close, "evaluate", raising)
 
 
 @pytest.mark.usefixtures("bad_evaluation")
 def test_an_account_whose_evaluation_raises_is_set_apart_and_the_others_are_evaluated() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for name in ("bad", "good", "better"):
         lane.event("e1", name)
     lane.tick(at(0, 1))
@@ -43,7 +44,7 @@ def test_an_account_whose_evaluation_raises_is_set_apart_and_the_others_are_eval
 
 @pytest.mark.usefixtures("bad_evaluation")
 def test_the_events_of_a_quarantined_account_go_on_to_count() -> None:
-    lane = Lane()
+    lane = UsageLane()
     for day in range(3):
         lane.event(f"e{day}", "bad", when=at(day, 9))
         lane.tick(at(day, 10))
@@ -55,7 +56,7 @@ def test_the_events_of_a_quarantined_account_go_on_to_count() -> None:
 
 
 def test_a_released_account_is_evaluated_on_the_next_tick(monkeypatch: pytest.MonkeyPatch) -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     with monkeypatch.context() as patched:
         patched.setattr(day_close, "evaluate", lambda *_: 1 / 0)
@@ -70,7 +71,7 @@ def test_a_released_account_is_evaluated_on_the_next_tick(monkeypatch: pytest.Mo
 
 
 def test_an_order_for_an_account_that_is_not_quarantined_is_counted_and_changes_nothing() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     lane.release("acme")
     lane.release("nobody")
@@ -87,7 +88,7 @@ def test_an_account_whose_day_cannot_be_closed_is_named(monkeypatch: pytest.Monk
         return close_day(account, day, midnight)
 
     monkeypatch.setattr(Account, "close_day", raising)
-    lane = Lane()
+    lane = UsageLane()
     for name in ("bad", "good"):
         lane.event("e1", name)
     before = lane.state_records()
@@ -95,7 +96,7 @@ def test_an_account_whose_day_cannot_be_closed_is_named(monkeypatch: pytest.Monk
         lane.tick(at(1, 1))
     assert fault.value.key == "bad"
 
-    again = Lane(start=0)
+    again = UsageLane(start=0)
     for key, value in before.items():
         again.state.restore(key, value)
     again.state.restored()
@@ -118,8 +119,8 @@ def test_an_account_whose_day_cannot_be_closed_is_named(monkeypatch: pytest.Monk
 
 
 def test_an_account_whose_snapshot_cannot_be_written_is_set_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_long(account: Account, around: Any) -> Any:
-        result = evaluate(account, around)
+    def too_long(account: Account, context: Any) -> Any:
+        result = evaluate(account, context)
         if account.name == "bad":
             result.snapshot["day"] = "today"
         return result
@@ -135,10 +136,10 @@ def test_an_account_whose_snapshot_cannot_be_written_is_set_apart(monkeypatch: p
         log.control("tick", tick(at(0, 3)))
         runner = log.runner(cuts)
         runner.run()
-        core = runner.core("usage-events")
-        assert isinstance(core, ScorerCore)
+        processor = runner.processor("usage-events")
+        assert isinstance(processor, UsageProcessor)
 
-        assert [(name, found.at) for name, found in core.state.quarantined.items()] == [("bad", at(0, 1))]
+        assert [(name, found.at) for name, found in processor.state.quarantined.items()] == [("bad", at(0, 1))]
         assert {codec.decode(value)[1]["account"] for value in log.memory.values("account-health")} == {"good"}
         states.append(log.memory.latest("scorer-usage-events-state"))
     assert states[1:] == states[:1] * 2
@@ -152,8 +153,8 @@ def test_an_order_is_read_from_the_log() -> None:
     )
     runner = log.runner()
     runner.run()
-    core = runner.core("usage-events")
-    assert isinstance(core, ScorerCore)
+    processor = runner.processor("usage-events")
+    assert isinstance(processor, UsageProcessor)
 
-    assert core.state.ledger.controls_ignored == 1
+    assert processor.state.ledger.controls_ignored == 1
     assert not log.memory.records("usage-rejected")

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from services.scorer.testing import DAY, Lane, at
+from services.scorer.testing import DAY, UsageLane, at
 
 
-def close_days(lane: Lane, account: str = "acme") -> list[int]:
+def close_days(lane: UsageLane, account: str = "acme") -> list[int]:
     return [s["day"] - DAY for s in lane.snapshots(account) if s["reason"] == "DAY_CLOSE"]
 
 
 def test_a_quiet_account_is_evaluated_each_day_for_six_weeks_and_then_each_week() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     for day in range(80):
         lane.close(day)
@@ -23,7 +23,7 @@ def test_a_quiet_account_is_evaluated_each_day_for_six_weeks_and_then_each_week(
 
 
 def test_a_resting_account_that_is_touched_is_evaluated_each_day_again() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     for day in range(52):
         lane.close(day)
@@ -35,7 +35,7 @@ def test_a_resting_account_that_is_touched_is_evaluated_each_day_again() -> None
 
 
 def test_a_late_event_is_told_at_once_though_the_account_rests() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     for day in range(60):
         lane.close(day)
@@ -54,7 +54,7 @@ def test_a_late_event_is_told_at_once_though_the_account_rests() -> None:
     ],
 )
 def test_what_time_alone_will_change_is_evaluated_each_day(awaited: dict[str, Any]) -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     lane.event("e2", when=at(0, 1), **awaited)
     for day in range(80):
@@ -64,7 +64,7 @@ def test_what_time_alone_will_change_is_evaluated_each_day(awaited: dict[str, An
 
 
 def test_a_lane_restored_in_a_week_of_rest_goes_on_with_it() -> None:
-    lane = Lane()
+    lane = UsageLane()
     lane.event("e1")
     for day in range(52):
         lane.close(day)

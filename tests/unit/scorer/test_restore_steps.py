@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.domain import lane_state
+from services.scorer.domain.lane import usage_state
+from services.scorer.lanes import usage_lanes
 from services.scorer.testing import MODEL, PLAN, Log
-from services.shared.engine.core import Core
+from services.shared.engine.processor import Processor
 
 
-def restored_apart_from_its_end(log: Log) -> Core:
-    core = usage_lanes(1, PLAN, MODEL).core(0)
+def restored_apart_from_its_end(log: Log) -> Processor:
+    processor = usage_lanes(1, PLAN, MODEL).processor(0)
     for store, topic in (("state", "scorer-usage-events-state"), ("ids", "scorer-usage-events-ids")):
         for key, value in sorted(log.memory.latest(topic).items()):
             if not key.startswith(b"\0"):
-                core.restore(store, key, value)
-    return core
+                processor.restore(store, key, value)
+    return processor
 
 
 def test_the_end_of_a_restore_comes_in_steps_of_a_bounded_number_of_accounts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lane_state, "RESTORED_AT_ONCE", 10)
+    monkeypatch.setattr(usage_state, "RESTORED_AT_ONCE", 10)
     log = Log(1)
     for n in range(95):
         log.event(f"e{n}", account=f"account-{n}")
     log.runner().run()
-    core = restored_apart_from_its_end(log)
+    processor = restored_apart_from_its_end(log)
 
-    steps = list(core.opened())
+    steps = list(processor.opened())
 
     assert len(steps) >= 9
     assert set(steps) == {None}
-    assert len(core.state.accounts) == 95  # type: ignore[attr-defined]
+    assert len(processor.state.accounts) == 95  # type: ignore[attr-defined]

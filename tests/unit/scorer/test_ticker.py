@@ -14,15 +14,15 @@ from aiokafka.errors import KafkaTimeoutError
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.scorer.adapters import tick_sender
-from services.scorer.adapters.core import ScorerCore
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.metrics import ScorerMetrics
-from services.scorer.adapters.pace import Clocked
-from services.scorer.adapters.tick_sender import MOST, TickSender
-from services.scorer.adapters.ticker import Ticker
+from services.scorer import tick_sender
+from services.scorer.lanes import usage_lanes
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.pace import Clocked
 from services.scorer.testing import MODEL, PLAN, at, clock, encode, tick
-from services.shared.engine.core import SourceRecord
+from services.scorer.tick_sender import MOST, TickSender
+from services.scorer.ticker import Ticker
+from services.scorer.usage_processor import UsageProcessor
+from services.shared.engine.processor import SourceRecord
 
 
 @dataclass
@@ -37,7 +37,7 @@ class Clock:
 
 @dataclass
 class Lane:
-    core: Any
+    processor: Any
 
 
 @dataclass
@@ -87,12 +87,14 @@ class Producer:
 
 
 def lane(*records: tuple[str, dict[str, Any]]) -> Lane:
-    core = usage_lanes(1, PLAN, MODEL).core(0)
-    assert isinstance(core, ScorerCore)
+    processor = usage_lanes(1, PLAN, MODEL).processor(0)
+    assert isinstance(processor, UsageProcessor)
     for kind, value in records:
-        for _ in core.fold(0, core.decode(SourceRecord("usage-events", 0, 0, None, encode(kind, value))), 0) or ():
+        for _ in (
+            processor.fold(0, processor.decode(SourceRecord("usage-events", 0, 0, None, encode(kind, value))), 0) or ()
+        ):
             pass
-    return Lane(core)
+    return Lane(processor)
 
 
 def ticker(
@@ -117,8 +119,8 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick_sender, "GIVE_UP_S", 0.3)
 
 
-def test_the_core_of_a_usage_lane_is_what_the_ticker_asks_for() -> None:
-    assert isinstance(lane().core, Clocked)
+def test_the_processor_of_a_usage_lane_is_what_the_ticker_asks_for() -> None:
+    assert isinstance(lane().processor, Clocked)
 
 
 async def test_each_open_live_lane_gets_a_tick_and_a_driven_one_none() -> None:
@@ -145,7 +147,7 @@ async def test_a_partition_that_never_acknowledges_delays_no_other_clock() -> No
     for turn in range(1, 9):
         seconds[0] += 1
         for each in lanes.values():
-            each.core.log_time += 1000  # they fold what they get
+            each.processor.log_time += 1000  # they fold what they get
         made.look()
         await until(partial(lambda wanted: len(broker.sent) == wanted, 23 * turn))
 
@@ -163,7 +165,7 @@ async def test_half_of_the_partitions_may_hang_and_the_others_go_on_with_few_pro
     for turn in range(1, 4):
         seconds[0] += 64
         for each in lanes.values():
-            each.core.log_time += 64_000
+            each.processor.log_time += 64_000
         made.look()
         await until(partial(lambda wanted: len(broker.sent) == wanted, 12 * turn))
         await until(lambda: len(made._on_their_way) < 12, made.look)
@@ -243,7 +245,7 @@ async def test_a_lane_that_waits_for_a_person_is_shown_until_another_worker_has_
     made.look()
     assert registry.get_sample_value("tidemark_scorer_clock_waiting", labels) == 1
 
-    lanes[3].core.waiting = None
+    lanes[3].processor.waiting = None
     made.look()
     assert registry.get_sample_value("tidemark_scorer_clock_waiting", labels) == 0
 

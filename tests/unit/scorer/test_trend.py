@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from services.scorer.domain.trend import FLEET_DISPERSION, baseline, guard, trend, window
+from services.scorer.domain.health.trend import FLEET_DISPERSION, baseline, guard, trend, window
 
 
 def negative_binomial_low(count: int, mean: float, dispersion: float) -> float:

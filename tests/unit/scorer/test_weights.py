@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.scorer.adapters.core import STATE, ScorerCore
-from services.scorer.adapters.lanes import usage_lanes
-from services.scorer.adapters.weights import LARGE, Weights
+from services.scorer.lanes import usage_lanes
 from services.scorer.testing import MODEL, PLAN, encode, event
-from services.shared.engine.core import SourceRecord, Weighs
+from services.scorer.usage_processor import STATE, UsageProcessor
+from services.scorer.weights import LARGE, Weights
+from services.shared.engine.processor import SourceRecord, Weighs
 
 
-def core() -> ScorerCore:
-    made = usage_lanes(1, PLAN, MODEL).core(0)
-    assert isinstance(made, ScorerCore)
+def processor() -> UsageProcessor:
+    made = usage_lanes(1, PLAN, MODEL).processor(0)
+    assert isinstance(made, UsageProcessor)
     return made
 
 
-def fold(on: ScorerCore, offset: int, **changes: Any) -> None:
+def fold(on: UsageProcessor, offset: int, **changes: Any) -> None:
     value = event(f"e{offset}", **changes)
     record = SourceRecord("usage-events", 0, offset, value["account"].encode(), encode("usage_event", value))
     steps = on.fold(offset, on.decode(record), 0)
@@ -25,7 +25,7 @@ def fold(on: ScorerCore, offset: int, **changes: Any) -> None:
         pass
 
 
-def changed(on: ScorerCore) -> int:
+def changed(on: UsageProcessor) -> int:
     return sum(len(c.value or b"") for c in on.take_changes() if c.store == STATE and c.key[:2] in (b"h:", b"c:"))
 
 
@@ -42,7 +42,7 @@ def test_large_records_count_by_account_and_the_rest_at_its_mean() -> None:
 
 
 def test_a_lane_tells_about_what_its_changes_will_take() -> None:
-    lane = core()
+    lane = processor()
     offset = 0
     for _ in range(2):
         for account in range(40):
@@ -58,10 +58,10 @@ def test_a_lane_tells_about_what_its_changes_will_take() -> None:
 
 
 def test_a_restored_lane_knows_its_large_accounts() -> None:
-    lane = core()
+    lane = processor()
     for user in range(1500):
         fold(lane, user, account="large", user=f"user-{user}")
-    other = core()
+    other = processor()
     for store, key, value in lane.take_changes():
         other.restore(store, key, value or b"")
     for _ in other.opened():

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from schemas import codec
-from services.scorer.adapters.core import ScorerCore
 from services.scorer.domain.units import DAY_MS
 from services.scorer.testing import DAY, Log, at, clock, tick
+from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import TooManyRaises, Unanswered
 from services.shared.engine.memory import Cuts
 
@@ -41,10 +41,10 @@ class Installation:
         self.accounts = {0: "acme", 1: "globex"}
         assert {self.log.memory.append("t", name.encode(), b"").partition for name in self.accounts.values()} == {0, 1}
 
-    def core(self, partition: int) -> ScorerCore:
-        core = self.runner.core("usage-events", partition)
-        assert isinstance(core, ScorerCore)
-        return core
+    def processor(self, partition: int) -> UsageProcessor:
+        processor = self.runner.processor("usage-events", partition)
+        assert isinstance(processor, UsageProcessor)
+        return processor
 
     def event(self, account: str, *, user: str = "ann") -> None:
         self.sent += 1
@@ -63,9 +63,9 @@ class Installation:
         self.runner.run()
 
     def _tick(self, partition: int) -> None:
-        shown, core = self.scorer(self.now), self.core(partition)
-        if core.log_time and DAY_MS < shown - core.log_time <= 7 * DAY_MS:
-            for when in range(core.log_time + DAY_MS, shown, DAY_MS):
+        shown, processor = self.scorer(self.now), self.processor(partition)
+        if processor.log_time and DAY_MS < shown - processor.log_time <= 7 * DAY_MS:
+            for when in range(processor.log_time + DAY_MS, shown, DAY_MS):
                 self.log.control("tick", tick(when), partition, self.broker(self.now))
         self.log.control("tick", tick(shown), partition, self.broker(self.now))
 
@@ -76,19 +76,19 @@ class Installation:
             self.minute()
             if not self.away:
                 for partition in range(2):
-                    assert self.core(partition).log_time <= self.now
-                    assert self.core(partition).state.clock.today <= self.now // DAY_MS
+                    assert self.processor(partition).log_time <= self.now
+                    assert self.processor(partition).state.clock.today <= self.now // DAY_MS
 
     def check(self, days: range) -> None:
         """Check that nothing is lost and each day was decided, by all partitions unless told."""
-        ledgers = [self.core(p).state.ledger for p in range(2)]
+        ledgers = [self.processor(p).state.ledger for p in range(2)]
         assert sum(ledger.applied for ledger in ledgers) == self.sent
         assert not self.log.memory.records("usage-rejected")
         assert self.decided() == [DAY + day for day in days]
         counted = sum(
             sum(events for events, _ in account.daily().values()) + account.events_today
             for p in range(2)
-            for account in self.core(p).state.accounts.values()
+            for account in self.processor(p).state.accounts.values()
         )
         assert counted == self.sent
 
@@ -106,7 +106,7 @@ def test_a_scorer_100_days_ahead_or_an_hour_behind(ahead: int) -> None:
     world.pass_(8 * 60, world.both)
 
     world.check(range(1))
-    assert {core.state.clock.today for core in map(world.core, range(2))} == {DAY + 1}
+    assert {processor.state.clock.today for processor in map(world.processor, range(2))} == {DAY + 1}
 
 
 def test_a_scorer_that_is_ahead_closes_the_days_of_idle_lanes_on_time() -> None:
@@ -185,12 +185,12 @@ def test_both_clocks_ahead_of_an_idle_installation_wait_for_a_person() -> None:
     world.pass_(60)
     world.broker = world.scorer = lambda now: now + 30 * DAY_MS
     world.pass_(60)
-    assert all(core.waiting for core in map(world.core, range(2)))
+    assert all(processor.waiting for processor in map(world.processor, range(2)))
     world.broker = world.scorer = right
     world.pass_(60, world.both)
 
-    assert {core.log_time for core in map(world.core, range(2))} == {world.now}
-    assert not any(core.waiting for core in map(world.core, range(2)))
+    assert {processor.log_time for processor in map(world.processor, range(2))} == {world.now}
+    assert not any(processor.waiting for processor in map(world.processor, range(2)))
 
 
 @pytest.mark.parametrize("mode", ["ACCEPT", "REFUSE"])
@@ -213,14 +213,14 @@ def test_events_after_ten_silent_days_wait_for_a_person_and_count_when_they_came
     log.control("clock", clock(mode, at(10, 10)))
     log.control("tick", tick(at(10, 10) + MINUTE if mode == "ACCEPT" else at(0, 11)))
     runner.run()
-    core = runner.core("usage-events")
-    assert isinstance(core, ScorerCore)
+    processor = runner.processor("usage-events")
+    assert isinstance(processor, UsageProcessor)
 
     assert runner.stopped("usage-events") is None
     day = 10 if mode == "ACCEPT" else 0
-    account = core.state.accounts["acme"]
-    assert (core.state.clock.today - DAY, account.events_today) == (day, 5 if mode == "ACCEPT" else 6)
-    assert (core.state.ledger.applied, core.state.ledger.dead_lettered) == (6, 0)
+    account = processor.state.accounts["acme"]
+    assert (processor.state.clock.today - DAY, account.events_today) == (day, 5 if mode == "ACCEPT" else 6)
+    assert (processor.state.ledger.applied, processor.state.ledger.dead_lettered) == (6, 0)
     replay = log.without_outputs()
     replay.runner(aggregate=False).run()
     assert replay.memory.values("account-health") == log.memory.values("account-health")
@@ -240,6 +240,6 @@ def test_each_day_of_a_long_absence_that_a_person_accepts_gets_its_factor() -> N
 
     assert [codec.decode(value)[1]["day"] - DAY for value in log.memory.values("fleet")] == list(range(100))
     for partition in range(2):
-        core = runner.core("usage-events", partition)
-        assert isinstance(core, ScorerCore)
-        assert not core.state.held
+        processor = runner.processor("usage-events", partition)
+        assert isinstance(processor, UsageProcessor)
+        assert not processor.state.held

@@ -11,7 +11,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from services.alerter.domain.rules import Rule, Severity
-from services.alerter.domain.stages.pending import Ripe
+from services.alerter.domain.stages.pending import PendingResult
 from services.alerter.domain.state_format import RuleState
 
 
@@ -33,7 +33,7 @@ class Reason(Enum):
     FORGOTTEN = "forgotten"
 
 
-class Move(NamedTuple):
+class EpisodeTransition(NamedTuple):
     """One transition of one episode."""
 
     transition: Transition
@@ -44,15 +44,15 @@ class Move(NamedTuple):
 
 
 def deduplicate(
-    rule: Rule, state: RuleState, ripe: Ripe, inhibitor: str | None, at: int, *, fires: bool, quiet: bool
-) -> Move | None:
+    rule: Rule, state: RuleState, ripe: PendingResult, inhibitor: str | None, at: int, *, fires: bool, quiet: bool
+) -> EpisodeTransition | None:
     """
     Decide on the transition, if any, at log time `at` (milliseconds), and note it in `state`.
 
     `fires` is what the conditions say now, `quiet` whether the rule is kept back from starting an episode.
     """
     if not fires:
-        state.spent = False
+        state.expired_while_firing = False
     if not state.open:
         return (
             None
@@ -66,37 +66,42 @@ def deduplicate(
     if ripe.clear:
         return end(state, Reason.RECOVERED, at)
     if at - state.started_at >= rule.expires_ms:
-        state.spent = fires
+        state.expired_while_firing = fires
         return end(state, Reason.EXPIRED, at)
     if ripe.severity > state.severity:
         state.severity = ripe.severity
         state.transitions += 1
-        return Move(Transition.UPDATED, ripe.severity, state.transitions, state.started_at)
+        return EpisodeTransition(Transition.UPDATED, ripe.severity, state.transitions, state.started_at)
     return None
 
 
 def _is_news(rule: Rule, state: RuleState, severity: Severity, at: int) -> bool:
-    if state.spent or at <= state.resolved_at:
+    if state.expired_while_firing or at <= state.resolved_at:
         return False
     cooling = state.resolved_at > 0 and at - state.resolved_at < rule.cooldown_ms
     return not cooling or severity > state.severity
 
 
-def _start(rule: Rule, state: RuleState, severity: Severity, at: int) -> Move:
+def _start(rule: Rule, state: RuleState, severity: Severity, at: int) -> EpisodeTransition:
     state.started_at, state.transitions, state.clear_since = at, 1, 0
     state.severity, state.category = int(severity), int(rule.category)
-    return Move(Transition.FIRING, severity, 1, at)
+    return EpisodeTransition(Transition.FIRING, severity, 1, at)
 
 
-def end(state: RuleState, reason: Reason, at: int) -> Move:
+def end(state: RuleState, reason: Reason, at: int) -> EpisodeTransition:
     """Close the open episode of a rule and start its cooldown."""
     started, number = state.started_at, state.transitions + 1
     state.started_at = state.transitions = state.clear_since = state.pending_since = 0
     state.resolved_at = at
-    return Move(Transition.RESOLVED, Severity(state.severity), number, started, reason)
+    return EpisodeTransition(Transition.RESOLVED, Severity(state.severity), number, started, reason)
 
 
 def forget_what_is_over(rule: Rule, state: RuleState, at: int) -> None:
     """Drop the memory of a cooldown that has passed, so that quiet accounts hold no state."""
-    if not state.open and state.resolved_at and not state.spent and at - state.resolved_at >= rule.cooldown_ms:
+    if (
+        not state.open
+        and state.resolved_at
+        and not state.expired_while_firing
+        and at - state.resolved_at >= rule.cooldown_ms
+    ):
         state.resolved_at = state.severity = state.category = 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule, Severity, Text
-from services.alerter.domain.stages.deduplicate import Move, Reason, Transition
+from services.alerter.domain.stages.deduplicate import EpisodeTransition, Reason, Transition
 from services.alerter.domain.wording import Phrases, expired_summary, fill, replaced_summary
 
 Signal = dict[str, Any]
@@ -22,7 +22,7 @@ _SIGNIFICANT_DIGITS = 6
 
 def emit(
     rule: Rule,
-    move: Move,
+    move: EpisodeTransition,
     snapshot: Mapping[str, Any],
     measures: Measures,
     *,
@@ -51,7 +51,7 @@ def emit(
 
 def signal(
     snapshot: Mapping[str, Any],
-    move: Move,
+    move: EpisodeTransition,
     *,
     rule: str,
     category: str,
@@ -92,7 +92,7 @@ def signal(
     }
 
 
-def _summary(rule: Rule, text: Text, move: Move, phrases: Phrases, inhibitor: Rule | None) -> str:
+def _summary(rule: Rule, text: Text, move: EpisodeTransition, phrases: Phrases, inhibitor: Rule | None) -> str:
     if move.reason is Reason.INHIBITED:
         return replaced_summary(fill(inhibitor.text.title, phrases) if inhibitor else "a stronger one")
     if move.reason is Reason.EXPIRED:
@@ -100,7 +100,7 @@ def _summary(rule: Rule, text: Text, move: Move, phrases: Phrases, inhibitor: Ru
     return fill(rule.recovered if move.reason is Reason.RECOVERED else text.summary, phrases)
 
 
-def _action(text: Text, move: Move, phrases: Phrases) -> str:
+def _action(text: Text, move: EpisodeTransition, phrases: Phrases) -> str:
     return "" if move.transition is Transition.RESOLVED else fill(text.action, phrases)
 
 

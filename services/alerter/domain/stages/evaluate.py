@@ -9,7 +9,7 @@ from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule
 
 
-class Verdict(NamedTuple):
+class RuleVerdict(NamedTuple):
     """The answers of a rule's conditions."""
 
     fires: bool
@@ -22,10 +22,10 @@ class Verdict(NamedTuple):
     """For each escalation, whether it holds."""
 
 
-def evaluate(rule: Rule, measures: Measures) -> Verdict:
+def evaluate(rule: Rule, measures: Measures) -> RuleVerdict:
     """Judge the measures by the rule; a rule that is switched off never fires."""
     fires = rule.enabled and holds(rule.fires, measures)
-    return Verdict(
+    return RuleVerdict(
         fires=fires,
         barred=any(holds(node, measures) for node in rule.unless),
         held=any(holds(node, measures) for node in rule.hold),

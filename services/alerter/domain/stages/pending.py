@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from services.alerter.domain.durations import reached
 from services.alerter.domain.rules import Rule, Severity
-from services.alerter.domain.stages.evaluate import Verdict
+from services.alerter.domain.stages.evaluate import RuleVerdict
 from services.alerter.domain.state_format import RuleState
 
 
-class Ripe(NamedTuple):
+class PendingResult(NamedTuple):
     """What has held for as long as the rule asks."""
 
     fire: bool
@@ -24,13 +24,13 @@ class Ripe(NamedTuple):
     """The highest that holds."""
 
 
-def pending(rule: Rule, state: RuleState, verdict: Verdict, at: int) -> Ripe:
+def pending(rule: Rule, state: RuleState, verdict: RuleVerdict, at: int) -> PendingResult:
     """Move the clocks to log time `at` (milliseconds) and tell what is ripe. Changes `state`."""
     wants_fire = verdict.fires and not verdict.barred and not verdict.held
     wants_clear = verdict.clears and not verdict.held and state.open
     state.pending_since = _moved(state.pending_since, at, running=wants_fire)
     state.clear_since = _moved(state.clear_since, at, running=wants_clear)
-    return Ripe(
+    return PendingResult(
         fire=wants_fire and reached(at - state.pending_since, rule.for_ms),
         clear=wants_clear and reached(at - state.clear_since, rule.clear.for_ms),
         severity=_severity(rule, state, verdict, at),
@@ -41,7 +41,7 @@ def _moved(since: int, at: int, *, running: bool) -> int:
     return (since or at) if running else 0
 
 
-def _severity(rule: Rule, state: RuleState, verdict: Verdict, at: int) -> Severity:
+def _severity(rule: Rule, state: RuleState, verdict: RuleVerdict, at: int) -> Severity:
     severity = rule.severity
     before = state.rising_since
     since = [0] * len(rule.escalations)

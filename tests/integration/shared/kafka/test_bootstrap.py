@@ -16,13 +16,13 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.counting import counting_spec
-from services.shared.engine.counting_trial import CHANGELOG, DEAD, OUT, SOURCE, trial
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import Worker
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
 
 pytestmark = pytest.mark.integration
 

@@ -1,0 +1,211 @@
+"""
+The alerter's lane: snapshots of account-health in, signals out, for one partition.
+
+It keeps the state of each account as bytes: none for the many that are quiet, and equal bytes mean that nothing has
+to be written. What a fold does to it is done in one go at its end. So what raises while a snapshot is judged has changed
+nothing: that snapshot is dead-lettered, and neither its lane nor its account has to be stopped for it.
+
+A record without a value says that the scorer has forgotten the account.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from schemas import codec
+from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
+from services.alerter.domain.rules import RuleSet
+from services.alerter.domain.stages.deduplicate import Reason
+from services.alerter.domain.stages.emit import Signal
+from services.alerter.domain.state_format import decode_state
+from services.alerter.metrics import AlerterMetrics
+from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
+from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.errors import Poison, TidemarkError, UnknownVersion
+
+log = logging.getLogger(__name__)
+
+SOURCE = "account-health"
+CHANGELOG = "alerter-account-health-state"
+STORE = "state"
+OPEN = "open-signals"
+DEAD_LETTERS = "usage-rejected"
+TOPICS = {"RISK": "risk-signals", "EXPANSION": "expansion-signals"}
+
+ORIGINAL_LIMIT = 1_000_000
+"""Bytes of an original that a dead letter keeps; its topic takes twice as much."""
+
+_encode_signal = codec.encoder("signal")
+_encode_dead_letter = codec.encoder("dead_letter")
+
+
+class AlerterProcessor:
+    """Judge the snapshots of one partition."""
+
+    def __init__(self, rules: RuleSet, metrics: AlerterMetrics, partition: int) -> None:
+        """Take the rules in force, and the instruments that say what came out of them."""
+        self._rules = rules
+        self._metrics = metrics
+        self._partition = partition
+        self._states: dict[bytes, bytes] = {}
+        self._changed: dict[bytes, None] = {}
+        self._outputs: list[Output] = []
+        self._signals: list[Signal] = []
+        self._open = 0
+        self._output_bytes = 0
+        self._state_bytes = 0
+
+    def restore(self, store: str, key: bytes, value: bytes) -> None:
+        """
+        Take back the state of one account.
+
+        Raises:
+            IncompatibleState: it is of another format than this code reads.
+        """
+        del store  # there is one
+        self._open += open_episodes(decode_state(value))
+        self._states[key] = value
+
+    def opened(self) -> Iterable[Append]:
+        """Finish the restore."""
+        self._metrics.open_episodes(self._partition, self._open)
+        return ()
+
+    def decode(self, record: SourceRecord) -> Mapping[str, Any] | str:
+        """
+        Read one snapshot, or the id of an account that was forgotten.
+
+        Raises:
+            Poison: it is no snapshot of account health, or not one of the account in its key.
+            UnknownVersion: it is in a schema that this version does not know.
+        """
+        if record.value is None:
+            return _forgotten(record.key)
+        try:
+            name, snapshot = codec.decode(record.value)
+        except codec.UnknownSchema as error:
+            raise UnknownVersion(str(error)) from error
+        except codec.CodecError as error:
+            raise Poison("undecodable", detail=str(error)) from error
+        if name != "account_health":
+            raise Poison("wrong_record", detail=f"account-health holds a record of {name}")
+        if record.key != snapshot["account"].encode():
+            raise Poison("wrong_key", "account", "the key of the record is not its account")
+        if snapshot["at"] <= 0:
+            raise Poison("wrong_time", "at", "the log time of a snapshot must be after 1970")
+        return snapshot
+
+    def fold(self, offset: int, item: Mapping[str, Any] | str, step: int) -> None:
+        """
+        Judge one snapshot; it is short work, so never in steps.
+
+        Raises:
+            Poison: it cannot be judged; nothing was changed.
+        """
+        del step
+        account = item if isinstance(item, str) else item["account"]
+        key = account.encode()
+        before = self._states.get(key)
+        try:
+            folded = self._folded(before, item)
+            outputs = [output for signal in folded.signals for output in _outputs(key, signal)]
+        except (TidemarkError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            self._metrics.failed()
+            log.exception("snapshot_cannot_be_judged", extra={"account": account, "offset": offset})
+            raise Poison("cannot_be_judged", detail=f"{type(error).__name__}: {error}") from error
+        self._outputs += outputs
+        self._output_bytes += sum(len(output.key) + len(output.value or b"") for output in outputs)
+        self._signals += folded.signals
+        self._open += folded.opened
+        if folded.state == before:
+            return
+        self._changed[key] = None
+        self._state_bytes += len(key) + len(folded.state or b"")
+        if folded.state is None:
+            del self._states[key]
+        else:
+            self._states[key] = folded.state
+
+    def _folded(self, before: bytes | None, item: Mapping[str, Any] | str) -> Folded:
+        if isinstance(item, str):
+            folded = forget_account(self._rules, before, item)
+            self._metrics.forgotten()
+        else:
+            folded = fold_snapshot(self._rules, before, item)
+            self._metrics.evaluated()
+        return folded
+
+    def take_outputs(self) -> list[Output]:
+        """Return and forget the outputs since the last call, in order; count what they say."""
+        outputs, self._outputs, self._output_bytes = self._outputs, [], 0
+        for signal in self._signals:
+            self._metrics.signal(signal)
+        self._signals = []
+        self._metrics.open_episodes(self._partition, self._open)
+        return outputs
+
+    def take_changes(self) -> Iterable[StateChange]:
+        """Return and forget the accounts whose state changed, by key."""
+        changed, self._changed, self._state_bytes = sorted(self._changed), {}, 0
+        return [StateChange(STORE, key, self._states.get(key)) for key in changed]
+
+    def take_appends(self) -> list[Append]:
+        """Return nothing: all that the alerter writes is in its transactions."""
+        return []
+
+    @property
+    def changed_bytes(self) -> int:
+        """About how many bytes `take_outputs` and `take_changes` would give now; never less."""
+        return self._output_bytes + self._state_bytes
+
+    @property
+    def urgent(self) -> bool:
+        """Whether a signal waits to go out; nobody waits for those of the past and of forgotten accounts."""
+        return any(
+            not signal["historical"] and signal["resolved_reason"] != Reason.FORGOTTEN.value for signal in self._signals
+        )
+
+
+def _forgotten(key: bytes | None) -> str:
+    try:
+        account = (key or b"").decode()
+    except UnicodeDecodeError as error:
+        raise Poison("wrong_key", "account", "the key of the record is no account") from error
+    if not account:
+        raise Poison("wrong_key", "account", "a record without a value must have an account as its key")
+    return account
+
+
+def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:
+    data = _encode_signal(signal)
+    yield Output(TOPICS[signal["category"]], account, data)
+    yield Output(OPEN, signal["episode_id"].encode(), None if signal["transition"] == "RESOLVED" else data)
+
+
+def dead_letter(record: SourceRecord, poison: Poison) -> Output:
+    """Put a record aside that can never be judged. Its time is left out: only records that decode carry one."""
+    original = record.value or b""
+    value = {
+        "rejected_at": 0,
+        "by": "alerter",
+        "reason": poison.reason,
+        "field": poison.field,
+        "detail": poison.detail,
+        "account": (record.key or b"").decode("utf-8", "replace"),
+        "origin": f"{record.topic}/{record.partition}/{record.offset}",
+        "original": original[:ORIGINAL_LIMIT],
+        "original_size": len(original),
+        "original_sha256": hashlib.sha256(original).hexdigest(),
+    }
+    return Output(DEAD_LETTERS, record.key or b"alerter", _encode_dead_letter(value))
+
+
+def alerter_lanes(rules: RuleSet, metrics: AlerterMetrics) -> LaneSpec:
+    """Declare the lanes of the alerter: one for each partition of account-health."""
+    processor: Callable[[int], AlerterProcessor] = lambda partition: AlerterProcessor(rules, metrics, partition)  # noqa: E731 - typed
+    return LaneSpec(SOURCE, SourceMode.TRANSACTIONAL, {STORE: CHANGELOG}, processor, dead_letter)

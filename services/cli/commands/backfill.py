@@ -1,0 +1,202 @@
+"""`tidemark backfill FILE`, `tidemark backfill --abandon`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.backfill.times import TimeFormat
+from services.cli.local import write_keys
+from services.cli.local.stack_state import DataOption, JsonOption, Running, find
+from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from services.backfill.files import EventFile
+    from services.backfill.service import BackfillState, Outcome
+
+TELL_EVERY_S = 5.0
+"""Where there is no terminal for a progress bar."""
+REJECTED_STATUS = 3
+"""Exit status when ingest rejected rows."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `backfill`."""
+    app.command("backfill")(backfill)
+
+
+def backfill(
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)
+    ] = None,
+    *,
+    abandon: Annotated[
+        bool,
+        typer.Option("--abandon", help="Give up the drive of an unfinished backfill: the clock goes back to live."),
+    ] = False,
+    account: Annotated[str, typer.Option(help="Column of the account.")] = "account",
+    user: Annotated[str, typer.Option(help="Column of the person.")] = "user",
+    at: Annotated[str, typer.Option("--time", help="Column of the time.")] = "timestamp",
+    time_format: Annotated[TimeFormat, typer.Option(help="How the times are written.")] = TimeFormat.ISO,
+    event: Annotated[str | None, typer.Option(help="Column of the event's name.")] = None,
+    event_name: Annotated[str, typer.Option(help="Name of the events where no column has it.")] = "Activity",
+    event_id: Annotated[
+        str | None, typer.Option("--id", help="Column of the event's id; by default file and row make one.")
+    ] = None,
+    source: Annotated[str, typer.Option(help="Name of the source that records carry.")] = "backfill",
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out.")] = False,
+    sort_window: Annotated[int, typer.Option(min=1, help="Rows by which the file may be out of order.")] = 100_000,
+    tick_hours: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=24,
+            help="Hours between two ticks in an empty log; divides 24. By default 6, 24 for over two years.",
+        ),
+    ] = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Bring a file of old events in; running it again goes on, or adds nothing.
+
+    Into an empty log it moves the clock through the past and then hands over to live. Into a log that has events
+    they come as late ones. Signals that they cause say `historical`. Live events that come in while it has the clock are
+    counted once it has handed over; --abandon hands over at once, from any machine, and may be repeated.
+    """
+    if abandon:
+        if file is not None:
+            raise Fatal("--abandon takes no file: it gives up whatever has the clock")
+        _abandon(data, json=json)
+        return
+    if file is None:
+        raise Fatal("which file? See `tidemark backfill --help`")
+    from services.backfill.files import survey
+    from services.backfill.mapping import Mapping
+    from services.backfill.plan import tick_hours_for
+
+    if tick_hours is not None and 24 % tick_hours:
+        raise Fatal("--tick-hours must divide 24")
+    mapping = Mapping(account, user, at, time_format, event, event_name, event_id)
+    events = survey(file, mapping, source, time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows, window=sort_window)
+    running = find(data)
+    hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
+    with _display(shown=not json) as bar:
+        outcome = asyncio.run(_run(running, events, source, hours, bar))
+    _tell(outcome, events, json=json)
+    if outcome.tally.rejected:
+        raise typer.Exit(REJECTED_STATUS)
+
+
+def _abandon(data: Path | None, *, json: bool) -> None:
+    from services.backfill.drive import abandon
+
+    given_up = asyncio.run(abandon(find(data).kafka, time.time_ns() // 1_000_000))
+    if json:
+        import msgspec
+
+        print(
+            msgspec.json.encode({"given_up": [{"file": name, "put_off": count} for name, count in given_up]}).decode()
+        )
+        return
+    if not given_up:
+        print("no backfill has the clock: nothing was changed")
+    for name, count in given_up:
+        print(
+            f"{name}: given up, the clock is live again; {count} events that had been put off are on their way to be "
+            "counted. Run the backfill again to bring in the rest as late events."
+        )
+
+
+async def _run(running: Running, events: EventFile, source: str, tick_hours: int, bar: Bar) -> Outcome:
+    from services.backfill.sender import IngestSender
+    from services.backfill.service import Options
+    from services.backfill.service import backfill as run
+
+    if running.ingest is None:
+        raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
+    task = bar.add_task(events.name, total=events.total, note="")
+    told_at = time.monotonic()
+
+    def report(state: BackfillState) -> None:
+        nonlocal told_at
+        note = f"{state.mode.value}, {time.strftime('%Y-%m-%d', time.gmtime(state.log_time / 1000))}"
+        bar.update(task, completed=state.rows, note=note)
+        if not bar.console.is_terminal and time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            print(f"{events.name}: {state.rows} of {events.total} rows, {note}", file=sys.stderr, flush=True)
+
+    async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
+        await sender.ready()
+        return await run(events, sender, running.kafka, Options(tick_hours=tick_hours, report=report))
+
+
+def backfill_key(running: Running, source: str) -> str:
+    """
+    Return a write key that may send history as `source`; make one where this machine's stack keeps the keys.
+
+    Raises:
+        Fatal: there is no key and no file to put one into.
+    """
+    if running.state is None:
+        if running.backfill_key is None:
+            raise Fatal("set TIDEMARK_BACKFILL_KEY to a write key that has `backfill: true`")
+        return running.backfill_key
+    file = Path(running.state.write_keys_file)
+    known = write_keys.key_of(file, source, backfill=True)
+    return known or write_keys.add(file, source, "production", backfill=True)
+
+
+def _display(*, shown: bool) -> AbstractContextManager[Bar]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not shown or not console.is_terminal,
+    )
+
+
+def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
+    tally = outcome.tally
+    if json:
+        import msgspec
+
+        told = {
+            "file": events.name,
+            "file_sha256": events.sha256,
+            "mode": outcome.mode.value,
+            "rows": outcome.rows,
+            "resumed_at": outcome.resumed_at,
+            "found_in_log": outcome.found_in_log,
+            "accepted": tally.accepted,
+            "unattributed": tally.unattributed,
+            "rejected": tally.rejected,
+            "skipped": events.skipped,
+            "rejections": tally.rejections,
+        }
+        print(msgspec.json.encode(told).decode())
+        return
+    if outcome.resumed_at == outcome.rows:
+        print(f"{events.name} is in already ({outcome.rows} rows): nothing was added")
+        return
+    print(
+        f"{events.name}: {tally.accepted} events accepted, {tally.rejected} rejected, {tally.unattributed} wait for an "
+        f"account; {outcome.resumed_at + outcome.found_in_log} rows had been sent before ({outcome.mode.value})"
+    )
+    for rejection in tally.rejections[:10]:
+        print(f"  rejected: {rejection}")

@@ -1,0 +1,151 @@
+"""`tidemark clock show|accept|refuse`: where the time of the log stands, and the word of a person where it waits for one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from services.cli.local.stack_state import DataOption, JsonOption, find
+from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from services.scorer.lane_facts import LaneFacts
+    from services.shared.kafka.settings import KafkaSettings
+
+AWAY_MS = 60_000
+"""So far behind the wall clock a lane is one that was not running."""
+
+WEEK_MS = 7 * 86_400_000
+"""The longest step that a lane takes without a person."""
+MARGIN_MS = 3_600_000
+"""Until the scorer is up the step grows."""
+
+PartitionOption = Annotated[
+    list[int] | None, typer.Option("--partition", help="Of usage-events; may be repeated. By default all.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `clock`."""
+    group = typer.Typer(help="The time of the log.", no_args_is_help=True)
+    group.command("show")(show)
+    group.command("accept")(accept)
+    group.command("refuse")(refuse)
+    app.add_typer(group, name="clock")
+
+
+def show(data: DataOption = None, json: JsonOption = False) -> None:
+    """Show the log time of each lane against the wall clock, and which lanes wait for a person."""
+    from services.scorer.lane_facts import read_lanes
+
+    lanes = asyncio.run(read_lanes(find(data).kafka))
+    now_ms = time.time_ns() // 1_000_000
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode({number: lane._asdict() for number, lane in sorted(lanes.items())}).decode())
+        return
+    print(f"wall clock    {_when(now_ms)}")
+    for number, lane in sorted(lanes.items()):
+        print(f"partition {number:<3} {_told(lane, now_ms)}")
+    if any(lane.waiting is not None for lane in lanes.values()):
+        print("Is the step right? `tidemark clock accept`. If not, set the clocks, then `tidemark clock refuse`.")
+
+
+def accept(partition: PartitionOption = None, data: DataOption = None) -> None:
+    """Say that a step of more than seven days is right: lanes that wait close each day up to now and go on."""
+    written = asyncio.run(order(find(data).kafka, "ACCEPT", partition))
+    print(f"accepted on partitions {written}: lanes that wait step ahead to now, closing each day in between;")
+    print("for all others it changes nothing. `tidemark clock show` says how far they are.")
+
+
+def refuse(partition: PartitionOption = None, data: DataOption = None) -> None:
+    """Say that a step of more than seven days is wrong: lanes that wait forget it and stay at their time."""
+    written = asyncio.run(order(find(data).kafka, "REFUSE", partition))
+    print(f"refused on partitions {written}: lanes that wait stay at their time until a clock says something else.")
+    print("If the clock that asked is still wrong it will ask again: set it first.")
+
+
+async def order(
+    kafka: KafkaSettings, mode: Literal["ACCEPT", "REFUSE"], partitions: Collection[int] | None = None
+) -> list[int]:
+    """
+    Append a clock record to some partitions of usage-events, or all, and return which.
+
+    Raises:
+        Fatal: there is no such partition.
+    """
+    from schemas import codec
+    from services.shared.kafka.clients import producer
+    from services.shared.kafka.reading import ends
+
+    there = await ends(kafka, "usage-events")
+    unknown = sorted(set(partitions or ()) - there.keys())
+    if unknown:
+        raise Fatal(f"usage-events has no partitions {unknown}, only {min(there)} to {max(there)}")
+    value = codec.encoder("clock")({"mode": mode, "epoch": 0, "at": time.time_ns() // 1_000_000})
+    chosen = sorted(set(partitions)) if partitions else sorted(there)
+    async with producer(kafka) as out:
+        sent = [await out.send(kafka.scoped("usage-events"), value, partition=number) for number in chosen]
+        await asyncio.gather(*sent)
+    return chosen
+
+
+async def accept_absence(kafka: KafkaSettings) -> str:
+    """
+    Return a sentence on the time since the last run of a stack that one person starts and stops; empty if there is none.
+
+    A step that is too long for the lanes is accepted: whoever starts the stack knows that it was away. A shorter one the
+    ticker walks by itself, day by day.
+    """
+    from services.scorer.lane_facts import read_lanes
+
+    now_ms = time.time_ns() // 1_000_000
+    lanes = await read_lanes(kafka)
+    behind = {
+        number: now_ms - lane.log_time
+        for number, lane in lanes.items()
+        if lane.log_time and not lane.driven and now_ms - lane.log_time > AWAY_MS
+    }
+    if not behind:
+        return ""
+    said = f"time since the last run: {_span(max(behind.values()))}"
+    long = [number for number, away_ms in behind.items() if away_ms > WEEK_MS - MARGIN_MS]
+    if not long:
+        return f"{said}; its days are closed one by one"
+    await order(kafka, "ACCEPT", long)
+    return f"{said}; accepted (`tidemark clock accept`), its days are closed now"
+
+
+def _told(lane: LaneFacts, now_ms: int) -> str:
+    if not lane.log_time:
+        return "not started"
+    where = f"{_when(lane.log_time)}  {_span(now_ms - lane.log_time)} behind"
+    if lane.waiting is not None:
+        return f"{where}; WAITS: was asked to step to {_when(lane.waiting)}"
+    if lane.driven:
+        return f"{where}; a backfill has the clock"
+    return (
+        f"{where}; further than it steps by itself: `tidemark clock accept`"
+        if now_ms - lane.log_time > WEEK_MS
+        else where
+    )
+
+
+def _when(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms / 1000))
+
+
+def _span(milliseconds: int) -> str:
+    minutes, seconds = divmod(max(0, milliseconds) // 1000, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

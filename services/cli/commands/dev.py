@@ -1,0 +1,97 @@
+"""`tidemark dev`: the whole pipeline on this machine, in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.local.stack_state import DEFAULT_DATA
+from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from services.cli.local.stack import Stack
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("dev")(dev)
+
+
+def dev(
+    port: Annotated[int, typer.Option(min=1, max=65532, help="Ingest's; the next three are the others'.")] = 8080,
+    data: Annotated[Path, typer.Option(help="Everything is kept in this folder.", envvar="TIDEMARK_DEV_DATA")] = (
+        DEFAULT_DATA
+    ),
+    write_key: Annotated[str | None, typer.Option(help="A write key to accept; made at first start if none.")] = None,
+) -> None:
+    """
+    Run the whole pipeline on this machine until Ctrl-C: Kafka, ingest, scorer, alerter, warehouse.
+
+    What ends is started again. With KAFKA_BOOTSTRAP_SERVERS set, that cluster is used and no broker started.
+    """
+    from services.cli.local.stack import Stack
+
+    interrupt_on_signals()
+    started = time.monotonic()
+    try:
+        with Stack(data, port, write_key, say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
+            stop = stop_on_signals()
+            tell_absence(stack)
+            print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")
+            for name, address in stack.state.addresses.items():
+                print(f"  {name:10} {address}")
+            print(f"  {'kafka':10} {stack.state.kafka}")
+            print(f"  {'write key':10} {stack.state.write_key}")
+            print(f"  {'data':10} {stack.data}", flush=True)
+            told: set[str] = set()
+            while not stop.wait(1):
+                failed = stack.failed()
+                if failed:
+                    raise Fatal(failed)
+                for name, log in stack.given_up().items():
+                    if name not in told:
+                        told.add(name)
+                        print(f"{name} has ended and is not started again; see {log}", file=sys.stderr, flush=True)
+            print("stopping ...", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("stopped before it was ready", file=sys.stderr)
+        raise typer.Exit(1) from None
+
+
+def tell_absence(stack: Stack) -> None:
+    """Accept the time since the last run, and say so: whoever starts the stack knows that it was away."""
+    from services.cli.commands.clock import accept_absence
+    from services.cli.local.stack_state import find
+
+    said = asyncio.run(accept_absence(find(stack.data).kafka))
+    if said:
+        print(said, flush=True)
+
+
+def interrupt_on_signals() -> None:
+    """Let SIGTERM and SIGHUP cut short what is under way, as Ctrl-C does."""
+
+    def interrupt(_signal: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, interrupt)
+
+
+def stop_on_signals() -> threading.Event:
+    """Return an event that SIGTERM, SIGINT or SIGHUP sets from now on."""
+    event = threading.Event()
+
+    def stop(_signal: int, _frame: object) -> None:
+        event.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop)
+    return event

@@ -1,0 +1,204 @@
+"""`tidemark doctor`: is everything here that Tidemark needs, and if not, what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from services.cli.commands.services import SERVICES
+from services.cli.local.stack_state import DataOption, Running, data_folder, find, reach, read_state
+from services.shared import exit_status
+from services.shared.errors import ConfigurationError, TidemarkError
+
+_ENOUGH_DISK = 2 * 1024**3
+_APART_S = 10.0
+_CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    what: str
+    good: bool
+    detail: str
+    status: int = exit_status.FATAL
+    """What the command ends with where this is not good; the highest of all counts."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(data: DataOption = None) -> None:
+    """Look at everything that Tidemark needs; exit status 1 when something is wrong, 78 when the topics do not fit."""
+    bad = status = 0
+    for finding in examine(data):
+        print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:14} {finding.detail}", flush=True)
+        if not finding.good:
+            bad += 1
+            status = max(status, finding.status)
+    if bad:
+        print(f"{bad} of the above need something done")
+        raise typer.Exit(status)
+
+
+def examine(data: Path | None) -> Iterator[Finding]:
+    """Yield what was found, one thing after the other."""
+    yield Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} in {sys.prefix}")
+    yield _judge("formats", _formats)
+    embedded = not os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    if embedded:
+        yield _judge("java", _java)
+        yield _judge("kafka jars", _jars)
+    yield _judge("disk", lambda: _disk(data_folder(data)))
+    state = read_state(data)
+    # As `tidemark dev` hands it to its services.
+    yield from _configurations({"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file} if state else {})
+    try:
+        running = find(data)
+    except ConfigurationError as error:
+        yield Finding("kafka", good=False, detail="; ".join(error.problems))
+        return
+    if running.state is None and embedded:
+        yield Finding("stack", good=True, detail=f"none runs in {data_folder(data)}; `tidemark dev` starts one")
+        return
+    yield from _cluster(running)
+
+
+def _judge(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, good=True, detail=look())
+    except (TidemarkError, OSError, subprocess.SubprocessError) as error:
+        return Finding(what, good=False, detail=str(error))
+
+
+def _formats() -> str:
+    from services.shared.formats import FormatSettings, in_words
+    from services.shared.settings import load
+
+    return in_words(load(FormatSettings).write)
+
+
+def _java() -> str:
+    from services.shared.kafka.embedded import java
+
+    path = java()
+    output = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
+    version = re.search(r'version "([^"]+)"', output)
+    return f"{version[1] if version else output.splitlines()[0]} at {path}"
+
+
+def _jars() -> str:
+    from services.shared.kafka.jars import ensure, local_repository
+
+    return f"{len(ensure())} present and checked in {local_repository()}"
+
+
+def _disk(folder: Path) -> str:
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    text = f"{free / 1024**3:.1f} GB free at {there}"
+    if free < _ENOUGH_DISK:
+        raise OSError(f"{text}: have at least {_ENOUGH_DISK // 1024**3} GB, or choose another --data")
+    return text
+
+
+def _configurations(given: dict[str, str]) -> Iterator[Finding]:
+    commands = {name: [sys.executable, "-m", f"services.{name}", "--check-config"] for name in SERVICES}
+    environment = {**given, **os.environ}
+    processes = {
+        name: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for name, command in commands.items()
+    }
+    for name, process in processes.items():
+        output, _ = process.communicate(timeout=60)
+        lines = output.strip().splitlines()
+        detail = "configuration is good" if process.returncode == 0 else "\n        ".join(lines[-12:])
+        yield Finding(name, process.returncode == 0, detail)
+
+
+def _cluster(running: Running) -> Iterator[Finding]:
+    from services.shared.kafka import replication, topics
+
+    try:
+        asyncio.run(reach(running.kafka))
+    except TidemarkError as error:
+        yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
+        return
+    yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
+    problems = asyncio.run(topics.check(running.kafka))
+    told = "as their records say" if not problems else "\n        ".join(problems)
+    yield Finding("topics", not problems, told, exit_status.REFUSED)
+    fewer = asyncio.run(replication.check(running.kafka))
+    yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
+    if running.state:
+        from services.cli.local.readiness import readiness_of_all
+        from services.cli.local.supervision import Supervisor
+
+        waiting = readiness_of_all(running.state, Supervisor(Path(running.state.supervisor)))
+        for name, address in running.state.addresses.items():
+            yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
+        yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
+    yield _judge("log time", lambda: _log_time(running))
+    if running.ingest:
+        yield _judge("clock", lambda: _clock(str(running.ingest)))
+
+
+def _log_time(running: Running) -> str:
+    from services.scorer.lane_facts import read_lanes
+
+    lanes = asyncio.run(read_lanes(running.kafka))
+    waiting = [number for number, lane in sorted(lanes.items()) if lane.waiting is not None]
+    if waiting:
+        raise OSError(f"partitions {waiting} wait for a person to accept a step: see `tidemark clock show`")
+    driven = [number for number, lane in sorted(lanes.items()) if lane.driven]
+    if driven:
+        return f"a backfill has the clock of partitions {driven}; live events are put off until it hands over"
+    return "no lane waits for a person"
+
+
+def _apart(addresses: Mapping[str, str]) -> str:
+    import httpx
+
+    apart: dict[str, float] = {}
+    for name, address in addresses.items():
+        with suppress(httpx.HTTPError):  # whether it answers is another line
+            for broker, seconds in _CLOCKS_APART.findall(httpx.get(f"{address}/metrics", timeout=5).text):
+                apart[f"{name} and broker {broker}"] = float(seconds)
+    if not apart:
+        return "nothing has been compared yet"
+    most = max(apart, key=lambda pair: abs(apart[pair]))
+    if abs(apart[most]) > _APART_S:
+        raise OSError(f"{most} are {abs(apart[most]):.0f} s apart: set both (NTP); log time goes by the slower one")
+    return "services and brokers agree"
+
+
+def _clock(address: str) -> str:
+    import httpx
+
+    try:
+        response = httpx.get(f"{address}/healthz", timeout=5)
+    except httpx.HTTPError as error:
+        raise OSError(f"{address} does not answer: {error}") from error
+    sent = response.headers.get("date")
+    if not sent:
+        return f"local time is {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
+    from email.utils import parsedate_to_datetime
+
+    apart = abs(parsedate_to_datetime(sent).timestamp() - time.time())
+    if apart > 60:
+        raise OSError(f"{apart:.0f} s apart from ingest's: set the time on both (NTP)")
+    return f"within {max(apart, 1):.0f} s of ingest's"

@@ -1,0 +1,61 @@
+"""`tidemark rules list | test`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RulesOption = Annotated[
+    Path | None, typer.Option("--rules", help="Folder with rule files; without it those that come with Tidemark.")
+]
+OverridesOption = Annotated[Path | None, typer.Option("--overrides", help="File that changes members of rules.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `rules`."""
+    group = typer.Typer(help="The rules of signals, and tests of them.", no_args_is_help=True)
+    group.command("list")(show)
+    group.command("test")(play)
+    app.add_typer(group, name="rules")
+
+
+def show(rules: RulesOption = None, overrides: OverridesOption = None) -> None:
+    """List the rules in the order in which they are judged."""
+    from services.alerter.rule_files import SHIPPED_RULES, load_rules
+
+    found = load_rules(rules or SHIPPED_RULES, overrides)
+    for rule in found.ordered:
+        state = "" if rule.enabled else " (off)"
+        print(f"{rule.id:24}{rule.category.name.lower():11}{rule.severity.name.lower():9}{rule.text.title}{state}")
+    print(f"version {found.version}")
+
+
+def play(
+    cases: Annotated[list[Path], typer.Argument(help="Case files, or folders of them.")],
+    rules: RulesOption = None,
+    overrides: OverridesOption = None,
+) -> None:
+    """Play cases through scorer and alerter; exit status 1 when a signal comes that must not, or the other way."""
+    from services.alerter.rule_files import SHIPPED_RULES, load_rules
+    from services.cli.rule_cases import BadCase, differences, read_case, run_case
+    from services.scorer.settings import ScorerSettings, load_scoring
+    from services.shared.settings import load
+
+    in_force = load_rules(rules or SHIPPED_RULES, overrides)
+    plan, model = load_scoring(load(ScorerSettings))
+    bad = False
+    for path in (file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])):
+        try:
+            case = read_case(path)
+        except BadCase as error:
+            bad = True
+            print(f"FAILED  {error}")
+            continue
+        found = differences(case, run_case(case, in_force, plan, model))
+        bad |= bool(found)
+        print(f"{'FAILED' if found else 'ok':8}{path}: {case.about}")
+        for line in found:
+            print(f"        {line}")
+    raise typer.Exit(int(bad))

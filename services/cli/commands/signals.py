@@ -1,0 +1,106 @@
+"""`tidemark signals tail`."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from services.shared.kafka.settings import KafkaSettings
+
+STYLES = {"CRITICAL": "bold red", "WARNING": "yellow", "INFO": "cyan"}
+DAY_S = 86_400
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `signals`."""
+    group = typer.Typer(help="Risk and expansion signals.", no_args_is_help=True)
+    group.callback()(lambda: None)
+    group.command("tail")(tail)
+    app.add_typer(group, name="signals")
+
+
+def tail(
+    *,
+    json: JsonOption = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Begin with all that are kept, resolved ones too.")
+    ] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop after what is there now.")] = False,
+    account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
+    rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
+    data: DataOption = None,
+) -> None:
+    """Show the open signals, then each new one as it fires, with its evidence and what to do."""
+
+    def wanted(signal: dict[str, Any]) -> bool:
+        return (account is None or signal["account"] == account) and (rule is None or signal["rule"] == rule)
+
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_tail(cluster(data), json=json, history=history, once=once, wanted=wanted))
+
+
+async def _tail(kafka: KafkaSettings, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
+    import msgspec
+    from rich.console import Console
+
+    from services.cli.signal_stream import SignalStream
+
+    await reach(kafka)
+    console = Console(highlight=False, soft_wrap=True)
+
+    def show(signal: dict[str, Any]) -> None:
+        if not wanted(signal):
+            return
+        if json:
+            print(msgspec.json.encode(signal).decode(), flush=True)
+        else:
+            console.print(in_words(signal))
+
+    async with SignalStream(kafka, history=history) as stream:
+        for signal in await stream.past():
+            show(signal)
+        if not once:
+            async for signal in stream.news():
+                show(signal)
+
+
+def in_words(signal: dict[str, Any]) -> Text:
+    """Return a signal for people: what happened to whom, the evidence, and what to do."""
+    from rich.text import Text
+
+    moment = datetime.fromtimestamp(signal["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    state = signal["transition"].lower()
+    text = Text()
+    text.append(f"{moment}  ", style="dim")
+    resolved = signal["transition"] == "RESOLVED"
+    style = "green" if resolved or signal["category"] == "EXPANSION" else STYLES.get(signal["severity"], "")
+    text.append(f"{signal['severity'].lower():8} {signal['rule']:20} ", style=style)
+    text.append(signal["account_name"] or signal["account"], style="bold")
+    text.append(f"  {signal['title']}")
+    if resolved:
+        text.append(f" (resolved: {signal['resolved_reason'] or 'over'})", style="green")
+    elif state != "firing":
+        text.append(f" ({state})")
+    if signal["historical"]:
+        text.append(" [from the past]", style="dim")
+    text.append(f"\n    {signal['summary']}")
+    if not resolved:
+        text.append(f"\n    What to do: {signal['action']}", style="italic")
+    who = [signal["owner"] and f"owner {signal['owner']}"]
+    if signal["revenue"] is not None:
+        who.append(f"{signal['revenue']:,.0f} a year")
+    if signal["renewal_day"] is not None:
+        who.append(f"renews {datetime.fromtimestamp(signal['renewal_day'] * DAY_S, UTC):%Y-%m-%d}")
+    who.append(f"health {signal['score_tenths'] / 10:.0f} of 100" if signal["band"] != "UNKNOWN" else "")
+    if any(who):
+        text.append("\n    " + ", ".join(part for part in who if part), style="dim")
+    return text

@@ -1,0 +1,126 @@
+"""`tidemark status`: how to reach the running stack, and how each process fares."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from services.cli.local.readiness import NO_ANSWER
+from services.cli.local.stack_state import DataOption, JsonOption, StackState, data_folder, read_state
+from services.shared.errors import Fatal
+from services.shared.ports import PORTS
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status")(status)
+
+
+def status(data: DataOption = None, as_json: JsonOption = False) -> None:
+    """
+    Show how to reach Tidemark and how each part fares; exit status 1 when it is not ready.
+
+    Without a `tidemark dev`, the services are asked where TIDEMARK_INGEST_URL, TIDEMARK_SCORER_URL, ... say, or at
+    their usual ports on this machine.
+    """
+    state = read_state(data)
+    facts = gather(state) if state else ask()
+    if state is None and not any(facts["readiness"][name] != NO_ANSWER for name in facts["readiness"]):
+        raise Fatal(
+            f"no Tidemark runs in {data_folder(data)}, and no service answers at {', '.join(facts['addresses'].values())}:"
+            " start `tidemark dev`, give its --data, or set TIDEMARK_INGEST_URL and so on"
+        )
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    elif state:
+        _show(facts)
+    else:
+        _show_services(facts)
+    if not facts["ready"]:
+        raise typer.Exit(1)
+
+
+def ask() -> dict[str, Any]:
+    """Return how services fare that nobody here has started."""
+    from services.cli.local.readiness import levels, readiness
+
+    addresses = {
+        name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
+        for name, port in PORTS.items()
+    }
+    found = {name: readiness(address) or "ready" for name, address in addresses.items()}
+    return {
+        "ready": all(said == "ready" for said in found.values()),
+        "addresses": addresses,
+        "readiness": found,
+        "formats": {name: levels(address) if found[name] != NO_ANSWER else {} for name, address in addresses.items()},
+    }
+
+
+def gather(state: StackState) -> dict[str, Any]:
+    """Return everything that is known about a running stack."""
+    from schemas.topics import TOPICS
+    from services.cli.local.readiness import levels, readiness_of_all
+    from services.cli.local.supervision import Supervisor
+
+    supervisor = Supervisor(Path(state.supervisor))
+    running = supervisor.answers()
+    processes = (
+        {p["name"]: {"pid": p["pid"], "state": p["statename"]} for p in supervisor.processes()} if running else {}
+    )
+    broker = Path(state.data) / "kafka" / "broker.pid"
+    if "kafka" in processes and broker.exists():
+        # The one to look at, and to kill in a test, is the broker itself, not its launcher.
+        processes["kafka"] |= {"launcher_pid": processes["kafka"]["pid"], "pid": int(broker.read_text())}
+    waiting = readiness_of_all(state, supervisor)
+    return {
+        "ready": not waiting,
+        "data": state.data,
+        "pid": state.pid,
+        "addresses": state.addresses,
+        "readiness": {name: waiting.get(name, "ready") for name in state.addresses},
+        "formats": {name: levels(address) for name, address in state.addresses.items()},
+        "kafka": {
+            "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
+            "partitions": state.partitions, "replication": state.replication,
+        },
+        "topics": {name: state.topic_prefix + name for name in TOPICS},
+        "processes": processes,
+        "write_key": state.write_key,
+        "backfill_key": state.backfill_key,
+        "write_keys_file": state.write_keys_file,
+        "supervisor": state.supervisor,
+        "logs": str(Path(state.data) / "logs"),
+    }  # fmt: skip
+
+
+def _show_services(facts: dict[str, Any]) -> None:
+    print("ready" if facts["ready"] else "not ready")
+    for name, address in facts["addresses"].items():
+        print(f"  {name:10} {address}  {facts['readiness'][name]}")
+    _show_formats(facts)
+
+
+def _show_formats(facts: dict[str, Any]) -> None:
+    """Say which services write which level of formats, and the newest that all of those read."""
+    told = {name: each for name, each in facts["formats"].items() if each}
+    for level in sorted({each["written"] for each in told.values()}):
+        names = [name for name, each in told.items() if each["written"] == level]
+        read = min(told[name]["read"] for name in names)
+        print(f"  {'formats':10} level {level} is written, and up to {read} read, by {', '.join(names)}")
+
+
+def _show(facts: dict[str, Any]) -> None:
+    print("ready" if facts["ready"] else "not ready")
+    for name, address in facts["addresses"].items():
+        process = facts["processes"].get(name, {})
+        print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
+              f"  {facts['readiness'][name]}")  # fmt: skip
+    print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
+    _show_formats(facts)
+    print(f"  {'write key':10} {facts['write_key']}")
+    print(f"  {'logs':10} {facts['logs']}")

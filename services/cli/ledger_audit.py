@@ -1,0 +1,277 @@
+"""
+The ledger: what became of every event, computed from the topics alone and compared with what the scorer counted.
+
+For each partition the log is read up to where its lane stands; what lies beyond is in flight. The log says which
+ids there are and how often, usage-rejected says which records were dead-lettered, and the lane's own counters say what
+it did. The three are written by different code at different times: where they agree nothing was lost or doubled.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from services.scorer.domain.lane.ledger import LedgerCounters, read_counters
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.reading import decoded, ends, scan
+from services.shared.kafka.settings import KafkaSettings
+
+EVENTS, UNATTRIBUTED, REJECTED, STATE = (
+    "usage-events",
+    "usage-unattributed",
+    "usage-rejected",
+    "scorer-usage-events-state",
+)
+TOO_LATE = "too_late"
+NOT_THE_EVENT = frozenset({"bad_trait"})
+"""Reasons of dead letters that carry a part of an event which was applied."""
+NOT_REMEMBERED = frozenset({"fold_raised"})
+"""Reasons for which an event is dead-lettered before its id is remembered: the same one may be applied later."""
+
+
+@dataclass(slots=True)
+class Part:
+    """The ledger of one partition of usage-events."""
+
+    partition: int
+    position: int = 0
+    """Offset at which the lane goes on."""
+    end: int = 0
+    records: int = 0
+    """Usage events before `position`, repeats included."""
+    accepted: int = 0
+    """Different ids before `position`, all environments."""
+    applied: int = 0
+    """By the lane's own count."""
+    dead_lettered: int = 0
+    """Ids that are only on usage-rejected."""
+    too_late: int = 0
+    non_production: int = 0
+    deferred: int = 0
+    """Ids that came while a driver moved the lane's clock, and that nobody has sent again yet."""
+    duplicates: int = 0
+    in_flight: int = 0
+    """Different ids that no record before `position` has."""
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The whole account. `closes` when every line adds up."""
+
+    parts: list[Part]
+    awaiting_an_account: int
+    """Different ids on usage-unattributed."""
+    awaiting_duplicates: int
+    rejected: int
+    """Different (source, original) that ingest rejected."""
+    rejected_repeats: int
+    dead_letters: Counter[str]
+    """Dead letters of the scorer, by reason."""
+
+    @property
+    def problems(self) -> list[str]:
+        """Return what does not add up, one sentence each."""
+        return [f"partition {part.partition}: {problem}" for part in self.parts for problem in part.problems]
+
+    @property
+    def closes(self) -> bool:
+        """Return whether everything adds up."""
+        return not self.problems
+
+    def total(self, line: str) -> int:
+        """Return the sum of a line over the partitions."""
+        return sum(getattr(part, line) for part in self.parts)
+
+    @property
+    def accepted(self) -> int:
+        """Return the different ids that were accepted, wherever they are now."""
+        return self.total("accepted") + self.total("in_flight") + self.awaiting_an_account
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        lines = ("applied", "dead_lettered", "too_late", "non_production", "deferred", "in_flight", "duplicates")
+        return {
+            "closes": self.closes,
+            "accepted": self.accepted,
+            **{line: self.total(line) for line in lines},
+            "awaiting_an_account": self.awaiting_an_account,
+            "awaiting_duplicates": self.awaiting_duplicates,
+            "rejected": self.rejected,
+            "rejected_repeats": self.rejected_repeats,
+            "dead_letters_by_reason": dict(sorted(self.dead_letters.items())),
+            "partitions": [
+                {name: getattr(part, name) for name in Part.__dataclass_fields__ if name != "problems"}
+                for part in self.parts
+            ],
+            "problems": self.problems,
+        }
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the log says about one partition: what should have become of each id."""
+
+    fates: dict[int, str] = field(default_factory=dict)
+    """Of each id before the position: a line of the ledger."""
+    beyond: set[int] = field(default_factory=set)
+    records: int = 0
+    aside: int = 0
+    aside_late: int = 0
+    deferred: int = 0
+    """Records that were put off."""
+    epoch: int = 0
+    """Of the drive under way; 0: live."""
+    counted: bool = False
+    """Whether an event was applied: from then on a lane lets nobody drive."""
+
+    def count(self, line: str) -> int:
+        """Return how many ids are on a line."""
+        return sum(fate == line for fate in self.fates.values())
+
+
+async def read(kafka: KafkaSettings) -> Ledger:
+    """Read all topics and do the sums. It takes about 200 bytes of memory an event."""
+    lanes = await _lanes(kafka)
+    limits = await ends(kafka, EVENTS)
+    aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
+    seen = {partition: _Seen() for partition in limits}
+    async for record in scan(kafka, EVENTS, stop=limits, committed=False):
+        name, value = decoded(record.value)
+        if name == "usage_event":
+            position = lanes.get(record.partition, (0, LedgerCounters()))[0]
+            _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
+        elif name == "clock":
+            _note_clock(seen[record.partition], value)
+    parts = [
+        _part(partition, seen[partition], *lanes.get(partition, (0, LedgerCounters())), end=limits[partition])
+        for partition in sorted(limits)
+    ]
+    awaiting, awaiting_duplicates = await _unattributed(kafka)
+    return Ledger(parts, awaiting, awaiting_duplicates, rejected, rejected_repeats, by_reason)
+
+
+def _note_clock(seen: _Seen, value: dict[str, Any]) -> None:
+    if value["mode"] == "LIVE":
+        seen.epoch = 0
+    elif value["mode"] == "DRIVEN" and not seen.counted:
+        seen.epoch = value["epoch"]
+
+
+def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside: dict[int, str]) -> None:
+    """Follow the scorer's rules for one record, in the order of the log."""
+    identity = _identity(value["source"], value["account"], value["event_id"])
+    if offset >= position:
+        seen.beyond.add(identity)
+        return
+    seen.records += 1
+    if seen.epoch and value["epoch"] != seen.epoch:
+        seen.deferred += 1
+        seen.fates.setdefault(identity, "deferred")
+        return
+    reason = aside.get(offset)
+    fate = seen.fates.get(identity)
+    if reason is not None:
+        seen.aside += 1
+        seen.aside_late += reason == TOO_LATE
+    if fate in ("applied", "non_production", "too_late", "dead_lettered"):
+        return  # a repeat
+    if reason in NOT_REMEMBERED:
+        seen.fates[identity] = "dead_lettered_unseen"
+    elif reason is not None:
+        seen.fates[identity] = TOO_LATE if reason == TOO_LATE else "dead_lettered"
+    else:
+        production = value["environment"] == "production"
+        seen.fates[identity] = "applied" if production else "non_production"
+        seen.counted = seen.counted or production
+
+
+def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, end: int) -> Part:
+    applied, late, others = seen.count("applied"), seen.count(TOO_LATE), seen.count("non_production")
+    part = Part(
+        partition=partition,
+        position=position,
+        end=end,
+        records=seen.records,
+        accepted=len(seen.fates),
+        applied=lane.applied,
+        dead_lettered=seen.count("dead_lettered") + seen.count("dead_lettered_unseen"),
+        too_late=lane.too_late,
+        non_production=lane.non_production,
+        deferred=seen.count("deferred"),
+        duplicates=lane.duplicates,
+        in_flight=len(seen.beyond - seen.fates.keys()),
+    )
+    repeats = seen.records - applied - others - seen.aside - seen.deferred
+    checks = [
+        ("deferred", lane.deferred, seen.deferred, "events in the log that came in during a drive"),
+        ("non_production", lane.non_production, others, "different ids of other environments in the log"),
+        (TOO_LATE, lane.too_late, late, "different ids whose dead letters say so"),
+        (TOO_LATE, lane.too_late, seen.aside_late, "dead letters that say so"),
+        ("applied", lane.applied, applied, "different ids in the log that were not dead-lettered"),
+        ("duplicates", lane.duplicates, repeats, "repeats in the log"),
+    ]
+    part.problems = [
+        f"the lane counted {counted} {line}, there are {found} {what}"
+        for line, counted, found, what in checks
+        if counted != found
+    ]
+    return part
+
+
+async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
+    """Return position and counters of each lane, both of the same transaction."""
+    positions: dict[int, int] = {}
+    counters: dict[int, LedgerCounters] = {}
+    settled = await ends(kafka, STATE, committed=True)
+    async for record in scan(kafka, STATE, stop=settled):
+        if record.key is None or record.value is None:
+            continue
+        if record.key == POSITION_KEY:
+            positions[record.partition] = Position.decode(record.value)[0].offset
+        else:
+            counted = read_counters(record.key, record.value)
+            if counted is not None:
+                counters[record.partition] = counted
+    return {partition: (positions[partition], counters.get(partition, LedgerCounters())) for partition in positions}
+
+
+async def _rejected(
+    kafka: KafkaSettings, lanes: dict[int, tuple[int, LedgerCounters]]
+) -> tuple[dict[int, dict[int, str]], Counter[str], int, int]:
+    aside: dict[int, dict[int, str]] = {}
+    by_reason: Counter[str] = Counter()
+    originals: set[tuple[str, str]] = set()
+    records = 0
+    async for record in scan(kafka, REJECTED):
+        name, letter = decoded(record.value)
+        if name != "dead_letter":
+            continue
+        if letter["by"] == "ingest":
+            records += 1
+            originals.add((letter["source"], letter["original_sha256"]))
+        elif letter["by"] == "scorer" and letter["reason"] not in NOT_THE_EVENT:
+            topic, _, place = letter["origin"].partition("/")
+            partition, _, offset = place.partition("/")
+            if topic == EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
+                by_reason[letter["reason"]] += 1
+                aside.setdefault(int(partition), {})[int(offset)] = letter["reason"]
+    return aside, by_reason, len(originals), records - len(originals)
+
+
+async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
+    ids: set[int] = set()
+    records = 0
+    async for record in scan(kafka, UNATTRIBUTED, committed=False):
+        name, value = decoded(record.value)
+        if name == "usage_event":
+            records += 1
+            ids.add(_identity(value["source"], value["user"], value["event_id"]))
+    return len(ids), records - len(ids)
+
+
+def _identity(source: str, owner: str, event_id: str) -> int:
+    return xxhash.xxh3_64_intdigest(f"{source}\0{owner}\0{event_id}".encode())

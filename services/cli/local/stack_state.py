@@ -1,0 +1,151 @@
+"""
+Where the running Tidemark is: what `tidemark dev` wrote down, or the environment.
+
+`tidemark dev` writes `status.json` into its data folder. Every other command finds the addresses there, so that
+`--data DIR`, or nothing at all, is enough to reach the stack on this machine. Variables in the environment win.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from services.shared.errors import Fatal
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import load
+
+DEFAULT_DATA = Path(".data/dev")
+_SAYS_NOTHING_S = 3.0
+
+DataOption = Annotated[
+    Path | None,
+    typer.Option("--data", help="The data folder of `tidemark dev`.", show_default=str(DEFAULT_DATA)),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class StackState(msgspec.Struct, frozen=True, kw_only=True):
+    """What `tidemark dev` writes down: how to reach everything of it."""
+
+    data: str
+    kafka: str
+    embedded: bool
+    topic_prefix: str
+    partitions: int
+    replication: int | None
+    addresses: dict[str, str]
+    write_keys_file: str
+    write_key: str
+    backfill_key: str
+    supervisor: str
+    """Path of the supervisor's unix socket."""
+    pid: int
+    """Of `tidemark dev` itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """How to reach a running Tidemark."""
+
+    kafka: KafkaSettings
+    ingest: str | None
+    warehouse: str | None
+    write_key: str | None
+    """A key of a production source."""
+    backfill_key: str | None
+    """A key that may send history."""
+    state: StackState | None
+    """None: not started by `tidemark dev`."""
+
+
+def data_folder(data: Path | None) -> Path:
+    """Return the data folder that was named, or the default one."""
+    return (data or Path(os.environ.get("TIDEMARK_DEV_DATA") or DEFAULT_DATA)).resolve()
+
+
+def read_state(data: Path | None) -> StackState | None:
+    """Return what `tidemark dev` wrote into a data folder; None when there is nothing."""
+    file = data_folder(data) / "status.json"
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=StackState)
+    except FileNotFoundError:
+        return None
+    except msgspec.DecodeError as error:
+        raise Fatal(f"{file} is not a state file of this version ({error}): start `tidemark dev` again") from error
+
+
+def write_state(state: StackState) -> None:
+    """Write the state file, all or nothing."""
+    file = Path(state.data) / "status.json"
+    draft = file.with_suffix(".draft")
+    draft.touch(mode=0o600)  # before it holds keys
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
+    draft.chmod(0o600)  # it has write keys
+    draft.replace(file)
+
+
+def find(data: Path | None = None) -> Running:
+    """
+    Return how to reach the running Tidemark.
+
+    Addresses come from KAFKA_BOOTSTRAP_SERVERS, TIDEMARK_INGEST_URL, TIDEMARK_WAREHOUSE_URL, TIDEMARK_WRITE_KEY
+    and TIDEMARK_BACKFILL_KEY where they are set, otherwise from the data folder.
+
+    Raises:
+        ConfigurationError: a variable has a wrong value.
+    """
+    state = read_state(data)
+    env = os.environ.get
+    given = {}
+    if state and not env("KAFKA_BOOTSTRAP_SERVERS"):
+        given = {
+            "bootstrap_servers": state.kafka, "topic_prefix": state.topic_prefix,
+            "partitions": state.partitions, "replication": state.replication,
+        }  # fmt: skip
+    addresses = state.addresses if state else {}
+    return Running(
+        kafka=load(KafkaSettings, **given),
+        ingest=env("TIDEMARK_INGEST_URL") or addresses.get("ingest"),
+        warehouse=env("TIDEMARK_WAREHOUSE_URL") or addresses.get("warehouse"),
+        write_key=env("TIDEMARK_WRITE_KEY") or (state.write_key if state else None),
+        backfill_key=env("TIDEMARK_BACKFILL_KEY") or (state.backfill_key if state else None),
+        state=state,
+    )
+
+
+def cluster(data: Path | None = None) -> KafkaSettings:
+    """
+    Return the cluster of the running Tidemark, for commands that have no use without one.
+
+    Raises:
+        Fatal: none runs, and no variable names a cluster.
+    """
+    running = find(data)
+    if running.state is None and not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        raise Fatal(
+            f"no Tidemark runs in {data_folder(data)}: start `tidemark dev`, give its --data, or set"
+            " KAFKA_BOOTSTRAP_SERVERS to your cluster"
+        )
+    return running.kafka
+
+
+async def reach(kafka: KafkaSettings, within_s: float = _SAYS_NOTHING_S) -> None:
+    """
+    Return once the cluster answers; a command has no use for waiting long, and says what it waits for.
+
+    Raises:
+        TidemarkError: it does not; the text says why, as far as can be known, and what to do.
+    """
+    from services.shared.kafka.clients import wait_for_broker
+
+    def tell(cause: str) -> None:
+        if within_s > _SAYS_NOTHING_S:
+            print(f"waiting for Kafka: {cause}", file=sys.stderr, flush=True)
+
+    await wait_for_broker(kafka, within_s, tell)

@@ -1,0 +1,156 @@
+"""
+Who was active on which day: one bit per person and day, 256 days.
+
+A person is the 64-bit hash of the user id, kept in one sorted array; the bits lie beside it in one block of bytes,
+32 a person. No Python object per person exists, so fifty people take two kilobytes. People seen today for the first
+time wait apart until the day closes or a late event asks for order. Whoever has no bit left is forgotten.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+
+import numpy as np
+import numpy.typing as npt
+
+from services.scorer.domain.accounts.daily_counts import SPAN
+
+MAX_PEOPLE = 10_000
+"""Per account. Who comes after that is not counted as a person; the ledger counts how often."""
+WEEKS = SPAN // 7
+"""Whole weeks that the bits reach back."""
+_ROW = SPAN // 8
+
+
+class People:
+    """The active people of one account, today's and those of the 256 days up to `through`."""
+
+    __slots__ = ("bits", "known", "new", "through", "today")
+
+    def __init__(self, through: int) -> None:
+        """Start with nobody, cleared up to the day `through`."""
+        self.through = through
+        self.known: array[int] = array("Q")
+        self.bits = bytearray()
+        self.new: dict[int, int] | None = None
+        self.today = 0
+        """A bit per person: position in `known`, then order of arrival for the new ones."""
+
+    def __len__(self) -> int:
+        """Return how many people are remembered."""
+        return len(self.known) + (len(self.new) if self.new else 0)
+
+    def mark(self, person: int) -> bool:
+        """Note that somebody is active today; return False where the cap leaves them out."""
+        known = self.known
+        at = bisect_left(known, person)
+        if at == len(known) or known[at] != person:
+            if self.new is None:
+                self.new = {}
+            slot = self.new.get(person)
+            if slot is None:
+                if len(self) >= MAX_PEOPLE:
+                    return False
+                slot = self.new[person] = len(self)
+            at = slot
+        self.today |= 1 << at
+        return True
+
+    def mark_past(self, person: int, day: int) -> bool | None:
+        """Note activity on a closed day; return whether it is news, None where the cap leaves the person out."""
+        self.settle()
+        at = bisect_left(self.known, person)
+        if at == len(self.known) or self.known[at] != person:
+            if len(self.known) >= MAX_PEOPLE:
+                return None
+            self._insert(at, person)
+        self.advance(day)
+        byte, bit = at * _ROW + ((day & 255) >> 3), 1 << (day & 7)
+        if self.bits[byte] & bit:
+            return False
+        self.bits[byte] |= bit
+        return True
+
+    def close(self, day: int) -> int:
+        """Move today's people to the bits of `day`, forget the idle; return how many were active."""
+        count = self.today.bit_count()
+        self.settle()
+        self.advance(day)
+        if count:
+            active = _unpack(self.today, len(self.known))
+            self._grid()[:, (day & 255) >> 3] |= active << np.uint8(day & 7)
+        self.today = 0
+        self._forget_idle()
+        return count
+
+    def advance(self, day: int) -> None:
+        """Clear the bits of the days after `through` up to `day`."""
+        gap = day - self.through
+        if gap <= 0:
+            return
+        self.through = day
+        if not self.bits:
+            return
+        keep = np.full(SPAN, 1, np.uint8)
+        if gap >= SPAN:
+            keep[:] = 0
+        else:
+            keep[np.arange(day - gap + 1, day + 1) & 255] = 0
+        self._grid()[:] &= np.packbits(keep, bitorder="little")
+
+    def settle(self) -> None:
+        """Sort those who are new today in among the others, so that the state does not show who came first."""
+        if not self.new:
+            return
+        hashes = np.concatenate((np.frombuffer(self.known, np.uint64), np.fromiter(self.new, np.uint64, len(self.new))))
+        order = np.argsort(hashes, kind="stable")
+        grid = np.zeros((len(hashes), _ROW), np.uint8)
+        grid[: len(self.known)] = self._grid()
+        today = _unpack(self.today, len(hashes))[order]
+        self.known = array("Q", hashes[order].tobytes())
+        self.bits = bytearray(grid[order].tobytes())
+        self.today = _pack(today)
+        self.new = None
+
+    def weeks(self, end: int) -> npt.NDArray[np.bool_] | None:
+        """Return who was active in which of the 36 weeks up to and including day `end`: people by weeks, newest first."""
+        if not self.bits:
+            return None
+        days = np.unpackbits(self._grid(), axis=1, bitorder="little")
+        start = (end + 1) & 255
+        ordered = np.concatenate((days[:, start:], days[:, :start]), axis=1)
+        ahead = end - self.through
+        if ahead > 0:
+            ordered[:, max(0, SPAN - ahead) :] = 0
+        recent = ordered[:, SPAN - 7 * WEEKS :].reshape(len(self.known), WEEKS, 7)
+        active: npt.NDArray[np.bool_] = recent.max(axis=2)[:, ::-1] > 0
+        return active
+
+    def _grid(self) -> npt.NDArray[np.uint8]:
+        return np.frombuffer(self.bits, np.uint8).reshape(-1, _ROW)
+
+    def _insert(self, at: int, person: int) -> None:
+        today = _unpack(self.today, len(self.known))
+        self.known.insert(at, person)
+        self.bits[at * _ROW : at * _ROW] = bytes(_ROW)
+        self.today = _pack(np.insert(today, at, 0))
+
+    def _forget_idle(self) -> None:
+        if not self.bits:
+            return
+        grid = self._grid()
+        alive = grid.any(axis=1)
+        if alive.all():
+            return
+        self.known = array("Q", np.frombuffer(self.known, np.uint64)[alive].tobytes())
+        self.bits = bytearray(grid[alive].tobytes())
+
+
+def _unpack(mask: int, count: int) -> npt.NDArray[np.uint8]:
+    raw = np.frombuffer(mask.to_bytes((count + 7) // 8, "little"), np.uint8)
+    return np.unpackbits(raw, bitorder="little")[:count]
+
+
+def _pack(flags: npt.NDArray[np.uint8]) -> int:
+    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")

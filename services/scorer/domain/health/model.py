@@ -1,0 +1,91 @@
+"""The model: which measures make the score, with what weight and by what anchors. Configuration, checked as it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from xxhash import xxh64_hexdigest
+
+from services.scorer.domain.tracking_plan import TrackingPlan
+
+DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
+STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
+
+
+class MeasureRule(msgspec.Struct, forbid_unknown_fields=True):
+    """How one measured value becomes points."""
+
+    dimension: str
+    weight: float
+    anchors: list[tuple[float, float]]
+
+    def points(self, value: float) -> int:
+        """Return 0 to 100 points, by straight lines between the anchors."""
+        anchors = self.anchors
+        x0, y0 = anchors[0]
+        if value <= x0:
+            return round(y0)
+        for x1, y1 in anchors:
+            if value <= x1:
+                return round(y0 + (y1 - y0) * (value - x0) / (x1 - x0))
+            x0, y0 = x1, y1
+        return round(y0)
+
+
+class Model(msgspec.Struct, forbid_unknown_fields=True):
+    """All that the score hangs on beside the data."""
+
+    version: str
+    stages: dict[str, dict[str, float]]
+    measures: dict[str, MeasureRule]
+    coverage_floor: float = 0.6
+    silence_cap: int = 40
+    silence_cap_days: int = 21
+    fingerprint: str = ""
+    """Version and hash of everything above and of the tracking plan; snapshots carry it."""
+
+
+def read_model(config: Mapping[str, Any], plan: TrackingPlan, known: frozenset[str]) -> Model:
+    """
+    Check a model's configuration and return it.
+
+    Args:
+        config: As read from YAML.
+        plan: The tracking plan that it is used with.
+        known: Measures that can be taken.
+
+    Raises:
+        ValueError: what is wrong, all of it, one line each.
+    """
+    try:
+        model = msgspec.convert(config, Model)
+    except msgspec.ValidationError as error:
+        raise ValueError(str(error)) from error
+    problems = [f"stages: {stage} is missing" for stage in STAGES if stage not in model.stages]
+    problems += [f"stages: {stage} is unknown" for stage in sorted(model.stages) if stage not in STAGES]
+    for stage, weights in sorted(model.stages.items()):
+        problems += [
+            f"stages.{stage}: there is no dimension {name}" for name in sorted(weights) if name not in DIMENSIONS
+        ]
+        problems += [
+            f"stages.{stage}.{name}: a weight is not negative" for name, weight in sorted(weights.items()) if weight < 0
+        ]
+    for name, rule in sorted(model.measures.items()):
+        if name not in known:
+            problems.append(f"measures: {name} cannot be measured; there are {', '.join(sorted(known))}")
+        if rule.dimension not in DIMENSIONS:
+            problems.append(f"measures.{name}.dimension: there is no dimension {rule.dimension}")
+        if rule.weight <= 0:
+            problems.append(f"measures.{name}.weight: must be greater than 0")
+        values = [value for value, _ in rule.anchors]
+        if not values or values != sorted(set(values)):
+            problems.append(f"measures.{name}.anchors: values must rise from anchor to anchor")
+        if any(not 0 <= points <= 100 for _, points in rule.anchors):
+            problems.append(f"measures.{name}.anchors: points go from 0 to 100")
+    if problems:
+        raise ValueError("\n".join(problems))
+    content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), plan), order="sorted")
+    model.fingerprint = f"{model.version}-{xxh64_hexdigest(content)[:12]}"
+    return model

@@ -1,0 +1,142 @@
+"""What an account's days say: windows, trend, people, value and silence, as of the last closed day."""
+
+from __future__ import annotations
+
+from math import ceil, fsum
+from statistics import median
+from typing import NamedTuple
+
+import numpy as np
+
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.active_users import WEEKS
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, VALUE
+from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
+from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
+
+LEARNING_WEEKS = 8
+_GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
+_NO_WEEKS = [0] * WEEKS
+
+
+class Usage(NamedTuple):
+    """The usage part of a snapshot. Days are days since 1970 UTC."""
+
+    day: int
+    silent_days: int
+    active_days_7: int
+    gap_p90_days: int
+    baseline_weeks: int
+    windows: tuple[Window, ...]
+    baseline: Baseline
+    events_7: int
+    events_28: int
+    active_users_7: int
+    active_users_28: int
+    active_users_28_usual: float
+    active_users_28_expected: float
+    """The usual number in a month like this one: fewer where holidays keep all accounts away."""
+    value_days_28: int
+    value_weeks_4: int
+    value_proven: bool
+
+    @property
+    def learning(self) -> bool:
+        """Whether there are fewer than eight weeks of baseline."""
+        return self.baseline_weeks < LEARNING_WEEKS
+
+    @property
+    def silence_limit(self) -> int:
+        """Days without activity that are beyond this account's own habit: seven, or three times its p90 gap."""
+        return max(7, 3 * self.gap_p90_days)
+
+
+def own_weeks(account: Account, day: int) -> int:
+    """Return the whole weeks from the account's first day to `day`, both included; 0 before any activity."""
+    return max(0, (day - account.first_day + 1) // 7) if account.first_day >= 0 else 0
+
+
+def usage_of(account: Account, day: int, factors: list[float], value_connected: bool) -> Usage:
+    """
+    Work out the usage of an account.
+
+    Args:
+        account: Its rings hold the days up to `day`.
+        day: The last closed day.
+        factors: The fleet's levels of the weeks that end with `day`, the latest first, 36 of them.
+        value_connected: Whether the deployment has value events at all.
+    """
+    weeks = own_weeks(account, day)
+    active = account.rings.history(ACTIVE, day)
+    if active is None:
+        weekly, active_days, gap = _NO_WEEKS, 0, 0
+    else:
+        weekly = active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=1)[::-1].tolist()
+        active_days = int(np.count_nonzero(active[-7:]))
+        gap = _gap_p90(np.flatnonzero(active[-_GAP_DAYS:]))
+    windows, learned = trend(weekly, factors, weeks)
+    events = account.rings.history(EVENTS, day)
+    value = account.rings.history(VALUE, day)
+    value_days = value_weeks = 0
+    if value is not None:
+        recent = value[-28:]
+        value_days = int(np.count_nonzero(recent))
+        value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
+    week, month, usual = _people(account, day, weeks)
+    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
+    if value_connected:
+        proven = account.first_value_day >= 0 and value_weeks >= 3
+    else:
+        proven = baseline_weeks >= LEARNING_WEEKS and windows[-1].ratio >= 0.9
+    return Usage(
+        day=day,
+        silent_days=max(0, day - account.last_active_day) if account.last_active_day >= 0 else -1,
+        active_days_7=active_days,
+        gap_p90_days=gap,
+        baseline_weeks=baseline_weeks,
+        windows=windows,
+        baseline=learned,
+        events_7=int(events[-7:].sum()) if events is not None else 0,
+        events_28=int(events[-28:].sum()) if events is not None else 0,
+        active_users_7=week,
+        active_users_28=month,
+        active_users_28_usual=usual,
+        active_users_28_expected=usual * min(1.0, fsum(factors[:4]) / 4),
+        value_days_28=value_days,
+        value_weeks_4=value_weeks,
+        value_proven=proven,
+    )
+
+
+def tally(account: Account, day: int, cap_milli: int, fleet: FleetTally) -> None:
+    """Add an account's last seven days to the fleet's partial of `day`, if it has the weeks for it and is not long silent."""
+    weeks = min(BASELINE_WEEKS, own_weeks(account, day) - 1)
+    if weeks < FEWEST_WEEKS or day - account.last_active_day >= 28:
+        return
+    active = account.rings.history(ACTIVE, day)
+    if active is None:
+        return
+    before = int(active[SPAN - 7 * (weeks + 1) : SPAN - 7].sum())
+    if before > 0:
+        fleet.add(int(active[-7:].sum()), before, weeks, cap_milli)
+
+
+def _gap_p90(active_days: np.typing.NDArray[np.int64]) -> int:
+    """Return the 90th percentile (nearest rank) of the gaps between active days; 0 with fewer than two."""
+    if active_days.size < 2:
+        return 0
+    gaps = np.sort(np.diff(active_days))
+    return int(gaps[ceil(0.9 * gaps.size) - 1])
+
+
+def _people(account: Account, day: int, weeks: int) -> tuple[int, int, float]:
+    """Return active people of one week and of four, and the median of the latter over the weeks before."""
+    seen = account.people.weeks(day)
+    if seen is None:
+        return 0, 0, 0.0
+    counts = np.count_nonzero(
+        seen[:, : WEEKS - 3] | seen[:, 1 : WEEKS - 2] | seen[:, 2 : WEEKS - 1] | seen[:, 3:], axis=0
+    )
+    # window j spans weeks j..j+3; those before the latest that lie within the account's own time
+    usual = counts[4 : max(4, min(4 + BASELINE_WEEKS, weeks - 3))]
+    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), float(median(usual.tolist())) if usual.size else 0.0

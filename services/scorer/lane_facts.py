@@ -1,0 +1,91 @@
+"""
+What the scorer's lanes say of themselves, out of the end of their state topic: for tools that must not guess.
+
+A lane writes its clock, its counters and its position with every transaction, so the last records of a partition have
+them; the state itself, however large, is not read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from services.scorer.domain.lane.ledger import LEDGER_KEY
+from services.scorer.domain.lane.state_format import CLOCK_KEY
+from services.scorer.domain.lane.usage_fold import UsageFold
+from services.scorer.settings import ScorerSettings, load_scoring
+from services.scorer.usage_processor import STATE, UsageProcessor
+from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.reading import Offsets, beginnings, ends, scan
+from services.shared.kafka.settings import KafkaSettings
+
+STATE_TOPIC = "scorer-usage-events-state"
+TAIL = 64
+"""Records from the end of each partition that are read at first; ever more where the clock is not among them."""
+
+
+class LaneFacts(NamedTuple):
+    """One lane of usage-events, as its last transaction left it."""
+
+    position: int = 0
+    """Offset of usage-events at which it goes on; 0: it has committed nothing."""
+    log_time: int = 0
+    """Milliseconds since 1970 UTC; 0: not started."""
+    waiting: int | None = None
+    """To where it was asked to step and waits for a person."""
+    driven: bool = False
+    epoch: int = 0
+    counted: bool = False
+    """Whether it has ever applied an event: such a lane lets nobody drive."""
+    deferred: int = 0
+    """Events that drives have put off since its log began."""
+
+
+async def read_lanes(kafka: KafkaSettings) -> dict[int, LaneFacts]:
+    """Return the facts of each lane, by partition."""
+    limits = await ends(kafka, STATE_TOPIC, committed=True)
+    first = await beginnings(kafka, STATE_TOPIC)
+    found: dict[int, LaneFacts] = {partition: LaneFacts() for partition in limits}
+    left: Offsets = {partition: end for partition, end in limits.items() if end > first[partition]}
+    tail = TAIL
+    while left:
+        start = {partition: max(first[partition], end - tail) for partition, end in left.items()}
+        # a partition that is not to be read is one whose start is its end
+        records = await _records(kafka, {**limits, **start}, limits)
+        for partition in sorted(left):
+            facts = _facts(records.get(partition, {}))
+            if facts is not None:
+                found[partition] = facts
+            if facts is not None or start[partition] == first[partition]:
+                del left[partition]
+        tail *= 64
+    return found
+
+
+async def _records(
+    kafka: KafkaSettings, start: Mapping[int, int], stop: Mapping[int, int]
+) -> dict[int, dict[bytes, bytes]]:
+    latest: dict[int, dict[bytes, bytes]] = {}
+    async for record in scan(kafka, STATE_TOPIC, start, stop):
+        if record.key in (POSITION_KEY, CLOCK_KEY, LEDGER_KEY) and record.value is not None:
+            latest.setdefault(record.partition, {})[record.key] = record.value
+    return latest
+
+
+def _facts(records: Mapping[bytes, bytes]) -> LaneFacts | None:
+    if not {POSITION_KEY, CLOCK_KEY, LEDGER_KEY} <= records.keys():
+        return None
+    processor = UsageProcessor(UsageFold(0, 1, *load_scoring(ScorerSettings()), 1000))
+    for key in (CLOCK_KEY, LEDGER_KEY):
+        processor.restore(STATE, key, records[key])
+    clock, ledger = processor.state.clock, processor.state.ledger
+    position = Position.decode(records[POSITION_KEY])[0].offset
+    return LaneFacts(
+        position,
+        processor.log_time,
+        processor.waiting,
+        processor.driven,
+        clock.epoch,
+        ledger.applied > 0,
+        ledger.deferred,
+    )

@@ -1,0 +1,44 @@
+"""The scorer's two kinds of lane, as the engine takes them."""
+
+from __future__ import annotations
+
+from services.scorer.domain.health.model import Model
+from services.scorer.domain.lane.state_format import DEFAULT
+from services.scorer.domain.lane.usage_fold import UsageFold
+from services.scorer.domain.tracking_plan import TrackingPlan
+from services.scorer.fleet_processor import FleetProcessor
+from services.scorer.metrics import ScorerMetrics
+from services.scorer.records import FLEET_PARTIALS, USAGE_EVENTS, dead_letter
+from services.scorer.usage_processor import IDS, STATE, UsageProcessor
+from services.shared.engine.processor import Processor
+from services.shared.engine.spec import LaneSpec, SourceMode
+
+
+def usage_lanes(
+    partitions: int,
+    plan: TrackingPlan,
+    model: Model,
+    duplicate_ids: int = 4_000_000,
+    metrics: ScorerMetrics | None = None,
+    most_accounts: int = 200_000,
+    written: int = DEFAULT,
+) -> LaneSpec:
+    """
+    Return the lanes of usage-events, which has so many partitions; each holds so many ids and accounts at most.
+
+    `written` is the format of the state records that they write.
+    """
+
+    def processor(partition: int) -> Processor:
+        fold = UsageFold(partition, partitions, plan, model, duplicate_ids, most_accounts, written)
+        return UsageProcessor(fold, metrics.lane(partition) if metrics else None)
+
+    stores = {STATE: "scorer-usage-events-state", IDS: "scorer-usage-events-ids"}
+    closed = metrics.forget if metrics else None
+    return LaneSpec(USAGE_EVENTS, SourceMode.CONTIGUOUS, stores, processor, dead_letter, closed=closed)
+
+
+def fleet_lane() -> LaneSpec:
+    """Return the lane of fleet-partials. A replay leaves it off: the decisions are in the log."""
+    stores = {STATE: "scorer-fleet-partials-state"}
+    return LaneSpec(FLEET_PARTIALS, SourceMode.TRANSACTIONAL, stores, lambda _: FleetProcessor(), dead_letter)

@@ -1,0 +1,63 @@
+"""The scorer's settings: the two YAML files that say how to score, and the bounds of its memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from pydantic import Field
+
+from services.scorer.domain.health.measures import MEASURES
+from services.scorer.domain.health.model import Model, read_model
+from services.scorer.domain.tracking_plan import TrackingPlan
+from services.shared.errors import ConfigurationError
+from services.shared.settings import Settings
+
+DEFAULT_MODEL = Path(__file__).parent / "model.yaml"
+
+
+class ScorerSettings(Settings):
+    """What a scorer process takes from its environment."""
+
+    model_file: Path = Field(DEFAULT_MODEL, validation_alias="TIDEMARK_SCORER_MODEL")
+    """YAML: measures, weights and anchors of the health score."""
+    plan_file: Path | None = Field(None, validation_alias="TIDEMARK_TRACKING_PLAN")
+    """YAML: what event names, properties and traits mean; without it the defaults of the tracking plan hold."""
+    duplicate_ids: int = Field(4_000_000, ge=1000, le=1_000_000_000, validation_alias="TIDEMARK_SCORER_DUPLICATE_IDS")
+    """Event ids remembered per partition, at most 12 bytes each; fewer than a day brings shortens the 24 hours."""
+    accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
+    """Accounts per partition, about 8 KB each: 1.6 GB where a partition is full. An event of one more is dead-lettered."""
+    ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
+    """Whether this process moves the clock of its lanes; off for a replay."""
+
+
+def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:
+    """
+    Read tracking plan and model.
+
+    Raises:
+        ConfigurationError: all that is wrong with either.
+    """
+    problems: list[str] = []
+    plan = TrackingPlan()
+    if settings.plan_file is not None:
+        try:
+            plan = msgspec.convert(_yaml(settings.plan_file) or {}, TrackingPlan)
+        except (ValueError, OSError) as error:
+            problems.append(f"TIDEMARK_TRACKING_PLAN {settings.plan_file}: {error}")
+    try:
+        model = read_model(_yaml(settings.model_file), plan, frozenset(MEASURES))
+    except (ValueError, OSError) as error:
+        problems += [f"TIDEMARK_SCORER_MODEL {settings.model_file}: {line}" for line in str(error).splitlines()]
+    if problems:
+        raise ConfigurationError(problems)
+    return plan, model
+
+
+def _yaml(path: Path) -> Any:
+    try:
+        return yaml.safe_load(path.read_text("utf-8"))
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}") from error

@@ -1,0 +1,289 @@
+# ruff: noqa: SLF001 - this is the private seam, and the only one
+"""
+Faust's Kafka consumer with what it hard-codes set right: a private seam, held by contract tests.
+
+- isolation level: Faust reads uncommitted records unless its own exactly_once is on;
+- fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
+- what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
+- records stay as aiokafka's C parser makes them: its ConsumerRecord costs 2.5 us each and tells nothing more;
+- stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
+- waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
+- SASL and TLS by the options that all other clients of the project use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, cast
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import ConsumerStoppedError, KafkaError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode.threads import ServiceThread, WorkerThread
+
+from services.shared.engine.chunk import Fetched
+from services.shared.kafka.bootstrap import find_back
+
+FETCH_MAX_WAIT_MS = 50
+FETCH_MAX_BYTES = 16 << 20
+"""Of one answer of one broker; by default it would be 52 MB."""
+_STOP_WITHIN_S = 5.0
+_REACTIVATION_S = 0.01
+"""How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
+
+
+class _Expendable(WorkerThread):
+    """A thread that the end of the process does not wait for."""
+
+    def __init__(self, service: ServiceThread, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The thread in which the group's consumer lives."""
+
+    Worker = _Expendable
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Take what Faust's thread takes."""
+        super().__init__(*args, **kwargs)
+        self.polled_at = time.monotonic()
+        """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""
+
+    async def on_thread_stop(self) -> None:
+        """
+        Stop, but wait only so long for a consumer that waits for its group.
+
+        In the middle of a rebalance that is for as long as the slowest member takes. A static member does not leave
+        the group anyhow, and what the lanes had to commit is committed.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await super().on_thread_stop()
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        conf = self.app.conf
+        self._assignor = self.app.assignor
+        made = AIOKafkaConsumer(
+            **transport.client_options,
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            group_instance_id=conf.consumer_group_instance_id,
+            partition_assignment_strategy=[self._assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_bytes=max(FETCH_MAX_BYTES, conf.consumer_max_fetch_size),
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            retry_backoff_ms=50,
+            check_crcs=conf.broker_check_crcs,
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+            isolation_level="read_committed",
+            metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
+            connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
+        )
+        find_back(made._client, transport.client_options)
+        return made
+
+    async def _fetch_records(
+        self,
+        consumer: AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,
+        max_records: int | None = None,
+    ) -> dict[TP, Fetched]:
+        """Return what has been fetched of the active partitions, each with what it covers; wait for it up to a timeout."""
+        self.polled_at = time.monotonic()
+        if not self.consumer.flow_active:
+            return {}
+        fetcher = consumer._fetcher
+        take_as_read(consumer)
+        subscriptions = fetcher._subscriptions
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + (timeout or 0.0)
+        with subscriptions.fetch_context():
+            while True:
+                if consumer._closed or fetcher._closed:
+                    raise ConsumerStoppedError
+                if subscriptions.reassignment_in_progress:
+                    await subscriptions.wait_for_assignment()
+                wanted = set(active_partitions)
+                if wanted:
+                    # Nothing is awaited between the two readings of the positions: without a timeout the call
+                    # returns what is there.
+                    start = positions(consumer, wanted)
+                    records = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records)
+                    end = positions(consumer, wanted)
+                    # Where a fetch held aborted records and markers alone, the position has moved all the same.
+                    moved = [tp for tp, at in start.items() if end.get(tp, at) > at]
+                    if moved:
+                        return {tp: Fetched(records.get(tp, ()), start[tp], end[tp]) for tp in moved}
+                left = deadline - loop.time()
+                if left <= 0:
+                    return {}
+                waiter = fetcher._create_fetch_waiter()
+                _, pending = await asyncio.wait([waiter], timeout=left)
+                if pending:
+                    waiter.cancel()
+                    return {}
+                waiter.result()
+
+    async def touch(self) -> None:
+        """Count as a poll without fetching: the worker is alive, only its lanes are full."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        self.polled_at = time.monotonic()
+        with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
+            pass
+
+    def highwater(self, tp: TP) -> int:
+        """Return the end of what may be read, as the last fetch told; None before it."""
+        return cast(int, self._ensure_consumer().last_stable_offset(tp))
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
+
+
+class _AsRead(OrderedDict[TP, Any]):
+    """A fetcher's results, told to yield records as they were read."""
+
+    def __setitem__(self, tp: TP, result: Any) -> None:
+        records = getattr(result, "_partition_records", None)
+        if records is not None:
+            records._consumer_record = _as_read
+        super().__setitem__(tp, result)
+
+
+def _as_read(_tp: TP, record: Any) -> Any:
+    return record
+
+
+def take_as_read(consumer: AIOKafkaConsumer) -> None:
+    """
+    Have a started consumer yield records as aiokafka's parser makes them, from its next fetch on.
+
+    They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for.
+    """
+    fetcher = consumer._fetcher
+    if not isinstance(fetcher._records, _AsRead):
+        fetcher._records = _AsRead(fetcher._records)
+        learn_leaders(fetcher)
+
+
+def learn_leaders(fetcher: Any) -> None:
+    """
+    Have a fetcher ask anew who leads a partition, when the broker that it asks for an offset no longer does.
+
+    aiokafka asks the same broker again, for ever, where a partition has no position yet, and fetches nothing meanwhile.
+    """
+    ask = fetcher._proc_offset_request
+
+    async def asking(node_id: int, topic_data: Any) -> Any:
+        try:
+            return await ask(node_id, topic_data)
+        except KafkaError as error:
+            if error.invalid_metadata:
+                fetcher._client.force_metadata_update()
+            raise
+
+    fetcher._proc_offset_request = asking
+
+
+def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:
+    """Return where the consumer stands in each assigned partition that has a position; call it in its own loop."""
+    subscription = consumer._fetcher._subscriptions.subscription
+    assignment = subscription.assignment if subscription is not None else None
+    if assignment is None:
+        return {}
+    found = {}
+    for tp in partitions:
+        if tp in assignment.tps:
+            state = assignment.state_value(tp)
+            if state.has_valid_position:
+                found[tp] = state.position
+    return found
+
+
+class Consumer(driver.Consumer):
+    """The main loop's side of the consumer."""
+
+    _thread: ConsumerThread
+    assigned_at = -1
+    """The app's count of rebalances when partitions were last assigned: older news of completion are stale."""
+
+    @property
+    def polled_at(self) -> float:
+        """When the consumer's thread last polled, by the monotonic clock."""
+        return self._thread.polled_at
+
+    @property
+    def member_id(self) -> str:
+        """The id under which the broker knows this member, as far as it is known now; empty before the first join."""
+        return str(getattr(self._coordinator, "member_id", ""))
+
+    @property
+    def group_error(self) -> BaseException | None:
+        """Why the client stays out of its group until it is polled; None while it takes part."""
+        return getattr(self._coordinator, "_pending_exception", None)
+
+    @property
+    def _coordinator(self) -> Any:
+        client = self._thread._consumer
+        return client._coordinator if client is not None else None
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Note which rebalance this belongs to, before Faust tells anybody."""
+        self.assigned_at = self.app.rebalancing_count
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def _wait_next_records(self, timeout: float) -> tuple[Any, Any]:
+        if self.flow_active and not self.app.client_only and not self._get_active_partitions():
+            await self._thread.touch()
+            await asyncio.sleep(_REACTIVATION_S)
+            return {}, self._get_active_partitions()
+        return await super()._wait_next_records(timeout)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:
+        return await super()._getmany(active_partitions, _REACTIVATION_S if self._buffered_partitions else timeout)
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Check nothing; see ConsumerThread."""
+
+    def covered(self, tp: TP) -> int | None:
+        """Return how far a partition has been read, None if that is not known now."""
+        return positions(self._thread._ensure_consumer(), {tp}).get(tp)
+
+    def end(self, tp: TP) -> int | None:
+        """Return the end of what may be read of a partition, as the last fetch told; None before it."""
+        return self._thread.highwater(tp)
+
+
+class Producer(driver.Producer):
+    """Faust starts a producer whether it is used or not; this one can at least log in."""
+
+    def _settings_auth(self) -> Mapping[str, Any]:
+        return cast(Transport, self.transport).client_options
+
+
+class Transport(driver.Transport):
+    """Faust's Kafka transport with the consumer above."""
+
+    Consumer = Consumer
+    Producer = Producer
+    client_options: Mapping[str, Any] = {}
+    """Connection arguments of every aiokafka client."""

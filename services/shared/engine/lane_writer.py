@@ -1,0 +1,153 @@
+"""
+The writer of one lane: what a transaction holds becomes durable in one Kafka transaction, or not at all.
+
+aiokafka commits a transaction although a record of it failed, and an oversized record poisons its partition from
+then on. So sizes are checked before anything is sent (in the fold), every send is awaited, and only then is the
+transaction committed. Any error leaves it open and is fatal to the process: the next owner's producer settles it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.errors import ProducerFenced
+
+from services.shared.engine.errors import FailStop
+from services.shared.engine.gathering import DEFAULT_LIMIT
+from services.shared.engine.position import POSITION_KEY
+from services.shared.engine.spec import LaneSpec
+from services.shared.engine.transaction import Transaction
+from services.shared.kafka.clients import transactional_producer
+from services.shared.kafka.partition import partition_for
+from services.shared.kafka.settings import KafkaSettings
+
+_BATCH_BYTES = 512 << 10
+_CLOSE_WITHIN_S = 5.0
+
+_partition_for = lru_cache(maxsize=100_000)(partition_for)
+
+
+class LaneWriter:
+    """The transactional producer of one lane; its id belongs to that lane alone, so a new one fences it."""
+
+    def __init__(
+        self, kafka: KafkaSettings, group: str, spec: LaneSpec, partition: int, *,
+        limits: Mapping[str, int], partitions: Mapping[str, int], timeout_s: float,
+    ) -> None:  # fmt: skip
+        """Take the group (without prefix), and limits in bytes and partition counts by topic (without prefix)."""
+        self._kafka = kafka
+        self._group = kafka.scoped(group)
+        self._spec = spec
+        self._partition = partition
+        self._partitions = dict(partitions)
+        self._timeout_s = timeout_s
+        self._source = TopicPartition(kafka.scoped(spec.topic), partition)
+        self._producer: AIOKafkaProducer = transactional_producer(
+            kafka,
+            f"{group}:{spec.topic}:{partition}",
+            transaction_timeout_ms=int(timeout_s * 1000),
+            max_batch_size=min(_BATCH_BYTES, *(limits.values() or (DEFAULT_LIMIT,))) - 128,
+        )
+
+    async def start(self) -> None:
+        """Fence the former owner of the lane and settle its open transaction."""
+        await self._producer.start()
+
+    async def close(self) -> None:
+        """Give back the connections; there is nothing to flush."""
+        try:
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await self._producer.stop()
+        except Exception:  # noqa: BLE001 - whatever it is, nothing was pending
+            return
+
+    async def write(self, transaction: Transaction) -> None:
+        """
+        Make a transaction durable.
+
+        Raises:
+            FailStop: it is not certain whether it is; only a new process may go on.
+        """
+        try:
+            # A record that hangs fails by the request timeout; the bound is for a commit that is never answered.
+            async with asyncio.timeout(2 * self._timeout_s):
+                await self._write(transaction)
+        except Exception as error:
+            raise FailStop(
+                f"the transaction of {self._spec.topic}/{self._partition} up to {transaction.position} failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+
+    async def holds(self, transaction: Transaction) -> bool:
+        """
+        Return whether no other writer of the lane has started since this one did, by writing its position once more.
+
+        The transaction is empty, at the last position that was committed.
+
+        Whoever opens a lane first starts a writer of its id, which fences this one for good.
+
+        Raises:
+            FailStop: it is not certain.
+        """
+        try:
+            await self.write(transaction)
+        except FailStop as error:
+            if isinstance(error.__cause__, ProducerFenced):
+                return False
+            raise
+        return True
+
+    async def _write(self, transaction: Transaction) -> None:
+        producer = self._producer
+        await producer.begin_transaction()
+        sends: list[asyncio.Future[Any]] = []
+        for (topic, partition), records in (await self._route(transaction)).items():
+            await self._send(self._kafka.scoped(topic), partition, records, sends)
+        # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
+        for sent in sends:
+            await sent
+        await producer.send_offsets_to_transaction({self._source: transaction.position.offset}, self._group)
+        await self._commit()
+
+    async def _commit(self) -> None:
+        await self._producer.commit_transaction()
+
+    async def _route(self, transaction: Transaction) -> dict[tuple[str, int], list[tuple[bytes, bytes | None]]]:
+        """Sort the records of a transaction by where they go; the changelogs come first."""
+        routes: dict[tuple[str, int], list[tuple[bytes, bytes | None]]] = defaultdict(list)
+        stores, lane = self._spec.stores, self._partition
+        for (store, key), value in transaction.changes.items():
+            routes[stores[store], lane].append((key, value))
+        routes[stores[self._spec.position_store], lane].append((POSITION_KEY, transaction.encoded_position()))
+        for topic, key, value, given in transaction.outputs:
+            partition = given
+            if partition is None:
+                partition = _partition_for(key, self._partitions.get(topic) or await self._count(topic))
+            routes[topic, partition].append((key, value))
+        return routes
+
+    async def _count(self, topic: str) -> int:
+        count = len(await self._producer.partitions_for(self._kafka.scoped(topic)))
+        self._partitions[topic] = count
+        return count
+
+    async def _send(
+        self,
+        topic: str,
+        partition: int,
+        records: Iterable[tuple[bytes, bytes | None]],
+        sends: list[asyncio.Future[Any]],
+    ) -> None:
+        producer = self._producer
+        batch = producer.create_batch()
+        for key, value in records:
+            if batch.append(timestamp=None, key=key, value=value) is None:
+                sends.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=key, value=value)
+        sends.append(await producer.send_batch(batch, topic, partition=partition))

@@ -1,0 +1,84 @@
+"""
+How a lane comes to its state: a new processor from the changelogs, at the position where they end.
+
+The position is believed only after it has been compared with the group's offset and with what exists of the source.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from services.shared.engine.errors import SourceGap
+from services.shared.engine.gc_pause import gc_paused
+from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.ports import LaneHost
+from services.shared.engine.position import Position
+from services.shared.engine.raises import Raises
+from services.shared.engine.restore import restore
+from services.shared.engine.runner import LaneRunner
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
+from services.shared.engine.start import start
+
+log = logging.getLogger(__name__)
+
+
+async def recover(
+    spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics, raises: Raises
+) -> tuple[LaneRunner, bool]:
+    """
+    Restore a new processor and return it at the first record that is not durable; its writer has to be started before.
+
+    Appends that may not have been acknowledged in a former life are written again. The second value says whether the
+    source is read from elsewhere by itself, since the group's offset is another.
+
+    Raises:
+        ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
+        NotThisVersion: a newer version wrote the changelogs.
+    """
+    with gc_paused():
+        loaded = await host.load(spec, partition)
+        restoring = restore(spec, partition, loaded.stores)
+        while True:
+            try:
+                next(restoring)
+            except StopIteration as done:
+                processor, held, appends = done.value
+                break
+            await asyncio.sleep(0)
+    metrics.loaded(loaded.records)
+    bounds = await host.bounds(spec.topic, partition)
+    try:
+        position = start(spec.topic, partition, held, bounds)
+    except SourceGap as gap:
+        position = accept(gap, host.settings, metrics)
+    await host.append(appends)
+    raises.restored(position.offset)
+    runner = LaneRunner(
+        spec,
+        partition,
+        processor,
+        position,
+        raises=raises,
+        topic_id=bounds.topic_id,
+        limits=host.limits,
+        accept_gap=host.settings.accept_gap,
+        most_bytes=host.settings.transaction_bytes,
+    )
+    return runner, held is not None and bounds.committed != position.offset
+
+
+def accept(gap: SourceGap, settings: EngineSettings, metrics: LaneMetrics) -> Position:
+    """
+    Return the position behind records that the source no longer has, where the operator allows to go on there.
+
+    Raises:
+        SourceGap: the operator does not.
+    """
+    if not settings.accept_gap:
+        raise gap
+    where = {"topic": gap.topic, "partition": gap.partition, "from": gap.expected, "to": gap.found}
+    log.warning("gap_accepted", extra=where)
+    metrics.gap()
+    return Position(gap.found)

@@ -1,0 +1,217 @@
+"""
+One lane without any I/O: records in offset order go through the processor, what a transaction must carry comes out.
+
+Both the Kafka lane and the in-memory runner stand on this, so that skipping, gaps, poison, steps and raising
+folds mean the same everywhere. Nothing here is durable: the caller commits a `Transaction`, or throws the whole
+object away and restores a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+
+from services.shared.engine.errors import FoldRaised, LaneStopped, NotThisVersion, SourceGap
+from services.shared.engine.gathering import NO_LIMIT, Gathering
+from services.shared.engine.position import UNKNOWN_TOPIC, Position
+from services.shared.engine.processor import Processor, Quarantines, SourceRecord
+from services.shared.engine.raises import Raised, Raises
+from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.transaction import Transaction
+from services.shared.errors import Fatal, Poison, UnknownVersion
+
+
+class LaneRunner:
+    """
+    Drive one processor; keep its position; gather its outputs and changes.
+
+    What raised in a former life of the lane goes to the dead letters unfolded, or has its key set apart before it.
+    """
+
+    __slots__ = (
+        "_gathering",
+        "accept_gap",
+        "careful_until",
+        "folded",
+        "gaps",
+        "offset",
+        "partition",
+        "processor",
+        "raises",
+        "spec",
+        "step",
+        "topic_id",
+    )
+
+    def __init__(
+        self,
+        spec: LaneSpec,
+        partition: int,
+        processor: Processor,
+        position: Position,
+        *,
+        raises: Raises,
+        topic_id: bytes = UNKNOWN_TOPIC,
+        limits: Mapping[str, int] | None = None,
+        accept_gap: bool = False,
+        most_bytes: int = NO_LIMIT,
+    ) -> None:
+        """Take a restored processor and where it goes on; limits are bytes by topic, `most_bytes` those of a transaction."""
+        self.spec = spec
+        self.partition = partition
+        self.processor = processor
+        self.offset, self.step = position
+        self.topic_id = topic_id
+        self.raises = raises
+        self.accept_gap = accept_gap
+        self.careful_until = -1
+        self.gaps = 0
+        self.folded = -1
+        """The last record that was folded, or was poison: not one of those dead-lettered because they raise."""
+        self._gathering = Gathering(spec, processor, Transaction(position, topic_id), limits or {}, most_bytes)
+
+    @property
+    def urgent(self) -> bool:
+        """Whether someone waits for what has been folded since the last transaction, gathered or not."""
+        return self._gathering.urgent
+
+    @property
+    def position(self) -> Position:
+        """The first record, and the step within it, that is not folded yet."""
+        return Position(self.offset, self.step)
+
+    @property
+    def transaction(self) -> Transaction:
+        """What has been gathered since the last transaction; incomplete until `take_transaction`."""
+        return self._gathering.transaction
+
+    @property
+    def pending(self) -> bool:
+        """Whether a record or a step has been folded since the last transaction: the processor may have changed."""
+        transaction = self._gathering.transaction
+        return transaction.records > 0 or (self.step > 0 and self.position != transaction.position)
+
+    def apply(self, records: Iterable[SourceRecord], yield_every: int) -> Iterator[None]:
+        """
+        Fold records from the position on; yield after each `yield_every` records and after each step of a long one.
+
+        It also yields when the transaction has reached its size. At each yield, and at the end, the caller may `take_transaction`.
+        Records below the position are skipped.
+
+        Raises:
+            SourceGap: a record is missing; everything before it has been folded.
+            NotThisVersion: a record is of a version that the processor does not know.
+            FoldRaised: the processor is in an unknown state; this object must be thrown away.
+            Fatal, OSError, MemoryError: as raised by the processor.
+        """
+        processor, gathering = self.processor, self._gathering
+        raised_at, faults_at = self.raises.records, self.raises.faults
+        since, folded = 0, self.folded
+        for record in records:
+            offset = record.offset
+            if offset != self.offset:
+                if offset < self.offset:
+                    continue
+                self._pass_to(offset)
+            raised = raised_at.get(offset) if raised_at else None
+            if raised is not None:
+                yield from self._replay_good_steps(record, raised)
+                gathering.dead_letter(record, Poison("fold_raised", detail=raised.detail), self.step)
+                gathering.transaction.records += 1
+            else:
+                try:
+                    try:
+                        item = processor.decode(record)
+                    except UnknownVersion as unknown:
+                        raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=True) from unknown
+                    if faults_at:
+                        self._set_apart(offset)
+                    steps = processor.fold(offset, item, self.step)
+                    if steps is not None:
+                        yield from self._walk(steps)
+                except Poison as poison:
+                    gathering.dead_letter(record, poison, self.step)
+                except UnknownVersion as unknown:
+                    raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=False) from unknown
+                except (Fatal, FoldRaised, LaneStopped, OSError, MemoryError):
+                    raise
+                except Exception as error:
+                    raise FoldRaised(offset, error, self.step) from error
+                folded = offset
+                gathering.transaction.records += 1
+                if offset <= self.careful_until:
+                    gathering.gather(offset, self.step)
+            self.offset = offset + 1
+            self.step = 0
+            since += 1
+            if (gathering.transaction.records >= gathering.look_at and gathering.look()) or since >= yield_every:
+                since = 0
+                self.folded = folded
+                yield
+        self.folded = folded
+
+    def cover(self, end: int) -> None:
+        """
+        Go on at `end`: from the position up to there the log holds nothing to read.
+
+        Raises:
+            SourceGap: the source never has such holes, so records are missing.
+        """
+        if end > self.offset:
+            self._pass_to(end)
+
+    def _pass_to(self, offset: int) -> None:
+        """Leave out what is not there: markers and aborted records, or records that are gone."""
+        if self.spec.mode is SourceMode.CONTIGUOUS or self.step:
+            if not self.accept_gap:
+                raise SourceGap(self.spec.topic, self.partition, self.offset, offset)
+            self.gaps += 1
+            self.step = 0
+        self.offset = offset
+
+    def _set_apart(self, offset: int) -> None:
+        """Tell the processor of the keys that made the step to come raise, in a former life."""
+        if isinstance(self.processor, Quarantines):
+            for fault in self.raises.faults.get(offset, ()):
+                if fault.step == self.step:
+                    self.processor.quarantine(fault.key, fault.detail)
+
+    def _walk(self, steps: Iterator[None]) -> Iterator[None]:
+        """Take the steps of a long fold one by one, gathering after each so that the size of changes is known."""
+        done = 0
+        # With what others before it changed, it may be theirs.
+        blamed = self.offset if self._gathering.complete else None
+        while True:
+            try:
+                next(steps)
+            except StopIteration:
+                return
+            except Poison as poison:
+                if done:  # only a fold that has changed nothing yet may call its record poison
+                    raise FoldRaised(self.offset, poison, self.step) from poison
+                raise
+            done += 1
+            self.step += 1
+            self._gathering.gather(blamed, self.step)
+            blamed = self.offset
+            if self.raises.faults:
+                self._set_apart(self.offset)
+            yield
+
+    def _replay_good_steps(self, record: SourceRecord, raised: Raised) -> Iterator[None]:
+        """Take the steps before the one that raised: some may be durable already, and cuts must not matter."""
+        if self.step < raised.step:
+            self._set_apart(record.offset)
+            steps = self.processor.fold(record.offset, self.processor.decode(record), self.step)
+            if steps is not None:
+                yield from islice(self._walk(steps), raised.step - self.step)
+
+    def take_transaction(self) -> Transaction | None:
+        """
+        Return what has been gathered since the last transaction, to be committed as one; None if nothing was folded.
+
+        Raises:
+            FoldRaised: the processor could not give its changes, or one exceeds its topic's limit. With an offset of
+                None, fold again with `careful_until` at the position to learn which record it was.
+        """
+        return self._gathering.take_transaction(self.position)

@@ -1,0 +1,123 @@
+"""
+A worker that counts, as a process of its own: what the kill tests kill and the bench measures.
+
+    python -m tests.support.counting.worker
+
+Reads the topics of trial.py; besides the usual settings it takes TIDEMARK_COUNTING_MODE (contiguous or
+transactional), TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer, and
+TIDEMARK_COUNTING_FREEZE: where no file of that path exists, the worker makes it and stops (SIGSTOP) in the middle of
+a transaction. It prints one line of JSON when the lanes it got are ready, each time that this changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvloop
+from prometheus_client import CollectorRegistry
+
+from services.shared import exit_status
+from services.shared import logging as structured
+from services.shared.engine import changelog
+from services.shared.engine.lane_writer import LaneWriter
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.worker import Worker
+from services.shared.errors import ConfigurationError
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings, load
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE
+
+_LOOK_EVERY_S = 0.05
+
+
+def _freeze_once(marker: Path) -> None:
+    try:
+        marker.touch(exist_ok=False)  # of two workers that come at once one stops
+    except FileExistsError:
+        return
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+class FreezingWriter(LaneWriter):
+    """Stops the process once, with everything sent and nothing committed."""
+
+    async def _commit(self) -> None:
+        _freeze_once(Path(os.environ["TIDEMARK_COUNTING_FREEZE"]))
+        await super()._commit()
+
+
+class FreezingWorker(Worker):
+    """A worker with such writers."""
+
+    def writer(self, spec: LaneSpec, partition: int) -> LaneWriter:
+        """Make the writer of a lane."""
+        return FreezingWriter(
+            self.kafka,
+            self.name,
+            spec,
+            partition,
+            limits=self.limits,
+            partitions=self.partitions,
+            timeout_s=self.settings.transaction_timeout_s,
+        )
+
+
+async def run() -> None:
+    """Count until SIGTERM."""
+    extra = float(os.environ.get("TIDEMARK_COUNTING_LOAD_S", "0"))
+
+    async def slow_load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) -> changelog.Loaded:
+        await asyncio.sleep(extra)
+        return await changelog.load(kafka, stores, partition)
+
+    mode = SourceMode(os.environ.get("TIDEMARK_COUNTING_MODE", "contiguous"))
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE)
+    kind = FreezingWorker if "TIDEMARK_COUNTING_FREEZE" in os.environ else Worker
+    worker = kind(
+        GROUP,
+        [spec],
+        load(KafkaSettings),
+        load(EngineSettings),
+        CollectorRegistry(),
+        load(ProcessSettings),
+        load=slow_load,
+    )
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, worker.stop)
+    telling = asyncio.create_task(_tell(worker))
+    await worker.run()
+    telling.cancel()
+
+
+async def _tell(worker: Worker) -> None:
+    told = None
+    while True:
+        lanes = {str(p): lane.next.offset for p, lane in worker.open_lanes(SOURCE).items()}
+        ready = sorted(lanes) if worker.ready else None
+        if ready is not None and ready != told:
+            print(json.dumps({"ready": ready}), flush=True)
+        told = ready
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def main() -> int:
+    """Run until told to stop; a fail-stop leaves with its own status."""
+    structured.setup("counting")
+    try:
+        uvloop.run(run())
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return exit_status.REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,468 @@
+"""The fold: what each record does to the state, and what comes out."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import pytest
+
+from services.scorer.domain.lane.ledger import LedgerCounters
+from services.scorer.domain.lane.state_format import COLD, HOT
+from services.scorer.domain.tracking_plan import TrackingPlan
+from services.scorer.testing import DAY, UsageLane, at, tick
+from services.scorer.testing import event as make
+
+HOUR = 3_600_000
+
+
+def active(lane: UsageLane, account: str = "acme") -> dict[int, tuple[int, int]]:
+    """Return events and active user-days by test day, today included."""
+    found = lane.state.accounts[account]
+    days = {day - DAY: pair for day, pair in found.daily().items()}
+    if found.events_today:
+        days[lane.state.clock.today - DAY] = (found.events_today, found.people.today.bit_count())
+    return days
+
+
+def test_a_repeated_event_is_counted_once() -> None:
+    lane = UsageLane()
+    for _ in range(3):
+        lane.event("e1")
+    lane.event("e1", source="other app")
+    lane.event("e1", account="other account")
+
+    assert active(lane) == {0: (2, 1)}
+    assert (lane.state.ledger.applied, lane.state.ledger.duplicates) == (3, 2)
+
+
+def test_an_active_user_day_is_a_person_and_a_day() -> None:
+    lane = UsageLane()
+    for number, user in enumerate(["ann", "ann", "bob", "", "ann"]):
+        lane.event(f"e{number}", user=user, when=at(0, number))
+    lane.close(0)
+    lane.event("e9", when=at(1, 5))
+    lane.close(1)
+
+    assert active(lane) == {0: (5, 2), 1: (1, 1)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "IDENTIFY"},
+        {"kind": "ALIAS"},
+        {"kind": "GROUP"},
+        {"name": "Ticket Opened", "properties": {"ticket_id": 1}},
+        {"name": "NPS Submitted", "properties": {"score": 9}},
+    ],
+)
+def test_what_is_no_use_of_the_product_is_no_active_user_day(changes: dict[str, Any]) -> None:
+    lane = UsageLane()
+    lane.event("e1", **changes)
+    lane.close(0)
+
+    assert active(lane) == {}
+    assert lane.state.ledger.applied == 1
+    assert lane.snapshots()[-1]["usage"]["first_day"] == -1
+
+
+def test_staff_and_monitors_do_not_count() -> None:
+    lane = UsageLane(TrackingPlan(excluded_users=["robot", "*@us.example"]))
+    for number, user in enumerate(["robot", "eve@us.example", "ann"]):
+        lane.event(f"e{number}", user=user)
+        lane.event(f"late{number}", user=user, when=at(-3))
+
+    assert active(lane) == {0: (1, 1), -3: (1, 1)}
+    assert lane.state.ledger.applied == 6
+
+
+def test_what_is_not_production_is_counted_and_never_scores() -> None:
+    lane = UsageLane()
+    lane.event("e1", environment="staging")
+    lane.event("e1", environment="staging")
+
+    assert not lane.state.accounts
+    assert (lane.state.ledger.non_production, lane.state.ledger.duplicates) == (1, 1)
+
+
+def test_names_are_compared_without_case_spaces_and_underscores() -> None:
+    lane = UsageLane()
+    for number, name in enumerate(["report_shared", "Report  Shared", "REPORT-SHARED", "Reportshared"]):
+        lane.event(f"e{number}", name=name)
+
+    assert lane.state.accounts["acme"].value_today == 3
+
+
+def test_late_events_leave_the_state_as_if_they_had_been_on_time() -> None:
+    rnd = random.Random(7)
+    events = []
+    for number in range(400):
+        when = at(rnd.randrange(20), rnd.randrange(24)) + number
+        changes: dict[str, Any] = {"name": rnd.choice(["Viewed", "Report Shared", "Viewed"])}
+        match rnd.randrange(12):
+            case 0:
+                changes = {"name": "Ticket Opened", "properties": {"ticket_id": rnd.randrange(6)}}
+            case 1:
+                changes = {"name": "Ticket Closed", "properties": {"ticket_id": rnd.randrange(6)}}
+            case 2:
+                changes = {"name": "NPS Submitted", "properties": {"score": rnd.randrange(11)}}
+            case 3:
+                changes = {"kind": "GROUP", "properties": {"seats": rnd.randrange(99), "owner": rnd.choice("ab")}}
+        events.append((f"e{number}", rnd.choice(["acme", "umbrella"]), rnd.choice("abcdef"), when, changes))
+    on_time, late = UsageLane(), UsageLane()
+    events.sort(key=lambda e: e[3])
+    held = {n for n in range(len(events)) if rnd.random() < 0.4}
+    for day in range(21):
+        for number, (event_id, account, user, when, changes) in enumerate(events):
+            if when // 86_400_000 - DAY == day:
+                on_time.event(event_id, account, user, when, **changes)
+                if number not in held:
+                    late.event(event_id, account, user, when, **changes)
+        on_time.close(day)
+        late.close(day)
+    for number in rnd.sample(sorted(held), len(held)):
+        event_id, account, user, when, changes = events[number]
+        late.event(event_id, account, user, when, received_at=at(21), **changes)
+    on_time.close(21)
+    late.close(21)
+
+    for name, expected in on_time.state.accounts.items():
+        found = late.state.accounts[name]
+        assert found.daily() == expected.daily()
+        assert (found.people.known, found.people.bits) == (expected.people.known, expected.people.bits)
+        for field in ("tickets", "answers", "first_day", "last_active_day", "first_value_day"):
+            assert getattr(found, field) == getattr(expected, field), field
+        assert found.facts is not None
+        assert expected.facts is not None
+        assert found.facts.values == expected.facts.values
+        one, two = on_time.snapshots(name)[-1], late.snapshots(name)[-1]
+        for part in ("usage", "support", "sentiment", "facts", "score_tenths"):
+            assert one[part] == two[part], part
+    assert late.state.ledger.late_applied == len(held)
+
+
+def test_a_late_event_restates_visibly() -> None:
+    lane = UsageLane()
+    lane.event("e1")
+    lane.close(0)
+    lane.event("e2", user="bob", when=at(0, 1), received_at=at(1, 1))
+    lane.tick(at(1, 1) + 1000)
+    last = lane.snapshots()[-1]
+
+    assert last["reason"] == "RESTATED"
+    assert last["usage"]["active_users_7"] == 2
+    assert last["trigger_received_at"] == at(1, 1)
+
+
+@pytest.mark.parametrize("score", ["²", "①", "7²", "", "-1", "11", "1e1", 7.5, True, None, [], "9" * 5000])
+def test_a_score_that_is_no_whole_number_is_dead_lettered_whatever_it_looks_like(score: Any) -> None:
+    lane = UsageLane()
+    lane.event("e1", name="NPS Submitted", properties={"score": score})
+
+    assert [r.reason for r in lane.rejections()] == ["bad_score"]
+    assert lane.state.ledger.dead_lettered == 1
+
+
+@pytest.mark.parametrize(
+    ("age", "field"), [(237, "late_applied"), (238, "late_applied"), (239, "too_late"), (5000, "too_late")]
+)
+def test_an_event_older_than_238_days_is_dead_lettered(age: int, field: str) -> None:
+    lane = UsageLane(start=at(0, 1))
+    lane.event("e1", when=at(-age, 1), received_at=at(0, 1))
+
+    assert getattr(lane.state.ledger, field) == 1
+    assert [r.reason for r in lane.rejections()] == (["too_late"] if field == "too_late" else [])
+
+
+def test_an_event_that_claims_to_have_happened_after_its_record_counts_when_it_came() -> None:
+    lane = UsageLane(start=at(0, 23.9))
+    lane.event("e1", when=at(1, 0.1), received_at=at(0, 23.9))
+    lane.event("e2", when=at(1, 5), received_at=at(0, 23.9))
+
+    assert active(lane) == {0: (2, 1)}
+    assert not lane.rejections()
+    assert (lane.state.ledger.applied, lane.state.ledger.ahead) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "field"),
+    [
+        ({"name": "Ticket Opened"}, "bad_ticket", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": ""}}, "bad_ticket", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": "x" * 129}}, "bad_ticket", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": True}}, "bad_ticket", "properties.ticket_id"),
+        ({"name": "NPS Submitted", "properties": {"score": 11}}, "bad_score", "properties.score"),
+        ({"name": "NPS Submitted", "properties": {"score": 6.5}}, "bad_score", "properties.score"),
+        ({"name": "NPS Submitted", "properties": {}}, "bad_score", "properties.score"),
+        ({"name": "NPS Submitted", "properties": "[" * 5000}, "bad_properties", "properties"),
+        ({"kind": "GROUP", "properties": "[1]"}, "bad_properties", "properties"),
+        ({"kind": "GROUP", "properties": "{"}, "bad_properties", "properties"),
+        ({"kind": "UNKNOWN"}, "unknown_kind", "kind"),
+    ],
+)  # fmt: skip
+def test_a_wrong_event_is_dead_lettered_with_its_field_and_changes_nothing(
+    changes: dict[str, Any], reason: str, field: str
+) -> None:
+    lane = UsageLane()
+    lane.event("e1", **changes)
+
+    assert [(r.reason, r.field) for r in lane.rejections()] == [(reason, field)]
+    assert not lane.state.accounts
+    assert lane.state.ledger.dead_lettered == lane.state.ledger.received == 1
+
+
+def test_a_wrong_trait_is_dead_lettered_and_the_others_are_kept() -> None:
+    lane = UsageLane()
+    lane.event(
+        "e1", kind="GROUP", properties={"seats": "many", "owner": "mia", "renewal_date": "2025-03-01", "other": [1]}
+    )
+    lane.tick(at(0, 1))
+
+    assert [(r.reason, r.field) for r in lane.rejections()] == [("bad_trait", "traits.seats")]
+    facts = lane.snapshots()[-1]["facts"]
+    assert (facts["owner"], facts["seats"], facts["renewal_day"]) == ("mia", None, 20_148)
+    assert lane.state.ledger.fields_rejected == lane.state.ledger.applied == 1
+
+
+def test_tickets_in_any_order_lead_to_the_same_state() -> None:
+    steps = [("Ticket Opened", 1), ("Ticket Closed", 3), ("Ticket Opened", 5), ("Ticket Opened", 2)]
+    ends = set()
+    for order in itertools.permutations(steps):
+        lane = UsageLane(start=at(0, 8))
+        for name, hour in order:
+            lane.event(f"e{hour}", when=at(0, hour), received_at=at(0, 8), name=name, properties={"ticket_id": "t"})
+        lane.tick(at(0, 9))
+        support = lane.snapshots()[-1]["support"]
+        ends.add((support["open"], support["oldest_opened_at"], support["opened_28"], support["closed_28"]))
+
+    assert ends == {(1, at(0, 5), 3, 1)}
+
+
+def test_the_latest_answer_of_each_person_counts() -> None:
+    lane = UsageLane(start=at(0, 8))
+    for number, (user, hour, score) in enumerate(
+        [("ann", 5, 9), ("ann", 3, 2), ("bob", 4, 6), ("cid", 1, 3), ("cid", 2, 8)]
+    ):
+        lane.event(
+            f"e{number}",
+            user=user,
+            when=at(0, hour),
+            received_at=at(0, 8),
+            name="NPS Submitted",
+            properties={"score": score},
+        )
+    lane.tick(at(0, 9))
+
+    assert lane.snapshots()[-1]["sentiment"] == {
+        "responses": 3, "latest_score": 9, "latest_at": at(0, 5), "detractors_90": 1, "lowest_score_90": 6, "lowest_user_90": "bob",
+    }  # fmt: skip
+
+
+def test_a_touch_is_evaluated_on_the_next_tick_and_not_twice_a_minute() -> None:
+    lane = UsageLane()
+    lane.event("e1", when=at(0, 1))
+    lane.event("e2", when=at(0, 1) + 500)
+    assert not lane.snapshots()
+    lane.tick(at(0, 1) + 1000)
+    assert [(s["reason"], s["trigger_received_at"], s["at"]) for s in lane.snapshots()] == [
+        ("TOUCH", at(0, 1), at(0, 1) + 1000)
+    ]
+
+    lane.event("late", user="bob", when=at(-1), received_at=at(0, 1) + 2000)
+    lane.tick(at(0, 1) + 3000)
+    assert len(lane.snapshots()) == 1
+    lane.event("e3", when=at(0, 1) + 61_000)
+    lane.tick(at(0, 1) + 62_000)
+    assert [s["reason"] for s in lane.snapshots()] == ["TOUCH", "RESTATED"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "Ticket Opened", "properties": {"ticket_id": 1}},
+        {"name": "NPS Submitted", "properties": {"score": 3}},
+        {"kind": "GROUP", "properties": {"seats": 4}},
+    ],
+)
+def test_what_is_urgent_does_not_wait_for_the_minute(changes: dict[str, Any]) -> None:
+    lane = UsageLane()
+    lane.event("e1", when=at(0, 1))
+    lane.tick(at(0, 1) + 1000)
+    lane.event("e2", when=at(0, 1) + 2000, **changes)
+    lane.tick(at(0, 1) + 3000)
+
+    assert [s["reason"] for s in lane.snapshots()] == ["TOUCH", "URGENT"]
+
+
+def test_nothing_new_publishes_nothing() -> None:
+    lane = UsageLane()
+    for minute in range(0, 300, 2):
+        lane.event(f"e{minute}", when=at(0, 1) + minute * 60_000)
+        lane.tick(at(0, 1) + minute * 60_000 + 1000)
+
+    assert len(lane.snapshots()) == 1
+
+
+def test_snapshots_are_numbered_and_explain_their_change_exactly() -> None:
+    lane = UsageLane()
+    rnd = random.Random(3)
+    for day in range(90):
+        for user in rnd.sample("abcdefgh", 1 + rnd.randrange(6)):
+            lane.event(f"e{day}{user}", user=user, when=at(day, 9), name=rnd.choice(["Viewed", "Report Shared"]))
+        if day % 9 == 3:
+            lane.event(f"t{day}", when=at(day, 10), name="Ticket Opened", properties={"ticket_id": day})
+        if day == 50:
+            lane.event("n", when=at(day, 10), name="NPS Submitted", properties={"score": 2})
+        lane.tick(at(day, 11))
+        lane.close(day)
+    snapshots = lane.snapshots("acme")
+
+    assert [s["sequence"] for s in snapshots] == list(range(1, len(snapshots) + 1))
+    before = None
+    for snapshot in snapshots:
+        measures = snapshot["measures"]
+        assert sum(m["contribution_tenths"] for m in measures) == snapshot["score_tenths"]
+        assert snapshot["previous_score_tenths"] == before
+        assert sum(m["change_tenths"] for m in measures) == snapshot["score_tenths"] - (before or 0)
+        before = snapshot["score_tenths"]
+    assert {"LEARNING", "YELLOW"} <= {s["band"] for s in snapshots}
+
+
+def test_permuted_duplicates_give_the_same_counts() -> None:
+    rnd = random.Random(11)
+    events = [(f"e{n}", rnd.choice(["a", "b"]), rnd.choice("xyz"), at(0, rnd.randrange(20))) for n in range(60)]
+    ends = set()
+    for _ in range(10):
+        lane = UsageLane(start=at(0, 21))
+        order = events + rnd.choices(events, k=40)
+        rnd.shuffle(order)
+        for event_id, account, user, when in order:
+            lane.event(event_id, account, user, when, received_at=at(0, 21))
+        lane.tick(at(1, 3))
+        ends.add((str(sorted((n, a.daily()) for n, a in lane.state.accounts.items())), lane.state.ledger.duplicates))
+
+    assert len(ends) == 1
+
+
+def test_every_event_is_in_exactly_one_count() -> None:
+    lane = UsageLane()
+    sent = 0
+    for number, changes in enumerate(
+        [
+            {},
+            {"environment": "dev"},
+            {"when": at(-300)},
+            {"kind": "UNKNOWN"},
+            {"name": "Ticket Opened"},
+            {"kind": "GROUP"},
+            {"kind": "PAGE"},
+        ]
+        * 3
+    ):
+        lane.event(f"e{number % 7}", **changes)  # type: ignore[arg-type]
+        sent += 1
+
+    ledger = lane.state.ledger
+    assert ledger.received == sent
+    assert ledger == LedgerCounters(applied=3, duplicates=14, too_late=1, non_production=1, dead_lettered=2, ticks=1)
+
+
+def test_the_people_cap_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.scorer.domain.accounts.active_users.MAX_PEOPLE", 2)
+    lane = UsageLane()
+    for number in range(5):
+        lane.event(f"e{number}", user=f"u{number}")
+        lane.event(f"late{number}", user=f"u{number}", when=at(-2))
+
+    assert lane.state.ledger.people_dropped == 6
+    assert active(lane) == {0: (5, 2), -2: (5, 2)}
+
+
+def test_the_ticket_cap_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.scorer.domain.accounts.tickets.MAX_TICKETS", 2)
+    lane = UsageLane()
+    for number in range(4):
+        lane.event(f"e{number}", name="Ticket Opened", properties={"ticket_id": number})
+    lane.event("e9", name="Ticket Closed", properties={"ticket_id": 0}, when=at(0, 2))
+    lane.event("e10", name="Ticket Opened", properties={"ticket_id": 9}, when=at(0, 3))
+
+    assert lane.state.ledger.tickets_dropped == 2
+    assert sorted(lane.state.accounts["acme"].tickets or {}) == ["1", "9"]
+
+
+def test_a_sleeping_account_says_so_once_and_wakes_when_touched() -> None:
+    lane = UsageLane()
+    lane.event("e1")
+    lane.event("e2", account="waiting", name="Ticket Opened", properties={"ticket_id": 1})
+    lane.event("e4", account="paying", kind="GROUP", properties={"revenue": 100})
+    for day in range(260):
+        lane.close(day)
+    assert (
+        len([s for s in lane.snapshots("paying") if s["reason"] == "DAY_CLOSE"]) == 43 + 30 + 1
+    )  # daily, weekly, last
+    assert len([s for s in lane.snapshots("waiting") if s["reason"] == "DAY_CLOSE"]) == 260
+    assert lane.state.accounts["paying"].dormant
+
+    lane.event("e3", account="paying", when=at(260, 1))
+    lane.close(260)
+    assert lane.snapshots("paying")[-1]["day"] == DAY + 260
+    assert active(lane, "paying") == {260: (1, 1)}
+
+
+def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:
+    lane = UsageLane()
+    lane.event("e1", user="old")
+    for day in range(258):
+        lane.close(day)
+    lane.event("e2", user="new", when=at(258, 1))
+    lane.close(258)
+
+    assert len(lane.state.accounts["acme"].people) == 1
+    assert lane.snapshots("acme")[-1]["usage"]["active_users_28"] == 1
+
+
+def test_a_reopened_lane_is_the_same_lane() -> None:
+    lane = UsageLane()
+    for number in range(50):
+        lane.event(f"e{number}", f"acct-{number % 5}", f"u{number % 7}", at(number // 10, number % 10))
+        if number % 10 == 9:
+            lane.close(number // 10)
+    records = lane.state_records()
+    other = lane.reopened()
+    for each in (lane, other):
+        each.event("e3", "acct-3", "u3", at(5, 1))
+        each.event("new", "acct-1", "u9", at(5, 1))
+        each.tick(at(5, 2))
+        each.close(5)
+
+    assert other.out == lane.out[-len(other.out) :]
+    assert {k for k in records if k[:2] in {HOT, COLD}} == {
+        p + f"acct-{n}".encode() for p in (HOT, COLD) for n in range(5)
+    }
+    assert other.state.ledger == lane.state.ledger
+
+
+def test_an_event_is_a_value_and_stays_as_it_was() -> None:
+    given = make("e1", properties={"a": 1})
+    lane = UsageLane()
+    copy = dict(given)
+    lane.fold.event(given, given["received_at"], 0, None, 0)
+
+    assert given == copy
+
+
+def test_a_step_of_a_day_close_stays_small_however_many_people_the_accounts_have() -> None:
+    """Steps counted by accounts alone would make one transaction of what thousands of people left behind."""
+    lane = UsageLane()
+    for number in range(120):
+        lane.event(f"e{number}", account=f"a{number:03}")
+        for person in range(1_500):
+            lane.state.accounts[f"a{number:03}"].people.mark((person + 1) << 40 | number)
+    lane.state_records()
+    steps = lane.fold.tick(tick(at(2)), at(2), 9_999, 0) or ()
+    sizes = [sum(len(value or b"") for _, value in lane.state.take_changes()) for _ in steps]
+
+    assert sum(sizes) > 4 << 20
+    assert max(sizes) < 2 << 20
