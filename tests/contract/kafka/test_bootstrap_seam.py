@@ -48,7 +48,7 @@ def test_no_client_is_made_anywhere_else(project_root: Path) -> None:
     }
 
     assert found == {
-        "services/shared/engine/consumer.py",
+        "services/shared/engine/faust_seam/consumer.py",
         "services/shared/kafka/bootstrap.py",
         "services/shared/kafka/clients.py",
     }
