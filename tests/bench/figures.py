@@ -167,7 +167,7 @@ def markdown(found: Sequence[Figure], about: Mapping[str, Any]) -> str:
 def ran_on(about: Mapping[str, Any]) -> str:
     """Return the machine, the versions and its load in one sentence."""
     return (
-        f"{about['cpu']}, {about['processors']} processors for everything, {about['memory_gb']} GB, {about['system']}; "
+        f"{about['cpu']}, {about['cores']} cores for everything, {about['memory_gb']} GB, {about['system']}; "
         f"Python {about['python']}, Kafka {about['kafka']}, faust-streaming {about['faust-streaming']}, "
         f"aiokafka {about['aiokafka']}; load average {about['load_before'][0]} before, {about['load_after'][0]} after; "
         f"{about['seconds']} s"

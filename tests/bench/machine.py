@@ -18,7 +18,7 @@ def facts() -> dict[str, Any]:
     """Return the machine, the versions, and how busy it was before anything was measured."""
     return {
         "cpu": _cpu(),
-        "processors": os.cpu_count(),
+        "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),

@@ -124,7 +124,7 @@ def main() -> int:
         say.width = 140
     about = machine.facts()
     say.print(
-        f"{about['cpu']}, {about['processors']} processors, load average {about['load_before'][0]} before the first figure"
+        f"{about['cpu']}, {about['cores']} processors, load average {about['load_before'][0]} before the first figure"
     )
     wanted = {name: part for name, part in PARTS.items() if name in (chosen.only or PARTS)}
     began = time.monotonic()

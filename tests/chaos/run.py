@@ -148,7 +148,7 @@ def main() -> int:
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # brokers are meant to be away
     folder = Path(tempfile.mkdtemp(prefix="tidemark-chaos-"))
     progress = Progress(console, len(faults))
-    console.print(f"{len(faults)} faults, {RATE:.0f} events/s, on {os.cpu_count()} processors; files in {folder}")
+    console.print(f"{len(faults)} faults, {RATE:.0f} events/s, on {os.cpu_count()} cores; files in {folder}")
     began = monotonic()
     rows: list[Row] = []
     ended = "the campaign was interrupted"
@@ -188,7 +188,7 @@ def _record(page: Path, rows: Sequence[Row], seconds: float) -> None:
         raise SystemExit(f"{page} has no {_BEGIN} and {_END} to write between")
     when = time.strftime("%Y-%m-%d", time.gmtime())
     head = (
-        f"{when}, commit `{rows[0].commit}`, {os.cpu_count()} processors, {platform.system()},"
+        f"{when}, commit `{rows[0].commit}`, {os.cpu_count()} cores, {platform.system()},"
         f" {RATE:.0f} events/s and a fifth of the requests repeated, {seconds / 60:.0f} minutes."
     )
     page.write_text(f"{before}{begin}\n{head}\n\n{table.in_markdown(rows)}\n{end}{after}", "utf-8")
