@@ -77,7 +77,7 @@ test: setup ## Run the tests (ARGS="tests/unit -k name" narrows)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@# Most of them wait for processes of their own: two at a time, in the order of the files, the longest first.
+	@# Most of them wait for processes of their own: two at a time, file by file, those that kill things first.
 	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone
 endif

@@ -91,7 +91,7 @@ class Commits:
         Cut what is folded and commit it in the background; no other may be under way.
 
         Raises:
-            FoldRaised: it cannot be cut.
+            FoldRaised: the processor cannot give its changes.
         """
         transaction = runner.take_transaction()
         self._deadline = None
@@ -125,7 +125,7 @@ class Commits:
 
         Raises:
             FailStop: a former transaction has failed.
-            FoldRaised: what is folded cannot be cut.
+            FoldRaised: the processor cannot give its changes.
         """
         await self.settle()
         if self._committing is not None:

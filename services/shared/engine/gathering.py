@@ -25,7 +25,7 @@ DEFAULT_LIMIT = 1_048_576
 """Kafka's own max.message.bytes, for topics whose limit is not known."""
 
 NO_LIMIT = 1 << 62
-"""The size of a transaction that is cut by other rules."""
+"""The size of a transaction that others bound."""
 
 _FIRST_LOOK = 16
 """Records folded before the size of what they changed is looked at, while nothing is known of it."""
