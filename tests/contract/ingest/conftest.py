@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
@@ -20,7 +21,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.shared.http import serving
 
-SETTINGS = IngestSettings(request_timeout_s=0.4)
+SETTINGS = IngestSettings()
 
 
 @dataclass
@@ -60,9 +61,12 @@ class Server:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def server() -> AsyncIterator[Server]:
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[Server]:
+    """A module whose tests wait for a request to time out says after how long, as REQUEST_TIMEOUT_S."""
     served = Server()
-    async with serving(served, "127.0.0.1", 0, **server_options(SETTINGS)) as served.port:
+    timeout_s = getattr(request.module, "REQUEST_TIMEOUT_S", SETTINGS.request_timeout_s)
+    options = server_options(SETTINGS.model_copy(update={"request_timeout_s": timeout_s}))
+    async with serving(served, "127.0.0.1", 0, **options) as served.port:
         yield served
 
 

@@ -15,6 +15,8 @@ from services.ingest.domain.limits import Limits
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+REQUEST_TIMEOUT_S = 0.4
+
 GOOD = {"type": "track", "event": "Opened", "userId": "ann", "messageId": "good", "context": {"groupId": "acme"}}
 
 
