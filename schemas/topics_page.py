@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ from schemas import codec
 from schemas.topics import TOPICS, Topic
 
 PAGE = Path("docs/topics.md")
-
-_DAY_MS = 86_400_000
 
 _HEAD = """# Topics and records
 
@@ -56,7 +55,7 @@ def page() -> str:
 
 def _line(topic: Topic) -> str:
     records = ", ".join(f"[{c.record}](#{c.record})" for c in topic.records) or "state of its lanes"
-    kept = f"{topic.retention_ms // _DAY_MS} days" if topic.retention_ms >= 0 else "for ever"
+    kept = f"{timedelta(milliseconds=topic.retention_ms).days} days" if topic.retention_ms >= 0 else "for ever"
     if topic.cleanup == "compact":
         kept = "the latest by key"
     return f"| `{topic.name}` | {topic.owner} | {topic.key} | {topic.partitions} | {kept} | {records} |"

@@ -10,12 +10,12 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from schemas import codec
-from services.backfill.times import DAY_MS
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import Offsets, by_partition, reader, record_of
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
+from services.shared.units import DAY_MS
 
 TOPIC = "usage-events"
 AGAIN = "tidemark-again"

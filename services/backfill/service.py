@@ -24,6 +24,7 @@ from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import refuse_misfits
+from services.shared.units import HOUR_MS
 
 SAVE_EVERY_S = 1.0
 LATE_SLICE = 5_000
@@ -178,7 +179,7 @@ class _Run:
 
     async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int) -> None:
         epoch = self.progress.epoch
-        for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * 3_600_000):
+        for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * HOUR_MS):
             match step:
                 case Send(calls):
                     await self._send(calls, since, epoch)

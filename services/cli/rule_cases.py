@@ -29,10 +29,9 @@ from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS, HOUR_MS
 
 PARTITIONS = 2
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 MOST_DAYS = 2000
 
 _REPEAT = re.compile(r"(\d+)(?:x(\d+))?|\(([^()]*)\)x(\d+)")

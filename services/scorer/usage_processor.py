@@ -16,6 +16,7 @@ from services.scorer.weights import Weights
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.processor import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison, UnknownVersion
+from services.shared.units import DAY_MS
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
@@ -127,7 +128,7 @@ class UsageProcessor:
             except StepTooLong as long:
                 raise Unanswered(
                     "clock",
-                    f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days{self._clocks(value)}; is the "
+                    f"log time would step by {(long.at - long.now) / DAY_MS:.1f} days{self._clocks(value)}; is the "
                     "time of that record right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
             except NotStarted:  # the log begins within a drive: the past that it brought is late

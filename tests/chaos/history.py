@@ -21,8 +21,9 @@ from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Options, backfill
 from services.shared.errors import TidemarkError
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
 from services.simulator import History
-from tests.chaos.clients import DAY_MS, INVALID_EVERY, REPEATED, SEED, Seen, Sent
+from tests.chaos.clients import INVALID_EVERY, REPEATED, SEED, Seen, Sent
 
 _ATTEMPTS = 20
 

@@ -11,6 +11,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, find
 from services.shared.errors import Fatal
+from services.shared.units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from services.scorer.lane_facts import LaneFacts
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
 AWAY_MS = 60_000
 """So far behind the wall clock a lane is one that was not running."""
 
-WEEK_MS = 7 * 86_400_000
+WEEK_MS = 7 * DAY_MS
 """The longest step that a lane takes without a person."""
-MARGIN_MS = 3_600_000
+MARGIN_MS = HOUR_MS
 """Until the scorer is up the step grows."""
 
 PartitionOption = Annotated[

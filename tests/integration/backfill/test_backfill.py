@@ -16,10 +16,10 @@ from services.backfill.sender import IngestRefuses, IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_S
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-DAY_S = 86_400
 NOW_MS = time.time_ns() // 1_000_000
 TODAY = NOW_MS // 1000 // DAY_S
 

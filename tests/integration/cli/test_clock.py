@@ -29,11 +29,11 @@ from services.shared.kafka.clients import producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
 
 pytestmark = pytest.mark.integration
 
 STATE = "scorer-usage-events-state"
-DAY_MS = 86_400_000
 
 
 PAGE = b"""# TYPE tidemark_scorer_clock_apart_seconds gauge

@@ -9,7 +9,6 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.alerter.domain.durations import DAY_MS
 from services.alerter.domain.folding import open_episodes as open_episodes_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.state_format import decode_state
@@ -19,6 +18,7 @@ from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, silent, snapshot
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS
 
 RULES = load_rules()
 LOW: dict[str, Any] = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}

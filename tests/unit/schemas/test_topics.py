@@ -7,8 +7,8 @@ import pytest
 
 from schemas import codec
 from schemas.topics import ROOT, TOPICS, Topic
+from services.shared.units import DAY_MS
 
-DAY_MS = 86_400_000
 ALL = [pytest.param(t, id=t.name) for t in TOPICS.values()]
 SERVICES = {"ingest", "scorer", "alerter", "warehouse", "cli"}
 
