@@ -27,8 +27,8 @@ Avro deserializers take the warehouse's address as `schema.registry.url`. Partit
 it, by murmur2 of the key. All topics have the time of the append as record time (LogAppendTime).
 
 A record changes only so that every version reads every other (FULL_TRANSITIVE): fields with a default may come and go.
-Read the signal topics with `isolation.level=read_committed`, as you should read every topic here but `usage-events`,
-`usage-unattributed` and `backfill-progress`, which are never written in transactions.
+Read the topics with `isolation.level=read_committed`: all but {contiguous} may hold
+records of transactions that were aborted.
 
 Each topic has three copies, of which two have a record before it is acknowledged (`min.insync.replicas`); fewer where a
 cluster has fewer brokers. `tidemark topics check` and `tidemark doctor` compare.
@@ -39,8 +39,9 @@ In a deployment with `TIDEMARK_TOPIC_PREFIX`, every name below starts with that 
 
 def page() -> str:
     """Return the whole page as Markdown."""
+    contiguous = " and ".join(f"`{topic.name}`" for topic in TOPICS.values() if topic.read_as == "contiguous")
     parts = [
-        _HEAD,
+        _HEAD.format(contiguous=contiguous),
         "## Topics\n",
         "| topic | written by | key | partitions | kept | records |",
         "|---|---|---|---|---|---|",

@@ -16,6 +16,15 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from schemas import codec
+from schemas.topics import (
+    ACCOUNT_HEALTH,
+    ALERTER_ACCOUNT_HEALTH_STATE,
+    EXPANSION_SIGNALS,
+    OPEN_SIGNALS,
+    RISK_SIGNALS,
+    TOPICS,
+    USAGE_REJECTED,
+)
 from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.domain.stages.deduplicate import Reason
@@ -28,12 +37,8 @@ from services.shared.errors import Poison, TidemarkError, UnknownVersion
 
 log = logging.getLogger(__name__)
 
-SOURCE = "account-health"
-CHANGELOG = "alerter-account-health-state"
 STORE = "state"
-OPEN = "open-signals"
-DEAD_LETTERS = "usage-rejected"
-TOPICS = {"RISK": "risk-signals", "EXPANSION": "expansion-signals"}
+SIGNAL_TOPICS = {"RISK": RISK_SIGNALS, "EXPANSION": EXPANSION_SIGNALS}
 
 ORIGINAL_LIMIT = 1_000_000
 """Bytes of an original that a dead letter keeps; its topic takes twice as much."""
@@ -183,8 +188,8 @@ def _forgotten(key: bytes | None) -> str:
 
 def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:
     data = _encode_signal(signal)
-    yield Output(TOPICS[signal["category"]], account, data)
-    yield Output(OPEN, signal["episode_id"].encode(), None if signal["transition"] == "RESOLVED" else data)
+    yield Output(SIGNAL_TOPICS[signal["category"]], account, data)
+    yield Output(OPEN_SIGNALS, signal["episode_id"].encode(), None if signal["transition"] == "RESOLVED" else data)
 
 
 def dead_letter(record: SourceRecord, poison: Poison) -> Output:
@@ -202,10 +207,16 @@ def dead_letter(record: SourceRecord, poison: Poison) -> Output:
         "original_size": len(original),
         "original_sha256": hashlib.sha256(original).hexdigest(),
     }
-    return Output(DEAD_LETTERS, record.key or b"alerter", _encode_dead_letter(value))
+    return Output(USAGE_REJECTED, record.key or b"alerter", _encode_dead_letter(value))
 
 
 def alerter_lanes(rules: RuleSet, metrics: AlerterMetrics) -> LaneSpec:
     """Declare the lanes of the alerter: one for each partition of account-health."""
     processor: Callable[[int], AlerterProcessor] = lambda partition: AlerterProcessor(rules, metrics, partition)  # noqa: E731 - typed
-    return LaneSpec(SOURCE, SourceMode.TRANSACTIONAL, {STORE: CHANGELOG}, processor, dead_letter)
+    return LaneSpec(
+        ACCOUNT_HEALTH,
+        SourceMode(TOPICS[ACCOUNT_HEALTH].read_as),
+        {STORE: ALERTER_ACCOUNT_HEALTH_STATE},
+        processor,
+        dead_letter,
+    )

@@ -18,8 +18,9 @@ from dataclasses import replace
 
 from aiokafka import ConsumerRecord
 
+from schemas.topics import USAGE_EVENTS
 from services.backfill import progress as progress_topic
-from services.backfill.log import AGAIN, TOPIC, UsageLog
+from services.backfill.log import AGAIN, UsageLog
 from services.backfill.progress import Progress, named, numbered
 from services.scorer.lane_facts import LaneFacts, read_lanes
 from services.shared.errors import TidemarkError
@@ -46,7 +47,7 @@ async def nothing_counted(kafka: KafkaSettings) -> bool:
     if any(lane.counted for lane in lanes.values()):
         return False
     start = {partition: lane.position for partition, lane in lanes.items()}
-    async for record in scan(kafka, TOPIC, start, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start, committed=False):
         if record_of(record.value) == _EVENT:
             return False
     return True
@@ -160,7 +161,7 @@ async def _past(kafka: KafkaSettings, offsets: Mapping[int, int], within_s: floa
 async def _opened(kafka: KafkaSettings, progress: Progress) -> Offsets:
     """Return where the epoch is opened first on each partition, among what was written since the last note."""
     opened: Offsets = {}
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
         if record_of(record.value) == _CLOCK:
             _, value = decoded(record.value)
             if value["mode"] == "DRIVEN" and value["epoch"] == progress.epoch:
@@ -173,7 +174,7 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     live: Offsets = {}
     resent: Offsets = {}
     driven = numbered(progress.driven)
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
         if not record.value or record.offset <= driven.get(record.partition, -1):
             continue
         if record_of(record.value) == _CLOCK and decoded(record.value)[1]["mode"] == "LIVE":
@@ -193,7 +194,7 @@ async def _nothing_put_off(kafka: KafkaSettings, live: Mapping[int, int]) -> boo
 async def _put_off(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
-    async for record in scan(kafka, TOPIC, start, stop, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start, stop, committed=False):
         if record_of(record.value) == _EVENT:
             _, value = decoded(record.value)
             if value and value["epoch"] != epoch:

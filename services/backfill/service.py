@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from schemas.topics import BACKFILL_PROGRESS, USAGE_EVENTS
 from services.backfill import drive
 from services.backfill import progress as progress_topic
-from services.backfill.log import TOPIC, UsageLog, midnight
+from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
 from services.backfill.progress import Progress, named
@@ -103,7 +104,7 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
         ConfigurationError: the topics are not those that the data was written under.
         TidemarkError: it could not be finished; running it again goes on.
     """
-    await refuse_misfits(kafka, (TOPIC, progress_topic.TOPIC))
+    await refuse_misfits(kafka, (USAGE_EVENTS, BACKFILL_PROGRESS))
     known = await progress_topic.read_all(kafka)
     mine = known.get(source.sha256)
     if mine is not None and mine.finished:
@@ -250,7 +251,7 @@ class _Since:
 
 async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     since = _Since({}, handed_over=False)
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
         if record.value is None:
             continue
         name, value = decoded(record.value)  # without a name the scorer puts it aside; it is none of ours

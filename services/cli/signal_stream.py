@@ -14,11 +14,11 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
 
+from schemas.topics import EXPANSION_SIGNALS, OPEN_SIGNALS, RISK_SIGNALS
 from services.shared.kafka.reading import decoded, reader, scan
 from services.shared.kafka.settings import KafkaSettings
 
-OPEN = "open-signals"
-TOPICS = ("risk-signals", "expansion-signals")
+_SIGNALS = (RISK_SIGNALS, EXPANSION_SIGNALS)
 
 Signal = dict[str, Any]
 """A decoded record of schemas/signal."""
@@ -37,7 +37,7 @@ class SignalStream:
 
     async def __aenter__(self) -> Self:
         """Note where the news begin."""
-        for topic in TOPICS:
+        for topic in _SIGNALS:
             client, partitions = await self._open.enter_async_context(reader(self._kafka, topic))
             settled = await client.end_offsets(partitions)
             for partition, offset in settled.items():
@@ -71,7 +71,7 @@ class SignalStream:
 
 async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
     latest: dict[bytes, Signal] = {}
-    async for record in scan(kafka, OPEN):
+    async for record in scan(kafka, OPEN_SIGNALS):
         if record.value is None:
             latest.pop(record.key, None)
         else:
@@ -81,7 +81,7 @@ async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
 
 
 async def _kept(kafka: KafkaSettings) -> AsyncIterator[Signal]:
-    for topic in TOPICS:
+    for topic in _SIGNALS:
         async for record in scan(kafka, topic):
             if signal := decoded(record.value)[1]:
                 yield signal

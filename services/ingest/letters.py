@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from schemas import codec
+from schemas.topics import USAGE_REJECTED
 from services.ingest.ports import LogRecord
 from services.shared.errors import Rejected
 
 _encode_letter = codec.encoder("dead_letter")
-REJECTED = "usage-rejected"
 LETTER_ROOM = 4096
 """Bytes that a dead letter needs beside the original."""
 
@@ -42,4 +42,4 @@ def letter(
             "original_sha256": hashlib.sha256(original).hexdigest(),
         }
     )
-    return LogRecord(REJECTED, source.encode(), value)
+    return LogRecord(USAGE_REJECTED, source.encode(), value)

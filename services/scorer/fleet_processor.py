@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from schemas import codec
+from schemas.topics import FLEET, USAGE_EVENTS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import decide
-from services.scorer.records import FLEET, USAGE_EVENTS
 from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
 from services.shared.errors import IncompatibleState, Poison, UnknownVersion
 

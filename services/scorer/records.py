@@ -5,16 +5,10 @@ from __future__ import annotations
 from hashlib import sha256
 
 from schemas import codec
+from schemas.topics import ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, FLEET_PARTIALS, USAGE_REJECTED
 from services.scorer.domain.lane.outcome import Forgotten, Outcome, Partial, Rejection, Snapshot
 from services.shared.engine.processor import Output, SourceRecord
 from services.shared.errors import Poison
-
-USAGE_EVENTS = "usage-events"
-FLEET_PARTIALS = "fleet-partials"
-FLEET = "fleet"
-HEALTH = "account-health"
-HEALTH_LATEST = "account-health-latest"
-REJECTED = "usage-rejected"
 
 ORIGINAL_BYTES = 900_000
 """Of an original that are kept, so that a dead letter fits even a topic with Kafka's own limit of 1 MiB."""
@@ -28,10 +22,10 @@ def outputs_of(outcome: Outcome) -> list[Output]:
     """Return the records that one outcome of the fold becomes."""
     if isinstance(outcome, Snapshot):
         key = outcome.value["account"].encode()
-        return [Output(HEALTH, key, outcome.encoded), Output(HEALTH_LATEST, key, outcome.encoded)]
+        return [Output(ACCOUNT_HEALTH, key, outcome.encoded), Output(ACCOUNT_HEALTH_LATEST, key, outcome.encoded)]
     if isinstance(outcome, Forgotten):
         key = outcome.account.encode()
-        return [Output(HEALTH, key, None), Output(HEALTH_LATEST, key, None)]
+        return [Output(ACCOUNT_HEALTH, key, None), Output(ACCOUNT_HEALTH_LATEST, key, None)]
     if isinstance(outcome, Partial):
         partial = outcome.value
         key = f"{partial['epoch']}/{partial['day']}/{partial['segment']}/{partial['partition']}"
@@ -76,4 +70,4 @@ def _dead_letter(
         "original_size": len(original),
         "original_sha256": sha256(original).hexdigest(),
     }
-    return Output(REJECTED, (account or source or "unknown").encode(), _encode_dead_letter(letter))
+    return Output(USAGE_REJECTED, (account or source or "unknown").encode(), _encode_dead_letter(letter))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from schemas.topics import USAGE_EVENTS
 from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
 from services.warehouse.domain.rows import FORGOTTEN, Row, columns
@@ -115,7 +116,7 @@ class MemoryStore:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
-            if row["account"] == account and row["topic"] == "usage-events" and row["environment"] == "production":
+            if row["account"] == account and row["topic"] == USAGE_EVENTS and row["environment"] == "production":
                 found.setdefault(row["occurred_at"] // DAY_MS, []).append(row["user"])
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}

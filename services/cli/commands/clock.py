@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from schemas.topics import USAGE_EVENTS
 from services.cli.local.stack_state import DataOption, JsonOption, find
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS, HOUR_MS
@@ -84,14 +85,14 @@ async def order(
     from services.shared.kafka.clients import producer
     from services.shared.kafka.reading import ends
 
-    there = await ends(kafka, "usage-events")
+    there = await ends(kafka, USAGE_EVENTS)
     unknown = sorted(set(partitions or ()) - there.keys())
     if unknown:
         raise Fatal(f"usage-events has no partitions {unknown}, only {min(there)} to {max(there)}")
     value = codec.encoder("clock")({"mode": mode, "epoch": 0, "at": time.time_ns() // 1_000_000})
     chosen = sorted(set(partitions)) if partitions else sorted(there)
     async with producer(kafka) as out:
-        sent = [await out.send(kafka.scoped("usage-events"), value, partition=number) for number in chosen]
+        sent = [await out.send(kafka.scoped(USAGE_EVENTS), value, partition=number) for number in chosen]
         await asyncio.gather(*sent)
     return chosen
 

@@ -15,10 +15,10 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from schemas.topics import TOPICS
 from services.ingest.__main__ import application, server_options
-from services.ingest.kafka import WRITES, KafkaEventLog
+from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import LogRecord, ProduceBounds
+from services.ingest.ports import WRITES, LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.shared.errors import Fatal, Retryable
 from services.shared.http import serving
