@@ -22,15 +22,14 @@ from services.ingest.domain.compression import decompress
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
-from services.ingest.letters import LETTER_ROOM, letter
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import unknown_key
 from services.ingest.turns import SMALL, Turns, Work
+from services.shared.dead_letters import DeadLetter
 from services.shared.errors import Rejected
 
 _encode_event = codec.encoder("usage_event")
-_BODY_KEPT = 64 * 1024
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -136,7 +135,7 @@ class IngestService:
         """
         self._metrics.rejections.labels(error.code).inc()
         at = received_at or self._clock_ms()
-        await self._log.append([letter(body, error, at, source=key.source, keep=_BODY_KEPT)])
+        await self._log.append([_letter(body, error, at, key.source)])
 
     def _key_of(self, body: Body) -> WriteKey:
         if body.write_key is None or body.write_key == "":
@@ -170,10 +169,7 @@ class IngestService:
                     raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                keep = self._log.largest_record(USAGE_REJECTED) - LETTER_ROOM
-                records.append(
-                    letter(raw, error, request.received_at, source=key.source, keep=keep, event_id=message_id)
-                )
+                records.append(_letter(raw, error, request.received_at, key.source, message_id))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
@@ -216,6 +212,20 @@ class IngestService:
             judged.listed,
             put_off,
         )
+
+
+def _letter(original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "") -> LogRecord:
+    letter = DeadLetter(
+        by="ingest",
+        reason=error.code,
+        field=error.field,
+        detail=error.detail,
+        original=original,
+        rejected_at=received_at,
+        event_id=event_id,
+        source=source,
+    )
+    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from services.ingest.domain.limits import Limits
+from services.shared.dead_letters import ORIGINAL_BYTES
 from services.shared.units import DAY_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -154,7 +155,7 @@ async def test_a_bad_body_is_refused_with_advice_and_kept(
     (letter,) = ingest.letters()
     assert letter["reason"] == code
     assert body.startswith(letter["original"])
-    assert len(letter["original"]) == min(len(body), 64 * 1024)
+    assert len(letter["original"]) == min(len(body), ORIGINAL_BYTES)
     assert (await ingest.batch(GOOD)).json()["accepted"] == 1
 
 
