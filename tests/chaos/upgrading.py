@@ -20,6 +20,7 @@ from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.deployment import Deployment
 from tests.chaos.stage import monotonic, passes
+from tests.support.waiting import until
 
 INGEST_FIRST = ("ingest", "warehouse", "alerter", "scorer")
 SCORER_FIRST = ("scorer", "alerter", "warehouse", "ingest")
@@ -138,8 +139,7 @@ async def state_by_format(kafka: KafkaSettings) -> Counter[int]:
 
 
 async def _until(deployment: Deployment, name: str, lanes: int) -> None:
-    deadline = monotonic() + _WITHIN_S
-    while await lanes_of(deployment, name) < lanes:
-        if monotonic() > deadline:
-            raise TimeoutError(f"{name} has not taken {lanes} lanes over within {_WITHIN_S:.0f} s")
-        await asyncio.sleep(0.2)
+    async def taken_over() -> bool:
+        return await lanes_of(deployment, name) >= lanes
+
+    await until(taken_over, _WITHIN_S, lambda: f"{name} has not taken {lanes} lanes over within {_WITHIN_S:.0f} s")

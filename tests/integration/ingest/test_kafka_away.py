@@ -6,7 +6,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -25,15 +24,10 @@ from services.shared.http import serving
 from services.shared.kafka import clients, topics
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 SETTINGS = IngestSettings(ack_timeout_s=1.0, stall_after_s=0.5)
-
-
-async def until(condition: Any, within_s: float = 30.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
