@@ -19,6 +19,7 @@ from services.backfill import progress as progress_topic
 from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
+from services.backfill.ports import ReadLanes
 from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
@@ -88,6 +89,7 @@ class Outcome:
 class Options:
     """How to drive."""
 
+    read_lanes: ReadLanes
     tick_hours: int = 6
     fleet_within_s: float = 300.0
     report: Callable[[BackfillState], None] = lambda _: None
@@ -124,7 +126,7 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
 
 
 async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
-    live = not await drive.nothing_counted(kafka)
+    live = not await drive.nothing_counted(kafka, options.read_lanes)
     begun = Progress(
         file_sha256=source.sha256,
         file_name=source.name,
@@ -165,8 +167,9 @@ class _Run:
         options = self.options
         if not since.handed_over:
             if not self.progress.driven:
-                taken = drive.take(self.kafka, self.log, self.progress, options.now_ms(), options.taken_within_s)
-                self.progress = await taken
+                self.progress = await drive.take(
+                    self.kafka, options.read_lanes, self.log, self.progress, options.now_ms(), options.taken_within_s
+                )
             await self.log.follow(self.progress.ends)
             rest = self._rest()
             while True:
@@ -176,7 +179,7 @@ class _Run:
                 if midnight(options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
                     break
             await self._save(finished=False)  # handed over with a row to go means: given up by somebody
-        await drive.give_back(self.kafka, self.log, self.progress, options.now_ms())
+        await drive.give_back(self.kafka, options.read_lanes, self.log, self.progress, options.now_ms())
 
     async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int) -> None:
         epoch = self.progress.epoch
@@ -254,7 +257,7 @@ async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
         if record.value is None:
             continue
-        name, value = decoded(record.value)  # without a name the scorer puts it aside; it is none of ours
+        name, value = decoded(record.value)  # without a name the scorer dead-letters it; it is none of ours
         if name == "usage_event" and value["historical"]:  # in the epoch of a drive that was given up, maybe
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
         elif name == "clock" and value["mode"] == "LIVE" and progress.driven:
