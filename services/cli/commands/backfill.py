@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("backfill")(backfill)
 
 
-def backfill(
+def backfill(  # noqa: PLR0913  typer reads the options from the signature
     file: Annotated[
         Path | None, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)
     ] = None,
