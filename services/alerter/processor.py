@@ -48,7 +48,6 @@ class AlerterProcessor:
     """Judge the snapshots of one partition."""
 
     def __init__(self, rules: RuleSet, metrics: AlerterMetrics, partition: int) -> None:
-        """Take the rules in force, and the instruments that say what came out of them."""
         self._rules = rules
         self._metrics = metrics
         self._partition = partition

@@ -36,7 +36,6 @@ class UsageLog:
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        """Take where the cluster is."""
         self._kafka = kafka
         self._topic = full_name(kafka, USAGE_EVENTS)
         self.producer: AIOKafkaProducer = producer(kafka, linger_ms=0)

@@ -25,10 +25,13 @@ Signal = dict[str, Any]
 
 
 class SignalStream:
-    """Use as an async context manager: `past` first, then `news`."""
+    """
+    Use as an async context manager: `past` first, then `news`.
+
+    With `history` the past is every transition that is kept, instead of the open episodes.
+    """
 
     def __init__(self, kafka: KafkaSettings, *, history: bool = False) -> None:
-        """Take where; with `history` the past is every transition that is kept instead of the open episodes."""
         self._kafka = kafka
         self._history = history
         self._tails: list[AIOKafkaConsumer] = []

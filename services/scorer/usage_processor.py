@@ -141,7 +141,7 @@ class UsageProcessor:
         return (f", by the clock of {by}" if by else "") + (f"; the last to move it was {before}" if before else "")
 
     def is_answer(self, record: SourceRecord) -> bool:
-        """Tell whether a record further down the log answers what an event asked."""
+        """Return whether a record further down the log answers what an event asked."""
         try:
             item = self.decode(record)
         except (Poison, UnknownVersion):

@@ -214,12 +214,12 @@ def test_a_replay_in_other_chunks_gives_the_same_bytes(judged: MemoryLog) -> Non
 
 
 def per_partition(log: MemoryLog, topic: str) -> list[list[tuple[bytes | None, bytes | None]]]:
-    """Return the records of a topic; their offsets hang on where transactions ended."""
+    """Return the records of a topic; their offsets depend on where transactions ended."""
     return [[(record.key, record.value) for record in log.read(topic, p)] for p in range(PARTITIONS)]
 
 
 def is_christmas(day: int) -> bool:
-    """Tell whether a day is one of the fortnight from 22 December on."""
+    """Return whether a day is one of the fortnight from 22 December on."""
     at = datetime.fromtimestamp(day * DAY_S, UTC)
     return (at.month, at.day) >= (12, 22) or (at.month, at.day) <= (1, 4)
 
