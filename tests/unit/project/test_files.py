@@ -67,6 +67,20 @@ def test_every_decision_has_its_number_and_its_three_parts(project_root: Path) -
         assert number == 1 or parts == ["Context", "Decision", "Consequences"], page.name
 
 
+def test_no_file_holds_the_markers_of_a_merge(project_root: Path) -> None:
+    """Documents are not compiled: a conflict that was committed shows nowhere else."""
+    files = [
+        file
+        for folder in ("docs", "services", "schemas", "tests", "deploy", ".github", ".ci")
+        for file in (project_root / folder).rglob("*")
+        if file.suffix in {".md", ".py", ".yaml", ".yml", ".json", ".sql", ".avsc"}
+    ]
+    marked = [file for file in files if re.search(r"^(<{7}|>{7}) ", file.read_text("utf-8"), re.MULTILINE)]
+
+    assert files
+    assert marked == []
+
+
 def test_no_two_classes_of_the_services_have_one_name(project_root: Path) -> None:
     """One word per notion: who searches for a class finds one."""
     names = [
