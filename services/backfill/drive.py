@@ -47,7 +47,7 @@ async def nothing_counted(kafka: KafkaSettings, read_lanes: ReadLanes) -> bool:
     if any(lane.counted for lane in lanes.values()):
         return False
     start = {partition: lane.position for partition, lane in lanes.items()}
-    async for record in scan(kafka, USAGE_EVENTS, start, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start):
         if record_of(record.value) == _EVENT:
             return False
     return True
@@ -169,7 +169,7 @@ async def _past(
 async def _opened(kafka: KafkaSettings, progress: Progress) -> Offsets:
     """Return where the epoch is opened first on each partition, among what was written since the last note."""
     opened: Offsets = {}
-    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if record_of(record.value) == _CLOCK:
             _, value = decoded(record.value)
             if value["mode"] == "DRIVEN" and value["epoch"] == progress.epoch:
@@ -182,7 +182,7 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     live: Offsets = {}
     resent: Offsets = {}
     driven = numbered(progress.driven)
-    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if not record.value or record.offset <= driven.get(record.partition, -1):
             continue
         if record_of(record.value) == _CLOCK and decoded(record.value)[1]["mode"] == "LIVE":
@@ -202,7 +202,7 @@ async def _nothing_put_off(kafka: KafkaSettings, read_lanes: ReadLanes, live: Ma
 async def _put_off(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
-    async for record in scan(kafka, USAGE_EVENTS, start, stop, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start, stop):
         if record_of(record.value) == _EVENT:
             _, value = decoded(record.value)
             if value and value["epoch"] != epoch:

@@ -51,7 +51,7 @@ class UsageLog:
         await self.producer.start()
         self._open.push_async_callback(self.producer.stop)
         # A short wait: partitions that have caught up must not hold back those that have not.
-        opened = reader(self._kafka, USAGE_EVENTS, committed=False, fetch_max_wait_ms=20)
+        opened = reader(self._kafka, USAGE_EVENTS, fetch_max_wait_ms=20)
         self._consumer, assigned = await self._open.enter_async_context(opened)
         self._consumer.pause(*assigned)
         self.partitions = [partition.partition for partition in assigned]

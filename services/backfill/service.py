@@ -254,7 +254,7 @@ class _Since:
 
 async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     since = _Since({}, handed_over=False)
-    async for record in scan(kafka, USAGE_EVENTS, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if record.value is None:
             continue
         name, value = decoded(record.value)  # without a name the scorer dead-letters it; it is none of ours

@@ -134,7 +134,7 @@ async def read(kafka: KafkaSettings) -> Ledger:
     limits = await ends(kafka, USAGE_EVENTS)
     aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
     seen = {partition: _Seen() for partition in limits}
-    async for record in scan(kafka, USAGE_EVENTS, stop=limits, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, stop=limits):
         name, value = decoded(record.value)
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
@@ -260,7 +260,7 @@ async def _rejected(
 async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
     ids: set[int] = set()
     records = 0
-    async for record in scan(kafka, USAGE_UNATTRIBUTED, committed=False):
+    async for record in scan(kafka, USAGE_UNATTRIBUTED):
         name, value = decoded(record.value)
         if name == "usage_event":
             records += 1

@@ -113,7 +113,7 @@ async def _all_folded(kafka: KafkaSettings) -> bool:
 async def _logged(kafka: KafkaSettings) -> Counter[str]:
     """Return how often each event id is on usage-events, repeats included."""
     ids: Counter[str] = Counter()
-    async for record in scan(kafka, "usage-events", committed=False):
+    async for record in scan(kafka, "usage-events"):
         kind, value = decoded(record.value)
         if kind == "usage_event":
             ids[value["event_id"]] += 1

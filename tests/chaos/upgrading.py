@@ -118,7 +118,7 @@ async def events_by_version(kafka: KafkaSettings) -> Counter[int]:
     """Return how many records of usage events there are in each version."""
     version_of = {codec.FILE_IDS[file.path]: file.version for file in codec.FILES if file.record == "usage_event"}
     found: Counter[int] = Counter()
-    async for record in scan(kafka, "usage-events", committed=False):
+    async for record in scan(kafka, "usage-events"):
         if record.value and (version := version_of.get(codec.schema_id(record.value))):
             found[version] += 1
     return found

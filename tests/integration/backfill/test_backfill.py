@@ -27,9 +27,7 @@ TODAY = NOW_MS // 1000 // DAY_S
 
 async def log_of(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
     """Return (partition, record, value) of all of usage-events, per partition in order."""
-    found = [
-        (record.partition, *codec.decode(record.value)) async for record in scan(kafka, "usage-events", committed=False)
-    ]
+    found = [(record.partition, *codec.decode(record.value)) async for record in scan(kafka, "usage-events")]
     return sorted(found, key=lambda each: each[0])
 
 

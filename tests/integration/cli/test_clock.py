@@ -80,7 +80,7 @@ async def commit(kafka: KafkaSettings, out: AIOKafkaProducer, partition: int, la
 
 async def orders(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
     return sorted(
-        [(r.partition, *codec.decode(r.value)) async for r in scan(kafka, "usage-events", committed=False)],
+        [(r.partition, *codec.decode(r.value)) async for r in scan(kafka, "usage-events")],
         key=lambda each: each[0],
     )
 
