@@ -7,5 +7,5 @@ outputs and source offset become durable together.
 
 Read in this order: processor.py (the port), spec.py, runner.py (a lane without I/O) and gathering.py (what it gives), memory.py
 (the same over memory_log.py), then the Kafka side: chunks.py, consumer.py, changelog.py, lane_writer.py, lane.py with what
-it is made of (intake.py, commits.py, ownership.py, recovery.py, hearing.py), worker.py.
+it is made of (lane_states.py, feeding.py, intake.py, commits.py, ownership.py, recovery.py, hearing.py), worker.py.
 """

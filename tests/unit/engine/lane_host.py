@@ -142,7 +142,7 @@ async def until(condition: Callable[[], Any], within_s: float = 5.0) -> None:
 
 
 def new_lane(host: Host, spec: LaneSpec = SPEC) -> Lane:
-    return Lane(spec, 0, 1, host, LaneMetrics(EngineMetrics(CollectorRegistry()), "events", 0))
+    return Lane(spec, 0, host, LaneMetrics(EngineMetrics(CollectorRegistry()), "events", 0))
 
 
 async def running(host: Host, spec: LaneSpec = SPEC) -> Lane:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
-from services.shared.engine.lane import LanePhase
+from services.shared.engine.lane_states import LanePhase
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.lane import LanePhase
+from services.shared.engine.lane_states import LanePhase
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
