@@ -18,7 +18,6 @@ from services.shared.engine.lane_metrics import LaneMetrics
 from services.shared.engine.lane_states import LaneLife, LaneState
 from services.shared.engine.ports import LaneHost
 from services.shared.engine.processor import SourceRecord
-from services.shared.engine.raises import Raises
 from services.shared.engine.recovery import accept
 from services.shared.engine.runner import LaneRunner
 from services.shared.engine.start import check, check_id
@@ -33,14 +32,13 @@ class Feeding:
     """From the intake of one lane through its runner to its commits."""
 
     def __init__(
-        self, life: LaneLife, intake: Intake, commits: Commits, raises: Raises, host: LaneHost, metrics: LaneMetrics, *,
+        self, life: LaneLife, intake: Intake, commits: Commits, host: LaneHost, metrics: LaneMetrics, *,
         pause: Callable[[], Awaitable[None]], moved: Callable[[], None],
     ) -> None:  # fmt: skip
         """Call `pause` where the lane is not running any more, until it is again, and `moved` after each chunk."""
         self._life = life
         self._intake = intake
         self._commits = commits
-        self._raises = raises
         self._host = host
         self._metrics = metrics
         self._pause = pause
@@ -92,7 +90,6 @@ class Feeding:
                     commits.begin(runner)
             commits.start_clock()
             await asyncio.sleep(0)
-        self._raises.folded(runner.folded)
         runner.cover(chunk.end)
         if not runner.pending and runner.position != runner.transaction.position:
             commits.start_clock(_COVERED_WITHIN_S)

@@ -15,6 +15,7 @@ import time
 from services.shared.engine.chunk import Chunk
 from services.shared.engine.commits import Commits
 from services.shared.engine.errors import FoldRaised, LaneStopped, Unanswered
+from services.shared.engine.failure_policy import Patience
 from services.shared.engine.feeding import Feeding
 from services.shared.engine.hearing import hear
 from services.shared.engine.intake import Intake
@@ -23,7 +24,7 @@ from services.shared.engine.lane_states import IllegalMove, LaneEvent, LaneLife,
 from services.shared.engine.ownership import Ownership
 from services.shared.engine.ports import LaneHost
 from services.shared.engine.position import Position
-from services.shared.engine.processor import Processor, Quarantines
+from services.shared.engine.processor import Processor
 from services.shared.engine.raises import Raises
 from services.shared.engine.recovery import Recovery
 from services.shared.engine.runner import LaneRunner
@@ -58,13 +59,11 @@ class Lane:
         self._life = life = LaneLife()
         self._runner: LaneRunner | None = None
         most = host.settings
-        self._raises = raises = Raises(
-            f"{spec.topic}/{partition}", most.max_raises, most.max_restores, RESTORES_WITHIN_S
-        )
+        raises = Raises(f"{spec.topic}/{partition}", Patience(most.max_raises, most.max_restores, RESTORES_WITHIN_S))
         self._intake = intake = Intake(spec.topic, partition, host)
         self._ownership = ownership = Ownership(lambda: host.writer(spec, partition))
-        self._commits = commits = Commits(ownership, host, metrics, raises, moved=self._moved, wake=life.wake)
-        self._feeding = Feeding(life, intake, commits, raises, host, metrics, pause=self._pause, moved=self._moved)
+        self._commits = commits = Commits(ownership, host, metrics, moved=self._moved, wake=life.wake)
+        self._feeding = Feeding(life, intake, commits, host, metrics, pause=self._pause, moved=self._moved)
         self._recovery = Recovery(spec, partition, life, ownership, intake, commits, raises, host, metrics)
         self._task: asyncio.Task[None] | None = None
 
@@ -176,7 +175,7 @@ class Lane:
                 while True:
                     await self._turn()
             except LaneStopped as stopped:
-                await self._stop(stopped)
+                self._take_nothing(stopped, LaneEvent.STOP)
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
             if self.phase is not LanePhase.CLOSED:  # there a cancellation got lost, and nothing can be committed
                 self._host.fail(error)
@@ -189,8 +188,12 @@ class Lane:
                 if self._life.state is not LaneState.RUNNING:
                     await self._pause()
                 await self._feeding.turn(self._must_run())
-            except Unanswered as asked:
-                await self._ask(asked)
+            except LaneStopped as stopped:
+                if stopped.clean:
+                    await self._commits.flush(self._must_run())
+                if not isinstance(stopped, Unanswered):
+                    raise
+                await self._ask(stopped)
         except FoldRaised as raised:
             await self._reopen(raised)
         except _TakenOver:
@@ -249,36 +252,29 @@ class Lane:
         await self._open()
 
     async def _reopen(self, error: FoldRaised) -> None:
-        """Throw the processor away and restore it; dead-letter the record that made it raise."""
+        """
+        Throw the processor away and restore it, and fold again what is not durable.
+
+        Raises:
+            TooManyRaises: a restore would not help.
+        """
         await self._commits.settle()
         self._life.move(LaneEvent.RAISED)
-        runner = self._must_run()
-        reached, keys = runner.offset, isinstance(runner.processor, Quarantines)
-        self._runner = None  # in an unknown state: whatever happens next, nothing of it may be committed
+        runner, self._runner = self._must_run(), None  # in an unknown state: nothing of it may be committed
         where = {**self._name, "offset": error.offset, "step": error.step}
         log.error("fold_raised", extra=where, exc_info=error.cause)
-        self._raises.blame(error, time.monotonic(), keys=keys)
+        runner.blame(error, time.monotonic())
         self._metrics.reopened()
         self._runner, _ = await self._recovery.run()
-        if error.offset is None:
-            self._runner.careful_until = reached
         self._life.move(LaneEvent.OPENED)
         await self._intake.read_from(self.received)
 
     async def _ask(self, asked: Unanswered) -> None:
-        """
-        Stand still before a record that asks, with everything before it durable, until the answer comes; go on there.
-
-        Raises:
-            FoldRaised: what was folded before cannot be kept; the record will ask again after it.
-        """
-        runner = self._must_run()
-        await self._commits.flush(runner)
+        """Stand still before a record that asks until the answer comes, and go on there."""
         if self._life.state is not LaneState.RUNNING:
             await self._pause()
-        self._tell(asked)
-        self._life.move(LaneEvent.ASKED)
-        self._intake.clear()
+        runner = self._must_run()
+        self._take_nothing(asked, LaneEvent.ASKED)
         answer = await hear(runner, self._host)
         log.info("lane_goes_on", extra={**self._name, "offset": runner.offset, "answered_at": answer.offset})
         self._metrics.goes_on()
@@ -287,21 +283,12 @@ class Lane:
         self._moved()
         await self._intake.read_from(runner.offset)
 
-    async def _stop(self, stopped: LaneStopped) -> None:
-        """Keep what was folded before, take nothing more."""
-        self._tell(stopped)
-        if self._runner is not None and stopped.clean:
-            try:
-                await self._commits.flush(self._runner)
-            except FoldRaised as raised:
-                log.error("fold_raised", exc_info=raised.cause)  # noqa: TRY400 - the cause, not its wrapping
-        self._life.move(LaneEvent.STOP)
-        self._intake.clear()
-
-    def _tell(self, stopped: LaneStopped) -> None:
+    def _take_nothing(self, stopped: LaneStopped, event: LaneEvent) -> None:
         log.critical("lane_stopped", extra={**self._name, "reason": stopped.reason, "detail": str(stopped)})
         self.stopped = stopped
+        self._life.move(event)
         self._metrics.stopped(stopped.reason)
+        self._intake.clear()
 
     def _must_run(self) -> LaneRunner:
         if self._runner is None:

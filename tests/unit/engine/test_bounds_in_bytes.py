@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from services.shared.engine.failure_policy import Patience
 from services.shared.engine.gathering import Gathering
 from services.shared.engine.position import Position
 from services.shared.engine.processor import SourceRecord
@@ -32,7 +33,7 @@ class Told(CountingProcessor):
 
 def fold_of(processor: CountingProcessor) -> LaneRunner:
     spec = replace(counting_spec("events", "state", "out", "dead"), processor=lambda _p: processor)
-    return LaneRunner(spec, 0, processor, Position(0), raises=Raises("events/0", 5, 20, 600), most_bytes=MOST)
+    return LaneRunner(spec, 0, processor, Position(0), raises=Raises("events/0", Patience(5, 20, 600)), most_bytes=MOST)
 
 
 def transactions_of(
