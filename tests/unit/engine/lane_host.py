@@ -141,6 +141,12 @@ async def until(condition: Callable[[], Any], within_s: float = 5.0) -> None:
             await asyncio.sleep(0)
 
 
+async def turns(count: int = 50) -> None:
+    """Give the other tasks so many turns: for what must not happen."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 def new_lane(host: Host, spec: LaneSpec = SPEC) -> Lane:
     return Lane(spec, 0, host, LaneMetrics(EngineMetrics(CollectorRegistry()), "events", 0))
 

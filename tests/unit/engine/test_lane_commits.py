@@ -13,7 +13,7 @@ from services.shared.engine.errors import FailStop
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, turns, until
 
 # transactions
 
@@ -99,8 +99,7 @@ async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_mu
     lane.receive(chunk(2, "3", "4"))
     await until(lambda: lane.next.offset == 4)
     lane.receive(chunk(4, "5", "6"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
     assert lane.next.offset == 4
     assert host.asked.count("write") == 1
     host.may_write.set()
@@ -115,8 +114,7 @@ async def test_a_large_chunk_does_not_outrun_a_commit_under_way() -> None:
 
     lane.receive(chunk(0, *["1"] * 5000))
     await until(lambda: "write" in host.asked)
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
 
     assert lane.next.offset == 1000
     host.may_write.set()
@@ -143,8 +141,7 @@ async def test_after_a_failed_transaction_nothing_more_is_written() -> None:
     lane.receive(chunk(0, "1"))
     await until(lambda: host.failed)
     lane.receive(chunk(1, "urgent"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
 
     assert host.asked.count("write") == 1
     assert lane.durable == Position(0)

@@ -11,13 +11,7 @@ from services.shared.engine.errors import NotThisVersion
 from services.shared.engine.lane_states import MOVES, PHASES, IllegalMove, LaneEvent, LaneLife, LanePhase, LaneState
 from services.shared.engine.position import Position
 from services.shared.engine.processor import SourceRecord
-from tests.unit.engine.lane_host import PATIENT, Host, chunk, new_lane, running, until
-
-
-async def turns(count: int = 50) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
-
+from tests.unit.engine.lane_host import PATIENT, Host, chunk, new_lane, running, turns, until
 
 # the table
 
