@@ -40,13 +40,13 @@ class FoldCarefully(NamedTuple):
     until: int
 
 
-class Stop(NamedTuple):
+class StopLane(NamedTuple):
     """Stop the lane: a restore would not help."""
 
     detail: str
 
 
-Remedy = DeadLetter | SetApart | FoldCarefully | Stop
+Remedy = DeadLetter | SetApart | FoldCarefully | StopLane
 
 
 class Patience(NamedTuple):
@@ -58,7 +58,7 @@ class Patience(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class RaiseHistory:
     """What has raised before in one lane."""
 
     in_a_row: int = 0
@@ -72,8 +72,15 @@ class History:
 
 
 def decide(
-    error: FoldRaised, history: History, patience: Patience, *, now: float, folded: int, reached: int, quarantines: bool
-) -> tuple[Remedy, History]:
+    error: FoldRaised,
+    history: RaiseHistory,
+    patience: Patience,
+    *,
+    now: float,
+    folded: int,
+    reached: int,
+    quarantines: bool,
+) -> tuple[Remedy, RaiseHistory]:
     """
     Return what to do about a raise, and what to remember of it.
 
@@ -94,7 +101,7 @@ def decide(
         remedy = DeadLetter(error.offset, error.step, f"{type(cause).__name__}: {cause}")
     restored = (*(at for at in history.restored if at >= now - patience.within), now)
     if max(in_a_row, unnamed) >= patience.in_a_row:
-        remedy = Stop(f"{max(in_a_row, unnamed)} folds in a row raised, last: {error}")
+        remedy = StopLane(f"{max(in_a_row, unnamed)} folds in a row raised, last: {error}")
     elif len(restored) > patience.restores:
-        remedy = Stop(f"the lane would be restored for the {len(restored)}th time in a while, last: {error}")
-    return remedy, History(in_a_row, unnamed, last, restored)
+        remedy = StopLane(f"the lane would be restored for the {len(restored)}th time in a while, last: {error}")
+    return remedy, RaiseHistory(in_a_row, unnamed, last, restored)

@@ -12,10 +12,10 @@ from services.shared.engine.errors import FoldRaised, TooManyRaises
 from services.shared.engine.failure_policy import (
     DeadLetter,
     FoldCarefully,
-    History,
     Patience,
+    RaiseHistory,
     SetApart,
-    Stop,
+    StopLane,
     decide,
 )
 
@@ -33,7 +33,7 @@ class Raises:
         """The offset up to which changes are gathered after each record."""
         self._where = where
         self._patience = patience
-        self._history = History()
+        self._history = RaiseHistory()
         self._folded = -1
 
     def blame(self, error: FoldRaised, now: float, *, folded: int, reached: int, quarantines: bool) -> None:
@@ -55,7 +55,7 @@ class Raises:
                 self.faults.setdefault(offset, []).append(remedy)
             case FoldCarefully(until=until):
                 self.careful_until = until
-            case Stop(detail=detail):
+            case StopLane(detail=detail):
                 raise TooManyRaises(f"{self._where}: {detail}")
 
     def gathered(self, folded: int) -> None:

@@ -10,11 +10,11 @@ from services.shared.engine.errors import FoldRaised, TooManyRaises
 from services.shared.engine.failure_policy import (
     DeadLetter,
     FoldCarefully,
-    History,
     Patience,
+    RaiseHistory,
     Remedy,
     SetApart,
-    Stop,
+    StopLane,
     decide,
 )
 from services.shared.engine.raises import Raises
@@ -26,8 +26,8 @@ FAULT = KeyFault("acme", "no such day")
 
 
 def follows(
-    error: FoldRaised, history: History, *, now: float = 0, folded: int = -1, quarantines: bool = True
-) -> tuple[Remedy, History]:
+    error: FoldRaised, history: RaiseHistory, *, now: float = 0, folded: int = -1, quarantines: bool = True
+) -> tuple[Remedy, RaiseHistory]:
     return decide(error, history, PATIENCE, now=now, folded=folded, reached=9, quarantines=quarantines)
 
 
@@ -41,33 +41,33 @@ def follows(
     ],
 )
 def test_what_follows_a_raise(error: FoldRaised, quarantines: bool, remedy: Remedy) -> None:
-    found, history = follows(error, History(), now=5, quarantines=quarantines)
+    found, history = follows(error, RaiseHistory(), now=5, quarantines=quarantines)
 
     assert found == remedy
     assert history.restored == (5,)
 
 
 def test_raising_records_in_a_row_stop_the_lane_unless_one_between_them_was_folded() -> None:
-    history = History(in_a_row=2, last=7)
+    history = RaiseHistory(in_a_row=2, last=7)
 
     stop, _ = follows(FoldRaised(8, BROKEN), history, folded=6)
     letter, after = follows(FoldRaised(9, BROKEN), history, folded=8)
 
-    assert isinstance(stop, Stop)
+    assert isinstance(stop, StopLane)
     assert "3 folds in a row raised, last: offset 8: ZeroDivisionError: broken" in stop.detail
     assert letter == DeadLetter(9, 0, "ZeroDivisionError: broken")
     assert (after.in_a_row, after.last) == (1, 9)
 
 
 def test_raises_without_a_name_stop_the_lane_unless_one_between_them_has_a_name() -> None:
-    history = History(unnamed=2)
+    history = RaiseHistory(unnamed=2)
 
-    assert isinstance(follows(FoldRaised(None, BROKEN), history)[0], Stop)
+    assert isinstance(follows(FoldRaised(None, BROKEN), history)[0], StopLane)
     assert follows(FoldRaised(3, FAULT), history)[1].unnamed == 0
 
 
 def test_keys_at_fault_are_no_row() -> None:
-    history = History()
+    history = RaiseHistory()
     for offset in range(5):
         remedy, history = follows(FoldRaised(offset, FAULT), history)
         assert isinstance(remedy, SetApart)
@@ -76,9 +76,9 @@ def test_keys_at_fault_are_no_row() -> None:
 
 
 def test_restores_stop_the_lane_when_there_are_too_many_in_a_while_and_old_ones_do_not_count() -> None:
-    history = replace(History(), restored=(0, 1, 2, 3, 4))
+    history = replace(RaiseHistory(), restored=(0, 1, 2, 3, 4))
 
-    assert isinstance(follows(FoldRaised(7, FAULT), history, now=600)[0], Stop)
+    assert isinstance(follows(FoldRaised(7, FAULT), history, now=600)[0], StopLane)
     remedy, after = follows(FoldRaised(7, FAULT), history, now=601)
     assert isinstance(remedy, SetApart)
     assert after.restored == (1, 2, 3, 4, 601)
