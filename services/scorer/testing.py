@@ -21,8 +21,8 @@ from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.processor import NO_APPEND_TIME
 
 PLAN, MODEL = load_scoring(ScorerSettings())

@@ -14,13 +14,13 @@ from aiokafka.admin import RecordsToDelete
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import EXIT_FAIL_STOP, Unanswered
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Processor
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, producer
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec, read_count

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.shared.engine.memory import MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.fold.start import Bounds
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import Bounds
-from services.shared.engine.transaction import Transaction
 from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lanes, until
 
 HOME = ("events", 0)
@@ -154,7 +154,7 @@ def test_whatever_the_group_does_and_when_a_lane_never_meets_an_event_that_its_s
     actions: Sequence[tuple[str, Any]],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.shared.engine.hearing._LOOK_EVERY_S", 0)
+        patch.setattr("services.shared.engine.lane.hearing._LOOK_EVERY_S", 0)
         group = asyncio.run(lead(actions))
     undisturbed = MemoryLog(partitions=1)
     for value in group.source:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.shared.engine.failure_policy import Patience
-from services.shared.engine.gathering import Gathering
+from services.shared.engine.fold.failure_policy import Patience
+from services.shared.engine.fold.gathering import Gathering
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.position import Position
 from services.shared.engine.processor import SourceRecord
-from services.shared.engine.raises import Raises
-from services.shared.engine.runner import LaneRunner
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor, counting_spec
 from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, running, until

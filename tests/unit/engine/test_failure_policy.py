@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from services.shared.engine.errors import FoldRaised, TooManyRaises
-from services.shared.engine.failure_policy import (
+from services.shared.engine.fold.failure_policy import (
     DeadLetter,
     FoldCarefully,
     Patience,
@@ -17,7 +17,7 @@ from services.shared.engine.failure_policy import (
     StopLane,
     decide,
 )
-from services.shared.engine.raises import Raises
+from services.shared.engine.fold.raises import Raises
 from services.shared.errors import KeyFault
 
 PATIENCE = Patience(in_a_row=3, restores=5, within=600)

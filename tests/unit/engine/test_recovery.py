@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import NotThisVersion, SourceRecreated
-from services.shared.engine.lane import Lane
-from services.shared.engine.lane_states import LanePhase
-from services.shared.engine.lanes import Lanes
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.worker.lanes import Lanes
 from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running, turns, until
 
 ONE, OTHER = b"1" * 16, b"2" * 16
@@ -141,7 +141,7 @@ async def test_a_rebalance_waits_for_a_writer_that_is_just_starting() -> None:
 async def test_a_writer_that_does_not_start_is_given_up_for_a_rebalance_and_started_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.ownership._FENCE_WITHIN_S", 0.01)
+    monkeypatch.setattr("services.shared.engine.lane.ownership._FENCE_WITHIN_S", 0.01)
     host, lane = await fencing()
 
     async with asyncio.timeout(1):
@@ -200,7 +200,7 @@ async def test_the_id_of_the_source_stays_when_a_lane_makes_sure_that_it_is_nobo
 def a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the clock of intakes be a minute ahead from now on."""
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
-    monkeypatch.setattr("services.shared.engine.intake.time", clock)
+    monkeypatch.setattr("services.shared.engine.lane.intake.time", clock)
 
 
 async def test_a_source_that_is_made_anew_while_the_lane_runs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

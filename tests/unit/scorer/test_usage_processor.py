@@ -15,8 +15,8 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.records import ORIGINAL_BYTES, dead_letter
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.engine.errors import Unanswered
-from services.shared.engine.memory import MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import Poison
 

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 
 from services.shared.engine.errors import FailStop
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.ownership import Ownership
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ownership import Ownership
+from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
-from services.shared.engine.runner import LaneRunner
-from services.shared.engine.transaction import Transaction
 
 
 class Commits:

@@ -11,16 +11,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.commits import Commits
 from services.shared.engine.errors import SourceGap
-from services.shared.engine.intake import Intake, Missed
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.lane_states import LaneLife, LaneState
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import check, check_id
+from services.shared.engine.lane.commits import Commits
+from services.shared.engine.lane.intake import Intake, Missed
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.recovery import accept
+from services.shared.engine.lane.states import LaneLife, LaneState
 from services.shared.engine.processor import SourceRecord
-from services.shared.engine.recovery import accept
-from services.shared.engine.runner import LaneRunner
-from services.shared.engine.start import check, check_id
 
 _YIELD_EVERY = 500
 """Records folded before the other tasks of the loop get a turn."""

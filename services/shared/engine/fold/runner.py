@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from services.shared.engine.errors import FoldRaised, LaneStopped, NotThisVersion, SourceGap
-from services.shared.engine.failure_policy import PROCESS_ERRORS, DeadLetter
-from services.shared.engine.gathering import NO_LIMIT, Gathering
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS, DeadLetter
+from services.shared.engine.fold.gathering import NO_LIMIT, Gathering
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Processor, Quarantines, SourceRecord
-from services.shared.engine.raises import Raises
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.engine.transaction import Transaction
 from services.shared.errors import Poison, UnknownVersion
 
 

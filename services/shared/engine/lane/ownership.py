@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from services.shared.engine.errors import FailStop
-from services.shared.engine.ports import Writer
-from services.shared.engine.transaction import Transaction
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.ports import Writer
 
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""

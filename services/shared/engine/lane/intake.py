@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.ports import LaneHost
-from services.shared.engine.queue import ChunkQueue
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.queue import ChunkQueue
 
 _DOUBT_AFTER_S = 10.0
 """After this time nothing from before a seek is on its way: what was delivered before should not come again."""

@@ -11,16 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
-from services.shared.engine.failure_policy import Patience
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.fold.failure_policy import Patience
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.restore import restore
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import check, check_id, start
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Asks, Processor
-from services.shared.engine.raises import Raises
-from services.shared.engine.restore import restore
-from services.shared.engine.runner import LaneRunner
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import check, check_id, start
-from services.shared.engine.transaction import Transaction
 
 MAX_RESTORES_RECORDS = 10_000
 """Folded records within which the restores of a lane are bounded: a log in memory has no clock."""

@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.lane import Lane
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.lane_states import LanePhase
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.ports import LaneHost
 from services.shared.engine.spec import LaneSpec
 
 log = logging.getLogger(__name__)

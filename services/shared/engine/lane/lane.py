@@ -13,23 +13,23 @@ import logging
 import time
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.commits import Commits
 from services.shared.engine.errors import FoldRaised, LaneStopped, Unanswered
-from services.shared.engine.failure_policy import Patience
-from services.shared.engine.feeding import Feeding
-from services.shared.engine.hearing import hear
-from services.shared.engine.intake import Intake
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.lane_states import IllegalMove, LaneEvent, LaneLife, LanePhase, LaneState
-from services.shared.engine.ownership import Ownership
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.failure_policy import Patience
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.commits import Commits
+from services.shared.engine.lane.feeding import Feeding
+from services.shared.engine.lane.hearing import hear
+from services.shared.engine.lane.intake import Intake
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ownership import Ownership
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.recovery import Recovery
+from services.shared.engine.lane.states import IllegalMove, LaneEvent, LaneLife, LanePhase, LaneState
 from services.shared.engine.position import Position
 from services.shared.engine.processor import Processor
-from services.shared.engine.raises import Raises
-from services.shared.engine.recovery import Recovery
-from services.shared.engine.runner import LaneRunner
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.transaction import Transaction
 
 log = logging.getLogger(__name__)
 

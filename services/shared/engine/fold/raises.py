@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from services.shared.engine.errors import FoldRaised, TooManyRaises
-from services.shared.engine.failure_policy import (
+from services.shared.engine.fold.failure_policy import (
     DeadLetter,
     FoldCarefully,
     Patience,

@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import xxhash
 
 from services.shared.engine.errors import FoldRaised
-from services.shared.engine.failure_policy import PROCESS_ERRORS
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import Position
 from services.shared.engine.processor import Output, Processor, SourceRecord, Weighs
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.transaction import Transaction
 from services.shared.errors import Poison
 
 RECORD_OVERHEAD = 128
