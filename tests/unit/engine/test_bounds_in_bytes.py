@@ -152,10 +152,11 @@ async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs
         await asyncio.sleep(0)
         assert offset < 10_000, "never full"
 
-    fold = lane._must_run()
+    runner = lane._work.runner
+    assert runner is not None
     one_chunk = 10 * (record + 200)
-    assert lane._intake._queue.bytes <= 4 * most + one_chunk
-    assert fold.transaction.size <= most + 16 * (record + 100)
+    assert lane._work.intake._queue.bytes <= 4 * most + one_chunk
+    assert runner.transaction.size <= most + 16 * (record + 100)
     assert host.asked.count("write") == 1
     host.may_write.set()
     await lane.close()

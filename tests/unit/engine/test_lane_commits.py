@@ -82,9 +82,9 @@ async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
     lane = await running(host)
     lane.receive(chunk(0, "1"))
     await until(lambda: lane.next.offset == 1)
-    assert lane._commits._deadline is not None
+    assert lane._work.commits._deadline is not None
 
-    lane._commits._ring(lane._commits._deadline)
+    lane._work.commits._ring(lane._work.commits._deadline)
 
     await until(lambda: host.transactions)
 

@@ -159,7 +159,7 @@ async def test_a_worker_is_ready_when_all_its_lanes_are_and_says_why_not() -> No
 
 async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     lanes = new_lanes(Host(settings=EngineSettings(stall_s=60)))
     lanes.assign([("events", 0)], generation=1)
@@ -178,7 +178,7 @@ async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_move
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     metrics = EngineMetrics(CollectorRegistry())
     lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
