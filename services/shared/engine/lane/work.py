@@ -22,7 +22,7 @@ from services.shared.engine.lane.intake import Intake
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import Recovery
+from services.shared.engine.lane.recovery import recover
 from services.shared.engine.lane.states import IllegalMove, LaneEvent, LaneLife, LaneState
 from services.shared.engine.spec import LaneSpec
 
@@ -49,13 +49,16 @@ class LaneWork:
         self.intake = intake = Intake(spec.topic, partition, host)
         self.ownership = ownership = Ownership(lambda: host.writer(spec, partition))
         self.commits = commits = Commits(ownership, host, metrics, moved=self.moved, wake=life.wake)
+        self._spec = spec
+        self._partition = partition
         self._host = host
         self._metrics = metrics
         self._name = {"topic": spec.topic, "partition": partition}
         most = host.settings
-        raises = Raises(f"{spec.topic}/{partition}", Patience(most.max_raises, most.max_restores, RESTORES_WITHIN_S))
+        self._raises = Raises(
+            f"{spec.topic}/{partition}", Patience(most.max_raises, most.max_restores, RESTORES_WITHIN_S)
+        )
         self._feeding = Feeding(life, intake, commits, host, metrics, pause=self._pause, moved=self.moved)
-        self._recovery = Recovery(spec, partition, life, ownership, intake, commits, raises, host, metrics)
 
     async def run(self) -> None:
         """Open the lane and let it live until it stops or is cancelled; an error of unknown effect ends the process."""
@@ -92,7 +95,7 @@ class LaneWork:
     async def _open(self) -> None:
         began = time.monotonic()
         async with self._host.openings:
-            self.runner, elsewhere = await self._recovery.run()
+            elsewhere = await self._restore()
         if elsewhere and not self.intake.reaches(self.intake.received):
             # Without the group's offset Faust reads from the beginning: that may be 400 days to skip.
             await self.intake.read_from(self.intake.received)
@@ -102,6 +105,26 @@ class LaneWork:
         self._metrics.opened(time.monotonic() - began)
         offset, step = self.commits.durable
         log.info("lane_opened", extra={**self._name, "offset": offset, "step": step})
+
+    async def _restore(self) -> bool:
+        """
+        Build a new processor from the changelogs and take the queue up where it ends; return whether it must be sought.
+
+        A new writer comes first, also when the lane was ours before: starting it fences a former owner, and returns
+        only when the end of the last transaction has reached every partition. A commit that has been acknowledged
+        may not yet be visible in the changelogs.
+        """
+        self.intake.received = -1
+        await self.ownership.claim(self._until_resumed)
+        self.runner, elsewhere = await recover(self._spec, self._partition, self._host, self._metrics, self._raises)
+        self.commits.restart(self.runner.position)
+        self.intake.received = self.runner.offset
+        return elsewhere
+
+    async def _until_resumed(self) -> None:
+        while self.life.state is LaneState.OPENING_HELD:
+            self.life.look()
+            await self.life.woken()
 
     async def _pause(self) -> None:
         """
@@ -155,7 +178,7 @@ class LaneWork:
         log.error("fold_raised", extra=where, exc_info=error.cause)
         runner.blame(error, time.monotonic())
         self._metrics.reopened()
-        self.runner, _ = await self._recovery.run()
+        await self._restore()
         self.life.move(LaneEvent.OPENED)
         await self.intake.read_from(self.intake.received)
 
