@@ -20,7 +20,7 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.settings import AlerterSettings
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings

@@ -1,4 +1,4 @@
-"""What waits for Kafka: the batches of each topic partition, and who waits for them."""
+"""What waits for Kafka: the batches of each topic partition, who waits for them, and the producer that has them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from typing import Any
 
-from services.ingest.routes import Route
+from aiokafka import AIOKafkaProducer
 
 
 class Ticket:
@@ -43,6 +43,20 @@ class PendingBatch:
         self.route: Route | None = None
         self.sent = 0.0
         self.sent_ms = 0
+
+
+class Route:
+    """One producer and the batches that it has and nobody has acknowledged."""
+
+    __slots__ = ("held", "producer")
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self.held: dict[PendingBatch, None] = {}
+
+    def holds_older(self, than: float) -> bool:
+        """Return whether it was given a batch before that time which it has not delivered."""
+        return any(batch.sent < than for batch in self.held)
 
 
 class PartitionQueue:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.ingest.batches import PartitionQueue, PendingBatch
+from services.ingest.batches import PartitionQueue, PendingBatch, Route
 from services.ingest.metrics import IngestMetrics
-from services.ingest.routes import Route
 from services.shared.kafka.clocks import apart_ms, leader_of
 
 _EVERY_S = 1.0

@@ -27,12 +27,12 @@ from functools import partial
 from typing import Any
 
 from schemas.topics import TOPICS
-from services.ingest.batches import PartitionQueue, PendingBatch, Ticket
+from services.ingest.batches import PartitionQueue, PendingBatch, Route, Ticket
 from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, LogRecord, ProduceBounds
-from services.ingest.routes import Route, Routes
+from services.ingest.routes import Routes
 from services.shared.errors import Retryable
 from services.shared.kafka import topics
 from services.shared.kafka.partition import partition_for

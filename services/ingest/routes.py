@@ -15,20 +15,18 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS
+from services.ingest.batches import Route
 from services.ingest.ports import WRITES
 from services.shared.errors import ConfigurationError
 from services.shared.kafka import clients, topics
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.settings import KafkaSettings
-
-if TYPE_CHECKING:
-    from services.ingest.batches import PendingBatch
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +36,6 @@ _SOLOS = 4
 """Partitions that may have a producer of their own at a time."""
 _LEFT_BEHIND = 4
 """Producers that may be waiting for what a slow partition has not acknowledged; then no new one is made."""
-
-
-class Route:
-    """One producer and the batches that it has and nobody has acknowledged."""
-
-    __slots__ = ("held", "producer")
-
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self.producer = producer
-        self.held: dict[PendingBatch, None] = {}
-
-    def holds_older(self, than: float) -> bool:
-        """Return whether it was given a batch before that time which it has not delivered."""
-        return any(batch.sent < than for batch in self.held)
 
 
 class Routes:

@@ -24,7 +24,7 @@ from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.tick_sender import TickSender, tick_producer
 from services.scorer.ticker import Ticker
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings
 from services.shared.http import ops_routes, serving

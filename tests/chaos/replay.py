@@ -19,8 +19,8 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.scorer.lanes import usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load

@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from services.shared import logging as structured
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import CountingProcessor, counting_spec

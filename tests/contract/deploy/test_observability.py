@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.topics import TOPICS
 from services.cli.pages.metrics import Metric, metrics, page
-from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.ports import PORTS, port_of
 

@@ -1,10 +1,11 @@
-"""The tables in docs/engine.md name tests and modules that exist, and every module of the engine."""
+"""The tables in docs/engine.md name tests and modules that exist, every module of the engine, and the life of a lane."""
 
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatch
 from pathlib import Path
+
+from services.shared.engine.lane.states import MOVES, PHASES
 
 
 def test_every_test_that_the_document_names_exists(project_root: Path) -> None:
@@ -20,11 +21,24 @@ def test_every_test_that_the_document_names_exists(project_root: Path) -> None:
 
 
 def test_every_module_of_the_engine_stands_in_the_table_of_the_document(project_root: Path) -> None:
-    rows = [
-        line.split("|")[1] for line in (project_root / "docs" / "engine.md").read_text().splitlines() if "|" in line
-    ]
-    named = {name for row in rows for name in re.findall(r"`([a-z_]+\*?\.py)`", row)}
-    written = {file.name for file in (project_root / "services" / "shared" / "engine").glob("[!_]*.py")}
+    named, room = set(), ""
+    text = (project_root / "docs" / "engine.md").read_text()
+    table = text.partition("| room | module |")[2].partition("\n\n")[0]
+    for of_room, modules in re.findall(r"^\|([^|]*)\|([^|]*)\|", table, re.MULTILINE):
+        room = "".join(re.findall(r"`(\w+/)`", of_room)) or room
+        named |= {room + name for name in re.findall(r"`(\w+\.py)`", modules)}
+    folder = project_root / "services" / "shared" / "engine"
+    written = {str(file.relative_to(folder)) for file in folder.rglob("[!_]*.py")}
 
-    assert sorted(name for name in written if not any(fnmatch(name, pattern) for pattern in named)) == []
-    assert sorted(pattern for pattern in named if not any(fnmatch(name, pattern) for name in written)) == []
+    assert sorted(named) == sorted(written)
+
+
+def test_the_states_and_moves_of_a_lane_are_those_of_the_document(project_root: Path) -> None:
+    text = (project_root / "docs" / "engine.md").read_text()
+    life = text.partition("## The life of a lane")[2].partition("\n## ")[0]
+    phases = dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", life, re.MULTILINE))
+    rows = re.findall(r"^\| `(\w+)` \| (`\w+` → .*) \|$", life, re.MULTILINE)
+    moves = {state: dict(re.findall(r"`(\w+)` → `(\w+)`", row)) for state, row in rows}
+
+    assert phases == {state.value: phase.value for state, phase in PHASES.items()}
+    assert moves == {state.value: {event.value: to.value for event, to in row.items()} for state, row in MOVES.items()}

@@ -20,7 +20,7 @@ from services.scorer.domain.units import DAY_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.testing import MODEL, PLAN, Log, at, clock, tick
 from services.scorer.usage_processor import UsageProcessor
-from services.shared.engine.memory import MemoryRunner
+from services.shared.engine.memory.runner import MemoryRunner
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -23,8 +23,8 @@ from services.backfill.plan import Send, Tick, steps
 from services.ingest.domain.admission import Request, Rules, admit
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.settings import load
 from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import History, Storyline, roster

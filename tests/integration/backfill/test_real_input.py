@@ -30,8 +30,8 @@ from services.backfill.plan import Send, Tick, steps
 from services.backfill.times import TimeFormat
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.units import DAY_MS, DAY_S
 
 PARTITIONS = 2

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED
-from services.shared.engine.membership import Membership
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker.membership import Membership
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from tests.support.counting.trial import Trial, trial

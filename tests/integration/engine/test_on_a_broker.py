@@ -11,13 +11,13 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions
 from aiokafka.errors import ProducerFenced
 
-from services.shared.engine.changelog import bounds, load
-from services.shared.engine.cluster import learn
 from services.shared.engine.errors import FailStop
-from services.shared.engine.lane_writer import LaneWriter
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.kafka.changelog import bounds, load
+from services.shared.engine.kafka.cluster import learn
+from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Output
-from services.shared.engine.transaction import Transaction
 from services.shared.errors import ConfigurationError
 from services.shared.kafka.clients import admin, consumer, transactional_producer
 from tests.support.counting.processor import counting_spec

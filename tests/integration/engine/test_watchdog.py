@@ -13,11 +13,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine import watchdog
 from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.engine.faust_seam.app import consumer_of
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker import watchdog
+from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec

@@ -14,8 +14,8 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, snapshot
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.units import DAY_MS
 
 RULES = load_rules()

@@ -24,11 +24,11 @@ from prometheus_client import CollectorRegistry
 
 from services.shared import exit_status
 from services.shared import logging as structured
-from services.shared.engine import changelog
-from services.shared.engine.lane_writer import LaneWriter
+from services.shared.engine.kafka import changelog
+from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load

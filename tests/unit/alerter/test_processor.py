@@ -17,8 +17,8 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import AlerterProcessor, alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, silent, snapshot
-from services.shared.engine.memory import MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.units import DAY_MS
 
 RULES = load_rules()

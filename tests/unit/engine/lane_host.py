@@ -11,19 +11,19 @@ from typing import Any
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.changelog import Loaded
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.lane import Lane
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.lanes import Lanes
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.fold.start import Bounds
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.kafka.changelog import Loaded
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, UNKNOWN_TOPIC
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import Bounds
-from services.shared.engine.transaction import Transaction
+from services.shared.engine.worker.lanes import Lanes
 from tests.support.counting.processor import counting_spec, read_count
 from tests.support.waiting import until
 
@@ -136,8 +136,14 @@ def chunk(first: int, *values: str, start: int | None = None, end: int | None = 
     )
 
 
+async def turns(count: int = 50) -> None:
+    """Give the other tasks so many turns: for what must not happen."""
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
 def new_lane(host: Host, spec: LaneSpec = SPEC) -> Lane:
-    return Lane(spec, 0, 1, host, LaneMetrics(EngineMetrics(CollectorRegistry()), "events", 0))
+    return Lane(spec, 0, host, LaneMetrics(EngineMetrics(CollectorRegistry()), "events", 0))
 
 
 async def running(host: Host, spec: LaneSpec = SPEC) -> Lane:

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from services.shared.engine.gathering import Gathering
+from services.shared.engine.fold.failure_policy import Patience
+from services.shared.engine.fold.gathering import Gathering
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.position import Position
 from services.shared.engine.processor import SourceRecord
-from services.shared.engine.raises import Raises
-from services.shared.engine.runner import LaneRunner
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor, counting_spec
 from tests.support.waiting import until
@@ -33,7 +34,7 @@ class Told(CountingProcessor):
 
 def fold_of(processor: CountingProcessor) -> LaneRunner:
     spec = replace(counting_spec("events", "state", "out", "dead"), processor=lambda _p: processor)
-    return LaneRunner(spec, 0, processor, Position(0), raises=Raises("events/0", 5, 20, 600), most_bytes=MOST)
+    return LaneRunner(spec, 0, processor, Position(0), raises=Raises("events/0", Patience(5, 20, 600)), most_bytes=MOST)
 
 
 def transactions_of(
@@ -152,10 +153,11 @@ async def test_what_a_lane_holds_is_bounded_in_bytes_while_its_transaction_hangs
         await asyncio.sleep(0)
         assert offset < 10_000, "never full"
 
-    fold = lane._must_run()
+    runner = lane._work.runner
+    assert runner is not None
     one_chunk = 10 * (record + 200)
-    assert lane._intake._queue.bytes <= 4 * most + one_chunk
-    assert fold.transaction.size <= most + 16 * (record + 100)
+    assert lane._work.intake._queue.bytes <= 4 * most + one_chunk
+    assert runner.transaction.size <= most + 16 * (record + 100)
     assert host.asked.count("write") == 1
     host.may_write.set()
     await lane.close()

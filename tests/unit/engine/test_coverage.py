@@ -55,7 +55,7 @@ async def test_a_position_that_only_markers_have_moved_is_committed_within_a_min
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.commits.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.commits.time", SimpleNamespace(monotonic=lambda: clock[0]))
     host = Host()
     lane = await running(host, IN_TRANSACTIONS)
     for end in range(1, 10):

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
-from services.shared.engine.lane import LanePhase
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running, turns
 
 
 async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.hearing._LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.lane.hearing._LOOK_EVERY_S", 0.001)
     host = Host()
     lane = await running(host)
     lane.receive(chunk(0, "1", "ask", "2"))
@@ -230,8 +230,7 @@ async def test_a_reopening_waits_for_the_transaction_under_way() -> None:
     await until(lambda: "write" in host.asked)
 
     lane.receive(chunk(1, "raise"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
     assert host.asked.count("load") == 1
     host.may_write.set()
     await until(lambda: host.sought)
@@ -251,8 +250,7 @@ async def test_a_held_lane_has_committed_and_stands_still() -> None:
     await lane.hold()
     assert host.counts() == {b"a": 2}
     lane.receive(chunk(2, "3"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
     assert lane.next.offset == 2
     lane.resume()
 
@@ -267,8 +265,7 @@ async def test_holding_waits_for_the_transaction_under_way() -> None:
     await until(lambda: "write" in host.asked)
 
     holding = asyncio.create_task(lane.hold())
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
     assert not holding.done()
     host.may_write.set()
 
@@ -327,8 +324,7 @@ async def test_a_lane_that_stops_while_it_reopens_commits_nothing_of_the_broken_
 
     lane.receive(chunk(3, "4", "raise"))
     await until(lambda: lane.stopped)
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
 
     assert isinstance(lane.stopped, SourceGap)
     assert host.counts() == {b"a": 3}

@@ -14,7 +14,7 @@ from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, turns
 
 # transactions
 
@@ -83,9 +83,9 @@ async def test_a_timer_that_comes_early_commits_all_the_same() -> None:
     lane = await running(host)
     lane.receive(chunk(0, "1"))
     await until(lambda: lane.next.offset == 1)
-    assert lane._commits._deadline is not None
+    assert lane._work.commits._deadline is not None
 
-    lane._commits._ring(lane._commits._deadline)
+    lane._work.commits._ring(lane._work.commits._deadline)
 
     await until(lambda: host.transactions)
 
@@ -100,8 +100,7 @@ async def test_folding_goes_on_while_a_transaction_commits_and_stops_when_too_mu
     lane.receive(chunk(2, "3", "4"))
     await until(lambda: lane.next.offset == 4)
     lane.receive(chunk(4, "5", "6"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
     assert lane.next.offset == 4
     assert host.asked.count("write") == 1
     host.may_write.set()
@@ -116,8 +115,7 @@ async def test_a_large_chunk_does_not_outrun_a_commit_under_way() -> None:
 
     lane.receive(chunk(0, *["1"] * 5000))
     await until(lambda: "write" in host.asked)
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
 
     assert lane.next.offset == 1000
     host.may_write.set()
@@ -144,8 +142,7 @@ async def test_after_a_failed_transaction_nothing_more_is_written() -> None:
     lane.receive(chunk(0, "1"))
     await until(lambda: host.failed)
     lane.receive(chunk(1, "urgent"))
-    for _ in range(50):
-        await asyncio.sleep(0)
+    await turns()
 
     assert host.asked.count("write") == 1
     assert lane.durable == Position(0)

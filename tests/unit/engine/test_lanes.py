@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.lane import LanePhase
-from services.shared.engine.lanes import Lanes
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes
 
@@ -160,8 +160,8 @@ async def test_a_worker_is_ready_when_all_its_lanes_are_and_says_why_not() -> No
 
 async def test_a_lane_that_was_idle_is_not_stalled_when_records_come(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     lanes = new_lanes(Host(settings=EngineSettings(stall_s=60)))
     lanes.assign([("events", 0)], generation=1)
     await until(lambda: lanes.not_ready() is None)
@@ -179,8 +179,8 @@ async def test_a_lane_whose_end_nobody_can_tell_counts_as_stalled_unless_it_move
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.lane.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    monkeypatch.setattr("services.shared.engine.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.lane.work.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
     metrics = EngineMetrics(CollectorRegistry())
     lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60, transaction_ms=1)), metrics)
     lanes.assign([("events", 0)], generation=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
 from tests.support.counting.processor import STORE, counting_spec, read_count
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,19 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import NotThisVersion, SourceRecreated
-from services.shared.engine.lane import LanePhase
-from services.shared.engine.lanes import Lanes
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running
+from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running, turns
 
 ONE, OTHER = b"1" * 16, b"2" * 16
-
-
-async def turns(count: int = 50) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 # where it reads from
@@ -68,16 +65,22 @@ async def test_chunks_that_came_meanwhile_and_reach_the_position_are_used_withou
 # whom it fences
 
 
-async def test_an_opening_lane_that_was_revoked_fences_nobody_until_it_is_assigned_again() -> None:
+async def revoked_before_its_turn() -> tuple[Host, Lane]:
+    """Return a lane that was revoked while it waited to open, and may open now."""
     host = Host(openings=asyncio.Semaphore(0))
     lane = new_lane(host)
     lane.start()
     await turns()
     await lane.hold()
-
     host.openings.release()
     await turns()
+    return host, lane
+
+
+async def test_an_opening_lane_that_was_revoked_fences_nobody_until_it_is_assigned_again() -> None:
+    host, lane = await revoked_before_its_turn()
     assert "fence" not in host.asked
+
     lane.resume()
 
     await until(lambda: lane.ready)
@@ -86,13 +89,7 @@ async def test_an_opening_lane_that_was_revoked_fences_nobody_until_it_is_assign
 
 
 async def test_a_revoked_lane_that_is_lost_has_fenced_nobody() -> None:
-    host = Host(openings=asyncio.Semaphore(0))
-    lane = new_lane(host)
-    lane.start()
-    await turns()
-    await lane.hold()
-    host.openings.release()
-    await turns()
+    host, lane = await revoked_before_its_turn()
 
     await lane.close()
 
@@ -102,7 +99,9 @@ async def test_a_revoked_lane_that_is_lost_has_fenced_nobody() -> None:
 class SlowToFence(Host):
     """Its writers take until they are told to start."""
 
-    may_fence: asyncio.Event
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_fence = asyncio.Event()
 
     def writer(self, spec: Any, partition: int) -> Any:
         writer, host = super().writer(spec, partition), self
@@ -118,12 +117,17 @@ class SlowToFence(Host):
         return Slow()
 
 
-async def test_a_rebalance_waits_for_a_writer_that_is_just_starting() -> None:
+async def fencing() -> tuple[SlowToFence, Lane]:
+    """Return a lane whose writer is just starting."""
     host = SlowToFence()
-    host.may_fence = asyncio.Event()
     lane = new_lane(host)
     lane.start()
     await until(lambda: "asked to fence" in host.asked)
+    return host, lane
+
+
+async def test_a_rebalance_waits_for_a_writer_that_is_just_starting() -> None:
+    host, lane = await fencing()
 
     holding = asyncio.create_task(lane.hold())
     await turns()
@@ -138,12 +142,8 @@ async def test_a_rebalance_waits_for_a_writer_that_is_just_starting() -> None:
 async def test_a_writer_that_does_not_start_is_given_up_for_a_rebalance_and_started_after_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.ownership._FENCE_WITHIN_S", 0.01)
-    host = SlowToFence()
-    host.may_fence = asyncio.Event()
-    lane = new_lane(host)
-    lane.start()
-    await until(lambda: "asked to fence" in host.asked)
+    monkeypatch.setattr("services.shared.engine.lane.ownership._FENCE_WITHIN_S", 0.01)
+    host, lane = await fencing()
 
     async with asyncio.timeout(1):
         await lane.hold()
@@ -198,15 +198,19 @@ async def test_the_id_of_the_source_stays_when_a_lane_makes_sure_that_it_is_nobo
     await lane.close()
 
 
+def a_minute_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the clock of intakes be a minute ahead from now on."""
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + 60)
+    monkeypatch.setattr("services.shared.engine.lane.intake.time", clock)
+
+
 async def test_a_source_that_is_made_anew_while_the_lane_runs_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.intake.time", SimpleNamespace(monotonic=lambda: clock[0]))
     host = Host(topic_id=ONE)
     lane = await running(host)
     lane.receive(chunk(0, "1", "2", "3"))
     await until(lambda: lane.next == Position(3))
     host.topic_id = OTHER
-    clock[0] += 60
+    a_minute_later(monkeypatch)
 
     lane.receive(chunk(0, "1", "2", "3", "4", "5"))
 
@@ -219,13 +223,11 @@ async def test_a_source_that_is_made_anew_while_the_lane_runs_is_noticed(monkeyp
 async def test_what_comes_again_after_a_rebalance_is_skipped_without_a_question(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("services.shared.engine.intake.time", SimpleNamespace(monotonic=lambda: clock[0]))
     host = Host()
     lane = await running(host)
     lane.receive(chunk(0, "1", "2", "3"))
     await until(lambda: lane.next == Position(3))
-    clock[0] += 60
+    a_minute_later(monkeypatch)
     await lane.hold()
     lane.resume()
 
@@ -259,11 +261,10 @@ async def test_a_record_of_a_newer_version_stops_its_lane_with_what_was_before_i
 
     lane.receive(chunk(0, "1", "version:2", "3"))
 
-    await until(lambda: lane.stopped)
-    await until(lambda: lane.durable == Position(1))
+    await until(lambda: lane.phase is LanePhase.STOPPED)
+    assert lane.durable == Position(1)
     assert lane.stopped is not None
     assert lane.stopped.reason == "version"
-    assert lane.phase is LanePhase.STOPPED
     assert host.failed == []
     await lane.close()
 

@@ -6,9 +6,9 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
+from services.shared.engine.fold.restore import BREATH, SORTED_AT_ONCE, in_order, restore
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append
-from services.shared.engine.restore import BREATH, SORTED_AT_ONCE, in_order, restore
 from tests.support.counting.processor import CountingProcessor
 from tests.unit.engine.lane_host import SPEC
 

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.errors import IncompatibleState
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
@@ -53,7 +53,7 @@ async def test_a_stop_that_hangs_with_the_loop_ends_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Faust joins its threads in the loop: nothing that runs in the loop could see to the end of it."""
-    monkeypatch.setattr("services.shared.engine.worker._LAST_RESORT_S", 0.1)
+    monkeypatch.setattr("services.shared.engine.worker.worker._LAST_RESORT_S", 0.1)
     left: list[int] = []
     gone = threading.Event()
     worker = new_worker(tmp_path, left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.scorer.testing import DAY, Log, UsageLane, at, clock, measures
 from services.scorer.usage_processor import UsageProcessor
-from services.shared.engine.memory import Cuts
+from services.shared.engine.memory.runner import Cuts
 from services.shared.kafka.partition import partition_for
 
 EPOCH = 7

@@ -11,8 +11,8 @@ from schemas import codec
 from services.scorer.domain.fleet import FleetTally
 from services.scorer.fleet_processor import AGAIN, FORMAT, MOST_WAITING, FleetProcessor
 from services.scorer.lanes import fleet_lane
-from services.shared.engine.memory import Cuts, MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import IncompatibleState, Poison
 

@@ -12,7 +12,7 @@ from services.scorer.domain.health import snapshot
 from services.scorer.domain.lane import day_close
 from services.scorer.testing import DAY, Log, UsageLane, at, encode, tick
 from services.scorer.usage_processor import UsageProcessor
-from services.shared.engine.memory import Cuts
+from services.shared.engine.memory.runner import Cuts
 from services.shared.errors import KeyFault
 
 evaluate = snapshot.evaluate

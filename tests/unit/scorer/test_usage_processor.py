@@ -16,8 +16,8 @@ from services.scorer.records import dead_letter
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.dead_letters import ORIGINAL_BYTES
 from services.shared.engine.errors import Unanswered
-from services.shared.engine.memory import MemoryRunner
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.memory.log import MemoryLog
+from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import Poison
 

@@ -6,7 +6,7 @@ import pytest
 
 from schemas import codec
 from services.shared.dead_letters import ORIGINAL_BYTES, DeadLetter
-from services.shared.engine.gathering import DEFAULT_LIMIT, RECORD_OVERHEAD
+from services.shared.engine.fold.gathering import DEFAULT_LIMIT, RECORD_OVERHEAD
 
 BAD = DeadLetter(by="scorer", reason="bad_ticket", field="properties.id", detail="send an id", original=b"event")
 

@@ -17,7 +17,7 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker import Worker
+from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.settings import ProcessSettings

@@ -18,10 +18,10 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from services.shared.engine.errors import FailStop
-from services.shared.engine.gathering import DEFAULT_LIMIT
+from services.shared.engine.fold.gathering import DEFAULT_LIMIT
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.transaction import Transaction
 from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings

@@ -11,13 +11,12 @@ import time
 from collections.abc import Callable
 
 from services.shared.engine.errors import FailStop
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.ownership import Ownership
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ownership import Ownership
+from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
-from services.shared.engine.raises import Raises
-from services.shared.engine.runner import LaneRunner
-from services.shared.engine.transaction import Transaction
 
 
 class Commits:
@@ -28,7 +27,6 @@ class Commits:
         ownership: Ownership,
         host: LaneHost,
         metrics: LaneMetrics,
-        raises: Raises,
         *,
         moved: Callable[[], None],
         wake: Callable[[], None],
@@ -40,7 +38,6 @@ class Commits:
         self._host = host
         self._settings = host.settings
         self._metrics = metrics
-        self._raises = raises
         self._moved = moved
         self._wake = wake
         self._committing: asyncio.Task[None] | None = None
@@ -103,7 +100,6 @@ class Commits:
         try:
             await self._ownership.write(transaction)
             self.durable = transaction.position
-            self._raises.committed()
             self._metrics.committed(transaction, time.monotonic() - began)
             if transaction.appends:
                 await self._host.append(transaction.appends)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.transaction import Transaction
 
 
 class LaneMetrics:

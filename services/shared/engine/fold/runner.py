@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from services.shared.engine.errors import FoldRaised, LaneStopped, NotThisVersion, SourceGap
-from services.shared.engine.gathering import NO_LIMIT, Gathering
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS, SkipRecord
+from services.shared.engine.fold.gathering import NO_LIMIT, Gathering
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 from services.shared.engine.processor import Processor, Quarantines, SourceRecord
-from services.shared.engine.raises import Raised, Raises
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.engine.transaction import Transaction
-from services.shared.errors import Fatal, Poison, UnknownVersion
+from services.shared.errors import Poison, UnknownVersion
 
 
 class LaneRunner:
@@ -31,7 +32,6 @@ class LaneRunner:
     __slots__ = (
         "_gathering",
         "accept_gap",
-        "careful_until",
         "folded",
         "gaps",
         "offset",
@@ -64,7 +64,6 @@ class LaneRunner:
         self.topic_id = topic_id
         self.raises = raises
         self.accept_gap = accept_gap
-        self.careful_until = -1
         self.gaps = 0
         self.folded = -1
         """The last record that was folded, or was poison: not one of those dead-lettered because they raise."""
@@ -105,8 +104,8 @@ class LaneRunner:
             Fatal, OSError, MemoryError: as raised by the processor.
         """
         processor, gathering = self.processor, self._gathering
-        raised_at, faults_at = self.raises.records, self.raises.faults
-        since, folded = 0, self.folded
+        raised_at, faults_at, careful_until = self.raises.records, self.raises.faults, self.raises.careful_until
+        since = 0
         for record in records:
             offset = record.offset
             if offset != self.offset:
@@ -133,22 +132,20 @@ class LaneRunner:
                     gathering.dead_letter(record, poison, self.step)
                 except UnknownVersion as unknown:
                     raise NotThisVersion(self.spec.topic, self.partition, offset, unknown, clean=False) from unknown
-                except (Fatal, FoldRaised, LaneStopped, OSError, MemoryError):
+                except (*PROCESS_ERRORS, FoldRaised, LaneStopped):
                     raise
                 except Exception as error:
                     raise FoldRaised(offset, error, self.step) from error
-                folded = offset
+                self.folded = offset
                 gathering.transaction.records += 1
-                if offset <= self.careful_until:
+                if offset <= careful_until:
                     gathering.gather(offset, self.step)
             self.offset = offset + 1
             self.step = 0
             since += 1
             if (gathering.transaction.records >= gathering.look_at and gathering.look()) or since >= yield_every:
                 since = 0
-                self.folded = folded
                 yield
-        self.folded = folded
 
     def cover(self, end: int) -> None:
         """
@@ -198,7 +195,7 @@ class LaneRunner:
                 self._set_apart(self.offset)
             yield
 
-    def _replay_good_steps(self, record: SourceRecord, raised: Raised) -> Iterator[None]:
+    def _replay_good_steps(self, record: SourceRecord, raised: SkipRecord) -> Iterator[None]:
         """Take the steps before the one that raised: some may be durable already, and cuts must not matter."""
         if self.step < raised.step:
             self._set_apart(record.offset)
@@ -212,6 +209,19 @@ class LaneRunner:
 
         Raises:
             FoldRaised: the processor could not give its changes, or one exceeds its topic's limit. With an offset of
-                None, fold again with `careful_until` at the position to learn which record it was.
+                None, it is not known which record it was; see `blame`.
         """
-        return self._gathering.take_transaction(self.position)
+        transaction = self._gathering.take_transaction(self.position)
+        if transaction is not None:
+            self.raises.gathered(self.folded)
+        return transaction
+
+    def blame(self, error: FoldRaised, now: float) -> None:
+        """
+        Note an error of this fold in `raises`, for the runner that takes its place after a restore.
+
+        Raises:
+            TooManyRaises: a restore would not help.
+        """
+        quarantines = isinstance(self.processor, Quarantines)
+        self.raises.blame(error, now, folded=self.folded, reached=self.offset, quarantines=quarantines)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from schemas.topics import SINGLE_PARTITION
+from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import NO_APPEND_TIME, SourceRecord
-from services.shared.engine.start import Bounds
 from services.shared.kafka.partition import partition_for
 
 

@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from services.shared.engine.changelog import Loaded
+from services.shared.engine.fold.start import Bounds
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.kafka.changelog import Loaded
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import Bounds
-from services.shared.engine.transaction import Transaction
 
 
 class Writer(Protocol):

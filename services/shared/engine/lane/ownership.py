@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from services.shared.engine.errors import FailStop
-from services.shared.engine.ports import Writer
-from services.shared.engine.transaction import Transaction
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.lane.ports import Writer
 
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""
@@ -23,6 +23,8 @@ class Ownership:
 
     def __init__(self, new_writer: Callable[[], Writer]) -> None:
         """Nothing is fenced before the first `claim`."""
+        self.doubted = False
+        """Whether another may have claimed the lane since; `claim` and `holds` settle it."""
         self._new_writer = new_writer
         self._writer: Writer | None = None
         self._starting: asyncio.Task[None] | None = None
@@ -41,6 +43,7 @@ class Ownership:
                 starting.cancel()
             if not starting.cancelled():
                 starting.result()
+                self.doubted = False
                 return
 
     async def give_way(self) -> None:
@@ -63,7 +66,9 @@ class Ownership:
 
     async def holds(self, transaction: Transaction) -> bool:
         """Return whether nobody has claimed the lane since; the transaction is empty, at the last position committed."""
-        return self._writer is not None and await self._writer.holds(transaction)
+        holds = self._writer is not None and await self._writer.holds(transaction)
+        self.doubted = not holds
+        return holds
 
     async def close(self) -> None:
         """Give back what the writer holds."""

@@ -10,11 +10,15 @@ from __future__ import annotations
 import time
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.ports import LaneHost
-from services.shared.engine.queue import ChunkQueue
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.queue import ChunkQueue
 
 _DOUBT_AFTER_S = 10.0
 """After this time nothing from before a seek is on its way: what was delivered before should not come again."""
+
+
+class Missed(Exception):
+    """A chunk does not begin where the one before ended: the source has to be compared, and read again."""
 
 
 class Intake:
@@ -24,8 +28,6 @@ class Intake:
         """Hold the fetches of the partition while too much waits."""
         self.received = -1
         """How far the log has been delivered without a hole; -1 while the lane does not take chunks."""
-        self.missed = False
-        """Whether what came does not meet what was there."""
         self._topic = topic
         self._partition = partition
         self._host = host
@@ -47,22 +49,24 @@ class Intake:
         self._queue.put(chunk)
 
     def take(self) -> Chunk | None:
-        """Return the next chunk, to be folded; None if it holds nothing new, or `missed` has become true."""
+        """
+        Return the next chunk, to be folded; None if it holds nothing new.
+
+        Raises:
+            Missed: what came does not meet what was there.
+        """
         chunk, received = self._queue.take(), self.received
         if chunk.start < received and time.monotonic() - self._asked_at > _DOUBT_AFTER_S:
-            self.missed = True  # nobody has asked for this again: another topic of the same name?
-            return None
+            raise Missed  # nobody has asked for this again: another topic of the same name?
         if chunk.end <= received:
             return None
         if chunk.start > received:
-            self.missed = True
-            return None
+            raise Missed
         self.received = chunk.end
         return chunk
 
     def clear(self) -> None:
         """Drop all that waits: it will be read again."""
-        self.missed = False
         self._queue.clear()
 
     def reaches(self, offset: int) -> bool:

@@ -11,15 +11,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
-from services.shared.engine.memory_log import MemoryLog
+from services.shared.engine.fold.failure_policy import Patience
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.restore import restore
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import check, check_id, start
+from services.shared.engine.fold.transaction import Transaction
+from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.engine.processor import Append, Asks, Processor, Quarantines
-from services.shared.engine.raises import Raises
-from services.shared.engine.restore import restore
-from services.shared.engine.runner import LaneRunner
+from services.shared.engine.processor import Append, Asks, Processor
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import check, check_id, start
-from services.shared.engine.transaction import Transaction
 
 MAX_RESTORES_RECORDS = 10_000
 """Folded records within which the restores of a lane are bounded: a log in memory has no clock."""
@@ -117,7 +118,7 @@ class MemoryRunner:
                 try:
                     busy |= self._until_stopped(work, spec, partition, lane)
                 except FoldRaised as raised:
-                    self._raise(spec, partition, lane, raised)
+                    self._reopen(spec, partition, lane, raised)
                     busy = True
                 except _Crash:
                     self.crash()
@@ -135,9 +136,9 @@ class MemoryRunner:
         try:
             return work(spec, partition, lane)
         except LaneStopped as stopped:
-            lane.stopped = stopped
             if stopped.clean:
                 self._commit(lane)
+            lane.stopped = stopped
             return True
 
     def _hear(self, spec: LaneSpec, partition: int, lane: MemoryLane) -> None:
@@ -184,14 +185,12 @@ class MemoryRunner:
             self._chunks += 1
         steps = runner.step
         for _ in runner.apply(records, yield_every=1):
-            lane.raises.folded(runner.folded)
             self._point()
             if runner.step not in (0, steps):
                 lane.uncut += 1
                 if lane.uncut >= self.cuts.transaction:
                     self._commit(lane)
             steps = runner.step
-        lane.raises.folded(runner.folded)
         lane.records += len(records)
         runner.cover(end)
         if records:
@@ -205,7 +204,6 @@ class MemoryRunner:
         transaction = lane.runner.take_transaction() if lane.runner is not None else None
         if lane.runner is None or transaction is None:
             return
-        lane.raises.committed()
         self._point()
         self._write(lane.runner, transaction)
         self.dead_letters += transaction.dead_letters
@@ -231,8 +229,8 @@ class MemoryRunner:
     def _lane(self, spec: LaneSpec, partition: int) -> MemoryLane:
         lane = self._lanes.get((spec.topic, partition))
         if lane is None:
-            raises = Raises(f"{spec.topic}/{partition}", self.max_raises, self.max_restores, MAX_RESTORES_RECORDS)
-            lane = self._lanes[spec.topic, partition] = MemoryLane(raises)
+            patience = Patience(self.max_raises, self.max_restores, MAX_RESTORES_RECORDS)
+            lane = self._lanes[spec.topic, partition] = MemoryLane(Raises(f"{spec.topic}/{partition}", patience))
             self._open(spec, partition, lane)
         return lane
 
@@ -270,17 +268,14 @@ class MemoryRunner:
             accept_gap=self.accept_gap,
         )
 
-    def _raise(self, spec: LaneSpec, partition: int, lane: MemoryLane, error: FoldRaised) -> None:
-        runner = lane.runner
-        if runner is None:
+    def _reopen(self, spec: LaneSpec, partition: int, lane: MemoryLane, error: FoldRaised) -> None:
+        if lane.runner is None:
             raise error
         try:
-            lane.raises.blame(error, lane.records, keys=isinstance(runner.processor, Quarantines))
+            lane.runner.blame(error, lane.records)
         except LaneStopped as stopped:
             lane.stopped = stopped
         self._open(spec, partition, lane)
-        if error.offset is None and lane.runner is not None:
-            lane.runner.careful_until = runner.offset
 
     def _point(self) -> None:
         self.points += 1

@@ -10,16 +10,16 @@ import asyncio
 import logging
 
 from services.shared.engine.errors import SourceGap
-from services.shared.engine.gc_pause import gc_paused
-from services.shared.engine.lane_metrics import LaneMetrics
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.raises import Raises
+from services.shared.engine.fold.restore import restore
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import start
+from services.shared.engine.lane.gc_pause import gc_paused
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
-from services.shared.engine.raises import Raises
-from services.shared.engine.restore import restore
-from services.shared.engine.runner import LaneRunner
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import start
 
 log = logging.getLogger(__name__)
 

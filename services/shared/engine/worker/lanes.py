@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterable
 
 from services.shared.engine.chunk import Chunk
-from services.shared.engine.lane import Lane, LanePhase
-from services.shared.engine.lane_metrics import LaneMetrics
+from services.shared.engine.lane.lane import Lane
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
-from services.shared.engine.ports import LaneHost
 from services.shared.engine.spec import LaneSpec
 
 log = logging.getLogger(__name__)
@@ -68,14 +69,13 @@ class Lanes:
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
         for home, lane in list(self._lanes.items()):
-            if home not in mine or (missed and lane.phase is not LanePhase.RUNNING):
+            if home not in mine or (missed and not lane.ready):
                 self._close(home)
             elif missed:
                 lane.doubt()
         for home in sorted(mine - self._lanes.keys()):
-            self._open(home, generation)
+            self._open(home)
         for lane in self._lanes.values():
-            lane.generation = generation
             lane.resume()
         self._generation = generation
         self.joined = True
@@ -149,11 +149,11 @@ class Lanes:
         """Return for how many seconds it has not been known whether a lane has work; one that moves has."""
         return time.monotonic() - max(self._known_at[home], self._lanes[home].moved_at)
 
-    def _open(self, home: TopicPartition, generation: int) -> None:
+    def _open(self, home: TopicPartition) -> None:
         topic, partition = home
         self._known_at[home] = time.monotonic()
         view = self._views[home] = LaneMetrics(self._metrics, topic, partition)
-        lane = self._lanes[home] = Lane(self.specs[topic], partition, generation, self._host, view)
+        lane = self._lanes[home] = Lane(self.specs[topic], partition, self._host, view)
         lane.start()
 
     def _close(self, home: TopicPartition) -> None:

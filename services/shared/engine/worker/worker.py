@@ -20,22 +20,22 @@ from typing import Any
 from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine import changelog
-from services.shared.engine.cluster import learn
-from services.shared.engine.ends import Ends
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
 from services.shared.engine.faust_seam.app import TP, App, consumer_of, make_app
-from services.shared.engine.gc_pause import collect_less_often
-from services.shared.engine.lane import Lane
-from services.shared.engine.lane_writer import LaneWriter
-from services.shared.engine.lanes import Lanes, TopicPartition
-from services.shared.engine.membership import Membership
+from services.shared.engine.fold.start import Bounds
+from services.shared.engine.kafka import changelog
+from services.shared.engine.kafka.cluster import learn
+from services.shared.engine.kafka.ends import Ends
+from services.shared.engine.kafka.writer import LaneWriter
+from services.shared.engine.lane.gc_pause import collect_less_often
+from services.shared.engine.lane.lane import Lane
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.start import Bounds
-from services.shared.engine.watchdog import Watchdog
+from services.shared.engine.worker.lanes import Lanes, TopicPartition
+from services.shared.engine.worker.membership import Membership
+from services.shared.engine.worker.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.kafka.clients import producer, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings

@@ -7,9 +7,9 @@ import logging
 
 from aiokafka.errors import KafkaError
 
-from services.shared.engine.ports import LaneHost
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.processor import Asks, SourceRecord
-from services.shared.engine.runner import LaneRunner
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import xxhash
 
 from services.shared.engine.errors import FoldRaised
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
+from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import Position
 from services.shared.engine.processor import Output, Processor, SourceRecord, Weighs
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.transaction import Transaction
-from services.shared.errors import Fatal, Poison
+from services.shared.errors import Poison
 
 RECORD_OVERHEAD = 128
 """Bytes allowed for framing when a record is checked against its topic's limit."""
@@ -87,7 +88,7 @@ class Gathering:
 
         Raises:
             FoldRaised: the processor could not give its changes, or one exceeds its topic's limit. With an offset of
-                None, fold again with `LaneRunner.careful_until` there to learn which record it was.
+                None, it is not known which record it was.
         """
         if position == self.transaction.position:
             return None
@@ -143,7 +144,7 @@ class Gathering:
             for store, key, value in processor.take_changes():
                 size += self._measure(self._spec.stores[store], key, value)
                 transaction.changes[store, key] = value
-        except (Fatal, OSError, MemoryError):
+        except PROCESS_ERRORS:
             raise
         except Exception as error:
             raise FoldRaised(offset, error, max(0, step - 1)) from error

@@ -17,12 +17,12 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from services.shared.engine.ends import Ends
 from services.shared.engine.errors import FailStop
 from services.shared.engine.faust_seam.app import TP, App, consumer_of
-from services.shared.engine.lanes import Lanes, TopicPartition
+from services.shared.engine.kafka.ends import Ends
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker.lanes import Lanes, TopicPartition
 
 _EVERY_S = 1.0
 _ASK_EVERY_S = 10.0

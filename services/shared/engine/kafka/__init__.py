@@ -1,0 +1,1 @@
+"""What lanes ask of the cluster by clients of their own, besides Faust's: changelogs, transactions, topics, ends."""

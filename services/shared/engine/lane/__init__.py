@@ -1,0 +1,1 @@
+"""One lane on Kafka, from its opening to its end."""

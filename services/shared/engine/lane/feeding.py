@@ -1,0 +1,112 @@
+"""
+What a lane does while it is running: it takes chunks, folds them, and commits what they did.
+
+Between two stretches of records, and two steps of a long fold, it gives the other tasks of the loop a turn, and heeds what
+the group has asked for meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from services.shared.engine.chunk import Chunk
+from services.shared.engine.errors import SourceGap
+from services.shared.engine.fold.runner import LaneRunner
+from services.shared.engine.fold.start import check, check_id
+from services.shared.engine.lane.commits import Commits
+from services.shared.engine.lane.intake import Intake, Missed
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.recovery import accept
+from services.shared.engine.lane.states import LaneLife, LaneState
+from services.shared.engine.processor import SourceRecord
+
+_YIELD_EVERY = 500
+"""Records folded before the other tasks of the loop get a turn."""
+_COVERED_WITHIN_S = 60.0
+"""A position that only markers have moved is committed with the next records, or after this time without any."""
+
+
+class Feeding:
+    """From the intake of one lane through its runner to its commits."""
+
+    def __init__(
+        self, life: LaneLife, intake: Intake, commits: Commits, host: LaneHost, metrics: LaneMetrics, *,
+        pause: Callable[[], Awaitable[None]], moved: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Call `pause` where the lane is not running any more, until it is again, and `moved` after each chunk."""
+        self._life = life
+        self._intake = intake
+        self._commits = commits
+        self._host = host
+        self._metrics = metrics
+        self._pause = pause
+        self._moved = moved
+
+    async def turn(self, runner: LaneRunner) -> None:
+        """
+        Do the next thing there is to do, or wait for it.
+
+        Raises:
+            FoldRaised, LaneStopped: as `LaneRunner.apply` and `start.check`.
+        """
+        commits = self._commits
+        if commits.due(runner) and not commits.under_way:
+            commits.begin(runner)
+        elif self._intake and not commits.full(runner):
+            await self._take(runner)
+        else:
+            await self._life.woken()
+
+    async def _take(self, runner: LaneRunner) -> None:
+        try:
+            chunk = self._intake.take()
+        except Missed:
+            await self._read_again(runner)
+            return
+        if chunk is None:
+            return
+        await self._fold_chunk(runner, chunk)
+        if chunk.records:
+            self._metrics.folded_until(chunk.timestamp / 1000)
+        await asyncio.sleep(0)
+
+    async def _fold_chunk(self, runner: LaneRunner, chunk: Chunk) -> None:
+        topic, partition, commits, life = runner.spec.topic, runner.partition, self._commits, self._life
+        if chunk.records:
+            commits.start_clock()
+        # By the tuple's own constructor, which takes half as long: this is done for each record of the log.
+        new = tuple.__new__
+        records = (new(SourceRecord, (topic, partition, r.offset, r.key, r.value, r.timestamp)) for r in chunk.records)
+        gaps = runner.gaps
+        for _ in runner.apply(records, _YIELD_EVERY):
+            if life.state is not LaneState.RUNNING:
+                await self._pause()
+            if commits.due(runner):
+                if commits.under_way and commits.full(runner):
+                    await commits.settle()
+                if not commits.under_way:
+                    commits.begin(runner)
+            commits.start_clock()
+            await asyncio.sleep(0)
+        runner.cover(chunk.end)
+        if not runner.pending and runner.position != runner.transaction.position:
+            commits.start_clock(_COVERED_WITHIN_S)
+        if runner.gaps > gaps:
+            self._metrics.gap(runner.gaps - gaps)
+        self._moved()
+
+    async def _read_again(self, runner: LaneRunner) -> None:
+        """What came does not meet what was there: read from there again, unless the log itself has lost it."""
+        self._metrics.missed()
+        topic, partition = runner.spec.topic, runner.partition
+        bounds = await self._host.bounds(topic, partition)
+        check_id(topic, partition, runner.topic_id, bounds.topic_id)
+        try:
+            check(topic, partition, self._intake.received, bounds)
+        except SourceGap as gap:
+            await self._commits.flush(runner)
+            runner.offset, runner.step = accept(gap, self._host.settings, self._metrics)
+            self._intake.received = runner.offset
+        await self._intake.read_from(self._intake.received)

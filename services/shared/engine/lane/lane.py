@@ -1,0 +1,146 @@
+"""
+One lane on Kafka, as its worker sees it: what it is given, what the group asks of it, and how far it is.
+
+Promises: what it has committed is exactly what the records before its position do, once. It never commits after an
+error whose outcome is not known. What it does by itself stands in work.py, and runs in a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.shared.engine.chunk import Chunk
+from services.shared.engine.errors import LaneStopped
+from services.shared.engine.lane.metrics import LaneMetrics
+from services.shared.engine.lane.ports import LaneHost
+from services.shared.engine.lane.states import LaneEvent, LanePhase, LaneState
+from services.shared.engine.lane.work import LaneWork
+from services.shared.engine.position import Position
+from services.shared.engine.processor import Processor
+from services.shared.engine.spec import LaneSpec
+
+
+class Lane:
+    """One partition of one source topic; made by the worker when it gets the partition."""
+
+    def __init__(self, spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> None:
+        """Begin nothing yet; `start` makes it run."""
+        self.spec = spec
+        self.topic = spec.topic
+        self.partition = partition
+        self.behind = 0
+        """Records between here and the end of the source, as last observed."""
+        self._metrics = metrics
+        self._work = LaneWork(spec, partition, host, metrics)
+        self._task: asyncio.Task[None] | None = None
+
+    # what others see
+
+    @property
+    def phase(self) -> LanePhase:
+        """Where it is in its life, in one word."""
+        return self._work.life.phase
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lane folds what it gets."""
+        return self.phase is LanePhase.RUNNING
+
+    @property
+    def processor(self) -> Processor | None:
+        """The processor as it is now; another object after a reopening, None while there is none. Only to be read."""
+        runner = self._work.runner
+        return runner.processor if runner is not None else None
+
+    @property
+    def durable(self) -> Position:
+        """The first record, and the step within it, that is not durable yet."""
+        return self._work.commits.durable
+
+    @property
+    def received(self) -> int:
+        """How far the log has been delivered to this lane without a hole; -1 while it does not take chunks."""
+        return self._work.intake.received
+
+    @property
+    def next(self) -> Position:
+        """The first record, and the step within it, that is not folded yet."""
+        runner = self._work.runner
+        return runner.position if runner is not None else self.durable
+
+    @property
+    def queued(self) -> int:
+        """Records that wait to be folded."""
+        return self._work.intake.records
+
+    @property
+    def stopped(self) -> LaneStopped | None:
+        """Why the lane waits for an operator or an answer; None while it does not."""
+        return self._work.stopped
+
+    @property
+    def moved_at(self) -> float:
+        """When the lane last moved, by the monotonic clock."""
+        return self._work.moved_at
+
+    def note_behind(self, records: int) -> None:
+        """Take how many records of the source remain; the time without a move counts from when there are some."""
+        if not self.behind:
+            self._work.moved()
+        self.behind = records
+
+    def start(self) -> None:
+        """Open the lane in the background and let it run."""
+        self._task = asyncio.create_task(self._work.run(), name=f"lane {self.topic}/{self.partition}")
+
+    def receive(self, chunk: Chunk) -> None:
+        """Take a chunk as it comes from the fetcher; never waits, but stops the fetching when too many wait."""
+        if self.phase in (LanePhase.STOPPED, LanePhase.CLOSED):
+            return
+        self._work.intake.put(chunk)
+        if chunk.records:
+            self._metrics.chunk(len(chunk.records))
+        self._work.life.wake()
+
+    # what the group asks for
+
+    async def hold(self) -> None:
+        """
+        Commit what is folded and stand still until `resume`; returns when nothing is pending.
+
+        Opening goes on, but fences nobody before `resume`: the partition may be another's by then.
+        """
+        self._work.life.move(LaneEvent.HOLD)
+        if self._work.life.state is LaneState.HOLDING and self._task is not None:
+            holding = asyncio.create_task(self._work.life.while_holding())
+            await asyncio.wait([holding, self._task], return_when=asyncio.FIRST_COMPLETED)
+            holding.cancel()
+        else:
+            await self._work.ownership.give_way()
+
+    def resume(self) -> None:
+        """Go on after `hold`; Faust reads again from the committed offset on, so an opening lane's queue starts anew."""
+        self._work.life.move(LaneEvent.DOUBT if self._work.ownership.doubted else LaneEvent.RESUME)
+        self._work.intake.compared()
+        if self.phase is LanePhase.OPENING:
+            self._work.intake.clear()
+
+    def doubt(self) -> None:
+        """Let the next `resume` make sure that nobody has had the lane meanwhile; it is opened anew if so."""
+        self._work.ownership.doubted = True
+
+    def abandon(self) -> None:
+        """Start nothing more from now on; `close` waits for what is under way."""
+        self._work.life.move(LaneEvent.CLOSE)
+        self._work.intake.clear()
+        if self._task is not None:
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """End the lane without committing anything more; `hold` before keeps what is folded."""
+        self.abandon()
+        if self._task is not None:
+            await asyncio.wait([self._task])
+        await self._work.commits.close()
+        await self._work.ownership.close()
+        self._work.runner = None

@@ -1,0 +1,1 @@
+"""The same lanes over a log in memory: for replays, tests and back-tests."""
