@@ -15,6 +15,8 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 # Certificates of this system, as a company may have its own authority.
 export UV_SYSTEM_CERTS ?= true
+# Containers often set it. Without bytecode each of our many processes compiles all that it imports: 4 s instead of 1.5.
+unexport PYTHONDONTWRITEBYTECODE
 say := printf '\033[1m%s\033[0m\n'
 
 .PHONY: help
@@ -48,6 +50,8 @@ $(VENV)/.synced: $(VENV)/.made requirements-dev.txt pyproject.toml
 $(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
 	@$(say) "Setting up: Apache Kafka's jars, by locked hashes"
 	@$(BIN)/python -m services.shared.kafka.jars
+	@$(say) "Setting up: an archive of the broker's classes, from which it starts in half the time (half a minute)"
+	@$(BIN)/python -m services.shared.kafka.archive
 	@touch $@
 
 # Quix Streams, to measure beside it, pins other versions of what we use: it has an environment of its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from services.shared.errors import Fatal
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, producer, wait_for_broker
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.java import archive_file, command
 from services.shared.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.integration
@@ -112,9 +114,25 @@ def test_a_broker_that_cannot_start_tells_the_end_of_its_log(tmp_path: Path) -> 
         EmbeddedBroker(tmp_path).start()
 
 
-def test_a_port_in_use_is_refused(tmp_path: Path, broker: EmbeddedBroker) -> None:
-    """Another broker there would have answered for ours."""
-    second = EmbeddedBroker(tmp_path / "second", broker.port)
+def test_an_archive_of_classes_that_is_of_no_use_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a cache, of other jars or of another Java perhaps: a start without it is slower, and that is all."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    archive_file().parent.mkdir()
+    archive_file().write_bytes(b"no archive")
+    broker = EmbeddedBroker(tmp_path / "kafka")
 
-    with pytest.raises(Fatal, match=f"port {broker.port}, for the embedded broker, is in use"):
-        second.start()
+    broker.start()
+    broker.stop()
+
+    assert "-XX:AOTCache=" + str(archive_file()) in command([], tmp_path, 256)
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
+    """Another broker there would have answered for ours."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(Fatal, match=f"port {port}, for the embedded broker, is in use"):
+            EmbeddedBroker(tmp_path, port).start()
