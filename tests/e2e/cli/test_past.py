@@ -141,7 +141,7 @@ def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
 
 def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
     data, port = tmp_path / "demo", free_port(4)
-    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "2")
+    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "1")
 
     first = until("A low survey answer", command, after="Now live", within_s=150)
     second = subprocess.run([*command, "--stop-after", "1"], capture_output=True, text=True, timeout=200, check=False)
