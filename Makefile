@@ -50,6 +50,9 @@ $(VENV)/.synced: $(VENV)/.made requirements-dev.txt pyproject.toml
 $(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
 	@$(say) "Setting up: Apache Kafka's jars, by locked hashes"
 	@$(BIN)/python -m services.shared.kafka.jars
+	@touch $@
+
+$(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
 	@$(say) "Setting up: an archive of the broker's classes, from which it starts in half the time (half a minute)"
 	@$(BIN)/python -m services.shared.kafka.archive
 	@touch $@
@@ -62,7 +65,7 @@ $(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
 	@touch $@
 
 .PHONY: setup
-setup: $(VENV)/.jars ## Set up everything (the other tasks do it by themselves)
+setup: $(VENV)/.archive ## Set up everything (the other tasks do it by themselves)
 
 # --- use ---
 
@@ -83,7 +86,7 @@ ifdef ARGS
 else
 	@# Most of them wait for processes of their own: two at a time, file by file, those that kill things first.
 	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
-	@$(BIN)/python -m pytest -m alone
+	@$(BIN)/python -m pytest -m alone $$(grep -rlF pytest.mark.alone tests --include='test_*.py')
 endif
 
 .PHONY: check

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -35,6 +37,8 @@ def make(file: Path) -> bool:
         broker.start()
         try:
             asyncio.run(_use(KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)))
+            os.kill(broker.pid, signal.SIGTERM)
+            broker.wait()  # for as long as the record takes; `stop` has less patience
         finally:
             broker.stop()
         create = [*command(ensure(), folder / "log", _HEAP_MB), "-XX:AOTMode=create", recorded, f"-XX:AOTCache={draft}"]

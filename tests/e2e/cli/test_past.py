@@ -21,7 +21,7 @@ from services.shared.kafka.embedded import free_port
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 DAY_S = 86_400
-ROWS = 600
+ROWS, DAYS = 600, 10
 
 
 def tidemark(*arguments: str) -> list[str]:
@@ -62,10 +62,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty days of events of seven accounts, up to yesterday."""
+    """Ten days of events of seven accounts, up to yesterday."""
     today = int(time.time()) // DAY_S
     lines = [
-        f"{(today - 20) * DAY_S + number * (20 * DAY_S // ROWS)},a{number % 7},u{number % 5}" for number in range(ROWS)
+        f"{(today - DAYS) * DAY_S + number * (DAYS * DAY_S // ROWS)},a{number % 7},u{number % 5}"
+        for number in range(ROWS)
     ]
     path = tmp_path_factory.mktemp("file") / "commits.csv"
     path.write_text("ts,acct,who\n" + "\n".join(lines) + "\n")
