@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -25,10 +25,10 @@ from services.shared.kafka.settings import KafkaSettings
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
-    """A broker of this test alone."""
-    broker = EmbeddedBroker(tmp_path / "kafka")
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A broker of this file alone; each test leaves it running."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("kafka"))
     broker.start()
     yield broker
     broker.stop()
@@ -55,11 +55,11 @@ async def read_all(kafka: KafkaSettings, count: int) -> list[bytes]:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_what_was_acknowledged_survives_a_restart(broker: EmbeddedBroker, how: str) -> None:
     """On the same port, after an orderly stop and after SIGKILL."""
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1, topic_prefix=f"{how}-")
     await topics.create(kafka, [TOPICS["fleet"]])
     writer = producer(kafka)
     await writer.start()
-    await writer.send_and_wait("fleet", b"one", key=b"k")
+    await writer.send_and_wait(kafka.scoped("fleet"), b"one", key=b"k")
     await writer.stop()
 
     getattr(broker, how)()
