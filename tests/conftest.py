@@ -18,6 +18,10 @@ from services.shared.kafka import topics
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 
+# For the many short lives of processes here: bytecode is kept, and a broker's code is not compiled for the long run.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+
 
 @dataclass(frozen=True, slots=True)
 class Kafka:

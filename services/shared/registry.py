@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from pydantic import Field, SecretStr
 
-from schemas.registry import RegistryError, connect_registry
 from services.shared.errors import Fatal
 from services.shared.settings import Settings
 
@@ -28,6 +27,8 @@ def use_registry(settings: RegistrySettings) -> None:
         Fatal: the registry refuses a schema or does not answer.
     """
     if settings.url is not None:
+        from schemas.registry import RegistryError, connect_registry  # with an HTTP client: a tenth of a start's time
+
         try:
             connect_registry(settings.url.get_secret_value())
         except RegistryError as error:

@@ -204,6 +204,7 @@ async def deployed(
     names: Sequence[str],
     spare: Sequence[str] = (),
     environment: Mapping[str, Mapping[str, str]] | None = None,
+    build: Path | None = None,
 ) -> AsyncIterator[Deployment]:
     """
     Create the topics, start the programs and the watcher, and yield when all are ready.
@@ -214,6 +215,7 @@ async def deployed(
         names: The programs to start.
         spare: Programs that are made and not started.
         environment: Further variables of programs, by name.
+        build: The folder of the build that they are started from; this one when None.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "write-keys.yaml").write_text(WRITE_KEYS)
@@ -222,7 +224,7 @@ async def deployed(
     try:
         await topics.create(kafka)
         for name in (*names, *spare):
-            made.add(name, **(environment or {}).get(name, {}))
+            made.add(name, **(environment or {}).get(name, {})).folder = build
         for name in names:
             made.start(name)
         watcher = asyncio.create_task(made.watch())

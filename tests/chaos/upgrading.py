@@ -25,7 +25,7 @@ from tests.support.waiting import until
 INGEST_FIRST = ("ingest", "warehouse", "alerter", "scorer")
 SCORER_FIRST = ("scorer", "alerter", "warehouse", "ingest")
 LEVEL = "TIDEMARK_WRITE_FORMATS"
-MIXED_S = 3.0
+MIXED_S = 2.0
 """How long two builds of one service run side by side."""
 _WITHIN_S = 90.0
 _STATE_TOPIC = "scorer-usage-events-state"

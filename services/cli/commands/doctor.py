@@ -93,7 +93,7 @@ def _formats() -> str:
 
 
 def _java() -> str:
-    from services.shared.kafka.embedded import java
+    from services.shared.kafka.java import java
 
     path = java()
     output = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr

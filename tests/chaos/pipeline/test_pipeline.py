@@ -64,7 +64,7 @@ async def test_nothing_is_lost_or_doubled_when_everything_is_killed(
             deployment.kill(blow)
 
     sent = Sent()
-    past = Past(History(SEED, time.time_ns() // 1_000_000, weeks=12, every=4, pace=1.4), sent)
+    past = Past(History(SEED, time.time_ns() // 1_000_000, weeks=6, every=4, pace=3.6), sent)
     blows = Blows(strike)
     blows.plan([*SERVICES, "join", "broker"], sum(1 for _ in past.events()))
     breaking = asyncio.create_task(blows.run())

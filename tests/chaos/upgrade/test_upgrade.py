@@ -25,36 +25,39 @@ from tests.chaos.upgrading import INGEST_FIRST, SCORER_FIRST
 pytestmark = pytest.mark.chaos
 
 PROGRAMS = ("ingest", "scorer-1", "scorer-2", "alerter", "warehouse")
-RATE = 60.0
-SESSION = {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "6", "TIDEMARK_ENGINE_HEARTBEAT_S": "0.5"}
+RATE = 40.0
+SESSION = {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "4", "TIDEMARK_ENGINE_HEARTBEAT_S": "0.5"}
 """So that partitions move sooner."""
 
 
 @pytest.fixture
-async def deployment(tmp_path: Path) -> AsyncIterator[Deployment]:
-    """All services, ready, on a broker of their own."""
+def older(tmp_path: Path) -> Path:
+    """The build of the level before."""
+    return builds.older(tmp_path / "older")
+
+
+@pytest.fixture
+async def deployment(older: Path, tmp_path: Path) -> AsyncIterator[Deployment]:
+    """All services of the older build, ready, on a broker of their own."""
     broker = EmbeddedBroker(tmp_path / "kafka")
     await asyncio.to_thread(broker.start)
     try:
         kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=4)
-        async with deployed(tmp_path, kafka, PROGRAMS, environment=dict.fromkeys(PROGRAMS, SESSION)) as made:
+        environment = dict.fromkeys(PROGRAMS, SESSION)
+        async with deployed(tmp_path, kafka, PROGRAMS, environment=environment, build=older) as made:
             yield made
     finally:
         await asyncio.to_thread(broker.stop)
 
 
-def test_the_older_build_knows_one_level_less_and_runs_from_its_own_folder(tmp_path: Path) -> None:
-    build = builds.older(tmp_path / "older")
-
-    assert builds.newest_of(build) == formats.NEWEST - 1
+def test_the_older_build_knows_one_level_less_and_runs_from_its_own_folder(older: Path) -> None:
+    assert builds.newest_of(older) == formats.NEWEST - 1
     assert builds.newest_of(builds.ROOT) == formats.NEWEST
 
 
 @pytest.mark.timeout(600)
-async def test_a_rolling_upgrade_loses_and_doubles_nothing(deployment: Deployment, tmp_path: Path) -> None:
-    older, kafka = builds.older(tmp_path / "older"), deployment.kafka
-    for name in PROGRAMS:
-        await upgrading.put(deployment, name, older)
+async def test_a_rolling_upgrade_loses_and_doubles_nothing(deployment: Deployment, older: Path) -> None:
+    kafka = deployment.kafka
     sent = Sent()
     async with Load([deployment.programs["ingest"].url], sent, RATE) as load:
         load.go()

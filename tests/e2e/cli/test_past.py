@@ -21,7 +21,7 @@ from services.shared.units import DAY_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-ROWS = 600
+ROWS, DAYS = 600, 10
 
 
 def tidemark(*arguments: str) -> list[str]:
@@ -62,10 +62,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twenty days of events of seven accounts, up to yesterday."""
+    """Ten days of events of seven accounts, up to yesterday."""
     today = int(time.time()) // DAY_S
     lines = [
-        f"{(today - 20) * DAY_S + number * (20 * DAY_S // ROWS)},a{number % 7},u{number % 5}" for number in range(ROWS)
+        f"{(today - DAYS) * DAY_S + number * (DAYS * DAY_S // ROWS)},a{number % 7},u{number % 5}"
+        for number in range(ROWS)
     ]
     path = tmp_path_factory.mktemp("file") / "commits.csv"
     path.write_text("ts,acct,who\n" + "\n".join(lines) + "\n")
@@ -141,7 +142,7 @@ def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
 
 def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
     data, port = tmp_path / "demo", free_port(4)
-    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "2")
+    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "1")
 
     first = until("A low survey answer", command, after="Now live", within_s=150)
     second = subprocess.run([*command, "--stop-after", "1"], capture_output=True, text=True, timeout=200, check=False)

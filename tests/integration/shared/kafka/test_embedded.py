@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -17,16 +18,17 @@ from services.shared.errors import Fatal
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, producer, wait_for_broker
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.java import archive_file, command
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
-    """A broker of this test alone."""
-    broker = EmbeddedBroker(tmp_path / "kafka")
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A broker of this file alone; each test leaves it running."""
+    broker = EmbeddedBroker(tmp_path_factory.mktemp("kafka"))
     broker.start()
     yield broker
     broker.stop()
@@ -45,11 +47,11 @@ async def read_all(kafka: KafkaSettings, count: int) -> list[bytes]:
 @pytest.mark.parametrize("how", ["stop", "kill"])
 async def test_what_was_acknowledged_survives_a_restart(broker: EmbeddedBroker, how: str) -> None:
     """On the same port, after an orderly stop and after SIGKILL."""
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)
+    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1, topic_prefix=f"{how}-")
     await topics.create(kafka, [TOPICS["fleet"]])
     writer = producer(kafka)
     await writer.start()
-    await writer.send_and_wait("fleet", b"one", key=b"k")
+    await writer.send_and_wait(kafka.scoped("fleet"), b"one", key=b"k")
     await writer.stop()
 
     getattr(broker, how)()
@@ -104,9 +106,25 @@ def test_a_broker_that_cannot_start_tells_the_end_of_its_log(tmp_path: Path) -> 
         EmbeddedBroker(tmp_path).start()
 
 
-def test_a_port_in_use_is_refused(tmp_path: Path, broker: EmbeddedBroker) -> None:
-    """Another broker there would have answered for ours."""
-    second = EmbeddedBroker(tmp_path / "second", broker.port)
+def test_an_archive_of_classes_that_is_of_no_use_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a cache, of other jars or of another Java perhaps: a start without it is slower, and that is all."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    archive_file().parent.mkdir()
+    archive_file().write_bytes(b"no archive")
+    broker = EmbeddedBroker(tmp_path / "kafka")
 
-    with pytest.raises(Fatal, match=f"port {broker.port}, for the embedded broker, is in use"):
-        second.start()
+    broker.start()
+    broker.stop()
+
+    assert "-XX:AOTCache=" + str(archive_file()) in command([], tmp_path, 256)
+
+
+def test_a_port_in_use_is_refused(tmp_path: Path) -> None:
+    """Another broker there would have answered for ours."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", free_port()))
+        other.listen()
+        port = other.getsockname()[1]
+
+        with pytest.raises(Fatal, match=f"port {port}, for the embedded broker, is in use"):
+            EmbeddedBroker(tmp_path, port).start()

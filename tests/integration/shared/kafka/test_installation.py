@@ -61,6 +61,7 @@ def tidemark(kafka: KafkaSettings, folder: Path, *arguments: str, **given: str) 
 
 
 def service(name: str, kafka: KafkaSettings, folder: Path) -> ServiceProcess:
+    folder.mkdir(exist_ok=True)
     keys = folder / "keys.yaml"
     keys.write_text("- {write_key: key, source: web, environment: production, backfill: true}\n")
     return ServiceProcess(name, kafka, folder, TIDEMARK_WRITE_KEYS_FILE=str(keys))
@@ -70,6 +71,20 @@ async def ended(process: ServiceProcess, within_s: float) -> int:
     assert process.process is not None
     async with asyncio.timeout(within_s):
         return await process.process.wait()
+
+
+def all_services(kafka: KafkaSettings, folder: Path) -> list[ServiceProcess]:
+    return [service(name, kafka, folder / name) for name in SERVICES]
+
+
+async def all_refuse(kafka: KafkaSettings, folder: Path) -> list[str]:
+    """Start every service, hold that each ends as one that is refused, and return what they say."""
+    processes = all_services(kafka, folder)
+    for process in processes:
+        await process.start()
+    for process in processes:
+        assert await ended(process, 60) == exit_status.REFUSED, process.log.read_text()
+    return [process.log.read_text() for process in processes]
 
 
 async def test_the_first_number_holds(kafka_settings: KafkaSettings) -> None:
@@ -96,33 +111,22 @@ async def test_topics_that_have_grown_together_with_the_setting_are_refused(
     assert any("usage-events has 8 partitions, 4 are needed" in problem for problem in problems)
     assert check.returncode == doctor.returncode == exit_status.REFUSED == 78
     assert "written under 4" in check.stdout and "written under 4" in doctor.stdout
-    for name in SERVICES:
-        process = service(name, grown, tmp_path)
-        await process.start()
-        assert await ended(process, 60) == exit_status.REFUSED, process.log.read_text()
-        assert "written under 4" in process.log.read_text()
-        assert "Traceback" not in process.log.read_text()
+    for said in await all_refuse(grown, tmp_path):
+        assert "written under 4" in said
+        assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("name", SERVICES)
-async def test_a_service_refuses_a_wrong_setting(kafka_settings: KafkaSettings, tmp_path: Path, name: str) -> None:
-    process = service(name, other(kafka_settings, 24), tmp_path)
-
-    await process.start()
-
-    assert await ended(process, 60) == exit_status.REFUSED, process.log.read_text()
-    assert "TIDEMARK_PARTITIONS is 24" in process.log.read_text()
+async def test_every_service_refuses_a_wrong_setting(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    for said in await all_refuse(other(kafka_settings, 24), tmp_path):
+        # The check at the start says the first, the watch of the cluster, where it is sooner, the second.
+        assert "TIDEMARK_PARTITIONS is 24" in said or "has 4 partitions, 24 are needed (TIDEMARK_PARTITIONS)" in said
 
 
-@pytest.mark.parametrize("name", SERVICES)
-async def test_a_service_refuses_topics_that_are_missing(kafka: Kafka, tmp_path: Path, name: str) -> None:
+async def test_every_service_refuses_topics_that_are_missing(kafka: Kafka, tmp_path: Path) -> None:
     nothing = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4)
-    process = service(name, nothing, tmp_path)
 
-    await process.start()
-
-    assert await ended(process, 60) == exit_status.REFUSED, process.log.read_text()
-    assert "run `tidemark topics create`" in process.log.read_text()
+    for said in await all_refuse(nothing, tmp_path):
+        assert "run `tidemark topics create`" in said
 
 
 async def test_a_backfill_refuses_a_wrong_setting(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
@@ -142,20 +146,19 @@ async def test_a_backfill_refuses_a_wrong_setting(kafka_settings: KafkaSettings,
     assert "written under 4" in done.stderr and "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("name", SERVICES)
-async def test_a_running_service_notices_that_a_topic_grows(
-    kafka_settings: KafkaSettings, tmp_path: Path, name: str
-) -> None:
-    process = service(name, kafka_settings, tmp_path)
-    await process.start()
+async def test_every_running_service_notices_that_a_topic_grows(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
+    processes = all_services(kafka_settings, tmp_path)
+    for process in processes:
+        await process.start()
     async with asyncio.timeout(90):
-        while not await process.ready():
+        while not all([await process.ready() for process in processes]):
             await asyncio.sleep(0.1)
 
     await grow(kafka_settings, ["usage-events", "account-health"], 5)
 
-    assert await ended(process, _NOTICED_WITHIN_S) == exit_status.REFUSED
-    assert "has 5 partitions, 4 are needed" in process.log.read_text()
+    for process in processes:
+        assert await ended(process, _NOTICED_WITHIN_S) == exit_status.REFUSED, process.name
+        assert "has 5 partitions, 4 are needed" in process.log.read_text()
 
 
 async def test_data_without_a_recorded_number_is_adopted_only_on_request(kafka: Kafka, tmp_path: Path) -> None:
