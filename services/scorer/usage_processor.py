@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from schemas import codec
+from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.outcome import Outcome, Partial, Snapshot
-from services.scorer.domain.lane.state_format import COLD, HOT
 from services.scorer.domain.lane.usage_fold import NotStarted, StepTooLong, UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.metrics import UsageMetrics

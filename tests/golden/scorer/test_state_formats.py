@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, VALUE
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.testing import DAY, UsageLane, at
@@ -48,14 +48,18 @@ def test_every_format_is_read(version: int) -> None:
     account = lane.state.accounts["acme"]
 
     assert account.daily() == {DAY: (3, 2)}
-    assert [account.rings.get(m, DAY) for m in (EVENTS, ACTIVE, VALUE)] == [3, 2, 1]
-    assert (account.events_today, account.people.today.bit_count(), len(account.people)) == (2, 2, 3)
-    assert (account.first_day, account.last_active_day, account.touched_day) == (DAY, DAY + 1, DAY + 1)
+    places = (EVENTS, ACTIVE, account.kinds.counts["value"])
+    assert [account.daily_counts.get(place, DAY) for place in places] == [3, 2, 1]
+    assert (account.events_today, account.active_users.today.bit_count(), len(account.active_users)) == (2, 2, 3)
+    assert (account.milestone("first_activity"), account.last_active_day, account.touched_day) == (
+        DAY,
+        DAY + 1,
+        DAY + 1,
+    )
     assert account.open_day == DAY + 1
-    assert account.facts is not None
-    assert [account.facts.get(f) for f in ("seats", "owner", "renewal_day", "plan")] == [7, "mia", 20_148, None]
-    assert account.answers == {"ann": (at(0, 5), 4)}
-    assert account.tickets == {"T-1": (at(0, 4), 0), "T-2": (at(0, 4), at(0, 6))}
+    assert [account.fact(f) for f in ("seats", "owner", "renewal_day", "plan")] == [7, "mia", 20_148, None]
+    assert account.answers_of(0) == {"ann": (at(0, 5), 4)}
+    assert account.cases_of(0) == {"T-1": (at(0, 4), 0), "T-2": (at(0, 4), at(0, 6))}
     assert account.queued
     assert lane.state.queue == {"acme"}
     assert "ZeroDivisionError" in lane.state.quarantined["broken"].detail

@@ -57,6 +57,6 @@ def test_an_account_of_fifty_people_takes_less_than_eight_kilobytes() -> None:
     finally:
         tracemalloc.stop()
 
-    assert len(lane.state.accounts["acct-0"].people) == PEOPLE
-    assert sum(ring is not None for ring in lane.state.accounts["acct-0"].rings.counts) == 5
+    assert len(lane.state.accounts["acct-0"].active_users) == PEOPLE
+    assert sum(ring is not None for ring in lane.state.accounts["acct-0"].daily_counts.counts) == 5
     assert per_account < LIMIT, f"{per_account:.0f} bytes"

@@ -9,10 +9,8 @@ import msgspec
 from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.daily_counts import CLOSED, OPENED
-from services.scorer.domain.accounts.facts import FIELDS
-from services.scorer.domain.accounts.survey_answers import Sentiment, sentiment
-from services.scorer.domain.accounts.tickets import open_since
+from services.scorer.domain.accounts.facts import WELL_KNOWN
+from services.scorer.domain.accounts.survey_answers import Sentiment
 from services.scorer.domain.health.bands import next_band
 from services.scorer.domain.health.last_evaluation import LastEvaluation, read
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
@@ -23,7 +21,6 @@ from services.scorer.domain.health.usage import Usage, usage_of
 from services.scorer.domain.units import HOUR_MS, PPM, six_digits
 
 _encode = msgspec.msgpack.Encoder().encode
-_NO_FACTS: dict[str, Any] = dict.fromkeys(FIELDS)
 
 
 class EvaluationContext(NamedTuple):
@@ -53,10 +50,10 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
     before = read(account.last_evaluation)
     usage = usage_of(account, context.day, context.levels, "value" in context.connected)
     support = _support(account, context)
-    answers = sentiment(account.answers, context.at)
-    facts: dict[str, Any] = dict(zip(FIELDS, account.facts.values, strict=True)) if account.facts else _NO_FACTS
-    started = start_day(account.first_day, facts["contract_start_day"])
-    phase = stage(context.day + 1, started, account.first_value_day, facts["renewal_day"])
+    answers = account.sentiment("nps", context.at)
+    facts: dict[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
+    started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
+    phase = stage(context.day + 1, started, account.milestone("first_value"), facts["renewal_day"])
     known = Known(
         context.at,
         context.day + 1,
@@ -65,7 +62,7 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         answers,
         phase,
         started,
-        account.first_value_day,
+        account.milestone("first_value"),
         facts["seats"],
         facts["renewal_day"],
     )
@@ -119,20 +116,20 @@ def _band(before: LastEvaluation, scored: Health, usage: Usage, context: Evaluat
 
 
 def _support(account: Account, context: EvaluationContext) -> Support:
-    since = open_since(account.tickets) if account.tickets else []
-    opened, closed = account.rings.history(OPENED, context.day), account.rings.history(CLOSED, context.day)
+    since = account.open_since("tickets")
+    opened, closed = account.history("tickets_opened", context.day), account.history("tickets_closed", context.day)
     return Support(
         open=len(since),
         oldest_opened_at=since[0] if since else 0,
         median_age_hours=six_digits(max(0.0, context.at - median(since)) / HOUR_MS) if since else 0.0,
-        opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.opened_today,
-        closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.closed_today,
+        opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.today("tickets_opened"),
+        closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.today("tickets_closed"),
     )
 
 
 def _usage_part(account: Account, usage: Usage, fleet_ppm: int) -> dict[str, Any]:
     return {
-        "first_day": account.first_day,
+        "first_day": account.milestone("first_activity"),
         "last_active_day": account.last_active_day,
         "silent_days": usage.silent_days,
         "active_days_7": usage.active_days_7,
@@ -156,7 +153,7 @@ def _usage_part(account: Account, usage: Usage, fleet_ppm: int) -> dict[str, Any
         "active_users_7": usage.active_users_7,
         "active_users_28": usage.active_users_28,
         "active_users_28_usual": usage.active_users_28_usual,
-        "first_value_day": account.first_value_day,
+        "first_value_day": account.milestone("first_value"),
         "value_days_28": usage.value_days_28,
         "value_proven": usage.value_proven,
     }
