@@ -70,3 +70,40 @@ def test_a_later_null_removes_a_fact() -> None:
 
     assert facts.set(3, None, 200)
     assert facts.values[3] is None
+
+
+def test_former_values_are_kept_with_the_times_from_which_they_held() -> None:
+    facts = Facts(8)
+    for value, when in ((50, 100), (50, 150), (40, 200), (40, 300), (50, 400)):
+        facts.set(3, value, when)
+
+    assert facts.history(3) == [(100, 50), (200, 40), (400, 50)]
+    assert facts.times[3] == 400
+    assert facts.history(2) == []
+
+
+def test_different_statements_in_any_order_lead_to_the_same_history() -> None:
+    said = [(5, 100), (7, 200), (6, 200), (None, 300), (8, 400)]
+    for order in itertools.permutations(said):
+        facts = Facts(8)
+        for value, when in order:
+            facts.set(3, value, when)
+
+        assert facts.history(3) == [(100, 5), (200, 7), (300, None), (400, 8)], order
+
+
+def test_a_late_statement_within_the_time_of_the_present_value_ends_when_that_was_repeated() -> None:
+    facts = Facts(8)
+    for value, when in ((40, 100), (40, 300), (50, 200), (40, 250), (40, 50)):
+        facts.set(3, value, when)
+
+    assert facts.history(3) == [(50, 40), (200, 50), (250, 40)]
+    assert (facts.values[3], facts.times[3]) == (40, 300)
+
+
+def test_the_last_eight_former_values_are_kept() -> None:
+    facts = Facts(8)
+    for value in range(12):
+        facts.set(3, value, value)
+
+    assert facts.history(3) == [(value, value) for value in range(3, 12)]

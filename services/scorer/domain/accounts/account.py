@@ -9,12 +9,15 @@ any.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
+
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.cases import Cases, forget_closed, is_open, open_since
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DailyCounts, Days
-from services.scorer.domain.accounts.facts import Facts, Value
+from services.scorer.domain.accounts.facts import Facts, Since, Value
 from services.scorer.domain.accounts.kinds import Kinds
-from services.scorer.domain.accounts.roles import Roles
+from services.scorer.domain.accounts.roles import Roles, role_code
 from services.scorer.domain.accounts.survey_answers import KEEP_MS, Answers, Sentiment, sentiment
 from services.scorer.domain.units import DAY_MS
 
@@ -105,8 +108,10 @@ class Account:
         return None if place is None else self.daily_counts.history(place, day)
 
     def today(self, count: str) -> int:
-        """Return what a daily count of the plan is at today; its own day is not closed yet."""
+        """Return a daily count of today, whose day is not closed yet."""
         place = self.kinds.counts.get(count)
+        if place in (EVENTS, ACTIVE):
+            return self.events_today if place == EVENTS else self.active_users.today.bit_count()
         return 0 if place is None or self.counts_today is None else self.counts_today[place]
 
     def milestone(self, name: str) -> int:
@@ -118,6 +123,11 @@ class Account:
         """Return a fact, None: unknown."""
         place = self.kinds.facts.get(name)
         return None if place is None or self.facts is None else self.facts.values[place]
+
+    def fact_history(self, name: str) -> list[Since]:
+        """Return up to eight former values of a fact and the present one, each since when, oldest first."""
+        place = self.kinds.facts.get(name)
+        return [] if place is None or self.facts is None else self.facts.history(place)
 
     def open_since(self, sort: str) -> list[int]:
         """Return when each open case of a sort was opened, oldest first."""
@@ -131,6 +141,16 @@ class Account:
         if place is None or self.survey_answers is None:
             return sentiment(None, now_ms)
         return sentiment(self.survey_answers[place], now_ms, self.kinds.scales[place])
+
+    def in_role(self, role: str) -> npt.NDArray[np.bool_] | None:
+        """Return which of `active_users.known` are in a role, `other` for those not declared; None: no role is known."""
+        code = role_code(role, self.kinds.roles)
+        return None if self.roles is None else self.roles.of(self.active_users.known) == code
+
+    def last_used(self, feature: str) -> npt.NDArray[np.uint16] | None:
+        """Return the last closed day on which each of `active_users.known` used a feature, 0: none; None: nobody did."""
+        place = self.kinds.features.get(feature)
+        return None if place is None else self.active_users.last_used(place)
 
     def start_counts(self) -> list[int]:
         """Return the counts of today but events and active users, to change them, for the first of them."""

@@ -38,7 +38,8 @@ Since = tuple[int, Value]
 MAX_TEXT = 500
 FORMER = 8
 """Former values that each fact keeps; beyond that the oldest is forgotten."""
-_UNSET = -1
+UNSAID = -1
+"""The time of a fact that nobody has said."""
 _EPOCH = date(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _LAST_SECOND = 230 * 365 * 86_400
@@ -60,7 +61,7 @@ class Facts:
     def __init__(self, names: int) -> None:
         """Start with nothing known of so many facts."""
         self.values: list[Value] = [None] * names
-        self.times: array[int] = array("q", [_UNSET] * (2 * names))
+        self.times: array[int] = array("q", [UNSAID] * (2 * names))
         """First when each was said last, then, from place `names` on, since when it holds."""
         self.former: dict[int, list[Since]] | None = None
 
@@ -73,17 +74,23 @@ class Facts:
         two equal statements is taken to have held until the later one.
         """
         known, before = self.times[place], self.values[place]
-        if at >= known and value == before and known != _UNSET:
+        if at >= known and value == before and known != UNSAID:
             self.times[place] = at
             return False
-        if known == _UNSET:
-            self.restore(place, at, [(at, value)])
+        if known == UNSAID:
+            self._keep(place, at, [(at, value)])
         else:
-            self.restore(place, max(at, known), _with(self.history(place), known, (at, value)))
+            self._keep(place, max(at, known), _with(self.history(place), known, (at, value)))
         return self.values[place] != before
 
-    def restore(self, place: int, said: int, history: list[Since]) -> None:
-        """Set a fact that was said last at `said`, with all that it ever was, oldest first."""
+    def history(self, place: int) -> list[Since]:
+        """Return what a fact was, up to eight former values, and what it is: each since when, oldest first."""
+        if self.times[place] == UNSAID:
+            return []
+        former = self.former.get(place, []) if self.former else []
+        return [*former, (self.times[len(self.values) + place], self.values[place])]
+
+    def _keep(self, place: int, said: int, history: list[Since]) -> None:
         self.times[place] = said
         self.times[len(self.values) + place], self.values[place] = history[-1]
         former = history[-1 - FORMER : -1]
@@ -93,17 +100,6 @@ class Facts:
             self.former[place] = former
         elif self.former:
             self.former.pop(place, None)
-
-    def said(self, place: int) -> int:
-        """Return when a fact was said last, -1: never."""
-        return self.times[place]
-
-    def history(self, place: int) -> list[Since]:
-        """Return what a fact was, up to eight former values, and what it is: each since when, oldest first."""
-        if self.times[place] == _UNSET:
-            return []
-        former = self.former.get(place, []) if self.former else []
-        return [*former, (self.times[len(self.values) + place], self.values[place])]
 
 
 def _with(history: list[Since], said: int, new: Since) -> list[Since]:

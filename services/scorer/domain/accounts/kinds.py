@@ -33,6 +33,20 @@ def closed(sort: str) -> str:
     return f"{sort}_closed"
 
 
+class Names(dict[str, int]):
+    """Name to place, of one kind: first those that every account has, then the declared ones, sorted."""
+
+    __slots__ = ("declared", "of_all")
+
+    def __init__(self, declared: Iterable[str], of_all: tuple[str, ...] = ()) -> None:
+        """Number the names."""
+        self.of_all = of_all
+        names = sorted(declared)
+        super().__init__((name, place) for place, name in enumerate((*of_all, *names)))
+        self.declared = " ".join(names)
+        """The declared names as state records have them beside the values."""
+
+
 class Kinds:
     """The names of each kind, with their places. Shared by all accounts of a lane; never changed."""
 
@@ -52,16 +66,13 @@ class Kinds:
         answers, facts = answers or {}, facts or {}
         sorts = sorted(cases)
         of_cases = [name for sort in sorts for name in (opened(sort), closed(sort))]
-        self.counts = _places(COUNTS_OF_ALL, (*counts, *of_cases))
-        self.cases = _places((), sorts)
-        self.answers = _places((), answers)
+        self.counts = Names((*counts, *of_cases), COUNTS_OF_ALL)
+        self.cases = Names(sorts)
+        self.answers = Names(answers)
         self.scales: tuple[Scale, ...] = tuple(answers[name] for name in self.answers)
-        self.facts = _places((), facts)
-        self.types: tuple[FactType, ...] = tuple(facts[name] for name in self.facts)
-        self.milestones = _places((FIRST_ACTIVITY,), milestones)
-        self.roles = _places((), roles)
-        self.features = _places((), features)
-
-
-def _places(first: Iterable[str], names: Iterable[str]) -> dict[str, int]:
-    return {name: place for place, name in enumerate((*first, *sorted(names)))}
+        self.facts = Names(facts)
+        self.types = "".join(facts[name][0] for name in self.facts)
+        """The first letter of the type of each fact, by place."""
+        self.milestones = Names(milestones, (FIRST_ACTIVITY,))
+        self.roles = Names(roles)
+        self.features = Names(features)

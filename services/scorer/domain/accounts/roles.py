@@ -24,7 +24,7 @@ UNKNOWN, OTHER = 0, 31
 _BITS = 5
 
 
-def code_of(role: object, places: Mapping[str, int]) -> int:
+def role_code(role: object, places: Mapping[str, int]) -> int:
     """
     Return the code of a role as it was sent: its place and one; null is `UNKNOWN`.
 
@@ -68,10 +68,10 @@ class Roles:
     def of(self, people: array[int]) -> npt.NDArray[np.uint8]:
         """Return the codes of people given by their sorted hashes."""
         wanted, known = np.frombuffer(people, np.uint64), np.frombuffer(self.known, np.uint64)
-        index = np.searchsorted(known, wanted)
-        index[index == known.size] = 0
         codes = (np.frombuffer(self.said, np.uint64) & np.uint64((1 << _BITS) - 1)).astype(np.uint8)
-        found: npt.NDArray[np.uint8] = np.where(known[index] == wanted, codes[index], UNKNOWN).astype(np.uint8)
+        found = np.full(wanted.size, UNKNOWN, np.uint8)
+        named = np.isin(wanted, known)
+        found[named] = codes[np.searchsorted(known, wanted[named])]
         return found
 
     def forget_idle(self, active: array[int], now_ms: int) -> bool:

@@ -162,6 +162,7 @@ class DayClose:
         if cold:
             state.cold.add(account.name)
             if account.roles is not None and account.roles.forget_idle(account.active_users.known, today * DAY_MS):
+                account.roles = account.roles if account.roles.known else None
                 state.roles.add(account.name)
 
     def evaluate(self, account: Account, reason: str, *, only_if_changed: bool) -> None:

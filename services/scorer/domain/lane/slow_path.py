@@ -15,7 +15,7 @@ from services.scorer.domain.accounts import cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.accounts.facts import Facts, read_traits
-from services.scorer.domain.accounts.roles import Roles, code_of
+from services.scorer.domain.accounts.roles import Roles, role_code
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
@@ -288,7 +288,7 @@ class SlowPath:
         if not user or trait is None or self.meanings.leaves_out(user):
             return
         try:
-            code = code_of(traits[trait], self.kinds.roles)
+            code = role_code(traits[trait], self.kinds.roles)
         except TypeError as error:
             self._leave_out(trait, str(error), event, origin)
             return
