@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from services.scorer.domain.health.measures import MEASURES
 from services.scorer.domain.health.model import Model, read_model
 from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import TrackingPlan
@@ -48,7 +47,7 @@ def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:
         except (ValueError, OSError) as error:
             problems += [f"TIDEMARK_TRACKING_PLAN {settings.plan_file}: {line}" for line in str(error).splitlines()]
     try:
-        model = read_model(_yaml(settings.model_file), plan, frozenset(MEASURES))
+        model = read_model(_yaml(settings.model_file), plan)
     except (ValueError, OSError) as error:
         problems += [f"TIDEMARK_SCORER_MODEL {settings.model_file}: {line}" for line in str(error).splitlines()]
     if problems:

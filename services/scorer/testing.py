@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from schemas import codec
+from schemas.measures import named
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.domain.lane.outcome import Outcome, Partial, Rejection, Snapshot
 from services.scorer.domain.lane.state_format import DEFAULT
@@ -36,6 +37,11 @@ _ENCODERS = {kind: codec.encoder(kind) for kind in ("usage_event", "tick", "cloc
 def at(day: float = 0, hour: float = 0) -> int:
     """Return milliseconds since 1970 of an hour of the n-th test day."""
     return int((DAY + day) * DAY_MS + hour * HOUR_MS)
+
+
+def measures(snapshot: Mapping[str, Any]) -> dict[str, float]:
+    """Return the measures of a snapshot by name."""
+    return named(snapshot["measures"])
 
 
 def event(

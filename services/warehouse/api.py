@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from schemas.measures import MEASURES
 from services.shared.errors import Rejected, Retryable
-from services.warehouse.domain import filters
+from services.warehouse.domain import filters, presentation
 from services.warehouse.domain.filters import EventCursor, SignalFilter
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
@@ -40,7 +41,8 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
 
     async def accounts(request: Request) -> Response:
         wanted = filters.account_filter(_parameters(request))
-        return _json({"accounts": await ask(lambda s: s.accounts(wanted))})
+        found = await ask(lambda s: s.accounts(wanted))
+        return _json({"accounts": [presentation.account(each) for each in found]})
 
     async def account(request: Request) -> Response:
         name = request.path_params["account"]
@@ -54,10 +56,10 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
                 return None
             return {
                 "account": name,
-                "health": latest,
-                "history": [_point(snapshot) for snapshot in past],
-                "activity": activity,
-                "signals": s.signals(SignalFilter(account=name)),
+                "health": presentation.health(latest) if latest else None,
+                "history": [presentation.history_point(snapshot) for snapshot in past],
+                "activity": [presentation.activity(each) for each in activity],
+                "signals": [presentation.signal(each) for each in s.signals(SignalFilter(account=name))],
             }
 
         return _found(await ask(question), name)
@@ -68,7 +70,9 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
 
         def question(s: Queries) -> dict[str, Any] | None:
             found = s.history(name, days)
-            return {"account": name, "history": found} if found or s.account_days(name, 1) else None
+            if not found and not s.account_days(name, 1):
+                return None
+            return {"account": name, "history": [presentation.health(snapshot) for snapshot in found]}
 
         return _found(await ask(question), name)
 
@@ -78,11 +82,17 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         found = await ask(lambda s: s.events(one_more))
         page = found[: wanted.limit]
         following = str(EventCursor.of(page[-1])) if len(found) > len(page) else None
-        return _json({"account": wanted.account, "events": page, "next": following})
+        told = [presentation.event(each) for each in page]
+        return _json({"account": wanted.account, "events": told, "next": following})
 
     async def signals(request: Request) -> Response:
         wanted = filters.signal_filter(_parameters(request))
-        return _json({"signals": await ask(lambda s: s.signals(wanted))})
+        found = await ask(lambda s: s.signals(wanted))
+        return _json({"signals": [presentation.signal(each) for each in found]})
+
+    async def measures(request: Request) -> Response:
+        filters.nothing(_parameters(request))
+        return _json({"measures": [presentation.measure(name) for name in MEASURES]})
 
     async def totals(request: Request) -> Response:
         filters.nothing(_parameters(request))
@@ -95,6 +105,7 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         ("/v1/accounts/{account:path}/events", events),
         ("/v1/accounts/{account:path}", account),
         ("/v1/signals", signals),
+        ("/v1/measures", measures),
         ("/v1/totals", totals),
     ]
     return [Route(path, _answering(path, endpoint, metrics), methods=["GET"]) for path, endpoint in table]
@@ -122,15 +133,6 @@ def _parameters(request: Request) -> Mapping[str, str]:
         if len(given.getlist(name)) > 1:
             raise Rejected("bad_parameter", name, "is given more than once")
     return given
-
-
-def _point(snapshot: dict[str, Any]) -> dict[str, Any]:
-    """One day of the short history that comes with an account."""
-    usage = snapshot["usage"]
-    return {
-        **{name: snapshot[name] for name in ("day", "at", "band", "score_tenths", "stage")},
-        **{name: usage[name] for name in ("active_users_7", "active_users_28", "events_7", "silent_days")},
-    }
 
 
 def _found(value: Any, account: str) -> Response:

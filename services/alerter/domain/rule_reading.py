@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from schemas.measures import MEASURES
 from services.alerter.domain.conditions import AllOf, AnyOf, Comparison, Condition, Node
 from services.alerter.domain.durations import DAY_MS, parse_duration
-from services.alerter.domain.measures import MEASURES
 from services.alerter.domain.rules import (
     Category,
     Clearing,

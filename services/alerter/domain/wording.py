@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from string import Formatter
 from typing import Any
 
+from schemas.measures import MEASURES, Unit
 from services.alerter.domain.durations import DAY_MS
-from services.alerter.domain.measures import MEASURES, Measures, Unit
+from services.alerter.domain.measures import Measures
 
 TEXTS = {
     "account_name": "Name of the account, else its id.",
@@ -77,7 +78,7 @@ class Phrases(dict[str, str]):
         return self._text(name)
 
     def _text(self, name: str) -> str:
-        facts, usage = self._snapshot["facts"], self._snapshot["usage"]
+        facts, dates = self._snapshot["facts"], self._snapshot["dates"]
         if name == "account_name":
             return facts["name"] or str(self._snapshot["account"])
         if name in {"owner", "plan"}:
@@ -85,9 +86,9 @@ class Phrases(dict[str, str]):
         if name == "renewal_date":
             return UNKNOWN if facts["renewal_day"] is None else date_words(facts["renewal_day"])
         if name == "last_active_date":
-            return UNKNOWN if usage["last_active_day"] < 0 else date_words(usage["last_active_day"])
+            return date_words(dates["last_activity"]) if "last_activity" in dates else UNKNOWN
         if name == "lowest_user":
-            return self._snapshot["sentiment"]["lowest_user_90"] or "someone"
+            return self._snapshot["lowest_user"] or "someone"
         return self._other_risks or "none"
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from services.shared.errors import Rejected
@@ -21,6 +22,7 @@ CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 SORTS = ("account", "score", "change", "revenue", "renewal", "silent")
 MOST_ROWS = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Parameters = Mapping[str, str]
 
@@ -150,7 +152,7 @@ def event_filter(account: str, given: Parameters) -> EventFilter:
     return EventFilter(
         account,
         name=given.get("name", ""),
-        before=_number(given, "before", 0) if "before" in given else None,
+        before=_time(given, "before") if "before" in given else None,
         after=_cursor(given, "cursor") if "cursor" in given else None,
         limit=_number(given, "limit", 100, least=1, most=MOST_ROWS),
     )
@@ -197,6 +199,16 @@ def _one_of(given: Parameters, name: str, allowed: tuple[str, ...], fold: Callab
     if name in given and value not in allowed:
         raise Rejected("bad_parameter", name, f"{given[name][:100]!r} is none of {', '.join(allowed)}")
     return value
+
+
+def _time(given: Parameters, name: str) -> int:
+    try:
+        moment = datetime.fromisoformat(given[name])
+    except ValueError:
+        detail = f"{given[name][:100]!r} is no date or time such as 2026-03-31 or 2026-03-31T12:00:00Z"
+        raise Rejected("bad_parameter", name, detail) from None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _flag(given: Parameters, name: str) -> bool | None:

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from schemas.measures import name_of
+
 TABLE_OF_TOPIC: Mapping[str, str] = {
     "usage-events": "events",
     "usage-unattributed": "events",
@@ -22,6 +24,8 @@ TABLE_OF_TOPIC: Mapping[str, str] = {
 
 _EARLIEST_MS = -2_208_988_800_000  # 1900-01-01, where ClickHouse's DateTime64 starts
 _LATEST_MS = 10_413_791_999_999  # 2299-12-31, where it ends
+
+_MOST_DAYS = 1_000_000
 
 Row = tuple[Any, ...]
 Value = Mapping[str, Any]
@@ -155,7 +159,8 @@ def _event(place: Place, value: Value) -> Row:
 
 
 def _health(place: Place, value: Value) -> Row:
-    usage, facts = value["usage"], value["facts"]
+    facts, measures = value["facts"], _named(value["measures"])
+    parts = [{"measure": _name_of(part["number"]), **part} for part in value["parts"]]
     return (
         *place,
         value["account"],
@@ -169,15 +174,30 @@ def _health(place: Place, value: Value) -> Row:
         value["score_tenths"],
         value["previous_score_tenths"],
         value["coverage"],
-        usage["last_active_day"],
-        usage["silent_days"],
+        value["dates"].get("last_activity", -1),
+        _days(measures.get("silent_days")),
         facts["name"] or "",
         facts["owner"] or "",
         facts["revenue"],
         facts["seats"],
         facts["renewal_day"],
-        msgspec.json.encode(value).decode(),
+        msgspec.json.encode({**value, "measures": measures, "parts": parts}).decode(),
     )
+
+
+def _days(value: float | None) -> int:
+    """Return whole days, -1 for what is not known or is no number: one nonsense value must not stop a batch."""
+    return -1 if value is None or not 0 <= value <= _MOST_DAYS else int(value)
+
+
+def _named(measures: Value) -> dict[str, float]:
+    pairs = zip(measures["numbers"], measures["values"], strict=False)
+    return {_name_of(number): value for number, value in pairs}
+
+
+def _name_of(number: int) -> str:
+    """Return the name of a measure; that of a later version is kept by its number."""
+    return name_of(number) or f"measure_{number}"
 
 
 def forgotten(place: Place, account: str) -> Row:

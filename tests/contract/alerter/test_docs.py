@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from services.alerter.domain.durations import DAY_MS
-from services.alerter.domain.measures import MEASURES
 from services.alerter.rule_files import load_rules
 
 
@@ -34,10 +33,3 @@ def test_the_waiting_times_in_the_document_are_those_of_the_rules(project_root: 
             assert " For " not in fires, rule.id
         for other in rule.inhibited_by.rules:
             assert f"`{other}`" in section, rule.id
-
-
-def test_each_measure_stands_in_the_table_with_its_unit_and_meaning(project_root: Path) -> None:
-    text = (project_root / "docs/signals.md").read_text("utf-8")
-    rows = set(re.findall(r"^\| `(\w+)` \| (\w+) \| (.+) \|$", text, flags=re.MULTILINE))
-
-    assert rows == {(name, each.unit.value, each.meaning) for name, each in MEASURES.items()}

@@ -13,6 +13,7 @@ import clickhouse_connect
 import pytest
 
 from schemas import codec
+from schemas.measures import numbered
 from services.shared.errors import Fatal
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.filters import AccountFilter, EventCursor, EventFilter, SignalFilter
@@ -216,7 +217,7 @@ def test_the_latest_snapshot_of_each_account_is_listed(store: Store) -> None:
     latest = store.latest("acme")
     assert latest is not None
     assert latest["score_tenths"] == 900
-    assert latest["usage"]["windows"][0]["weeks"] == 1
+    assert latest["measures"]["level_4w"] == 0.302663
 
 
 def test_a_forgotten_account_is_listed_no_more_and_keeps_its_past_until_it_is_heard_of_again(store: Store) -> None:
@@ -286,7 +287,7 @@ def test_accounts_are_sorted(store: Store, sort: str, descending: bool, expected
             account,
             score_tenths=score,
             previous_score_tenths=before,
-            usage={**base["usage"], "silent_days": silent},
+            measures=numbered({"silent_days": float(silent)}),
             facts={**base["facts"], **facts},
         )
 

@@ -12,7 +12,7 @@ from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.testing import DAY, PLAN, UsageLane, at
+from services.scorer.testing import DAY, PLAN, UsageLane, at, measures
 from services.shared.errors import IncompatibleState
 from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
 
@@ -80,7 +80,7 @@ def test_a_lane_of_every_format_goes_on_and_writes_the_one_in_force(version: int
     lane.close(1)
 
     assert lane.state.accounts["acme"].daily() == {DAY: (3, 2), DAY + 1: (3, 3)}
-    assert lane.snapshots()[-1]["usage"]["active_users_7"] == 4
+    assert measures(lane.snapshots()[-1])["active_users_7"] == 4
     assert {value[0] for key, value in lane.state_records().items() if key != LEDGER_KEY} == {written}
 
 

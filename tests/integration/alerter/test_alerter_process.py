@@ -19,7 +19,7 @@ from services.shared.testing import ServiceProcess
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 _encode = codec.encoder("account_health")
-LOW: dict[str, Any] = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}
+LOW: dict[str, Any] = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from services.scorer.testing import clock, encode, event, tick
+from services.scorer.testing import clock, encode, event, measures, tick
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess
@@ -86,7 +86,7 @@ async def test_an_event_becomes_a_snapshot_by_the_live_clock(scorer: Scorer) -> 
     snapshots = await scorer.read_until("account-health", bool)
 
     assert snapshots[0]["account"] == "acme"
-    assert snapshots[0]["usage"]["last_active_day"] == now // DAY_MS
+    assert snapshots[0]["dates"]["last_activity"] == now // DAY_MS
     assert snapshots[0]["trigger_received_at"] == now
     latest = await scorer.read_until("account-health-latest", bool)
     assert latest == snapshots
@@ -121,7 +121,7 @@ async def test_driven_days_close_with_the_fleets_factor_and_kills_change_nothing
         assert snapshot["historical"]
         if snapshot["reason"] == "DAY_CLOSE":
             by_account.setdefault(snapshot["account"], []).append(snapshot["day"])
-            assert snapshot["usage"]["windows"][0]["active_user_days"] == 3 * (snapshot["day"] - start + 1)
+            assert measures(snapshot)["user_days_1w"] == 3 * (snapshot["day"] - start + 1)
     assert by_account == {account: list(range(start, start + 4)) for account in accounts}
     for account in accounts:
         numbers = [s["sequence"] for s in closes if s["account"] == account]

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
+from schemas.measures import name_of
 from services.alerter.domain.durations import DAY_MS
 from services.alerter.domain.folding import open_episodes as open_episodes_in
 from services.alerter.domain.measures import Measures, measures_of
@@ -21,7 +22,7 @@ from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 
 RULES = load_rules()
-LOW: dict[str, Any] = {"sentiment__detractors_90": 1, "sentiment__lowest_score_90": 2, "sentiment__responses": 1}
+LOW: dict[str, Any] = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}
 _encode = codec.encoder("account_health")
 
 
@@ -59,7 +60,7 @@ def alerter() -> Alerter:
 
 
 def test_risk_and_expansion_go_to_their_topics_and_open_ones_are_kept_until_resolved(alerter: Alerter) -> None:
-    growth: dict[str, Any] = {"level_4w": 1.8, "level_1w": 1.8, "usage__active_users_28": 8}
+    growth: dict[str, Any] = {"level_4w": 1.8, "level_1w": 1.8, "active_users_28": 8}
     for day in range(15):
         alerter.tell(snapshot(day, **growth))
         alerter.tell(snapshot(day, account="globex", **silent(day)))
@@ -127,12 +128,10 @@ def test_a_record_that_is_no_snapshot_is_dead_lettered_and_the_next_one_judged(
 
 @pytest.mark.parametrize("wild", [float("nan"), float("inf"), float("-inf"), 1e308])
 def test_numbers_that_are_none_never_stop_a_partition(alerter: Alerter, wild: float) -> None:
-    value = snapshot(
-        sentiment__detractors_90=1, usage__usual_week=wild, level_4w=0.4, expected_4w=10.0, facts__revenue=wild
-    )
-    value["support"] |= {"open": 3, "oldest_opened_at": 1, "median_age_hours": wild}
-    for window in value["usage"]["windows"]:
-        window |= {"expected": wild, "ratio": wild, "p_low": wild}
+    value = snapshot(detractors=1, usual_week=wild, level_4w=0.4, expected_4w=10.0, facts__revenue=wild)
+    for index, number in enumerate(value["measures"]["numbers"]):
+        if name_of(number) in {"usual_week", "revenue", "median_ticket_hours", "level_4w", "expected_4w"}:
+            value["measures"]["values"][index] = wild
     for _ in range(3):
         alerter.tell(value)
 
@@ -248,8 +247,8 @@ def test_an_account_on_which_a_rule_raises_stops_neither_the_others_nor_its_lane
 
 
 EVERYTHING: dict[str, Any] = {
-    **LOW, "level_4w": 0.2, "level_2w": 0.2, "level_1w": 0.2, "usage__active_users_28": 1, "support__open": 5,
-    "support__oldest_opened_at": 1, "facts__renewal_day": START_DAY + 60, "band": "RED", "score_tenths": 200,
+    **LOW, "level_4w": 0.2, "level_2w": 0.2, "level_1w": 0.2, "active_users_28": 1, "tickets_open": 5,
+    "oldest_opened_at": 1, "facts__renewal_day": START_DAY + 60, "band": "RED", "score_tenths": 200,
     "facts__seats": 1,
 }  # fmt: skip
 """A day on which every rule about risks has something to say, and one about seats."""

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from schemas.measures import MEASURES, named
 from services.alerter.domain.conditions import holds
-from services.alerter.domain.measures import MEASURES, OPEN_MEASURES, measures_of
+from services.alerter.domain.measures import OPEN_MEASURES, measures_of
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Severity, rule_set
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
@@ -173,20 +174,33 @@ def test_a_folder_without_rules_is_refused(tmp_path: Path) -> None:
         load_rules(tmp_path / "nowhere")
 
 
-def test_every_measure_is_taken_from_a_snapshot_that_has_it_all() -> None:
+def test_rules_see_every_measure_of_a_snapshot_and_the_score() -> None:
     full = snapshot(
-        support__open=3,
-        support__oldest_opened_at=1_000,
-        sentiment__lowest_score_90=3,
+        tickets_open=3,
+        oldest_opened_at=1_000,
+        lowest_answer=3,
         facts__seats=10,
         facts__revenue=1.5,
         facts__renewal_day=20_100,
     )
 
-    values = measures_of(full)
+    assert set(measures_of(full)) == {"score", "tickets_open", "seat_use", *named(full["measures"])}
 
-    assert set(values) == set(MEASURES)
-    assert {name for name, value in values.items() if value is None} == OPEN_MEASURES
+
+def test_each_measure_of_a_rule_is_one_that_has_a_record() -> None:
+    of_the_alerter = {name for name, record in MEASURES.items() if record.source == "alerter"}
+
+    assert of_the_alerter == OPEN_MEASURES | {"score"}
+    for rule in load_rules().ordered:
+        assert {item.measure for item in rule.evidence} <= set(MEASURES)
+
+
+def test_a_measure_that_a_later_scorer_has_added_is_passed_over() -> None:
+    value = snapshot()
+    value["measures"]["numbers"].append(9_999)
+    value["measures"]["values"].append(1.0)
+
+    assert measures_of(value) == measures_of(snapshot())
 
 
 def test_a_condition_on_what_is_not_known_does_not_hold_either_way() -> None:

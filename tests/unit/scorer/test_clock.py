@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.usage_fold import StepTooLong
-from services.scorer.testing import DAY, UsageLane, at, clock, fleet, tick
+from services.scorer.testing import DAY, UsageLane, at, clock, fleet, measures, tick
 
 MINUTE = 60_000
 
@@ -190,7 +190,7 @@ def test_a_driven_day_is_closed_at_once_and_evaluated_with_its_factor() -> None:
     lane.fleet(0, 700_000, epoch=7)
 
     assert len(closes(lane)) == 50
-    assert {s["usage"]["fleet_ppm"] for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"} == {700_000}
+    assert {measures(s)["fleet_level"] for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"} == {0.7}
 
 
 def test_a_second_hand_over_is_harmless() -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from services.scorer.domain.lane.clock import CLOSING, GRACE_MS, IDLE, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from services.scorer.testing import DAY, UsageLane, at
+from services.scorer.testing import DAY, UsageLane, at, measures
 
 MINUTE = 60_000
 
@@ -96,7 +96,7 @@ def test_a_closed_day_waits_for_its_factor() -> None:
     lane.tick(at(1) + 2 * SWEEP_MS)
 
     assert closes(lane) == [0]
-    assert lane.snapshots()[-1]["usage"]["fleet_ppm"] == 700_000
+    assert measures(lane.snapshots()[-1])["fleet_level"] == 0.7
 
 
 def test_without_a_factor_the_partial_is_repeated_and_the_day_is_evaluated_at_the_end_of_the_grace() -> None:
@@ -111,7 +111,7 @@ def test_without_a_factor_the_partial_is_repeated_and_the_day_is_evaluated_at_th
     assert closes(lane) == [0]
     wait(lane, swept + GRACE_MS - MINUTE, swept + GRACE_MS + 2 * SWEEP_MS)
     assert closes(lane) == [0, 1]
-    assert lane.snapshots()[-1]["usage"]["fleet_ppm"] == 700_000
+    assert measures(lane.snapshots()[-1])["fleet_level"] == 0.7
     lane.fleet(1, 500_000)
     lane.close(2, 400_000)
 
@@ -133,7 +133,7 @@ def test_events_of_a_backlog_do_not_run_out_the_grace() -> None:
     lane.tick(at(6))
 
     assert closes(lane) == [4]
-    assert lane.snapshots()[-1]["usage"]["fleet_ppm"] == 300_000
+    assert measures(lane.snapshots()[-1])["fleet_level"] == 0.3
 
 
 def test_the_leaps_of_a_ticker_that_catches_up_do_not_run_out_the_grace() -> None:
@@ -162,7 +162,7 @@ def test_while_factors_of_an_absence_are_missing_nobody_is_judged_by_a_touch() -
         lane.fleet(day, 300_000)
     lane.tick(at(5, 10) + SWEEP_MS + 5000)
 
-    assert {s["usage"]["fleet_ppm"] for s in lane.snapshots()[before:]} == {300_000}
+    assert {measures(s)["fleet_level"] for s in lane.snapshots()[before:]} == {0.3}
 
 
 def test_once_the_factor_of_the_pending_day_is_there_nobody_waits_for_those_before_it() -> None:
@@ -192,8 +192,8 @@ def test_a_factor_that_comes_before_the_day_is_closed_is_kept() -> None:
             lane.tick(at(day) + sweeps * SWEEP_MS)
 
     assert closes(lane) == [0, 1, 2]
-    assert {s["usage"]["fleet_ppm"] for s in lane.snapshots()} <= {500_000, 1_000_000}
-    assert lane.snapshots()[-1]["usage"]["fleet_ppm"] == 500_000
+    assert {measures(s)["fleet_level"] for s in lane.snapshots()} <= {0.5, 1.0}
+    assert measures(lane.snapshots()[-1])["fleet_level"] == 0.5
 
 
 def test_the_first_factor_of_a_day_counts() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.scorer.testing import DAY, Log, UsageLane, at, clock
+from services.scorer.testing import DAY, Log, UsageLane, at, clock, measures
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory import Cuts
 from services.shared.kafka.partition import partition_for
@@ -96,7 +96,7 @@ def test_the_factors_of_the_days_before_a_drive_are_not_those_of_the_days_that_i
     lane.fleet(0, 700_000, epoch=EPOCH)
 
     assert lane.state.fleet.factor_ppm(DAY) == 700_000
-    assert [s["usage"]["fleet_ppm"] for s in lane.snapshots("acme") if s["reason"] == "DAY_CLOSE"] == [700_000]
+    assert [measures(s)["fleet_level"] for s in lane.snapshots("acme") if s["reason"] == "DAY_CLOSE"] == [0.7]
 
 
 def test_an_event_of_a_drive_that_opens_a_log_counts_on_its_day_as_a_late_one() -> None:

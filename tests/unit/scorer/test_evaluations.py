@@ -74,9 +74,9 @@ def test_snapshots_are_numbered_and_explain_their_change_exactly() -> None:
     assert [s["sequence"] for s in snapshots] == list(range(1, len(snapshots) + 1))
     before = None
     for snapshot in snapshots:
-        measures = snapshot["measures"]
-        assert sum(m["contribution_tenths"] for m in measures) == snapshot["score_tenths"]
+        parts = snapshot["parts"]
+        assert sum(part["contribution_tenths"] for part in parts) == snapshot["score_tenths"]
         assert snapshot["previous_score_tenths"] == before
-        assert sum(m["change_tenths"] for m in measures) == snapshot["score_tenths"] - (before or 0)
+        assert sum(part["change_tenths"] for part in parts) == snapshot["score_tenths"] - (before or 0)
         before = snapshot["score_tenths"]
     assert {"LEARNING", "YELLOW"} <= {s["band"] for s in snapshots}

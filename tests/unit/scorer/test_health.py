@@ -8,17 +8,39 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scorer.domain.accounts.survey_answers import sentiment
+from schemas.measures import MEASURES
+from services.scorer.domain.accounts.facts import WELL_KNOWN
+from services.scorer.domain.accounts.survey_answers import Answers, sentiment
 from services.scorer.domain.health.bands import band_of, next_band
+from services.scorer.domain.health.known import Known, Support
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
-from services.scorer.domain.health.measures import MEASURES, Known, Support
+from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule, read_model
-from services.scorer.domain.health.score import CAP, health, shared_out
+from services.scorer.domain.health.score import CAP, Health, health, shared_out
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import HOUR_MS
 from services.scorer.testing import DAY, MODEL, at
+
+QUIET = Support(0, 0, 0.0, 0, 0)
+SURVEY = MEASURES["survey_mean"].number
+
+
+def of(
+    usage: Usage, support: Support = QUIET, answers: Answers | None = None, stage: str = "ONGOING", **facts: int | None
+) -> Known:
+    """Return what is known of an account that began 30 days ago."""
+    said = sentiment(answers, at())
+    return Known(
+        at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
+        {"answers.nps": said.latest_at},
+    )  # fmt: skip
+
+
+def scored(facts: Known, connected: frozenset[str], before: dict[int, int] | None = None) -> Health:
+    return health(measures_of(facts), facts.stage, MODEL, connected, before or {})
+
 
 shares_lists = st.lists(st.floats(0, 1000), min_size=0, max_size=15)
 
@@ -34,9 +56,7 @@ def known(draw: st.DrawFn) -> Known:
     support = Support(draw(st.integers(0, 12)), at() - draw(st.integers(0, 10**9)), 0.0, 0, 0)
     answers = {"ann": (at(), draw(st.integers(0, 10)))} if draw(st.booleans()) else None
     seats, renewal = draw(st.none() | st.integers(0, 50)), draw(st.none() | st.integers(DAY - 50, DAY + 50))
-    return Known(
-        at(), DAY, usage, support, sentiment(answers, at()), draw(st.sampled_from(STAGES)), DAY - 30, -1, seats, renewal
-    )
+    return of(usage, support, answers, draw(st.sampled_from(STAGES)), seats=seats, renewal_day=renewal)
 
 
 knowns = st.composite(known)()
@@ -55,39 +75,37 @@ def test_shares_add_up_exactly_and_none_is_off_by_a_tenth(shares: list[float]) -
 def test_contributions_and_changes_add_up_exactly(
     first: Known, second: Known, before: frozenset[str], now: frozenset[str]
 ) -> None:
-    one = health(first, MODEL, before, {})
-    two = health(second, MODEL, now, one.shares)
+    one = scored(first, before)
+    two = scored(second, now, one.shares)
 
-    for scored in (one, two):
-        assert sum(m.contribution for m in scored.measures) == scored.score
-        assert 0 <= scored.score <= 1000
-        weights = [m.weight for m in scored.measures if m.weight]
+    for each in (one, two):
+        assert sum(m.contribution for m in each.parts) == each.score
+        assert 0 <= each.score <= 1000
+        weights = [m.weight for m in each.parts if m.weight]
         assert not weights or math.fsum(weights) == pytest.approx(1)
-    assert sum(m.change for m in one.measures) == one.score
-    assert sum(m.change for m in two.measures) == two.score - one.score
-    assert len({m.name for m in two.measures}) == len(two.measures)
+    assert sum(m.change for m in one.parts) == one.score
+    assert sum(m.change for m in two.parts) == two.score - one.score
+    assert len({m.number for m in two.parts}) == len(two.parts)
 
 
 @given(knowns, connections)
 def test_coverage_counts_only_connected_dimensions(facts: Known, connected: frozenset[str]) -> None:
-    scored = health(facts, MODEL, connected, {})
+    found = scored(facts, connected)
+    dimensions = {each.number: each.dimension for each in MEASURES.values()}
 
-    assert 0 <= scored.coverage <= 1
-    assert {m.dimension for m in scored.measures if m.weight} <= connected
+    assert 0 <= found.coverage <= 1
+    assert {dimensions[part.number] for part in found.parts if part.weight} <= connected
 
 
 def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
     usage = Usage(DAY, 0, 7, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3.0, 3.0, 0, 0, False)
-    facts = Known(
-        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 9)}, at()), "ONGOING", 0, -1, None, None
-    )
-    before = health(facts, MODEL, frozenset(DIMENSIONS), {})
-    after = health(facts._replace(sentiment=sentiment(None, at())), MODEL, frozenset(DIMENSIONS), before.shares)
+    before = scored(of(usage, answers={"a": (at(), 9)}), frozenset(DIMENSIONS))
+    after = scored(of(usage), frozenset(DIMENSIONS), before.shares)
 
-    gone = next(m for m in after.measures if m.name == "survey_mean")
-    assert (gone.contribution, gone.weight, gone.change) == (0, 0.0, -before.shares["survey_mean"])
-    again = health(facts._replace(sentiment=sentiment(None, at())), MODEL, frozenset(DIMENSIONS), after.shares)
-    assert "survey_mean" not in {m.name for m in again.measures}
+    gone = next(part for part in after.parts if part.number == SURVEY)
+    assert (gone.contribution, gone.weight, gone.change) == (0, 0.0, -before.shares[SURVEY])
+    again = scored(of(usage), frozenset(DIMENSIONS), after.shares)
+    assert SURVEY not in {part.number for part in again.parts}
 
 
 @pytest.mark.parametrize(
@@ -95,26 +113,20 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
 )
 def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: bool) -> None:
     usage = Usage(DAY, 25, 0, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
-    facts = Known(
-        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment({"a": (at(), 10)}, at()), stage_, DAY - 30, 1, None, None
-    )
-    scored = health(facts, MODEL, frozenset(DIMENSIONS), {})
+    found = scored(of(usage, answers={"a": (at(), 10)}, stage=stage_), frozenset(DIMENSIONS))
 
-    assert (scored.score == 400) == capped
-    assert (CAP in {m.name for m in scored.measures}) == capped
+    assert (found.score == 400) == capped
+    assert (CAP in {part.number for part in found.parts}) == capped
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
     usage = Usage(DAY, 25, 0, 12, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
-    facts = Known(
-        at(), DAY, usage, Support(0, 0, 0.0, 0, 0), sentiment(None, at()), "ONGOING", DAY - 300, 1, None, None
-    )
 
-    assert CAP not in {m.name for m in health(facts, MODEL, frozenset(DIMENSIONS), {}).measures}
+    assert CAP not in {part.number for part in scored(of(usage), frozenset(DIMENSIONS)).parts}
 
 
 def test_points_lie_on_straight_lines_between_anchors() -> None:
-    rule = MeasureRule("usage", 1, [(0, 0), (0.5, 40), (1, 90)])
+    rule = MeasureRule(1, [(0, 0), (0.5, 40), (1, 90)])
 
     assert [rule.points(v) for v in (-1, 0, 0.25, 0.5, 0.75, 1, 9)] == [0, 0, 20, 40, 65, 90, 90]
 
@@ -176,12 +188,14 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "version": "x",
         "stages": {"ONGOING": {"usage": -1, "moon": 2}, "LATER": {}},
         "measures": {
-            "usage_recency": {"dimension": "sky", "weight": 0, "anchors": [[1, 0], [0, 200]]},
-            "vibes": {"dimension": "usage", "weight": 1, "anchors": [[0, 0]]},
+            "silence_level": {"weight": 0, "anchors": [[1, 0], [0, 200]]},
+            "level_4w": {"weight": 1, "anchors": [[0, 100], [1, 0]]},
+            "fleet_level": {"weight": 1, "anchors": [[0, 0]]},
+            "vibes": {"weight": 1, "anchors": [[0, 0]]},
         },
     }
     with pytest.raises(ValueError, match="stages") as error:
-        read_model(broken, TrackingPlan(), frozenset(MEASURES))
+        read_model(broken, TrackingPlan())
 
     text = str(error.value)
     for part in (
@@ -189,14 +203,13 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "LATER is unknown",
         "dimension moon",
         "not negative",
-        "vibes cannot",
-        "dimension sky",
+        "vibes: a score cannot be made of it",
+        "fleet_level: a score cannot be made of it",
+        "level_4w.anchors: points must go with the measure: higher_is_better",
         "greater than 0",
         "must rise",
         "0 to 100",
     ):
         assert part in text, part
-    with pytest.raises(ValueError, match="dimension"):
-        read_model(
-            {"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, TrackingPlan(), frozenset(MEASURES)
-        )
+    with pytest.raises(ValueError, match="anchors"):
+        read_model({"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, TrackingPlan())

@@ -43,7 +43,7 @@ def test_each_sort_of_cases_is_apart_and_counted_by_day() -> None:
     assert sent is not None
     assert sent[-4:].tolist() == [1, 0, 0, 2]
     assert account.daily() == {}
-    assert lane.snapshots()[-1]["usage"]["first_day"] == -1
+    assert "first_activity" not in lane.snapshots()[-1]["dates"]
 
 
 def test_each_survey_has_its_answers_and_its_scale() -> None:

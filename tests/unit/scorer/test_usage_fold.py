@@ -11,7 +11,8 @@ import pytest
 from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.testing import DAY, UsageLane, at, tick
+from services.scorer.domain.units import six_digits
+from services.scorer.testing import DAY, UsageLane, at, measures, tick
 from services.scorer.testing import event as make
 
 HOUR = 3_600_000
@@ -65,7 +66,7 @@ def test_what_is_no_use_of_the_product_is_no_active_user_day(changes: dict[str, 
 
     assert active(lane) == {}
     assert lane.state.ledger.applied == 1
-    assert lane.snapshots()[-1]["usage"]["first_day"] == -1
+    assert "first_activity" not in lane.snapshots()[-1]["dates"]
 
 
 def test_staff_and_monitors_do_not_count() -> None:
@@ -141,7 +142,7 @@ def test_late_events_leave_the_state_as_if_they_had_been_on_time() -> None:
         assert expected.facts is not None
         assert found.facts.values == expected.facts.values
         one, two = on_time.snapshots(name)[-1], late.snapshots(name)[-1]
-        for part in ("usage", "support", "sentiment", "facts", "score_tenths"):
+        for part in ("measures", "dates", "lowest_user", "facts", "score_tenths"):
             assert one[part] == two[part], part
     assert late.state.ledger.late_applied == len(held)
 
@@ -155,7 +156,7 @@ def test_a_late_event_restates_visibly() -> None:
     last = lane.snapshots()[-1]
 
     assert last["reason"] == "RESTATED"
-    assert last["usage"]["active_users_7"] == 2
+    assert measures(last)["active_users_7"] == 2
     assert last["trigger_received_at"] == at(1, 1)
 
 
@@ -237,10 +238,11 @@ def test_tickets_in_any_order_lead_to_the_same_state() -> None:
         for name, hour in order:
             lane.event(f"e{hour}", when=at(0, hour), received_at=at(0, 8), name=name, properties={"ticket_id": "t"})
         lane.tick(at(0, 9))
-        support = lane.snapshots()[-1]["support"]
-        ends.add((support["open"], support["oldest_opened_at"], support["opened_28"], support["closed_28"]))
+        said = measures(lane.snapshots()[-1])
+        names = ("tickets_open", "oldest_ticket_days", "tickets_opened_28", "tickets_closed_28")
+        ends.add(tuple(said[name] for name in names))
 
-    assert ends == {(1, at(0, 5), 3, 1)}
+    assert ends == {(1, six_digits((9 - 5) / 24), 3, 1)}
 
 
 def test_the_latest_answer_of_each_person_counts() -> None:
@@ -258,9 +260,11 @@ def test_the_latest_answer_of_each_person_counts() -> None:
         )
     lane.tick(at(0, 9))
 
-    assert lane.snapshots()[-1]["sentiment"] == {
-        "responses": 3, "latest_score": 9, "latest_at": at(0, 5), "detractors_90": 1, "lowest_score_90": 6, "lowest_user_90": "bob",
-    }  # fmt: skip
+    last = lane.snapshots()[-1]
+    said = measures(last)
+    assert (said["survey_responses"], said["detractors"], said["lowest_answer"]) == (3, 1, 6)
+    assert said["survey_mean"] == pytest.approx((9 + 6 + 8) / 3, rel=1e-5)
+    assert last["lowest_user"] == "bob"
 
 
 def test_permuted_duplicates_give_the_same_counts() -> None:
@@ -353,7 +357,7 @@ def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:
     lane.close(258)
 
     assert len(lane.state.accounts["acme"].active_users) == 1
-    assert lane.snapshots("acme")[-1]["usage"]["active_users_28"] == 1
+    assert measures(lane.snapshots("acme")[-1])["active_users_28"] == 1
 
 
 def test_a_reopened_lane_is_the_same_lane() -> None:

@@ -1,6 +1,7 @@
 """The query API answers from the store, and names the parameter that is wrong."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from schemas import codec
+from schemas.measures import MEASURES
 from services.shared.errors import Retryable
 from services.warehouse.api import query_routes
 from services.warehouse.domain.rows import Place, row
@@ -49,7 +51,12 @@ def test_accounts_are_listed_lowest_score_first(client: TestClient) -> None:
 
     assert answer.status_code == 200
     assert [a["account"] for a in answer.json()["accounts"]] == ["acme", "newco"]
-    assert answer.json()["accounts"][0]["score_tenths"] == 312
+    assert answer.json()["accounts"][0] == {
+        "account": "acme", "name": "Acme GmbH", "owner": "kim@tidemark.example", "revenue": 48000.0, "seats": 40,
+        "stage": "ONGOING", "band": "RED", "coverage": 0.85, "score": 31.2, "previous_score": 35.5, "silent_days": 3,
+        "last_active": "2025-11-27", "renewal_date": "2026-03-31", "sequence": 214, "day": "2025-11-30",
+        "at": "2025-12-01T00:00:00.000Z",
+    }  # fmt: skip
 
 
 def test_an_account_of_which_too_little_is_known_is_never_the_best_or_the_worst(client: TestClient) -> None:
@@ -67,10 +74,56 @@ def test_accounts_are_filtered_by_band_in_any_case(client: TestClient) -> None:
 def test_one_account_comes_with_health_history_activity_and_signals(client: TestClient) -> None:
     found = client.get("/v1/accounts/acme").json()
 
-    assert found["health"]["measures"][0]["name"] == "usage_trend_4w"
-    assert [day["score_tenths"] for day in found["history"]] == [312]
-    assert found["activity"] == [{"day": 20423, "events": 1, "active_users": 1}]
+    level = {"name": "level_4w", "label": "Use of four weeks, against usual", "dimension": "usage", "unit": "share"}
+    assert found["health"]["measures"][0] == {**level, "value": 0.302663}
+    assert found["health"]["parts"][0] == {**level, "score": 18, "weight": 0.6, "points": 10.8, "change": -4.3}
+    assert found["health"]["dates"] == {
+        "first_activity": "2024-10-16",
+        "last_activity": "2025-11-27",
+        "first_value": "2024-11-04",
+    }
+    facts = found["health"]["facts"]
+    assert (facts["contract_start"], facts["renewal_date"]) == ("2025-04-02", "2026-03-31")
+    assert [(day["score"], day["day"], day["silent_days"]) for day in found["history"]] == [(31.2, "2025-11-30", 3)]
+    assert found["activity"] == [{"day": "2025-12-01", "events": 1, "active_users": 1}]
     assert [s["rule"] for s in found["signals"]] == ["usage_decline"]
+
+
+def test_a_signal_says_when_and_how_much_in_units_of_people(client: TestClient) -> None:
+    found = client.get("/v1/signals").json()["signals"][0]
+
+    assert found["at"].endswith("Z")
+    assert found["score"] == example("signal/examples/usage_decline_firing.json")["score_tenths"] / 10
+    assert {"score_tenths", "renewal_day"} & found.keys() == set()
+    assert {"name", "label", "unit", "value", "usual"} <= found["evidence"][0].keys()
+
+
+def test_no_answer_speaks_of_days_since_1970_or_of_tenths(client: TestClient) -> None:
+    addresses = ("accounts", "accounts/acme", "accounts/acme/history", "accounts/acme/events", "signals", "measures")
+    for address in addresses:
+        text = client.get(f"/v1/{address}").text
+        assert "_tenths" not in text, address
+        assert not re.search(r"(_day|_at|\"at|\"day)\":\s*\d", text), address
+
+
+def test_the_records_of_the_measures_are_there_for_those_who_show_them(client: TestClient) -> None:
+    found = {each["name"]: each for each in client.get("/v1/measures").json()["measures"]}
+
+    assert found.keys() == MEASURES.keys()
+    assert found["level_4w"]["meaning"] == MEASURES["level_4w"].meaning
+    assert found["level_4w"]["evidence"] == {"baseline_weeks": 8}
+
+
+def test_a_measure_of_a_later_version_is_shown_by_its_number() -> None:
+    store = MemoryStore()
+    value = example("account_health/examples/red.json", measures={"numbers": [900], "values": [1.5]})
+    made = row(Place("account-health", 0, 1, 0), "account_health", value)
+    assert made is not None
+    store.insert("account_health", [made])
+
+    measures = client_of(store).get("/v1/accounts/acme").json()["health"]["measures"]
+
+    assert [(each["name"], each["label"], each["value"]) for each in measures] == [("measure_900", "Measure 900", 1.5)]
 
 
 def test_an_account_without_health_yet_is_found_by_its_events(client: TestClient) -> None:
@@ -82,9 +135,10 @@ def test_an_account_without_health_yet_is_found_by_its_events(client: TestClient
 
 
 def test_history_and_events_of_an_account_have_their_own_addresses(client: TestClient) -> None:
-    assert client.get("/v1/accounts/acme/history?days=1").json()["history"][0]["usage"]["events_7"] == 41
+    assert client.get("/v1/accounts/acme/history?days=1").json()["history"][0]["score"] == 31.2
     assert client.get("/v1/accounts/acme/events?limit=5").json()["events"][0]["name"] == "Report Exported"
-    assert client.get("/v1/accounts/acme/events?before=1").json()["events"] == []
+    assert client.get("/v1/accounts/acme/events?before=1970-01-02").json()["events"] == []
+    assert len(client.get("/v1/accounts/acme/events?before=2030-01-01T00:00:00Z").json()["events"]) == 1
     assert client.get("/v1/accounts/a%2Fb%20events/history").json()["history"] == []
 
 
@@ -145,6 +199,7 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient,
         ("/v1/accounts/acme?days=0", "days"),
         ("/v1/accounts/acme/history?days=x", "days"),
         ("/v1/accounts/acme/events?before=yesterday", "before"),
+        ("/v1/accounts/acme/events?before=1700000000000", "before"),
         ("/v1/accounts/acme/events?cursor=2", "cursor"),
         ("/v1/accounts/acme/events?cursor=1:fleet:0:0", "cursor"),
         ("/v1/accounts/acme/events?cursor=1:usage-events:0:9%27", "cursor"),

@@ -128,3 +128,12 @@ def test_migration_files_are_numbered_from_one_without_gaps() -> None:
     numbers = [int(path.name[:4]) for path in sorted(FOLDER.glob("*.sql"))]
 
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_nonsense_value_stops_no_batch() -> None:
+    for wild in (float("nan"), float("inf"), -5.0, 1e300):
+        value = codec.encoder("account_health")(snapshot(silent_days=wild))
+
+        batch = build({("account-health", 0): [Message(1, 10, value)]})
+
+        assert batch.rows["account_health"][0][rows.columns("account_health").index("silent_days")] == -1

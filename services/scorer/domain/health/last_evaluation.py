@@ -15,8 +15,8 @@ class LastEvaluation(msgspec.Struct, array_like=True):
     band: str = "UNKNOWN"
     past_edge_since: int = 0
     """Since when the score is clearly in another band; 0: it is not."""
-    shares: dict[str, int] = {}
-    """Contribution in tenths of each measure of the latest snapshot."""
+    shares: dict[int, int] = {}
+    """Contribution in tenths of each part of the latest snapshot, by number of the measure."""
     content: int = 0
     """Hash of what the latest snapshot said."""
 

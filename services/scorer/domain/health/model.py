@@ -8,8 +8,11 @@ from typing import Any
 import msgspec
 from xxhash import xxh64_hexdigest
 
+from schemas.measures import MEASURES
 from services.scorer.domain.tracking_plan import TrackingPlan
 
+SCORED = tuple(name for name, each in MEASURES.items() if each.source == "scorer" and each.polarity != "neutral")
+"""Measures of which a score can be made."""
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
 STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 
@@ -17,7 +20,6 @@ STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 class MeasureRule(msgspec.Struct, forbid_unknown_fields=True):
     """How one measured value becomes points."""
 
-    dimension: str
     weight: float
     anchors: list[tuple[float, float]]
 
@@ -35,7 +37,7 @@ class MeasureRule(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Model(msgspec.Struct, forbid_unknown_fields=True):
-    """All that the score hangs on beside the data."""
+    """All that the score depends on beside the data."""
 
     version: str
     stages: dict[str, dict[str, float]]
@@ -47,14 +49,13 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     """Version and hash of everything above and of the tracking plan; snapshots carry it."""
 
 
-def read_model(config: Mapping[str, Any], plan: TrackingPlan, known: frozenset[str]) -> Model:
+def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
     """
     Check a model's configuration and return it.
 
     Args:
         config: As read from YAML.
         plan: The tracking plan that it is used with.
-        known: Measures that can be taken.
 
     Raises:
         ValueError: what is wrong, all of it, one line each.
@@ -73,19 +74,21 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan, known: frozenset[s
             f"stages.{stage}.{name}: a weight is not negative" for name, weight in sorted(weights.items()) if weight < 0
         ]
     for name, rule in sorted(model.measures.items()):
-        if name not in known:
-            problems.append(f"measures: {name} cannot be measured; there are {', '.join(sorted(known))}")
-        if rule.dimension not in DIMENSIONS:
-            problems.append(f"measures.{name}.dimension: there is no dimension {rule.dimension}")
+        if name not in SCORED:
+            problems.append(f"measures.{name}: a score cannot be made of it; there are {', '.join(SCORED)}")
         if rule.weight <= 0:
             problems.append(f"measures.{name}.weight: must be greater than 0")
         values = [value for value, _ in rule.anchors]
         if not values or values != sorted(set(values)):
             problems.append(f"measures.{name}.anchors: values must rise from anchor to anchor")
-        if any(not 0 <= points <= 100 for _, points in rule.anchors):
+        points = [points for _, points in rule.anchors]
+        if any(not 0 <= each <= 100 for each in points):
             problems.append(f"measures.{name}.anchors: points go from 0 to 100")
+        if name in SCORED and points != sorted(points, reverse=MEASURES[name].polarity == "lower_is_better"):
+            problems.append(f"measures.{name}.anchors: points must go with the measure: {MEASURES[name].polarity}")
     if problems:
         raise ValueError("\n".join(problems))
+    model.measures = {name: model.measures[name] for name in SCORED if name in model.measures}
     content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), plan), order="sorted")
     model.fingerprint = f"{model.version}-{xxh64_hexdigest(content)[:12]}"
     return model

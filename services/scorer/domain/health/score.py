@@ -12,18 +12,18 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from services.scorer.domain.health.measures import MEASURES, Known
+from schemas.measures import MEASURES
 from services.scorer.domain.health.model import DIMENSIONS, Model
 
-CAP = "silence_cap"
+CAP = 0
+"""Stands for the cap on silent accounts, where other parts have the number of a measure."""
 
 
-class MeasureResult(NamedTuple):
-    """One measure in a score. `contribution` and `change` are tenths of a point."""
+class ScorePart(NamedTuple):
+    """What one measure adds to a score. `contribution` and `change` are tenths of a point."""
 
-    name: str
-    dimension: str
-    value: float
+    number: int
+    """Of the measure; 0: the cap on silent accounts."""
     score: int
     weight: float
     contribution: int
@@ -35,12 +35,12 @@ class Health(NamedTuple):
 
     score: int
     coverage: float
-    measures: tuple[MeasureResult, ...]
+    parts: tuple[ScorePart, ...]
 
     @property
-    def shares(self) -> dict[str, int]:
-        """Contribution by measure, for the next comparison."""
-        return {m.name: m.contribution for m in self.measures if m.contribution or m.weight}
+    def shares(self) -> dict[int, int]:
+        """Contribution by number of the measure, for the next comparison."""
+        return {part.number: part.contribution for part in self.parts if part.contribution or part.weight}
 
 
 def shared_out(shares: Sequence[float]) -> list[int]:
@@ -53,61 +53,57 @@ def shared_out(shares: Sequence[float]) -> list[int]:
     return floors
 
 
-def health(known: Known, model: Model, connected: frozenset[str], before: Mapping[str, int]) -> Health:
+def health(
+    values: Mapping[str, float], stage: str, model: Model, connected: frozenset[str], before: Mapping[int, int]
+) -> Health:
     """
     Score an account.
 
     Args:
-        known: What the measures look at.
+        values: The measures that are known, by name.
+        stage: The account's stage, which decides the weights of the dimensions.
         model: Weights and anchors.
         connected: Dimensions for which the deployment has ever received data.
-        before: Contributions of the snapshot before, by measure.
+        before: Contributions of the snapshot before, by number of the measure.
     """
-    taken: dict[str, list[tuple[str, float, int, float]]] = {}
-    for name, measure in MEASURES.items():
-        rule = model.measures.get(name)
-        if rule is None or rule.dimension not in connected:
-            continue
-        value = measure(known)
-        if value is not None:
-            taken.setdefault(rule.dimension, []).append((name, value, rule.points(value), rule.weight))
-    of_stage = model.stages[known.stage]
-    possible = math.fsum(of_stage.get(d, 0.0) for d in DIMENSIONS if d in connected)
-    covered = math.fsum(of_stage.get(d, 0.0) for d in DIMENSIONS if d in taken)
-    rows: list[tuple[str, str, float, int, float]] = []
-    for dimension in DIMENSIONS:
-        within = math.fsum(weight for *_, weight in taken.get(dimension, ()))
-        for name, value, points, weight in taken.get(dimension, ()):
-            rows.append(
-                (
-                    name,
-                    dimension,
-                    value,
-                    points,
-                    of_stage.get(dimension, 0.0) / covered * weight / within if covered else 0.0,
-                )
-            )
-    contributions = shared_out([weight * points * 10 for *_, points, weight in rows])
+    weighed, coverage = _weighed(values, model.stages[stage], model, connected)
+    contributions = shared_out([weight * points * 10 for _, points, weight in weighed])
     score = sum(contributions)
-    results = [
-        MeasureResult(*row, contribution, contribution - before.get(row[0], 0))
-        for row, contribution in zip(rows, contributions, strict=True)
+    parts = [
+        ScorePart(number, points, weight, contribution, contribution - before.get(number, 0))
+        for (number, points, weight), contribution in zip(weighed, contributions, strict=True)
     ]
     most = model.silence_cap * 10
-    if _silent(known, model) and score > most:
-        results.append(
-            MeasureResult(CAP, "cap", float(model.silence_cap), 0, 0.0, most - score, most - score - before.get(CAP, 0))
-        )
+    if score > most and stage != "ONBOARDING" and _silent(values, model):
+        change = most - score - before.get(CAP, 0)
+        parts.append(ScorePart(CAP, 0, 0.0, most - score, change))
         score = most
-    present = {result.name for result in results}
-    for name in sorted(before):
-        if name not in present and before[name]:
-            dimension = model.measures[name].dimension if name in model.measures else "cap"
-            results.append(MeasureResult(name, dimension, 0.0, 0, 0.0, 0, -before[name]))
-    return Health(score, covered / possible if possible else 0.0, tuple(results))
+    present = {part.number for part in parts}
+    gone = [number for number in sorted(before) if number not in present and before[number]]
+    parts += [ScorePart(number, 0, 0.0, 0, -before[number]) for number in gone]
+    return Health(score, coverage, tuple(parts))
 
 
-def _silent(known: Known, model: Model) -> bool:
-    """Tell whether silence caps the score; in onboarding it does not, there is no habit to fall from."""
-    usage = known.usage
-    return known.stage != "ONBOARDING" and usage.silent_days >= max(model.silence_cap_days, usage.silence_limit)
+def _weighed(
+    values: Mapping[str, float], of_stage: Mapping[str, float], model: Model, connected: frozenset[str]
+) -> tuple[list[tuple[int, int, float]], float]:
+    """Return number, points and weight of each measure that takes part, by dimension, and the coverage."""
+    taken: dict[str, list[tuple[int, int, float]]] = {}
+    for name, rule in model.measures.items():
+        record = MEASURES[name]
+        if name in values and record.dimension in connected:
+            taken.setdefault(record.dimension, []).append((record.number, rule.points(values[name]), rule.weight))
+    possible = math.fsum(of_stage.get(d, 0.0) for d in DIMENSIONS if d in connected)
+    covered = math.fsum(of_stage.get(d, 0.0) for d in DIMENSIONS if d in taken)
+    rows: list[tuple[int, int, float]] = []
+    for dimension in DIMENSIONS:
+        within = math.fsum(weight for *_, weight in taken.get(dimension, ()))
+        for number, points, weight in taken.get(dimension, ()):
+            share = of_stage.get(dimension, 0.0) / covered * weight / within if covered else 0.0
+            rows.append((number, points, share))
+    return rows, covered / possible if possible else 0.0
+
+
+def _silent(values: Mapping[str, float], model: Model) -> bool:
+    """Return whether silence caps the score; in onboarding it does not, there is no habit to fall from."""
+    return values.get("silent_days", -1) >= max(model.silence_cap_days, values["silence_limit_days"])

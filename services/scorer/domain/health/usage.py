@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
-LEARNING_WEEKS = 8
+LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
+"""Weeks of baseline below which an account has no usual level."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
 _NO_WEEKS = [0] * WEEKS
 
@@ -42,7 +44,7 @@ class Usage(NamedTuple):
 
     @property
     def learning(self) -> bool:
-        """Whether there are fewer than eight weeks of baseline."""
+        """Whether there is too little baseline for a usual level."""
         return self.baseline_weeks < LEARNING_WEEKS
 
     @property

@@ -1,0 +1,88 @@
+"""All that the measures may look at, worked out once for an evaluation of an account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import median
+from typing import Any, NamedTuple
+
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.facts import WELL_KNOWN
+from services.scorer.domain.accounts.survey_answers import Sentiment
+from services.scorer.domain.health.lifecycle_stage import stage, start_day
+from services.scorer.domain.health.usage import Usage, usage_of
+from services.scorer.domain.units import HOUR_MS
+
+
+class Support(NamedTuple):
+    """What the tickets of an account say. Times are milliseconds since 1970 UTC."""
+
+    open: int
+    oldest_opened_at: int
+    median_age_hours: float
+    opened_28: int
+    closed_28: int
+
+
+class Known(NamedTuple):
+    """What is known of an account. Days are days since 1970 UTC."""
+
+    at: int
+    """Log time, milliseconds since 1970 UTC."""
+    day: int
+    """The day after the last closed one."""
+    usage: Usage
+    support: Support
+    sentiment: Sentiment
+    facts: Mapping[str, Any]
+    stage: str
+    started: int | None
+    first_day: int
+    """Of the first activity; -1: none yet."""
+    first_value_day: int
+    """-1: none yet."""
+    fleet_level: float
+    newest: Mapping[str, int]
+    """By kind and name of state, when its newest data came in, milliseconds since 1970 UTC; only of state that ages."""
+
+
+def known_of(account: Account, at: int, day: int, levels: list[float], *, value_connected: bool) -> Known:
+    """
+    Return what is known of an account.
+
+    Args:
+        account: As its state has it.
+        at: Log time, milliseconds since 1970 UTC.
+        day: The last closed day.
+        levels: Of the fleet, week by week, the latest first.
+        value_connected: Whether the deployment has value events at all.
+    """
+    facts: Mapping[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
+    started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
+    answers = account.sentiment("nps", at)
+    return Known(
+        at=at,
+        day=day + 1,
+        usage=usage_of(account, day, levels, value_connected),
+        support=_support(account, at, day),
+        sentiment=answers,
+        facts=facts,
+        stage=stage(day + 1, started, account.milestone("first_value"), facts["renewal_day"]),
+        started=started,
+        first_day=account.milestone("first_activity"),
+        first_value_day=account.milestone("first_value"),
+        fleet_level=levels[0],
+        newest={"answers.nps": answers.latest_at},
+    )
+
+
+def _support(account: Account, at: int, day: int) -> Support:
+    since = account.open_since("tickets")
+    opened, closed = account.history("tickets_opened", day), account.history("tickets_closed", day)
+    return Support(
+        open=len(since),
+        oldest_opened_at=since[0] if since else 0,
+        median_age_hours=max(0.0, at - median(since)) / HOUR_MS if since else 0.0,
+        opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.today("tickets_opened"),
+        closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.today("tickets_closed"),
+    )

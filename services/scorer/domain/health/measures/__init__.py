@@ -1,0 +1,1 @@
+"""The functions that take the measures, by dimension: one for each record in `schemas/measures`, of the same name."""

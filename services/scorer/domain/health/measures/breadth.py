@@ -1,0 +1,48 @@
+"""How many people use it, against the usual number and the seats."""
+
+from __future__ import annotations
+
+from services.scorer.domain.health.known import Known
+from services.scorer.domain.health.measures.registry import measure
+
+
+@measure
+def active_users_7(known: Known) -> float | None:
+    return known.usage.active_users_7
+
+
+@measure
+def active_users_28(known: Known) -> float | None:
+    return known.usage.active_users_28
+
+
+@measure
+def active_users_28_usual(known: Known) -> float | None:
+    return known.usage.active_users_28_usual
+
+
+@measure
+def active_users_28_expected(known: Known) -> float | None:
+    return known.usage.active_users_28_expected or None
+
+
+@measure
+def active_users_level(known: Known) -> float | None:
+    expected = known.usage.active_users_28_expected
+    return known.usage.active_users_28 / expected if expected > 0 else None
+
+
+@measure
+def active_users_lost(known: Known) -> float | None:
+    expected = known.usage.active_users_28_expected
+    return expected - known.usage.active_users_28 if expected > 0 else None
+
+
+@measure
+def seats(known: Known) -> float | None:
+    return known.facts["seats"] or None
+
+
+@measure
+def seat_use(known: Known) -> float | None:
+    return known.usage.active_users_28 / known.facts["seats"] if known.facts["seats"] else None

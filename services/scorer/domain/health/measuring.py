@@ -1,0 +1,45 @@
+"""All measures of an account at once, each with the evidence and the freshness that its record asks for."""
+
+from __future__ import annotations
+
+from schemas.measures import MEASURES
+from services.scorer.domain.health.known import Known
+from services.scorer.domain.health.measures import breadth, renewal, sentiment, support, usage, value
+from services.scorer.domain.health.measures.registry import FUNCTIONS
+from services.scorer.domain.units import DAY_MS, six_digits
+
+ROOMS = (usage, breadth, value, support, sentiment, renewal)
+"""The modules with the functions, by dimension."""
+
+RECORDS = {name: record for name, record in MEASURES.items() if record.source == "scorer"}
+
+if RECORDS.keys() != FUNCTIONS.keys():
+    raise ImportError(
+        f"measures without a function: {sorted(RECORDS.keys() - FUNCTIONS.keys())};"
+        f" functions without a record: {sorted(FUNCTIONS.keys() - RECORDS.keys())}"
+    )
+
+_TAKEN = [(name, FUNCTIONS[name]) for name in RECORDS]
+_EVIDENCE = [(name, list(record.evidence.items())) for name, record in RECORDS.items() if record.evidence]
+_FRESH = [
+    (name, record.needs[0], record.fresh_days * DAY_MS)
+    for name, record in RECORDS.items()
+    if record.fresh_days is not None
+]
+
+
+def measures_of(known: Known) -> dict[str, float]:
+    """Return the value of each measure that is known, by name, in the order of their numbers."""
+    values: dict[str, float] = {}
+    for name, function in _TAKEN:
+        found = function(known)
+        if found is not None:
+            number = float(found)
+            values[name] = number if number.is_integer() else six_digits(number)
+    lacking = [
+        name for name, needed in _EVIDENCE if any(values.get(other, least - 1) < least for other, least in needed)
+    ]
+    stale = [name for name, state, within_ms in _FRESH if known.at - known.newest.get(state, 0) > within_ms]
+    for name in lacking + stale:
+        values.pop(name, None)
+    return values

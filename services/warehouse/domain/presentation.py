@@ -1,0 +1,152 @@
+"""
+What the store holds, as the query API says it.
+
+Dates and times are ISO 8601, scores are points with one decimal, measures have their labels. The units of the log
+(milliseconds, days since 1970, tenths of a point) end here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from schemas.measures import MEASURES, SILENCE_CAP
+from services.warehouse.domain.rows import instant
+
+Found = Mapping[str, Any]
+Told = dict[str, Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY_MS = 86_400_000
+_NEVER = -1
+
+
+def time_of(milliseconds: int) -> str:
+    """Return a time, milliseconds since 1970 UTC, as `2026-03-31T12:00:00.000Z`."""
+    moment = _EPOCH + timedelta(milliseconds=instant(milliseconds))
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
+
+
+def date_of(day: int | None) -> str | None:
+    """Return a day since 1970 UTC as `2026-03-31`; None and -1, which stand for never, are None."""
+    return None if day is None or day == _NEVER else time_of(day * _DAY_MS)[:10]
+
+
+def points_of(tenths: int | None) -> float | None:
+    """Return tenths of a point as points."""
+    return None if tenths is None else tenths / 10
+
+
+def account(found: Found) -> Told:
+    """Return one account of the list."""
+    return {
+        **{name: found[name] for name in ("account", "name", "owner", "revenue", "seats", "stage", "band", "coverage")},
+        "score": points_of(found["score_tenths"]),
+        "previous_score": points_of(found["previous_score_tenths"]),
+        "silent_days": None if found["silent_days"] == _NEVER else found["silent_days"],
+        "last_active": date_of(found["last_active_day"]),
+        "renewal_date": date_of(found["renewal_day"]),
+        "sequence": found["sequence"],
+        "day": date_of(found["day"]),
+        "at": time_of(found["at"]),
+    }
+
+
+def health(snapshot: Found) -> Told:
+    """Return one snapshot whole."""
+    facts = dict(snapshot["facts"])
+    facts["contract_start"] = date_of(facts.pop("contract_start_day"))
+    facts["renewal_date"] = date_of(facts.pop("renewal_day"))
+    return {
+        **{
+            name: snapshot[name]
+            for name in ("account", "sequence", "reason", "historical", "stage", "band", "coverage")
+        },
+        "at": time_of(snapshot["at"]),
+        "day": date_of(snapshot["day"]),
+        "triggered_at": time_of(snapshot["trigger_received_at"]) if snapshot["trigger_received_at"] else None,
+        "score": points_of(snapshot["score_tenths"]),
+        "previous_score": points_of(snapshot["previous_score_tenths"]),
+        "measures": [{**_words(name), "value": value} for name, value in snapshot["measures"].items()],
+        "parts": [_part(part) for part in snapshot["parts"]],
+        "dates": {name: date_of(day) for name, day in snapshot["dates"].items()},
+        "lowest_user": snapshot["lowest_user"],
+        "facts": facts,
+        "model_version": snapshot["model_version"],
+    }
+
+
+def history_point(snapshot: Found) -> Told:
+    """Return one day of the short history that comes with an account."""
+    shown = ("active_users_7", "active_users_28", "events_7", "silent_days")
+    return {
+        "day": date_of(snapshot["day"]),
+        "at": time_of(snapshot["at"]),
+        "band": snapshot["band"],
+        "stage": snapshot["stage"],
+        "score": points_of(snapshot["score_tenths"]),
+        **{name: snapshot["measures"].get(name) for name in shown},
+    }
+
+
+def activity(found: Found) -> Told:
+    """Return what happened on one day."""
+    return {**found, "day": date_of(found["day"])}
+
+
+def event(found: Found) -> Told:
+    """Return one event."""
+    return {**found, "occurred_at": time_of(found["occurred_at"]), "received_at": time_of(found["received_at"])}
+
+
+def signal(found: Found) -> Told:
+    """Return one signal."""
+    told = {
+        name: value
+        for name, value in found.items()
+        if name not in ("renewal_day", "score_tenths", "trigger_received_at")
+    }
+    return {
+        **told,
+        "episode_started_at": time_of(found["episode_started_at"]),
+        "at": time_of(found["at"]),
+        "triggered_at": time_of(found["trigger_received_at"]) if found["trigger_received_at"] else None,
+        "evidence": [
+            {**_words(item["name"]), "value": item["value"], "usual": item["usual"]} for item in found["evidence"]
+        ],
+        "renewal_date": date_of(found["renewal_day"]),
+        "score": points_of(found["score_tenths"]),
+    }
+
+
+def _part(part: Found) -> Told:
+    return {
+        **_words(part["measure"]),
+        "score": part["score"],
+        "weight": part["weight"],
+        "points": points_of(part["contribution_tenths"]),
+        "change": points_of(part["change_tenths"]),
+    }
+
+
+def _words(name: str) -> Told:
+    record = MEASURES.get(name)
+    if record is not None:
+        return {"name": name, "label": record.label, "dimension": record.dimension, "unit": record.unit.value}
+    label = "Cap on a silent account" if name == SILENCE_CAP else name.replace("_", " ").capitalize()
+    return {"name": name, "label": label, "dimension": "", "unit": "count"}
+
+
+def measure(name: str) -> Told:
+    """Return the record of one measure, for those who show them."""
+    record = MEASURES[name]
+    return {
+        **_words(name),
+        "meaning": record.meaning,
+        "window_days": record.window_days,
+        "fresh_days": record.fresh_days,
+        "polarity": record.polarity,
+        "evidence": record.evidence,
+        "needs": record.needs,
+    }

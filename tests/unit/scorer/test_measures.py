@@ -1,0 +1,165 @@
+"""Each measure: what it says of an account, and when it is not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.measures import MEASURES
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.daily_counts import ACTIVE
+from services.scorer.domain.accounts.facts import Facts
+from services.scorer.domain.health.known import known_of
+from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of
+from services.scorer.domain.tracking_plan import declared, kinds_of
+from services.scorer.domain.units import DAY_MS
+from services.scorer.testing import DAY, PLAN, at
+
+LEVELS = [1.0] * 36
+KINDS = kinds_of(PLAN)
+
+
+def account(weeks: int = 40, people: int = 5, **facts: Any) -> Account:
+    """Return an account with so many people active each day, for so many weeks up to the day before the first test day."""
+    found = Account("acme", DAY, KINDS)
+    for day in range(DAY - min(7 * weeks, 250), DAY):
+        for person in range(people):
+            found.active_users.mark_past(person, day)
+        found.daily_counts.add(ACTIVE, day, people)
+    if weeks:
+        found.reach(KINDS.milestones["first_activity"], DAY - 7 * weeks)
+        found.last_active_day = DAY - 1
+    if facts:
+        found.facts = Facts(len(KINDS.facts))
+        for name, value in facts.items():
+            found.facts.set(KINDS.facts[name], value, 1)
+    return found
+
+
+def measured(found: Account, levels: list[float] = LEVELS, hours: float = 0) -> dict[str, float]:
+    return measures_of(known_of(found, at(0, hours), DAY - 1, levels, value_connected=True))
+
+
+def test_every_record_has_a_function_in_the_module_of_its_dimension() -> None:
+    for record in RECORDS.values():
+        room = next(room for room in ROOMS if room.__name__.endswith(f".{record.dimension}"))
+        name = record.name if hasattr(room, record.name) else record.name.rpartition("_")[0]
+        assert hasattr(room, name), record.name
+
+
+def test_the_default_plan_declares_all_that_the_measures_need() -> None:
+    assert {need for record in RECORDS.values() for need in record.needs} <= declared(PLAN)
+
+
+def test_a_snapshot_lists_measures_in_the_order_of_their_numbers() -> None:
+    names = list(measured(account(seats=10, revenue=5.0)))
+
+    assert names == sorted(names, key=lambda name: MEASURES[name].number)
+
+
+def test_a_steady_account_is_at_its_usual_level() -> None:
+    found = measured(account())
+
+    assert found["level_4w"] == found["level_1w"] == 1
+    assert (found["user_days_4w"], found["expected_4w"]) == (140, 140)
+    assert (found["active_users_28"], found["active_users_level"], found["active_users_lost"]) == (5, 1, 0)
+    assert (found["age_days"], found["baseline_weeks"], found["learning"]) == (279, 30, 0)
+    assert (found["silent_days"], found["silence_level"], found["silence_limit_days"]) == (0, 0, 7)
+
+
+def test_what_rests_on_a_usual_level_is_not_known_of_a_young_account() -> None:
+    young = measured(account(weeks=11))
+    old = measured(account(weeks=12))
+
+    assert young["learning"] == 1
+    assert old["learning"] == 0
+    of_usual = {name for name, record in RECORDS.items() if record.evidence.get("baseline_weeks")}
+    assert of_usual & young.keys() == set()
+    assert of_usual <= old.keys()
+
+
+def test_of_an_account_that_was_never_active_nothing_is_said_about_its_use() -> None:
+    found = measured(account(weeks=0))
+
+    assert {"silent_days", "silence_level", "age_days", "active_users_28", "level_4w"} & found.keys() == set()
+    assert (found["events_28"], found["tickets_open"]) == (0, 0)
+
+
+@pytest.mark.parametrize(("level", "people"), [(1.0, 5.0), (0.75, 3.75), (1.25, 5.0)])
+def test_holidays_of_all_customers_lower_the_people_to_be_expected_and_busy_weeks_make_no_more(
+    level: float, people: float
+) -> None:
+    found = measured(account(), [level] * 4 + [1.0] * 32)
+
+    assert found["active_users_28_expected"] == people
+    assert found["active_users_level"] == pytest.approx(5 / people, rel=1e-5)
+    assert found["active_users_lost"] == pytest.approx(people - 5)
+    assert found["fleet_level"] == level
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        ({}, {}),
+        ({"seats": 0}, {}),
+        ({"seats": 10, "revenue": 1_234_567.89}, {"seats": 10, "seat_use": 0.5, "revenue": 1_234_570.0}),
+        (
+            {"renewal_day": DAY + 60},
+            {"renewal_in_days": 60, "renewal_overdue_days": 0, "renewal_window_days": 90},
+        ),
+        (
+            {"renewal_day": DAY - 3, "contract_start_day": DAY - 33},
+            {"renewal_in_days": -3, "renewal_overdue_days": 3, "renewal_window_days": 7},
+        ),
+    ],
+)
+def test_what_facts_say_is_known_once_they_are(facts: dict[str, Any], expected: dict[str, float]) -> None:
+    names = {"seats", "seat_use", "revenue"} | {
+        name for name, record in RECORDS.items() if record.dimension == "renewal"
+    }
+
+    found = measured(account(**facts))
+
+    assert {name: value for name, value in found.items() if name in names} == expected
+
+
+def test_an_answer_counts_while_it_is_fresh() -> None:
+    asked = account()
+    asked.answers_of(0)["ann"] = (at(0) - 89 * DAY_MS, 3)
+    old = account()
+    old.answers_of(0)["ann"] = (at(0) - 120 * DAY_MS, 3)
+    gone = account()
+    gone.answers_of(0)["ann"] = (at(0) - 181 * DAY_MS, 3)
+    names = ("survey_responses", "survey_mean", "detractors", "lowest_answer")
+
+    assert [[measured(each).get(name) for name in names] for each in (asked, old, gone)] == [
+        [1, 3, 1, 3],
+        [1, 3, 0, None],
+        [0, None, 0, None],
+    ]
+
+
+def test_tickets_are_measured_by_number_and_age() -> None:
+    helped = account()
+    tickets = {"a": (at(0) - 2 * DAY_MS, 0), "b": (at(0) - 4 * DAY_MS, 0), "c": (at(0) - 9 * DAY_MS, at(0) - 1)}
+    helped.cases_of(0).update(tickets)
+
+    found = measured(helped)
+
+    assert (found["tickets_open"], found["oldest_ticket_days"], found["median_ticket_hours"]) == (2, 4, 72)
+    none_open = measured(account())
+    assert (none_open["tickets_open"], none_open["oldest_ticket_days"]) == (0, 0)
+    assert "median_ticket_hours" not in none_open
+
+
+def test_days_without_value_are_counted_until_the_first_and_in_the_first_two_stages_only() -> None:
+    waiting, reached, grown = account(weeks=4), account(weeks=4), account(weeks=20)
+    reached.reach(KINDS.milestones["first_value"], DAY - 3)
+
+    assert measured(waiting)["days_without_value"] == 28
+    assert measured(waiting)["onboarding"] == 1
+    assert measured(reached)["days_without_value"] == 0
+    assert measured(reached)["value_weeks_4"] == 0
+    assert "value_weeks_4" not in measured(waiting)
+    assert "days_without_value" not in measured(grown)
