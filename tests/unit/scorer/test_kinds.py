@@ -136,3 +136,24 @@ def test_each_cap_is_counted(monkeypatch: pytest.MonkeyPatch, cap: str, event: d
 
     assert getattr(lane.state.ledger, field) == 3
     assert lane.state.ledger.applied == 5
+
+
+def test_a_fact_of_another_type_and_a_survey_of_another_scale_start_anew() -> None:
+    first = {
+        "facts": {"size": {"traits": ["size"]}, "tier": {"traits": ["tier"]}},
+        "answers": {"csat": {"events": ["Rated"]}},
+    }
+    second = {
+        "facts": {"size": {"traits": ["size"], "type": "number"}, "tier": {"traits": ["tier"]}},
+        "answers": {"csat": {"events": ["Rated"], "scale": [1, 5]}},
+    }
+    lane = UsageLane(read_plan(first))
+    for hour, size in ((1, "5"), (2, "7")):
+        lane.event(f"g{hour}", when=at(0, hour), kind="GROUP", properties={"size": size, "tier": size})
+    lane.event("r1", when=at(0, 3), name="Rated", properties={"score": 4})
+    same, other = (lane.reopened(read_plan(plan)).state.accounts["acme"] for plan in (first, second))
+
+    assert (same.fact("size"), same.sentiment("csat", at(0, 4)).responses) == ("7", 1)
+    assert (other.fact("size"), other.fact_history("size")) == (None, [])
+    assert other.fact_history("tier") == [(at(0, 1), "5"), (at(0, 2), "7")]
+    assert other.sentiment("csat", at(0, 4)).responses == 0
