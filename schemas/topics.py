@@ -2,7 +2,8 @@
 The Kafka topics of Tidemark, read from `topics/<topic>.yaml`: the one record of each.
 
 Code, documents and tests take names, partitions, retention and limits from here and from nowhere else. A file
-with a wrong type or a member that is not known does not load: the import fails and says where.
+with a wrong type or a member that is not known does not load: the import fails and says where. A topic's name is a
+constant here; a test compares the constants with the files.
 """
 
 from __future__ import annotations
@@ -13,6 +14,23 @@ from typing import Literal
 import msgspec
 
 ROOT = Path(__file__).parent / "topics"
+
+USAGE_EVENTS = "usage-events"
+USAGE_UNATTRIBUTED = "usage-unattributed"
+USAGE_REJECTED = "usage-rejected"
+ACCOUNT_HEALTH = "account-health"
+ACCOUNT_HEALTH_LATEST = "account-health-latest"
+FLEET_PARTIALS = "fleet-partials"
+FLEET = "fleet"
+RISK_SIGNALS = "risk-signals"
+EXPANSION_SIGNALS = "expansion-signals"
+OPEN_SIGNALS = "open-signals"
+BACKFILL_PROGRESS = "backfill-progress"
+INSTALLATION = "installation"
+SCORER_USAGE_EVENTS_STATE = "scorer-usage-events-state"
+SCORER_USAGE_EVENTS_IDS = "scorer-usage-events-ids"
+SCORER_FLEET_PARTIALS_STATE = "scorer-fleet-partials-state"
+ALERTER_ACCOUNT_HEALTH_STATE = "alerter-account-health-state"
 
 
 class Carried(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,8 +59,11 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     cleanup: Literal["delete", "compact"]
     retention_ms: int
     """-1: never deleted by age."""
-    read_as: Literal["contiguous", "transactional", "read_committed"]
-    """contiguous: never written in a transaction, so a gap in the offsets is an error."""
+    read_as: Literal["contiguous", "transactional"]
+    """
+    contiguous: neither written in transactions nor compacted, so a gap in the offsets is an error. transactional: gaps are
+    normal, and readers need isolation.level=read_committed.
+    """
     encoding: Literal["avro", "state"] = "avro"
     """state: bytes that only the lane which wrote them reads."""
     config: dict[str, str]
@@ -79,3 +100,5 @@ def _load() -> dict[str, Topic]:
 
 TOPICS: dict[str, Topic] = _load()
 """Every topic, by name."""
+
+SINGLE_PARTITION = frozenset(topic.name for topic in TOPICS.values() if topic.partitions == 1)

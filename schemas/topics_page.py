@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,6 @@ from schemas import codec
 from schemas.topics import TOPICS, Topic
 
 PAGE = Path("docs/topics.md")
-
-_DAY_MS = 86_400_000
 
 _HEAD = """# Topics and records
 
@@ -28,8 +27,8 @@ Avro deserializers take the warehouse's address as `schema.registry.url`. Partit
 it, by murmur2 of the key. All topics have the time of the append as record time (LogAppendTime).
 
 A record changes only so that every version reads every other (FULL_TRANSITIVE): fields with a default may come and go.
-Read the signal topics with `isolation.level=read_committed`, as you should read every topic here but `usage-events`,
-`usage-unattributed` and `backfill-progress`, which are never written in transactions.
+Read the topics with `isolation.level=read_committed`: all but {contiguous} may hold
+records of transactions that were aborted.
 
 Each topic has three copies, of which two have a record before it is acknowledged (`min.insync.replicas`); fewer where a
 cluster has fewer brokers. `tidemark topics check` and `tidemark doctor` compare.
@@ -40,8 +39,9 @@ In a deployment with `TIDEMARK_TOPIC_PREFIX`, every name below starts with that 
 
 def page() -> str:
     """Return the whole page as Markdown."""
+    contiguous = " and ".join(f"`{topic.name}`" for topic in TOPICS.values() if topic.read_as == "contiguous")
     parts = [
-        _HEAD,
+        _HEAD.format(contiguous=contiguous),
         "## Topics\n",
         "| topic | written by | key | partitions | kept | records |",
         "|---|---|---|---|---|---|",
@@ -56,7 +56,7 @@ def page() -> str:
 
 def _line(topic: Topic) -> str:
     records = ", ".join(f"[{c.record}](#{c.record})" for c in topic.records) or "state of its lanes"
-    kept = f"{topic.retention_ms // _DAY_MS} days" if topic.retention_ms >= 0 else "for ever"
+    kept = f"{timedelta(milliseconds=topic.retention_ms).days} days" if topic.retention_ms >= 0 else "for ever"
     if topic.cleanup == "compact":
         kept = "the latest by key"
     return f"| `{topic.name}` | {topic.owner} | {topic.key} | {topic.partitions} | {kept} | {records} |"

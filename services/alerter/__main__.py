@@ -14,8 +14,9 @@ import sys
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
+from schemas.topics import ACCOUNT_HEALTH
 from services.alerter.metrics import AlerterMetrics
-from services.alerter.processor import SOURCE, alerter_lanes
+from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.alerter.settings import AlerterSettings
 from services.shared.engine.settings import EngineSettings
@@ -59,7 +60,7 @@ async def _forget_lost_partitions(worker: Worker, metrics: AlerterMetrics) -> No
     """Keep the gauges to the lanes that this worker has, so that a sum over workers counts each once."""
     while True:
         await asyncio.sleep(_METRICS_EVERY_S)
-        metrics.keep(worker.open_lanes(SOURCE))
+        metrics.keep(worker.open_lanes(ACCOUNT_HEALTH))
 
 
 def check(

@@ -10,43 +10,44 @@ A record without a value says that the scorer has forgotten the account.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from schemas import codec
+from schemas.topics import (
+    ACCOUNT_HEALTH,
+    ALERTER_ACCOUNT_HEALTH_STATE,
+    EXPANSION_SIGNALS,
+    OPEN_SIGNALS,
+    RISK_SIGNALS,
+    TOPICS,
+    USAGE_REJECTED,
+)
 from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.domain.stages.deduplicate import Reason
 from services.alerter.domain.stages.emit import Signal
 from services.alerter.domain.state_format import decode_state
 from services.alerter.metrics import AlerterMetrics
+from services.shared.dead_letters import DeadLetter
 from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
 from services.shared.engine.spec import LaneSpec, SourceMode
-from services.shared.errors import Poison, TidemarkError, UnknownVersion
+from services.shared.errors import Poison, TidemarkError
+from services.shared.source_records import decode, origin_of
 
 log = logging.getLogger(__name__)
 
-SOURCE = "account-health"
-CHANGELOG = "alerter-account-health-state"
 STORE = "state"
-OPEN = "open-signals"
-DEAD_LETTERS = "usage-rejected"
-TOPICS = {"RISK": "risk-signals", "EXPANSION": "expansion-signals"}
-
-ORIGINAL_LIMIT = 1_000_000
-"""Bytes of an original that a dead letter keeps; its topic takes twice as much."""
+SIGNAL_TOPICS = {"RISK": RISK_SIGNALS, "EXPANSION": EXPANSION_SIGNALS}
 
 _encode_signal = codec.encoder("signal")
-_encode_dead_letter = codec.encoder("dead_letter")
 
 
 class AlerterProcessor:
     """Judge the snapshots of one partition."""
 
     def __init__(self, rules: RuleSet, metrics: AlerterMetrics, partition: int) -> None:
-        """Take the rules in force, and the instruments that say what came out of them."""
         self._rules = rules
         self._metrics = metrics
         self._partition = partition
@@ -84,14 +85,7 @@ class AlerterProcessor:
         """
         if record.value is None:
             return _forgotten(record.key)
-        try:
-            name, snapshot = codec.decode(record.value)
-        except codec.UnknownSchema as error:
-            raise UnknownVersion(str(error)) from error
-        except codec.CodecError as error:
-            raise Poison("undecodable", detail=str(error)) from error
-        if name != "account_health":
-            raise Poison("wrong_record", detail=f"account-health holds a record of {name}")
+        _, snapshot = decode(record, ("account_health",))
         if record.key != snapshot["account"].encode():
             raise Poison("wrong_key", "account", "the key of the record is not its account")
         if snapshot["at"] <= 0:
@@ -183,29 +177,31 @@ def _forgotten(key: bytes | None) -> str:
 
 def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:
     data = _encode_signal(signal)
-    yield Output(TOPICS[signal["category"]], account, data)
-    yield Output(OPEN, signal["episode_id"].encode(), None if signal["transition"] == "RESOLVED" else data)
+    yield Output(SIGNAL_TOPICS[signal["category"]], account, data)
+    yield Output(OPEN_SIGNALS, signal["episode_id"].encode(), None if signal["transition"] == "RESOLVED" else data)
 
 
 def dead_letter(record: SourceRecord, poison: Poison) -> Output:
-    """Put a record aside that can never be judged. Its time is left out: only records that decode carry one."""
-    original = record.value or b""
-    value = {
-        "rejected_at": 0,
-        "by": "alerter",
-        "reason": poison.reason,
-        "field": poison.field,
-        "detail": poison.detail,
-        "account": (record.key or b"").decode("utf-8", "replace"),
-        "origin": f"{record.topic}/{record.partition}/{record.offset}",
-        "original": original[:ORIGINAL_LIMIT],
-        "original_size": len(original),
-        "original_sha256": hashlib.sha256(original).hexdigest(),
-    }
-    return Output(DEAD_LETTERS, record.key or b"alerter", _encode_dead_letter(value))
+    """Return the dead letter of a record that can never be judged. It has no time: only records that decode carry one."""
+    letter = DeadLetter(
+        by="alerter",
+        reason=poison.reason,
+        field=poison.field,
+        detail=poison.detail,
+        original=record.value or b"",
+        account=(record.key or b"").decode("utf-8", "replace"),
+        origin=origin_of(record),
+    )
+    return Output(USAGE_REJECTED, letter.key, letter.encode())
 
 
 def alerter_lanes(rules: RuleSet, metrics: AlerterMetrics) -> LaneSpec:
     """Declare the lanes of the alerter: one for each partition of account-health."""
     processor: Callable[[int], AlerterProcessor] = lambda partition: AlerterProcessor(rules, metrics, partition)  # noqa: E731 - typed
-    return LaneSpec(SOURCE, SourceMode.TRANSACTIONAL, {STORE: CHANGELOG}, processor, dead_letter)
+    return LaneSpec(
+        ACCOUNT_HEALTH,
+        SourceMode(TOPICS[ACCOUNT_HEALTH].read_as),
+        {STORE: ALERTER_ACCOUNT_HEALTH_STATE},
+        processor,
+        dead_letter,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.measures import MEASURES, numbered
-from services.alerter.domain.durations import DAY_MS
+from services.shared.units import DAY_MS, HOUR_MS
 
 START_DAY = 20_000
 """4 October 2024: far from any dip."""
@@ -48,7 +48,7 @@ def snapshot(day: int = 0, account: str = "acme", *, hour: float = 0.0, **change
     value: dict[str, Any] = {
         "account": account,
         "sequence": 1 + max(0, day),
-        "at": (last + 1) * DAY_MS + round(hour * 3_600_000) + 1_000,
+        "at": (last + 1) * DAY_MS + round(hour * HOUR_MS) + 1_000,
         "day": last,
         "reason": "DAY_CLOSE",
         "historical": False,

@@ -18,10 +18,11 @@ from dataclasses import replace
 
 from aiokafka import ConsumerRecord
 
+from schemas.topics import USAGE_EVENTS
 from services.backfill import progress as progress_topic
-from services.backfill.log import AGAIN, TOPIC, UsageLog
+from services.backfill.log import AGAIN, UsageLog
+from services.backfill.ports import DrivenLane, ReadLanes
 from services.backfill.progress import Progress, named, numbered
-from services.scorer.lane_facts import LaneFacts, read_lanes
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import Offsets, decoded, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -40,19 +41,21 @@ class NoAnswer(TidemarkError):
     """Lanes did not say whether they took the clock; the message says what to do."""
 
 
-async def nothing_counted(kafka: KafkaSettings) -> bool:
+async def nothing_counted(kafka: KafkaSettings, read_lanes: ReadLanes) -> bool:
     """Return whether no lane has counted an event and none is on its way; it reads only what no lane has read."""
     lanes = await read_lanes(kafka)
     if any(lane.counted for lane in lanes.values()):
         return False
     start = {partition: lane.position for partition, lane in lanes.items()}
-    async for record in scan(kafka, TOPIC, start, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start):
         if record_of(record.value) == _EVENT:
             return False
     return True
 
 
-async def take(kafka: KafkaSettings, log: UsageLog, progress: Progress, now_ms: int, within_s: float) -> Progress:
+async def take(
+    kafka: KafkaSettings, read_lanes: ReadLanes, log: UsageLog, progress: Progress, now_ms: int, within_s: float
+) -> Progress:
     """
     Open the epoch on all partitions and return once all lanes have taken it, with where it stands.
 
@@ -63,11 +66,11 @@ async def take(kafka: KafkaSettings, log: UsageLog, progress: Progress, now_ms: 
     before = await _opened(kafka, progress)
     opened = await log.drive(progress.log_time, progress.epoch)
     progress, refused = await _who_took_it(
-        kafka, replace(progress, driven=named({**opened, **before})), opened, within_s
+        kafka, read_lanes, replace(progress, driven=named({**opened, **before})), opened, within_s
     )
     if refused:
         await progress_topic.write(kafka, log.producer, progress)
-        await give_back(kafka, log, progress, now_ms)
+        await give_back(kafka, read_lanes, log, progress, now_ms)
         await progress_topic.forget(kafka, log.producer, progress)
         raise NotTaken(
             f"the clock was not taken: partitions {refused} have counted events meanwhile. Nothing of the file was sent, "
@@ -77,7 +80,7 @@ async def take(kafka: KafkaSettings, log: UsageLog, progress: Progress, now_ms: 
     return progress
 
 
-async def give_back(kafka: KafkaSettings, log: UsageLog, progress: Progress, now_ms: int) -> int:
+async def give_back(kafka: KafkaSettings, read_lanes: ReadLanes, log: UsageLog, progress: Progress, now_ms: int) -> int:
     """
     Hand all lanes over to the live clock, append again what was put off, and return how many events that were.
 
@@ -86,7 +89,7 @@ async def give_back(kafka: KafkaSettings, log: UsageLog, progress: Progress, now
     await log.hand_over(now_ms)
     live, resent = await _after_hand_over(kafka, progress)
     driven = numbered(progress.driven)
-    if not driven or await _nothing_put_off(kafka, live):
+    if not driven or await _nothing_put_off(kafka, read_lanes, live):
         return 0
     start = {partition: max(offset + 1, resent.get(partition, 0)) for partition, offset in driven.items()}
     stop = {partition: live[partition] if partition in driven else 0 for partition in live}
@@ -102,7 +105,9 @@ async def give_back(kafka: KafkaSettings, log: UsageLog, progress: Progress, now
     return count
 
 
-async def abandon(kafka: KafkaSettings, now_ms: int, within_s: float = 60.0) -> list[tuple[str, int]]:
+async def abandon(
+    kafka: KafkaSettings, read_lanes: ReadLanes, now_ms: int, within_s: float = 60.0
+) -> list[tuple[str, int]]:
     """
     Give up every drive there is; return the names of their files, each with the number of events that had been put off.
 
@@ -121,10 +126,12 @@ async def abandon(kafka: KafkaSettings, now_ms: int, within_s: float = 60.0) -> 
             progress = each
             if not progress.driven:
                 opened = await _opened(kafka, progress)
-                progress, _ = await _who_took_it(kafka, replace(progress, driven=named(opened)), opened, within_s)
+                progress, _ = await _who_took_it(
+                    kafka, read_lanes, replace(progress, driven=named(opened)), opened, within_s
+                )
                 if progress.file_sha256:
                     await progress_topic.write(kafka, log.producer, progress)
-            count = await give_back(kafka, log, progress, now_ms)
+            count = await give_back(kafka, read_lanes, log, progress, now_ms)
             if progress.file_sha256:
                 await progress_topic.write(kafka, log.producer, replace(progress, epoch=0, driven={}))
             given_up.append((progress.file_name, count))
@@ -132,16 +139,18 @@ async def abandon(kafka: KafkaSettings, now_ms: int, within_s: float = 60.0) -> 
 
 
 async def _who_took_it(
-    kafka: KafkaSettings, progress: Progress, opened: Offsets, within_s: float
+    kafka: KafkaSettings, read_lanes: ReadLanes, progress: Progress, opened: Offsets, within_s: float
 ) -> tuple[Progress, list[int]]:
     """Return the progress with those partitions alone whose lanes have taken the epoch, and the others."""
-    lanes = await _past(kafka, opened, within_s)
+    lanes = await _past(kafka, read_lanes, opened, within_s)
     taken = {number for number, lane in lanes.items() if lane.driven and lane.epoch == progress.epoch}
     driven = {number: offset for number, offset in numbered(progress.driven).items() if number in taken}
     return replace(progress, driven=named(driven)), sorted(opened.keys() - taken)
 
 
-async def _past(kafka: KafkaSettings, offsets: Mapping[int, int], within_s: float) -> dict[int, LaneFacts]:
+async def _past(
+    kafka: KafkaSettings, read_lanes: ReadLanes, offsets: Mapping[int, int], within_s: float
+) -> Mapping[int, DrivenLane]:
     """Return the lanes once each has folded its offset."""
     deadline = time.monotonic() + within_s
     while True:
@@ -160,7 +169,7 @@ async def _past(kafka: KafkaSettings, offsets: Mapping[int, int], within_s: floa
 async def _opened(kafka: KafkaSettings, progress: Progress) -> Offsets:
     """Return where the epoch is opened first on each partition, among what was written since the last note."""
     opened: Offsets = {}
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if record_of(record.value) == _CLOCK:
             _, value = decoded(record.value)
             if value["mode"] == "DRIVEN" and value["epoch"] == progress.epoch:
@@ -173,7 +182,7 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     live: Offsets = {}
     resent: Offsets = {}
     driven = numbered(progress.driven)
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if not record.value or record.offset <= driven.get(record.partition, -1):
             continue
         if record_of(record.value) == _CLOCK and decoded(record.value)[1]["mode"] == "LIVE":
@@ -184,7 +193,7 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     return live, resent
 
 
-async def _nothing_put_off(kafka: KafkaSettings, live: Mapping[int, int]) -> bool:
+async def _nothing_put_off(kafka: KafkaSettings, read_lanes: ReadLanes, live: Mapping[int, int]) -> bool:
     """Return whether all lanes say that they never put anything off; a lane that is still behind says nothing."""
     lanes = await read_lanes(kafka)
     return all(lanes[number].position >= offset and not lanes[number].deferred for number, offset in live.items())
@@ -193,7 +202,7 @@ async def _nothing_put_off(kafka: KafkaSettings, live: Mapping[int, int]) -> boo
 async def _put_off(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
-    async for record in scan(kafka, TOPIC, start, stop, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, start, stop):
         if record_of(record.value) == _EVENT:
             _, value = decoded(record.value)
             if value and value["epoch"] != epoch:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from services.backfill.mapping import BadRow, Mapping, TimedCall
-from services.backfill.times import DAY_MS
 from services.shared.errors import TidemarkError
+from services.shared.units import DAY_MS
 
 SORT_WINDOW = 100_000
 """Rows by which a row may be out of time order; they are held in memory."""

@@ -10,14 +10,14 @@ from typing import Any, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 
 from schemas import codec
-from services.backfill.times import DAY_MS
+from schemas.topics import USAGE_EVENTS
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import Offsets, by_partition, reader, record_of
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
+from services.shared.units import DAY_MS
 
-TOPIC = "usage-events"
 AGAIN = "tidemark-again"
 """Header of an event that a drive had put off: the offset of its first record."""
 _tick = codec.encoder("tick")
@@ -36,9 +36,8 @@ class UsageLog:
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
-        """Take where the cluster is."""
         self._kafka = kafka
-        self._topic = full_name(kafka, TOPIC)
+        self._topic = full_name(kafka, USAGE_EVENTS)
         self.producer: AIOKafkaProducer = producer(kafka, linger_ms=0)
         self.partitions: list[int] = []
         self._open = AsyncExitStack()
@@ -52,7 +51,7 @@ class UsageLog:
         await self.producer.start()
         self._open.push_async_callback(self.producer.stop)
         # A short wait: partitions that have caught up must not hold back those that have not.
-        opened = reader(self._kafka, TOPIC, committed=False, fetch_max_wait_ms=20)
+        opened = reader(self._kafka, USAGE_EVENTS, fetch_max_wait_ms=20)
         self._consumer, assigned = await self._open.enter_async_context(opened)
         self._consumer.pause(*assigned)
         self.partitions = [partition.partition for partition in assigned]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from services.backfill.mapping import TimedCall
-from services.backfill.times import DAY_MS
+from services.shared.units import DAY_MS
 
 _LONG_MS = 731 * DAY_MS
 

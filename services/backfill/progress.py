@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass, field
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
+from schemas.topics import BACKFILL_PROGRESS
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
-TOPIC = "backfill-progress"
 _encode = codec.encoder("backfill_progress")
 
 
@@ -38,7 +38,7 @@ class Progress:
 async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
     """Return the latest progress of each file, by its hash."""
     latest: dict[str, Progress] = {}
-    async for record in scan(kafka, TOPIC):
+    async for record in scan(kafka, BACKFILL_PROGRESS):
         if record.value is None:
             latest.pop((record.key or b"").decode(), None)
         else:
@@ -50,12 +50,12 @@ async def read_all(kafka: KafkaSettings) -> dict[str, Progress]:
 async def write(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
     """Write progress and return once Kafka has it."""
     value = _encode({**asdict(progress), "log_ends": dict(progress.log_ends), "driven": dict(progress.driven)})
-    await producer.send_and_wait(full_name(kafka, TOPIC), value, key=progress.file_sha256.encode())
+    await producer.send_and_wait(full_name(kafka, BACKFILL_PROGRESS), value, key=progress.file_sha256.encode())
 
 
 async def forget(kafka: KafkaSettings, producer: AIOKafkaProducer, progress: Progress) -> None:
     """Take a file's progress back: it has not begun."""
-    await producer.send_and_wait(full_name(kafka, TOPIC), None, key=progress.file_sha256.encode())
+    await producer.send_and_wait(full_name(kafka, BACKFILL_PROGRESS), None, key=progress.file_sha256.encode())
 
 
 def named(offsets: Mapping[int, int]) -> dict[str, int]:

@@ -75,7 +75,7 @@ class IngestSender:
         patience_s: float = 600.0,
     ) -> None:
         """
-        Take where ingest is, and how to talk to it.
+        Send to the ingest at `url`, under `write_key`.
 
         Args:
             url: Address of ingest, without a path.

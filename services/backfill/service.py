@@ -13,17 +13,20 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from schemas.topics import BACKFILL_PROGRESS, USAGE_EVENTS
 from services.backfill import drive
 from services.backfill import progress as progress_topic
-from services.backfill.log import TOPIC, UsageLog, midnight
+from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
+from services.backfill.ports import ReadLanes
 from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import refuse_misfits
+from services.shared.units import HOUR_MS
 
 SAVE_EVERY_S = 1.0
 LATE_SLICE = 5_000
@@ -86,6 +89,7 @@ class Outcome:
 class Options:
     """How to drive."""
 
+    read_lanes: ReadLanes
     tick_hours: int = 6
     fleet_within_s: float = 300.0
     report: Callable[[BackfillState], None] = lambda _: None
@@ -102,7 +106,7 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
         ConfigurationError: the topics are not those that the data was written under.
         TidemarkError: it could not be finished; running it again goes on.
     """
-    await refuse_misfits(kafka, (TOPIC, progress_topic.TOPIC))
+    await refuse_misfits(kafka, (USAGE_EVENTS, BACKFILL_PROGRESS))
     known = await progress_topic.read_all(kafka)
     mine = known.get(source.sha256)
     if mine is not None and mine.finished:
@@ -122,7 +126,7 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
 
 
 async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
-    live = not await drive.nothing_counted(kafka)
+    live = not await drive.nothing_counted(kafka, options.read_lanes)
     begun = Progress(
         file_sha256=source.sha256,
         file_name=source.name,
@@ -163,8 +167,9 @@ class _Run:
         options = self.options
         if not since.handed_over:
             if not self.progress.driven:
-                taken = drive.take(self.kafka, self.log, self.progress, options.now_ms(), options.taken_within_s)
-                self.progress = await taken
+                self.progress = await drive.take(
+                    self.kafka, options.read_lanes, self.log, self.progress, options.now_ms(), options.taken_within_s
+                )
             await self.log.follow(self.progress.ends)
             rest = self._rest()
             while True:
@@ -174,11 +179,11 @@ class _Run:
                 if midnight(options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
                     break
             await self._save(finished=False)  # handed over with a row to go means: given up by somebody
-        await drive.give_back(self.kafka, self.log, self.progress, options.now_ms())
+        await drive.give_back(self.kafka, options.read_lanes, self.log, self.progress, options.now_ms())
 
     async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int) -> None:
         epoch = self.progress.epoch
-        for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * 3_600_000):
+        for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * HOUR_MS):
             match step:
                 case Send(calls):
                     await self._send(calls, since, epoch)
@@ -249,10 +254,10 @@ class _Since:
 
 async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
     since = _Since({}, handed_over=False)
-    async for record in scan(kafka, TOPIC, progress.ends, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if record.value is None:
             continue
-        name, value = decoded(record.value)  # without a name the scorer puts it aside; it is none of ours
+        name, value = decoded(record.value)  # without a name the scorer dead-letters it; it is none of ours
         if name == "usage_event" and value["historical"]:  # in the epoch of a drive that was given up, maybe
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
         elif name == "clock" and value["mode"] == "LIVE" and progress.driven:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from enum import StrEnum
 
-DAY_MS = 86_400_000
+from services.shared.units import DAY_MS
+
 _LARGEST_MS = 4_102_444_800_000  # the year 2100: anything later was meant in another unit
 
 

@@ -14,17 +14,12 @@ from typing import Any
 
 import xxhash
 
+from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.scorer.domain.lane.ledger import LedgerCounters, read_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
-EVENTS, UNATTRIBUTED, REJECTED, STATE = (
-    "usage-events",
-    "usage-unattributed",
-    "usage-rejected",
-    "scorer-usage-events-state",
-)
 TOO_LATE = "too_late"
 NOT_THE_EVENT = frozenset({"bad_trait"})
 """Reasons of dead letters that carry a part of an event which was applied."""
@@ -136,10 +131,10 @@ class _Seen:
 async def read(kafka: KafkaSettings) -> Ledger:
     """Read all topics and do the sums. It takes about 200 bytes of memory an event."""
     lanes = await _lanes(kafka)
-    limits = await ends(kafka, EVENTS)
+    limits = await ends(kafka, USAGE_EVENTS)
     aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
     seen = {partition: _Seen() for partition in limits}
-    async for record in scan(kafka, EVENTS, stop=limits, committed=False):
+    async for record in scan(kafka, USAGE_EVENTS, stop=limits):
         name, value = decoded(record.value)
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
@@ -226,8 +221,8 @@ async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
     """Return position and counters of each lane, both of the same transaction."""
     positions: dict[int, int] = {}
     counters: dict[int, LedgerCounters] = {}
-    settled = await ends(kafka, STATE, committed=True)
-    async for record in scan(kafka, STATE, stop=settled):
+    settled = await ends(kafka, SCORER_USAGE_EVENTS_STATE, committed=True)
+    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE, stop=settled):
         if record.key is None or record.value is None:
             continue
         if record.key == POSITION_KEY:
@@ -246,7 +241,7 @@ async def _rejected(
     by_reason: Counter[str] = Counter()
     originals: set[tuple[str, str]] = set()
     records = 0
-    async for record in scan(kafka, REJECTED):
+    async for record in scan(kafka, USAGE_REJECTED):
         name, letter = decoded(record.value)
         if name != "dead_letter":
             continue
@@ -256,7 +251,7 @@ async def _rejected(
         elif letter["by"] == "scorer" and letter["reason"] not in NOT_THE_EVENT:
             topic, _, place = letter["origin"].partition("/")
             partition, _, offset = place.partition("/")
-            if topic == EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
+            if topic == USAGE_EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
                 by_reason[letter["reason"]] += 1
                 aside.setdefault(int(partition), {})[int(offset)] = letter["reason"]
     return aside, by_reason, len(originals), records - len(originals)
@@ -265,7 +260,7 @@ async def _rejected(
 async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
     ids: set[int] = set()
     records = 0
-    async for record in scan(kafka, UNATTRIBUTED, committed=False):
+    async for record in scan(kafka, USAGE_UNATTRIBUTED):
         name, value = decoded(record.value)
         if name == "usage_event":
             records += 1

@@ -7,8 +7,8 @@ import time
 from typing import NamedTuple
 
 from schemas import codec
+from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS
 from services.scorer.domain.lane.quarantine import QUARANTINE, decode_quarantine
-from services.scorer.lane_facts import STATE_TOPIC
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
@@ -34,7 +34,7 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
         IncompatibleState: a newer version wrote it.
     """
     found: dict[bytes, Quarantined] = {}
-    async for record in scan(kafka, STATE_TOPIC):
+    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE):
         if record.key is None or not record.key.startswith(QUARANTINE):
             continue
         if record.value is None:
@@ -50,7 +50,7 @@ async def release(kafka: KafkaSettings, account: str) -> None:
     """Append the order to release an account; return once it is in the log."""
     order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": _user()}
     async with producer(kafka) as out:
-        await out.send_and_wait(kafka.scoped("usage-events"), codec.encoder("command")(order), key=account.encode())
+        await out.send_and_wait(kafka.scoped(USAGE_EVENTS), codec.encoder("command")(order), key=account.encode())
 
 
 def _user() -> str:

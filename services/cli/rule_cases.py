@@ -20,6 +20,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
+from schemas.topics import EXPANSION_SIGNALS, RISK_SIGNALS, USAGE_EVENTS
 from services.alerter.domain.rules import RuleSet
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
@@ -29,10 +30,9 @@ from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS, HOUR_MS
 
 PARTITIONS = 2
-DAY_MS = 86_400_000
-HOUR_MS = 3_600_000
 MOST_DAYS = 2000
 
 _REPEAT = re.compile(r"(\d+)(?:x(\d+))?|\(([^()]*)\)x(\d+)")
@@ -145,13 +145,13 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
         for account in sorted(stories):
             people = _people(plans[account], day)
             for event in _events_of_day(account, stories[account], day, people, first):
-                log.append("usage-events", account.encode(), _encode_event(event))
+                log.append(USAGE_EVENTS, account.encode(), _encode_event(event))
         _tick(log, start + 23 * HOUR_MS)
         runner.run()
         for sweeps in range(3):  # midnight, the end of the closing sweep, the end of that of evaluation
             _tick(log, start + DAY_MS + sweeps * SWEEP_MS)
             runner.run()
-    signals = [codec.decode(value)[1] for topic in ("risk-signals", "expansion-signals") for value in log.values(topic)]
+    signals = [codec.decode(value)[1] for topic in (RISK_SIGNALS, EXPANSION_SIGNALS) for value in log.values(topic)]
     for signal in signals:
         signal["day"] = signal["at"] // DAY_MS - first
     return sorted(signals, key=lambda signal: (signal["at"], signal["account"]))
@@ -248,4 +248,4 @@ def _event(
 
 def _tick(log: MemoryLog, at: int) -> None:
     for partition in range(PARTITIONS):
-        log.append("usage-events", None, _encode_tick({"at": at}), partition)
+        log.append(USAGE_EVENTS, None, _encode_tick({"at": at}), partition)

@@ -14,21 +14,24 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer
 
+from schemas.topics import EXPANSION_SIGNALS, OPEN_SIGNALS, RISK_SIGNALS
 from services.shared.kafka.reading import decoded, reader, scan
 from services.shared.kafka.settings import KafkaSettings
 
-OPEN = "open-signals"
-TOPICS = ("risk-signals", "expansion-signals")
+_SIGNALS = (RISK_SIGNALS, EXPANSION_SIGNALS)
 
 Signal = dict[str, Any]
 """A decoded record of schemas/signal."""
 
 
 class SignalStream:
-    """Use as an async context manager: `past` first, then `news`."""
+    """
+    Use as an async context manager: `past` first, then `news`.
+
+    With `history` the past is every transition that is kept, instead of the open episodes.
+    """
 
     def __init__(self, kafka: KafkaSettings, *, history: bool = False) -> None:
-        """Take where; with `history` the past is every transition that is kept instead of the open episodes."""
         self._kafka = kafka
         self._history = history
         self._tails: list[AIOKafkaConsumer] = []
@@ -37,7 +40,7 @@ class SignalStream:
 
     async def __aenter__(self) -> Self:
         """Note where the news begin."""
-        for topic in TOPICS:
+        for topic in _SIGNALS:
             client, partitions = await self._open.enter_async_context(reader(self._kafka, topic))
             settled = await client.end_offsets(partitions)
             for partition, offset in settled.items():
@@ -71,7 +74,7 @@ class SignalStream:
 
 async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
     latest: dict[bytes, Signal] = {}
-    async for record in scan(kafka, OPEN):
+    async for record in scan(kafka, OPEN_SIGNALS):
         if record.value is None:
             latest.pop(record.key, None)
         else:
@@ -81,7 +84,7 @@ async def _open(kafka: KafkaSettings) -> AsyncIterator[Signal]:
 
 
 async def _kept(kafka: KafkaSettings) -> AsyncIterator[Signal]:
-    for topic in TOPICS:
+    for topic in _SIGNALS:
         async for record in scan(kafka, topic):
             if signal := decoded(record.value)[1]:
                 yield signal

@@ -22,10 +22,10 @@ from starlette.applications import Starlette
 from services.ingest import keys as write_keys
 from services.ingest.deadlines import protocol
 from services.ingest.http import IngestApp
-from services.ingest.kafka import WRITES, KafkaEventLog
+from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import EventLog
+from services.ingest.ports import WRITES, EventLog
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.shared.errors import ConfigurationError

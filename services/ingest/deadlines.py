@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -49,6 +50,164 @@ class _Refused(Exception):
     """Stops the parser where a bound is passed."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionBounds:
+    """What the connections of one server share."""
+
+    request_timeout_s: float
+    max_connections: int
+    closed: Callable[[str], None]
+    spare: dict[_DeadlineProtocol, None] = field(default_factory=dict)
+    """Connections without a known key or a request that is worked on, the oldest first."""
+
+
+class _DeadlineProtocol(HttpToolsProtocol):
+    """Starts a timer with the connection and with each incomplete request; stops it when one is complete."""
+
+    bounds: ClassVar[ConnectionBounds]
+    _deadline: asyncio.TimerHandle | None = None
+    _complete = False
+    _in_headers = False
+    _wire_bytes = 0
+    _header_bytes = 0
+    _chunks = 0
+    _body_bytes = 0
+    _refusal: bytes | None = None
+    _deaf = False
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self.bounds.max_connections:
+            self.bounds.closed("full")
+            if not self.bounds.spare:
+                self._refuse_at_once(_FULL)
+                return
+            oldest = next(iter(self.bounds.spare))
+            del self.bounds.spare[oldest]
+            oldest.transport.close()
+        self.bounds.spare[self] = None
+        self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+
+    def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
+        self._complete = False
+        super().data_received(data)
+        if self._complete or self._deaf:
+            return
+        if self._deadline is None:
+            self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+        if self._in_headers:
+            self._wire_bytes += len(data)
+            if self._wire_bytes > _MAX_HEADER_BYTES:
+                self.bounds.closed("headers")
+                self._refuse_at_once(_HEADERS)
+
+    def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MAX_PIPELINED:
+            self._refuse("pipelined", b"")
+        self._complete = False
+        self._in_headers = True
+        self._wire_bytes = self._header_bytes = self._chunks = self._body_bytes = 0
+        super().on_message_begin()
+        self.scope["extensions"] = {KEEP: self._keep}  # type: ignore[dict-item]
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > _MAX_URL_BYTES:
+            self._refuse("url", _URL)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > _MAX_HEADER_BYTES or len(self.headers) >= _MAX_HEADERS:
+            self._refuse("headers", _HEADERS)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_headers = False
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._chunks += 1
+        self._body_bytes += len(body)
+        if self._chunks > _FREE_CHUNKS + self._body_bytes // _MIN_CHUNK_BYTES:
+            self._refuse("chunks", _CHUNKS)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._complete = True
+        self._stop()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self.bounds.spare[self] = None
+        super().on_response_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.bounds.spare.pop(self, None)
+        self._stop()
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
+        """Called when the client will send no more: a request that is complete gets its answer all the same."""
+        if not (self._complete and self._answering()):
+            return False
+        newest = self.pipeline[0][0] if self.pipeline else self.cycle
+        newest.keep_alive = False
+        return True
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn when the parser has stopped: answer what stopped it."""
+        if self._refusal is None:
+            super().send_400_response(msg)
+        elif self._refusal:
+            self._refuse_at_once(self._refusal)
+        else:
+            # Requests are waiting: they are answered, the last of them with `connection: close`.
+            self._deaf = True
+            self.pipeline[0][0].keep_alive = False
+
+    def _keep(self) -> None:
+        self.bounds.spare.pop(self, None)
+
+    def _refuse(self, why: str, answer: bytes) -> None:
+        if self._refusal is None:
+            self.bounds.closed(why)
+            self._refusal = answer
+        raise _Refused
+
+    def _refuse_at_once(self, answer: bytes) -> None:
+        """Answer, then listen no more: at once self.bounds.closed, the client might see an error of the network instead."""
+        self._stop()
+        self._deaf = True
+        if self._answering():
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(answer)
+        self._deadline = self.loop.call_later(_LINGER_S, self.transport.close)
+
+    def _answering(self) -> bool:
+        cycle: Any = self.cycle  # None before the first request, whatever its type says
+        return cycle is not None and not cycle.response_complete
+
+    def _stop(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _expire(self) -> None:
+        self._deadline = None
+        if self.transport.is_closing():
+            return
+        self.bounds.closed("timeout")
+        if not (self._answering() and self.cycle.response_started):
+            self.transport.write(_TIMED_OUT)
+        self.transport.close()
+
+
 def protocol(
     request_timeout_s: float, max_connections: int, closed: Callable[[str], None] = lambda _why: None
 ) -> type[HttpToolsProtocol]:
@@ -61,151 +220,8 @@ def protocol(
             the longest, idle ones included.
         closed: Called with a word that says why, for each connection that a bound closes.
     """
-    spare: dict[DeadlineProtocol, None] = {}
 
-    class DeadlineProtocol(HttpToolsProtocol):
-        """Starts a timer with the connection and with each incomplete request; stops it when one is complete."""
+    class Bounded(_DeadlineProtocol):
+        bounds = ConnectionBounds(request_timeout_s, max_connections, closed)
 
-        _deadline: asyncio.TimerHandle | None = None
-        _complete = False
-        _in_headers = False
-        _wire_bytes = 0
-        _header_bytes = 0
-        _chunks = 0
-        _body_bytes = 0
-        _refusal: bytes | None = None
-        _deaf = False
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > max_connections:
-                closed("full")
-                if not spare:
-                    self._refuse_at_once(_FULL)
-                    return
-                oldest = next(iter(spare))
-                del spare[oldest]
-                oldest.transport.close()
-            spare[self] = None
-            self._deadline = self.loop.call_later(request_timeout_s, self._expire)
-
-        def data_received(self, data: bytes) -> None:
-            if self._deaf:
-                return
-            self._complete = False
-            super().data_received(data)
-            if self._complete or self._deaf:
-                return
-            if self._deadline is None:
-                self._deadline = self.loop.call_later(request_timeout_s, self._expire)
-            if self._in_headers:
-                self._wire_bytes += len(data)
-                if self._wire_bytes > _MAX_HEADER_BYTES:
-                    closed("headers")
-                    self._refuse_at_once(_HEADERS)
-
-        def on_message_begin(self) -> None:
-            if len(self.pipeline) >= _MAX_PIPELINED:
-                self._refuse("pipelined", b"")
-            self._complete = False
-            self._in_headers = True
-            self._wire_bytes = self._header_bytes = self._chunks = self._body_bytes = 0
-            super().on_message_begin()
-            self.scope["extensions"] = {KEEP: self._keep}  # type: ignore[dict-item]
-
-        def on_url(self, url: bytes) -> None:
-            super().on_url(url)
-            if len(self.url) > _MAX_URL_BYTES:
-                self._refuse("url", _URL)
-
-        def on_header(self, name: bytes, value: bytes) -> None:
-            self._header_bytes += len(name) + len(value)
-            if self._header_bytes > _MAX_HEADER_BYTES or len(self.headers) >= _MAX_HEADERS:
-                self._refuse("headers", _HEADERS)
-            super().on_header(name, value)
-
-        def on_headers_complete(self) -> None:
-            self._in_headers = False
-            super().on_headers_complete()
-
-        def on_body(self, body: bytes) -> None:
-            self._chunks += 1
-            self._body_bytes += len(body)
-            if self._chunks > _FREE_CHUNKS + self._body_bytes // _MIN_CHUNK_BYTES:
-                self._refuse("chunks", _CHUNKS)
-            super().on_body(body)
-
-        def on_message_complete(self) -> None:
-            self._complete = True
-            self._stop()
-            super().on_message_complete()
-
-        def on_response_complete(self) -> None:
-            spare[self] = None
-            super().on_response_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            spare.pop(self, None)
-            self._stop()
-            super().connection_lost(exc)
-
-        def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
-            """Called when the client will send no more: a request that is complete gets its answer all the same."""
-            if not (self._complete and self._answering()):
-                return False
-            newest = self.pipeline[0][0] if self.pipeline else self.cycle
-            newest.keep_alive = False
-            return True
-
-        def send_400_response(self, msg: str) -> None:
-            """Called by uvicorn when the parser has stopped: answer what stopped it."""
-            if self._refusal is None:
-                super().send_400_response(msg)
-            elif self._refusal:
-                self._refuse_at_once(self._refusal)
-            else:
-                # Requests are waiting: they are answered, the last of them with `connection: close`.
-                self._deaf = True
-                self.pipeline[0][0].keep_alive = False
-
-        def _keep(self) -> None:
-            spare.pop(self, None)
-
-        def _refuse(self, why: str, answer: bytes) -> None:
-            if self._refusal is None:
-                closed(why)
-                self._refusal = answer
-            raise _Refused
-
-        def _refuse_at_once(self, answer: bytes) -> None:
-            """Answer, then listen no more: at once closed, the client might see an error of the network instead."""
-            self._stop()
-            self._deaf = True
-            if self._answering():
-                if self.cycle.response_started:
-                    self.transport.close()
-                    return
-                self.cycle.disconnected = True
-                self.cycle.message_event.set()
-            self.transport.write(answer)
-            self._deadline = self.loop.call_later(_LINGER_S, self.transport.close)
-
-        def _answering(self) -> bool:
-            cycle: Any = self.cycle  # None before the first request, whatever its type says
-            return cycle is not None and not cycle.response_complete
-
-        def _stop(self) -> None:
-            if self._deadline is not None:
-                self._deadline.cancel()
-                self._deadline = None
-
-        def _expire(self) -> None:
-            self._deadline = None
-            if self.transport.is_closing():
-                return
-            closed("timeout")
-            if not (self._answering() and self.cycle.response_started):
-                self.transport.write(_TIMED_OUT)
-            self.transport.close()
-
-    return DeadlineProtocol
+    return Bounded

@@ -31,8 +31,8 @@ from services.ingest.batches import PartitionQueue, PendingBatch, Ticket
 from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import LogRecord, ProduceBounds
-from services.ingest.routes import WRITES, Route, Routes
+from services.ingest.ports import WRITES, LogRecord, ProduceBounds
+from services.ingest.routes import Route, Routes
 from services.shared.errors import Retryable
 from services.shared.kafka import topics
 from services.shared.kafka.partition import partition_for
@@ -40,7 +40,6 @@ from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-__all__ = ["WRITES", "KafkaEventLog"]
 
 _REMEMBERED_KEYS = 200_000
 _REMEMBERED_KEY_BYTES = 64

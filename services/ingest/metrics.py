@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.ingest.ports import WRITES
+
 
 class IngestMetrics:
     """The metrics of one ingest process, on a registry of its own."""
@@ -77,7 +79,7 @@ class IngestMetrics:
             ["topic"],
             registry=registry,
         )
-        for topic in ("usage-events", "usage-unattributed", "usage-rejected"):
+        for topic in WRITES:
             self.slow_partitions.labels(topic)
         self.clock_apart_seconds = Gauge(
             "tidemark_ingest_clock_apart_seconds",

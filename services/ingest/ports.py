@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+
+WRITES = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_REJECTED)
+"""The topics that ingest writes."""
+
 
 class LogRecord(NamedTuple):
     """One record to be written."""

@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS
+from services.ingest.ports import WRITES
 from services.shared.errors import ConfigurationError
 from services.shared.kafka import clients, topics
 from services.shared.kafka.cause import find_cause
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WRITES = ("usage-events", "usage-unattributed", "usage-rejected")
 _ABANDON_WITHIN_S = 20.0
 _AGAIN_S = 0.25
 _SOLOS = 4

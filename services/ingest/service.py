@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas import codec
+from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.ingest.domain import timing
 from services.ingest.domain.admission import Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
@@ -21,16 +22,14 @@ from services.ingest.domain.compression import decompress
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
-from services.ingest.letters import LETTER_ROOM, REJECTED, letter
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import unknown_key
 from services.ingest.turns import SMALL, Turns, Work
+from services.shared.dead_letters import DeadLetter
 from services.shared.errors import Rejected
 
 _encode_event = codec.encoder("usage_event")
-_EVENTS, _UNATTRIBUTED = "usage-events", "usage-unattributed"
-_BODY_KEPT = 64 * 1024
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -136,7 +135,7 @@ class IngestService:
         """
         self._metrics.rejections.labels(error.code).inc()
         at = received_at or self._clock_ms()
-        await self._log.append([letter(body, error, at, source=key.source, keep=_BODY_KEPT)])
+        await self._log.append([_letter(body, error, at, key.source)])
 
     def _key_of(self, body: Body) -> WriteKey:
         if body.write_key is None or body.write_key == "":
@@ -155,7 +154,7 @@ class IngestService:
     ) -> Judged:
         judged = Judged()
         records, ids, verdicts = judged.records, judged.ids, judged.verdicts
-        largest = {topic: self._log.largest_record(topic) for topic in (_EVENTS, _UNATTRIBUTED)}
+        largest = {topic: self._log.largest_record(topic) for topic in (USAGE_EVENTS, USAGE_UNATTRIBUTED)}
         rules, assign_id = self._rules, self._assign_id
         for index, raw in enumerate(events):
             if work.due():
@@ -163,15 +162,14 @@ class IngestService:
             try:
                 admitted = admit(raw, request, rules, assign_id)
                 event = admitted.event
-                record = LogRecord(_EVENTS if event["account"] else _UNATTRIBUTED, admitted.key, _encode_event(event))
+                record = LogRecord(
+                    USAGE_EVENTS if event["account"] else USAGE_UNATTRIBUTED, admitted.key, _encode_event(event)
+                )
                 if len(record.key) + len(record.value) > largest[record.topic]:
                     raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                keep = self._log.largest_record(REJECTED) - LETTER_ROOM
-                records.append(
-                    letter(raw, error, request.received_at, source=key.source, keep=keep, event_id=message_id)
-                )
+                records.append(_letter(raw, error, request.received_at, key.source, message_id))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
@@ -214,6 +212,20 @@ class IngestService:
             judged.listed,
             put_off,
         )
+
+
+def _letter(original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "") -> LogRecord:
+    letter = DeadLetter(
+        by="ingest",
+        reason=error.code,
+        field=error.field,
+        detail=error.detail,
+        original=original,
+        rejected_at=received_at,
+        event_id=event_id,
+        source=source,
+    )
+    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:

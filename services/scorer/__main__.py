@@ -17,9 +17,9 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from schemas import formats
+from schemas.topics import USAGE_EVENTS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.records import USAGE_EVENTS
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.tick_sender import TickSender, tick_producer
 from services.scorer.ticker import Ticker

@@ -16,11 +16,12 @@ from typing import Any
 import msgspec
 
 from schemas import codec
+from schemas.topics import FLEET, USAGE_EVENTS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import decide
-from services.scorer.records import FLEET, USAGE_EVENTS
 from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
-from services.shared.errors import IncompatibleState, Poison, UnknownVersion
+from services.shared.errors import IncompatibleState, Poison
+from services.shared.source_records import decode
 
 STATE = "state"
 FORMAT = 1
@@ -79,16 +80,7 @@ class FleetProcessor:
 
     def decode(self, record: SourceRecord) -> dict[str, Any]:
         """Read a partial."""
-        if record.value is None:
-            raise Poison("no_value", "value", "the record has no value")
-        try:
-            kind, value = codec.decode(record.value)
-        except codec.UnknownSchema as error:
-            raise UnknownVersion(str(error)) from error
-        except codec.CodecError as error:
-            raise Poison("undecodable", "value", str(error)) from error
-        if kind != "fleet_partial":
-            raise Poison("wrong_record", "value", f"records of kind {kind} do not belong on fleet-partials")
+        _, value = decode(record, ("fleet_partial",))
         if not 0 <= value["partition"] < value["partitions"]:
             raise Poison("wrong_partition", "partition", "the partition is not one of those that take part")
         return value

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from schemas.topics import SCORER_USAGE_EVENTS_STATE
 from services.scorer.domain.lane.ledger import LEDGER_KEY
 from services.scorer.domain.lane.state_format import CLOCK_KEY
 from services.scorer.domain.lane.usage_fold import UsageFold
@@ -19,7 +20,6 @@ from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import Offsets, beginnings, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
-STATE_TOPIC = "scorer-usage-events-state"
 TAIL = 64
 """Records from the end of each partition that are read at first; ever more where the clock is not among them."""
 
@@ -43,8 +43,8 @@ class LaneFacts(NamedTuple):
 
 async def read_lanes(kafka: KafkaSettings) -> dict[int, LaneFacts]:
     """Return the facts of each lane, by partition."""
-    limits = await ends(kafka, STATE_TOPIC, committed=True)
-    first = await beginnings(kafka, STATE_TOPIC)
+    limits = await ends(kafka, SCORER_USAGE_EVENTS_STATE, committed=True)
+    first = await beginnings(kafka, SCORER_USAGE_EVENTS_STATE)
     found: dict[int, LaneFacts] = {partition: LaneFacts() for partition in limits}
     left: Offsets = {partition: end for partition, end in limits.items() if end > first[partition]}
     tail = TAIL
@@ -66,7 +66,7 @@ async def _records(
     kafka: KafkaSettings, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> dict[int, dict[bytes, bytes]]:
     latest: dict[int, dict[bytes, bytes]] = {}
-    async for record in scan(kafka, STATE_TOPIC, start, stop):
+    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE, start, stop):
         if record.key in (POSITION_KEY, CLOCK_KEY, LEDGER_KEY) and record.value is not None:
             latest.setdefault(record.partition, {})[record.key] = record.value
     return latest

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from schemas.topics import (
+    FLEET_PARTIALS,
+    SCORER_FLEET_PARTIALS_STATE,
+    SCORER_USAGE_EVENTS_IDS,
+    SCORER_USAGE_EVENTS_STATE,
+    TOPICS,
+    USAGE_EVENTS,
+)
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.fleet_processor import FleetProcessor
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.records import FLEET_PARTIALS, USAGE_EVENTS, dead_letter
+from services.scorer.records import dead_letter
 from services.scorer.usage_processor import IDS, STATE, UsageProcessor
 from services.shared.engine.processor import Processor
 from services.shared.engine.spec import LaneSpec, SourceMode
@@ -33,12 +41,16 @@ def usage_lanes(
         fold = UsageFold(partition, partitions, plan, model, duplicate_ids, most_accounts, written)
         return UsageProcessor(fold, metrics.lane(partition) if metrics else None)
 
-    stores = {STATE: "scorer-usage-events-state", IDS: "scorer-usage-events-ids"}
+    stores = {STATE: SCORER_USAGE_EVENTS_STATE, IDS: SCORER_USAGE_EVENTS_IDS}
     closed = metrics.forget if metrics else None
-    return LaneSpec(USAGE_EVENTS, SourceMode.CONTIGUOUS, stores, processor, dead_letter, closed=closed)
+    return LaneSpec(
+        USAGE_EVENTS, SourceMode(TOPICS[USAGE_EVENTS].read_as), stores, processor, dead_letter, closed=closed
+    )
 
 
 def fleet_lane() -> LaneSpec:
     """Return the lane of fleet-partials. A replay leaves it off: the decisions are in the log."""
-    stores = {STATE: "scorer-fleet-partials-state"}
-    return LaneSpec(FLEET_PARTIALS, SourceMode.TRANSACTIONAL, stores, lambda _: FleetProcessor(), dead_letter)
+    stores = {STATE: SCORER_FLEET_PARTIALS_STATE}
+    return LaneSpec(
+        FLEET_PARTIALS, SourceMode(TOPICS[FLEET_PARTIALS].read_as), stores, lambda _: FleetProcessor(), dead_letter
+    )

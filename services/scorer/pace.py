@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import inf
 from typing import Protocol, runtime_checkable
 
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 
 LEAST_S = 1.0
 """Between two ticks of a lane, whatever happens."""

@@ -13,18 +13,19 @@ import msgspec
 
 from schemas import codec
 from schemas.measures import named
+from schemas.topics import USAGE_EVENTS
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.domain.lane.outcome import Outcome, Partial, Rejection, Snapshot
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.domain.units import DAY_MS, HOUR_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.engine.processor import NO_APPEND_TIME
+from services.shared.units import DAY_MS, HOUR_MS
 
 PLAN, MODEL = load_scoring(ScorerSettings())
 """The defaults."""
@@ -211,14 +212,14 @@ class Log:
     def event(self, *given: Any, appended_at: int = NO_APPEND_TIME, **changes: Any) -> None:
         """Append an event to its account's partition."""
         value = event(*given, **changes)
-        self.memory.append("usage-events", value["account"].encode(), encode("usage_event", value), None, appended_at)
+        self.memory.append(USAGE_EVENTS, value["account"].encode(), encode("usage_event", value), None, appended_at)
 
     def control(
         self, kind: str, value: Mapping[str, Any], partition: int | None = None, appended_at: int = NO_APPEND_TIME
     ) -> None:
         """Append a control record to every partition, or to one."""
         for at_ in range(self.partitions) if partition is None else (partition,):
-            self.memory.append("usage-events", None, encode(kind, value), at_, appended_at)
+            self.memory.append(USAGE_EVENTS, None, encode(kind, value), at_, appended_at)
 
     def runner(self, cuts: Cuts | None = None, *, aggregate: bool = True) -> MemoryRunner:
         """Return a runner of the scorer's lanes over this log."""
@@ -228,6 +229,6 @@ class Log:
     def without_outputs(self) -> Log:
         """Return a log with the same usage-events, fleet records among them, and nothing else."""
         other = Log(self.partitions)
-        for record in self.memory.records("usage-events"):
-            other.memory.append("usage-events", record.key, record.value, record.partition, record.appended_at)
+        for record in self.memory.records(USAGE_EVENTS):
+            other.memory.append(USAGE_EVENTS, record.key, record.value, record.partition, record.appended_at)
         return other

@@ -46,10 +46,9 @@ def tick_producer(kafka: KafkaSettings) -> AIOKafkaProducer:
 
 
 class TickSender:
-    """Sends ticks to one topic. `close` at the end."""
+    """Sends ticks to one topic, given by its full name. `close` at the end."""
 
     def __init__(self, topic: str, make: Callable[[], AIOKafkaProducer]) -> None:
-        """Take the topic's full name, and what makes an unstarted producer."""
         self._topic = topic
         self._make = make
         self._quick_turn, self._slow_turn = asyncio.Semaphore(MOST), asyncio.Semaphore(1)

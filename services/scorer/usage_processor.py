@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from schemas import codec
 from services.scorer.domain.lane.account_format import COLD, HOT, ROLES
 from services.scorer.domain.lane.outcome import Outcome, Partial, Snapshot
 from services.scorer.domain.lane.usage_fold import NotStarted, StepTooLong, UsageFold
@@ -16,9 +15,12 @@ from services.scorer.weights import Weights
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.processor import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison, UnknownVersion
+from services.shared.source_records import decode
+from services.shared.units import DAY_MS
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
+_KINDS = frozenset({_EVENT, "tick", "clock", "fleet", "command"})
 _ANSWERS = frozenset({"ACCEPT", "REFUSE"})
 
 
@@ -92,14 +94,7 @@ class UsageProcessor:
 
     def decode(self, record: SourceRecord) -> Item:
         """Turn bytes into a value; a record of the wrong kind, or under a key that is not its account, is poison."""
-        if record.value is None:
-            raise Poison("no_value", "value", "the record has no value; tombstones do not belong on usage-events")
-        try:
-            kind, value = codec.decode(record.value)
-        except codec.UnknownSchema as error:
-            raise UnknownVersion(str(error)) from error
-        except codec.CodecError as error:
-            raise Poison("undecodable", "value", str(error)) from error
+        kind, value = decode(record, _KINDS)
         if kind == _EVENT:
             if not record.key or value["account"].encode() != record.key:
                 raise Poison("wrong_key", "key", "the key of a usage event is its account, which is not empty")
@@ -108,8 +103,6 @@ class UsageProcessor:
             own = value["received_at"]
             at = own if value["epoch"] or own < record.appended_at else record.appended_at
             return _new(Item, (kind, value, at, record))
-        if kind not in {"tick", "clock", "fleet", "command"}:
-            raise Poison("wrong_record", "value", f"records of kind {kind} do not belong on usage-events")
         own = value.get("at", 0)
         return Item(kind, value, own if value.get("epoch") else min(own, record.appended_at), record)
 
@@ -127,7 +120,7 @@ class UsageProcessor:
             except StepTooLong as long:
                 raise Unanswered(
                     "clock",
-                    f"log time would step by {(long.at - long.now) / 86_400_000:.1f} days{self._clocks(value)}; is the "
+                    f"log time would step by {(long.at - long.now) / DAY_MS:.1f} days{self._clocks(value)}; is the "
                     "time of that record right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
             except NotStarted:  # the log begins within a drive: the past that it brought is late
@@ -148,7 +141,7 @@ class UsageProcessor:
         return (f", by the clock of {by}" if by else "") + (f"; the last to move it was {before}" if before else "")
 
     def is_answer(self, record: SourceRecord) -> bool:
-        """Tell whether a record further down the log answers what an event asked."""
+        """Return whether a record further down the log answers what an event asked."""
         try:
             item = self.decode(record)
         except (Poison, UnknownVersion):

@@ -15,10 +15,13 @@ class TidemarkError(Exception):
 
 
 class Rejected(TidemarkError):
-    """The sender's fault: refuse it, say why, never retry it unchanged."""
+    """
+    The sender's fault: refuse it, say why, never retry it unchanged.
+
+    `code` is for machines, `field` the path of the field at fault, `detail` for people.
+    """
 
     def __init__(self, code: str, field: str = "", detail: str = "") -> None:
-        """Take the machine-readable `code`, the path of the `field` at fault and a `detail` for people."""
         super().__init__(": ".join(part for part in (code, field, detail) if part))
         self.code = code
         self.field = field
@@ -36,10 +39,13 @@ class Retryable(TidemarkError):
 
 
 class Poison(TidemarkError):
-    """A record of the log that can never be applied: put it on the dead letters, count it, go on."""
+    """
+    A record of the log that can never be applied: dead-letter it, count it, go on.
+
+    `reason` is for machines, `field` the path of the field at fault, `detail` for people.
+    """
 
     def __init__(self, reason: str, field: str = "", detail: str = "") -> None:
-        """Take the machine-readable `reason`, the path of the `field` at fault and a `detail` for people."""
         super().__init__(": ".join(part for part in (reason, field, detail) if part))
         self.reason = reason
         self.field = field
@@ -55,17 +61,15 @@ class KeyFault(TidemarkError):
     """
 
     def __init__(self, key: str, detail: str) -> None:
-        """Take the key and what is wrong with it, for people."""
         super().__init__(f"{key}: {detail}")
         self.key = key
         self.detail = detail
 
 
 class Fatal(TidemarkError):
-    """The process cannot go on safely: exit, and let the supervisor start a new one."""
+    """The process cannot go on safely: exit, and let the supervisor start a new one. `detail` says what to do, where known."""
 
     def __init__(self, detail: str = "") -> None:
-        """Take a `detail` that says what happened and, where known, what to do."""
         super().__init__(detail)
         self.detail = detail
 
@@ -82,6 +86,5 @@ class ConfigurationError(Fatal):
     """The configuration cannot be used; carries every problem found, each with the name of its variable."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        """Take all `problems`, one sentence each."""
         super().__init__("the configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
         self.problems = tuple(problems)

@@ -19,7 +19,6 @@ class ServiceProcess:
     """`python -m services.<name>` on a free port, with the settings of a test's topics; its log is in the folder."""
 
     def __init__(self, name: str, kafka: KafkaSettings, folder: Path, **environment: str) -> None:
-        """Take the service, its cluster, the folder for its files, and further variables; nothing runs yet."""
         self.name = name
         self.kafka = kafka
         self.port = free_port()

@@ -8,7 +8,6 @@ from typing import Any
 from services.simulator.roster import Customer, Person
 from services.simulator.storylines import Storyline, begins, renewal_in
 
-DAY_MS = 86_400_000
 EPOCH = date(1970, 1, 1)
 
 Call = dict[str, Any]

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
+from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import calls
-from services.simulator.calls import DAY_MS, Call
+from services.simulator.calls import Call
 from services.simulator.roster import Customer, Person, roster
 from services.simulator.storylines import Script, activity, begins, finds_value, script, staffing
 
@@ -118,4 +119,4 @@ def person_call(account: Customer, person: Person, dice: Random) -> Call:
 def _at(start: int, account: Customer, dice: Random) -> int:
     """Return a moment in the account's working hours, kept within the UTC day."""
     hour = dice.uniform(FIRST_HOUR, LAST_HOUR) - account.zone
-    return start + int(min(max(hour, 0.05), 23.9) * 3_600_000)
+    return start + int(min(max(hour, 0.05), 23.9) * HOUR_MS)

@@ -37,7 +37,6 @@ class Warehouse:
     """One running warehouse: the store once it is open, and who asks for it."""
 
     def __init__(self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
-        """Take the settings; nothing is opened yet."""
         self._kafka = kafka
         self._process = process
         self._settings = settings

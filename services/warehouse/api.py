@@ -35,16 +35,32 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         store: Gives the store, or raises Retryable while it is not open.
         metrics: Where the time of each question goes.
     """
+    api = _QueryApi(store)
+    # The id of an account may hold a slash, so the longer routes come first and the id takes what is left.
+    table: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
+        ("/v1/accounts", api.accounts),
+        ("/v1/accounts/{account:path}/history", api.history),
+        ("/v1/accounts/{account:path}/events", api.events),
+        ("/v1/accounts/{account:path}", api.account),
+        ("/v1/signals", api.signals),
+        ("/v1/measures", api.measures),
+        ("/v1/totals", api.totals),
+    ]
+    return [Route(path, _answering(path, endpoint, metrics), methods=["GET"]) for path, endpoint in table]
 
-    async def ask(question: Callable[[Queries], Any]) -> Any:
-        return await asyncio.to_thread(question, store())
 
-    async def accounts(request: Request) -> Response:
+class _QueryApi:
+    def __init__(self, store: Callable[[], Queries]) -> None:
+        self._store = store
+
+    async def accounts(self, request: Request) -> Response:
+        """List accounts."""
         wanted = filters.account_filter(_parameters(request))
-        found = await ask(lambda s: s.accounts(wanted))
+        found = await self._ask(lambda s: s.accounts(wanted))
         return _json({"accounts": [presentation.account(each) for each in found]})
 
-    async def account(request: Request) -> Response:
+    async def account(self, request: Request) -> Response:
+        """Return one account whole."""
         name = request.path_params["account"]
         days = filters.history_days(_parameters(request))
 
@@ -62,9 +78,10 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
                 "signals": [presentation.signal(each) for each in s.signals(SignalFilter(account=name))],
             }
 
-        return _found(await ask(question), name)
+        return _found(await self._ask(question), name)
 
-    async def history(request: Request) -> Response:
+    async def history(self, request: Request) -> Response:
+        """Return the last snapshot of each day of one account."""
         name = request.path_params["account"]
         days = filters.history_days(_parameters(request))
 
@@ -74,41 +91,36 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
                 return None
             return {"account": name, "history": [presentation.health(snapshot) for snapshot in found]}
 
-        return _found(await ask(question), name)
+        return _found(await self._ask(question), name)
 
-    async def events(request: Request) -> Response:
+    async def events(self, request: Request) -> Response:
+        """Return a page of one account's events."""
         wanted = filters.event_filter(request.path_params["account"], _parameters(request))
         one_more = replace(wanted, limit=wanted.limit + 1)
-        found = await ask(lambda s: s.events(one_more))
+        found = await self._ask(lambda s: s.events(one_more))
         page = found[: wanted.limit]
         following = str(EventCursor.of(page[-1])) if len(found) > len(page) else None
         told = [presentation.event(each) for each in page]
         return _json({"account": wanted.account, "events": told, "next": following})
 
-    async def signals(request: Request) -> Response:
+    async def signals(self, request: Request) -> Response:
+        """List signals."""
         wanted = filters.signal_filter(_parameters(request))
-        found = await ask(lambda s: s.signals(wanted))
+        found = await self._ask(lambda s: s.signals(wanted))
         return _json({"signals": [presentation.signal(each) for each in found]})
 
-    async def measures(request: Request) -> Response:
+    async def measures(self, request: Request) -> Response:
+        """Return the record of each measure."""
         filters.nothing(_parameters(request))
         return _json({"measures": [presentation.measure(name) for name in MEASURES]})
 
-    async def totals(request: Request) -> Response:
+    async def totals(self, request: Request) -> Response:
+        """Return how much is stored of each topic."""
         filters.nothing(_parameters(request))
-        return _json({"totals": await ask(lambda s: s.totals())})
+        return _json({"totals": await self._ask(lambda s: s.totals())})
 
-    # The id of an account may hold a slash, so the longer routes come first and the id takes what is left.
-    table: list[tuple[str, Callable[[Request], Awaitable[Response]]]] = [
-        ("/v1/accounts", accounts),
-        ("/v1/accounts/{account:path}/history", history),
-        ("/v1/accounts/{account:path}/events", events),
-        ("/v1/accounts/{account:path}", account),
-        ("/v1/signals", signals),
-        ("/v1/measures", measures),
-        ("/v1/totals", totals),
-    ]
-    return [Route(path, _answering(path, endpoint, metrics), methods=["GET"]) for path, endpoint in table]
+    async def _ask(self, question: Callable[[Queries], Any]) -> Any:
+        return await asyncio.to_thread(question, self._store())
 
 
 def _answering(

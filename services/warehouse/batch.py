@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas import codec
+from schemas.topics import ACCOUNT_HEALTH
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
 from services.warehouse.ports import TopicPartition
 
@@ -67,7 +68,7 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
 
 def _row(place: Place, key: bytes | None, value: bytes | None, batch: Batch) -> Row | None:
     try:
-        if value is None and key and place.topic == "account-health":
+        if value is None and key and place.topic == ACCOUNT_HEALTH:
             return forgotten(place, key.decode())
         record, decoded = codec.decode(value or b"")
         made = row(place, record, decoded)

@@ -43,7 +43,6 @@ class ClickHouseStore(ClickHouseQueries):
     """Keeps the `Store` port. One client writes, another one reads, so that neither waits for the other."""
 
     def __init__(self, writer: Client, reader: Client) -> None:
-        """Take two open clients of one database whose migrations were applied."""
         super().__init__(reader)
         self._writer = writer
 

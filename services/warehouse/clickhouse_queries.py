@@ -44,7 +44,6 @@ class ClickHouseQueries:
     """Keeps the `Queries` port."""
 
     def __init__(self, reader: Client) -> None:
-        """Take an open client of the database."""
         self._reader = reader
 
     def accounts(self, wanted: AccountFilter) -> list[Found]:

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 
+from schemas.topics import USAGE_EVENTS
+from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
 from services.warehouse.domain.rows import FORGOTTEN, Row, columns
 from services.warehouse.ports import Found, TopicPartition
 
-_DAY_MS = 86_400_000
 _PLACE_LENGTH = 3  # topic, partition, offset
 
 _ACCOUNT_COLUMNS = [
@@ -115,8 +116,8 @@ class MemoryStore:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
-            if row["account"] == account and row["topic"] == "usage-events" and row["environment"] == "production":
-                found.setdefault(row["occurred_at"] // _DAY_MS, []).append(row["user"])
+            if row["account"] == account and row["topic"] == USAGE_EVENTS and row["environment"] == "production":
+                found.setdefault(row["occurred_at"] // DAY_MS, []).append(row["user"])
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
             for day in sorted(found, reverse=True)[:days]

@@ -20,7 +20,6 @@ class StoreFull(Retryable):
     """The disk of the store is full: it takes nothing more until somebody makes room, and goes on by itself then."""
 
     def __init__(self, detail: str) -> None:
-        """Take what the store said."""
         super().__init__(f"{FULL}: {detail}")
 
 

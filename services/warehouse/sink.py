@@ -56,7 +56,6 @@ class KafkaSink:
     def __init__(
         self, kafka: KafkaSettings, settings: WarehouseSettings, store: Sink, metrics: WarehouseMetrics
     ) -> None:
-        """Take everything that is needed; nothing is opened yet."""
         self._kafka = kafka
         self._settings = settings
         self._store = store

@@ -27,8 +27,9 @@ from services.shared.kafka.clients import admin
 from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
+from services.shared.units import DAY_MS, HOUR_MS
 from tests.chaos import replay
-from tests.chaos.clients import DAY_MS, Sent
+from tests.chaos.clients import Sent
 from tests.chaos.deployment import Deployment
 
 NO_ACTIVITY = {"Ticket Opened", "Ticket Closed", "NPS Submitted"}
@@ -112,7 +113,7 @@ async def _all_folded(kafka: KafkaSettings) -> bool:
 async def _logged(kafka: KafkaSettings) -> Counter[str]:
     """Return how often each event id is on usage-events, repeats included."""
     ids: Counter[str] = Counter()
-    async for record in scan(kafka, "usage-events", committed=False):
+    async for record in scan(kafka, "usage-events"):
         kind, value = decoded(record.value)
         if kind == "usage_event":
             ids[value["event_id"]] += 1
@@ -155,7 +156,7 @@ async def _check_state(kafka: KafkaSettings, wanted: Days, found: Findings) -> N
                 )
     now = time.time_ns() // 1_000_000
     found.problems += [
-        f"the time of lane {partition} is {(at - now) / 3_600_000:.1f} h ahead"
+        f"the time of lane {partition} is {(at - now) / HOUR_MS:.1f} h ahead"
         for partition, at in sorted(log_times.items())
         if at > now + AHEAD_MS
     ]

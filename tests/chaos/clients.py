@@ -21,6 +21,7 @@ import msgspec
 
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import account_of
+from services.shared.units import DAY_MS
 from services.simulator import calls, live_traffic, roster
 
 REPEATED = 0.25
@@ -31,7 +32,6 @@ _TIMEOUT_S = 10.0
 _RETRY_S = (0.1, 0.2, 0.4, 0.8, 1.0)
 _FINISH_WITHIN_S = 150.0
 SEED = 7
-DAY_MS = 86_400_000
 
 
 @dataclass

@@ -51,7 +51,7 @@ class Replay:
     async def to_the_end(self) -> Outputs:
         """Read on to the present end of the log, fold that, and return all outputs."""
         stop = await ends(self._kafka, SOURCE)
-        async for record in scan(self._kafka, SOURCE, start=self._next, stop=stop, committed=False):
+        async for record in scan(self._kafka, SOURCE, start=self._next, stop=stop):
             self._log.append(SOURCE, record.key, record.value, record.partition, appended_at=record.timestamp)
         self._next = stop
         await asyncio.to_thread(self._runner.run)

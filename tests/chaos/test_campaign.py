@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from services.backfill.mapping import TimedCall
+from services.shared.units import DAY_MS
 from tests.chaos import table
 from tests.chaos.checks import Findings, expected
-from tests.chaos.clients import DAY_MS
 from tests.chaos.fault import Row
 from tests.chaos.replay import beyond
 from tests.chaos.run import KINDS, all_faults, chosen

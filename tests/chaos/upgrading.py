@@ -20,6 +20,7 @@ from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.deployment import Deployment
 from tests.chaos.stage import monotonic, passes
+from tests.support.waiting import until
 
 INGEST_FIRST = ("ingest", "warehouse", "alerter", "scorer")
 SCORER_FIRST = ("scorer", "alerter", "warehouse", "ingest")
@@ -117,7 +118,7 @@ async def events_by_version(kafka: KafkaSettings) -> Counter[int]:
     """Return how many records of usage events there are in each version."""
     version_of = {codec.FILE_IDS[file.path]: file.version for file in codec.FILES if file.record == "usage_event"}
     found: Counter[int] = Counter()
-    async for record in scan(kafka, "usage-events", committed=False):
+    async for record in scan(kafka, "usage-events"):
         if record.value and (version := version_of.get(codec.schema_id(record.value))):
             found[version] += 1
     return found
@@ -138,8 +139,7 @@ async def state_by_format(kafka: KafkaSettings) -> Counter[int]:
 
 
 async def _until(deployment: Deployment, name: str, lanes: int) -> None:
-    deadline = monotonic() + _WITHIN_S
-    while await lanes_of(deployment, name) < lanes:
-        if monotonic() > deadline:
-            raise TimeoutError(f"{name} has not taken {lanes} lanes over within {_WITHIN_S:.0f} s")
-        await asyncio.sleep(0.2)
+    async def taken_over() -> bool:
+        return await lanes_of(deployment, name) >= lanes
+
+    await until(taken_over, _WITHIN_S, lambda: f"{name} has not taken {lanes} lanes over within {_WITHIN_S:.0f} s")

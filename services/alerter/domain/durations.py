@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-MINUTE_MS = 60_000
-HOUR_MS = 60 * MINUTE_MS
-DAY_MS = 24 * HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS, MINUTE_MS
+
+__all__ = ["DAY_MS", "EARLY_MS", "parse_duration", "reached"]
 
 EARLY_MS = 3 * HOUR_MS
 """
@@ -35,6 +35,6 @@ def parse_duration(text: str) -> int:
 
 
 def reached(elapsed_ms: int, length_ms: int) -> bool:
-    """Tell whether so much time has passed; lengths of a day and more are met up to EARLY_MS before."""
+    """Return whether so much time has passed; lengths of a day and more are met up to EARLY_MS before."""
     allowance = EARLY_MS if length_ms >= DAY_MS else 0
     return elapsed_ms + allowance >= length_ms

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
     app.command("backfill")(backfill)
 
 
-def backfill(
+def backfill(  # noqa: PLR0913  typer reads the options from the signature
     file: Annotated[
         Path | None, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)
     ] = None,
@@ -98,8 +98,9 @@ def backfill(
 
 def _abandon(data: Path | None, *, json: bool) -> None:
     from services.backfill.drive import abandon
+    from services.scorer.lane_facts import read_lanes
 
-    given_up = asyncio.run(abandon(find(data).kafka, time.time_ns() // 1_000_000))
+    given_up = asyncio.run(abandon(find(data).kafka, read_lanes, time.time_ns() // 1_000_000))
     if json:
         import msgspec
 
@@ -120,6 +121,7 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
     from services.backfill.sender import IngestSender
     from services.backfill.service import Options
     from services.backfill.service import backfill as run
+    from services.scorer.lane_facts import read_lanes
 
     if running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
@@ -136,7 +138,7 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
-        return await run(events, sender, running.kafka, Options(tick_hours=tick_hours, report=report))
+        return await run(events, sender, running.kafka, Options(read_lanes, tick_hours=tick_hours, report=report))
 
 
 def backfill_key(running: Running, source: str) -> str:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from schemas.topics import USAGE_EVENTS
 from services.cli.local.stack_state import DataOption, JsonOption, find
 from services.shared.errors import Fatal
+from services.shared.units import DAY_MS, HOUR_MS
 
 if TYPE_CHECKING:
     from services.scorer.lane_facts import LaneFacts
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 AWAY_MS = 60_000
 """So far behind the wall clock a lane is one that was not running."""
 
-WEEK_MS = 7 * 86_400_000
+WEEK_MS = 7 * DAY_MS
 """The longest step that a lane takes without a person."""
-MARGIN_MS = 3_600_000
+MARGIN_MS = HOUR_MS
 """Until the scorer is up the step grows."""
 
 PartitionOption = Annotated[
@@ -83,14 +85,14 @@ async def order(
     from services.shared.kafka.clients import producer
     from services.shared.kafka.reading import ends
 
-    there = await ends(kafka, "usage-events")
+    there = await ends(kafka, USAGE_EVENTS)
     unknown = sorted(set(partitions or ()) - there.keys())
     if unknown:
         raise Fatal(f"usage-events has no partitions {unknown}, only {min(there)} to {max(there)}")
     value = codec.encoder("clock")({"mode": mode, "epoch": 0, "at": time.time_ns() // 1_000_000})
     chosen = sorted(set(partitions)) if partitions else sorted(there)
     async with producer(kafka) as out:
-        sent = [await out.send(kafka.scoped("usage-events"), value, partition=number) for number in chosen]
+        sent = [await out.send(kafka.scoped(USAGE_EVENTS), value, partition=number) for number in chosen]
         await asyncio.gather(*sent)
     return chosen
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
+from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from services.shared.kafka.settings import KafkaSettings
 
 STYLES = {"CRITICAL": "bold red", "WARNING": "yellow", "INFO": "cyan"}
-DAY_S = 86_400
 
 
 def register(app: typer.Typer) -> None:

@@ -17,7 +17,6 @@ class Screen:
     """Prints signals in the order that they come: those from before the start first."""
 
     def __init__(self, console: Console) -> None:
-        """Take where to print."""
         self._console = console
 
     def past(self, signals: list[dict[str, Any]]) -> None:

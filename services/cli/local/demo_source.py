@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from services.backfill.mapping import TimedCall
+from services.shared.units import DAY_MS
 from services.simulator import History
-from services.simulator.calls import DAY_MS
 
 FILE = "demo.json"
 

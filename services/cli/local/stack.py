@@ -47,10 +47,9 @@ Say = Callable[[str], None]
 
 
 class Stack:
-    """One stack with its data folder. Two on one folder are refused."""
+    """One stack with its data folder, on four ports from `port` on. Two on one folder are refused."""
 
     def __init__(self, data: Path, port: int = 8080, write_key: str | None = None, say: Say | None = None) -> None:
-        """Take the data folder, the first of four ports, a write key to accept, and who is told of progress."""
         self.data = data.resolve()
         self.port = port
         self._write_key = write_key

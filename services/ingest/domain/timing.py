@@ -14,6 +14,7 @@ from typing import Any
 from services.ingest.domain.limits import Limits
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
+from services.shared.units import HOUR_MS
 
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -79,7 +80,7 @@ def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limit
             raise Rejected(
                 Code.TIMESTAMP_IN_FUTURE,
                 "timestamp",
-                f"the time is {(corrected - received_at) // 3_600_000} hours in the future; check the sender's clock",
+                f"the time is {(corrected - received_at) // HOUR_MS} hours in the future; check the sender's clock",
             )
         corrected = received_at
     return corrected, corrected - timestamp

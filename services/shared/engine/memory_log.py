@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from schemas.topics import SINGLE_PARTITION
 from services.shared.engine.processor import NO_APPEND_TIME, SourceRecord
 from services.shared.engine.start import Bounds
 from services.shared.kafka.partition import partition_for
@@ -17,9 +18,7 @@ from services.shared.kafka.partition import partition_for
 class MemoryLog:
     """Topics of partitions of records. A None in a partition is a hole, as a transaction's marker leaves it."""
 
-    def __init__(
-        self, partitions: int = 4, single: Collection[str] = ("fleet", "fleet-partials", "backfill-progress")
-    ) -> None:
+    def __init__(self, partitions: int = 4, single: Collection[str] = SINGLE_PARTITION) -> None:
         """Take the partition count of every topic except the `single` ones, which have one."""
         self.partitions = partitions
         self.single = frozenset(single)

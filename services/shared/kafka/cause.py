@@ -79,14 +79,8 @@ async def _in_words(kafka: KafkaSettings, host: str, port: int, error: Exception
             return Cause(f"the name {host} cannot be resolved: correct it, or see to the DNS", lasting=False)
         case ConnectionRefusedError():
             return Cause(f"nothing listens at {where}: start the broker, or correct the port", lasting=False)
-        case ssl.SSLCertVerificationError():
-            return Cause(_certificate(kafka, where, error), lasting=True)
-        case ssl.SSLError() if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
-            return _no_tls(kafka, where)
-        case ssl.SSLError() if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
-            return _client_certificate(where)
         case ssl.SSLError():
-            return Cause(f"TLS with {where} fails: {error.reason or error}", lasting=False)
+            return _tls(kafka, where, error)
         case SaslAuthenticationFailed() | AuthenticationFailedError():
             return Cause(
                 f"{where} refuses the user or the password ({kafka.sasl_mechanism}): correct KAFKA_SASL_USERNAME and"
@@ -111,6 +105,16 @@ async def _in_words(kafka: KafkaSettings, host: str, port: int, error: Exception
         case OSError():
             return Cause(f"{where} cannot be reached: {error.strerror or error}", lasting=False)
     return None
+
+
+def _tls(kafka: KafkaSettings, where: str, error: ssl.SSLError) -> Cause:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Cause(_certificate(kafka, where, error), lasting=True)
+    if "WRONG_VERSION_NUMBER" in str(error) or "RECORD_LAYER_FAILURE" in str(error):
+        return _no_tls(kafka, where)
+    if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
+        return _client_certificate(where)
+    return Cause(f"TLS with {where} fails: {error.reason or error}", lasting=False)
 
 
 def _certificate(kafka: KafkaSettings, where: str, error: Exception) -> str:

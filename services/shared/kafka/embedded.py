@@ -99,7 +99,7 @@ class EmbeddedBroker:
         heap_mb: int = 512,
     ) -> None:
         """
-        Take the folder for everything that it keeps.
+        Keep everything in `data`; nothing runs yet.
 
         Args:
             data: The folder.

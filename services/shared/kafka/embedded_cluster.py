@@ -22,7 +22,6 @@ class EmbeddedCluster:
     """The brokers of one cluster, node 1 first; a folder for each lies in the cluster's."""
 
     def __init__(self, data: Path, nodes: int = 3, heap_mb: int = HEAP_MB) -> None:
-        """Take the folder for everything that they keep, and their number where the folder is new."""
         self.data = data.resolve()
         quorum = self._quorum(nodes)
         self.brokers = [

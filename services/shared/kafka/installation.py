@@ -14,16 +14,17 @@ from contextlib import suppress
 from aiokafka import TopicPartition
 
 from schemas import codec
+from schemas.topics import INSTALLATION
 from services.shared.kafka.clients import consumer, producer
 from services.shared.kafka.settings import KafkaSettings
 
-TOPIC = "installation"
-_encode = codec.encoder("installation")
+_RECORD = "installation"
+_encode = codec.encoder(_RECORD)
 
 
 async def recorded(kafka: KafkaSettings) -> int | None:
     """Return the recorded number, None where nothing is recorded yet; the topic has to exist."""
-    home = TopicPartition(kafka.scoped(TOPIC), 0)
+    home = TopicPartition(kafka.scoped(INSTALLATION), 0)
     client = consumer(kafka)
     await client.start()
     try:
@@ -34,7 +35,7 @@ async def recorded(kafka: KafkaSettings) -> int | None:
             for record in (await client.getmany(home, timeout_ms=100)).get(home, []):
                 with suppress(codec.CodecError):
                     name, value = codec.decode(record.value or b"")
-                    if name == TOPIC:
+                    if name == _RECORD:
                         return int(value["partitions"])
     finally:
         await client.stop()
@@ -47,7 +48,7 @@ async def record(kafka: KafkaSettings) -> int:
     await client.start()
     try:
         value = _encode({"partitions": kafka.partitions, "at": time.time_ns() // 1_000_000})
-        await client.send_and_wait(kafka.scoped(TOPIC), value, partition=0)
+        await client.send_and_wait(kafka.scoped(INSTALLATION), value, partition=0)
     finally:
         await client.stop()
     held = await recorded(kafka)

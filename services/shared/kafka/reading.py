@@ -1,8 +1,8 @@
 """
 Read a topic from here to its present end, and stop: for tools that look at the log instead of following it.
 
-Promises: every record between the two offsets that the isolation level lets through, in offset order within a
-partition. Offsets that retention has taken are passed over; `beginnings` tells where the topic starts now.
+Promises: every committed record between the two offsets, in offset order within a partition. Offsets that retention has
+taken are passed over; `beginnings` tells where the topic starts now.
 """
 
 from __future__ import annotations
@@ -26,16 +26,17 @@ Offsets = dict[int, int]
 
 @asynccontextmanager
 async def reader(
-    kafka: KafkaSettings, topic: str, *, committed: bool = True, **options: object
+    kafka: KafkaSettings, topic: str, **options: object
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     """
     Open a consumer that is assigned to all partitions of a topic (name without prefix), and close it at the end.
 
+    It reads committed records only, unless `options` say otherwise: on a topic without transactions these are all.
+
     Raises:
         Fatal: there is no such topic.
     """
-    isolation = "read_committed" if committed else "read_uncommitted"
-    client = consumer(kafka, topic, isolation_level=isolation, **options)
+    client = consumer(kafka, topic, **options)
     try:
         try:
             await client.start()  # without a group it is assigned every partition there is
@@ -52,13 +53,14 @@ async def ends(kafka: KafkaSettings, topic: str, *, committed: bool = False) -> 
 
     Where `committed`, the end lies before the first record of a transaction that is open, so it splits none.
     """
-    async with reader(kafka, topic, committed=committed) as (client, partitions):
+    isolation = "read_committed" if committed else "read_uncommitted"
+    async with reader(kafka, topic, isolation_level=isolation) as (client, partitions):
         return by_partition(await client.end_offsets(partitions))
 
 
 async def beginnings(kafka: KafkaSettings, topic: str) -> Offsets:
     """Return where each partition begins now."""
-    async with reader(kafka, topic, committed=False) as (client, partitions):
+    async with reader(kafka, topic) as (client, partitions):
         return by_partition(await client.beginning_offsets(partitions))
 
 
@@ -67,15 +69,13 @@ async def scan(
     topic: str,
     start: Mapping[int, int] | None = None,
     stop: Mapping[int, int] | None = None,
-    *,
-    committed: bool = True,
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     """
     Yield the records from `start` (else the beginning) up to before `stop` (else the end as it is now).
 
-    Where `committed`, this waits for transactions that are open within the range to be settled.
+    It waits for transactions that are open within the range to be settled.
     """
-    async with reader(kafka, topic, committed=committed) as (client, partitions):
+    async with reader(kafka, topic) as (client, partitions):
         limits = dict(stop) if stop is not None else await ends(kafka, topic)
         first = by_partition(await client.beginning_offsets(partitions))
         left = set()

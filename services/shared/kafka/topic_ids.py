@@ -114,7 +114,6 @@ class TopicsRequest(Request[TopicsRequestV12]):  # type: ignore[misc]
     API_KEY: ClassVar[int] = 3
 
     def __init__(self, topic: str) -> None:
-        """Take the full name."""
         self._topic = topic
 
     def build(self, request_struct_class: type[TopicsRequestV12]) -> TopicsRequestV12:

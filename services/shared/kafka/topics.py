@@ -14,7 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
-from schemas.topics import TOPICS, Topic
+from schemas.topics import INSTALLATION, TOPICS, Topic
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.kafka import installation, replication
 from services.shared.kafka.clients import admin
@@ -50,10 +50,10 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None, *,
         ConfigurationError: the data was written under another number of partitions, or nobody knows under which.
         Fatal: the cluster refuses, or no leader is elected in time.
     """
-    wanted = {full_name(kafka, topic): topic for topic in (*(topics or TOPICS.values()), TOPICS[installation.TOPIC])}
+    wanted = {full_name(kafka, topic): topic for topic in (*(topics or TOPICS.values()), TOPICS[INSTALLATION])}
     async with admin(kafka) as client:
         present = set(await client.list_topics())
-        held = await installation.recorded(kafka) if kafka.scoped(installation.TOPIC) in present else None
+        held = await installation.recorded(kafka) if kafka.scoped(INSTALLATION) in present else None
         if held is None:
             await _known_by_nobody(kafka, client, present, adopt=adopt)
         elif held != kafka.partitions:
@@ -96,7 +96,7 @@ async def _known_by_nobody(
         other_count(name, count, kafka.partitions) for name, count in counts.items() if count != kafka.partitions
     ]
     if not problems and not adopt and await installation.holds_data(kafka, counts):
-        unknown = f"topics hold data, but {kafka.scoped(installation.TOPIC)} does not say under how many partitions it"
+        unknown = f"topics hold data, but {kafka.scoped(INSTALLATION)} does not say under how many partitions it"
         problems = [f"{unknown} was written. If it always was {kafka.partitions}, run `tidemark topics create --adopt`"]
     if problems:
         raise ConfigurationError(problems)
@@ -144,7 +144,7 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
 async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
     """Return why data may be neither written nor read: topics that are missing, or have another number of partitions."""
     wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}
-    record_of_partitions = kafka.scoped(installation.TOPIC)
+    record_of_partitions = kafka.scoped(INSTALLATION)
     async with admin(kafka) as client:
         present = set(await client.list_topics())
         counts = await _partition_counts(client, [name for name in wanted if name in present])

@@ -12,13 +12,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from schemas.measures import MEASURES, SILENCE_CAP
+from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import instant
 
 Found = Mapping[str, Any]
 Told = dict[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_DAY_MS = 86_400_000
+
 _NEVER = -1
 
 
@@ -30,7 +31,7 @@ def time_of(milliseconds: int) -> str:
 
 def date_of(day: int | None) -> str | None:
     """Return a day since 1970 UTC as `2026-03-31`; None and -1, which stand for never, are None."""
-    return None if day is None or day == _NEVER else time_of(day * _DAY_MS)[:10]
+    return None if day is None or day == _NEVER else time_of(day * DAY_MS)[:10]
 
 
 def points_of(tenths: int | None) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from schemas import codec
-from services.scorer.domain.units import DAY_MS
+from services.shared.units import DAY_MS
 from tests.bench.scorer.history import user
 
 _event = codec.encoder("usage_event")

@@ -15,9 +15,9 @@ from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.health import last_evaluation
 from services.scorer.domain.health.snapshot import evaluate
 from services.scorer.domain.lane.usage_fold import UsageFold
-from services.scorer.domain.units import DAY_MS
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.kafka.partition import partition_for
+from services.shared.units import DAY_MS, HOUR_MS
 
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
 DUPLICATE_IDS = ScorerSettings().duplicate_ids
@@ -84,7 +84,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
         if kept is None:
             kept = last_evaluation.write(evaluate(account, fold.days._context()).last_evaluation)
         account.last_evaluation = bytes(kept)
-        account.evaluated_at = now - 3_600_000
+        account.evaluated_at = now - HOUR_MS
     state.hot.update(accounts)
     state.cold.update(accounts)
     state.outcomes.clear()

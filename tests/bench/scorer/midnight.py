@@ -28,9 +28,9 @@ import uvloop
 
 from schemas import codec
 from services.scorer.domain.lane.clock import IDLE
-from services.scorer.domain.units import DAY_MS
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS, HOUR_MS
 from tests.bench.cluster import Appender, deployment
 from tests.bench.ingest import load
 from tests.bench.scorer.history import make_lane, names, state_records
@@ -245,7 +245,7 @@ def main() -> None:
     yesterday = int(time.time() * 1000) // DAY_MS * DAY_MS - 1
     load_ = (chosen.accounts, chosen.rate, chosen.seconds)
     with deployment() as kafka, tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
-        asyncio.run(fill(kafka, chosen.accounts, chosen.users, yesterday - 3_600_000))
+        asyncio.run(fill(kafka, chosen.accounts, chosen.users, yesterday - HOUR_MS))
         shift = Shift(yesterday - int((_BEFORE_S + chosen.seconds) * 1000))
         with (
             shift.in_force(),

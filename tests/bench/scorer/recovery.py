@@ -25,9 +25,9 @@ import psutil
 from services.scorer.domain.lane.account_format import encode_hot
 from services.scorer.domain.lane.duplicates import _KEY, _PREFIX
 from services.scorer.domain.lane.usage_fold import UsageFold
-from services.scorer.domain.units import HOUR_MS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import HOUR_MS
 from tests.bench.cluster import Appender, cpu_of, deployment
 from tests.bench.scorer.history import DUPLICATE_IDS, make_lane, names, state_records
 from tests.bench.scorer.process import scorer

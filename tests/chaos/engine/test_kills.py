@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from services.shared.kafka.embedded import EmbeddedBroker
 from tests.chaos.counting import QUICK, fill, hurt
 from tests.support.counting.fleet import Fleet, fleet
 from tests.support.counting.trial import Verdict, trial
+from tests.support.waiting import until
 
 
 def assert_exact(verdict: Verdict, workers: Fleet) -> None:
@@ -49,17 +49,17 @@ async def test_a_worker_revived_in_the_middle_of_a_transaction_is_fenced(kafka: 
         await workers.ready(2)
         # Given a worker that stops with everything of a transaction sent and nothing committed,
         await log.produce((b"account-%d" % (i % 50), b"%d" % i) for i in range(2000))
-        await until(workers.stopped, 20, workers)
+        await until(workers.stopped, 20, workers.diagnosis)
         [victim] = workers.stopped()
         # when the other takes its partitions over and goes on with them, and then the first is revived,
-        await until(lambda: workers.readiness[1 - victim][-1] == ["0", "1", "2", "3"], 30, workers)
+        await until(lambda: workers.readiness[1 - victim][-1] == ["0", "1", "2", "3"], 30, workers.diagnosis)
         assert_exact(await log.settled(20), workers)
         workers.thaw(victim)
         await log.produce((b"account-%d" % (i % 50), b"%d" % i) for i in range(2000, 4000))
 
         # then it cannot commit, and ends.
         assert_exact(await log.settled(40), workers)
-        await until(lambda: workers.exits, 20, workers)
+        await until(lambda: workers.exits, 20, workers.diagnosis)
         assert workers.exits == [EXIT_FAIL_STOP]
 
 
@@ -92,12 +92,3 @@ async def test_a_load_of_three_poll_intervals_moves_no_partition(kafka: Any) -> 
             assert_exact(await log.settled(60), workers)
             assert workers.exits == []
             assert workers.log(10**9).count(" assigned ") <= 5
-
-
-async def until(condition: Callable[[], Any], within_s: float, workers: Fleet) -> None:
-    try:
-        async with asyncio.timeout(within_s):
-            while not condition():
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise TimeoutError(f"{workers.readiness} {workers.exits}\n{workers.log()}") from None

@@ -92,7 +92,7 @@ async def _without_ticks(stage: Stage) -> list[str]:
     while missing and monotonic() < deadline:
         await passes(1)
         stop = await ends(kafka, "usage-events")
-        async for record in scan(kafka, "usage-events", start=at, stop=stop, committed=False):
+        async for record in scan(kafka, "usage-events", start=at, stop=stop):
             if decoded(record.value)[0] == "tick":
                 missing.discard(record.partition)
         at = stop
@@ -103,7 +103,7 @@ async def _latest_append_ms(stage: Stage) -> int:
     """Return the latest append time among the last records of usage-events."""
     kafka = stage.deployment.kafka
     start = {partition: max(0, end - 50) for partition, end in (await ends(kafka, "usage-events")).items()}
-    return max([int(record.timestamp) async for record in scan(kafka, "usage-events", start=start, committed=False)])
+    return max([int(record.timestamp) async for record in scan(kafka, "usage-events", start=start)])
 
 
 FAULTS = [

@@ -16,9 +16,10 @@ import pytest
 from services.backfill.mapping import TimedCall
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
 from services.simulator import History
 from tests.chaos.checks import check
-from tests.chaos.clients import DAY_MS, SEED, Load, Seen, Sent
+from tests.chaos.clients import SEED, Load, Seen, Sent
 from tests.chaos.deployment import Deployment, deployed
 from tests.chaos.history import Blows, Past, send_past
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from services.alerter.domain.durations import DAY_MS
 from services.alerter.rule_files import load_rules
+from services.shared.units import DAY_MS
 
 
 def test_each_signal_has_a_section_that_says_when_it_fires_clears_must_not_fire_and_what_to_do(

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from services.ingest.domain.limits import Limits
+from services.shared.dead_letters import ORIGINAL_BYTES
+from services.shared.units import DAY_MS
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -153,7 +155,7 @@ async def test_a_bad_body_is_refused_with_advice_and_kept(
     (letter,) = ingest.letters()
     assert letter["reason"] == code
     assert body.startswith(letter["original"])
-    assert len(letter["original"]) == min(len(body), 64 * 1024)
+    assert len(letter["original"]) == min(len(body), ORIGINAL_BYTES)
     assert (await ingest.batch(GOOD)).json()["accepted"] == 1
 
 
@@ -206,7 +208,7 @@ async def test_a_clock_that_is_days_off_is_corrected(ingest: Any, days: int) -> 
     assert answer.json()["accepted"] == 1
     (event,) = ingest.events()
     assert event["occurred_at"] == event["received_at"] - 90_000
-    assert abs(event["skew_ms"] + days * 86_400_000) < 10_000
+    assert abs(event["skew_ms"] + days * DAY_MS) < 10_000
 
 
 async def test_a_sent_time_that_makes_no_sense_is_harmless(ingest: Any) -> None:

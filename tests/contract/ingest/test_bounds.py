@@ -18,17 +18,12 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import KEYLESS_BYTES
 from services.ingest.settings import IngestSettings
 from services.shared.http import serving
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KNOWN = b"Authorization: Basic d2s6\r\n"
 GOOD = {"type": "track", "event": "Opened", "userId": "ann", "groupId": "acme", "messageId": "1"}
-
-
-async def until(condition: Any, within_s: float = 10.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def answers(port: int, data: bytes) -> bytes:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest.kafka import WRITES, KafkaEventLog
+from services.ingest.kafka import KafkaEventLog
 from services.ingest.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import EventLog, LogRecord, ProduceBounds
+from services.ingest.ports import WRITES, EventLog, LogRecord, ProduceBounds
 from services.shared.kafka import clients
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings

@@ -15,6 +15,7 @@ import pytest
 from schemas import codec
 from schemas.measures import numbered
 from services.shared.errors import Fatal
+from services.shared.units import DAY_MS
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.filters import AccountFilter, EventCursor, EventFilter, SignalFilter
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, forgotten, row
@@ -22,7 +23,6 @@ from services.warehouse.memory import MemoryStore
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import Store, StoreFull
 
-DAY_MS = 86_400_000
 T0 = 1_764_547_200_000  # 2025-12-01, midnight UTC
 
 

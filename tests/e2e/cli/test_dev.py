@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import psutil
 import pytest
 
 from services.shared.kafka.embedded import free_port
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -24,14 +24,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 def tidemark(*arguments: str) -> list[str]:
     """Return the command line of the tool."""
     return [sys.executable, "-m", "services.cli", *arguments]
-
-
-def until(done: Callable[[], object], what: str, within_s: float = 90) -> None:
-    """Wait for a condition of other processes."""
-    deadline = time.monotonic() + within_s
-    while not done():
-        assert time.monotonic() < deadline, f"waited in vain until {what}"
-        time.sleep(0.1)
 
 
 class Dev:
@@ -47,7 +39,11 @@ class Dev:
         )
 
     def wait_ready(self) -> None:
-        until(lambda: "Tidemark is ready" in self.output.read_text() or self.process.poll() is not None, "it is ready")
+        wait_until(
+            lambda: "Tidemark is ready" in self.output.read_text() or self.process.poll() is not None,
+            90,
+            lambda: "it is not ready",
+        )
         assert self.process.poll() is None, self.output.read_text()
 
     def status(self) -> dict[str, Any]:
@@ -116,7 +112,7 @@ def test_a_killed_service_is_started_again(dev: Dev, name: str) -> None:
         status = dev.status()
         return bool(status["ready"]) and status["processes"][name]["pid"] != before
 
-    until(back, f"{name} is back")
+    wait_until(back, 90, lambda: f"{name} is not back")
 
 
 def test_a_second_stack_on_the_same_folder_is_refused(dev: Dev) -> None:
@@ -152,4 +148,4 @@ def test_nothing_is_left_when_dev_itself_is_killed(tmp_path: Path) -> None:
         dev.process.kill()
         dev.process.wait()
 
-    until(lambda: not dev.processes(), "all processes have ended", within_s=60)
+    wait_until(lambda: not dev.processes(), otherwise=lambda: "some processes have not ended")

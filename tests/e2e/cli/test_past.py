@@ -17,10 +17,10 @@ import httpx
 import pytest
 
 from services.shared.kafka.embedded import free_port
+from services.shared.units import DAY_S
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
-DAY_S = 86_400
 ROWS = 600
 
 

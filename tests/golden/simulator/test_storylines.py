@@ -26,8 +26,8 @@ from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
 from services.shared.settings import load
+from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import History, Storyline, roster
-from services.simulator.calls import DAY_MS
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -59,7 +59,7 @@ def signals() -> dict[str, list[Signal]]:
 
     control(clock({"mode": "DRIVEN", "epoch": EPOCH, "at": start}))
     calls = (TimedCall(*each) for each in history.events())
-    for step in steps(calls, start, UNTIL_MS, 6 * 3_600_000):
+    for step in steps(calls, start, UNTIL_MS, 6 * HOUR_MS):
         if isinstance(step, Send):
             for _, call in step.calls:
                 admitted = admit(msgspec.json.encode(call), request, Rules(), str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +15,7 @@ from services.alerter.testing import silent, snapshot
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -31,13 +32,6 @@ async def alerter(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterato
     finally:
         if process.process is not None and process.process.returncode is None:
             await process.kill()
-
-
-async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
-    """Wait for a condition with a bound."""
-    async with asyncio.timeout(seconds):
-        while not await holds():
-            await asyncio.sleep(0.1)
 
 
 class Reader:

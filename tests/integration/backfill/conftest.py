@@ -19,8 +19,8 @@ from services.backfill.times import TimeFormat
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess
+from services.shared.units import DAY_S
 
-DAY_S = 86_400
 NOW_MS = time.time_ns() // 1_000_000
 TODAY = NOW_MS // 1000 // DAY_S
 COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")

@@ -14,21 +14,20 @@ from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
+from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_S
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
-DAY_S = 86_400
 NOW_MS = time.time_ns() // 1_000_000
 TODAY = NOW_MS // 1000 // DAY_S
 
 
 async def log_of(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
     """Return (partition, record, value) of all of usage-events, per partition in order."""
-    found = [
-        (record.partition, *codec.decode(record.value)) async for record in scan(kafka, "usage-events", committed=False)
-    ]
+    found = [(record.partition, *codec.decode(record.value)) async for record in scan(kafka, "usage-events")]
     return sorted(found, key=lambda each: each[0])
 
 
@@ -36,7 +35,7 @@ async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Ou
     """Run one backfill as the command does."""
     async with IngestSender(url, "past", batch=5) as sender:
         await sender.ready()
-        return await backfill(source, sender, kafka, Options(fleet_within_s=20, **options))
+        return await backfill(source, sender, kafka, Options(read_lanes, fleet_within_s=20, **options))
 
 
 class Interrupted(Exception):
@@ -164,5 +163,5 @@ async def test_a_write_key_that_may_not_send_history_is_refused_with_what_to_do(
 ) -> None:
     async with IngestSender(ingest, "live") as sender:
         with pytest.raises(IngestRefuses, match="backfill: true"):
-            await backfill(history, sender, kafka_settings, Options())
+            await backfill(history, sender, kafka_settings, Options(read_lanes))
     assert await log_of(kafka_settings) == []  # the clock was not even asked for

@@ -34,7 +34,7 @@ class Interrupted(Exception):
 async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Outcome:
     """Run one backfill as the command does."""
     async with IngestSender(url, "past", batch=5) as sender:
-        return await backfill(source, sender, kafka, Options(fleet_within_s=20, **options))
+        return await backfill(source, sender, kafka, Options(read_lanes, fleet_within_s=20, **options))
 
 
 def live_call(number: int) -> dict[str, Any]:
@@ -96,8 +96,8 @@ async def test_a_drive_that_is_given_up_loses_nothing_and_its_file_goes_on_late(
         await run(history, ingest, kafka_settings, report=interrupt)
     await send_live(ingest)
 
-    given_up = await abandon(kafka_settings, NOW_MS)
-    again = await abandon(kafka_settings, NOW_MS)
+    given_up = await abandon(kafka_settings, read_lanes, NOW_MS)
+    again = await abandon(kafka_settings, read_lanes, NOW_MS)
     accepted, applied, dead = await lines(kafka_settings)
 
     assert (given_up, again) == ([("history.csv", LIVE)], [])

@@ -27,11 +27,12 @@ from services.alerter.rule_files import load_rules
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping
 from services.backfill.plan import Send, Tick, steps
-from services.backfill.times import DAY_MS, TimeFormat
+from services.backfill.times import TimeFormat
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS, DAY_S
 
 PARTITIONS = 2
 EPOCH = 1
@@ -70,7 +71,7 @@ def part(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writeheader()
         for row in rows:
             kept = row["acct"] in WENT_SILENT or row["acct"][0] in "01234567"
-            if kept and number(FIRST) <= int(row["ts"]) // 86_400 < number(END):
+            if kept and number(FIRST) <= int(row["ts"]) // DAY_S < number(END):
                 writer.writerow(row)
     return sliced
 
@@ -81,7 +82,7 @@ def commits(part: Path) -> dict[str, list[Commit]]:
     found = defaultdict(list)
     with part.open(newline="") as text:
         for row in csv.DictReader(text):
-            found[row["acct"]].append(Commit(int(row["ts"]) // 86_400, row["user"]))
+            found[row["acct"]].append(Commit(int(row["ts"]) // DAY_S, row["user"]))
     return found
 
 
@@ -213,17 +214,17 @@ def test_a_replay_in_other_chunks_gives_the_same_bytes(judged: MemoryLog) -> Non
 
 
 def per_partition(log: MemoryLog, topic: str) -> list[list[tuple[bytes | None, bytes | None]]]:
-    """Return the records of a topic; their offsets hang on where transactions ended."""
+    """Return the records of a topic; their offsets depend on where transactions ended."""
     return [[(record.key, record.value) for record in log.read(topic, p)] for p in range(PARTITIONS)]
 
 
 def is_christmas(day: int) -> bool:
-    """Tell whether a day is one of the fortnight from 22 December on."""
-    at = datetime.fromtimestamp(day * 86_400, UTC)
+    """Return whether a day is one of the fortnight from 22 December on."""
+    at = datetime.fromtimestamp(day * DAY_S, UTC)
     return (at.month, at.day) >= (12, 22) or (at.month, at.day) <= (1, 4)
 
 
 def words(day: int) -> str:
     """Write a day as 7 March 2026."""
-    at = datetime.fromtimestamp(day * 86_400, UTC)
+    at = datetime.fromtimestamp(day * DAY_S, UTC)
     return f"{at.day} {at:%B %Y}"

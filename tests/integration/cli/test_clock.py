@@ -29,11 +29,11 @@ from services.shared.kafka.clients import producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
 
 pytestmark = pytest.mark.integration
 
 STATE = "scorer-usage-events-state"
-DAY_MS = 86_400_000
 
 
 PAGE = b"""# TYPE tidemark_scorer_clock_apart_seconds gauge
@@ -80,7 +80,7 @@ async def commit(kafka: KafkaSettings, out: AIOKafkaProducer, partition: int, la
 
 async def orders(kafka: KafkaSettings) -> list[tuple[int, str, dict[str, Any]]]:
     return sorted(
-        [(r.partition, *codec.decode(r.value)) async for r in scan(kafka, "usage-events", committed=False)],
+        [(r.partition, *codec.decode(r.value)) async for r in scan(kafka, "usage-events")],
         key=lambda each: each[0],
     )
 

@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import EmbeddedBroker
 from tests.support.counting.trial import GROUP, Trial, trial
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 
@@ -55,12 +56,6 @@ def ending(*workers: Counting) -> Iterator[None]:
         for worker in workers:
             worker.process.kill()
             worker.process.wait()
-
-
-async def until(condition: Callable[[], Any], within_s: float = 40) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def rebalancing(log: Trial) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -42,12 +43,6 @@ async def counting(log: Trial, stall_s: float) -> AsyncIterator[tuple[Worker, li
     finally:
         worker.stop()
         await running
-
-
-async def until(condition: Callable[[], Any], within_s: float) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def counted(log: Trial, worker: Worker, first: int, within_s: float) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Iterator
-from typing import Any
 
 import httpx
 import pytest
@@ -15,25 +14,20 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from schemas.topics import TOPICS
 from services.ingest.__main__ import application, server_options
-from services.ingest.kafka import WRITES, KafkaEventLog
+from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import LogRecord, ProduceBounds
+from services.ingest.ports import WRITES, LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.shared.errors import Fatal, Retryable
 from services.shared.http import serving
 from services.shared.kafka import clients, topics
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 SETTINGS = IngestSettings(ack_timeout_s=1.0, stall_after_s=0.5)
-
-
-async def until(condition: Any, within_s: float = 30.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +25,7 @@ from services.shared.kafka import clients
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 from tests.integration.ingest.slow_partition import SlowPartitions
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -38,12 +38,6 @@ def account(partition: int, number: int = 0) -> str:
     """Return an account of a partition."""
     found = (name for name in (f"a{n}" for n in range(10_000)) if partition_for(name.encode(), PARTITIONS) == partition)
     return [next(found) for _ in range(number + 1)][-1]
-
-
-async def until(condition: Any, within_s: float = 15.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 @pytest.fixture
@@ -105,12 +99,12 @@ async def test_the_others_go_on_and_what_was_put_off_comes_again(
                     await asyncio.sleep(0.01)
 
             clients_ = [asyncio.create_task(client(partition)) for partition in range(PARTITIONS)]
-            await until(lambda: len(acknowledged) > 40)
+            await until(lambda: len(acknowledged) > 40, 15)
             way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
             await until(lambda: bool(log.slow()))
             assert log.slow() == [f"usage-events/{SLOW}"]
             before = len(acknowledged)
-            await until(lambda: len(acknowledged) > before + 200)
+            await until(lambda: len(acknowledged) > before + 200, 15)
             assert log.slow() == [f"usage-events/{SLOW}"]
 
             # Readiness stays green and says which; a batch of all partitions is put off only where it must be.
@@ -147,7 +141,7 @@ async def test_the_others_go_on_and_what_was_put_off_comes_again(
             answer = await http.post("/v1/batch", json={"batch": [*batch, unprotected]})
             assert (answer.status_code, answer.json()["accepted"]) == (200, 5)
             before = sum(name.startswith(f"{SLOW}-") for name in acknowledged)
-            await until(lambda: sum(name.startswith(f"{SLOW}-") for name in acknowledged) > before + 5)
+            await until(lambda: sum(name.startswith(f"{SLOW}-") for name in acknowledged) > before + 5, 15)
             going = False
             await asyncio.gather(*clients_)
             assert 'slow_partitions{topic="usage-events"} 0.0' in (await http.get("/metrics")).text

@@ -17,10 +17,9 @@ from services.scorer.testing import clock, encode, event, measures, tick
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.testing import ServiceProcess
+from services.shared.units import DAY_MS, HOUR_MS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
-
-DAY_MS = 86_400_000
 
 
 def holds_day(day: int, found: list[dict[str, Any]]) -> bool:
@@ -102,7 +101,7 @@ async def test_driven_days_close_with_the_fleets_factor_and_kills_change_nothing
     await scorer.control("clock", clock("DRIVEN", start * DAY_MS, epoch))
     accounts = [f"acct-{n}" for n in range(16)]
     for day in range(start, start + 4):
-        when = day * DAY_MS + 3_600_000
+        when = day * DAY_MS + HOUR_MS
         await scorer.send(
             *(event(f"{day}-{a}-{u}", a, u, when, epoch=epoch, historical=True) for a in accounts for u in "xyz")
         )

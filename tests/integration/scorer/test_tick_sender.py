@@ -31,7 +31,7 @@ async def test_each_partition_answers_with_its_append_time_and_its_leader(kafka_
     assert all(before - 1000 <= each.timestamp_ms <= after + 1000 for each in (*answers, again))
     assert {each.broker for each in answers} == {kafka_settings.bootstrap_servers}
     assert len(sender._quick) <= MOST
-    written = [codec.decode(record.value) async for record in scan(kafka_settings, "usage-events", committed=False)]
+    written = [codec.decode(record.value) async for record in scan(kafka_settings, "usage-events")]
     assert sorted(value["at"] for _, value in written) == [7, 7, 7, 7, 8]
 
 

@@ -30,6 +30,7 @@ from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Sink, StoreFull, TopicPartition
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
+from tests.support.waiting import until
 
 EVENT = codec.encoder("usage_event")
 TICK = codec.encoder("tick")({"at": 1})
@@ -39,16 +40,6 @@ T0 = 1_764_547_200_000
 def example(path: str, **changes: Any) -> dict[str, Any]:
     value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
     return {**value, **changes}
-
-
-async def until(condition: Callable[[], Awaitable[bool] | bool], within_s: float = 60.0) -> None:
-    deadline = asyncio.get_running_loop().time() + within_s
-    while True:
-        found = condition()
-        if found if isinstance(found, bool) else await found:
-            return
-        assert asyncio.get_running_loop().time() < deadline, "did not come true in time"
-        await asyncio.sleep(0.05)
 
 
 @asynccontextmanager

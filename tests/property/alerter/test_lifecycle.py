@@ -16,6 +16,7 @@ from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, snapshot
 from services.shared.engine.memory import Cuts, MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS
 
 RULES = load_rules()
 _encode = codec.encoder("account_health")
@@ -34,7 +35,7 @@ moods = st.fixed_dictionaries(
         "active_users_28": st.sampled_from([1, 3, 5, 8]),
         "value_proven": st.booleans(),
         "tickets_open": st.sampled_from([0, 4]),
-        "oldest_opened_at": st.sampled_from([(START_DAY - 9) * 86_400_000]),
+        "oldest_opened_at": st.sampled_from([(START_DAY - 9) * DAY_MS]),
         "detractors": st.integers(0, 1),
         "score_tenths": st.sampled_from([300, 550, 900]),
         "band": st.sampled_from(["RED", "LEARNING", "GREEN"]),

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Step, Tick, steps
-from services.backfill.times import DAY_MS
+from services.shared.units import DAY_MS, HOUR_MS
 
-HOUR_MS = 3_600_000
 times = st.lists(st.integers(0, 9 * DAY_MS), max_size=60).map(sorted)
 ticks = st.sampled_from([1, 2, 3, 6, 12, 24])
 

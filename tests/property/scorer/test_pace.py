@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scorer.domain.units import DAY_MS
 from services.scorer.pace import Pace
+from services.shared.units import DAY_MS, DAY_S
 
 START = 20_000 * DAY_MS
 LOOK_S = 0.25
@@ -81,7 +81,7 @@ def jumping(jumps: Iterable[tuple[int, int]]) -> Callable[[float], int]:
     return clock
 
 
-offsets = st.one_of(st.integers(-120, 120), st.integers(-400 * 86_400, 400 * 86_400))
+offsets = st.one_of(st.integers(-120, 120), st.integers(-400 * DAY_S, 400 * DAY_S))
 clocks = st.lists(st.tuples(st.integers(0, 1200), offsets), max_size=5).map(jumping)
 dues = st.lists(st.integers(0, 1200), max_size=12).map(lambda each: [START + 1000 * s for s in sorted(each)])
 
@@ -113,7 +113,7 @@ def test_no_lane_goes_ahead_of_either_clock(
         assert at <= wall(now_s)
 
 
-@given(dues, st.integers(0, 6 * 86_400))
+@given(dues, st.integers(0, 6 * DAY_S))
 @settings(max_examples=100, deadline=None)
 def test_with_a_right_clock_what_is_due_happens_within_two_seconds(things: list[int], absence_s: int) -> None:
     """A scorer that was away walks there first, a day a second."""
@@ -122,7 +122,7 @@ def test_with_a_right_clock_what_is_due_happens_within_two_seconds(things: list[
 
     assert len(lane.done) == len(things)
     for now_s, due in lane.done:
-        walking = absence_s // 86_400 + 2
+        walking = absence_s // DAY_S + 2
         assert now_s <= max((due - START) / 1000, walking) + 2
 
 

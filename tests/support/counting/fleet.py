@@ -79,7 +79,7 @@ class Fleet:
                         return
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError:
-            raise TimeoutError(f"{slots} workers not ready: {self.readiness}\n{self.log()}") from None
+            raise TimeoutError(f"{slots} workers not ready: {self.diagnosis()}") from None
 
     async def supervise(self) -> None:
         """Restart what ends, until cancelled."""
@@ -90,6 +90,10 @@ class Fleet:
                     self.exits.append(status)
                     self.start(slot)
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    def diagnosis(self) -> str:
+        """Return what the workers said and how they ended, for a test that waited in vain."""
+        return f"{self.readiness} {self.exits}\n{self.log()}"
 
     def log(self, characters: int = 4000) -> str:
         """Return the end of the workers' log."""

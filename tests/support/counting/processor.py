@@ -74,7 +74,7 @@ class CountingProcessor:
         self._touched[key.encode()] = None
 
     def is_answer(self, record: SourceRecord) -> bool:
-        """Tell whether it is an `answer`."""
+        """Return whether it is an `answer`."""
         return record.value == b"answer"
 
     def answered(self, record: SourceRecord) -> None:

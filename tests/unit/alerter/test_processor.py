@@ -10,7 +10,6 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from schemas.measures import name_of
-from services.alerter.domain.durations import DAY_MS
 from services.alerter.domain.folding import open_episodes as open_episodes_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.state_format import decode_state
@@ -20,6 +19,7 @@ from services.alerter.rule_files import load_rules
 from services.alerter.testing import START_DAY, silent, snapshot
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog
+from services.shared.units import DAY_MS
 
 RULES = load_rules()
 LOW: dict[str, Any] = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}

@@ -16,6 +16,7 @@ from services.alerter.domain.rules import Severity, rule_set
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.alerter.testing import snapshot
 from services.shared.errors import ConfigurationError
+from services.shared.units import DAY_MS
 
 
 def shipped(rule_id: str) -> dict[str, Any]:
@@ -147,7 +148,7 @@ def test_an_override_changes_what_it_names_and_leaves_the_rest(tmp_path: Path) -
     changed, before = rules.get("usage_decline"), load_rules().get("usage_decline")
     assert changed is not None
     assert before is not None
-    assert (changed.for_ms, changed.text.title) == (5 * 86_400_000, "Fewer")
+    assert (changed.for_ms, changed.text.title) == (5 * DAY_MS, "Fewer")
     assert changed.text.summary == before.text.summary
     assert changed.fires == before.fires
     off = rules.get("nps_detractor")

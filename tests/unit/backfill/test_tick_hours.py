@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.backfill.plan import tick_hours_for
-from services.backfill.times import DAY_MS
+from services.shared.units import DAY_MS
 
 
 @pytest.mark.parametrize(("days", "hours"), [(0, 6), (245, 6), (731, 6), (732, 24), (6_000, 24)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from supervisor.options import ServerOptions
 
 from services.cli.local.paced import quick_ends
 from services.cli.local.supervision import Program, Supervisor, command, socket_path, write_configuration
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("folder", ["plain", "two words", "100%", "it's"])
@@ -59,11 +59,11 @@ def test_what_refuses_to_run_is_not_started_again_and_what_fails_is_after_a_paus
         return len(file.read_text().splitlines()) if file.exists() else 0
 
     try:
-        _until(supervisor.answers)
+        wait_until(supervisor.answers)
         began = time.monotonic()
         supervisor.start("failed")
         supervisor.start("refused")
-        _until(lambda: starts("failed") >= 4)
+        wait_until(lambda: starts("failed") >= 4)
 
         assert time.monotonic() - began >= 1 + 2 + 3
         assert (starts("refused"), _state(supervisor, "refused")) == (1, "EXITED")
@@ -82,10 +82,3 @@ def test_what_has_lived_for_a_while_starts_again_at_once(tmp_path: Path) -> None
 
 def _state(supervisor: Supervisor, name: str) -> str:
     return str(next(each["statename"] for each in supervisor.processes() if each["name"] == name))
-
-
-def _until(condition: Callable[[], bool], within_s: float = 30.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

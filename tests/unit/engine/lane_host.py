@@ -25,6 +25,7 @@ from services.shared.engine.spec import LaneSpec
 from services.shared.engine.start import Bounds
 from services.shared.engine.transaction import Transaction
 from tests.support.counting.processor import counting_spec, read_count
+from tests.support.waiting import until
 
 SPEC = counting_spec("events", "state", "out", "dead", appends="side")
 PATIENT = EngineSettings(transaction_ms=5000)
@@ -133,12 +134,6 @@ def chunk(first: int, *values: str, start: int | None = None, end: int | None = 
     return Chunk(
         TP("events", partition), records, first if start is None else start, first + len(values) if end is None else end
     )
-
-
-async def until(condition: Callable[[], Any], within_s: float = 5.0) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0)
 
 
 def new_lane(host: Host, spec: LaneSpec = SPEC) -> Lane:

@@ -14,7 +14,8 @@ from services.shared.engine.raises import Raises
 from services.shared.engine.runner import LaneRunner
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor, counting_spec
-from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, running, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, running
 
 MOST = 1 << 20
 LARGE = 100_000

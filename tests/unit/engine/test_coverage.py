@@ -12,7 +12,8 @@ from services.shared.engine.errors import SourceGap
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running
 
 IN_TRANSACTIONS = replace(SPEC, mode=SourceMode.TRANSACTIONAL)
 

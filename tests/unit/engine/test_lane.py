@@ -15,7 +15,8 @@ from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
 from tests.support.counting.processor import CountingProcessor
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running
 
 
 async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(

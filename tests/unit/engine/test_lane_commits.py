@@ -13,7 +13,8 @@ from services.shared.engine.errors import FailStop
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from tests.support.counting.processor import CountingProcessor
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running
 
 # transactions
 

@@ -13,7 +13,8 @@ from services.shared.engine.lanes import Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes
 
 
 async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_rest_alone() -> None:

@@ -14,7 +14,8 @@ from services.shared.engine.lane import LanePhase
 from services.shared.engine.lanes import Lanes
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
-from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running, until
+from tests.support.waiting import until
+from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lane, new_lanes, running
 
 ONE, OTHER = b"1" * 16, b"2" * 16
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
+from services.shared.units import HOUR_MS
 
 NOW = 1_800_000_000_000
 REQUEST = Request("web", "production", NOW)
@@ -116,7 +117,7 @@ def test_an_event_without_id_and_time_gets_an_id() -> None:
         ("2027-01-15T09:00:00.000+01:00", NOW),
         ("2027-01-15T07:59:59.999999999Z", NOW - 1),
         ("2027-01-15T08:00:00", NOW),
-        ("2027-01-15", NOW - 8 * 3_600_000),
+        ("2027-01-15", NOW - 8 * HOUR_MS),
         (NOW - 7, NOW - 7),
         ("2027-01-16T07:59:59Z", NOW),  # up to a day ahead: taken as just now
         (None, NOW),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
 
 import pytest
+
+from schemas import codec
+from schemas.topics import TOPICS
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,20 @@ def test_every_decision_has_its_number_and_its_three_parts(project_root: Path) -
         assert number == 1 or parts == ["Context", "Decision", "Consequences"], page.name
 
 
+def test_no_file_holds_the_markers_of_a_merge(project_root: Path) -> None:
+    """Documents are not compiled: a conflict that was committed shows nowhere else."""
+    files = [
+        file
+        for folder in ("docs", "services", "schemas", "tests", "deploy", ".github", ".ci")
+        for file in (project_root / folder).rglob("*")
+        if file.suffix in {".md", ".py", ".yaml", ".yml", ".json", ".sql", ".avsc"}
+    ]
+    marked = [file for file in files if re.search(r"^(<{7}|>{7}) ", file.read_text("utf-8"), re.MULTILINE)]
+
+    assert files
+    assert marked == []
+
+
 def test_no_two_classes_of_the_services_have_one_name(project_root: Path) -> None:
     """One word per notion: who searches for a class finds one."""
     names = [
@@ -72,3 +90,17 @@ def test_no_two_classes_of_the_services_have_one_name(project_root: Path) -> Non
     ]
 
     assert sorted({name for name in names if names.count(name) > 1}) == []
+
+
+def test_no_topic_name_stands_as_a_literal_in_the_services(project_root: Path) -> None:
+    """They come from schemas.topics. Two names are also those of records, and are passed over."""
+    names = TOPICS.keys() - set(codec.RECORDS)
+    tables = project_root / "services/warehouse/domain/rows.py"  # says which topic fills which table
+    literals = [
+        f"{file.relative_to(project_root)}:{node.lineno}"
+        for file in (project_root / "services").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Constant) and node.value in names and file != tables
+    ]
+
+    assert literals == []

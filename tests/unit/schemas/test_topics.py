@@ -5,12 +5,18 @@ import re
 import msgspec
 import pytest
 
-from schemas import codec
+from schemas import codec, topics
 from schemas.topics import ROOT, TOPICS, Topic
+from services.shared.units import DAY_MS
 
-DAY_MS = 86_400_000
 ALL = [pytest.param(t, id=t.name) for t in TOPICS.values()]
 SERVICES = {"ingest", "scorer", "alerter", "warehouse", "cli"}
+
+
+def test_every_topic_has_its_constant_and_every_constant_its_topic() -> None:
+    constants = {value: name for name, value in vars(topics).items() if name.isupper() and isinstance(value, str)}
+
+    assert constants == {name: name.upper().replace("-", "_") for name in TOPICS}
 
 
 def test_all_topics_of_the_pipeline_are_there() -> None:
@@ -84,6 +90,11 @@ def test_a_topic_carries_records_that_exist_in_versions_that_exist(topic: Topic)
     for c in topic.records:
         assert c.versions == sorted(f.version for f in codec.FILES if f.record == c.record)
         assert all(example.startswith(f"{c.record}/examples/") for example in c.examples)
+
+
+@pytest.mark.parametrize("topic", ALL)
+def test_a_compacted_topic_has_gaps_so_nobody_takes_one_for_a_loss(topic: Topic) -> None:
+    assert topic.read_as == "transactional" or topic.cleanup == "delete"
 
 
 def test_every_record_is_carried_by_a_topic() -> None:

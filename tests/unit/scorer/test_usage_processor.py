@@ -12,8 +12,9 @@ from schemas import codec
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import usage_lanes
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.records import ORIGINAL_BYTES, dead_letter
+from services.scorer.records import dead_letter
 from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
+from services.shared.dead_letters import ORIGINAL_BYTES
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.memory import MemoryRunner
 from services.shared.engine.memory_log import MemoryLog

@@ -8,8 +8,8 @@ from itertools import islice
 import msgspec
 import pytest
 
+from services.shared.units import DAY_MS
 from services.simulator import History, Storyline, TimedEvent, live_traffic, roster
-from services.simulator.calls import DAY_MS
 
 UNTIL_MS = 1_795_010_000_000
 

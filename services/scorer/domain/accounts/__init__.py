@@ -1,1 +1,1 @@
-"""..."""
+"""What is remembered of one account, by kinds of state."""

@@ -6,8 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -19,6 +18,7 @@ from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, producer, wait_for_broker
 from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -30,14 +30,6 @@ async def broker(tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
     broker.start()
     yield broker
     broker.stop()
-
-
-def until(done: Callable[[], bool], within_s: float = 30) -> None:
-    """Wait for a condition of another process."""
-    deadline = time.monotonic() + within_s
-    while not done():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
 
 
 async def read_all(kafka: KafkaSettings, count: int) -> list[bytes]:
@@ -83,7 +75,7 @@ def test_the_broker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     os.kill(parent.pid, signal.SIGKILL)
     parent.wait()
 
-    until(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE)
+    wait_until(lambda: not broker.is_running() or broker.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_the_launcher_stops_its_broker_on_sigterm(tmp_path: Path) -> None:

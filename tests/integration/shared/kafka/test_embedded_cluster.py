@@ -6,7 +6,7 @@ import asyncio
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psutil
@@ -19,6 +19,7 @@ from services.shared.kafka import topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.embedded_cluster import EmbeddedCluster
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -51,22 +52,13 @@ async def writer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
     await writer.stop()
 
 
-async def until(done: Callable[[], Awaitable[bool]], within_s: float = 60) -> None:
-    """Wait for a condition of the cluster; while it elects, it may not answer."""
-    async with asyncio.timeout(within_s):
-        while True:
-            try:
-                if await asyncio.wait_for(done(), 3):  # the one that is asked may be frozen
-                    return
-            except (KafkaError, TimeoutError):
-                pass
-            await asyncio.sleep(0.1)
-
-
 async def in_sync(kafka: KafkaSettings, nodes: set[int]) -> bool:
-    """Whether these nodes, and no others, are in sync for `fleet`, one of them leading."""
-    async with admin(kafka) as client:
-        (described,) = await client.describe_topics(["fleet"])
+    """Whether these nodes, and no others, are in sync for `fleet`, one of them leading; an election may not answer."""
+    try:
+        async with asyncio.timeout(3), admin(kafka) as client:  # the one that is asked may be frozen
+            (described,) = await client.describe_topics(["fleet"])
+    except (KafkaError, TimeoutError):
+        return False
     (partition,) = described["partitions"]
     return set(partition["isr"]) == nodes and partition["leader"] in nodes
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aiokafka.admin import NewPartitions
 
-from schemas.topics import TOPICS
+from schemas.topics import INSTALLATION, TOPICS
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError
 from services.shared.kafka import installation, replication, topics
@@ -168,7 +168,7 @@ async def test_data_without_a_recorded_number_is_adopted_only_on_request(kafka: 
         await writer.start()
         await writer.send_and_wait(deployment.scoped("usage-events"), b"", b"a")
         await writer.stop()
-        await topics.delete(deployment, [TOPICS[installation.TOPIC]])
+        await topics.delete(deployment, [TOPICS[INSTALLATION]])
 
         lost = tidemark(deployment, tmp_path, "topics", "create")
         wrong = tidemark(other(deployment, 8), tmp_path, "topics", "create", "--adopt")
