@@ -49,7 +49,10 @@ class ScorerMetrics:
             registry=registry,
         )
         self.dropped = Counter(
-            "tidemark_scorer_caps_dropped", "People and tickets left out by a cap", ["what"], registry=registry
+            "tidemark_scorer_caps_dropped",
+            "People, cases and survey answers left out by a cap",
+            ["what"],
+            registry=registry,
         )
         self.accounts = Gauge("tidemark_scorer_accounts", "Accounts of a lane", ["partition"], registry=registry)
         self.accounts_cap = Gauge(
@@ -198,7 +201,8 @@ class UsageMetrics:
         metrics.ignored.labels("step").inc(max(0, now.steps_refused - known.steps_refused))
         metrics.ignored.labels("control").inc(max(0, now.controls_ignored - known.controls_ignored))
         metrics.dropped.labels("people").inc(max(0, now.people_dropped - known.people_dropped))
-        metrics.dropped.labels("tickets").inc(max(0, now.tickets_dropped - known.tickets_dropped))
+        metrics.dropped.labels("cases").inc(max(0, now.cases_dropped - known.cases_dropped))
+        metrics.dropped.labels("answers").inc(max(0, now.answers_dropped - known.answers_dropped))
         metrics.accounts_forgotten.inc(max(0, now.forgotten - known.forgotten))
         metrics.over_cap.inc(max(0, now.over_cap - known.over_cap))
         self._known = _copy(now)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 from pydantic import Field
 
 from services.scorer.domain.health.model import Model, read_model
+from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import TrackingPlan
 from services.shared.errors import ConfigurationError
 from services.shared.settings import Settings
@@ -43,9 +43,9 @@ def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:
     plan = TrackingPlan()
     if settings.plan_file is not None:
         try:
-            plan = msgspec.convert(_yaml(settings.plan_file) or {}, TrackingPlan)
+            plan = read_plan(_yaml(settings.plan_file) or {})
         except (ValueError, OSError) as error:
-            problems.append(f"TIDEMARK_TRACKING_PLAN {settings.plan_file}: {error}")
+            problems += [f"TIDEMARK_TRACKING_PLAN {settings.plan_file}: {line}" for line in str(error).splitlines()]
     try:
         model = read_model(_yaml(settings.model_file), plan)
     except (ValueError, OSError) as error:

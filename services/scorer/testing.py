@@ -106,6 +106,7 @@ class UsageLane:
         written: int = DEFAULT,
     ) -> None:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
+        self._plan = plan
         self.fold = UsageFold(0, 1, plan, MODEL, duplicate_ids, written=written)
         self.out: list[Outcome] = []
         self._records: dict[bytes, bytes] = {}
@@ -164,9 +165,9 @@ class UsageLane:
         """Return the fleet partials so far."""
         return [o.value for o in self.out if isinstance(o, Partial)]
 
-    def reopened(self) -> UsageLane:
-        """Return a lane restored from this one's state."""
-        other = UsageLane(start=0)
+    def reopened(self, plan: TrackingPlan | None = None) -> UsageLane:
+        """Return a lane restored from this one's state, under another tracking plan if told."""
+        other = UsageLane(plan or self._plan, start=0)
         other._records, other._ids = self.state_records(), dict(self._ids)
         for key, value in other._records.items():
             other.state.restore(key, value)

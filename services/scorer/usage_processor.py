@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from services.scorer.domain.lane.account_format import COLD, HOT, ROLES
 from services.scorer.domain.lane.outcome import Outcome, Partial, Snapshot
-from services.scorer.domain.lane.state_format import COLD, HOT
 from services.scorer.domain.lane.usage_fold import NotStarted, StepTooLong, UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.metrics import UsageMetrics
@@ -50,7 +50,7 @@ class UsageProcessor:
         self._fold = fold
         fold.days.write = encode_health
         self._metrics = metrics
-        self._hot, self._cold = Weights(), Weights()
+        self._weights = {HOT: Weights(), COLD: Weights(), ROLES: Weights()}
         self._event = fold.event
 
     @property
@@ -185,10 +185,11 @@ class UsageProcessor:
     @property
     def changed_bytes(self) -> int:
         """About how many bytes the accounts that changed since the last call of `take_changes` take; see Weights."""
-        return self._hot.of(self.state.hot) + self._cold.of(self.state.cold)
+        state, weights = self.state, self._weights
+        return weights[HOT].of(state.hot) + weights[COLD].of(state.cold) + weights[ROLES].of(state.roles)
 
     def _weigh(self, key: bytes, value: bytes | None) -> None:
-        weights = self._hot if key.startswith(HOT) else self._cold if key.startswith(COLD) else None
+        weights = self._weights.get(key[: len(HOT)])
         if weights is not None:
             weights.note(key[len(HOT) :].decode(), len(value or b""))
 

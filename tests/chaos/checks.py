@@ -188,10 +188,10 @@ async def _state(kafka: KafkaSettings) -> tuple[Days, dict[int, int]]:
         today = processor.state.clock.today
         for name, account in processor.state.accounts.items():
             days = {
-                day: (account.rings.get(EVENTS, day), account.rings.get(ACTIVE, day))
+                day: (account.daily_counts.get(EVENTS, day), account.daily_counts.get(ACTIVE, day))
                 for day in range(today - 250, today)
             }
-            days[account.open_day] = (account.events_today, account.people.today.bit_count())
+            days[account.open_day] = (account.events_today, account.active_users.today.bit_count())
             found[name] = {day: counts for day, counts in days.items() if counts != (0, 0)}
     return found, log_times
 

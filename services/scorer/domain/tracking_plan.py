@@ -1,46 +1,96 @@
 """
-The tracking plan: which event names mean what in this company's product.
+The tracking plan: what this company's event names, properties and traits mean, and so what is remembered of its accounts.
 
-Names are compared without regard to case, and with spaces, underscores and hyphens alike. What the plan does not
-name is plain activity.
+State is of a few kinds, and the plan gives each its names: daily counts, cases that open and close, answers to surveys,
+facts, milestones, and people with their roles and the features that they use. docs/tracking-plan.md explains them.
+
+Event names are compared without regard to case, and with spaces, underscores and hyphens alike; traits and roles without
+regard to case. An event is use of the product, or opens or closes a case, or answers a survey. What the plan does not name
+is use that is not counted apart.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-ACTIVITY, VALUE, OPENED, CLOSED, ANSWER = range(5)
-"""What an event does: plain activity, activity that delivers value, a ticket opens or closes, a survey is answered."""
-_REMEMBERED_NAMES = 20_000
+from services.scorer.domain.accounts.facts import FactType
+from services.scorer.domain.accounts.kinds import Kinds
+
+MAX_COUNTS = 32
+"""Daily counts of an account, those of its cases among them: 256 or 512 bytes each that ever counts."""
+MAX_CASES, MAX_SURVEYS = 8, 8
+MAX_FACTS, MAX_MILESTONES = 32, 16
+MAX_ROLES, MAX_FEATURES = 15, 16
+
+
+class CasePlan(msgspec.Struct, forbid_unknown_fields=True):
+    """A sort of cases: the events that open and close one, and the property that says which."""
+
+    opened: list[str]
+    closed: list[str]
+    id: str
+
+
+class SurveyPlan(msgspec.Struct, forbid_unknown_fields=True):
+    """A survey: the events that answer it, and the property that has the score, a whole number on its scale."""
+
+    events: list[str]
+    score: str = "score"
+    scale: tuple[int, int] = (0, 10)
+
+
+class FactPlan(msgspec.Struct, forbid_unknown_fields=True):
+    """A fact: the group traits that say it."""
+
+    traits: list[str]
+    type: FactType = "text"
+
+
+class RolePlan(msgspec.Struct, forbid_unknown_fields=True):
+    """Where the role of a person stands: a trait of identify, and the roles that are told apart; all else is `other`."""
+
+    trait: str
+    values: list[str]
+
+
+class PeoplePlan(msgspec.Struct, forbid_unknown_fields=True):
+    """What is remembered of people beside their active days. Nothing, and at no cost, unless it is declared."""
+
+    role: RolePlan | None = None
+    features: dict[str, list[str]] = {}
+    """Feature to the events that use it."""
 
 
 class TrackingPlan(msgspec.Struct, forbid_unknown_fields=True):
-    """What the company's event names, ticket and survey properties and group traits mean."""
+    """The names of each kind. A kind that is given takes the place of its default as a whole."""
 
-    value_events: list[str] = msgspec.field(
-        default_factory=lambda: ["Value Delivered", "Report Shared", "Workflow Completed"]
+    counts: dict[str, list[str]] = msgspec.field(
+        default_factory=lambda: {"value": ["Value Delivered", "Report Shared", "Workflow Completed"]}
     )
-    ticket_opened: list[str] = msgspec.field(default_factory=lambda: ["Ticket Opened"])
-    ticket_closed: list[str] = msgspec.field(default_factory=lambda: ["Ticket Closed"])
-    ticket_id: str = "ticket_id"
-    survey_answered: list[str] = msgspec.field(default_factory=lambda: ["NPS Submitted"])
-    survey_score: str = "score"
-    excluded_users: list[str] = []
-    """User ids, or endings of user ids that start with '*' (such as '*@example.com'): staff, tests, monitoring."""
-    traits: dict[str, str] = msgspec.field(
+    """Daily count to its events; `value` is what the measures of value look at."""
+    cases: dict[str, CasePlan] = msgspec.field(
+        default_factory=lambda: {"tickets": CasePlan(["Ticket Opened"], ["Ticket Closed"], "ticket_id")}
+    )
+    answers: dict[str, SurveyPlan] = msgspec.field(default_factory=lambda: {"nps": SurveyPlan(["NPS Submitted"])})
+    facts: dict[str, FactPlan] = msgspec.field(
         default_factory=lambda: {
-            "name": "name",
-            "owner": "owner",
-            "revenue": "revenue",
-            "arr": "revenue",
-            "seats": "seats",
-            "plan": "plan",
-            "contract_start": "contract_start_day",
-            "renewal_date": "renewal_day",
-            "parent": "parent",
+            "name": FactPlan(["name"]),
+            "owner": FactPlan(["owner"]),
+            "revenue": FactPlan(["revenue", "arr"], "number"),
+            "seats": FactPlan(["seats"], "whole_number"),
+            "plan": FactPlan(["plan"]),
+            "contract_start_day": FactPlan(["contract_start"], "date"),
+            "renewal_day": FactPlan(["renewal_date"], "date"),
+            "parent": FactPlan(["parent"]),
         }
     )
-    """Group trait to fact."""
+    milestones: dict[str, list[str]] = msgspec.field(
+        default_factory=lambda: {"first_value": ["Value Delivered", "Report Shared", "Workflow Completed"]}
+    )
+    """Milestone to the events of which the first reaches it."""
+    people: PeoplePlan = msgspec.field(default_factory=PeoplePlan)
+    excluded_users: list[str] = []
+    """User ids, or endings of user ids that start with '*' (such as '*@example.com'): staff, tests, monitoring."""
 
 
 def plain(name: str) -> str:
@@ -48,38 +98,36 @@ def plain(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").lower().split())
 
 
-class Roles:
-    """The plan, ready to be asked for every event."""
+def kinds_of(plan: TrackingPlan) -> Kinds:
+    """Return what there is to remember of each account."""
+    role = plan.people.role
+    return Kinds(
+        counts=plan.counts,
+        cases=plan.cases,
+        answers={name: survey.scale for name, survey in plan.answers.items()},
+        facts={name: fact.type for name, fact in plan.facts.items()},
+        milestones=plan.milestones,
+        roles=[value.strip().lower() for value in role.values] if role else (),
+        features=plan.people.features,
+    )
 
-    __slots__ = ("_cache", "_named", "excluded", "suffixes")
 
-    def __init__(self, plan: TrackingPlan) -> None:
-        """Prepare the plan; where a name stands in two lists the first of value, opened, closed, answered wins."""
-        groups = (
-            (plan.survey_answered, ANSWER),
-            (plan.ticket_closed, CLOSED),
-            (plan.ticket_opened, OPENED),
-            (plan.value_events, VALUE),
-        )
-        self._named = {plain(name): role for names, role in groups for name in names}
-        self._cache: dict[str, int] = {}
-        self.excluded = frozenset(user for user in plan.excluded_users if not user.startswith("*"))
-        self.suffixes = tuple(user[1:] for user in plan.excluded_users if user.startswith("*"))
+def traits_of(plan: TrackingPlan) -> dict[str, tuple[int, FactType]]:
+    """Return by group trait, in small letters, the place and the type of the fact that it says."""
+    places = kinds_of(plan).facts
+    return {trait.lower(): (places[name], fact.type) for name, fact in plan.facts.items() for trait in fact.traits}
 
-    def role(self, name: str) -> int:
-        """Return what a track event of this name does."""
-        role = self._cache.get(name)
-        if role is None:
-            role = self._named.get(plain(name), ACTIVITY)
-            if len(self._cache) < _REMEMBERED_NAMES:
-                self._cache[name] = role
-        return role
 
-    @property
-    def excludes(self) -> bool:
-        """Whether any user is left out at all."""
-        return bool(self.excluded or self.suffixes)
-
-    def leaves_out(self, user: str) -> bool:
-        """Tell whether this user's activity does not count."""
-        return user in self.excluded or (bool(self.suffixes) and user.endswith(self.suffixes))
+def declared(plan: TrackingPlan) -> frozenset[str]:
+    """Return what state there is, as `counts.value`, `cases.tickets` or `people.roles`: a measure names what it needs so."""
+    kinds = kinds_of(plan)
+    of_people = ["active", *(["roles"] if kinds.roles else []), *(["features"] if kinds.features else [])]
+    named = {
+        "counts": kinds.counts,
+        "cases": kinds.cases,
+        "answers": kinds.answers,
+        "facts": kinds.facts,
+        "milestones": kinds.milestones,
+        "people": of_people,
+    }
+    return frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names)

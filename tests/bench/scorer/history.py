@@ -9,8 +9,9 @@ import numpy as np
 from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.daily_counts import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE
-from services.scorer.domain.accounts.facts import FIELDS, Facts
+from services.scorer.domain.accounts.daily_counts import SPAN
+from services.scorer.domain.accounts.facts import WELL_KNOWN, Facts
+from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.health import last_evaluation
 from services.scorer.domain.health.snapshot import evaluate
 from services.scorer.domain.lane.usage_fold import UsageFold
@@ -36,29 +37,32 @@ def names(count: int, partitions: int) -> list[list[str]]:
     return homes
 
 
-def make_account(name: str, day: int, people: array[int], random: np.random.Generator) -> Account:
-    """Return an account during `day`, active today: every person on a quarter of its days, all five rings in use."""
-    account = Account(name, day)
+def make_account(name: str, day: int, people: array[int], random: np.random.Generator, kinds: Kinds) -> Account:
+    """Return an account during `day`, active today: every person on a quarter of its days, all five daily counts in use."""
+    account = Account(name, day, kinds)
     bits = random.bytes(len(people) * SPAN // 8)
     bits = (int.from_bytes(bits, "little") & int.from_bytes(random.bytes(len(bits)), "little")).to_bytes(
         len(bits), "little"
     )
     grid = np.unpackbits(np.frombuffer(bits, np.uint8).reshape(-1, SPAN // 8), axis=1, bitorder="little")
     active = grid.sum(axis=0)
-    counts = {ACTIVE: active, EVENTS: active * 5, VALUE: active // 4, OPENED: active % 3, CLOSED: active % 2}
-    for metric, days in counts.items():
-        account.rings.counts[metric] = array("B", days.astype(np.uint8).tobytes())
-    account.people.known = array("Q", people)
-    account.people.bits = bytearray(bits)
-    account.facts = Facts()
-    for field, value in enumerate((name, "Ann Example", 12_000.0, 60, "pro", day - 400, day + 200, None)):
-        account.facts.set(field, value, (day - 100) * DAY_MS)
-    assert len(FIELDS) == len(account.facts.values)
-    account.tickets = {f"ticket-{name[-3:]}-{n}": ((day - n) * DAY_MS, 0) for n in (1, 2)}
-    account.answers = {user(n): ((day - 10 - n) * DAY_MS, 6 + n) for n in range(3)}
-    account.first_day, account.first_value_day = day - 250, day - 240
+    counts = {
+        "active": active, "events": active * 5, "value": active // 4, "tickets_opened": active % 3, "tickets_closed": active % 2
+    }  # fmt: skip
+    for count, days in counts.items():
+        account.daily_counts.counts[kinds.counts[count]] = array("B", days.astype(np.uint8).tobytes())
+    account.active_users.known = array("Q", people)
+    account.active_users.bits = bytearray(bits)
+    account.facts = Facts(len(kinds.facts))
+    values = (name, "Ann Example", 12_000.0, 60, "pro", day - 400, day + 200, None)
+    for fact, value in zip(WELL_KNOWN, values, strict=True):
+        account.facts.set(kinds.facts[fact], value, (day - 100) * DAY_MS)
+    account.cases_of(0).update({f"ticket-{name[-3:]}-{n}": ((day - n) * DAY_MS, 0) for n in (1, 2)})
+    account.answers_of(0).update({user(n): ((day - 10 - n) * DAY_MS, 6 + n) for n in range(3)})
+    account.reach(kinds.milestones["first_activity"], day - 250)
+    account.reach(kinds.milestones["first_value"], day - 240)
     account.last_active_day = account.touched_day = day
-    account.events_today, account.people.today = 1, 1
+    account.events_today, account.active_users.today = 1, 1
     return account
 
 
@@ -76,7 +80,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     kept: bytes | None = None
     for name in accounts:
         state.order.add(name)
-        account = state.accounts[name] = make_account(name, now // DAY_MS, people, random)
+        account = state.accounts[name] = make_account(name, now // DAY_MS, people, random, state.kinds)
         if kept is None:
             kept = last_evaluation.write(evaluate(account, fold.days._context()).last_evaluation)
         account.last_evaluation = bytes(kept)

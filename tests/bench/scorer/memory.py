@@ -25,6 +25,7 @@ import msgspec
 import psutil
 
 from services.scorer.domain.lane.usage_state import UsageState
+from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
 from tests.bench.scorer.history import DUPLICATE_IDS, make_lane, names, state_records
 
 _SAMPLE = 2_000
@@ -52,7 +53,7 @@ def read(file: Path) -> Iterator[tuple[bytes, bytes]]:
 
 def restored(file: Path) -> UsageState:
     """Return the state that the records of a file hold."""
-    state = UsageState(DUPLICATE_IDS)
+    state = UsageState(DUPLICATE_IDS, kinds_of(TrackingPlan()))
     for key, value in read(file):
         state.restore(key, value)
     state.restored()

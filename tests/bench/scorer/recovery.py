@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 import psutil
 
+from services.scorer.domain.lane.account_format import encode_hot
 from services.scorer.domain.lane.duplicates import _KEY, _PREFIX
-from services.scorer.domain.lane.state_format import encode_hot
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.settings import KafkaSettings

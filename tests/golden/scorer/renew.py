@@ -8,9 +8,23 @@ import json
 from pathlib import Path
 
 from services.scorer.domain.lane.state_format import NEWEST
+from services.scorer.domain.plan_reading import read_plan
 from services.scorer.testing import UsageLane, at
 
 HERE = Path(__file__).parent
+PLAN = read_plan(
+    {
+        "counts": {"value": ["Report Shared"], "exports": ["Report Exported"]},
+        "cases": {"invoices": {"opened": ["Invoice Sent"], "closed": ["Invoice Paid"], "id": "invoice"}},
+        "answers": {"csat": {"events": ["Rated"], "score": "stars", "scale": [1, 5]}},
+        "facts": {"seats": {"traits": ["seats"], "type": "whole_number"}, "tier": {"traits": ["tier"]}},
+        "people": {
+            "role": {"trait": "role", "values": ["admin", "viewer"]},
+            "features": {"sheets": ["Report Exported"]},
+        },
+    }
+)
+"""A plan that declares names of each kind."""
 
 
 def lane(written: int) -> UsageLane:
@@ -34,9 +48,28 @@ def lane(written: int) -> UsageLane:
     return lane
 
 
+def lane_of_kinds(written: int) -> UsageLane:
+    """Return the same for a tracking plan that declares names of each kind."""
+    lane = UsageLane(PLAN, written=written)
+    lane.event("w1", user="ann", when=at(0, 1), kind="IDENTIFY", properties={"role": "admin"})
+    lane.event("e1", user="ann", when=at(0, 3), name="Report Exported")
+    lane.event("i1", when=at(0, 4), name="Invoice Sent", properties={"invoice": "I-1"})
+    lane.event("r1", user="bob", when=at(0, 5), name="Rated", properties={"stars": 2})
+    for hour, seats in ((6, 50), (7, 40)):
+        lane.event(f"g{hour}", when=at(0, hour), kind="GROUP", properties={"seats": seats, "tier": "pro"})
+    lane.close(0)
+    lane.event("e2", user="cid", when=at(1, 2), name="Report Exported")
+    lane.event("e3", user="ann", when=at(1, 3), name="Report Shared")
+    return lane
+
+
+MAKERS = {"state_format": lane, "state_of_kinds": lane_of_kinds}
+
+
 if __name__ == "__main__":
-    for number in range(1, NEWEST + 1):
-        path = HERE / f"state_format_{number}.json"
-        if not path.exists():
-            records = {key.decode("latin-1"): v.hex() for key, v in sorted(lane(number).state_records().items())}
-            path.write_text(json.dumps(records, indent=1) + "\n", "utf-8")
+    for name, make in MAKERS.items():
+        for number in range(1, NEWEST + 1):
+            path = HERE / f"{name}_{number}.json"
+            if not path.exists():
+                records = {key.decode("latin-1"): v.hex() for key, v in sorted(make(number).state_records().items())}
+                path.write_text(json.dumps(records, indent=1) + "\n", "utf-8")

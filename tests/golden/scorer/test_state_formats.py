@@ -8,22 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, VALUE
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
-from services.scorer.testing import DAY, UsageLane, at, measures
+from services.scorer.domain.tracking_plan import TrackingPlan
+from services.scorer.testing import DAY, PLAN, UsageLane, at, measures
 from services.shared.errors import IncompatibleState
+from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
 
 HERE = Path(__file__).parent
 
 
-def stored(version: int) -> dict[bytes, bytes]:
-    text = (HERE / f"state_format_{version}.json").read_text("utf-8")
+def stored(version: int, name: str = "state_format") -> dict[bytes, bytes]:
+    text = (HERE / f"{name}_{version}.json").read_text("utf-8")
     return {key.encode("latin-1"): bytes.fromhex(value) for key, value in json.loads(text).items()}
 
 
-def lane_of(records: dict[bytes, bytes], written: int = NEWEST) -> UsageLane:
-    lane = UsageLane(start=0, written=written)
+def lane_of(records: dict[bytes, bytes], written: int = NEWEST, plan: TrackingPlan = PLAN) -> UsageLane:
+    lane = UsageLane(plan, start=0, written=written)
     for key, value in records.items():
         lane.state.restore(key, value)
     lane.state.restored()
@@ -48,14 +50,18 @@ def test_every_format_is_read(version: int) -> None:
     account = lane.state.accounts["acme"]
 
     assert account.daily() == {DAY: (3, 2)}
-    assert [account.rings.get(m, DAY) for m in (EVENTS, ACTIVE, VALUE)] == [3, 2, 1]
-    assert (account.events_today, account.people.today.bit_count(), len(account.people)) == (2, 2, 3)
-    assert (account.first_day, account.last_active_day, account.touched_day) == (DAY, DAY + 1, DAY + 1)
+    places = (EVENTS, ACTIVE, account.kinds.counts["value"])
+    assert [account.daily_counts.get(place, DAY) for place in places] == [3, 2, 1]
+    assert (account.events_today, account.active_users.today.bit_count(), len(account.active_users)) == (2, 2, 3)
+    assert (account.milestone("first_activity"), account.last_active_day, account.touched_day) == (
+        DAY,
+        DAY + 1,
+        DAY + 1,
+    )
     assert account.open_day == DAY + 1
-    assert account.facts is not None
-    assert [account.facts.get(f) for f in ("seats", "owner", "renewal_day", "plan")] == [7, "mia", 20_148, None]
-    assert account.answers == {"ann": (at(0, 5), 4)}
-    assert account.tickets == {"T-1": (at(0, 4), 0), "T-2": (at(0, 4), at(0, 6))}
+    assert [account.fact(f) for f in ("seats", "owner", "renewal_day", "plan")] == [7, "mia", 20_148, None]
+    assert account.answers_of(0) == {"ann": (at(0, 5), 4)}
+    assert account.cases_of(0) == {"T-1": (at(0, 4), 0), "T-2": (at(0, 4), at(0, 6))}
     assert account.queued
     assert lane.state.queue == {"acme"}
     assert "ZeroDivisionError" in lane.state.quarantined["broken"].detail
@@ -87,6 +93,27 @@ def test_records_of_two_formats_make_one_lane() -> None:
 @pytest.mark.parametrize("version", range(1, NEWEST + 1))
 def test_this_version_writes_the_bytes_that_are_kept_here(version: int) -> None:
     assert rewritten(lane_of(stored(version), version)) == stored(version)
+
+
+@pytest.mark.parametrize("version", range(1, NEWEST + 1))
+def test_every_kind_that_a_plan_declares_is_read_and_written_as_it_is_kept_here(version: int) -> None:
+    lane = lane_of(stored(version, "state_of_kinds"), version, PLAN_OF_KINDS)
+    account = lane.state.accounts["acme"]
+    sheets, admins = account.last_used("sheets"), account.in_role("admin")
+
+    assert [account.today(name) for name in ("events", "active", "value", "exports")] == [2, 2, 1, 1]
+    assert account.open_since("invoices") == [at(0, 4)]
+    assert account.sentiment("csat", at(1, 3)).latest_score == 2
+    assert account.fact_history("seats") == [(at(0, 6), 50), (at(0, 7), 40)]
+    assert (account.fact("tier"), account.fact("owner")) == ("pro", None)
+    assert account.milestone("first_value") == DAY + 1
+    assert sheets is not None and admins is not None
+    assert (sheets.tolist(), admins.tolist()) == ([DAY], [True])
+    assert account.active_users.features is not None
+    assert account.active_users.features.today == [2]
+    state = lane.state
+    state.hot, state.cold, state.roles, state.moved, state.fleet_moved = {"acme"}, {"acme"}, {"acme"}, True, True
+    assert dict(state.take_changes()) == stored(version, "state_of_kinds")
 
 
 @pytest.mark.parametrize("key", [b"h:acme", b"c:acme", b"q:broken", b"l:clock", b"l:fleet", b"l:ledger"])

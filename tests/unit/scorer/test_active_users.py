@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scorer.domain.accounts import active_users as module
-from services.scorer.domain.accounts.active_users import WEEKS, People
+from services.scorer.domain.accounts.active_users import WEEKS, ActiveUsers
 
 
 def naive_weeks(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
@@ -19,7 +19,7 @@ def naive_weeks(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
 @given(st.integers(0, 10**6))
 def test_weeks_are_those_of_plain_sets(seed: int) -> None:
     rnd = random.Random(seed)
-    people, today = People(999), 1000
+    people, today = ActiveUsers(999), 1000
     days: dict[int, set[int]] = {}
     persons = [rnd.getrandbits(64) for _ in range(12)]
     for _ in range(60):
@@ -43,7 +43,7 @@ def test_weeks_are_those_of_plain_sets(seed: int) -> None:
 
 
 def test_whoever_has_no_day_left_is_forgotten() -> None:
-    people = People(999)
+    people = ActiveUsers(999)
     people.mark(1)
     people.close(1000)
     people.mark(2)
@@ -53,7 +53,7 @@ def test_whoever_has_no_day_left_is_forgotten() -> None:
 
 
 def test_the_order_of_arrival_leaves_no_trace() -> None:
-    first, second = People(999), People(999)
+    first, second = ActiveUsers(999), ActiveUsers(999)
     for person in (5, 3, 9):
         first.mark(person)
     for person in (9, 5, 3):
@@ -64,7 +64,7 @@ def test_the_order_of_arrival_leaves_no_trace() -> None:
 
 
 def test_those_who_are_active_today_stay_marked_while_others_are_sorted_in() -> None:
-    people = People(999)
+    people = ActiveUsers(999)
     for person in (50, 10, 70):
         people.mark(person)
     assert people.mark_past(20, 990) is True
@@ -76,7 +76,7 @@ def test_those_who_are_active_today_stay_marked_while_others_are_sorted_in() -> 
 
 
 def test_the_cap_leaves_new_people_out_and_says_so(monkeypatch: object) -> None:
-    people = People(999)
+    people = ActiveUsers(999)
     for person in range(module.MAX_PEOPLE):
         assert people.mark(person)
 

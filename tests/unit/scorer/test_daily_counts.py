@@ -4,81 +4,81 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DayRings
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DailyCounts
 
 
 def test_counts_are_kept_for_256_days_and_then_forgotten() -> None:
-    rings = DayRings(999)
-    rings.add(EVENTS, 1000, 3)
-    rings.advance(1000 + SPAN - 1)
-    assert rings.get(EVENTS, 1000) == 3
+    counted = DailyCounts(999, 5)
+    counted.add(EVENTS, 1000, 3)
+    counted.advance(1000 + SPAN - 1)
+    assert counted.get(EVENTS, 1000) == 3
 
-    rings.advance(1000 + SPAN)
-    assert rings.get(EVENTS, 1000) == 0
-    assert rings.get(EVENTS, 1000 + SPAN) == 0
+    counted.advance(1000 + SPAN)
+    assert counted.get(EVENTS, 1000) == 0
+    assert counted.get(EVENTS, 1000 + SPAN) == 0
 
 
 @pytest.mark.parametrize("gap", [1, 2, 100, 255, 256, 257, 5000])
 def test_a_long_sleep_leaves_no_old_day_behind(gap: int) -> None:
-    rings = DayRings(999)
+    counted = DailyCounts(999, 5)
     for day in range(1000, 1000 + SPAN):
-        rings.add(EVENTS, day, day)
+        counted.add(EVENTS, day, day)
     last = 1000 + SPAN - 1
-    rings.add(EVENTS, last + gap, 7)
+    counted.add(EVENTS, last + gap, 7)
 
-    history = rings.history(EVENTS, last + gap)
+    history = counted.history(EVENTS, last + gap)
     assert history is not None
     expected = [day if day <= last else 0 for day in range(last + gap - SPAN + 1, last + gap)] + [7]
     assert history.tolist() == expected
 
 
 def test_a_count_over_two_bytes_is_exact_and_leaves_with_its_day() -> None:
-    rings = DayRings(999)
-    rings.add(EVENTS, 1000, 65_534)
-    rings.add(EVENTS, 1000, 1)
-    rings.add(EVENTS, 1000, 3_000_000)
-    rings.add(ACTIVE, 1000, 5)
+    counted = DailyCounts(999, 5)
+    counted.add(EVENTS, 1000, 65_534)
+    counted.add(EVENTS, 1000, 1)
+    counted.add(EVENTS, 1000, 3_000_000)
+    counted.add(ACTIVE, 1000, 5)
 
-    assert rings.get(EVENTS, 1000) == 3_065_535
-    history = rings.history(EVENTS, 1002)
+    assert counted.get(EVENTS, 1000) == 3_065_535
+    history = counted.history(EVENTS, 1002)
     assert history is not None
     assert history[-3:].tolist() == [3_065_535, 0, 0]
-    rings.advance(1000 + SPAN)
-    assert rings.large is None
+    counted.advance(1000 + SPAN)
+    assert counted.large is None
 
 
 def test_a_ring_takes_two_bytes_a_day_only_where_one_count_needs_them() -> None:
-    rings = DayRings(999)
+    counted = DailyCounts(999, 5)
     for day in range(1000, 1000 + SPAN):
-        rings.add(ACTIVE, day, 255)
-        rings.add(EVENTS, day, 256 if day == 1100 else day & 255)
+        counted.add(ACTIVE, day, 255)
+        counted.add(EVENTS, day, 256 if day == 1100 else day & 255)
 
-    active, events = rings.counts[ACTIVE], rings.counts[EVENTS]
+    active, events = counted.counts[ACTIVE], counted.counts[EVENTS]
     assert active is not None and active.itemsize == 1
     assert events is not None and events.itemsize == 2
-    assert [rings.get(EVENTS, day) for day in (1099, 1100, 1101)] == [1099 & 255, 256, 1101 & 255]
-    rings.advance(1000 + 2 * SPAN)
+    assert [counted.get(EVENTS, day) for day in (1099, 1100, 1101)] == [1099 & 255, 256, 1101 & 255]
+    counted.advance(1000 + 2 * SPAN)
     assert not any(active)
 
 
 def test_looking_ahead_of_the_ring_sees_empty_days() -> None:
-    rings = DayRings(999)
-    rings.add(EVENTS, 1000, 3)
+    counted = DailyCounts(999, 5)
+    counted.add(EVENTS, 1000, 3)
 
     for ahead in (0, 1, 255, 256, 300):
-        history = rings.history(EVENTS, 1000 + ahead)
+        history = counted.history(EVENTS, 1000 + ahead)
         assert history is not None
         assert history.sum() == (3 if ahead < SPAN else 0)
 
 
 def test_a_day_out_of_reach_is_refused() -> None:
     with pytest.raises(ValueError, match="more than 256 days"):
-        DayRings(1000).add(EVENTS, 1000 - SPAN, 1)
+        DailyCounts(1000, 5).add(EVENTS, 1000 - SPAN, 1)
 
 
 def test_a_ring_that_never_counted_takes_no_memory() -> None:
-    rings = DayRings(999)
-    rings.add(EVENTS, 1000, 0)
+    counted = DailyCounts(999, 5)
+    counted.add(EVENTS, 1000, 0)
 
-    assert rings.counts == [None] * 5
-    assert rings.history(EVENTS, 1000) is None
+    assert counted.counts == [None] * 5
+    assert counted.history(EVENTS, 1000) is None

@@ -10,15 +10,26 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from services.scorer.domain.lane import duplicates
-from services.scorer.domain.lane.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow, identity
+from services.scorer.domain.lane.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow
+from services.scorer.testing import UsageLane, at
 from services.shared.errors import IncompatibleState
 
 HOUR = 480_000
 
 
 def test_an_identity_is_the_same_in_every_process() -> None:
-    assert identity("app", "acme", "e1") == 7_933_645_345_642_774_535
-    assert len({identity("a", "b", "c"), identity("ab", "", "c"), identity("a", "bc", "")}) == 3
+    """What the fold puts into the window stands on the changelogs of deployments."""
+    lane = UsageLane()
+    lane.event("e1", "acme", source="app", when=at(0, 1))
+    assert lane.state.ids.identities() == {7_933_645_345_642_774_535}
+
+
+def test_source_account_and_event_id_are_kept_apart() -> None:
+    lane = UsageLane()
+    for source, account, event_id in (("a", "b", "c"), ("ab", "x", "c"), ("a", "bx", "c"), ("a", "b", "xc")):
+        lane.event(event_id, account, source=source, when=at(0, 1))
+
+    assert len(lane.state.ids) == lane.state.ledger.applied == 4
 
 
 @settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])

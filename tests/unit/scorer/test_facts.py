@@ -7,8 +7,12 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.accounts.facts import FIELDS, Facts, read_traits
+from services.scorer.domain.accounts.facts import Facts, read_traits
+from services.scorer.domain.tracking_plan import kinds_of, traits_of
 from services.scorer.testing import PLAN
+
+TRAITS = traits_of(PLAN)
+FACTS = kinds_of(PLAN).facts
 
 
 @pytest.mark.parametrize(
@@ -29,7 +33,7 @@ from services.scorer.testing import PLAN
     ],
 )
 def test_a_trait_becomes_a_fact(trait: str, value: Any, field: str, fact: Any) -> None:
-    assert read_traits({trait: value}, PLAN.traits) == ([(FIELDS.index(field), fact)], [])
+    assert read_traits({trait: value}, TRAITS) == ([(FACTS[field], fact)], [])
 
 
 @pytest.mark.parametrize(
@@ -41,9 +45,9 @@ def test_a_trait_becomes_a_fact(trait: str, value: Any, field: str, fact: Any) -
     ],
 )  # fmt: skip
 def test_a_wrong_trait_costs_that_trait_alone(trait: str, value: Any) -> None:
-    found, wrong = read_traits({trait: value, "parent": "holding", "unknown": object()}, PLAN.traits)
+    found, wrong = read_traits({trait: value, "parent": "holding", "unknown": object()}, TRAITS)
 
-    assert found == [(FIELDS.index("parent"), "holding")]
+    assert found == [(FACTS["parent"], "holding")]
     assert [w.trait for w in wrong] == [trait]
     assert wrong[0].detail.startswith("send ")
 
@@ -52,17 +56,54 @@ def test_statements_in_any_order_lead_to_the_same_facts() -> None:
     said = [(3, 5, 100), (3, 7, 200), (3, 6, 200), (3, None, 150)]
     ends = set()
     for order in itertools.permutations(said):
-        facts = Facts()
+        facts = Facts(8)
         for field, value, when in order:
             facts.set(field, value, when)
-        ends.add((facts.get("seats"), facts.times[3]))
+        ends.add((facts.values[3], facts.times[3]))
 
     assert ends == {(7, 200)}
 
 
 def test_a_later_null_removes_a_fact() -> None:
-    facts = Facts()
+    facts = Facts(8)
     facts.set(3, 5, 100)
 
     assert facts.set(3, None, 200)
-    assert facts.get("seats") is None
+    assert facts.values[3] is None
+
+
+def test_former_values_are_kept_with_the_times_from_which_they_held() -> None:
+    facts = Facts(8)
+    for value, when in ((50, 100), (50, 150), (40, 200), (40, 300), (50, 400)):
+        facts.set(3, value, when)
+
+    assert facts.history(3) == [(100, 50), (200, 40), (400, 50)]
+    assert facts.times[3] == 400
+    assert facts.history(2) == []
+
+
+def test_different_statements_in_any_order_lead_to_the_same_history() -> None:
+    said = [(5, 100), (7, 200), (6, 200), (None, 300), (8, 400)]
+    for order in itertools.permutations(said):
+        facts = Facts(8)
+        for value, when in order:
+            facts.set(3, value, when)
+
+        assert facts.history(3) == [(100, 5), (200, 7), (300, None), (400, 8)], order
+
+
+def test_a_late_statement_within_the_time_of_the_present_value_ends_when_that_was_repeated() -> None:
+    facts = Facts(8)
+    for value, when in ((40, 100), (40, 300), (50, 200), (40, 250), (40, 50)):
+        facts.set(3, value, when)
+
+    assert facts.history(3) == [(50, 40), (200, 50), (250, 40)]
+    assert (facts.values[3], facts.times[3]) == (40, 300)
+
+
+def test_the_last_eight_former_values_are_kept() -> None:
+    facts = Facts(8)
+    for value in range(12):
+        facts.set(3, value, value)
+
+    assert facts.history(3) == [(value, value) for value in range(3, 12)]

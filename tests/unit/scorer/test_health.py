@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.measures import MEASURES
-from services.scorer.domain.accounts.facts import FIELDS
+from services.scorer.domain.accounts.facts import WELL_KNOWN
 from services.scorer.domain.accounts.survey_answers import Answers, sentiment
 from services.scorer.domain.health.bands import band_of, next_band
 from services.scorer.domain.health.known import Known, Support
@@ -33,7 +33,7 @@ def of(
     """Return what is known of an account that began 30 days ago."""
     said = sentiment(answers, at())
     return Known(
-        at(), DAY, usage, support, said, {**dict.fromkeys(FIELDS), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
+        at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
         {"answers.nps": said.latest_at},
     )  # fmt: skip
 

@@ -9,28 +9,31 @@ import pytest
 from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE
-from services.scorer.domain.accounts.facts import FIELDS, Facts
+from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of
+from services.scorer.domain.tracking_plan import declared, kinds_of
 from services.scorer.domain.units import DAY_MS
-from services.scorer.testing import DAY, at
+from services.scorer.testing import DAY, PLAN, at
 
 LEVELS = [1.0] * 36
+KINDS = kinds_of(PLAN)
 
 
 def account(weeks: int = 40, people: int = 5, **facts: Any) -> Account:
     """Return an account with so many people active each day, for so many weeks up to the day before the first test day."""
-    found = Account("acme", DAY)
+    found = Account("acme", DAY, KINDS)
     for day in range(DAY - min(7 * weeks, 250), DAY):
         for person in range(people):
-            found.people.mark_past(person, day)
-        found.rings.add(ACTIVE, day, people)
+            found.active_users.mark_past(person, day)
+        found.daily_counts.add(ACTIVE, day, people)
     if weeks:
-        found.first_day, found.last_active_day = DAY - 7 * weeks, DAY - 1
+        found.reach(KINDS.milestones["first_activity"], DAY - 7 * weeks)
+        found.last_active_day = DAY - 1
     if facts:
-        found.facts = Facts()
+        found.facts = Facts(len(KINDS.facts))
         for name, value in facts.items():
-            found.facts.set(FIELDS.index(name), value, 1)
+            found.facts.set(KINDS.facts[name], value, 1)
     return found
 
 
@@ -43,6 +46,10 @@ def test_every_record_has_a_function_in_the_module_of_its_dimension() -> None:
         room = next(room for room in ROOMS if room.__name__.endswith(f".{record.dimension}"))
         name = record.name if hasattr(room, record.name) else record.name.rpartition("_")[0]
         assert hasattr(room, name), record.name
+
+
+def test_the_default_plan_declares_all_that_the_measures_need() -> None:
+    assert {need for record in RECORDS.values() for need in record.needs} <= declared(PLAN)
 
 
 def test_a_snapshot_lists_measures_in_the_order_of_their_numbers() -> None:
@@ -119,11 +126,11 @@ def test_what_facts_say_is_known_once_they_are(facts: dict[str, Any], expected: 
 
 def test_an_answer_counts_while_it_is_fresh() -> None:
     asked = account()
-    asked.answers = {"ann": (at(0) - 89 * DAY_MS, 3)}
+    asked.answers_of(0)["ann"] = (at(0) - 89 * DAY_MS, 3)
     old = account()
-    old.answers = {"ann": (at(0) - 120 * DAY_MS, 3)}
+    old.answers_of(0)["ann"] = (at(0) - 120 * DAY_MS, 3)
     gone = account()
-    gone.answers = {"ann": (at(0) - 181 * DAY_MS, 3)}
+    gone.answers_of(0)["ann"] = (at(0) - 181 * DAY_MS, 3)
     names = ("survey_responses", "survey_mean", "detractors", "lowest_answer")
 
     assert [[measured(each).get(name) for name in names] for each in (asked, old, gone)] == [
@@ -135,7 +142,8 @@ def test_an_answer_counts_while_it_is_fresh() -> None:
 
 def test_tickets_are_measured_by_number_and_age() -> None:
     helped = account()
-    helped.tickets = {"a": (at(0) - 2 * DAY_MS, 0), "b": (at(0) - 4 * DAY_MS, 0), "c": (at(0) - 9 * DAY_MS, at(0) - 1)}
+    tickets = {"a": (at(0) - 2 * DAY_MS, 0), "b": (at(0) - 4 * DAY_MS, 0), "c": (at(0) - 9 * DAY_MS, at(0) - 1)}
+    helped.cases_of(0).update(tickets)
 
     found = measured(helped)
 
@@ -147,7 +155,7 @@ def test_tickets_are_measured_by_number_and_age() -> None:
 
 def test_days_without_value_are_counted_until_the_first_and_in_the_first_two_stages_only() -> None:
     waiting, reached, grown = account(weeks=4), account(weeks=4), account(weeks=20)
-    reached.first_value_day = DAY - 3
+    reached.reach(KINDS.milestones["first_value"], DAY - 3)
 
     assert measured(waiting)["days_without_value"] == 28
     assert measured(waiting)["onboarding"] == 1

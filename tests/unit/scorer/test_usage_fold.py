@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
-from services.scorer.domain.lane.state_format import COLD, HOT
 from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import six_digits
 from services.scorer.testing import DAY, UsageLane, at, measures, tick
@@ -23,7 +23,7 @@ def active(lane: UsageLane, account: str = "acme") -> dict[int, tuple[int, int]]
     found = lane.state.accounts[account]
     days = {day - DAY: pair for day, pair in found.daily().items()}
     if found.events_today:
-        days[lane.state.clock.today - DAY] = (found.events_today, found.people.today.bit_count())
+        days[lane.state.clock.today - DAY] = (found.events_today, found.active_users.today.bit_count())
     return days
 
 
@@ -93,7 +93,7 @@ def test_names_are_compared_without_case_spaces_and_underscores() -> None:
     for number, name in enumerate(["report_shared", "Report  Shared", "REPORT-SHARED", "Reportshared"]):
         lane.event(f"e{number}", name=name)
 
-    assert lane.state.accounts["acme"].value_today == 3
+    assert lane.state.accounts["acme"].today("value") == 3
 
 
 def test_late_events_leave_the_state_as_if_they_had_been_on_time() -> None:
@@ -132,8 +132,11 @@ def test_late_events_leave_the_state_as_if_they_had_been_on_time() -> None:
     for name, expected in on_time.state.accounts.items():
         found = late.state.accounts[name]
         assert found.daily() == expected.daily()
-        assert (found.people.known, found.people.bits) == (expected.people.known, expected.people.bits)
-        for field in ("tickets", "answers", "first_day", "last_active_day", "first_value_day"):
+        assert (found.active_users.known, found.active_users.bits) == (
+            expected.active_users.known,
+            expected.active_users.bits,
+        )
+        for field in ("cases", "survey_answers", "milestones", "last_active_day"):
             assert getattr(found, field) == getattr(expected, field), field
         assert found.facts is not None
         assert expected.facts is not None
@@ -190,10 +193,10 @@ def test_an_event_that_claims_to_have_happened_after_its_record_counts_when_it_c
 @pytest.mark.parametrize(
     ("changes", "reason", "field"),
     [
-        ({"name": "Ticket Opened"}, "bad_ticket", "properties.ticket_id"),
-        ({"name": "Ticket Closed", "properties": {"ticket_id": ""}}, "bad_ticket", "properties.ticket_id"),
-        ({"name": "Ticket Closed", "properties": {"ticket_id": "x" * 129}}, "bad_ticket", "properties.ticket_id"),
-        ({"name": "Ticket Closed", "properties": {"ticket_id": True}}, "bad_ticket", "properties.ticket_id"),
+        ({"name": "Ticket Opened"}, "bad_case", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": ""}}, "bad_case", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": "x" * 129}}, "bad_case", "properties.ticket_id"),
+        ({"name": "Ticket Closed", "properties": {"ticket_id": True}}, "bad_case", "properties.ticket_id"),
         ({"name": "NPS Submitted", "properties": {"score": 11}}, "bad_score", "properties.score"),
         ({"name": "NPS Submitted", "properties": {"score": 6.5}}, "bad_score", "properties.score"),
         ({"name": "NPS Submitted", "properties": {}}, "bad_score", "properties.score"),
@@ -315,15 +318,15 @@ def test_the_people_cap_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_ticket_cap_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.scorer.domain.accounts.tickets.MAX_TICKETS", 2)
+    monkeypatch.setattr("services.scorer.domain.accounts.cases.MAX_CASES", 2)
     lane = UsageLane()
     for number in range(4):
         lane.event(f"e{number}", name="Ticket Opened", properties={"ticket_id": number})
     lane.event("e9", name="Ticket Closed", properties={"ticket_id": 0}, when=at(0, 2))
     lane.event("e10", name="Ticket Opened", properties={"ticket_id": 9}, when=at(0, 3))
 
-    assert lane.state.ledger.tickets_dropped == 2
-    assert sorted(lane.state.accounts["acme"].tickets or {}) == ["1", "9"]
+    assert lane.state.ledger.cases_dropped == 2
+    assert sorted(lane.state.accounts["acme"].cases_of(0)) == ["1", "9"]
 
 
 def test_a_sleeping_account_says_so_once_and_wakes_when_touched() -> None:
@@ -353,7 +356,7 @@ def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:
     lane.event("e2", user="new", when=at(258, 1))
     lane.close(258)
 
-    assert len(lane.state.accounts["acme"].people) == 1
+    assert len(lane.state.accounts["acme"].active_users) == 1
     assert measures(lane.snapshots("acme")[-1])["active_users_28"] == 1
 
 
@@ -393,7 +396,7 @@ def test_a_step_of_a_day_close_stays_small_however_many_people_the_accounts_have
     for number in range(120):
         lane.event(f"e{number}", account=f"a{number:03}")
         for person in range(1_500):
-            lane.state.accounts[f"a{number:03}"].people.mark((person + 1) << 40 | number)
+            lane.state.accounts[f"a{number:03}"].active_users.mark((person + 1) << 40 | number)
     lane.state_records()
     steps = lane.fold.tick(tick(at(2)), at(2), 9_999, 0) or ()
     sizes = [sum(len(value or b"") for _, value in lane.state.take_changes()) for _ in steps]

@@ -73,7 +73,7 @@ def test_a_dead_letter_keeps_the_original_and_who_sent_it() -> None:
     original = log.memory.values("usage-events", b"acme")[0]
 
     assert (letter["reason"], letter["event_id"], letter["source"], letter["rejected_at"]) == (
-        "bad_ticket",
+        "bad_case",
         "e1",
         "app",
         at(0, 3),

@@ -1,18 +1,24 @@
 """
 Everything that is remembered of one account.
 
-*Hot* is what most events change: today's counters and people, open tickets, flags, the latest evaluation. *Cold* is
-what changes at a day's close, by a late event or a rare one: rings, the people's days, facts, answers. Each is one
-record of the lane's state, so that an event costs a small write.
+*Hot* is what most events change: today's counts and people, open cases, milestones, flags, the latest evaluation. *Cold*
+is what changes at a day's close, by a late event or a rare one: the counts of past days, the people's days, facts,
+answers. Each is one record of the lane's state, so that an event costs a small write. Roles are a third, where there are
+any.
 """
 
 from __future__ import annotations
 
-from services.scorer.domain.accounts.active_users import People
-from services.scorer.domain.accounts.daily_counts import ACTIVE, CLOSED, EVENTS, OPENED, SPAN, VALUE, DayRings
-from services.scorer.domain.accounts.facts import Facts
-from services.scorer.domain.accounts.survey_answers import KEEP_MS, Answers
-from services.scorer.domain.accounts.tickets import Tickets, forget_closed, is_open
+import numpy as np
+import numpy.typing as npt
+
+from services.scorer.domain.accounts.active_users import ActiveUsers
+from services.scorer.domain.accounts.cases import Cases, forget_closed, is_open, open_since
+from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DailyCounts, Days
+from services.scorer.domain.accounts.facts import Facts, Since, Value
+from services.scorer.domain.accounts.kinds import Kinds
+from services.scorer.domain.accounts.roles import Roles, role_code
+from services.scorer.domain.accounts.survey_answers import KEEP_MS, Answers, Sentiment, sentiment
 from services.scorer.domain.units import DAY_MS
 
 CALM, TOUCHED, RESTATED, URGENT = range(4)
@@ -22,41 +28,46 @@ REST_AFTER_DAYS = 42
 REST_EVERY_DAYS = 7
 OVERDUE_DAYS = 42
 """How long a renewal that passed without a newer date is still looked at each day."""
+NEVER = -1
 
 
 class Account:
-    """One account of a lane. Days are days since 1970 UTC, -1: none yet; times milliseconds since 1970 UTC."""
+    """
+    One account of a lane. Days are days since 1970 UTC, -1: none yet; times milliseconds since 1970 UTC.
+
+    What lies in lists and tuples lies there by the places of `kinds`; ask for it by name.
+    """
 
     __slots__ = (
-        "answers",
+        "active_users",
         "behind",
-        "closed_today",
+        "cases",
+        "counts_today",
+        "daily_counts",
         "dormant",
         "evaluated_at",
         "events_today",
         "facts",
-        "first_day",
-        "first_value_day",
         "historical",
+        "kinds",
         "last_active_day",
         "last_evaluation",
+        "milestones",
         "name",
         "open_day",
-        "opened_today",
-        "people",
         "queued",
-        "rings",
+        "roles",
         "stale",
-        "tickets",
+        "survey_answers",
         "touch_closed_day",
         "touched_day",
         "trigger",
-        "value_today",
     )  # fmt: skip
 
-    def __init__(self, name: str, day: int) -> None:
+    def __init__(self, name: str, day: int, kinds: Kinds) -> None:
         """Make an account that is first heard of on a day."""
         self.name = name
+        self.kinds = kinds
         # hot
         self.open_day = day
         """The day of the counts of today: all before it are closed. Not kept: it follows from how far the sweep is, and"""
@@ -65,12 +76,10 @@ class Account:
         self.behind = False
         """The sweep has passed it by: its day could not be closed, and is `touch_closed_day` until that is done."""
         self.events_today = 0
-        self.value_today = 0
-        self.opened_today = 0
-        self.closed_today = 0
-        self.first_day = -1
-        self.last_active_day = -1
-        self.first_value_day = -1
+        self.counts_today: list[int] | None = None
+        """The other counts of today, if there are any."""
+        self.milestones: tuple[int, ...] = (NEVER,) * len(kinds.milestones)
+        self.last_active_day = NEVER
         self.touched_day = day
         """The last day on which anything came in, activity or not."""
         self.stale = CALM
@@ -83,34 +92,118 @@ class Account:
         """Touched by a backfill since its last snapshot."""
         self.dormant = False
         self.evaluated_at = 0
-        self.tickets: Tickets | None = None
+        self.cases: tuple[Cases | None, ...] | None = None
         self.last_evaluation: bytes | None = None
         """The latest snapshot's essence, encoded (see health/last_evaluation.py)."""
         # cold, together with the people whose bits of today are hot
-        self.rings = DayRings(day - 1)
-        self.people = People(day - 1)
+        self.daily_counts = DailyCounts(day - 1, len(kinds.counts))
+        self.active_users = ActiveUsers(day - 1)
         self.facts: Facts | None = None
-        self.answers: Answers | None = None
+        self.survey_answers: tuple[Answers | None, ...] | None = None
+        self.roles: Roles | None = None
+
+    def history(self, count: str, day: int) -> Days | None:
+        """Return a daily count of the 256 days up to and including `day`, oldest first; None: nothing was ever counted."""
+        place = self.kinds.counts.get(count)
+        return None if place is None else self.daily_counts.history(place, day)
+
+    def today(self, count: str) -> int:
+        """Return a daily count of today, whose day is not closed yet."""
+        place = self.kinds.counts.get(count)
+        if place in (EVENTS, ACTIVE):
+            return self.events_today if place == EVENTS else self.active_users.today.bit_count()
+        return 0 if place is None or self.counts_today is None else self.counts_today[place]
+
+    def milestone(self, name: str) -> int:
+        """Return the day on which a milestone was reached, -1: not yet."""
+        place = self.kinds.milestones.get(name)
+        return NEVER if place is None else self.milestones[place]
+
+    def fact(self, name: str) -> Value:
+        """Return a fact, None: unknown."""
+        place = self.kinds.facts.get(name)
+        return None if place is None or self.facts is None else self.facts.values[place]
+
+    def fact_history(self, name: str) -> list[Since]:
+        """Return up to eight former values of a fact and the present one, each since when, oldest first."""
+        place = self.kinds.facts.get(name)
+        return [] if place is None or self.facts is None else self.facts.history(place)
+
+    def open_since(self, sort: str) -> list[int]:
+        """Return when each open case of a sort was opened, oldest first."""
+        place = self.kinds.cases.get(sort)
+        cases = None if place is None or self.cases is None else self.cases[place]
+        return open_since(cases) if cases else []
+
+    def sentiment(self, survey: str, now_ms: int) -> Sentiment:
+        """Sum up the answers to a survey as of a log time."""
+        place = self.kinds.answers.get(survey)
+        if place is None or self.survey_answers is None:
+            return sentiment(None, now_ms)
+        return sentiment(self.survey_answers[place], now_ms, self.kinds.scales[place])
+
+    def in_role(self, role: str) -> npt.NDArray[np.bool_] | None:
+        """Return which of `active_users.known` are in a role, `other` for those not declared; None: no role is known."""
+        code = role_code(role, self.kinds.roles)
+        return None if self.roles is None else self.roles.of(self.active_users.known) == code
+
+    def last_used(self, feature: str) -> npt.NDArray[np.uint16] | None:
+        """Return the last closed day on which each of `active_users.known` used a feature, 0: none; None: nobody did."""
+        place = self.kinds.features.get(feature)
+        return None if place is None else self.active_users.last_used(place)
+
+    def start_counts(self) -> list[int]:
+        """Return the counts of today but events and active users, to change them, for the first of them."""
+        self.counts_today = [0] * len(self.kinds.counts)
+        return self.counts_today
+
+    def reach(self, place: int, day: int) -> bool:
+        """Note that what makes a milestone happened on a day; return whether it is the first such day."""
+        known = self.milestones[place]
+        if known != NEVER and known <= day:
+            return False
+        self.milestones = (*self.milestones[:place], day, *self.milestones[place + 1 :])
+        return True
+
+    def cases_of(self, place: int) -> Cases:
+        """Return the cases of a sort, to change them."""
+        cases = self.cases or (None,) * len(self.kinds.cases)
+        found = cases[place]
+        if found is None:
+            found = {}
+            self.cases = (*cases[:place], found, *cases[place + 1 :])
+        return found
+
+    def answers_of(self, place: int) -> Answers:
+        """Return the answers to a survey, to change them."""
+        answers = self.survey_answers or (None,) * len(self.kinds.answers)
+        found = answers[place]
+        if found is None:
+            found = {}
+            self.survey_answers = (*answers[:place], found, *answers[place + 1 :])
+        return found
 
     def close_day(self, day: int, midnight: int) -> tuple[bool, bool]:
-        """Move today's counts into the rings as those of `day`; return whether the hot and the cold state changed."""
+        """Make today's counts those of `day`; return whether the hot and the cold state changed."""
         changed = False
-        if self.events_today or self.people.today or self.value_today or self.opened_today or self.closed_today:
-            rings = self.rings
-            rings.advance(day)
-            rings.add(ACTIVE, day, self.people.close(day))
-            rings.add(EVENTS, day, self.events_today)
-            rings.add(VALUE, day, self.value_today)
-            rings.add(OPENED, day, self.opened_today)
-            rings.add(CLOSED, day, self.closed_today)
-            self.events_today = self.value_today = self.opened_today = self.closed_today = 0
+        if self.events_today or self.active_users.today or self.counts_today:
+            counts = self.daily_counts
+            counts.advance(day)
+            counts.add(ACTIVE, day, self.active_users.close(day))
+            counts.add(EVENTS, day, self.events_today)
+            for place, count in enumerate(self.counts_today or ()):
+                counts.add(place, day, count)
+            self.events_today, self.counts_today = 0, None
             changed = True
-        forgot = bool(self.tickets) and forget_closed(self.tickets or {}, midnight)
+        forgot = False
+        for cases in self.cases or ():
+            if cases and forget_closed(cases, midnight):
+                forgot = True
         return changed or forgot, changed
 
     def resting(self, day: int) -> bool:
         """
-        Tell whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
+        Return whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
 
         All windows have been empty for two weeks by then, and what still moves, the usual level that fades out of
         the baseline, moves slowly: one evaluation a week follows it.
@@ -120,36 +213,36 @@ class Account:
 
     def forgettable(self, day: int) -> bool:
         """
-        Tell whether nothing is lost by forgetting the account: nobody has mentioned it for more than 256 days, and nothing is open.
+        Return whether nothing is lost by forgetting the account: nobody mentioned it for 256 days, and nothing is open.
 
         A contract, a revenue or a renewal keeps it, except where the renewal passed as long ago: that customer has left.
         """
         if day - self.touched_day <= SPAN or self._awaits(day):
             return False
-        if self.facts is None:
-            return True
-        renewal = self.facts.get("renewal_day")
+        renewal = self.fact("renewal_day")
         if isinstance(renewal, int):
             return day - renewal > SPAN
-        return self.facts.get("contract_start_day") is None and not self.facts.get("revenue")
+        return self.fact("contract_start_day") is None and not self.fact("revenue")
 
     def asleep(self, day: int) -> bool:
-        """Tell whether nothing came in for 256 days and nothing is waited for."""
+        """Return whether nothing came in for 256 days and nothing is waited for."""
         return day - self.touched_day >= SPAN and not self._awaits(day)
 
     def _awaits(self, day: int) -> bool:
-        """Tell whether time alone will change the account: an open ticket, an answer that ages, a renewal near or due."""
-        if self.tickets and any(is_open(times) for times in self.tickets.values()):
-            return True
-        if self.answers and any(day * DAY_MS - at <= KEEP_MS for at, _ in self.answers.values()):
-            return True
-        renewal = self.facts.get("renewal_day") if self.facts else None
+        """Return whether time alone will change the account: an open case, an answer that ages, a renewal near or due."""
+        for cases in self.cases or ():
+            if cases and any(is_open(times) for times in cases.values()):
+                return True
+        for answers in self.survey_answers or ():
+            if answers and any(day * DAY_MS - at <= KEEP_MS for at, _ in answers.values()):
+                return True
+        renewal = self.fact("renewal_day")
         return isinstance(renewal, int) and renewal >= day - OVERDUE_DAYS
 
     def daily(self) -> dict[int, tuple[int, int]]:
         """Return activity events and active user-days of each day that has any, today under the day after the last closed."""
-        through = self.rings.through
-        events, active = self.rings.history(EVENTS, through), self.rings.history(ACTIVE, through)
+        through = self.daily_counts.through
+        events, active = self.daily_counts.history(EVENTS, through), self.daily_counts.history(ACTIVE, through)
         found: dict[int, tuple[int, int]] = {}
         for back in range(SPAN):
             at = SPAN - 1 - back

@@ -14,7 +14,9 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
+from services.scorer.domain.accounts.bits import pack, unpack
 from services.scorer.domain.accounts.daily_counts import SPAN
+from services.scorer.domain.accounts.feature_use import FeatureUse
 
 MAX_PEOPLE = 10_000
 """Per account. Who comes after that is not counted as a person; the ledger counts how often."""
@@ -23,10 +25,10 @@ WEEKS = SPAN // 7
 _ROW = SPAN // 8
 
 
-class People:
+class ActiveUsers:
     """The active people of one account, today's and those of the 256 days up to `through`."""
 
-    __slots__ = ("bits", "known", "new", "through", "today")
+    __slots__ = ("bits", "features", "known", "new", "through", "today")
 
     def __init__(self, through: int) -> None:
         """Start with nobody, cleared up to the day `through`."""
@@ -36,13 +38,14 @@ class People:
         self.new: dict[int, int] | None = None
         self.today = 0
         """A bit per person: position in `known`, then order of arrival for the new ones."""
+        self.features: FeatureUse | None = None
 
     def __len__(self) -> int:
         """Return how many people are remembered."""
         return len(self.known) + (len(self.new) if self.new else 0)
 
     def mark(self, person: int) -> bool:
-        """Note that somebody is active today; return False where the cap leaves them out."""
+        """Note that somebody is active today; return False if the cap leaves them out."""
         known = self.known
         at = bisect_left(known, person)
         if at == len(known) or known[at] != person:
@@ -57,8 +60,22 @@ class People:
         self.today |= 1 << at
         return True
 
+    def mark_feature(self, person: int, feature: int, features: int) -> None:
+        """Note that somebody who is active today uses one of so many features; whoever the cap leaves out is left out."""
+        index = self._known_at(person)
+        if index is None:
+            index = self.new.get(person) if self.new else None
+        if index is not None:
+            self.features_of(features).mark(feature, index)
+
+    def mark_past_feature(self, person: int, day: int, feature: int, features: int) -> None:
+        """Note the same for a closed day, on which somebody was active."""
+        index = self._known_at(person)
+        if index is not None:
+            self.features_of(features).mark_past(feature, index, len(self.known), day)
+
     def mark_past(self, person: int, day: int) -> bool | None:
-        """Note activity on a closed day; return whether it is news, None where the cap leaves the person out."""
+        """Note activity on a closed day; return whether it is news, None if the cap leaves the person out."""
         self.settle()
         at = bisect_left(self.known, person)
         if at == len(self.known) or self.known[at] != person:
@@ -78,9 +95,11 @@ class People:
         self.settle()
         self.advance(day)
         if count:
-            active = _unpack(self.today, len(self.known))
+            active = unpack(self.today, len(self.known))
             self._grid()[:, (day & 255) >> 3] |= active << np.uint8(day & 7)
         self.today = 0
+        if self.features is not None:
+            self.features.close(len(self.known), day)
         self._forget_idle()
         return count
 
@@ -107,11 +126,13 @@ class People:
         order = np.argsort(hashes, kind="stable")
         grid = np.zeros((len(hashes), _ROW), np.uint8)
         grid[: len(self.known)] = self._grid()
-        today = _unpack(self.today, len(hashes))[order]
+        today = unpack(self.today, len(hashes))[order]
         self.known = array("Q", hashes[order].tobytes())
         self.bits = bytearray(grid[order].tobytes())
-        self.today = _pack(today)
+        self.today = pack(today)
         self.new = None
+        if self.features is not None:
+            self.features.reorder(order)
 
     def weeks(self, end: int) -> npt.NDArray[np.bool_] | None:
         """Return who was active in which of the 36 weeks up to and including day `end`: people by weeks, newest first."""
@@ -127,30 +148,40 @@ class People:
         active: npt.NDArray[np.bool_] = recent.max(axis=2)[:, ::-1] > 0
         return active
 
+    def last_used(self, feature: int) -> npt.NDArray[np.uint16] | None:
+        """Return the last closed day on which each of `known` used a feature, 0: none; None: nobody ever did."""
+        days = self.features.days[feature] if self.features is not None else None
+        return None if days is None else np.frombuffer(days, np.uint16)
+
+    def features_of(self, features: int) -> FeatureUse:
+        """Return the use of so many features, to change it."""
+        if self.features is None:
+            self.features = FeatureUse(features)
+        return self.features
+
     def _grid(self) -> npt.NDArray[np.uint8]:
         return np.frombuffer(self.bits, np.uint8).reshape(-1, _ROW)
 
+    def _known_at(self, person: int) -> int | None:
+        at = bisect_left(self.known, person)
+        return at if at < len(self.known) and self.known[at] == person else None
+
     def _insert(self, at: int, person: int) -> None:
-        today = _unpack(self.today, len(self.known))
+        today = unpack(self.today, len(self.known))
+        if self.features is not None:
+            self.features.insert(at, len(self.known))
         self.known.insert(at, person)
         self.bits[at * _ROW : at * _ROW] = bytes(_ROW)
-        self.today = _pack(np.insert(today, at, 0))
+        self.today = pack(np.insert(today, at, 0))
 
     def _forget_idle(self) -> None:
         if not self.bits:
             return
         grid = self._grid()
-        alive = grid.any(axis=1)
+        alive: npt.NDArray[np.bool_] = np.any(grid, axis=1)
         if alive.all():
             return
         self.known = array("Q", np.frombuffer(self.known, np.uint64)[alive].tobytes())
         self.bits = bytearray(grid[alive].tobytes())
-
-
-def _unpack(mask: int, count: int) -> npt.NDArray[np.uint8]:
-    raw = np.frombuffer(mask.to_bytes((count + 7) // 8, "little"), np.uint8)
-    return np.unpackbits(raw, bitorder="little")[:count]
-
-
-def _pack(flags: npt.NDArray[np.uint8]) -> int:
-    return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")
+        if self.features is not None:
+            self.features.keep(alive)

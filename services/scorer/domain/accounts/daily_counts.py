@@ -19,9 +19,8 @@ _ESCAPE = 0xFFFF
 NARROW, WIDE = "B", "H"
 """Type codes of a ring's cells: one byte, two bytes."""
 
-EVENTS, ACTIVE, VALUE, OPENED, CLOSED = range(5)
-"""What is counted: activity events, active user-days, value events, tickets opened and closed."""
-METRICS = 5
+EVENTS, ACTIVE = range(2)
+"""The places of the two counts that every account has: activity events, active user-days. The plan's come after them."""
 
 Days = npt.NDArray[np.int64]
 
@@ -30,15 +29,15 @@ def _empty(typecode: str) -> array[int]:
     return array(typecode, bytes(SPAN * array(typecode).itemsize))
 
 
-class DayRings:
-    """The daily counts of one account. A ring that never counted anything takes no memory."""
+class DailyCounts:
+    """The daily counts of one account, one ring a name. A ring that never counted anything takes no memory."""
 
     __slots__ = ("counts", "large", "through")
 
-    def __init__(self, through: int) -> None:
-        """Start with nothing, cleared up to the day `through`."""
+    def __init__(self, through: int, names: int) -> None:
+        """Start with nothing, for so many names, cleared up to the day `through`."""
         self.through = through
-        self.counts: list[array[int] | None] = [None] * METRICS
+        self.counts: list[array[int] | None] = [None] * names
         self.large: dict[tuple[int, int], int] | None = None
 
     def advance(self, day: int) -> None:
@@ -58,7 +57,7 @@ class DayRings:
         if self.large:
             self.large = {key: n for key, n in self.large.items() if key[1] > day - SPAN} or None
 
-    def add(self, metric: int, day: int, count: int) -> None:
+    def add(self, place: int, day: int, count: int) -> None:
         """
         Add to one day, which may be past but not forgotten.
 
@@ -71,31 +70,31 @@ class DayRings:
             self.advance(day)
         elif day <= self.through - SPAN:
             raise ValueError(f"day {day} is more than {SPAN} days before {self.through}")
-        ring = self.counts[metric]
+        ring = self.counts[place]
         if ring is None:
-            ring = self.counts[metric] = _empty(NARROW)
+            ring = self.counts[place] = _empty(NARROW)
         cell = day & _MASK
-        total = self._at(ring, metric, day) + count
+        total = self._at(ring, place, day) + count
         if total > 0xFF and ring.typecode == NARROW:
-            ring = self.counts[metric] = array(WIDE, ring)
+            ring = self.counts[place] = array(WIDE, ring)
         if total < _ESCAPE:
             ring[cell] = total
             return
         ring[cell] = _ESCAPE
         if self.large is None:
             self.large = {}
-        self.large[(metric, day)] = total
+        self.large[(place, day)] = total
 
-    def get(self, metric: int, day: int) -> int:
+    def get(self, place: int, day: int) -> int:
         """Return the count of one day; 0 outside the ring's reach."""
-        ring = self.counts[metric]
+        ring = self.counts[place]
         if ring is None or not self.through - SPAN < day <= self.through:
             return 0
-        return self._at(ring, metric, day)
+        return self._at(ring, place, day)
 
-    def history(self, metric: int, end: int) -> Days | None:
+    def history(self, place: int, end: int) -> Days | None:
         """Return the counts of the 256 days up to and including `end`, oldest first; None: nothing was ever counted."""
-        ring = self.counts[metric]
+        ring = self.counts[place]
         if ring is None:
             return None
         cells = np.frombuffer(ring, ring.typecode)
@@ -108,12 +107,12 @@ class DayRings:
             days[:-ahead] = 0
         if self.large:
             for (kind, day), count in self.large.items():
-                if kind == metric and end - SPAN < day <= end:
+                if kind == place and end - SPAN < day <= end:
                     days[SPAN - 1 - (end - day)] = count
         return days
 
-    def _at(self, ring: array[int], metric: int, day: int) -> int:
+    def _at(self, ring: array[int], place: int, day: int) -> int:
         count = ring[day & _MASK]
         if count == _ESCAPE and self.large is not None:
-            return self.large[(metric, day)]
+            return self.large[(place, day)]
         return count

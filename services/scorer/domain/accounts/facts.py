@@ -1,25 +1,45 @@
 """
 Dated facts: what a company says of an account in group traits, and from when.
 
-Each field keeps the time of the event that set it, so a late event never overwrites a newer one. A trait of the
-wrong type costs that field alone; it is reported with the field's name and the others are kept. A null trait
-removes the fact.
+Each fact keeps the time of the event that set it, so a late event never overwrites a newer one, and its last few former
+values with the times from which they held. A trait of the wrong type costs that fact alone; it is reported with its name
+and the others are kept. A null trait removes the fact.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
-FIELDS = ("name", "owner", "revenue", "seats", "plan", "contract_start_day", "renewal_day", "parent")
-"""In the order in which state keeps them: add at the end only."""
+FactType = Literal["text", "number", "whole_number", "date"]
+"""A date is kept as its day since 1970 UTC."""
+
+WELL_KNOWN: Mapping[str, FactType] = {
+    "name": "text",
+    "owner": "text",
+    "revenue": "number",
+    "seats": "whole_number",
+    "plan": "text",
+    "contract_start_day": "date",
+    "renewal_day": "date",
+    "parent": "text",
+}
+"""Facts that health records name, with the only type that a plan may give them."""
+
 Value = str | float | int | None
+Since = tuple[int, Value]
+"""A value and the time from which it held, milliseconds since 1970 UTC; None: it was removed then."""
 
 MAX_TEXT = 500
-_UNSET = -1
+FORMER = 8
+"""Former values that each fact keeps; beyond that the oldest is forgotten."""
+UNSAID = -1
+"""The time of a fact that nobody has said."""
 _EPOCH = date(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _LAST_SECOND = 230 * 365 * 86_400
@@ -34,52 +54,94 @@ class WrongTrait(NamedTuple):
 
 
 class Facts:
-    """The facts of one account and when each was said, milliseconds since 1970 UTC."""
+    """The facts of one account by place, and when each was said, milliseconds since 1970 UTC."""
 
-    __slots__ = ("times", "values")
+    __slots__ = ("former", "times", "values")
 
-    def __init__(self) -> None:
-        """Start with nothing known."""
-        self.values: list[Value] = [None] * len(FIELDS)
-        self.times: array[int] = array("q", [_UNSET] * len(FIELDS))
+    def __init__(self, names: int) -> None:
+        """Start with nothing known of so many facts."""
+        self.values: list[Value] = [None] * names
+        self.times: array[int] = array("q", [UNSAID] * (2 * names))
+        """First when each was said last, then, from place `names` on, since when it holds."""
+        self.former: dict[int, list[Since]] | None = None
 
-    def set(self, field: int, value: Value, at: int) -> bool:
-        """Take in one fact unless a newer one is known; return whether anything changed. Ties: the greater text wins."""
-        known = self.times[field]
-        if at < known or (at == known and repr(value) <= repr(self.values[field])):
+    def set(self, place: int, value: Value, at: int) -> bool:
+        """
+        Take in one statement; return whether the fact has another value now.
+
+        The newest statement wins; of two at one time the greater text. An older one that says something else takes its
+        place among the former values. How often a former value was repeated is not kept: what a late event puts between
+        two equal statements is taken to have held until the later one.
+        """
+        known, before = self.times[place], self.values[place]
+        if at >= known and value == before and known != UNSAID:
+            self.times[place] = at
             return False
-        self.times[field] = at
-        changed = self.values[field] != value
-        self.values[field] = value
-        return changed
+        if known == UNSAID:
+            self._keep(place, at, [(at, value)])
+        else:
+            self._keep(place, max(at, known), _with(self.history(place), known, (at, value)))
+        return self.values[place] != before
 
-    def get(self, name: str) -> Value:
-        """Return one fact by its name, None if unknown."""
-        return self.values[FIELDS.index(name)]
+    def history(self, place: int) -> list[Since]:
+        """Return what a fact was, up to eight former values, and what it is: each since when, oldest first."""
+        if self.times[place] == UNSAID:
+            return []
+        former = self.former.get(place, []) if self.former else []
+        return [*former, (self.times[len(self.values) + place], self.values[place])]
+
+    def _keep(self, place: int, said: int, history: list[Since]) -> None:
+        self.times[place] = said
+        self.times[len(self.values) + place], self.values[place] = history[-1]
+        former = history[-1 - FORMER : -1]
+        if former:
+            if self.former is None:
+                self.former = {}
+            self.former[place] = former
+        elif self.former:
+            self.former.pop(place, None)
+
+
+def _with(history: list[Since], said: int, new: Since) -> list[Since]:
+    """Put a statement among those before and after it; the last of them was repeated at `said`."""
+    at, value = new
+    index = bisect_right([since for since, _ in history], at)
+    before, after = history[:index], history[index:]
+    if not after and at < said:
+        after = [(said, history[-1][1])]
+    elif at == said and repr(value) <= repr(history[-1][1]):
+        return history
+    if before and before[-1][0] == at:
+        if repr(value) <= repr(before[-1][1]):
+            return history
+        before = before[:-1]
+    merged = [*before, new, *after]
+    return [merged[0], *(later for earlier, later in pairwise(merged) if later[1] != earlier[1])]
 
 
 def read_traits(
-    traits: Mapping[str, Any], names: Mapping[str, str]
+    traits: Mapping[str, Any], places: Mapping[str, tuple[int, FactType]]
 ) -> tuple[list[tuple[int, Value]], list[WrongTrait]]:
     """
     Turn group traits into facts.
 
     Args:
         traits: As sent.
-        names: Trait name, in lower case, to one of `FIELDS`.
+        places: Trait name, in lower case, to the place and the type of its fact.
 
     Returns:
-        Field numbers with values, and what was left out and why.
+        Places with values, and what was left out and why.
     """
     found: list[tuple[int, Value]] = []
     wrong: list[WrongTrait] = []
     for trait in sorted(traits):
-        field = names.get(trait.lower())
-        if field is None:
+        fact = places.get(trait.lower())
+        if fact is None:
             continue
+        place, type_ = fact
         value = traits[trait]
         try:
-            found.append((FIELDS.index(field), None if value is None else _PARSERS[field](value)))
+            found.append((place, None if value is None else _PARSERS[type_](value)))
         except (ValueError, TypeError, OverflowError) as error:
             wrong.append(WrongTrait(trait, str(error)))
     return found, wrong
@@ -107,7 +169,7 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def _seats(value: Any) -> int:
+def _whole_number(value: Any) -> int:
     number = _number(value)
     if number != int(number) or number > 100_000_000:
         raise ValueError("send a whole number from 0 to 100000000")
@@ -139,13 +201,9 @@ def _kind(value: Any) -> str:
     return {bool: "true or false", list: "a list", dict: "an object", str: "text"}.get(type(value), "a number")
 
 
-_PARSERS: dict[str, Callable[[Any], Value]] = {
-    "name": _text,
-    "owner": _text,
-    "plan": _text,
-    "parent": _text,
-    "revenue": _number,
-    "seats": _seats,
-    "contract_start_day": _day,
-    "renewal_day": _day,
+_PARSERS: dict[FactType, Callable[[Any], Value]] = {
+    "text": _text,
+    "number": _number,
+    "whole_number": _whole_number,
+    "date": _day,
 }

@@ -1,4 +1,4 @@
-"""The latest per person: each person's latest answer to "how likely are you to recommend us", 0 to 10."""
+"""The latest per person: each person's latest answer to a survey, such as "how likely are you to recommend us"."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from services.scorer.domain.units import DAY_MS
 KEEP_MS = 180 * DAY_MS
 DETRACTOR_MS = 90 * DAY_MS
 MAX_ANSWERS = 1_000
-"""People per account. Beyond that the oldest answer is forgotten."""
+"""People per account and survey. Beyond that the oldest answer is forgotten, counted."""
 
 Answers = dict[str, tuple[int, int]]
-"""Person to (time of the answer in milliseconds since 1970 UTC, score 0 to 10)."""
+"""Person to (time of the answer in milliseconds since 1970 UTC, score)."""
 
 
 class Sentiment(NamedTuple):
@@ -22,19 +22,26 @@ class Sentiment(NamedTuple):
     latest_score: int
     latest_at: int
     detractors_90: int
+    """People whose score is in the lower six tenths of the scale: 0 to 6 of 10."""
     lowest_score_90: int
     lowest_user_90: str
     mean: float
     """Mean score; 0 without answers."""
 
 
-def note(answers: Answers, person: str, at: int, score: int) -> None:
-    """Take in an answer; an older one than the person's latest changes nothing. Of two at one time the higher counts."""
+def note(answers: Answers, person: str, at: int, score: int) -> bool:
+    """
+    Take in an answer; return False if the cap cost one.
+
+    An older one than the person's latest changes nothing. Of two at one time the higher counts.
+    """
     if (at, score) <= answers.get(person, (-1, -1)):
-        return
+        return True
     answers[person] = (at, score)
-    if len(answers) > MAX_ANSWERS:
-        del answers[min(answers, key=lambda p: (answers[p], p))]
+    if len(answers) <= MAX_ANSWERS:
+        return True
+    del answers[min(answers, key=lambda p: (answers[p], p))]
+    return False
 
 
 def forget_old(answers: Answers, now_ms: int) -> bool:
@@ -45,19 +52,20 @@ def forget_old(answers: Answers, now_ms: int) -> bool:
     return bool(gone)
 
 
-def sentiment(answers: Answers | None, now_ms: int) -> Sentiment:
-    """Sum up the answers as of a log time."""
+def sentiment(answers: Answers | None, now_ms: int, scale: tuple[int, int] = (0, 10)) -> Sentiment:
+    """Sum up the answers to a survey as of a log time; `scale` is its lowest and its highest score."""
     fresh = sorted((at, score, p) for p, (at, score) in (answers or {}).items() if at >= now_ms - KEEP_MS)
     if not fresh:
         return Sentiment(0, -1, 0, 0, -1, "", 0.0)
     latest_at, latest_score, _ = fresh[-1]
     recent = [(score, person) for at, score, person in fresh if at >= now_ms - DETRACTOR_MS]
     lowest = min(recent) if recent else (-1, "")
+    low, high = scale
     return Sentiment(
         responses=len(fresh),
         latest_score=latest_score,
         latest_at=latest_at,
-        detractors_90=sum(1 for score, _ in recent if score <= 6),
+        detractors_90=sum(1 for score, _ in recent if 10 * (score - low) <= 6 * (high - low)),
         lowest_score_90=lowest[0],
         lowest_user_90=lowest[1],
         mean=sum(score for _, score, _ in fresh) / len(fresh),

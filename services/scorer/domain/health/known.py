@@ -7,15 +7,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.daily_counts import CLOSED, OPENED
-from services.scorer.domain.accounts.facts import FIELDS
-from services.scorer.domain.accounts.survey_answers import Sentiment, sentiment
-from services.scorer.domain.accounts.tickets import open_since
+from services.scorer.domain.accounts.facts import WELL_KNOWN
+from services.scorer.domain.accounts.survey_answers import Sentiment
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
 from services.scorer.domain.units import HOUR_MS
-
-_NO_FACTS: Mapping[str, Any] = dict.fromkeys(FIELDS)
 
 
 class Support(NamedTuple):
@@ -61,9 +57,9 @@ def known_of(account: Account, at: int, day: int, levels: list[float], *, value_
         levels: Of the fleet, week by week, the latest first.
         value_connected: Whether the deployment has value events at all.
     """
-    facts: Mapping[str, Any] = dict(zip(FIELDS, account.facts.values, strict=True)) if account.facts else _NO_FACTS
-    started = start_day(account.first_day, facts["contract_start_day"])
-    answers = sentiment(account.answers, at)
+    facts: Mapping[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
+    started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
+    answers = account.sentiment("nps", at)
     return Known(
         at=at,
         day=day + 1,
@@ -71,22 +67,22 @@ def known_of(account: Account, at: int, day: int, levels: list[float], *, value_
         support=_support(account, at, day),
         sentiment=answers,
         facts=facts,
-        stage=stage(day + 1, started, account.first_value_day, facts["renewal_day"]),
+        stage=stage(day + 1, started, account.milestone("first_value"), facts["renewal_day"]),
         started=started,
-        first_day=account.first_day,
-        first_value_day=account.first_value_day,
+        first_day=account.milestone("first_activity"),
+        first_value_day=account.milestone("first_value"),
         fleet_level=levels[0],
         newest={"answers.nps": answers.latest_at},
     )
 
 
 def _support(account: Account, at: int, day: int) -> Support:
-    since = open_since(account.tickets) if account.tickets else []
-    opened, closed = account.rings.history(OPENED, day), account.rings.history(CLOSED, day)
+    since = account.open_since("tickets")
+    opened, closed = account.history("tickets_opened", day), account.history("tickets_closed", day)
     return Support(
         open=len(since),
         oldest_opened_at=since[0] if since else 0,
         median_age_hours=max(0.0, at - median(since)) / HOUR_MS if since else 0.0,
-        opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.opened_today,
-        closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.closed_today,
+        opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.today("tickets_opened"),
+        closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.today("tickets_closed"),
     )

@@ -11,7 +11,7 @@ import numpy as np
 from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
-from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, VALUE
+from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
@@ -55,7 +55,8 @@ class Usage(NamedTuple):
 
 def own_weeks(account: Account, day: int) -> int:
     """Return the whole weeks from the account's first day to `day`, both included; 0 before any activity."""
-    return max(0, (day - account.first_day + 1) // 7) if account.first_day >= 0 else 0
+    first_day = account.milestone("first_activity")
+    return max(0, (day - first_day + 1) // 7) if first_day >= 0 else 0
 
 
 def usage_of(account: Account, day: int, factors: list[float], value_connected: bool) -> Usage:
@@ -63,13 +64,13 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
     Work out the usage of an account.
 
     Args:
-        account: Its rings hold the days up to `day`.
+        account: Its daily counts hold the days up to `day`.
         day: The last closed day.
         factors: The fleet's levels of the weeks that end with `day`, the latest first, 36 of them.
         value_connected: Whether the deployment has value events at all.
     """
     weeks = own_weeks(account, day)
-    active = account.rings.history(ACTIVE, day)
+    active = account.history("active", day)
     if active is None:
         weekly, active_days, gap = _NO_WEEKS, 0, 0
     else:
@@ -77,8 +78,8 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_days = int(np.count_nonzero(active[-7:]))
         gap = _gap_p90(np.flatnonzero(active[-_GAP_DAYS:]))
     windows, learned = trend(weekly, factors, weeks)
-    events = account.rings.history(EVENTS, day)
-    value = account.rings.history(VALUE, day)
+    events = account.history("events", day)
+    value = account.history("value", day)
     value_days = value_weeks = 0
     if value is not None:
         recent = value[-28:]
@@ -87,7 +88,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
     week, month, usual = _people(account, day, weeks)
     baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
-        proven = account.first_value_day >= 0 and value_weeks >= 3
+        proven = account.milestone("first_value") >= 0 and value_weeks >= 3
     else:
         proven = baseline_weeks >= LEARNING_WEEKS and windows[-1].ratio >= 0.9
     return Usage(
@@ -115,7 +116,7 @@ def tally(account: Account, day: int, cap_milli: int, fleet: FleetTally) -> None
     weeks = min(BASELINE_WEEKS, own_weeks(account, day) - 1)
     if weeks < FEWEST_WEEKS or day - account.last_active_day >= 28:
         return
-    active = account.rings.history(ACTIVE, day)
+    active = account.history("active", day)
     if active is None:
         return
     before = int(active[SPAN - 7 * (weeks + 1) : SPAN - 7].sum())
@@ -133,7 +134,7 @@ def _gap_p90(active_days: np.typing.NDArray[np.int64]) -> int:
 
 def _people(account: Account, day: int, weeks: int) -> tuple[int, int, float]:
     """Return active people of one week and of four, and the median of the latter over the weeks before."""
-    seen = account.people.weeks(day)
+    seen = account.active_users.weeks(day)
     if seen is None:
         return 0, 0, 0.0
     counts = np.count_nonzero(

@@ -120,7 +120,7 @@ class DayClose:
                 continue
             self.close_for_touch(account)
             self.evaluate(account, _REASONS[account.stale], only_if_changed=True)
-            people += len(account.people)
+            people += len(account.active_users)
             if done % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0
                 state.moved = True
@@ -161,6 +161,9 @@ class DayClose:
             state.hot.add(account.name)
         if cold:
             state.cold.add(account.name)
+            if account.roles is not None and account.roles.forget_idle(account.active_users.known, today * DAY_MS):
+                account.roles = account.roles if account.roles.known else None
+                state.roles.add(account.name)
 
     def evaluate(self, account: Account, reason: str, *, only_if_changed: bool) -> None:
         """Evaluate one account now and publish its snapshot; one that raises is quarantined."""
@@ -223,7 +226,7 @@ class DayClose:
                     state.forget(account)
                     state.outcomes.append(Forgotten(name))
             clock.cursor = name
-            people += len(account.people)
+            people += len(account.active_users)
             if done % CLOSE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0
                 state.moved = True
@@ -268,7 +271,7 @@ class DayClose:
                     state.hot.add(name)
                 self.evaluate(account, "DAY_CLOSE", only_if_changed=False)
                 state.queue.discard(name)
-                people += len(account.people)
+                people += len(account.active_users)
             clock.cursor = name
             if done % EVALUATE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:
                 people = 0

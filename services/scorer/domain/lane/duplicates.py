@@ -1,13 +1,13 @@
 """
 The duplicate window: which events were seen in the last 24 hours of log time.
 
-An event's identity is a 64-bit hash. Identities lie in blocks, by log hour of arrival; within a block in sorted
-numpy runs of eight bytes each. A Bloom filter over several blocks answers "surely new" for nearly every event;
-only where it says "perhaps" are the runs searched, so a filter alone never drops an event. The newest few
+An event's identity is a 64-bit hash, made in usage_fold.py. Identities lie in blocks, by log hour of arrival; within a
+block in sorted numpy runs of eight bytes each. A Bloom filter over several blocks answers "surely new" for nearly every
+event; only where it says "perhaps" are the runs searched, so a filter alone never drops an event. The newest few
 thousand are a plain set. All together at most 12 bytes an identity.
 
 Where more than `limit` identities arrive within 24 hours the oldest block leaves early: the window is then shorter
-than 24 hours, and `shortened` counts how often that happened. Where blocks begin, end and leave hangs on the log
+than 24 hours, and `shortened` counts how often that happened. Where blocks begin, end and leave depends on the log
 alone, never on when state was written or restored.
 
 The window is durable as records keyed (log hour, block, number). A block that leaves is deleted record by record,
@@ -23,7 +23,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 from rbloom import Bloom
-from xxhash import xxh64_intdigest
 
 from services.shared.errors import IncompatibleState
 
@@ -41,11 +40,6 @@ _KEY = struct.Struct(">cIHI")
 _PREFIX = b"i"
 """The kind of record: another format of them has another. Keys that start with a zero byte are the engine's."""
 Run = npt.NDArray[np.uint64]
-
-
-def identity(source: str, account: str, event_id: str) -> int:
-    """Return the hash of an event's identity; the same in every process, on every machine."""
-    return xxh64_intdigest(f"{source}\0{account}\0{event_id}".encode())
 
 
 class _Block:
@@ -145,7 +139,7 @@ class DuplicateWindow:
         self._loaded: dict[tuple[int, int], list[tuple[int, Run]]] = {}
 
     def seen(self, identity_: int) -> bool:
-        """Tell whether this identity is in the window, and put it there."""
+        """Return whether this identity is in the window, and put it there."""
         if identity_ in self._tail:
             return True
         for known in self._filters:

@@ -36,8 +36,11 @@ class LedgerCounters(msgspec.Struct):
     fields_rejected: int = 0
     """Single traits of applied group events that were left out; each is on the dead letters as `bad_trait`."""
     people_dropped: int = 0
-    """Events whose person was left out because the account has too many."""
-    tickets_dropped: int = 0
+    """Events whose person, or whose person's role, was left out because the account has too many."""
+    cases_dropped: int = 0
+    """Openings and closings of a case that was left out because the account has too many open ones."""
+    answers_dropped: int = 0
+    """Answers that were forgotten before their time because more people answered a survey than are kept."""
     ticks: int = 0
     clocks: int = 0
     fleets: int = 0

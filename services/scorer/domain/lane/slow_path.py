@@ -1,5 +1,5 @@
 """
-What an event seldom does: it is late or ahead, opens or closes a ticket, answers a survey, states facts.
+What an event seldom does: it is late or ahead, opens or closes a case, answers a survey, states facts or a role.
 
 The same rules hold for today and for a closed day; a late event leaves the state as if it had been on time.
 """
@@ -9,43 +9,44 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import msgspec
 from xxhash import xxh64_intdigest
 
-from services.scorer.domain.accounts import survey_answers, tickets
+from services.scorer.domain.accounts import cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
-from services.scorer.domain.accounts.daily_counts import CLOSED as CLOSED_RING
-from services.scorer.domain.accounts.daily_counts import OPENED as OPENED_RING
-from services.scorer.domain.accounts.daily_counts import VALUE as VALUE_RING
-from services.scorer.domain.accounts.facts import FIELDS, Facts, read_traits
+from services.scorer.domain.accounts.facts import Facts, read_traits
+from services.scorer.domain.accounts.roles import Roles, role_code
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
+from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
+from services.scorer.domain.lane.properties import Wrong, case_id, properties_of, score_of
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import ACTIVITY, ANSWER, CLOSED, OPENED, VALUE, Roles, TrackingPlan
+from services.scorer.domain.tracking_plan import TrackingPlan, traits_of
 from services.scorer.domain.units import DAY_MS
 
 DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""
 _KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS"})
-_MAX_TICKET_ID = 128
-_MAX_SCORE_TEXT = 20
-"""Blanks included; int() of endless digits is slow, then refused."""
-_json = msgspec.json.Decoder().decode
+_FIRST_ACTIVITY = 0
 
 
-class RareEvents:
+class SlowPath:
     """The longer way of an event into the state of a lane."""
 
-    def __init__(self, state: UsageState, days: DayClose, roles: Roles, plan: TrackingPlan, most_accounts: int) -> None:
+    def __init__(
+        self, state: UsageState, days: DayClose, meanings: Meanings, plan: TrackingPlan, most_accounts: int
+    ) -> None:
         """Apply events to `state`, which may hold so many accounts."""
         self.state = state
         self.days = days
         self.most_accounts = most_accounts
-        self.roles = roles
-        self.plan = plan
-        self._excludes = roles.excludes
-        self._traits = {trait.lower(): field for trait, field in plan.traits.items()}
+        self.meanings = meanings
+        self.kinds = meanings.kinds
+        self._uses = [(m.counts, m.milestones, m.features, frozenset(m.connects)) for m in meanings.all]
+        self._excludes = meanings.excludes
+        self._traits = traits_of(plan)
+        self._renewal = self.kinds.facts.get("renewal_day")
+        self._role_trait = plan.people.role.trait.lower() if plan.people.role else None
 
     def account(self, event: dict[str, Any], origin: Any) -> Account | None:
         """
@@ -63,14 +64,14 @@ class RareEvents:
             if account.open_day != state.clock.today:
                 if state.frozen(name):
                     detail = "the account is quarantined; release it, then send this again under another id"
-                    self.dead_letter("quarantined", "account", detail, event, origin)
+                    self.dead_letter(Wrong("quarantined", "account", detail), event, origin)
                     return None
                 self.days.close_for_touch(account)
             return account
         if len(state.accounts) >= self.most_accounts:
             state.ledger.over_cap += 1
             detail = f"this lane holds {self.most_accounts} accounts already; raise TIDEMARK_SCORER_ACCOUNTS, then send this again under another id"
-            self.dead_letter("too_many_accounts", "account", detail, event, origin)
+            self.dead_letter(Wrong("too_many_accounts", "account", detail), event, origin)
             return None
         account = state.new_account(name)
         account.stale = TOUCHED
@@ -79,25 +80,33 @@ class RareEvents:
     def first_today(self, account: Account, today: int) -> None:
         """Note that an account is active today, which it was not before."""
         account.last_active_day = today
-        if account.first_day < 0:
-            account.first_day = today
+        account.reach(_FIRST_ACTIVITY, today)
         account.stale = max(account.stale, TOUCHED)
         self.state.connect("usage")
         self.state.connect("breadth")
 
-    def value(self, account: Account, today: int) -> None:
-        """Count a value event of today."""
-        account.value_today += 1
-        if account.first_value_day < 0:
-            account.first_value_day = today
-            account.stale = max(account.stale, TOUCHED)
-        self.state.connect("value")
+    def use(self, account: Account, number: int, user: str, today: int) -> None:
+        """Note what use of today is beside activity: counts, milestones and features."""
+        counts, milestones, features, connects = self._uses[number]
+        counted = account.counts_today or account.start_counts()
+        for place in counts:
+            counted[place] += 1
+        reached = account.milestones
+        for place in milestones:
+            if reached[place] < 0 and account.reach(place, today):
+                account.stale = max(account.stale, TOUCHED)
+        if features and user:
+            person = xxh64_intdigest(user.encode())
+            for place in features:
+                account.active_users.mark_feature(person, place, len(self.kinds.features))
+        if not connects <= self.state.own_connected:
+            for dimension in connects:
+                self.state.connect(dimension)
 
-    def apply(self, event: dict[str, Any], at: int, origin: Any, kind: str, role: int) -> None:
-        """Apply what is late, ahead, a ticket, a survey or facts; `at` is the time of its record."""
+    def apply(self, event: dict[str, Any], at: int, origin: Any, kind: str, number: int) -> None:
+        """Apply what is late, ahead, a case, an answer, facts or a role; `at` is the time of its record."""
         state = self.state
         clock = state.clock
-        name = event["account"]
         occurred = event["occurred_at"]
         day = occurred // DAY_MS
         today = clock.today
@@ -109,11 +118,9 @@ class RareEvents:
             detail = f"happened {today - day} days before the log's time; 238 is the most that can be counted"
             state.outcomes.append(Rejection("too_late", "occurred_at", detail, event, origin, clock.now))
             return
-        if kind not in _KINDS:
-            self.dead_letter("unknown_kind", "kind", f"this version does not know events of kind {kind}", event, origin)
-            return
-        wanted = self._read_properties(event, origin, kind, role)
-        if wanted is None:
+        wanted = self._wanted(event, kind, number)
+        if isinstance(wanted, Wrong):
+            self.dead_letter(wanted, event, origin)
             return
         account = self.account(event, origin)
         if account is None:
@@ -127,26 +134,9 @@ class RareEvents:
             account.historical = True
         account.dormant = False
         account.touched_day = max(account.touched_day, day)
-        urgent = RESTATED if day < today else TOUCHED
-        if kind == "GROUP":
-            urgent = self._facts(account, wanted, occurred, event, origin)
-        elif role in (OPENED, CLOSED):
-            self._ticket(account, wanted["ticket"], role, occurred, today)
-            urgent = URGENT
-        elif role == ANSWER:
-            if account.answers is None:
-                account.answers = {}
-            survey_answers.note(account.answers, event["user"], occurred, wanted["score"])
-            survey_answers.forget_old(account.answers, clock.now)
-            state.connect("sentiment")
-            state.cold.add(name)
-            urgent = URGENT
-        elif role >= ACTIVITY:
-            self._activity(account, event["user"], role, day, today)
-        else:
-            urgent = 0
+        urgent = self._change(account, event, origin, kind, number, wanted, occurred)
         account.stale = max(account.stale, urgent)
-        state.hot.add(name)
+        state.hot.add(account.name)
         if account.stale and not account.queued:
             self.queue(account, event)
 
@@ -157,122 +147,161 @@ class RareEvents:
             account.trigger = event["received_at"]
             self.state.queue.add(account.name)
 
-    def _activity(self, account: Account, user: str, role: int, day: int, today: int) -> None:
+    def dead_letter(self, wrong: Wrong, event: dict[str, Any], origin: Any) -> None:
+        """Send an event to the dead letters, counted."""
+        self.state.ledger.dead_lettered += 1
+        self.state.outcomes.append(Rejection(*wrong, event, origin, self.state.clock.now))
+
+    def _wanted(self, event: dict[str, Any], kind: str, number: int) -> Any:
+        """Return what is needed of the properties, or what is wrong with the event."""
+        if kind not in _KINDS:
+            return Wrong("unknown_kind", "kind", f"this version does not know events of kind {kind}")
+        if kind == "GROUP" or (kind == "IDENTIFY" and self._role_trait is not None):
+            return properties_of(event)
+        if number <= self.meanings.last_use:
+            return None
+        properties = properties_of(event)
+        if isinstance(properties, Wrong):
+            return properties
+        meaning = self.meanings.all[number]
+        if meaning.is_case:
+            return case_id(properties, meaning)
+        return score_of(properties, meaning, self.kinds.scales[meaning.survey])
+
+    def _change(
+        self, account: Account, event: dict[str, Any], origin: Any, kind: str, number: int, wanted: Any, occurred: int
+    ) -> int:
+        """Change the account by what an event says; return how urgent that is."""
+        day, today = occurred // DAY_MS, self.state.clock.today
+        if kind == "GROUP":
+            return self._facts(account, wanted, occurred, event, origin)
+        if kind == "IDENTIFY" and wanted is not None:
+            self._role(account, wanted, occurred, event, origin)
+            return 0
+        if number < PLAIN:
+            return 0
+        meaning = self.meanings.all[number]
+        if meaning.is_case:
+            self._case(account, wanted, meaning, occurred)
+            return URGENT
+        if meaning.is_answer:
+            self._answer(account, event["user"], wanted, meaning, occurred)
+            return URGENT
+        self._activity(account, event["user"], number, day)
+        return RESTATED if day < today else TOUCHED
+
+    def _activity(self, account: Account, user: str, number: int, day: int) -> None:
         """Count activity for its day: today, or a closed one that it belongs to."""
         state = self.state
-        if self._excludes and self.roles.leaves_out(user):
+        today = state.clock.today
+        if self._excludes and self.meanings.leaves_out(user):
             return
-        person = xxh64_intdigest(user.encode()) if user else None
-        if day == today:
-            account.events_today += 1
-            if person is not None and account.people.mark(person):
-                if account.last_active_day != today:
-                    self.first_today(account, today)
-            elif person is not None:
-                state.ledger.people_dropped += 1
-            if role == VALUE:
-                self.value(account, today)
+        if day < today:
+            self._past_activity(account, user, self.meanings.all[number], day)
             return
+        account.events_today += 1
+        if user and account.active_users.mark(xxh64_intdigest(user.encode())):
+            if account.last_active_day != today:
+                self.first_today(account, today)
+        elif user:
+            state.ledger.people_dropped += 1
+        if number:
+            self.use(account, number, user, today)
+
+    def _past_activity(self, account: Account, user: str, meaning: Meaning, day: int) -> None:
+        state = self.state
         state.cold.add(account.name)
-        account.rings.add(EVENTS, day, 1)
-        if person is not None:
-            news = account.people.mark_past(person, day)
+        account.daily_counts.add(EVENTS, day, 1)
+        if user:
+            person = xxh64_intdigest(user.encode())
+            news = account.active_users.mark_past(person, day)
             if news is None:
                 state.ledger.people_dropped += 1
             elif news:
-                account.rings.add(ACTIVE, day, 1)
+                account.daily_counts.add(ACTIVE, day, 1)
             account.last_active_day = max(account.last_active_day, day)
-            account.first_day = day if account.first_day < 0 else min(account.first_day, day)
+            account.reach(_FIRST_ACTIVITY, day)
             state.connect("usage")
             state.connect("breadth")
-        if role == VALUE:
-            account.rings.add(VALUE_RING, day, 1)
-            account.first_value_day = day if account.first_value_day < 0 else min(account.first_value_day, day)
-            state.connect("value")
+            for place in meaning.features:
+                account.active_users.mark_past_feature(person, day, place, len(self.kinds.features))
+        for place in meaning.counts:
+            account.daily_counts.add(place, day, 1)
+        for place in meaning.milestones:
+            account.reach(place, day)
+        for dimension in meaning.connects:
+            state.connect(dimension)
 
-    def _ticket(self, account: Account, ticket: str, role: int, occurred: int, today: int) -> None:
+    def _case(self, account: Account, case: str, meaning: Meaning, occurred: int) -> None:
+        state = self.state
+        times = (occurred, 0) if meaning.opens else (0, occurred)
+        if not cases.note(account.cases_of(meaning.case), case, *times):
+            state.ledger.cases_dropped += 1
         day = occurred // DAY_MS
-        if account.tickets is None:
-            account.tickets = {}
-        times = (occurred, 0) if role == OPENED else (0, occurred)
-        if not tickets.note(account.tickets, ticket, *times):
-            self.state.ledger.tickets_dropped += 1
-        if day == today:
-            if role == OPENED:
-                account.opened_today += 1
-            else:
-                account.closed_today += 1
+        if day == state.clock.today:
+            counted = account.counts_today or account.start_counts()
+            for place in meaning.counts:
+                counted[place] += 1
         else:
-            account.rings.add(OPENED_RING if role == OPENED else CLOSED_RING, day, 1)
-            self.state.cold.add(account.name)
-        self.state.connect("support")
+            state.cold.add(account.name)
+            for place in meaning.counts:
+                account.daily_counts.add(place, day, 1)
+        for dimension in meaning.connects:
+            state.connect(dimension)
+
+    def _answer(self, account: Account, user: str, score: int, meaning: Meaning, occurred: int) -> None:
+        state = self.state
+        answers = account.answers_of(meaning.survey)
+        if not survey_answers.note(answers, user, occurred, score):
+            state.ledger.answers_dropped += 1
+        survey_answers.forget_old(answers, state.clock.now)
+        state.cold.add(account.name)
+        for dimension in meaning.connects:
+            state.connect(dimension)
 
     def _facts(
         self, account: Account, traits: Mapping[str, Any], occurred: int, event: dict[str, Any], origin: Any
     ) -> int:
         """Take facts out of group traits; return how urgent that is."""
-        state = self.state
         found, wrong = read_traits(traits, self._traits)
         for trait in wrong:
-            state.ledger.fields_rejected += 1
-            detail = f"the trait was left out: {trait.detail}"
-            state.outcomes.append(
-                Rejection("bad_trait", f"traits.{trait.trait}", detail, event, origin, state.clock.now)
-            )
+            self._leave_out(trait.trait, trait.detail, event, origin)
+        if not found:
+            return 0
+        if account.facts is None:
+            account.facts = Facts(len(self.kinds.facts))
         changed = False
-        if found and account.facts is None:
-            account.facts = Facts()
-        for field, value in found:
-            if account.facts is not None and account.facts.set(field, value, occurred):
+        for place, value in found:
+            if account.facts.set(place, value, occurred):
                 changed = True
-            if FIELDS[field] == "renewal_day" and value is not None:
-                state.connect("renewal")
-        if found:
-            state.cold.add(account.name)
+            if place == self._renewal and value is not None:
+                self.state.connect("renewal")
+        self.state.cold.add(account.name)
         return URGENT if changed else 0
 
-    def _read_properties(self, event: dict[str, Any], origin: Any, kind: str, role: int) -> dict[str, Any] | None:
-        """Return what is needed of the properties; None: something is wrong with it and the event was dead-lettered."""
-        if kind != "GROUP" and role not in (OPENED, CLOSED, ANSWER):
-            return {}
+    def _role(
+        self, account: Account, traits: Mapping[str, Any], occurred: int, event: dict[str, Any], origin: Any
+    ) -> None:
+        """Take the role of a person out of identify traits."""
+        user = event["user"]
+        trait = next((trait for trait in traits if trait.lower() == self._role_trait), None)
+        if not user or trait is None or self.meanings.leaves_out(user):
+            return
         try:
-            properties = _json(event["properties"])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            self.dead_letter("bad_properties", "properties", f"not JSON: {error}", event, origin)
-            return None
-        if not isinstance(properties, dict):
-            self.dead_letter("bad_properties", "properties", "send a JSON object", event, origin)
-            return None
-        if kind == "GROUP":
-            return properties
-        if role == ANSWER:
-            field = self.plan.survey_score
-            score = properties.get(field)
-            if isinstance(score, str) and score.strip().isdecimal():  # not isdigit: int() takes no superscript two
-                score = int(score) if len(score) <= _MAX_SCORE_TEXT else -1
-            if (
-                isinstance(score, bool)
-                or not isinstance(score, (int, float))
-                or score != int(score)
-                or not 0 <= score <= 10
-            ):
-                self.dead_letter("bad_score", f"properties.{field}", "send a whole number from 0 to 10", event, origin)
-                return None
-            return {"score": int(score)}
-        field = self.plan.ticket_id
-        ticket = properties.get(field)
-        if (
-            isinstance(ticket, bool)
-            or not isinstance(ticket, (str, int))
-            or ticket == ""
-            or len(str(ticket)) > _MAX_TICKET_ID
-        ):
-            detail = f"send the ticket's id, text of 1 to {_MAX_TICKET_ID} characters or a whole number"
-            self.dead_letter("bad_ticket", f"properties.{field}", detail, event, origin)
-            return None
-        return {"ticket": str(ticket)}
+            code = role_code(traits[trait], self.kinds.roles)
+        except TypeError as error:
+            self._leave_out(trait, str(error), event, origin)
+            return
+        if account.roles is None:
+            account.roles = Roles()
+        news = account.roles.note(xxh64_intdigest(user.encode()), code, occurred)
+        if news is None:
+            self.state.ledger.people_dropped += 1
+        elif news:
+            self.state.roles.add(account.name)
 
-    def dead_letter(self, reason: str, field: str, detail: str, event: dict[str, Any], origin: Any) -> None:
-        """Send an event to the dead letters, counted."""
-        self.state.ledger.dead_lettered += 1
-        self.state.outcomes.append(Rejection(reason, field, detail, event, origin, self.state.clock.now))
+    def _leave_out(self, trait: str, detail: str, event: dict[str, Any], origin: Any) -> None:
+        state = self.state
+        state.ledger.fields_rejected += 1
+        detail = f"the trait was left out: {detail}"
+        state.outcomes.append(Rejection("bad_trait", f"traits.{trait}", detail, event, origin, state.clock.now))

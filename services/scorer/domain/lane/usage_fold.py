@@ -21,22 +21,21 @@ from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import IDLE, NEVER
 from services.scorer.domain.lane.day_close import DayClose
-from services.scorer.domain.lane.slow_path import RareEvents
+from services.scorer.domain.lane.meanings import NO_ACTIVITY, PLAIN, Meanings
+from services.scorer.domain.lane.slow_path import SlowPath
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import ACTIVITY, VALUE, Roles, TrackingPlan
+from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import DAY_MS, HOUR_MS
 
 PRODUCTION = "production"
-_NOTHING = -1
-_ROLES_OF_KINDS = {"PAGE": ACTIVITY, "SCREEN": ACTIVITY, "IDENTIFY": _NOTHING, "ALIAS": _NOTHING}
+_KINDS = {"PAGE": PLAIN, "SCREEN": PLAIN, "IDENTIFY": NO_ACTIVITY, "ALIAS": NO_ACTIVITY}
 
 
 class StepTooLong(Exception):
     """A record would move log time by more than seven days: somebody has to say whether that is right. Changes nothing."""
 
     def __init__(self, now: int, at: int) -> None:
-        """Take log time and the record's, milliseconds since 1970 UTC."""
         super().__init__(f"log time would step from {now} to {at}")
         self.now = now
         self.at = at
@@ -65,11 +64,16 @@ class UsageFold:
         written: int = DEFAULT,
     ) -> None:
         """Make an empty lane, one of `partitions`, whose state is written in this format."""
-        self.state = UsageState(duplicate_ids, written)
-        self.roles = Roles(plan)
+        self.meanings = Meanings(plan)
+        self.state = UsageState(duplicate_ids, self.meanings.kinds, written)
         self.days = DayClose(self.state, model, partition, partitions)
-        self.rare = RareEvents(self.state, self.days, self.roles, plan, most_accounts)
-        self._excludes = self.roles.excludes
+        self.slow = SlowPath(self.state, self.days, self.meanings, plan, most_accounts)
+        self._excludes = self.meanings.excludes
+        self._numbers = self.meanings.cache
+        self._last_use = self.meanings.last_use
+        self._kinds = dict(_KINDS)
+        if self.meanings.kinds.roles:
+            del self._kinds["IDENTIFY"]
 
     @property
     def due(self) -> int | None:
@@ -268,6 +272,7 @@ class UsageFold:
         state = self.state
         ledger = state.ledger
         name = event["account"]
+        # the one definition of an event's identity; written out here, since a call costs as much as the hash
         if state.ids.seen(xxh64_intdigest(f"{event['source']}\0{name}\0{event['event_id']}".encode())):
             ledger.duplicates += 1
             return
@@ -276,23 +281,24 @@ class UsageFold:
             return
         kind = event["kind"]
         if kind == "TRACK":
-            role = self.roles.role(event["name"])
+            number = self._numbers.get(event["name"])
+            if number is None:
+                number = self.meanings.number(event["name"])
         else:
-            found = _ROLES_OF_KINDS.get(kind)
-            if found is None:
-                self.rare.apply(event, at, origin, kind, 0)
+            number = self._kinds.get(kind)
+            if number is None:
+                self.slow.apply(event, at, origin, kind, PLAIN)
                 return
-            role = found
         clock = state.clock
         occurred = event["occurred_at"]
         day = occurred // DAY_MS
         today = clock.today
-        if day != today or role > VALUE:
-            self.rare.apply(event, at, origin, kind, role)
+        if day != today or number > self._last_use:
+            self.slow.apply(event, at, origin, kind, number)
             return
         account = state.accounts.get(name)
         if account is None or account.touched_day != today:
-            account = self.rare.account(event, origin)
+            account = self.slow.account(event, origin)
             if account is None:
                 return
             account.touched_day = today
@@ -300,18 +306,18 @@ class UsageFold:
         ledger.applied += 1
         if event["historical"]:
             account.historical = True
-        if role >= ACTIVITY:
+        if number >= PLAIN:
             user = event["user"]
-            if not (self._excludes and self.roles.leaves_out(user)):
+            if not (self._excludes and self.meanings.leaves_out(user)):
                 account.events_today += 1
                 if user:
-                    if account.people.mark(xxh64_intdigest(user.encode())):
+                    if account.active_users.mark(xxh64_intdigest(user.encode())):
                         if account.last_active_day != today:
-                            self.rare.first_today(account, today)
+                            self.slow.first_today(account, today)
                     else:
                         ledger.people_dropped += 1
-                if role == VALUE:
-                    self.rare.value(account, today)
+                if number:
+                    self.slow.use(account, number, user, today)
         state.hot.add(name)
         if account.stale and not account.queued:
-            self.rare.queue(account, event)
+            self.slow.queue(account, event)

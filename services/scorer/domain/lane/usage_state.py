@@ -5,8 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.fleet import FleetTally, FleetYear
 from services.scorer.domain.health.snapshot import EvaluationContext
+from services.scorer.domain.lane.account_format import (
+    COLD,
+    HOT,
+    ROLES,
+    decode_cold,
+    decode_hot,
+    decode_roles,
+    encode_cold,
+    encode_hot,
+    encode_roles,
+)
 from services.scorer.domain.lane.clock import CLOSING, LaneClock
 from services.scorer.domain.lane.duplicates import DuplicateWindow
 from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, encode_counters, read_counters
@@ -14,18 +26,12 @@ from services.scorer.domain.lane.outcome import Outcome
 from services.scorer.domain.lane.quarantine import QUARANTINE, Quarantine, decode_quarantine, encode_quarantine
 from services.scorer.domain.lane.state_format import (
     CLOCK_KEY,
-    COLD,
     DEFAULT,
     FLEET_KEY,
-    HOT,
     decode_clock,
-    decode_cold,
     decode_fleet,
-    decode_hot,
     encode_clock,
-    encode_cold,
     encode_fleet,
-    encode_hot,
 )
 from services.scorer.domain.lane.sweep import SweepOrder, slice_of
 
@@ -36,9 +42,11 @@ RESTORED_AT_ONCE = 500
 class UsageState:
     """Everything that the records of one lane have led to. The fold moves it; this keeps track of what moved."""
 
-    def __init__(self, duplicate_ids: int, written: int = DEFAULT) -> None:
+    def __init__(self, duplicate_ids: int, kinds: Kinds, written: int = DEFAULT) -> None:
         """Start empty; the duplicate window holds at most `duplicate_ids` identities. `written`: the format of records."""
         self._written = written
+        self.kinds = kinds
+        """What there is to remember of each account."""
         self.accounts: dict[str, Account] = {}
         self.clock = LaneClock()
         self.ids = DuplicateWindow(duplicate_ids)
@@ -54,6 +62,7 @@ class UsageState:
         self.outcomes: list[Outcome] = []
         self.hot: set[str] = set()
         self.cold: set[str] = set()
+        self.roles: set[str] = set()
         self.moved = False
         """Clock or ledger changed."""
         self.fleet_moved = False
@@ -62,6 +71,7 @@ class UsageState:
         self._forgotten: set[str] = set()
         self._quarantine_moved: set[str] = set()
         self._hot_records: dict[str, bytes] = {}
+        self._role_records: dict[str, bytes] = {}
         self._ids_stood: tuple[int, tuple[int, int], int] = (0, (0, 0), 0)
 
     @property
@@ -77,7 +87,7 @@ class UsageState:
 
     def new_account(self, name: str) -> Account:
         """Make an account that is named for the first time."""
-        account = self.accounts[name] = Account(name, self.clock.today)
+        account = self.accounts[name] = Account(name, self.clock.today, self.kinds)
         self.order.add(name)
         self.cold.add(name)
         return account
@@ -90,6 +100,8 @@ class UsageState:
         for names in (self.queue, self.hot, self.cold):
             names.discard(name)
         self._forgotten.add(name)
+        if account.roles is not None:
+            self.roles.add(name)
         self.ledger.forgotten += 1
 
     def quarantine(self, account: Account, detail: str, *, frozen: bool = False) -> None:
@@ -107,7 +119,7 @@ class UsageState:
         self.moved = True
 
     def frozen(self, name: str) -> bool:
-        """Tell whether an account cannot even be closed, so that its events have nowhere to go."""
+        """Return whether an account cannot even be closed, so that its events have nowhere to go."""
         found = self.quarantined.get(name)
         return found is not None and found.frozen_day >= 0
 
@@ -140,6 +152,10 @@ class UsageState:
             yield COLD + name.encode(), encode_cold(self.accounts[name], written)
         for name in sorted(self.hot):
             yield HOT + name.encode(), encode_hot(self.accounts[name], written)
+        for name in sorted(self.roles):
+            account = self.accounts.get(name)
+            roles = account.roles if account else None
+            yield ROLES + name.encode(), encode_roles(roles, self.kinds, written) if roles else None
         for name in sorted(self._quarantine_moved):
             found = self.quarantined.get(name)
             yield QUARANTINE + name.encode(), encode_quarantine(found, written) if found else None
@@ -148,7 +164,7 @@ class UsageState:
             yield LEDGER_KEY, encode_counters(self.ledger)
         if self.fleet_moved:
             yield FLEET_KEY, encode_fleet(self.fleet, sorted(self.own_connected), written)
-        self.cold, self.hot, self._forgotten, self._quarantine_moved = set(), set(), set(), set()
+        self.cold, self.hot, self.roles, self._forgotten, self._quarantine_moved = set(), set(), set(), set(), set()
         self.moved = self.fleet_moved = False
 
     def restore(self, key: bytes, value: bytes) -> None:
@@ -162,6 +178,8 @@ class UsageState:
             decode_cold(self._account(key[len(COLD) :].decode()), value)
         elif key.startswith(HOT):
             self._hot_records[key[len(HOT) :].decode()] = value
+        elif key.startswith(ROLES):
+            self._role_records[key[len(ROLES) :].decode()] = value
         elif key.startswith(QUARANTINE):
             self.quarantined[key[len(QUARANTINE) :].decode()] = decode_quarantine(value)
         elif key == CLOCK_KEY:
@@ -196,11 +214,17 @@ class UsageState:
             closed = clock.phase != CLOSING or account.touch_closed_day == clock.today or (slice_of(name), name) <= done
             account.open_day = clock.today if closed else clock.today - 1
         self._hot_records = {}
+        for name, value in self._role_records.items():
+            if name in self.accounts and self.kinds.roles:
+                self.accounts[name].roles = decode_roles(value, self.kinds)
+            else:  # the plan declares no roles any more
+                self.roles.add(name)
+        self._role_records = {}
         yield from self.ids.loading(*self._ids_stood)
 
     def _account(self, name: str) -> Account:
         account = self.accounts.get(name)
         if account is None:
-            account = self.accounts[name] = Account(name, self.clock.today)
+            account = self.accounts[name] = Account(name, self.clock.today, self.kinds)
             self.order.add(name)
         return account

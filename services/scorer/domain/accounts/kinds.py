@@ -1,0 +1,78 @@
+"""
+What is remembered of each account of a lane: a few kinds of state, each under the names that the tracking plan declares.
+
+The values of a kind lie in a list, one place a name. Places hold within one process only: they follow from the sorted
+names of the plan. State records carry the names themselves, so that under another plan each value is found or dropped,
+never taken for that of another name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from services.scorer.domain.accounts.facts import FactType
+
+COUNTS_OF_ALL = ("events", "active")
+"""The daily counts that every account has: activity events and active users. Their places are those of daily_counts.py."""
+FIRST_ACTIVITY = "first_activity"
+"""The milestone that every account has, at place 0."""
+OTHER = "other"
+"""The role of people whose role is none of the declared ones."""
+
+Scale = tuple[int, int]
+"""Lowest and highest score of a survey."""
+
+
+def opened(sort: str) -> str:
+    """Return the daily count of the openings of a sort of cases."""
+    return f"{sort}_opened"
+
+
+def closed(sort: str) -> str:
+    """Return the daily count of the closings of a sort of cases."""
+    return f"{sort}_closed"
+
+
+class Names(dict[str, int]):
+    """Name to place, of one kind: first those that every account has, then the declared ones, sorted."""
+
+    __slots__ = ("declared", "of_all")
+
+    def __init__(self, declared: Iterable[str], of_all: tuple[str, ...] = ()) -> None:
+        """Number the names."""
+        self.of_all = of_all
+        names = sorted(declared)
+        super().__init__((name, place) for place, name in enumerate((*of_all, *names)))
+        self.declared = " ".join(names)
+        """The declared names as state records have them beside the values."""
+
+
+class Kinds:
+    """The names of each kind, with their places. Shared by all accounts of a lane; never changed."""
+
+    __slots__ = ("answers", "cases", "counts", "facts", "features", "milestones", "roles", "scales", "types")
+
+    def __init__(
+        self,
+        counts: Iterable[str] = (),
+        cases: Iterable[str] = (),
+        answers: Mapping[str, Scale] | None = None,
+        facts: Mapping[str, FactType] | None = None,
+        milestones: Iterable[str] = (),
+        roles: Iterable[str] = (),
+        features: Iterable[str] = (),
+    ) -> None:
+        """Number the declared names; those that every account has come first."""
+        answers, facts = answers or {}, facts or {}
+        sorts = sorted(cases)
+        of_cases = [name for sort in sorts for name in (opened(sort), closed(sort))]
+        self.counts = Names((*counts, *of_cases), COUNTS_OF_ALL)
+        self.cases = Names(sorts)
+        self.answers = Names(answers)
+        self.scales: tuple[Scale, ...] = tuple(answers[name] for name in self.answers)
+        self.facts = Names(facts)
+        self.types = "".join(facts[name][0] for name in self.facts)
+        """The first letter of the type of each fact, by place."""
+        self.milestones = Names(milestones, (FIRST_ACTIVITY,))
+        self.roles = Names(roles)
+        self.features = Names(features)
