@@ -23,7 +23,6 @@ from services.scorer.tick_sender import MOST, TickSender
 from services.scorer.ticker import Ticker
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.processor import SourceRecord
-from tests.support.waiting import until
 
 
 @dataclass
@@ -106,16 +105,11 @@ def ticker(
     return Ticker(lambda: lanes, sender, ScorerMetrics(registry), wall), sender, registry
 
 
-def looking(made: Ticker, holds: Callable[[], bool]) -> Callable[[], bool]:
-    """Let the ticker look, as it does every second, until a condition holds."""
-
-    def condition() -> bool:
-        if holds():
-            return True
-        made.look()
-        return False
-
-    return condition
+async def until(holds: Callable[[], bool], look: Callable[[], None] = lambda: None) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            look()
+            await asyncio.sleep(0.005)
 
 
 @pytest.fixture
@@ -174,7 +168,7 @@ async def test_half_of_the_partitions_may_hang_and_the_others_go_on_with_few_pro
             each.processor.log_time += 64_000
         made.look()
         await until(partial(lambda wanted: len(broker.sent) == wanted, 12 * turn))
-        await until(looking(made, lambda: len(made._on_their_way) < 12))
+        await until(lambda: len(made._on_their_way) < 12, made.look)
 
     assert broker.most_open <= MOST + 12 + 2  # what hangs keeps one each, the first time only, and goes
     await until(lambda: len(sender._closing) <= 1)
@@ -191,7 +185,7 @@ async def test_a_partition_that_is_well_again_gets_its_ticks_as_before() -> None
     made, sender, _ = ticker(lanes, broker)
     made._monotonic = lambda: seconds[0]
     made.look()
-    await until(looking(made, lambda: 0 in sender._slow_partitions and not made._on_their_way))
+    await until(lambda: 0 in sender._slow_partitions and not made._on_their_way, made.look)
 
     broker.hangs = frozenset()
     seconds[0] += 2
