@@ -18,6 +18,8 @@ from starlette.applications import Starlette
 
 from schemas import formats
 from schemas.topics import USAGE_EVENTS
+from services.scorer.domain.health.measuring import not_taken
+from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring
@@ -51,6 +53,8 @@ async def run(
     plan, model = load_scoring(settings)
     metrics = ScorerMetrics(registry)
     log.info("model_in_force", extra={"version": model.fingerprint})
+    for measure, lacks in not_taken(kinds_of(plan).state).items():
+        log.warning("measure_not_taken", extra={"measure": measure, "not_declared": lacks})
     metrics.accounts_cap.set(settings.accounts)
     written = formats.at(durable.write)["scorer_state"]
     usage = usage_lanes(

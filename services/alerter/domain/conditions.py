@@ -7,6 +7,7 @@ to people as it stands.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from enum import Enum
 from typing import TypeAlias
 
@@ -50,7 +51,7 @@ Node: TypeAlias = Condition | AnyOf | AllOf
 
 
 def holds(node: Node, measures: Measures) -> bool:
-    """Tell whether the node holds; a comparison with an unknown value does not."""
+    """Return whether the node holds; a comparison with an unknown value does not."""
     if isinstance(node, AnyOf):
         return any(holds(part, measures) for part in node.parts)
     if isinstance(node, AllOf):
@@ -74,6 +75,17 @@ def _compare(value: float, comparison: Comparison, bound: float) -> bool:
     if comparison is Comparison.AT_LEAST:
         return value >= bound
     return value == bound
+
+
+def may_hold(node: Node, known: Container[str]) -> bool:
+    """Return whether the node can ever hold where only these measures are known."""
+    if isinstance(node, AnyOf):
+        return any(may_hold(part, known) for part in node.parts)
+    if isinstance(node, AllOf):
+        return all(may_hold(part, known) for part in node.parts)
+    if node.comparison is Comparison.KNOWN:
+        return node.bound is False or node.measure in known
+    return node.measure in known and (not isinstance(node.bound, str) or node.bound in known)
 
 
 def measures_in(node: Node) -> frozenset[str]:

@@ -67,6 +67,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     state = read_state(data)
     # As `tidemark dev` hands it to its services.
     yield from _configurations({"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file} if state else {})
+    yield _judge("measures", _measures)
     try:
         running = find(data)
     except ConfigurationError as error:
@@ -128,6 +129,33 @@ def _configurations(given: dict[str, str]) -> Iterator[Finding]:
         lines = output.strip().splitlines()
         detail = "configuration is good" if process.returncode == 0 else "\n        ".join(lines[-12:])
         yield Finding(name, process.returncode == 0, detail)
+
+
+def _measures() -> str:
+    """Say which measures the tracking plan has no state for, and which rules can therefore never fire."""
+    from schemas.measures import MEASURES
+    from services.alerter.domain.conditions import may_hold
+    from services.alerter.rule_files import load_rules
+    from services.alerter.settings import AlerterSettings
+    from services.scorer.domain.health.measuring import not_taken
+    from services.scorer.domain.tracking_plan import kinds_of
+    from services.scorer.settings import ScorerSettings, load_scoring
+    from services.shared.settings import load
+
+    plan, _ = load_scoring(load(ScorerSettings))
+    settings = load(AlerterSettings)
+    missing = not_taken(kinds_of(plan).state)
+    if not missing:
+        return f"all {len(MEASURES)} can be taken"
+    known = MEASURES.keys() - missing.keys()
+    dead = [
+        r.id for r in load_rules(settings.rules_dir, settings.rules_overrides).ordered if not may_hold(r.fires, known)
+    ]
+    needs = ", ".join(sorted({need for lacks in missing.values() for need in lacks}))
+    return (
+        f"{len(missing)} of {len(MEASURES)} are not taken, as the tracking plan declares no {needs}: {', '.join(missing)};"
+        f" rules that can never fire: {', '.join(dead) or 'none'}"
+    )
 
 
 def _cluster(running: Running) -> Iterator[Finding]:

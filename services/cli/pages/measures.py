@@ -49,7 +49,7 @@ it names it.
 | `fresh_days` | It is not known where the newest data of the first state that it needs is older. |
 | `polarity` | higher_is_better, lower_is_better, or neutral: context, of which no score is made. |
 | `evidence` | The least that other measures must be, or it is not known. |
-| `needs` | The state that it is taken from, by kind and name. |
+| `needs` | The state that it is taken from, by kind and name ([tracking-plan.md](tracking-plan.md)). Where the plan declares none it is not taken; the scorer's log says so, and `tidemark doctor` names the rules that can then never fire. |
 """
 
 

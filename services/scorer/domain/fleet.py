@@ -148,7 +148,7 @@ class FleetYear:
         """Whether any day was decided."""
 
     def known(self, day: int) -> bool:
-        """Tell whether this day's factor was decided."""
+        """Return whether this day's factor was decided."""
         return self.days[day & (SPAN - 1)] == day
 
     def learn(self, day: int, ppm: int, accounts: int) -> None:

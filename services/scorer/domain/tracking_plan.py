@@ -116,18 +116,3 @@ def traits_of(plan: TrackingPlan) -> dict[str, tuple[int, FactType]]:
     """Return by group trait, in small letters, the place and the type of the fact that it says."""
     places = kinds_of(plan).facts
     return {trait.lower(): (places[name], fact.type) for name, fact in plan.facts.items() for trait in fact.traits}
-
-
-def declared(plan: TrackingPlan) -> frozenset[str]:
-    """Return what state there is, as `counts.value`, `cases.tickets` or `people.roles`: a measure names what it needs so."""
-    kinds = kinds_of(plan)
-    of_people = ["active", *(["roles"] if kinds.roles else []), *(["features"] if kinds.features else [])]
-    named = {
-        "counts": kinds.counts,
-        "cases": kinds.cases,
-        "answers": kinds.answers,
-        "facts": kinds.facts,
-        "milestones": kinds.milestones,
-        "people": of_people,
-    }
-    return frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names)

@@ -152,7 +152,7 @@ class Asks(Protocol):
     """
 
     def is_answer(self, record: SourceRecord) -> bool:
-        """Tell whether a record further down the log is the answer."""
+        """Return whether a record further down the log is the answer."""
 
     def answered(self, record: SourceRecord) -> None:
         """Take the answer; the record that asked is folded next."""

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from schemas.measures import MEASURES, named
-from services.alerter.domain.conditions import holds
+from services.alerter.domain.conditions import holds, may_hold
 from services.alerter.domain.measures import OPEN_MEASURES, measures_of
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Severity, rule_set
@@ -229,3 +229,20 @@ def test_the_texts_of_a_severity_are_those_of_its_escalation() -> None:
     assert rule.text_at(Severity.INFO).title == "Use is declining"
     assert rule.text_at(Severity.WARNING).title == "Use has fallen to a fraction"
     assert rule.text_at(Severity.WARNING).action == rule.text.action
+
+
+def test_a_rule_whose_measures_are_not_taken_can_never_fire() -> None:
+    known = MEASURES.keys() - {"tickets_open", "seat_use"}
+    can = {rule.id: may_hold(rule.fires, known) for rule in load_rules().ordered}
+
+    assert [name for name, fires in can.items() if not fires] == ["tickets_stuck", "seat_saturation"]
+    either = read_rule(
+        shipped("nps_detractor")
+        | {"fires": {"any": [{"measure": "seat_use", "above": 1}, {"measure": "score", "below": 50}]}}
+    )
+    unknown = read_rule(shipped("nps_detractor") | {"fires": {"measure": "seat_use", "known": False}})
+    assert may_hold(either.fires, known)
+    assert may_hold(unknown.fires, known)
+    assert not may_hold(
+        read_rule(shipped("nps_detractor") | {"fires": {"measure": "score", "below": "seat_use"}}).fires, known
+    )

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.measures import MEASURES
+from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.facts import WELL_KNOWN
 from services.scorer.domain.accounts.survey_answers import Answers, sentiment
 from services.scorer.domain.health.bands import band_of, next_band
@@ -19,7 +20,7 @@ from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule,
 from services.scorer.domain.health.score import CAP, Health, health, shared_out
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
-from services.scorer.domain.tracking_plan import TrackingPlan
+from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
 from services.scorer.domain.units import HOUR_MS
 from services.scorer.testing import DAY, MODEL, at
 
@@ -33,7 +34,7 @@ def of(
     """Return what is known of an account that began 30 days ago."""
     said = sentiment(answers, at())
     return Known(
-        at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
+        Account("acme", DAY, kinds_of(TrackingPlan())), at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
         {"answers.nps": said.latest_at},
     )  # fmt: skip
 

@@ -11,8 +11,9 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.health.known import known_of
-from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of
-from services.scorer.domain.tracking_plan import declared, kinds_of
+from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of, not_taken
+from services.scorer.domain.plan_reading import read_plan
+from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.domain.units import DAY_MS
 from services.scorer.testing import DAY, PLAN, at
 
@@ -49,7 +50,20 @@ def test_every_record_has_a_function_in_the_module_of_its_dimension() -> None:
 
 
 def test_the_default_plan_declares_all_that_the_measures_need() -> None:
-    assert {need for record in RECORDS.values() for need in record.needs} <= declared(PLAN)
+    assert {need for record in RECORDS.values() for need in record.needs} <= kinds_of(PLAN).state
+
+
+def test_what_the_plan_declares_no_state_for_is_not_measured_at_all() -> None:
+    plan = read_plan({"cases": {}, "answers": {}})
+    bare = Account("acme", DAY, kinds_of(plan))
+
+    found = measures_of(known_of(bare, at(0), DAY - 1, LEVELS, value_connected=True))
+
+    missing = not_taken(kinds_of(plan).state)
+    assert missing["tickets_open"] == ["cases.tickets"]
+    assert {RECORDS[name].dimension for name in missing} == {"support", "sentiment"}
+    assert found.keys() & missing.keys() == set()
+    assert not_taken(kinds_of(PLAN).state) == {}
 
 
 def test_a_snapshot_lists_measures_in_the_order_of_their_numbers() -> None:

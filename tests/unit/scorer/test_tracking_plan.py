@@ -11,7 +11,7 @@ import yaml
 
 from services.scorer.domain.lane.meanings import PLAIN, Meanings
 from services.scorer.domain.plan_reading import read_plan
-from services.scorer.domain.tracking_plan import TrackingPlan, declared
+from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
 
 PAGE = Path(__file__).parents[3] / "docs" / "tracking-plan.md"
 DEFAULT, EXAMPLE = (
@@ -30,14 +30,14 @@ def test_the_default_is_the_one_of_the_page() -> None:
 
 
 def test_the_example_of_the_page_declares_each_kind() -> None:
-    assert declared(read_plan(EXAMPLE)) >= {
+    assert kinds_of(read_plan(EXAMPLE)).state >= {
         "counts.events", "counts.active", "counts.exports", "counts.invoices_closed", "cases.invoices", "answers.csat",
         "facts.seats", "milestones.first_activity", "milestones.integrated", "people.active", "people.roles", "people.features",
     }  # fmt: skip
 
 
 def test_the_default_declares_what_there_is_and_neither_roles_nor_features() -> None:
-    assert declared(TrackingPlan()) == {
+    assert kinds_of(TrackingPlan()).state == {
         "counts.events", "counts.active", "counts.value", "counts.tickets_opened", "counts.tickets_closed", "cases.tickets",
         "answers.nps", "facts.name", "facts.owner", "facts.revenue", "facts.seats", "facts.plan", "facts.contract_start_day",
         "facts.renewal_day", "facts.parent", "milestones.first_activity", "milestones.first_value", "people.active",

@@ -30,7 +30,7 @@ def _counts(other: RuleState) -> bool:
 
 
 def inhibit(rule: Rule, state: RuleState, inhibitor: str | None, at: int) -> bool:
-    """Tell whether the rule must not fire at log time `at`: kept back now, or not long enough ago. Changes `state`."""
+    """Return whether the rule must not fire at log time `at`: kept back now, or not long enough ago. Changes `state`."""
     after = rule.inhibited_by.after_ms
     if inhibitor is not None:
         if after:

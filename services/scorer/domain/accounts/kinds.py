@@ -50,7 +50,7 @@ class Names(dict[str, int]):
 class Kinds:
     """The names of each kind, with their places. Shared by all accounts of a lane; never changed."""
 
-    __slots__ = ("answers", "cases", "counts", "facts", "features", "milestones", "roles", "scales", "types")
+    __slots__ = ("answers", "cases", "counts", "facts", "features", "milestones", "roles", "scales", "state", "types")
 
     def __init__(
         self,
@@ -76,3 +76,14 @@ class Kinds:
         self.milestones = Names(milestones, (FIRST_ACTIVITY,))
         self.roles = Names(roles)
         self.features = Names(features)
+        of_people = ["active", *(["roles"] if self.roles else []), *(["features"] if self.features else [])]
+        named: dict[str, Iterable[str]] = {
+            "counts": self.counts,
+            "cases": self.cases,
+            "answers": self.answers,
+            "facts": self.facts,
+            "milestones": self.milestones,
+            "people": of_people,
+        }
+        self.state = frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names)
+        """What state there is, as `counts.value`, `cases.tickets` or `people.roles`: a measure names what it needs so."""

@@ -27,6 +27,8 @@ class Support(NamedTuple):
 class Known(NamedTuple):
     """What is known of an account. Days are days since 1970 UTC."""
 
+    account: Account
+    """The state itself, to be asked by name: `account.history("exports", known.day - 1)`. Only to be read."""
     at: int
     """Log time, milliseconds since 1970 UTC."""
     day: int
@@ -61,6 +63,7 @@ def known_of(account: Account, at: int, day: int, levels: list[float], *, value_
     started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
     answers = account.sentiment("nps", at)
     return Known(
+        account=account,
         at=at,
         day=day + 1,
         usage=usage_of(account, day, levels, value_connected),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from schemas.measures import MEASURES
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.measures import breadth, renewal, sentiment, support, usage, value
-from services.scorer.domain.health.measures.registry import FUNCTIONS
+from services.scorer.domain.health.measures.registry import FUNCTIONS, Function
 from services.scorer.domain.units import DAY_MS, six_digits
 
 ROOMS = (usage, breadth, value, support, sentiment, renewal)
@@ -19,7 +21,6 @@ if RECORDS.keys() != FUNCTIONS.keys():
         f" functions without a record: {sorted(FUNCTIONS.keys() - RECORDS.keys())}"
     )
 
-_TAKEN = [(name, FUNCTIONS[name]) for name in RECORDS]
 _EVIDENCE = [(name, list(record.evidence.items())) for name, record in RECORDS.items() if record.evidence]
 _FRESH = [
     (name, record.needs[0], record.fresh_days * DAY_MS)
@@ -31,7 +32,7 @@ _FRESH = [
 def measures_of(known: Known) -> dict[str, float]:
     """Return the value of each measure that is known, by name, in the order of their numbers."""
     values: dict[str, float] = {}
-    for name, function in _TAKEN:
+    for name, function in _taken(known.account.kinds.state):
         found = function(known)
         if found is not None:
             number = float(found)
@@ -43,3 +44,14 @@ def measures_of(known: Known) -> dict[str, float]:
     for name in lacking + stale:
         values.pop(name, None)
     return values
+
+
+def not_taken(state: frozenset[str]) -> dict[str, list[str]]:
+    """Return each measure that is never known where there is only this state, with what it needs beside."""
+    return {name: lacks for name, record in RECORDS.items() if (lacks := [n for n in record.needs if n not in state])}
+
+
+@lru_cache(maxsize=16)
+def _taken(state: frozenset[str]) -> list[tuple[str, Function]]:
+    left_out = not_taken(state)
+    return [(name, FUNCTIONS[name]) for name in RECORDS if name not in left_out]

@@ -94,8 +94,7 @@ def _band(before: LastEvaluation, scored: Health, usage: Usage, context: Evaluat
 
 def _dates(account: Account) -> dict[str, int]:
     dates = {
-        "first_activity": account.milestone("first_activity"),
+        **{name: account.milestone(name) for name in account.kinds.milestones},
         "last_activity": account.last_active_day,
-        "first_value": account.milestone("first_value"),
     }
     return {name: day for name, day in dates.items() if day >= 0}
