@@ -51,7 +51,6 @@ class Chunk:
     )  # fmt: skip
 
     def __init__(self, tp: tuple[str, int], records: Sequence[Any], start: int, end: int) -> None:
-        """Take the records, and what they cover."""
         self.topic, self.partition = tp
         self.records = records
         self.start = start

@@ -23,7 +23,6 @@ class SourceGap(LaneStopped):
     reason = "gap"
 
     def __init__(self, topic: str, partition: int, expected: int, found: int) -> None:
-        """Take the offset that should have come next and the one that did."""
         super().__init__(
             f"{topic}/{partition}: offset {expected} should come next, but the log goes on at {found}: "
             f"{found - expected} records are gone. Set TIDEMARK_ENGINE_ACCEPT_GAP=true to go on without them."
@@ -74,7 +73,6 @@ class Unanswered(LaneStopped):
     """A record cannot be folded before a record further down the log has answered; nothing was changed by it."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        """Take what the lane waits for, in one word, and what to do about it."""
         super().__init__(detail)
         self.reason = reason
 
@@ -100,7 +98,6 @@ class SourceRecreated(LaneStopped):
     reason = "source_recreated"
 
     def __init__(self, topic: str, partition: int, was: bytes, found: bytes) -> None:
-        """Take the ids of the topic that the lane has folded and of the one that is there."""
         super().__init__(
             f"{topic}/{partition}: the topic was deleted and made anew: the lane has folded {was.hex()}, there is "
             f"{found.hex()}. Restore the former topic, or delete the changelogs and the group's offsets to fold the "
@@ -114,7 +111,6 @@ class SourceBehind(LaneStopped):
     reason = "source_behind"
 
     def __init__(self, topic: str, partition: int, end: int, position: int) -> None:
-        """Take the end of the source and the position of the lane."""
         super().__init__(
             f"{topic}/{partition}: the log ends at {end}, but the lane has folded up to {position}. The topic has lost "
             "records: restore it, or delete the changelogs and the group's offsets to start over."
@@ -125,7 +121,6 @@ class InstanceTaken(ConfigurationError):
     """Another live process is the same member of the group; both would take the partitions from each other for ever."""
 
     def __init__(self, instance: str, holder: str) -> None:
-        """Take the group.instance.id, and who holds it."""
         problem = (
             f"the group member {instance} is {holder}: give each worker of a service on one host a TIDEMARK_SLOT of its"
             " own, and each host a name of its own (or set TIDEMARK_ENGINE_INSTANCE)"

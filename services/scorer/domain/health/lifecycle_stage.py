@@ -1,4 +1,4 @@
-"""Where an account is in its life with the product; weights and some measures hang on it."""
+"""Where an account is in its life with the product; weights and some measures depend on it."""
 
 from __future__ import annotations
 

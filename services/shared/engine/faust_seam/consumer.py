@@ -51,7 +51,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     Worker = _Expendable
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what Faust's thread takes."""
         super().__init__(*args, **kwargs)
         self.polled_at = time.monotonic()
         """When the thread last took up a poll; one that hangs, or waits behind a call that hangs, does not."""

@@ -24,7 +24,6 @@ class Raises:
     """The raising folds of one lane."""
 
     def __init__(self, where: str, patience: Patience) -> None:
-        """Take the name of the lane, for messages."""
         self.records: dict[int, SkipRecord] = {}
         """By offset, those that are dead-lettered unfolded."""
         self.faults: dict[int, list[SetApart]] = {}

@@ -29,7 +29,6 @@ class Ends:
     """The ends of partitions by full topic name, as last told, and whether the cluster answers this process."""
 
     def __init__(self, kafka: KafkaSettings, within_s: float = 5.0) -> None:
-        """Take the cluster, and how long one round of questions may take."""
         self._kafka = kafka
         self._within_s = within_s
         self._client: AIOKafkaConsumer | None = None

@@ -12,7 +12,6 @@ class LaneMetrics:
     """Count what one lane does."""
 
     def __init__(self, metrics: EngineMetrics, topic: str, partition: int) -> None:
-        """Take the source topic (without prefix) and the partition."""
         self._metrics = metrics
         self._topic = topic
         self._labels = (topic, str(partition))

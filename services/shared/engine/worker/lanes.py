@@ -31,7 +31,6 @@ class Lanes:
     """All lanes of one worker; used from its loop only."""
 
     def __init__(self, specs: Iterable[LaneSpec], host: LaneHost, metrics: EngineMetrics) -> None:
-        """Take the specs, one a topic."""
         self.specs = {spec.topic: spec for spec in specs}
         self.joined = False
         self._host = host

@@ -64,7 +64,6 @@ class Membership:
     """One worker's place in its group."""
 
     def __init__(self, kafka: KafkaSettings, group: str, engine: EngineSettings, process: ProcessSettings) -> None:
-        """Take the group's name without prefix; nothing is touched yet."""
         self._kafka = kafka
         self._group = kafka.scoped(group)
         self._session_s = engine.session_timeout_s
