@@ -15,7 +15,7 @@ from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of,
 from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.domain.units import DAY_MS
-from services.scorer.testing import DAY, PLAN, at
+from tests.support.scorer import DAY, PLAN, at
 
 LEVELS = [1.0] * 36
 KINDS = kinds_of(PLAN)
