@@ -32,7 +32,7 @@ class Known(NamedTuple):
     at: int
     """Log time, milliseconds since 1970 UTC."""
     day: int
-    """The day after the last closed one."""
+    """The day that ages are counted to: the one after the last closed one, as a rule today."""
     usage: Usage
     support: Support
     sentiment: Sentiment
@@ -45,7 +45,11 @@ class Known(NamedTuple):
     """-1: none yet."""
     fleet_level: float
     newest: Mapping[str, int]
-    """By kind and name of state, when its newest data came in, milliseconds since 1970 UTC; only of state that ages."""
+    """
+    When the newest data of some state is from, by kind and name, milliseconds since 1970 UTC; 0: there is none.
+
+    Only of `answers.nps`. A measure with `fresh_days` whose first need is not among these is never known.
+    """
 
 
 def known_of(account: Account, at: int, day: int, levels: list[float], *, value_connected: bool) -> Known:

@@ -47,7 +47,7 @@ def measures_of(known: Known) -> dict[str, float]:
 
 
 def not_taken(state: frozenset[str]) -> dict[str, list[str]]:
-    """Return each measure that is never known where there is only this state, with what it needs beside."""
+    """Return each measure that cannot be computed from this state, with the state that it lacks."""
     return {name: lacks for name, record in RECORDS.items() if (lacks := [n for n in record.needs if n not in state])}
 
 

@@ -1,8 +1,8 @@
 """
-What the processor of a lane changes and gives out, gathered into transactions whose size is known.
+What the processor of a lane changes and gives out, gathered into transactions of bounded size.
 
-Every record is checked against its topic's limit before it is sent. A transaction is bounded in bytes too, and to learn how
-many it holds costs more than to fold a small record: so it is looked at seldom, and often enough.
+Every record is checked against its topic's limit before it is sent. A transaction is bounded in bytes too. To measure it costs
+more than to fold a small record, so it is not measured after each, but when it may have come near its bound.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ DEFAULT_LIMIT = 1_048_576
 """Kafka's own max.message.bytes, for topics whose limit is not known."""
 
 NO_LIMIT = 1 << 62
-"""The size of a transaction that others bound."""
+"""For a transaction that is bounded by its caller, not here."""
 
 _FIRST_LOOK = 16
 """Records folded before the size of what they changed is looked at, while nothing is known of it."""
 _LOOKS_GROW = 8
-"""How much longer than the last the next stretch of records may be at most."""
+"""How many times as many records may pass before the next look as before the last one, at most."""
 
 
 class Oversized(ValueError):
@@ -103,10 +103,10 @@ class Gathering:
 
     def look(self) -> bool:
         """
-        Learn how much the transaction holds, if that may be too much; return whether it is.
+        Measure the transaction if it may be full; return whether it is.
 
-        A processor that tells what its changes weigh is asked every few records. Of one that does not they are gathered
-        once the records since then, at the bytes a record that the last ones took, may fill what is left.
+        A processor with `changed_bytes` is asked every few records. The changes of any other are gathered once the
+        records since the last time, if they take as many bytes each as those before, may fill what is left.
         """
         if self._weighs is None or self.transaction.size + self._weighs.changed_bytes >= self._most_bytes:
             self.gather(None, 0)

@@ -37,7 +37,7 @@ class _TakenOver(Exception):
 
 
 class LaneWork:
-    """One lane as `run` keeps it: its state, what it has been given, folded and committed."""
+    """The parts of one lane, and the task that moves them (`run`)."""
 
     def __init__(self, spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> None:
         """Begin in OPENING, with nothing."""
@@ -108,7 +108,7 @@ class LaneWork:
 
     async def _restore(self) -> bool:
         """
-        Build a new processor from the changelogs and take the queue up where it ends; return whether it must be sought.
+        Build a new processor from the changelogs, and take chunks from its position on; return whether a seek is needed.
 
         A new writer comes first, also when the lane was ours before: starting it fences a former owner, and returns
         only when the end of the last transaction has reached every partition. A commit that has been acknowledged
