@@ -111,7 +111,7 @@ class LaneRunner:
             if offset != self.offset:
                 if offset < self.offset:
                     continue
-                self._pass_to(offset)
+                self._skip_to(offset)
             raised = raised_at.get(offset) if raised_at else None
             if raised is not None:
                 yield from self._replay_good_steps(record, raised)
@@ -143,7 +143,7 @@ class LaneRunner:
             self.offset = offset + 1
             self.step = 0
             since += 1
-            if (gathering.transaction.records >= gathering.look_at and gathering.look()) or since >= yield_every:
+            if (gathering.transaction.records >= gathering.measure_at and gathering.measure()) or since >= yield_every:
                 since = 0
                 yield
 
@@ -155,9 +155,9 @@ class LaneRunner:
             SourceGap: the source never has such holes, so records are missing.
         """
         if end > self.offset:
-            self._pass_to(end)
+            self._skip_to(end)
 
-    def _pass_to(self, offset: int) -> None:
+    def _skip_to(self, offset: int) -> None:
         """Go past offsets that hold no record: markers and aborted records, or records that are gone."""
         if self.spec.mode is SourceMode.CONTIGUOUS or self.step:
             if not self.accept_gap:

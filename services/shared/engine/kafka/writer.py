@@ -83,7 +83,7 @@ class LaneWriter:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    async def holds(self, transaction: Transaction) -> bool:
+    async def still_owns(self, transaction: Transaction) -> bool:
         """
         Return whether no other writer of the lane has started since this one did, by writing its position once more.
 

@@ -64,11 +64,11 @@ class Ownership:
             raise FailStop("a lane without a writer was asked to commit")
         await self._writer.write(transaction)
 
-    async def holds(self, transaction: Transaction) -> bool:
+    async def still_owns(self, transaction: Transaction) -> bool:
         """Return whether nobody has claimed the lane since; the transaction is empty, at the last position committed."""
-        holds = self._writer is not None and await self._writer.holds(transaction)
-        self.doubted = not holds
-        return holds
+        owned = self._writer is not None and await self._writer.still_owns(transaction)
+        self.doubted = not owned
+        return owned
 
     async def close(self) -> None:
         """Give back what the writer holds."""

@@ -17,7 +17,7 @@ _LOOK_EVERY_S = 2.0
 """How often a lane that stands still looks for the answer that it waits for."""
 
 
-async def hear(runner: LaneRunner, host: LaneHost) -> SourceRecord:
+async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
     """
     Wait for the answer to the record at which the fold stands still, and give it to the processor; return it.
 
