@@ -24,40 +24,40 @@ class AlerterMetrics:
         self._shown: set[str] = set()
         self._evaluated = Counter(
             "tidemark_alerter_snapshots_evaluated_total",
-            "Snapshots of account health judged by all rules.",
+            "Snapshots judged by all rules.",
             registry=registry,
         )
         self._failed = Counter(
             "tidemark_alerter_snapshots_failed_total",
-            "Snapshots that could not be judged: a defect that one account brings out. They are on usage-rejected.",
+            "Snapshots on which a rule failed, which is a defect. They are on usage-rejected.",
             registry=registry,
         )
         self._forgotten = Counter(
             "tidemark_alerter_accounts_forgotten_total",
-            "Accounts that the scorer has forgotten, and that the alerter has forgotten with it.",
+            "Accounts forgotten because the scorer forgot them.",
             registry=registry,
         )
         self._signals = Counter(
             "tidemark_alerter_signals_total",
-            "Signals by rule and transition; historical ones are those that a backfill caused.",
+            "Signals, by rule and transition; historical ones were caused by a backfill.",
             ["rule", "category", "severity", "transition", "historical"],
             registry=registry,
         )
         self._open = Gauge(
             "tidemark_alerter_open_episodes",
-            "Episodes that are open, by partition of account-health; a sum over workers counts each once.",
+            "Open episodes, by partition of account-health; a sum over all workers counts each once.",
             ["partition"],
             registry=registry,
         )
         self._delay = Histogram(
             "tidemark_alerter_event_to_signal_seconds",
-            "From the acceptance of the event at ingest to its signal being handed to Kafka; live ones only.",
+            "Time from the acceptance of an event to handing its signal to Kafka; live signals only.",
             buckets=SECONDS,
             registry=registry,
         )
         self._rules = Gauge(
             "tidemark_alerter_rules_info",
-            "1 for the version of the rules in force.",
+            "1, with the version of the rules in force as a label.",
             ["version"],
             registry=registry,
         )

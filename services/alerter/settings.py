@@ -14,6 +14,6 @@ class AlerterSettings(Settings):
     """Which rules are in force."""
 
     rules_dir: Path = Field(SHIPPED_RULES, validation_alias="TIDEMARK_RULES_DIR")
-    """Folder with one YAML file a rule."""
+    """Folder with one YAML file per rule; by default the rules that come with Tidemark."""
     rules_overrides: Path | None = Field(None, validation_alias="TIDEMARK_RULES_OVERRIDES")
-    """YAML file that changes members of rules, by rule id."""
+    """YAML file that overrides members of rules, by rule id."""

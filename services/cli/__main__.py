@@ -34,7 +34,7 @@ COMMANDS = (
 
 app = typer.Typer(
     name="tidemark",
-    help="Tells which accounts drift away, and which are ready for more, from how they use the product.",
+    help="Finds accounts that drift away, and accounts that are ready for more, from how they use the product.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -43,8 +43,8 @@ app = typer.Typer(
 
 
 def main() -> None:
-    """Run the tool; an error of ours is its text on standard error and exit status 1, or 78 where a person must act."""
-    # What the tool waits for, it says itself; each attempt of the client library is no news.
+    """Run the tool; print errors of Tidemark to standard error and exit with status 1, or 78 if an operator must act."""
+    # The tool itself says what it waits for; the client library's single attempts are noise.
     handler = logging.StreamHandler()
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=logging.ERROR, handlers=[handler])

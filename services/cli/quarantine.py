@@ -1,4 +1,4 @@
-"""Accounts that the scorer has set apart: which, why, and the order to take one back."""
+"""Accounts that the scorer has quarantined: which, why, and the command that releases one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.shared.kafka.settings import KafkaSettings
 
 
 class Quarantined(NamedTuple):
-    """One account that is not evaluated until a person releases it."""
+    """One account that is not evaluated until it is released."""
 
     account: str
     partition: int
@@ -28,7 +28,7 @@ class Quarantined(NamedTuple):
 
 async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
     """
-    Return the accounts that are set apart now, in the order of their names; it reads the whole state topic.
+    Return the accounts that are quarantined now, in the order of their names; it reads the whole state topic.
 
     Raises:
         IncompatibleState: a newer version wrote it.
@@ -47,7 +47,7 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
 
 
 async def release(kafka: KafkaSettings, account: str) -> None:
-    """Append the order to release an account; return once it is in the log."""
+    """Append the command that releases an account; return once it is in the log."""
     order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": _user()}
     async with producer(kafka) as out:
         await out.send_and_wait(kafka.scoped(USAGE_EVENTS), codec.encoder("command")(order), key=account.encode())

@@ -37,34 +37,36 @@ class IngestMetrics:
         )
         self.ack_seconds = Histogram(
             "tidemark_ingest_ack_seconds",
-            "From the records of a request being ready to their acknowledgement by all in-sync replicas.",
+            "Time from a request's records being ready until all in-sync replicas acknowledged them.",
             buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
             registry=registry,
         )
         self.skew_seconds = Histogram(
             "tidemark_ingest_client_skew_seconds",
-            "How far a client's clock is from ours, either way, by sentAt; once a request.",
+            "Difference between a client's clock (sentAt) and ours, in either direction; once per request.",
             buckets=(0.1, 1, 10, 60, 600, 3600, 86400, 864000),
             registry=registry,
         )
         self.batch_events = Histogram(
             "tidemark_ingest_batch_events",
-            "Events in a batch request.",
+            "Events per batch request.",
             buckets=(1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500),
             registry=registry,
         )
         self.body_bytes = Counter(
-            "tidemark_ingest_body_bytes_total", "Request bodies as received, in bytes.", registry=registry
+            "tidemark_ingest_body_bytes_total", "Bytes of request bodies, as received.", registry=registry
         )
         self.in_flight_bytes = Gauge(
-            "tidemark_ingest_in_flight_bytes", "Records that wait for Kafka's acknowledgement.", registry=registry
+            "tidemark_ingest_in_flight_bytes",
+            "Bytes of records that wait for Kafka's acknowledgement.",
+            registry=registry,
         )
         self.in_flight_requests = Gauge(
-            "tidemark_ingest_in_flight_requests", "Requests being received or waiting.", registry=registry
+            "tidemark_ingest_in_flight_requests", "Requests being received, or waiting for Kafka.", registry=registry
         )
         self.connections_closed = Counter(
             "tidemark_ingest_connections_closed_total",
-            "Connections that a bound closed: full, timeout, headers, url, chunks, pipelined.",
+            "Connections closed because of a limit: full, timeout, headers, url, chunks, pipelined.",
             ["why"],
             registry=registry,
         )
@@ -75,7 +77,7 @@ class IngestMetrics:
         )
         self.slow_partitions = Gauge(
             "tidemark_ingest_slow_partitions",
-            "Partitions that do not acknowledge, so that their events are put off, by topic.",
+            "Partitions that do not acknowledge and whose events are put off, by topic.",
             ["topic"],
             registry=registry,
         )
@@ -83,13 +85,13 @@ class IngestMetrics:
             self.slow_partitions.labels(topic)
         self.clock_apart_seconds = Gauge(
             "tidemark_ingest_clock_apart_seconds",
-            "By how much this machine's clock is ahead of a broker's, at least; negative: behind. By broker.",
+            "Least time by which this machine's clock is ahead of a broker's; negative if it is behind.",
             ["broker"],
             registry=registry,
         )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_keys_errors = Counter(
             "tidemark_ingest_write_keys_errors_total",
-            "Times that the write keys file could not be read; the keys known before stay valid.",
+            "Failed reads of the write keys file; the keys known before stay valid.",
             registry=registry,
         )

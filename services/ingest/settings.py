@@ -1,4 +1,4 @@
-"""What an operator sets for ingest, beside the Kafka and process settings; docs/ingest.md lists it."""
+"""What an operator sets for ingest, besides the Kafka and process settings; docs/settings.md lists it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,31 @@ class IngestSettings(Settings):
     """Limits and files of one ingest process."""
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
+    """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
-    """Names of properties and traits that hold the account, separated by commas, in the order they are tried."""
+    """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
         4 * 1024 * 1024, ge=1024, le=64 * 1024 * 1024, validation_alias="TIDEMARK_INGEST_MAX_BODY_BYTES"
     )
+    """Size of a request body, before and after decompression."""
     max_batch_events: int = Field(2_500, ge=1, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_BATCH_EVENTS")
+    """Events in one request."""
     max_event_bytes: int = Field(32 * 1024, ge=256, le=512 * 1024, validation_alias="TIDEMARK_INGEST_MAX_EVENT_BYTES")
+    """Size of one event."""
     max_in_flight_bytes: int = Field(
         64 * 1024 * 1024, ge=64 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
     )
-    """Both of bodies being received and of records that wait for Kafka; beyond it requests get 429."""
+    """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429."""
     max_connections: int = Field(4_096, ge=16, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_CONNECTIONS")
+    """Beyond this, a new connection replaces the one that has been idle, or without a known key, for the longest."""
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
+    """How long requests are gathered to share a batch to Kafka."""
     ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
+    """A request that Kafka has not acknowledged after this gets 429; SDKs give a request up after 10 s."""
     stall_after_s: float = Field(2.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_STALL_AFTER_S")
+    """While the oldest batch of a partition is older than this, events of that partition are put off at once."""
     request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
+    """A request must arrive completely within this."""
 
     def rules(self) -> Rules:
         """Return the rules of admission."""

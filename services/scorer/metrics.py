@@ -31,105 +31,114 @@ class ScorerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register with `registry`."""
-        self.events = Counter(
-            "tidemark_scorer_events", "Usage events by what became of them", ["outcome"], registry=registry
-        )
+        self.events = Counter("tidemark_scorer_events", "Usage events, by outcome.", ["outcome"], registry=registry)
         self.late = Counter(
-            "tidemark_scorer_events_late", "Applied events that belonged to a closed day", registry=registry
+            "tidemark_scorer_events_late", "Applied events that belonged to a closed day.", registry=registry
         )
         self.rejected = Counter(
-            "tidemark_scorer_rejected", "Events and single fields dead-lettered", ["reason"], registry=registry
+            "tidemark_scorer_rejected",
+            "Events and single fields dead-lettered, by reason.",
+            ["reason"],
+            registry=registry,
         )
-        self.snapshots = Counter("tidemark_scorer_snapshots", "Snapshots published", ["reason"], registry=registry)
-        self.evaluations = Counter("tidemark_scorer_evaluations", "Evaluations of an account", registry=registry)
+        self.snapshots = Counter(
+            "tidemark_scorer_snapshots", "Snapshots published, by reason.", ["reason"], registry=registry
+        )
+        self.evaluations = Counter("tidemark_scorer_evaluations", "Evaluations of accounts.", registry=registry)
         self.ignored = Counter(
             "tidemark_scorer_clock_ignored",
-            "Control records and jumps of the clock that were ignored",
+            "Control records and steps of the clock that were ignored, by reason.",
             ["reason"],
             registry=registry,
         )
         self.dropped = Counter(
             "tidemark_scorer_caps_dropped",
-            "People, cases and survey answers left out by a cap",
+            "People, cases and survey answers left out because of a cap.",
             ["what"],
             registry=registry,
         )
-        self.accounts = Gauge("tidemark_scorer_accounts", "Accounts of a lane", ["partition"], registry=registry)
+        self.accounts = Gauge("tidemark_scorer_accounts", "Accounts of a lane.", ["partition"], registry=registry)
         self.accounts_cap = Gauge(
             "tidemark_scorer_accounts_cap",
-            "Accounts that a lane may have (TIDEMARK_SCORER_ACCOUNTS)",
+            "Accounts that a lane may have (TIDEMARK_SCORER_ACCOUNTS).",
             registry=registry,
         )
         self.accounts_quarantined = Gauge(
             "tidemark_scorer_accounts_quarantined",
-            "Accounts of a lane that are set apart until a person releases them",
+            "Accounts of a lane that are quarantined until they are released.",
             ["partition"],
             registry=registry,
         )
         self.accounts_forgotten = Counter(
             "tidemark_scorer_accounts_forgotten",
-            "Accounts that are remembered no more, since nothing has come from them for long",
+            "Accounts forgotten because nothing had come from them for 256 days.",
             registry=registry,
         )
         self.over_cap = Counter(
             "tidemark_scorer_events_over_cap",
-            "Events dead-lettered because their account would have been one too many",
+            "Events dead-lettered because the lane already had as many accounts as it may.",
             registry=registry,
         )
         self.queued = Gauge(
-            "tidemark_scorer_accounts_queued", "Accounts waiting for the next tick", ["partition"], registry=registry
-        )
-        self.log_time = Gauge(
-            "tidemark_scorer_log_time_seconds",
-            "Log time of a lane, seconds since 1970",
+            "tidemark_scorer_accounts_queued",
+            "Accounts that wait for an evaluation on the next tick.",
             ["partition"],
             registry=registry,
         )
-        self.ids = Gauge("tidemark_scorer_ids", "Identities in the duplicate window", ["partition"], registry=registry)
+        self.log_time = Gauge(
+            "tidemark_scorer_log_time_seconds",
+            "Log time of a lane, in seconds since 1970.",
+            ["partition"],
+            registry=registry,
+        )
+        self.ids = Gauge("tidemark_scorer_ids", "Event ids in the duplicate window.", ["partition"], registry=registry)
         self.ids_bytes = Gauge(
-            "tidemark_scorer_ids_bytes", "Memory of the duplicate window", ["partition"], registry=registry
+            "tidemark_scorer_ids_bytes", "Memory of the duplicate window, in bytes.", ["partition"], registry=registry
         )
         self.id_window = Gauge(
             "tidemark_scorer_id_window_seconds",
-            "How far back duplicates are recognised",
+            "How far back duplicates are recognised.",
             ["partition"],
             registry=registry,
         )
         self.id_window_shortened = Gauge(
             "tidemark_scorer_id_window_shortened",
-            "Times that ids left before their 24 hours",
+            "How often ids left the duplicate window before their 24 hours.",
             ["partition"],
             registry=registry,
         )
         self.fleet_factor = Gauge(
-            "tidemark_scorer_fleet_factor", "Fleet factor of the last closed day", ["partition"], registry=registry
+            "tidemark_scorer_fleet_factor", "Fleet factor of the last closed day.", ["partition"], registry=registry
         )
         self.day_close = Histogram(
-            "tidemark_scorer_day_close_seconds", "From midnight's record to the last snapshot of the day, wall time",
+            "tidemark_scorer_day_close_seconds", "Wall time from the record that passes midnight to the last snapshot of the day.",
             buckets=(0.01, 0.05, 0.2, 1, 5, 15, 30, 60, 120, 300, 900, 3600, 7200), registry=registry,
         )  # fmt: skip
         self.event_to_health = Histogram(
-            "tidemark_scorer_event_to_health_seconds", "From acceptance of an event to the snapshot that it caused",
+            "tidemark_scorer_event_to_health_seconds", "Time from the acceptance of an event to the snapshot that it caused.",
             buckets=(0.05, 0.1, 0.25, 0.5, 1, 1.5, 2, 2.5, 3, 5, 10, 30, 60, 300), registry=registry,
         )  # fmt: skip
-        self.ticks = Counter("tidemark_scorer_ticks_sent", "Ticks appended by the live ticker", registry=registry)
+        self.ticks = Counter("tidemark_scorer_ticks_sent", "Ticks appended by the live ticker.", registry=registry)
         self.ticks_failed = Counter(
-            "tidemark_scorer_ticks_failed", "Ticks that the broker did not take, or not in time", registry=registry
+            "tidemark_scorer_ticks_failed", "Ticks that the broker did not acknowledge in time.", registry=registry
         )
         self.clock_apart = Gauge(
             "tidemark_scorer_clock_apart_seconds",
-            "This machine's clock less that of a broker, by the append times of ticks; 0: no difference shows",
+            "Least time by which this machine's clock is ahead of a broker's; negative if it is behind.",
             ["broker"],
             registry=registry,
         )
         self.clock_waiting = Gauge(
             "tidemark_scorer_clock_waiting",
-            "1: the lane waits for a person to accept a step of more than seven days",
+            "1 if the lane waits for an operator to accept or refuse a step of more than seven days.",
             ["partition"],
             registry=registry,
         )
         self.lane_driven = Gauge(
-            "tidemark_scorer_lane_driven", "1: a backfill moves the clock of the lane", ["partition"], registry=registry
+            "tidemark_scorer_lane_driven",
+            "1 if a backfill drives the clock of the lane.",
+            ["partition"],
+            registry=registry,
         )
         self._compared: dict[str, float] = {}
 

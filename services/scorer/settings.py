@@ -21,15 +21,15 @@ class ScorerSettings(Settings):
     """What a scorer process takes from its environment."""
 
     model_file: Path = Field(DEFAULT_MODEL, validation_alias="TIDEMARK_SCORER_MODEL")
-    """YAML: measures, weights and anchors of the health score."""
+    """YAML file with the measures, weights and anchors of the health score."""
     plan_file: Path | None = Field(None, validation_alias="TIDEMARK_TRACKING_PLAN")
-    """YAML: what event names, properties and traits mean; without it the defaults of the tracking plan hold."""
+    """YAML file with the tracking plan (docs/tracking-plan.md); without it the default plan holds."""
     duplicate_ids: int = Field(4_000_000, ge=1000, le=1_000_000_000, validation_alias="TIDEMARK_SCORER_DUPLICATE_IDS")
-    """Event ids remembered per partition, at most 12 bytes each; fewer than a day brings shortens the 24 hours."""
+    """Event ids remembered per partition, at most 12 bytes each. If a day brings more, the 24-hour window gets shorter."""
     accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
-    """Accounts per partition, about 8 KB each: 1.6 GB where a partition is full. An event of one more is dead-lettered."""
+    """Accounts per partition, about 8 KB each: 1.6 GB if a partition is full. Events of further ones are dead-lettered."""
     ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
-    """Whether this process moves the clock of its lanes; off for a replay."""
+    """Whether this process sends ticks to its lanes; turn it off for a replay."""
 
 
 def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:

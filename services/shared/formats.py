@@ -1,7 +1,7 @@
 """
 The level of formats that a process writes: a setting, checked at start, shown by each process.
 
-What a level is says schemas/formats.py; when to change the setting, docs/upgrading.md.
+schemas/formats.py says what a level is, docs/upgrading.md when to change the setting.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class FormatSettings(Settings):
 
     write: int = Field(formats.DEFAULT, validation_alias="TIDEMARK_WRITE_FORMATS")
     """
-    Level of durable formats that is written (docs/upgrading.md). The default is the newest that the release before this one
-    reads. Set the newest once every process runs this release and no step back is wanted.
+    Level of durable formats to write (docs/upgrading.md). The default is the newest that the previous release reads. Set the
+    newest level once every process runs this release and no step back is wanted.
     """
 
     @field_validator("write")
@@ -37,8 +37,8 @@ class FormatMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Register both, and set them."""
-        self.written = Gauge("tidemark_formats_written", "Level of formats that the process writes", registry=registry)
-        self.read = Gauge("tidemark_formats_read", "Newest level of formats that the process reads", registry=registry)
+        self.written = Gauge("tidemark_formats_written", "Level of formats that the process writes.", registry=registry)
+        self.read = Gauge("tidemark_formats_read", "Newest level of formats that the process reads.", registry=registry)
         self.written.set(codec.level())
         self.read.set(formats.NEWEST)
 

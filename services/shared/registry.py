@@ -16,7 +16,7 @@ class RegistrySettings(Settings):
     """Where the schema registry is, if there is one."""
 
     url: SecretStr | None = Field(None, validation_alias="SCHEMA_REGISTRY_URL")
-    """http(s)://user:password@host:port."""
+    """http(s)://user:password@host:port of a schema registry; without it the ids of schemas/lock.json are used."""
 
 
 def use_registry(settings: RegistrySettings) -> None:

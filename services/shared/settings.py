@@ -37,13 +37,13 @@ class ProcessSettings(Settings):
     http_host: str = Field("127.0.0.1", validation_alias="TIDEMARK_HTTP_HOST")
     """Address to listen on; 0.0.0.0 for all."""
     http_port: int = Field(8080, ge=0, le=65535, validation_alias="TIDEMARK_HTTP_PORT")
-    """By default that of the service (`services.shared.ports`), ten further for each slot."""
+    """By default the port of the service (`services.shared.ports`), plus ten for each slot."""
     data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
-    """Files of the process: the embedded warehouse; nothing that cannot be made anew for the others."""
+    """Files of the process: the embedded ClickHouse of the warehouse, for the others only what can be recreated."""
     slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
-    """Which of the equal workers of a service on one machine this is; names its static group membership."""
+    """Number of this process among those of its service on one machine; part of its static group membership."""
     liveness_s: float = Field(120.0, ge=10, validation_alias="TIDEMARK_LIVENESS_S")
-    """After so many seconds in which no Kafka broker was reached, /healthz answers 503, to have the process replaced."""
+    """If no Kafka broker was reached for this long, /healthz answers 503, so that the process is replaced."""
 
 
 def load(kind: type[S], **given: Any) -> S:

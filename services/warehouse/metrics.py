@@ -17,24 +17,24 @@ class WarehouseMetrics:
         self.batches = Counter("tidemark_warehouse_batches_total", "Batches written.", registry=registry)
         self.skipped = Counter(
             "tidemark_warehouse_skipped_total",
-            "Records that make no row: control (ticks, fleet factors), unreadable or misplaced (see the log).",
+            "Records that make no row, by reason: control (ticks, fleet factors), unreadable or misplaced (see the log).",
             ["topic", "reason"],
             registry=registry,
         )
         self.failures = Counter(
             "tidemark_warehouse_failures_total",
-            "Attempts to write a batch that failed and are repeated.",
+            "Failed attempts to write a batch; they are repeated.",
             registry=registry,
         )
         self.insert = Histogram(
             "tidemark_warehouse_insert_seconds",
-            "Time to write one batch, all tables.",
+            "Time to write one batch to all tables.",
             buckets=_SECONDS,
             registry=registry,
         )
         self.delay = Histogram(
             "tidemark_warehouse_delay_seconds",
-            "From the append to the topic until stored, of the oldest record of each partition's share in a batch.",
+            "Time from append to storage, of the oldest record of each partition in a batch.",
             ["topic"],
             buckets=_DELAY,
             registry=registry,
@@ -44,31 +44,31 @@ class WarehouseMetrics:
         )
         self.lag = Gauge(
             "tidemark_warehouse_lag_records",
-            "Committed records on the topic that are not stored yet.",
+            "Committed records of the topic that are not stored yet.",
             ["topic", "partition"],
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "tidemark_warehouse_lag_seconds",
-            "While there is lag: age of the newest record stored, or time since the start; 0 without lag.",
+            "Age of the newest stored record, or time since the start, while there is lag; 0 without lag.",
             ["topic", "partition"],
             registry=registry,
         )
         self.stopped = Gauge(
             "tidemark_warehouse_stopped",
-            "1 where a partition holds a record that this version does not know, and nothing more of it is stored.",
+            "1 if a partition has a record that this version does not know, so that nothing more of it is stored.",
             ["topic", "partition"],
             registry=registry,
         )
         self.expired = Counter(
             "tidemark_warehouse_expired_total",
-            "Records that retention removed from the topic before they were stored.",
+            "Records that retention deleted from the topic before they were stored.",
             ["topic"],
             registry=registry,
         )
         self.queries = Histogram(
             "tidemark_warehouse_query_seconds",
-            "Time of one question to the query API, by route.",
+            "Time of one query to the API, by route.",
             ["route"],
             buckets=_SECONDS,
             registry=registry,

@@ -13,19 +13,19 @@ class WarehouseSettings(Settings):
     """Where ClickHouse is, and how batches are cut."""
 
     clickhouse_url: SecretStr | None = Field(None, validation_alias="CLICKHOUSE_URL")
-    """http(s)://user:password@host:port. Not set: the embedded engine, with its files in the data folder."""
+    """http(s)://user:password@host:port. If not set, the embedded engine, with its files in the data folder."""
     clickhouse_database: str = Field(
         "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
     )
-    """Made if it is not there."""
+    """Created if it does not exist. Two installations need two."""
     batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
-    """Rows in one insert."""
+    """Rows at which a batch is written."""
     batch_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, validation_alias="TIDEMARK_WAREHOUSE_BATCH_BYTES"
     )
-    """Bytes of records in one insert."""
+    """Bytes of record values at which a batch is written."""
     batch_seconds: float = Field(0.5, ge=0.0, le=60.0, validation_alias="TIDEMARK_WAREHOUSE_BATCH_SECONDS")
-    """How long the first record of a batch waits for others at most."""
+    """A batch is written when its first record has waited this long."""
 
     @field_validator("clickhouse_url")
     @classmethod

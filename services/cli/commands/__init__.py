@@ -1,1 +1,1 @@
-"""One file a sub-command; what is heavy is imported inside of functions."""
+"""One file per sub-command; heavy modules are imported inside functions."""

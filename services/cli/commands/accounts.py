@@ -15,7 +15,7 @@ from services.shared.errors import Fatal
 
 def register(app: typer.Typer) -> None:
     """Add the group `accounts`."""
-    group = typer.Typer(help="What is known about accounts.", no_args_is_help=True)
+    group = typer.Typer(help="Account facts, and quarantined accounts.", no_args_is_help=True)
     group.command("import")(import_file)
     group.command("quarantined")(show_quarantined)
     group.command("release")(release)
@@ -23,15 +23,17 @@ def register(app: typer.Typer) -> None:
 
 
 def import_file(
-    file: Annotated[Path, typer.Argument(help="CSV, YAML or NDJSON, one account a row.", exists=True, dir_okay=False)],
-    account: Annotated[str, typer.Option(help="Column of the account's id.")] = "account",
+    file: Annotated[
+        Path, typer.Argument(help="CSV, YAML or NDJSON, one account per row.", exists=True, dir_okay=False)
+    ],
+    account: Annotated[str, typer.Option(help="Column with the account's id.")] = "account",
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """
     Send account facts (name, owner, revenue, seats, plan, contract_start, renewal_date, parent) as group calls.
 
-    Importing the same rows again changes nothing. A malformed row is named and left out; the others go in.
+    Importing the same rows again changes nothing. Malformed rows are listed and left out; the others are sent.
     """
     from services.backfill.account_file import read
     from services.backfill.sender import IngestSender
@@ -64,7 +66,7 @@ def import_file(
 
 
 def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
-    """List the accounts whose evaluation failed and that are set apart, with the reason; it reads the scorer's state."""
+    """List the quarantined accounts, each with the error; it reads the scorer's whole state topic."""
     from services.cli.quarantine import quarantined
 
     found = asyncio.run(quarantined(find(data).kafka))
@@ -78,15 +80,15 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
         frozen = "; its events are on the dead letters" if each.frozen else ""
         print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}")
     if found:
-        print("Once the cause is mended: `tidemark accounts release ACCOUNT`.")
+        print("Once the cause is fixed: `tidemark accounts release ACCOUNT`.")
     else:
         print("no account is quarantined")
 
 
 def release(
-    account: Annotated[str, typer.Argument(help="The account's id, as events name it.")], data: DataOption = None
+    account: Annotated[str, typer.Argument(help="The account's id, as in its events.")], data: DataOption = None
 ) -> None:
-    """Let a quarantined account be evaluated again; for one that is not, it changes nothing."""
+    """Evaluate a quarantined account again; for one that is not quarantined, this changes nothing."""
     from services.cli.quarantine import release as order
 
     if not account:

@@ -35,42 +35,44 @@ def register(app: typer.Typer) -> None:
 
 def backfill(  # noqa: PLR0913  typer reads the options from the signature
     file: Annotated[
-        Path | None, typer.Argument(help="CSV or NDJSON, packed with gzip or not.", exists=True, dir_okay=False)
+        Path | None, typer.Argument(help="CSV or NDJSON, optionally compressed with gzip.", exists=True, dir_okay=False)
     ] = None,
     *,
     abandon: Annotated[
         bool,
-        typer.Option("--abandon", help="Give up the drive of an unfinished backfill: the clock goes back to live."),
+        typer.Option("--abandon", help="Give up the drive of an unfinished backfill: the clock is live again."),
     ] = False,
-    account: Annotated[str, typer.Option(help="Column of the account.")] = "account",
-    user: Annotated[str, typer.Option(help="Column of the person.")] = "user",
-    at: Annotated[str, typer.Option("--time", help="Column of the time.")] = "timestamp",
-    time_format: Annotated[TimeFormat, typer.Option(help="How the times are written.")] = TimeFormat.ISO,
-    event: Annotated[str | None, typer.Option(help="Column of the event's name.")] = None,
-    event_name: Annotated[str, typer.Option(help="Name of the events where no column has it.")] = "Activity",
+    account: Annotated[str, typer.Option(help="Column with the account.")] = "account",
+    user: Annotated[str, typer.Option(help="Column with the user.")] = "user",
+    at: Annotated[str, typer.Option("--time", help="Column with the time.")] = "timestamp",
+    time_format: Annotated[TimeFormat, typer.Option(help="Format of the times.")] = TimeFormat.ISO,
+    event: Annotated[str | None, typer.Option(help="Column with the event's name.")] = None,
+    event_name: Annotated[str, typer.Option(help="Name of the events if no column has it.")] = "Activity",
     event_id: Annotated[
-        str | None, typer.Option("--id", help="Column of the event's id; by default file and row make one.")
+        str | None, typer.Option("--id", help="Column with the event's id; by default it is made from file and row.")
     ] = None,
-    source: Annotated[str, typer.Option(help="Name of the source that records carry.")] = "backfill",
-    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave malformed rows out.")] = False,
-    sort_window: Annotated[int, typer.Option(min=1, help="Rows by which the file may be out of order.")] = 100_000,
+    source: Annotated[str, typer.Option(help="Name of the source in the records.")] = "backfill",
+    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out malformed rows.")] = False,
+    sort_window: Annotated[
+        int, typer.Option(min=1, help="Number of rows by which the file may be out of time order.")
+    ] = 100_000,
     tick_hours: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=24,
-            help="Hours between two ticks in an empty log; divides 24. By default 6, 24 for over two years.",
+            help="Hours between ticks in an empty log; must divide 24. By default 6, or 24 for over two years.",
         ),
     ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """
-    Bring a file of old events in; running it again goes on, or adds nothing.
+    Import a file of past events; running it again resumes, or adds nothing.
 
-    Into an empty log it moves the clock through the past and then hands over to live. Into a log that has events
-    they come as late ones. Signals that they cause say `historical`. Live events that come in while it has the clock are
-    counted once it has handed over; --abandon hands over at once, from any machine, and may be repeated.
+    In an empty log it drives the clock through the past, then hands it back to live. In a log that has events, the
+    file's events are late ones. Signals that they cause are marked `historical`. Live events that arrive while it drives
+    the clock are counted once the clock is handed back; --abandon does that at once, from any machine.
     """
     if abandon:
         if file is not None:

@@ -1,4 +1,4 @@
-"""`tidemark clock show|accept|refuse`: where the time of the log stands, and the word of a person where it waits for one."""
+"""`tidemark clock show|accept|refuse`: log time, and an operator's answer when it waits for one."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ MARGIN_MS = HOUR_MS
 """Until the scorer is up the step grows."""
 
 PartitionOption = Annotated[
-    list[int] | None, typer.Option("--partition", help="Of usage-events; may be repeated. By default all.")
+    list[int] | None, typer.Option("--partition", help="Partition of usage-events; may be repeated. By default all.")
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `clock`."""
-    group = typer.Typer(help="The time of the log.", no_args_is_help=True)
+    group = typer.Typer(help="Log time, and lanes that wait for an answer.", no_args_is_help=True)
     group.command("show")(show)
     group.command("accept")(accept)
     group.command("refuse")(refuse)
@@ -41,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 
 def show(data: DataOption = None, json: JsonOption = False) -> None:
-    """Show the log time of each lane against the wall clock, and which lanes wait for a person."""
+    """Show the log time of each lane beside the wall clock, and which lanes wait for an answer."""
     from services.scorer.lane_facts import read_lanes
 
     lanes = asyncio.run(read_lanes(find(data).kafka))
@@ -59,14 +59,14 @@ def show(data: DataOption = None, json: JsonOption = False) -> None:
 
 
 def accept(partition: PartitionOption = None, data: DataOption = None) -> None:
-    """Say that a step of more than seven days is right: lanes that wait close each day up to now and go on."""
+    """Confirm a step of more than seven days: waiting lanes close each day up to now and go on."""
     written = asyncio.run(order(find(data).kafka, "ACCEPT", partition))
     print(f"accepted on partitions {written}: lanes that wait step ahead to now, closing each day in between;")
     print("for all others it changes nothing. `tidemark clock show` says how far they are.")
 
 
 def refuse(partition: PartitionOption = None, data: DataOption = None) -> None:
-    """Say that a step of more than seven days is wrong: lanes that wait forget it and stay at their time."""
+    """Refuse a step of more than seven days: waiting lanes forget it and stay at their time."""
     written = asyncio.run(order(find(data).kafka, "REFUSE", partition))
     print(f"refused on partitions {written}: lanes that wait stay at their time until a clock says something else.")
     print("If the clock that asked is still wrong it will ask again: set it first.")

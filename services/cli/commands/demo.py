@@ -1,5 +1,5 @@
 """
-`tidemark demo`: the whole pipeline with sixty made-up customers, from their past into the present.
+`tidemark demo`: the whole pipeline with sixty simulated customers, from their past into the present.
 
 The past goes through the real ingest once and is kept; a second start goes on from there.
 """
@@ -39,14 +39,16 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     *,
-    port: Annotated[int, typer.Option(min=1, max=65532, help="Ingest's; the next three are the others'.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Everything is kept in this folder.")] = DATA,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is kept and start over.")] = False,
-    seed: Annotated[int, typer.Option(help="Another one makes other customers.")] = 7,
-    weeks: Annotated[int, typer.Option(min=1, max=35, help="Length of the past.")] = 35,
-    stop_after: Annotated[float | None, typer.Option(help="Seconds of live traffic; for ever by default.")] = None,
+    port: Annotated[
+        int, typer.Option(min=1, max=65532, help="Port of ingest; the other services take the next three.")
+    ] = 8080,
+    data: Annotated[Path, typer.Option(help="Folder for all data.")] = DATA,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data and start over.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the simulation; another one gives other customers.")] = 7,
+    weeks: Annotated[int, typer.Option(min=1, max=35, help="Weeks of history.")] = 35,
+    stop_after: Annotated[float | None, typer.Option(help="Seconds of live traffic; by default until Ctrl-C.")] = None,
 ) -> None:
-    """Run the whole pipeline with simulated customers and show the signals as they fire, until Ctrl-C."""
+    """Run the whole pipeline with simulated customers and show signals as they fire, until Ctrl-C."""
     from rich.console import Console
 
     from services.cli.commands.dev import interrupt_on_signals, stop_on_signals, tell_absence
@@ -108,7 +110,7 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
             f"  {outcome.rows:,} events of {weeks} weeks went through ingest in {time.monotonic() - began:.1f} s",
         )
     else:
-        console.print(f"  {outcome.rows:,} events of the past are here from a former start (--fresh starts over)")
+        console.print(f"  {outcome.rows:,} events of the past are here from an earlier start (--fresh starts over)")
 
 
 async def _present(stack: Stack, console: Console, seed: int, stop: threading.Event, stop_after: float | None) -> None:

@@ -25,16 +25,18 @@ def register(app: typer.Typer) -> None:
 
 
 def dev(
-    port: Annotated[int, typer.Option(min=1, max=65532, help="Ingest's; the next three are the others'.")] = 8080,
-    data: Annotated[Path, typer.Option(help="Everything is kept in this folder.", envvar="TIDEMARK_DEV_DATA")] = (
-        DEFAULT_DATA
-    ),
-    write_key: Annotated[str | None, typer.Option(help="A write key to accept; made at first start if none.")] = None,
+    port: Annotated[
+        int, typer.Option(min=1, max=65532, help="Port of ingest; the other services take the next three.")
+    ] = 8080,
+    data: Annotated[Path, typer.Option(help="Folder for all data.", envvar="TIDEMARK_DEV_DATA")] = (DEFAULT_DATA),
+    write_key: Annotated[
+        str | None, typer.Option(help="A write key to accept; by default one is created at the first start.")
+    ] = None,
 ) -> None:
     """
     Run the whole pipeline on this machine until Ctrl-C: Kafka, ingest, scorer, alerter, warehouse.
 
-    What ends is started again. With KAFKA_BOOTSTRAP_SERVERS set, that cluster is used and no broker started.
+    Processes that end are restarted. With KAFKA_BOOTSTRAP_SERVERS set, that cluster is used and no broker is started.
     """
     from services.cli.local.stack import Stack
 

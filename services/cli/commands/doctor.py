@@ -1,4 +1,4 @@
-"""`tidemark doctor`: is everything here that Tidemark needs, and if not, what to do."""
+"""`tidemark doctor`: whether everything is here that Tidemark needs, and if not, what to do."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(data: DataOption = None) -> None:
-    """Look at everything that Tidemark needs; exit status 1 when something is wrong, 78 when the topics do not fit."""
+    """Check everything that Tidemark needs; exit status 1 if something is wrong, 78 if the topics do not fit."""
     bad = status = 0
     for finding in examine(data):
         print(f"{'ok ' if finding.good else 'BAD'}  {finding.what:14} {finding.detail}", flush=True)
@@ -51,7 +51,7 @@ def doctor(data: DataOption = None) -> None:
             bad += 1
             status = max(status, finding.status)
     if bad:
-        print(f"{bad} of the above need something done")
+        print(f"{bad} of the above need attention")
         raise typer.Exit(status)
 
 
@@ -168,7 +168,7 @@ def _cluster(running: Running) -> Iterator[Finding]:
         return
     yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
     problems = asyncio.run(topics.check(running.kafka))
-    told = "as their records say" if not problems else "\n        ".join(problems)
+    told = "as their definitions say" if not problems else "\n        ".join(problems)
     yield Finding("topics", not problems, told, exit_status.REFUSED)
     fewer = asyncio.run(replication.check(running.kafka))
     yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))

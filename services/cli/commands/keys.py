@@ -21,18 +21,21 @@ def register(app: typer.Typer) -> None:
 
 
 def create(
-    source: Annotated[str, typer.Option(help="Which app, site or server sends with it; records carry this name.")],
+    source: Annotated[str, typer.Option(help="Name of the app, site or server that uses the key; records carry it.")],
     environment: Annotated[
-        str, typer.Option(help="What is not 'production' is stored and counted, and never scores.")
+        str,
+        typer.Option(
+            help="Events of an environment other than 'production' are stored and counted, but do not affect health."
+        ),
     ] = "production",
-    backfill: Annotated[bool, typer.Option("--backfill", help="It may send history.")] = False,
+    backfill: Annotated[bool, typer.Option("--backfill", help="Allow it to send past events.")] = False,
     file: Annotated[
         Path | None,
-        typer.Option(help="The file of write keys; by default TIDEMARK_WRITE_KEYS_FILE or the running stack's."),
+        typer.Option(help="File of write keys; by default TIDEMARK_WRITE_KEYS_FILE, or that of the running stack."),
     ] = None,
     data: DataOption = None,
 ) -> None:
-    """Create a write key and print it; ingest takes it up within seconds."""
+    """Create a write key and print it; ingest accepts it within seconds."""
     state = read_state(data)
     named = file or os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
     if not named:

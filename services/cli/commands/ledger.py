@@ -25,14 +25,14 @@ def register(app: typer.Typer) -> None:
 def ledger(
     *,
     json: JsonOption = False,
-    settle: Annotated[float, typer.Option(help="Wait up to so many seconds until nothing is in flight.")] = 0.0,
+    settle: Annotated[float, typer.Option(help="Wait up to this many seconds until nothing is in flight.")] = 0.0,
     data: DataOption = None,
 ) -> None:
     """
-    Say what became of every accepted event, from the topics alone.
+    Show what became of every accepted event, from the topics alone.
 
     accepted = applied + dead-lettered later + too late + awaiting an account + of other environments + deferred + in flight.
-    Exit status 1 when it does not add up.
+    Exit status 1 if it does not add up.
     """
     found = asyncio.run(_settled(cluster(data), settle))
     if json:

@@ -8,21 +8,21 @@ from typing import Annotated
 import typer
 
 RulesOption = Annotated[
-    Path | None, typer.Option("--rules", help="Folder with rule files; without it those that come with Tidemark.")
+    Path | None, typer.Option("--rules", help="Folder with rule files; by default the rules that come with Tidemark.")
 ]
-OverridesOption = Annotated[Path | None, typer.Option("--overrides", help="File that changes members of rules.")]
+OverridesOption = Annotated[Path | None, typer.Option("--overrides", help="File that overrides members of rules.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `rules`."""
-    group = typer.Typer(help="The rules of signals, and tests of them.", no_args_is_help=True)
+    group = typer.Typer(help="The signal rules, and tests of them.", no_args_is_help=True)
     group.command("list")(show)
     group.command("test")(play)
     app.add_typer(group, name="rules")
 
 
 def show(rules: RulesOption = None, overrides: OverridesOption = None) -> None:
-    """List the rules in the order in which they are judged."""
+    """List the rules in the order in which they are evaluated."""
     from services.alerter.rule_files import SHIPPED_RULES, load_rules
 
     found = load_rules(rules or SHIPPED_RULES, overrides)
@@ -33,11 +33,11 @@ def show(rules: RulesOption = None, overrides: OverridesOption = None) -> None:
 
 
 def play(
-    cases: Annotated[list[Path], typer.Argument(help="Case files, or folders of them.")],
+    cases: Annotated[list[Path], typer.Argument(help="Case files, or folders of case files.")],
     rules: RulesOption = None,
     overrides: OverridesOption = None,
 ) -> None:
-    """Play cases through scorer and alerter; exit status 1 when a signal comes that must not, or the other way."""
+    """Play cases through scorer and alerter; exit status 1 if the signals are not the expected ones."""
     from services.alerter.rule_files import SHIPPED_RULES, load_rules
     from services.cli.rule_cases import BadCase, differences, read_case, run_case
     from services.scorer.settings import ScorerSettings, load_scoring

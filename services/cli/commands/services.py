@@ -7,7 +7,7 @@ from importlib import import_module
 import typer
 
 SERVICES = {
-    "ingest": "Accept events over HTTP and put them on Kafka.",
+    "ingest": "Accept events over HTTP and write them to Kafka.",
     "scorer": "Keep each account's usage trends and health.",
     "alerter": "Turn health into risk and expansion signals.",
     "warehouse": "Store events, health and signals, and answer queries.",
@@ -15,7 +15,7 @@ SERVICES = {
 
 
 def register(app: typer.Typer) -> None:
-    """Add one command a service; its arguments go to the service as they are."""
+    """Add one command per service; its arguments are passed to the service unchanged."""
     for name, summary in SERVICES.items():
         _add(app, name, summary)
 
@@ -24,7 +24,7 @@ def _add(app: typer.Typer, name: str, summary: str) -> None:
     # The service parses its own arguments, --help included.
     settings = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
-    @app.command(name, help=f"{summary} --check-config lists all that is wrong with its configuration.",
+    @app.command(name, help=f"{summary} --check-config lists all configuration errors.",
                  context_settings=settings, add_help_option=False)  # fmt: skip
     def run(context: typer.Context) -> None:
         raise typer.Exit(import_module(f"services.{name}.__main__").main(context.args))

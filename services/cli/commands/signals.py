@@ -32,9 +32,9 @@ def tail(
     *,
     json: JsonOption = False,
     history: Annotated[
-        bool, typer.Option("--history", help="Begin with all that are kept, resolved ones too.")
+        bool, typer.Option("--history", help="Begin with all signals that are kept, resolved ones too.")
     ] = False,
-    once: Annotated[bool, typer.Option("--once", help="Stop after what is there now.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop after the signals that exist now.")] = False,
     account: Annotated[str | None, typer.Option(help="Only this account.")] = None,
     rule: Annotated[str | None, typer.Option(help="Only this rule.")] = None,
     data: DataOption = None,

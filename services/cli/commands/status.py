@@ -1,4 +1,4 @@
-"""`tidemark status`: how to reach the running stack, and how each process fares."""
+"""`tidemark status`: addresses and state of the running processes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def register(app: typer.Typer) -> None:
 
 def status(data: DataOption = None, as_json: JsonOption = False) -> None:
     """
-    Show how to reach Tidemark and how each part fares; exit status 1 when it is not ready.
+    Show the address and state of each service; exit status 1 if not all are ready.
 
-    Without a `tidemark dev`, the services are asked where TIDEMARK_INGEST_URL, TIDEMARK_SCORER_URL, ... say, or at
-    their usual ports on this machine.
+    Without a running `tidemark dev`, the services are asked at TIDEMARK_INGEST_URL, TIDEMARK_SCORER_URL and so on, or at
+    their default ports on this machine.
     """
     from services.cli.local.readiness import NO_ANSWER
 

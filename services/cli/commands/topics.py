@@ -13,7 +13,7 @@ from services.shared import exit_status
 
 def register(app: typer.Typer) -> None:
     """Add the group `topics`."""
-    group = typer.Typer(help="The topics on the cluster, against their records.", no_args_is_help=True)
+    group = typer.Typer(help="The topics on the cluster, and their definitions.", no_args_is_help=True)
     group.command("create")(create)
     group.command("check")(check)
     app.add_typer(group, name="topics")
@@ -23,13 +23,14 @@ def create(
     data: DataOption = None,
     *,
     adopt: Annotated[
-        bool, typer.Option("--adopt", help="Record TIDEMARK_PARTITIONS for topics with data that lost that record.")
+        bool,
+        typer.Option("--adopt", help="Record TIDEMARK_PARTITIONS again for topics with data, if that record was lost."),
     ] = False,
 ) -> None:
     """
-    Create the topics that are missing; change none that exist.
+    Create missing topics; change no existing ones.
 
-    The first run records the number of partitions for good; from then on every process refuses another one.
+    The first run records the number of partitions for good; from then on every process refuses any other number.
     """
     from services.shared.kafka import replication, topics
     from services.shared.kafka.clients import admin
@@ -52,7 +53,7 @@ def create(
 
 
 def check(data: DataOption = None) -> None:
-    """Compare the topics with their records; exit status 78 when something differs."""
+    """Compare the topics with their definitions; exit status 78 if something differs."""
     from services.shared.kafka import replication, topics
 
     kafka = find(data).kafka
@@ -66,4 +67,4 @@ def check(data: DataOption = None) -> None:
         print(problem)
     if problems:
         raise typer.Exit(exit_status.REFUSED)
-    print("all topics are as their records say")
+    print("all topics match their definitions")

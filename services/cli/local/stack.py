@@ -171,7 +171,7 @@ class Stack:
         await topics.create(kafka)
         problems = await topics.check(kafka)
         if problems:
-            raise Fatal("the topics are not as their records say:\n" + "\n".join(f"  - {p}" for p in problems))
+            raise Fatal("the topics do not match their definitions:\n" + "\n".join(f"  - {p}" for p in problems))
         (self.data / "kafka.topics").write_text(_fingerprint(kafka))
 
     def _kafka(self, *, embedded: bool) -> KafkaSettings:

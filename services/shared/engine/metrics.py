@@ -16,21 +16,27 @@ class EngineMetrics:
         """Register all of them."""
         self.lag_records = Gauge(
             "tidemark_engine_lag_records",
-            "Records of the source that the lane has not folded.",
+            "Records of the source that the lane has not yet folded.",
             _LANE,
             registry=registry,
         )
         self.lag_seconds = Gauge(
             "tidemark_engine_lag_seconds",
-            "Age of the last folded record while there are more.",
+            "Age of the last folded record, while more are waiting.",
             _LANE,
             registry=registry,
         )
         self.queued = Gauge(
-            "tidemark_engine_queued_records", "Records delivered to the lane and not folded.", _LANE, registry=registry
+            "tidemark_engine_queued_records",
+            "Records delivered to the lane and not yet folded.",
+            _LANE,
+            registry=registry,
         )
         self.records = Counter(
-            "tidemark_engine_records_total", "Records folded or dead-lettered, and durable.", _LANE, registry=registry
+            "tidemark_engine_records_total",
+            "Records folded or dead-lettered; counted once that is durable.",
+            _LANE,
+            registry=registry,
         )
         self.chunks = Counter("tidemark_engine_chunks_total", "Chunks delivered to lanes.", _LANE, registry=registry)
         self.chunk_records = Histogram(
@@ -41,48 +47,51 @@ class EngineMetrics:
         )
         self.transaction_seconds = Histogram(
             "tidemark_engine_transaction_seconds",
-            "From begin to commit.",
+            "Time from begin to commit.",
             ("topic",),
             buckets=_SECONDS,
             registry=registry,
         )
         self.dead_letters = Counter(
-            "tidemark_engine_dead_letters_total", "Records dead-lettered, durably.", _LANE, registry=registry
+            "tidemark_engine_dead_letters_total",
+            "Records dead-lettered; counted once that is durable.",
+            _LANE,
+            registry=registry,
         )
         self.gaps = Counter(
-            "tidemark_engine_gaps_total", "Gaps of the source that were accepted.", _LANE, registry=registry
+            "tidemark_engine_gaps_total", "Gaps in the source that were accepted.", _LANE, registry=registry
         )
         self.missed = Counter(
-            "tidemark_engine_missed_total", "Chunks that did not meet the one before and were read again.", _LANE,
+            "tidemark_engine_missed_total", "Chunks that did not follow on from the previous one and were read again.", _LANE,
             registry=registry,
         )  # fmt: skip
         self.lane_opens = Counter(
-            "tidemark_engine_lane_opens_total", "Lanes opened, reopenings not counted.", _LANE, registry=registry
+            "tidemark_engine_lane_opens_total", "Lanes opened, not counting reopenings.", _LANE, registry=registry
         )
         self.reopenings = Counter(
-            "tidemark_engine_reopenings_total", "Lanes restored because a fold raised.", _LANE, registry=registry
+            "tidemark_engine_reopenings_total", "Lanes restored because a fold failed.", _LANE, registry=registry
         )
         self.load_seconds = Histogram(
-            "tidemark_engine_load_seconds", "From start of an opening until the lane runs.", ("topic",), buckets=_SECONDS,
+            "tidemark_engine_load_seconds", "Time from the start of an opening until the lane runs.", ("topic",), buckets=_SECONDS,
             registry=registry,
         )  # fmt: skip
         self.loaded_records = Counter(
             "tidemark_engine_loaded_records_total", "Changelog records read.", _LANE, registry=registry
         )
         self.lanes = Gauge(
-            "tidemark_engine_lanes", "Lanes of this worker by state.", ("topic", "state"), registry=registry
+            "tidemark_engine_lanes", "Lanes of this worker, by state.", ("topic", "state"), registry=registry
         )
         self.stopped = Gauge(
-            "tidemark_engine_lane_stopped", "1 where a lane waits for an operator, by reason.", (*_LANE, "reason"),
+            "tidemark_engine_lane_stopped", "1 if a lane has stopped and waits for an operator, by reason.", (*_LANE, "reason"),
             registry=registry,
         )  # fmt: skip
         self.stalled = Gauge(
             "tidemark_engine_lane_stalled",
-            "1 where a lane has work and does not move, or where that cannot be known.",
+            "1 if a lane has work and does not move, or if that cannot be determined.",
             _LANE,
             registry=registry,
         )
         self.rebalances = Counter("tidemark_engine_rebalances_total", "Rebalances completed.", registry=registry)
         self.loop_lag_seconds = Gauge(
-            "tidemark_engine_loop_lag_seconds", "How late the loop woke in the last second.", registry=registry
+            "tidemark_engine_loop_lag_seconds", "How late the event loop woke in the last second.", registry=registry
         )

@@ -11,7 +11,7 @@ class EngineSettings(Settings):
     """
     How lanes gather, commit, wait and give up.
 
-    The defaults hold for tens of partitions a worker and tens of thousands of records a second.
+    The defaults suit tens of partitions per worker and tens of thousands of records per second.
     """
 
     transaction_ms: int = Field(250, ge=1, le=5000, validation_alias="TIDEMARK_ENGINE_TRANSACTION_MS")
@@ -20,11 +20,11 @@ class EngineSettings(Settings):
     """Records after which a transaction is committed."""
     transaction_bytes: int = Field(4 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_TRANSACTION_BYTES")
     """
-    Changes and outputs in bytes, beyond which nothing more is folded before a commit; one being written and one being
-    gathered are held. How well it is known between records depends on the processor: see docs/engine.md.
+    Bytes of changes and outputs beyond which nothing more is folded before a commit. One transaction being written and one
+    being gathered are held. How exact the count is between records depends on the processor: see docs/engine.md.
     """
     transaction_timeout_s: float = Field(15.0, ge=1, validation_alias="TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S")
-    """The broker aborts a transaction that is open longer; until then readers of the outputs wait for it."""
+    """The broker aborts a transaction that is open for longer; until then readers of the outputs wait for it."""
     chunk_records: int = Field(2000, ge=1, validation_alias="TIDEMARK_ENGINE_CHUNK_RECORDS")
     """Records that are handed to a lane at once."""
     queue_records: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ENGINE_QUEUE_RECORDS")
@@ -32,28 +32,28 @@ class EngineSettings(Settings):
     queue_bytes: int = Field(16 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_QUEUE_BYTES")
     """The same in bytes, objects included."""
     fetch_bytes: int = Field(1 << 20, ge=1 << 16, validation_alias="TIDEMARK_ENGINE_FETCH_BYTES")
-    """Of one partition in one fetch."""
+    """Bytes of one partition in one fetch."""
     accept_gap: bool = Field(False, validation_alias="TIDEMARK_ENGINE_ACCEPT_GAP")
-    """Go on where records are gone from a source by retention, instead of stopping the lane."""
+    """Go on, instead of stopping the lane, when retention has deleted source records before they were read."""
     max_raises: int = Field(5, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RAISES")
-    """So many raising folds in a row stop a lane: then the code is wrong, not the records."""
+    """This many failing folds in a row stop a lane: then the code is wrong, not the records."""
     max_restores: int = Field(20, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_RESTORES")
-    """So many restores of a lane within ten minutes, whatever their causes, are borne; one more stops it."""
+    """Restores of a lane that are tolerated within ten minutes, for whatever reason; one more stops it."""
     openings: int = Field(2, ge=1, validation_alias="TIDEMARK_ENGINE_OPENINGS")
     """
     Lanes that load their changelogs at the same time: one reads while one restores. Each holds the live records of its
-    changelogs in memory beside the state that is made of them, so more only need more memory.
+    changelogs in memory besides the state that is made of them, so a higher number only needs more memory.
     """
     session_timeout_s: float = Field(10.0, ge=1, validation_alias="TIDEMARK_ENGINE_SESSION_TIMEOUT_S")
-    """A dead worker's partitions move after this; a restarted one with the same instance id gets its own at once."""
+    """A dead worker's partitions move after this; one restarted with the same instance id gets its partitions back at once."""
     heartbeat_s: float = Field(1.0, gt=0, validation_alias="TIDEMARK_ENGINE_HEARTBEAT_S")
-    """A third of the session timeout at most."""
+    """At most a third of the session timeout."""
     max_poll_interval_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_MAX_POLL_INTERVAL_S")
     """A worker whose loop hangs longer loses its partitions."""
     stall_s: float = Field(60.0, ge=1, validation_alias="TIDEMARK_ENGINE_STALL_S")
     """
-    A lane with records to fold that has not moved for this long is not ready, nor is a consumer that has not polled;
+    A lane that has records to fold and has not moved for this long is not ready, nor is a consumer that has not polled;
     after twice that the process exits, if the cluster answers.
     """
     instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,150}$", validation_alias="TIDEMARK_ENGINE_INSTANCE")
-    """Static group membership: unique and stable per worker. By default host name and slot. A second one is refused."""
+    """Static group membership: unique and stable per worker, by default host name and slot. A second one is refused."""

@@ -24,29 +24,29 @@ class KafkaSettings(Settings):
     """
 
     bootstrap_servers: str = Field("127.0.0.1:9092", validation_alias="KAFKA_BOOTSTRAP_SERVERS")
-    """host:port, several separated by commas. Name at least two brokers: clients come back to this list."""
+    """host:port, several separated by commas. Name at least two brokers: clients return to this list."""
     security_protocol: SecurityProtocol = Field("PLAINTEXT", validation_alias="KAFKA_SECURITY_PROTOCOL")
     """PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."""
     sasl_mechanism: SaslMechanism = Field("PLAIN", validation_alias="KAFKA_SASL_MECHANISM")
     """PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."""
     sasl_username: str | None = Field(None, validation_alias="KAFKA_SASL_USERNAME")
-    """Needed with SASL, as is the password."""
+    """Required with SASL, as is the password."""
     sasl_password: SecretStr | None = Field(None, validation_alias="KAFKA_SASL_PASSWORD")
     """Never logged."""
     ssl_cafile: Path | None = Field(None, validation_alias="KAFKA_SSL_CAFILE")
     """PEM file of the authority that signed the brokers' certificates; by default those of this machine."""
     ssl_certfile: Path | None = Field(None, validation_alias="KAFKA_SSL_CERTFILE")
-    """PEM file of the client certificate, where brokers want one."""
+    """PEM file of the client certificate, if the brokers require one."""
     ssl_keyfile: Path | None = Field(None, validation_alias="KAFKA_SSL_KEYFILE")
     """PEM file of its key."""
     ssl_key_password: SecretStr | None = Field(None, validation_alias="KAFKA_SSL_KEY_PASSWORD")
-    """Of an encrypted key."""
+    """Password of an encrypted key."""
     topic_prefix: str = Field("", max_length=100, validation_alias="TIDEMARK_TOPIC_PREFIX")
-    """Before the names of all topics, groups and transactional ids."""
+    """Prefix of the names of all topics, groups and transactional ids."""
     partitions: int = Field(24, ge=1, le=1024, validation_alias="TIDEMARK_PARTITIONS")
-    """Of every topic whose record says `shared`. A number that differs from the cluster's is refused at start."""
+    """Partitions of every topic whose record says `shared`. A number other than the cluster's is refused at start."""
     replication: int | None = Field(None, ge=1, le=9, validation_alias="TIDEMARK_REPLICATION")
-    """Copies of each partition of topics that are created; by default as their records say, as far as there are brokers."""
+    """Replication of topics that are created; by default what their records say, or fewer if there are fewer brokers."""
 
     @field_validator("bootstrap_servers")
     @classmethod

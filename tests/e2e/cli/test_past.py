@@ -149,7 +149,7 @@ def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path
 
     assert "went through ingest" in first
     assert second.returncode == 0, second.stderr
-    assert "from a former start" in second.stdout
+    assert "from an earlier start" in second.stdout
 
 
 def until(expected: str, command: list[str], *, after: str, within_s: float) -> str:

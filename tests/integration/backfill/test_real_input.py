@@ -150,7 +150,7 @@ def append(log: MemoryLog, at_ms: int, call: dict[str, Any]) -> None:
 
 
 def active(rows: list[Commit], first: int, last: int) -> set[Commit]:
-    """Return the person-days of the days from `first` to `last`."""
+    """Return the user-days of the days from `first` to `last`."""
     return {row for row in rows if first <= row.day <= last}
 
 

@@ -232,7 +232,7 @@ def test_stuck_tickets_fire_rise_when_use_declines_too_and_clear_when_they_are_c
         (6, "tickets_stuck", "RESOLVED", "recovered"),
     ]
     assert "3 support tickets are open" in signals[0]["summary"]
-    assert signals[1]["title"] == "Support tickets are stuck and use declines"
+    assert signals[1]["title"] == "Support tickets are stuck, and use is declining"
 
 
 def test_many_tickets_that_are_closed_fast_do_not_fire() -> None:
@@ -343,8 +343,8 @@ def test_the_summary_says_what_a_person_of_customer_success_would_say() -> None:
     signal = play([{**SLOW, "level_4w": 0.3, "expected_4w": 41.0}] * 4)[0]
 
     assert signal["summary"] == (
-        "Active people are at 30 % of this account's usual level: 12 person-days in four weeks, 41 expected "
-        "(its 30-week norm, holidays of all customers considered)."
+        "Use is at 30 % of this account's usual level: 12 user-days in four weeks, 41 expected "
+        "(its 30-week norm, adjusted for holidays of all customers)."
     )
     assert signal["evidence"][0] == {"name": "user_days_4w", "value": 12.0, "usual": 41.0}
 

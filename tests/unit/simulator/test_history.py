@@ -20,7 +20,7 @@ def events() -> list[TimedEvent]:
 
 
 def active_user_days(events: list[TimedEvent], account: str, first_left: int, last_left: int) -> int:
-    """Count person-days of an account between two days (left), both included."""
+    """Count user-days of an account between two days (left), both included."""
     last_day = UNTIL_MS // DAY_MS
     return len(
         {
