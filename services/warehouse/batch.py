@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from schemas import codec
 from schemas.topics import ACCOUNT_HEALTH
+from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
-from services.warehouse.ports import TopicPartition
 
 log = logging.getLogger(__name__)
 

@@ -20,10 +20,11 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal, Retryable
+from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
-from services.warehouse.ports import StoreFull, TopicPartition
+from services.warehouse.ports import StoreFull
 
 _TABLES = ("events", "account_health", "signals")
 

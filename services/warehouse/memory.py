@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 
 from schemas.topics import USAGE_EVENTS
+from services.shared.kafka.partition import TopicPartition
 from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
 from services.warehouse.domain.rows import FORGOTTEN, Row, columns
-from services.warehouse.ports import Found, TopicPartition
+from services.warehouse.ports import Found
 
 _PLACE_LENGTH = 3  # topic, partition, offset
 

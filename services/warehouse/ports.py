@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from services.shared.errors import Retryable
+from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Row
-
-TopicPartition = tuple[str, int]
-"""Topic name without the prefix of the deployment, and partition."""
 
 Found = dict[str, Any]
 """One found thing, with the names and units of its Avro record."""

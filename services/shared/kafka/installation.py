@@ -24,15 +24,15 @@ _encode = codec.encoder(_RECORD)
 
 async def recorded(kafka: KafkaSettings) -> int | None:
     """Return the recorded number, None where nothing is recorded yet; the topic has to exist."""
-    home = TopicPartition(kafka.scoped(INSTALLATION), 0)
+    tp = TopicPartition(kafka.scoped(INSTALLATION), 0)
     client = consumer(kafka)
     await client.start()
     try:
-        client.assign([home])
-        end = (await client.end_offsets([home]))[home]
-        await client.seek_to_beginning(home)
-        while await client.position(home) < end:
-            for record in (await client.getmany(home, timeout_ms=100)).get(home, []):
+        client.assign([tp])
+        end = (await client.end_offsets([tp]))[tp]
+        await client.seek_to_beginning(tp)
+        while await client.position(tp) < end:
+            for record in (await client.getmany(tp, timeout_ms=100)).get(tp, []):
                 with suppress(codec.CodecError):
                     name, value = codec.decode(record.value or b"")
                     if name == _RECORD:
@@ -65,12 +65,12 @@ def differs(kafka: KafkaSettings, held: int) -> str:
 
 async def holds_data(kafka: KafkaSettings, counts: dict[str, int]) -> bool:
     """Return whether any of these topics (full name, number of partitions) has ever had a record."""
-    homes = [TopicPartition(name, partition) for name, count in counts.items() for partition in range(count)]
-    if not homes:
+    partitions = [TopicPartition(name, partition) for name, count in counts.items() for partition in range(count)]
+    if not partitions:
         return False
     client = consumer(kafka)
     await client.start()
     try:
-        return any((await client.end_offsets(homes)).values())
+        return any((await client.end_offsets(partitions)).values())
     finally:
         await client.stop()

@@ -1,9 +1,12 @@
-"""Which partition a key belongs to: the Java client's murmur2, so that every producer of any language agrees."""
+"""Topic partitions, and which one a key belongs to: the Java client's murmur2, so that every producer of any language agrees."""
 
 from __future__ import annotations
 
 import struct
 from functools import lru_cache
+
+TopicPartition = tuple[str, int]
+"""Topic, without the prefix of the deployment, and partition. That of aiokafka has the prefix."""
 
 _MASK = 0xFFFFFFFF
 _M = 0x5BD1E995

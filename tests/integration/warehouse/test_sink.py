@@ -1,118 +1,43 @@
 """The warehouse on a real broker: each record is stored once, whatever is killed, aborted, replayed or away."""
 
 import asyncio
-import json
 import os
 import random
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from aiokafka import AIOKafkaProducer
-from aiokafka import TopicPartition as AIOTopicPartition
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import Fatal
 from services.shared.kafka import clients
 from services.shared.kafka.embedded import free_port
+from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse import open_embedded
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink, StoreFull, TopicPartition
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
+from tests.integration.warehouse.sinks import (
+    EVENT,
+    TICK,
+    caught_up,
+    end_offsets,
+    example,
+    lag,
+    producing,
+    raw,
+    send_events,
+    sinking,
+)
 from tests.support.waiting import until
-
-EVENT = codec.encoder("usage_event")
-TICK = codec.encoder("tick")({"at": 1})
-T0 = 1_764_547_200_000
-
-
-def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
-    return {**value, **changes}
-
-
-@asynccontextmanager
-async def producing(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaProducer]:
-    producer = clients.producer(kafka)
-    await producer.start()
-    try:
-        yield producer
-    finally:
-        await producer.stop()
-
-
-async def send_events(kafka: KafkaSettings, ids: range, *, ticks: bool = True) -> dict[str, str]:
-    """Send an event an id, over 50 accounts, with ticks between; return the account of each id."""
-    sent: dict[str, str] = {}
-    topic = kafka.scoped("usage-events")
-    value = example("usage_event/examples/track.json")
-    async with producing(kafka) as producer:
-        acks = []
-        for n in ids:
-            account = f"account-{n % 50}"
-            sent[f"e{n}"] = account
-            data = EVENT({**value, "event_id": f"e{n}", "account": account, "occurred_at": T0 + n})
-            acks.append(await producer.send(topic, data, key=account.encode()))
-            if ticks and n % 100 == 0:
-                acks.append(await producer.send(topic, TICK, partition=n // 100 % 4))
-        await asyncio.gather(*acks)
-    return sent
-
-
-@asynccontextmanager
-async def sinking(
-    kafka: KafkaSettings, store: Sink, **settings: Any
-) -> AsyncIterator[tuple[KafkaSink, CollectorRegistry]]:
-    registry = CollectorRegistry()
-    options = {"batch_seconds": 0.05, **settings}
-    sink = KafkaSink(kafka, WarehouseSettings(**options), store, WarehouseMetrics(registry))
-    stop = asyncio.Event()
-    task = asyncio.create_task(sink.run(stop))
-    try:
-        yield sink, registry
-    finally:
-        stop.set()
-        await asyncio.wait_for(task, 30)
-
-
-async def end_offsets(kafka: KafkaSettings, *topics: str) -> dict[TopicPartition, int]:
-    reader = clients.consumer(kafka)
-    await reader.start()
-    try:
-        places = [(topic, partition) for topic in topics for partition in range(kafka.partitions)]
-        ends = await reader.end_offsets([AIOTopicPartition(kafka.scoped(t), p) for t, p in places])
-        return {(tp.topic.removeprefix(kafka.topic_prefix), tp.partition): end for tp, end in ends.items()}
-    finally:
-        await reader.stop()
-
-
-def caught_up(kafka: KafkaSettings, store: Sink, *topics: str) -> Callable[[], Awaitable[bool]]:
-    async def check() -> bool:
-        ends = {place: end for place, end in (await end_offsets(kafka, *topics)).items() if end}
-        stored = await asyncio.to_thread(store.positions)
-        return all(stored.get(place, 0) >= end for place, end in ends.items())
-
-    return check
-
-
-def lag(registry: CollectorRegistry) -> float:
-    found = [s.value for m in registry.collect() for s in m.samples if s.name == "tidemark_warehouse_lag_records"]
-    return sum(found) if found else -1.0
-
-
-def raw(store: ClickHouseStore, query: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in store._reader.query(query).result_rows]
 
 
 class Warehouse:
@@ -263,77 +188,6 @@ async def test_a_topic_of_nothing_but_ticks_is_not_read_again(kafka_settings: Ka
 
     assert store.positions() == {("usage-events", 1): 20}
     assert store.events(EventFilter("")) == []
-
-
-class Flaky(MemoryStore):
-    """Is away at times, also just after it has stored."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tries = 0
-
-    def insert(self, table: str, rows: Any) -> None:
-        self.tries += 1
-        if self.tries % 3 == 1:
-            raise Retryable("away")
-        super().insert(table, rows)
-        if self.tries % 3 == 2:
-            raise Retryable("stored, and the answer lost")
-
-
-async def test_nothing_is_lost_or_doubled_while_the_store_comes_and_goes(kafka_settings: KafkaSettings) -> None:
-    sent = await send_events(kafka_settings, range(600))
-    store = Flaky()
-
-    async with sinking(kafka_settings, store, batch_rows=200) as (_, registry):
-        await until(caught_up(kafka_settings, store, "usage-events"))
-        await until(lambda: lag(registry) == 0)
-
-    assert {row["event_id"]: row["account"] for row in store._in_order("events")} == sent
-    assert store.tries > 6
-
-
-class Away(MemoryStore):
-    """Answers about positions only."""
-
-    def insert(self, table: str, rows: Any) -> None:
-        raise Retryable("away")
-
-
-async def test_it_is_not_ready_and_still_stops_while_the_store_is_away(kafka_settings: KafkaSettings) -> None:
-    store = Away()
-
-    async with sinking(kafka_settings, store) as (sink, registry):
-        await until(lambda: sink.not_ready() is None)
-        await send_events(kafka_settings, range(10), ticks=False)
-        await until(lambda: sink.not_ready() is not None)
-        await until(lambda: lag(registry) == 10)
-
-    assert store.positions() == {}
-
-
-class Full(MemoryStore):
-    """Has no room until somebody makes some."""
-
-    room = False
-
-    def insert(self, table: str, rows: Any) -> None:
-        if not self.room:
-            raise StoreFull("Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE)")
-        super().insert(table, rows)
-
-
-async def test_a_full_disk_of_the_store_is_told_and_waited_out(kafka_settings: KafkaSettings) -> None:
-    store = Full()
-
-    async with sinking(kafka_settings, store) as (sink, registry):
-        await until(lambda: sink.not_ready() is None)
-        sent = await send_events(kafka_settings, range(10), ticks=False)
-        await until(lambda: sink.not_ready() == "the disk of the store is full")
-        store.room = True
-        await until(lambda: sink.not_ready() is None and lag(registry) == 0)
-
-    assert {row["event_id"]: row["account"] for row in store._in_order("events")} == sent
 
 
 async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettings) -> None:

@@ -44,17 +44,17 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
     client = consumer(kafka, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_bytes=4 * _FETCH_BYTES)
     await client.start()
     try:
-        home = {TopicPartition(kafka.scoped(topic), partition): store for store, topic in stores.items()}
+        store_of = {TopicPartition(kafka.scoped(topic), partition): store for store, topic in stores.items()}
         take_as_read(client)
-        client.assign(list(home))
-        ends = await client.end_offsets(list(home))
-        await client.seek_to_beginning(*home)
+        client.assign(list(store_of))
+        ends = await client.end_offsets(list(store_of))
+        await client.seek_to_beginning(*store_of)
         live: dict[str, dict[bytes, bytes]] = {store: {} for store in stores}
         count = 0
         while any([await client.position(tp) < end for tp, end in ends.items()]):
             for tp, records in (await client.getmany(timeout_ms=500, max_records=_SLICE)).items():
                 count += len(records)
-                store = live[home[tp]]
+                store = live[store_of[tp]]
                 for record in records:
                     if record.value is not None:
                         store[record.key] = record.value

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from schemas.topics import SINGLE_PARTITION
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import NO_APPEND_TIME, SourceRecord
-from services.shared.kafka.partition import partition_for
+from services.shared.kafka.partition import TopicPartition, partition_for
 
 
 class MemoryLog:
@@ -23,7 +23,7 @@ class MemoryLog:
         self.partitions = partitions
         self.single = frozenset(single)
         self._topics: dict[str, list[list[SourceRecord | None]]] = {}
-        self._begins: dict[tuple[str, int], int] = {}
+        self._begins: dict[TopicPartition, int] = {}
         self._ids: dict[str, bytes] = {}
         self._made = 0
 

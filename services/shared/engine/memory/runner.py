@@ -21,6 +21,7 @@ from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Asks, Processor
 from services.shared.engine.spec import LaneSpec
+from services.shared.kafka.partition import TopicPartition
 
 MAX_RESTORES_RECORDS = 10_000
 """Folded records within which the restores of a lane are bounded: a log in memory has no clock."""
@@ -83,7 +84,7 @@ class MemoryRunner:
         self.points = 0
         self.dead_letters = 0
         self._chunks = 0
-        self._lanes: dict[tuple[str, int], MemoryLane] = {}
+        self._lanes: dict[TopicPartition, MemoryLane] = {}
 
     def run(self) -> None:
         """Fold everything on the log, and what that puts on the log, until all lanes are at their ends."""

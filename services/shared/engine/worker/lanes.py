@@ -20,11 +20,9 @@ from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.spec import LaneSpec
+from services.shared.kafka.partition import TopicPartition
 
 log = logging.getLogger(__name__)
-
-TopicPartition = tuple[str, int]
-"""Source topic (without prefix) and partition."""
 
 
 class Lanes:
@@ -67,13 +65,13 @@ class Lanes:
         """
         mine = set(mine)
         missed = self._generation is not None and generation > self._generation + 1
-        for home, lane in list(self._lanes.items()):
-            if home not in mine or (missed and not lane.ready):
-                self._close(home)
+        for tp, lane in list(self._lanes.items()):
+            if tp not in mine or (missed and not lane.ready):
+                self._close(tp)
             elif missed:
                 lane.doubt()
-        for home in sorted(mine - self._lanes.keys()):
-            self._open(home)
+        for tp in sorted(mine - self._lanes.keys()):
+            self._open(tp)
         for lane in self._lanes.values():
             lane.resume()
         self._generation = generation
@@ -83,8 +81,8 @@ class Lanes:
     async def close(self) -> None:
         """Bring every lane to rest and close it."""
         await self.hold()
-        for home in list(self._lanes):
-            self._close(home)
+        for tp in list(self._lanes):
+            self._close(tp)
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -119,19 +117,19 @@ class Lanes:
         self._silent_s = silent_s
         longest = 0.0
         counts = {(topic, state): 0 for topic in self.specs for state in LanePhase}
-        for home, lane in self._lanes.items():
-            counts[home[0], lane.phase] += 1
-            view = self._views[home]
-            known = ends(home)
+        for tp, lane in self._lanes.items():
+            counts[tp[0], lane.phase] += 1
+            view = self._views[tp]
+            known = ends(tp)
             if known is not None or not lane.ready:
-                self._known_at[home] = time.monotonic()
+                self._known_at[tp] = time.monotonic()
             if known is not None and lane.phase is not LanePhase.OPENING:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
-            view.stalled(max(stalled, silent_s, self._unknown_for(home)) > self._host.settings.stall_s)
+            view.stalled(max(stalled, silent_s, self._unknown_for(tp)) > self._host.settings.stall_s)
             longest = max(longest, stalled)
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
@@ -144,24 +142,24 @@ class Lanes:
             return 0.0
         return time.monotonic() - lane.moved_at
 
-    def _unknown_for(self, home: TopicPartition) -> float:
+    def _unknown_for(self, tp: TopicPartition) -> float:
         """Return for how many seconds it has not been known whether a lane has work; a lane that moves is known to."""
-        return time.monotonic() - max(self._known_at[home], self._lanes[home].moved_at)
+        return time.monotonic() - max(self._known_at[tp], self._lanes[tp].moved_at)
 
-    def _open(self, home: TopicPartition) -> None:
-        topic, partition = home
-        self._known_at[home] = time.monotonic()
-        view = self._views[home] = LaneMetrics(self._metrics, topic, partition)
-        lane = self._lanes[home] = Lane(self.specs[topic], partition, self._host, view)
+    def _open(self, tp: TopicPartition) -> None:
+        topic, partition = tp
+        self._known_at[tp] = time.monotonic()
+        view = self._views[tp] = LaneMetrics(self._metrics, topic, partition)
+        lane = self._lanes[tp] = Lane(self.specs[topic], partition, self._host, view)
         lane.start()
 
-    def _close(self, home: TopicPartition) -> None:
-        lane = self._lanes.pop(home)
-        self._views.pop(home).forget()
-        log.info("lane_closed", extra={"topic": home[0], "partition": home[1]})
+    def _close(self, tp: TopicPartition) -> None:
+        lane = self._lanes.pop(tp)
+        self._views.pop(tp).forget()
+        log.info("lane_closed", extra={"topic": tp[0], "partition": tp[1]})
         lane.abandon()  # its processor is not called again
         if lane.spec.closed is not None:
-            lane.spec.closed(home[1])
+            lane.spec.closed(tp[1])
         task = asyncio.create_task(lane.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -22,7 +22,8 @@ from services.shared.engine.faust_seam.app import TP, App, consumer_of
 from services.shared.engine.kafka.ends import Ends
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker.lanes import Lanes, TopicPartition
+from services.shared.engine.worker.lanes import Lanes
+from services.shared.kafka.partition import TopicPartition
 
 _EVERY_S = 1.0
 _ASK_EVERY_S = 10.0
@@ -89,9 +90,9 @@ class Watchdog:
         self._alive_at = max(self._alive_at, consumer.polled_at)
         return now - self._alive_at
 
-    def _known(self, home: TopicPartition) -> tuple[int, int] | None:
+    def _known(self, lane: TopicPartition) -> tuple[int, int] | None:
         """Return how far a partition is read and where it ends; a fetcher that is stuck does not know the latter."""
-        consumer, tp = consumer_of(self._app), self._tp(home)
+        consumer, tp = consumer_of(self._app), self._tp(lane)
         covered, end = consumer.covered(tp), self._ends.end(tp, 3 * self._ask_every_s)
         if covered is None or end is None:
             return None

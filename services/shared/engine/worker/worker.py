@@ -33,11 +33,12 @@ from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.engine.worker.lanes import Lanes, TopicPartition
+from services.shared.engine.worker.lanes import Lanes
 from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.kafka.clients import producer, wait_for_broker
+from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import ProcessSettings
@@ -281,5 +282,6 @@ class Worker:
         self._membership.give_back()
         log.info("worker_stopped", extra={"group": self.name})
 
-    def _tp(self, home: TopicPartition) -> TP:
-        return TP(self.kafka.scoped(home[0]), home[1])
+    def _tp(self, lane: TopicPartition) -> TP:
+        topic, partition = lane
+        return TP(self.kafka.scoped(topic), partition)

@@ -1,0 +1,104 @@
+"""The engine within the process: its folder, its migrations, its disk."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import pytest
+
+from services.shared.errors import Fatal
+from services.warehouse.clickhouse import open_embedded
+from services.warehouse.domain.filters import EventFilter
+from services.warehouse.migrations import migrate
+from services.warehouse.ports import StoreFull
+from tests.contract.warehouse.stored import event
+
+
+def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    store.insert("events", [event(1, "a")])
+    store.close()
+
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    try:
+        assert len(store.events(EventFilter("acme"))) == 1
+        assert store.positions() == {("usage-events", 0): 2}
+    finally:
+        store.close()
+
+
+def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    program = (
+        "import sys, pathlib\nfrom services.warehouse.clickhouse import open_embedded\n"
+        "open_embedded(pathlib.Path(sys.argv[1]), 'tidemark')"
+    )
+    try:
+        second = subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "ch")], capture_output=True, text=True, check=False
+        )
+    finally:
+        store.close()
+
+    assert second.returncode != 0
+    assert "another process has it open" in second.stderr.splitlines()[-1]
+
+
+def test_a_migration_that_changed_after_it_was_applied_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_embedded(tmp_path / "ch", "tidemark").close()
+    folder = tmp_path / "migrations"
+    folder.mkdir()
+    (folder / "0001_events.sql").write_text("SELECT 1;\n")
+    monkeypatch.setattr(migrate, "__defaults__", (folder,))
+
+    with pytest.raises(Fatal, match=r"0001_events.sql has changed"):
+        open_embedded(tmp_path / "ch", "tidemark")
+
+
+@pytest.mark.parametrize("statement", [2, 3, 6])
+def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_path: Path, statement: int) -> None:
+    class Fails:
+        """A client whose nth statement is run, and its answer lost."""
+
+        def __init__(self, client: Any) -> None:
+            self._client = client
+            self._left = statement
+            self.query, self.insert = client.query, client.insert
+
+        def command(self, cmd: str) -> None:
+            self._client.command(cmd)
+            self._left -= 1
+            if not self._left:
+                raise ConnectionError
+
+    client = clickhouse_connect.get_client(interface="chdb", path=str(tmp_path / "ch"))
+    client.command("CREATE DATABASE tidemark")
+    client.database = "tidemark"
+    client.command("USE tidemark")
+    with pytest.raises(ConnectionError):
+        migrate(Fails(client))
+    client.close()
+
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    try:
+        store.insert("events", [event(1, "a")])
+        assert len(store.events(EventFilter("acme"))) == 1
+    finally:
+        store.close()
+
+
+def test_a_disk_without_room_is_said_to_be_full(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        store._writer.command(
+            "ALTER TABLE events MODIFY SETTING min_free_disk_bytes_to_perform_insert = 1000000000000000"
+        )
+
+        with pytest.raises(StoreFull, match="the disk of the store is full"):
+            store.insert("events", [event(1, "a")])
+    finally:
+        store.close()
