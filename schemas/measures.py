@@ -52,9 +52,9 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     dimension: Literal["usage", "breadth", "value", "support", "sentiment", "renewal", "health"]
     unit: Unit
     window_days: int | None = None
-    """How many closed days it looks back on; None: it says how things are now."""
+    """How many days it looks back on, for readers; None: it says how things are now."""
     fresh_days: int | None = None
-    """It is not known where the newest data of the state that it needs first is older."""
+    """It is not known where the newest data of the first state in `needs` is older; that state must be one that ages."""
     polarity: Literal["higher_is_better", "lower_is_better", "neutral"]
     """neutral: context for other measures, not good or bad by itself, so that no score uses it."""
     evidence: dict[str, float] = {}

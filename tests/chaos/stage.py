@@ -22,11 +22,11 @@ from services.shared.errors import TidemarkError
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import EmbeddedBroker
-from services.shared.kafka.embedded_cluster import EmbeddedCluster
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.clients import Load, Sent
 from tests.chaos.deployment import Deployment, deployed
 from tests.chaos.volumes import Volumes
+from tests.support.embedded_cluster import EmbeddedCluster
 
 PROGRAMS = ("ingest-1", "ingest-2", "scorer-1", "scorer-2", "alerter", "warehouse")
 PARTITIONS = 4

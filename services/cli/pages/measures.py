@@ -27,29 +27,39 @@ condition on it holds.
 
 ## How to add one
 
-1. Write its record, `schemas/measures/<name>.yaml`. The number is the next free one; it is never changed or used again.
-2. Write its function, of the same name, in the module of its dimension in `services/scorer/domain/health/measures/`. It gets
-   all that is known of the account (`known.py`) and returns the value, or None where it is not known. It need not look after
-   evidence and freshness: the record does.
+1. Write its record, `schemas/measures/<name>.yaml`. The number is one more than the last in
+   `tests/unit/schemas/measure_numbers.txt`; add a line there too. A number is never changed or used again.
+2. Write its function, of the same name and with the decorator `@measure`, in the module of its dimension in
+   `services/scorer/domain/health/measures/`. It gets all that is known of the account (`Known`, in
+   `services/scorer/domain/health/known.py`) and returns the value, or None where it is not known. It need not check evidence or
+   freshness: where the record asks for them and they are not there, what it returns is left out.
 3. Write its test, in `tests/unit/scorer/test_measures.py`.
-4. `make docs`, then `make check test`.
+4. `make docs`, then `make check test`, and a line in `CHANGELOG.md`.
 
-That is all. The process does not start while a record has no function or a function no record. Snapshots, rules, texts, the
+Count ages in whole days (`Known.day` less the day it began). A value that moves with the time of day makes each evaluation of the
+account a new snapshot.
+
+The scorer does not start while a record has no function or a function no record. Snapshots, rules, texts, the
 API and this page have the measure from then on, in a deployment that runs both versions too: a reader that does not know a
-number passes it over. A score uses it once the model (`services/scorer/model.yaml`) gives it a weight and anchors, a rule once
+number ignores it. A score uses it once the model (`services/scorer/model.yaml`) gives it a weight and anchors, a rule once
 it names it.
 
 | member of a record | meaning |
 |---|---|
+| `name` | The same as the file's, without `.yaml`. |
 | `number` | What stands for the name in AccountHealth. |
 | `label`, `meaning` | What people read: a few words, and one sentence. |
 | `dimension` | usage, breadth, value, support, sentiment or renewal. |
 | `unit` | share (1 is all, or as usual), count, people, days, hours, points, flag (1 or 0), chance. |
-| `window_days` | How many closed days it looks back on. Without: it says how things are now. |
-| `fresh_days` | It is not known where the newest data of the first state that it needs is older. |
-| `polarity` | higher_is_better, lower_is_better, or neutral: context, of which no score is made. |
-| `evidence` | The least that other measures must be, or it is not known. |
-| `needs` | The state that it is taken from, by kind and name ([tracking-plan.md](tracking-plan.md)). Where the plan declares none it is not taken; the scorer's log says so, and `tidemark doctor` names the rules that can then never fire. |
+| `window_days` | How many days it looks back on, for those who read the API; nothing is computed from it. Left out: it says how things are now. |
+| `fresh_days` | The measure is not known where the newest data of the first state in `needs` is older than this. Only for `answers.nps`: of other state it is not recorded how new it is (`Known.newest`), and the measure would never be known. |
+| `polarity` | higher_is_better, lower_is_better, or neutral (context for other measures; no score uses it). |
+| `evidence` | Other measures, and the least that each must be; otherwise this one is not known. |
+| `needs` | The state that it is computed from, as kind and name: `answers.nps` ([tracking-plan.md](tracking-plan.md#names-of-state)). Where the plan does not declare all of it, the measure is not computed; the scorer's log says so, and `tidemark doctor` names the rules that can then never fire. |
+| `source` | Left out, except where the alerter computes the measure (dimension `health`): then `alerter`, with no number and no `needs`. |
+
+In the tables below, *known from* lists evidence and freshness, and *used by* says whether the default model scores the measure, and
+which of the shipped rules use it.
 """
 
 

@@ -90,11 +90,6 @@ class Admitted(NamedTuple):
     """As the UsageEvent record has it."""
 
     @property
-    def attributed(self) -> bool:
-        """Whether the event names an account."""
-        return bool(self.event["account"])
-
-    @property
     def key(self) -> bytes:
         """The record's key: the account, else the user."""
         return (self.event["account"] or self.event["user"]).encode()  # type: ignore[no-any-return]

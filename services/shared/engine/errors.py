@@ -1,4 +1,8 @@
-"""What stops a lane or the process that runs it, each with what to do about it."""
+"""
+What stops a lane or the process that runs it, each with what to do about it.
+
+What processors raise (`Poison`, `KeyFault`, `UnknownVersion`) is in services/shared/errors.py, where domains may import it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ class LaneStopped(TidemarkError):
 
     reason = "stopped"
     clean = True
-    """Whether the processor is as good as before: what it has folded may still be committed."""
+    """Whether the processor's state is known: what it has folded may still be committed."""
 
 
 class SourceGap(LaneStopped):
@@ -48,7 +52,7 @@ class ChangelogBehind(LaneStopped):
 
 
 class TooManyRaises(LaneStopped):
-    """So many folds raised, in a row or in a while, that the code, not the records, must be wrong."""
+    """So many records raised in a row, or so many restores in a short time, that the code must be wrong, not the records."""
 
     reason = "raises"
     clean = False
@@ -81,7 +85,7 @@ class FoldRaised(TidemarkError):
     """A fold left its processor in an unknown state: restore the processor, dead-letter that record, fold again."""
 
     def __init__(self, offset: int | None, cause: BaseException, step: int = 0) -> None:
-        """Take the offset at fault, None where it is one of those since the last transaction, and its good steps."""
+        """Take the offset at fault (None: one of those since the last transaction, it is not known which) and its good steps."""
         super().__init__(f"offset {offset}: {type(cause).__name__}: {cause}")
         self.offset = offset
         self.step = step
@@ -93,7 +97,7 @@ class FailStop(Fatal):
 
 
 class SourceRecreated(LaneStopped):
-    """The source is another topic of the same name: what the position counts is gone."""
+    """The source was deleted and created again: the records that the position refers to are gone."""
 
     reason = "source_recreated"
 

@@ -70,7 +70,7 @@ class Processor(Protocol):
     """
     The pure fold of one lane.
 
-    Order of calls: `restore` for each changelog record, `opened` once, then for each record `decode` and `fold`,
+    Order of calls: `restore` for each live record of the changelogs, `opened` once, then for each record `decode` and `fold`,
     and `take_*` at each transaction. Keys that start with a NUL byte are the engine's.
     """
 
@@ -84,9 +84,9 @@ class Processor(Protocol):
 
     def opened(self) -> Iterable[Append | None]:
         """
-        Finish the restore; give the appends that may not have been acknowledged before.
+        Finish the restore; yield the appends that may not have been acknowledged before.
 
-        Long work gives a None between two of its steps, each at most 50 ms: others get a turn there.
+        Long work yields None between its steps, each at most 50 ms, so that other tasks of the loop get a turn.
         """
 
     def decode(self, record: SourceRecord) -> Any:
@@ -103,8 +103,8 @@ class Processor(Protocol):
         Apply one decoded record to the state.
 
         Short work returns None. Long work returns an iterator: the engine may commit between any two of its
-        steps (each at most 50 ms and 4 MB of changes), and after a crash calls again with `step` set to the
-        number of steps that were durable, so the iterator must go on from there out of restored state.
+        steps (each at most 50 ms and 4 MB of changes). After a crash it calls again with `step` set to the number
+        of steps that were durable, and the iterator must go on from there with the restored state.
 
         Raises:
             Poison: the record can never be applied; nothing was changed by it.
@@ -122,16 +122,16 @@ class Processor(Protocol):
 
     @property
     def urgent(self) -> bool:
-        """Whether someone waits for what was just folded: commit now instead of gathering more."""
+        """Whether someone waits for what was folded since the last `take_outputs`: commit now instead of gathering more."""
 
 
 @runtime_checkable
 class Quarantines(Protocol):
     """
-    What a processor has besides, where one key of its state can be at fault.
+    An optional part of a processor: setting one key of its state apart, where work on it raises.
 
     After a `KeyFault` the engine restores a new processor, folds up to the record (and the step of it) that raised, calls
-    `quarantine`, and folds on. Without this method a `KeyFault` is the record's fault like any other exception.
+    `quarantine`, and folds on. Without this method a `KeyFault` counts against the record, as any other exception does.
     """
 
     def quarantine(self, key: str, detail: str) -> None:
@@ -145,7 +145,7 @@ class Quarantines(Protocol):
 @runtime_checkable
 class Asks(Protocol):
     """
-    What a processor has besides, where a record may have to wait for the answer of one further down the log.
+    An optional part of a processor: letting a record wait for an answer, which is a record further down the log.
 
     A fold that raises `Unanswered` has changed nothing. The lane stands still before that record and looks ahead for the
     answer; a replay finds it at once. So the same log gives the same state, whenever the answer came.
@@ -160,7 +160,7 @@ class Asks(Protocol):
 
 @runtime_checkable
 class Weighs(Protocol):
-    """What a processor has besides, where it can tell cheaply how much it has changed: it bounds transactions in bytes."""
+    """An optional part of a processor: telling cheaply how much it has changed, so that transactions are bounded in bytes."""
 
     @property
     def changed_bytes(self) -> int:

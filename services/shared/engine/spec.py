@@ -25,21 +25,21 @@ class LaneSpec:
     """
     The lanes of one source topic: one per partition, each with a processor, changelogs and a transactional writer of its own.
 
-    Topic names are those of the topic records, without the prefix of the installation.
+    Topic names are those of schemas/topics, without the prefix that an installation may put before them.
     """
 
     topic: str
     mode: SourceMode
     stores: Mapping[str, str]
-    """Store name to changelog topic. No other lane topic may use these changelogs. The first keeps the position."""
+    """Store name to changelog topic. No other lane topic may use these changelogs. The first also holds the position."""
     processor: Callable[[int], Processor]
     """Make an empty processor for one partition."""
     dead_letter: Callable[[SourceRecord, Poison], Output]
     """Turn a record that can never be applied into one for the dead letters."""
     outputs: tuple[str, ...] = ()
-    """Topics that are written to besides the topics of record; their limits are asked for at start."""
+    """Topics that the lanes write to and that have no record in schemas/topics; the cluster is asked for their limits at start."""
     closed: Callable[[int], None] | None = None
-    """Told of the partition when its lane leaves this worker: what shows the lane can be taken away. May not raise."""
+    """Called with the partition when its lane leaves this worker, so that the service can drop its metrics. May not raise."""
 
     def __post_init__(self) -> None:
         """Refuse a lane without any store: its position would have no home."""

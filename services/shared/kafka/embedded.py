@@ -3,7 +3,7 @@ The embedded broker: the real Apache Kafka, one KRaft node, for one machine: dev
 
 Promises: own data folder, loopback only, bounded heap, ends with the process that started it; what a client
 was acknowledged survives stop, kill and start. One node has no replicas: losing the disk loses the data.
-Several nodes of one cluster are `embedded_cluster`, which starts this class for each.
+Tests start several nodes of one cluster with it (`tests/support/embedded_cluster.py`).
 """
 
 from __future__ import annotations

@@ -12,9 +12,9 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.scorer.fleet_processor import FleetProcessor
 from services.scorer.lanes import usage_lanes
-from services.scorer.testing import MODEL, PLAN
 from services.shared.engine.processor import Processor, SourceRecord
 from services.shared.errors import UnknownVersion
+from tests.support.scorer import MODEL, PLAN
 
 NEWER = b"\x00\x00\x00\x00\xff a record of a later version"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.domain.plan_reading import read_plan
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 HERE = Path(__file__).parent
 PLAN = read_plan(

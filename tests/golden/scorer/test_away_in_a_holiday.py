@@ -19,9 +19,9 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.scorer.domain.units import DAY_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
-from services.scorer.testing import MODEL, PLAN, Log, at, clock, tick
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import MemoryRunner
+from tests.support.scorer import MODEL, PLAN, Log, at, clock, tick
 
 pytestmark = pytest.mark.timeout(300)
 

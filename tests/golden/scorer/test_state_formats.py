@@ -12,9 +12,9 @@ from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.testing import DAY, PLAN, UsageLane, at, measures
 from services.shared.errors import IncompatibleState
 from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
+from tests.support.scorer import DAY, PLAN, UsageLane, at, measures
 
 HERE = Path(__file__).parent
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from schemas import codec
-from services.alerter.testing import silent, snapshot
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
+from tests.support.alerter import silent, snapshot
+from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]

@@ -18,8 +18,8 @@ from services.backfill.mapping import Mapping
 from services.backfill.times import TimeFormat
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
 from services.shared.units import DAY_S
+from tests.support.service_process import ServiceProcess
 
 NOW_MS = time.time_ns() // 1_000_000
 TODAY = NOW_MS // 1000 // DAY_S

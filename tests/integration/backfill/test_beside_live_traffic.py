@@ -19,7 +19,7 @@ from services.backfill.service import BackfillState, Mode, Options, Outcome, bac
 from services.cli import ledger_audit
 from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
+from tests.support.service_process import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 

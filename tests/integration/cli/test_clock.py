@@ -22,7 +22,6 @@ from services.cli.local.stack_state import Running
 from services.cli.quarantine import Quarantined, quarantined, release
 from services.scorer.domain.lane.quarantine import Quarantine, encode_quarantine
 from services.scorer.lane_facts import LaneFacts, read_lanes
-from services.scorer.testing import UsageLane, at
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
@@ -30,6 +29,7 @@ from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
+from tests.support.scorer import UsageLane, at
 
 pytestmark = pytest.mark.integration
 

@@ -124,17 +124,17 @@ async def test_a_writer_knows_whether_another_has_started_since(log: Trial) -> N
     await former.start()
     await former.write(transaction(5, a=b"1"))
 
-    assert await former.holds(transaction(5))
+    assert await former.still_owns(transaction(5))
     assert (await load(log.kafka, STORES, 0)).stores["counts"][POSITION_KEY] == Position(5).encode()
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 5
     other = writer(log)
     await other.start()
     await other.write(transaction(9, a=b"2"))
-    assert not await former.holds(transaction(5))
+    assert not await former.still_owns(transaction(5))
 
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {b"a": b"2", POSITION_KEY: Position(9).encode()}
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed == 9
-    assert await other.holds(transaction(9))
+    assert await other.still_owns(transaction(9))
 
 
 async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from services.scorer.testing import clock, encode, event, measures, tick
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
 from services.shared.units import DAY_MS, HOUR_MS
+from tests.support.scorer import clock, encode, event, measures, tick
+from tests.support.service_process import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from schemas import codec
-from services.scorer.testing import encode, tick
 from services.scorer.tick_sender import MOST, TickSender, tick_producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
+from tests.support.scorer import encode, tick
+from tests.support.service_process import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 

@@ -13,10 +13,10 @@ from schemas import codec
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.alerter.testing import START_DAY, snapshot
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.units import DAY_MS
+from tests.support.alerter import START_DAY, snapshot
 
 RULES = load_rules()
 _encode = codec.encoder("account_health")

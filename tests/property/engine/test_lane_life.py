@@ -50,18 +50,18 @@ class Group(Host):
 
     def writer(self, spec: LaneSpec, partition: int) -> Any:
         writer, group = super().writer(spec, partition), self
-        start, holds = writer.start, writer.holds
+        start, still_owns = writer.start, writer.still_owns
 
         async def fence() -> None:
             group.fenced = False
             await start()
 
-        async def holds_after_a_while(transaction: Transaction) -> bool:
+        async def still_owns_after_a_while(transaction: Transaction) -> bool:
             for _ in range(4):
                 await asyncio.sleep(0)
-            return bool(await holds(transaction))
+            return bool(await still_owns(transaction))
 
-        writer.start, writer.holds = fence, holds_after_a_while
+        writer.start, writer.still_owns = fence, still_owns_after_a_while
         return writer
 
     async def bounds(self, _topic: str, _partition: int) -> Bounds:
@@ -155,7 +155,7 @@ def test_whatever_the_group_does_and_when_a_lane_never_meets_an_event_that_its_s
     actions: Sequence[tuple[str, Any]],
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.shared.engine.lane.hearing._LOOK_EVERY_S", 0)
+        patch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0)
         group = asyncio.run(lead(actions))
     undisturbed = MemoryLog(partitions=1)
     for value in group.source:

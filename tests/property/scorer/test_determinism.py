@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from services.scorer.domain.lane.ledger import LEDGER_KEY
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.lanes import usage_lanes
-from services.scorer.testing import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
+from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 
 OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "usage-rejected", "fleet")
 

@@ -14,7 +14,7 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN
 from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.testing import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at
 
 DAYS = 6
 USERS = ("ann", "bob", "cid", "dan")

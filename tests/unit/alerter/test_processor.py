@@ -16,10 +16,10 @@ from services.alerter.domain.state_format import decode_state
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import AlerterProcessor, alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.alerter.testing import START_DAY, silent, snapshot
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.units import DAY_MS
+from tests.support.alerter import START_DAY, silent, snapshot
 
 RULES = load_rules()
 LOW: dict[str, Any] = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}

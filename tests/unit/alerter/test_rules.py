@@ -14,9 +14,9 @@ from services.alerter.domain.measures import OPEN_MEASURES, measures_of
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Severity, rule_set
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
-from services.alerter.testing import snapshot
 from services.shared.errors import ConfigurationError
 from services.shared.units import DAY_MS
+from tests.support.alerter import snapshot
 
 
 def shipped(rule_id: str) -> dict[str, Any]:

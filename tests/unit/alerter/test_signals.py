@@ -8,8 +8,8 @@ from typing import Any
 from services.alerter.domain.folding import fold_snapshot
 from services.alerter.domain.rules import RuleSet
 from services.alerter.rule_files import load_rules
-from services.alerter.testing import START_DAY, silent, snapshot
 from services.shared.units import DAY_MS
+from tests.support.alerter import START_DAY, silent, snapshot
 
 RULES = load_rules()
 SLOW: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6}

@@ -9,8 +9,8 @@ from services.alerter.domain.folding import fold_snapshot
 from services.alerter.domain.rules import rule_set
 from services.alerter.domain.state_format import FORMAT, RuleState, decode_state, encode_state
 from services.alerter.rule_files import load_rules
-from services.alerter.testing import snapshot
 from services.shared.errors import IncompatibleState
+from tests.support.alerter import snapshot
 
 # An open usage_decline and a nps_detractor in cooldown.
 STATE = bytes.fromhex(

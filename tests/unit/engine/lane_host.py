@@ -81,7 +81,7 @@ class Host:
                 for output in transaction.outputs:
                     host.log.append(*output)
 
-            async def holds(self, transaction: Transaction) -> bool:
+            async def still_owns(self, transaction: Transaction) -> bool:
                 host.asked.append(f"holds {transaction.position.offset}")
                 if not host.fenced:
                     home = spec.stores[spec.position_store]

@@ -22,7 +22,7 @@ from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, ru
 async def test_a_lane_that_waits_for_an_answer_says_so_and_goes_on_at_the_record_that_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.lane.hearing._LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0.001)
     host = Host()
     lane = await running(host)
     lane.receive(chunk(0, "1", "ask", "2"))

@@ -61,7 +61,7 @@ def test_a_lane_that_is_held_runs_only_after_it_was_resumed() -> None:
 async def test_a_rebalance_does_not_wait_for_the_answer_to_a_record_that_asks_while_the_lane_is_held(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.shared.engine.lane.hearing._LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.lane.look_ahead._LOOK_EVERY_S", 0.001)
     host = Host(settings=PATIENT)
     host.may_write.clear()
     lane = await running(host)

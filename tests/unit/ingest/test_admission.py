@@ -92,7 +92,7 @@ def test_an_event_of_an_account_needs_no_user() -> None:
 
 def test_an_event_without_an_account_is_keyed_by_its_user() -> None:
     assert taken(BASE).key == b"u"
-    assert not taken(BASE).attributed
+    assert taken(BASE).event["account"] == ""
 
 
 def test_the_content_id_is_the_same_for_each_attempt_and_for_nothing_else() -> None:

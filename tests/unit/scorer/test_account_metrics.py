@@ -6,9 +6,9 @@ from prometheus_client import CollectorRegistry
 
 from services.scorer.lanes import usage_lanes
 from services.scorer.metrics import ScorerMetrics
-from services.scorer.testing import MODEL, PLAN, at, encode, event
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.processor import SourceRecord
+from tests.support.scorer import MODEL, PLAN, at, encode, event
 
 
 def test_accounts_over_the_cap_and_set_apart_are_counted_and_leave_with_their_lane() -> None:

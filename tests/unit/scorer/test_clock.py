@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.usage_fold import StepTooLong
-from services.scorer.testing import DAY, UsageLane, at, clock, fleet, measures, tick
+from tests.support.scorer import DAY, UsageLane, at, clock, fleet, measures, tick
 
 MINUTE = 60_000
 

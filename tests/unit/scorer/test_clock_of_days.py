@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from services.scorer.domain.lane.clock import CLOSING, GRACE_MS, IDLE, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from services.scorer.testing import DAY, UsageLane, at, measures
+from tests.support.scorer import DAY, UsageLane, at, measures
 
 MINUTE = 60_000
 

@@ -9,7 +9,7 @@ import pytest
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.lane.clock import SLICES, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from services.scorer.testing import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at
 
 LATE = next(f"late{n}" for n in range(10_000) if slice_of(f"late{n}") > SLICES - 60)
 """An account whose turn comes in the last minute of a sweep."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 EPOCH = 7
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from services.scorer.testing import DAY, Log, UsageLane, at, clock, measures
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import Cuts
 from services.shared.kafka.partition import partition_for
+from tests.support.scorer import DAY, Log, UsageLane, at, clock, measures
 
 EPOCH = 7
 LATER = 300

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from services.scorer.domain.lane import duplicates
 from services.scorer.domain.lane.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow
-from services.scorer.testing import UsageLane, at
 from services.shared.errors import IncompatibleState
+from tests.support.scorer import UsageLane, at
 
 HOUR = 480_000
 

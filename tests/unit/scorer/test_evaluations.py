@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 HOUR = 3_600_000
 

@@ -9,7 +9,7 @@ import pytest
 
 from services.scorer.domain.accounts.facts import Facts, read_traits
 from services.scorer.domain.tracking_plan import kinds_of, traits_of
-from services.scorer.testing import PLAN
+from tests.support.scorer import PLAN
 
 TRAITS = traits_of(PLAN)
 FACTS = kinds_of(PLAN).facts

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.feature_use import LAST_DAY
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 FEATURES = 3
 

@@ -8,7 +8,7 @@ import pytest
 
 from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.usage_fold import UsageFold
-from services.scorer.testing import DAY, MODEL, PLAN, Log, UsageLane, at, tick
+from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, tick
 
 NOBODY = 258
 """The first day whose close forgets an account that was last heard of on day 0."""

@@ -22,7 +22,7 @@ from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
 from services.scorer.domain.units import HOUR_MS
-from services.scorer.testing import DAY, MODEL, at
+from tests.support.scorer import DAY, MODEL, at
 
 QUIET = Support(0, 0, 0.0, 0, 0)
 SURVEY = MEASURES["survey_mean"].number

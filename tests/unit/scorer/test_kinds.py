@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.scorer.domain.plan_reading import read_plan
-from services.scorer.testing import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at
 
 PLAN = read_plan({
     "counts": {"value": ["Report Shared"], "exports": ["Report Exported", "Report Shared"]},

@@ -15,7 +15,7 @@ from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of,
 from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.domain.units import DAY_MS
-from services.scorer.testing import DAY, PLAN, at
+from tests.support.scorer import DAY, PLAN, at
 
 LEVELS = [1.0] * 36
 KINDS = kinds_of(PLAN)
@@ -152,6 +152,33 @@ def test_an_answer_counts_while_it_is_fresh() -> None:
         [1, 3, 0, None],
         [0, None, 0, None],
     ]
+
+
+def test_the_newest_answer_of_an_account_tells_how_long_ago_the_last_one_was() -> None:
+    answered = account()
+    answered.answers_of(0).update({"ann": (at(-120), 3), "ben": (at(-12, 15), 9)})
+
+    assert measured(answered)["answer_age_days"] == 12
+    assert measured(answered, hours=23)["answer_age_days"] == 12
+
+
+def test_an_answer_of_today_is_no_days_old_whatever_its_hour() -> None:
+    answered = account()
+    answered.answers_of(0)["ann"] = (at(0, 9), 7)
+    early = account()
+    early.answers_of(0)["ann"] = (at(1), 7)
+
+    assert [measured(each, hours=20)["answer_age_days"] for each in (answered, early)] == [0, 0]
+
+
+def test_without_an_answer_of_the_last_180_days_the_age_of_the_newest_is_not_known() -> None:
+    old, gone = account(), account()
+    old.answers_of(0)["ann"] = (at(-180), 7)
+    gone.answers_of(0)["ann"] = (at(-180) - 1, 7)
+
+    assert measured(old)["answer_age_days"] == 180
+    assert "answer_age_days" not in measured(gone)
+    assert "answer_age_days" not in measured(account())
 
 
 def test_tickets_are_measured_by_number_and_age() -> None:

@@ -6,7 +6,7 @@ import gc
 import random
 import tracemalloc
 
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 ACCOUNTS, PEOPLE, DAYS = 30, 50, 30
 LIMIT = 6 * 1024

@@ -10,10 +10,10 @@ from schemas import codec
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health import snapshot
 from services.scorer.domain.lane import day_close
-from services.scorer.testing import DAY, Log, UsageLane, at, encode, tick
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.memory.runner import Cuts
 from services.shared.errors import KeyFault
+from tests.support.scorer import DAY, Log, UsageLane, at, encode, tick
 
 evaluate = snapshot.evaluate
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.scorer.testing import DAY, UsageLane, at
+from tests.support.scorer import DAY, UsageLane, at
 
 
 def close_days(lane: UsageLane, account: str = "acme") -> list[int]:

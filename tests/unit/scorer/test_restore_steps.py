@@ -6,8 +6,8 @@ import pytest
 
 from services.scorer.domain.lane import usage_state
 from services.scorer.lanes import usage_lanes
-from services.scorer.testing import MODEL, PLAN, Log
 from services.shared.engine.processor import Processor
+from tests.support.scorer import MODEL, PLAN, Log
 
 
 def restored_apart_from_its_end(log: Log) -> Processor:

@@ -12,7 +12,7 @@ from services.scorer.domain.accounts import roles as module
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN, Roles, role_code
 from services.scorer.domain.lane.account_format import ROLES
 from services.scorer.domain.plan_reading import read_plan
-from services.scorer.testing import UsageLane, at
+from tests.support.scorer import UsageLane, at
 
 PLAN = read_plan({"people": {"role": {"trait": "Job", "values": ["Admin", "viewer"]}}})
 

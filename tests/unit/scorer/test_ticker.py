@@ -18,11 +18,11 @@ from services.scorer import tick_sender
 from services.scorer.lanes import usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.pace import Clocked
-from services.scorer.testing import MODEL, PLAN, at, clock, encode, tick
 from services.scorer.tick_sender import MOST, TickSender
 from services.scorer.ticker import Ticker
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.processor import SourceRecord
+from tests.support.scorer import MODEL, PLAN, at, clock, encode, tick
 
 
 @dataclass

@@ -12,8 +12,8 @@ from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import six_digits
-from services.scorer.testing import DAY, UsageLane, at, measures, tick
-from services.scorer.testing import event as make
+from tests.support.scorer import DAY, UsageLane, at, measures, tick
+from tests.support.scorer import event as make
 
 HOUR = 3_600_000
 

@@ -13,13 +13,13 @@ from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.records import dead_letter
-from services.scorer.testing import MODEL, PLAN, Log, at, encode, event, tick
 from services.shared.dead_letters import ORIGINAL_BYTES
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import Poison
+from tests.support.scorer import MODEL, PLAN, Log, at, encode, event, tick
 
 
 def record(value: bytes | None, key: bytes | None = b"acme") -> SourceRecord:

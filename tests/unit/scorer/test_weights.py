@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from services.scorer.lanes import usage_lanes
-from services.scorer.testing import MODEL, PLAN, encode, event
 from services.scorer.usage_processor import STATE, UsageProcessor
 from services.scorer.weights import LARGE, Weights
 from services.shared.engine.processor import SourceRecord, Weighs
+from tests.support.scorer import MODEL, PLAN, encode, event
 
 
 def processor() -> UsageProcessor:

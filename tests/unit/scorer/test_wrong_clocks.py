@@ -12,10 +12,10 @@ import pytest
 
 from schemas import codec
 from services.scorer.domain.units import DAY_MS
-from services.scorer.testing import DAY, Log, at, clock, tick
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import TooManyRaises, Unanswered
 from services.shared.engine.memory.runner import Cuts
+from tests.support.scorer import DAY, Log, at, clock, tick
 
 MINUTE, HOUR = 60_000, 3_600_000
 

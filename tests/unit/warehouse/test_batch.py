@@ -4,10 +4,10 @@ import re
 from typing import NamedTuple
 
 from schemas import codec
-from services.alerter.testing import snapshot
 from services.warehouse.batch import build
 from services.warehouse.domain import rows
 from services.warehouse.migrations import FOLDER, statements
+from tests.support.alerter import snapshot
 
 
 class Message(NamedTuple):

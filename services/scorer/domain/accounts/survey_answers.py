@@ -16,7 +16,11 @@ Answers = dict[str, tuple[int, int]]
 
 
 class Sentiment(NamedTuple):
-    """What the answers of the last 180 days say."""
+    """
+    What the answers of the last 180 days say.
+
+    Times are milliseconds since 1970 UTC. Without answers scores are -1, times 0 and `lowest_user_90` is empty.
+    """
 
     responses: int
     latest_score: int

@@ -32,7 +32,7 @@ class Known(NamedTuple):
     at: int
     """Log time, milliseconds since 1970 UTC."""
     day: int
-    """The day after the last closed one."""
+    """The day that ages are counted to: the one after the last closed one, as a rule today."""
     usage: Usage
     support: Support
     sentiment: Sentiment
@@ -45,17 +45,25 @@ class Known(NamedTuple):
     """-1: none yet."""
     fleet_level: float
     newest: Mapping[str, int]
-    """By kind and name of state, when its newest data came in, milliseconds since 1970 UTC; only of state that ages."""
+    """
+    When the newest data of some state is from, by kind and name, milliseconds since 1970 UTC; 0: there is none.
+
+    Of the state in AGES. A measure with `fresh_days` whose first need is not among these is refused at import.
+    """
 
 
-def known_of(account: Account, at: int, day: int, levels: list[float], *, value_connected: bool) -> Known:
+AGES = ("answers.nps",)
+"""State whose data grows old: measures of it may ask for fresh data."""
+
+
+def known_of(account: Account, at: int, closed_day: int, levels: list[float], *, value_connected: bool) -> Known:
     """
     Return what is known of an account.
 
     Args:
         account: As its state has it.
         at: Log time, milliseconds since 1970 UTC.
-        day: The last closed day.
+        closed_day: The last one, days since 1970 UTC.
         levels: Of the fleet, week by week, the latest first.
         value_connected: Whether the deployment has value events at all.
     """
@@ -65,12 +73,12 @@ def known_of(account: Account, at: int, day: int, levels: list[float], *, value_
     return Known(
         account=account,
         at=at,
-        day=day + 1,
-        usage=usage_of(account, day, levels, value_connected),
-        support=_support(account, at, day),
+        day=closed_day + 1,
+        usage=usage_of(account, closed_day, levels, value_connected),
+        support=_support(account, at, closed_day),
         sentiment=answers,
         facts=facts,
-        stage=stage(day + 1, started, account.milestone("first_value"), facts["renewal_day"]),
+        stage=stage(closed_day + 1, started, account.milestone("first_value"), facts["renewal_day"]),
         started=started,
         first_day=account.milestone("first_activity"),
         first_value_day=account.milestone("first_value"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from schemas.measures import MEASURES
-from services.scorer.domain.health.known import Known
+from services.scorer.domain.health.known import AGES, Known
 from services.scorer.domain.health.measures import breadth, renewal, sentiment, support, usage, value
 from services.scorer.domain.health.measures.registry import FUNCTIONS, Function
 from services.scorer.domain.units import DAY_MS, six_digits
@@ -20,6 +20,10 @@ if RECORDS.keys() != FUNCTIONS.keys():
         f"measures without a function: {sorted(RECORDS.keys() - FUNCTIONS.keys())};"
         f" functions without a record: {sorted(FUNCTIONS.keys() - RECORDS.keys())}"
     )
+
+_AGELESS = [name for name, record in RECORDS.items() if record.fresh_days is not None and record.needs[0] not in AGES]
+if _AGELESS:
+    raise ImportError(f"fresh_days of {_AGELESS}: the age of the first state that they need is not kept (see known.py)")
 
 _EVIDENCE = [(name, list(record.evidence.items())) for name, record in RECORDS.items() if record.evidence]
 _FRESH = [
@@ -47,7 +51,7 @@ def measures_of(known: Known) -> dict[str, float]:
 
 
 def not_taken(state: frozenset[str]) -> dict[str, list[str]]:
-    """Return each measure that is never known where there is only this state, with what it needs beside."""
+    """Return each measure that cannot be computed from this state, with the state that it lacks."""
     return {name: lacks for name, record in RECORDS.items() if (lacks := [n for n in record.needs if n not in state])}
 
 

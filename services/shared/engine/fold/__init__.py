@@ -1,1 +1,5 @@
-"""A lane without any I/O: a processor is fed, its work gathered into transactions, and its raises answered. Both backends stand on it."""
+"""
+A lane without any I/O: it feeds a processor, gathers its work into transactions, and decides what follows where it raises.
+
+Both backends, Kafka and the log in memory, stand on it.
+"""

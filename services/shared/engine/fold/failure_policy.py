@@ -14,11 +14,11 @@ from services.shared.engine.errors import FoldRaised
 from services.shared.errors import Fatal, KeyFault
 
 PROCESS_ERRORS = (Fatal, OSError, MemoryError)
-"""What no record and no key is blamed for: it ends the process, as only a new one can know what is durable."""
+"""Errors for which no record and no key is blamed: they end the process, as only a new one can know what is durable."""
 
 
 class SkipRecord(NamedTuple):
-    """Take the steps of the record that went well, and dead-letter it."""
+    """Fold the steps of the record that went well, and dead-letter it."""
 
     offset: int
     step: int
@@ -35,7 +35,12 @@ class SetApart(NamedTuple):
 
 
 class FoldCarefully(NamedTuple):
-    """Gather after each record up to an offset: a record before it made a change that cannot be given."""
+    """
+    Gather changes after each record up to an offset.
+
+    The processor could not give its changes, or one is too large, and it is not known which record made it. Gathered one
+    by one, the record at fault shows.
+    """
 
     until: int
 
@@ -50,7 +55,7 @@ Remedy = SkipRecord | SetApart | FoldCarefully | StopLane
 
 
 class Patience(NamedTuple):
-    """How much is borne: raising records in a row, and restores within a span of the clock that `decide` is given."""
+    """How much a lane puts up with: raising records in a row, and restores `within` so much time of the clock that `decide` gets."""
 
     in_a_row: int
     restores: int
@@ -62,9 +67,9 @@ class RaiseHistory:
     """What has raised before in one lane."""
 
     in_a_row: int = 0
-    """Raising records without one between them that was folded."""
+    """Records that raised, with none between them that was folded."""
     unnamed: int = 0
-    """Raises in a row of which it is not known which record is at fault."""
+    """Raises in a row where it is not known which record is at fault."""
     last: int = -1
     """Offset of the last record that raised."""
     restored: tuple[float, ...] = ()

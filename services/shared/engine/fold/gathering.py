@@ -1,8 +1,8 @@
 """
-What the processor of a lane changes and gives out, gathered into transactions whose size is known.
+What the processor of a lane changes and gives out, gathered into transactions of bounded size.
 
-Every record is checked against its topic's limit before it is sent. A transaction is bounded in bytes too, and to learn how
-many it holds costs more than to fold a small record: so it is looked at seldom, and often enough.
+Every record is checked against its topic's limit before it is sent. A transaction is bounded in bytes too. To measure it costs
+more than to fold a small record, so it is not measured after each, but when it may have come near its bound.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ DEFAULT_LIMIT = 1_048_576
 """Kafka's own max.message.bytes, for topics whose limit is not known."""
 
 NO_LIMIT = 1 << 62
-"""The size of a transaction that others bound."""
+"""For a transaction that is bounded by its caller, not here."""
 
-_FIRST_LOOK = 16
+_FIRST_MEASURE = 16
 """Records folded before the size of what they changed is looked at, while nothing is known of it."""
 _LOOKS_GROW = 8
-"""How much longer than the last the next stretch of records may be at most."""
+"""How many times as many records may pass before the next look as before the last one, at most."""
 
 
 class Oversized(ValueError):
@@ -50,7 +50,7 @@ class Gathering:
         "_stretch",
         "_urgent",
         "_weighs",
-        "look_at",
+        "measure_at",
         "transaction",
     )
 
@@ -60,7 +60,7 @@ class Gathering:
         """Take an empty transaction at the position where the processor goes on, and the bounds as of `LaneRunner`."""
         self.transaction = transaction
         """What has been gathered since the last transaction; incomplete until `take_transaction`."""
-        self.look_at = _FIRST_LOOK if most_bytes < NO_LIMIT else NO_LIMIT
+        self.measure_at = _FIRST_MEASURE if most_bytes < NO_LIMIT else NO_LIMIT
         """The transaction's number of records at which to `look` at its size."""
         self._spec = spec
         self._processor = processor
@@ -70,7 +70,7 @@ class Gathering:
         self._urgent = False
         self._gathered = 0
         """Of the transaction's records, those whose changes have been gathered."""
-        self._stretch = _FIRST_LOOK
+        self._stretch = _FIRST_MEASURE
 
     @property
     def urgent(self) -> bool:
@@ -96,22 +96,22 @@ class Gathering:
         transaction = self.transaction
         transaction.position = position
         self.transaction = Transaction(position, transaction.topic_id)
-        self.look_at -= self._gathered
+        self.measure_at -= self._gathered
         self._gathered = 0
         self._urgent = False
         return transaction
 
-    def look(self) -> bool:
+    def measure(self) -> bool:
         """
-        Learn how much the transaction holds, if that may be too much; return whether it is.
+        Measure the transaction if it may be full; return whether it is.
 
-        A processor that tells what its changes weigh is asked every few records. Of one that does not they are gathered
-        once the records since then, at the bytes a record that the last ones took, may fill what is left.
+        A processor with `changed_bytes` is asked every few records. The changes of any other are gathered once the
+        records since the last time, if they take as many bytes each as those before, may fill what is left.
         """
         if self._weighs is None or self.transaction.size + self._weighs.changed_bytes >= self._most_bytes:
             self.gather(None, 0)
         else:
-            self.look_at = self.transaction.records + _FIRST_LOOK
+            self.measure_at = self.transaction.records + _FIRST_MEASURE
         return self.transaction.size >= self._most_bytes
 
     def _plan_look(self, size: int) -> None:
@@ -121,11 +121,11 @@ class Gathering:
         if most >= NO_LIMIT:
             return
         if self._weighs is not None:
-            self.look_at = transaction.records + _FIRST_LOOK
+            self.measure_at = transaction.records + _FIRST_MEASURE
         elif looked:
             soon = max(most - transaction.size, most // 8) * looked // max(1, size)
             self._stretch = max(1, min(soon, _LOOKS_GROW * max(looked, self._stretch)))
-            self.look_at = transaction.records + self._stretch
+            self.measure_at = transaction.records + self._stretch
 
     def gather(self, offset: int | None, step: int) -> None:
         """

@@ -25,9 +25,9 @@ class Raises:
 
     def __init__(self, where: str, patience: Patience) -> None:
         self.records: dict[int, SkipRecord] = {}
-        """By offset, those that are dead-lettered unfolded."""
+        """By offset, the records that are dead-lettered, with the steps before the one that raised."""
         self.faults: dict[int, list[SetApart]] = {}
-        """By the offset whose fold they made raise."""
+        """The keys at fault, by the offset of the record whose fold raised."""
         self.careful_until = -1
         """The offset up to which changes are gathered after each record."""
         self._where = where
@@ -58,7 +58,7 @@ class Raises:
                 raise TooManyRaises(f"{self._where}: {detail}")
 
     def gathered(self, folded: int) -> None:
-        """Note that all changes up to a record have been given: what could not be named lies behind."""
+        """Note that all changes up to a record have been gathered: whatever raised and was not named lies before it."""
         self._folded = max(folded, self._folded)
         if self._history.unnamed:
             self._history = replace(self._history, unnamed=0)

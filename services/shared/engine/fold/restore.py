@@ -24,7 +24,11 @@ SORTED_AT_ONCE = 20_000
 
 
 class Restored(NamedTuple):
-    """A processor out of its changelogs, the position and topic id that they hold, if any, and its unsure appends."""
+    """
+    A processor, restored from its changelogs.
+
+    `held` is the position and the topic id that the changelogs hold, if any; `appends` may not have been written yet.
+    """
 
     processor: Processor
     held: tuple[Position, bytes] | None
@@ -71,7 +75,7 @@ def restore(
 
 
 def in_order(live: Mapping[bytes, bytes]) -> Iterator[bytes | None]:
-    """Yield the keys in order; None, before the first of them, wherever so many have been sorted."""
+    """Yield the keys in order; before the first, yield None each time that `SORTED_AT_ONCE` of them have been sorted."""
     keys = iter(list(live))
     runs: list[list[bytes]] = []
     while run := list(islice(keys, SORTED_AT_ONCE)):

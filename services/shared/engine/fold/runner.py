@@ -26,7 +26,7 @@ class LaneRunner:
     """
     Drive one processor; keep its position; gather its outputs and changes.
 
-    What raised in a former life of the lane goes to the dead letters unfolded, or has its key set apart before it.
+    What raised before the last restore is dead-lettered, or has its key set apart beforehand (`raises`).
     """
 
     __slots__ = (
@@ -56,7 +56,7 @@ class LaneRunner:
         accept_gap: bool = False,
         most_bytes: int = NO_LIMIT,
     ) -> None:
-        """Take a restored processor and where it goes on; limits are bytes by topic, `most_bytes` those of a transaction."""
+        """Take a restored processor and where it goes on; `limits` are bytes a record by topic, `most_bytes` bytes a transaction."""
         self.spec = spec
         self.partition = partition
         self.processor = processor
@@ -111,7 +111,7 @@ class LaneRunner:
             if offset != self.offset:
                 if offset < self.offset:
                     continue
-                self._pass_to(offset)
+                self._skip_to(offset)
             raised = raised_at.get(offset) if raised_at else None
             if raised is not None:
                 yield from self._replay_good_steps(record, raised)
@@ -143,7 +143,7 @@ class LaneRunner:
             self.offset = offset + 1
             self.step = 0
             since += 1
-            if (gathering.transaction.records >= gathering.look_at and gathering.look()) or since >= yield_every:
+            if (gathering.transaction.records >= gathering.measure_at and gathering.measure()) or since >= yield_every:
                 since = 0
                 yield
 
@@ -155,10 +155,10 @@ class LaneRunner:
             SourceGap: the source never has such holes, so records are missing.
         """
         if end > self.offset:
-            self._pass_to(end)
+            self._skip_to(end)
 
-    def _pass_to(self, offset: int) -> None:
-        """Leave out what is not there: markers and aborted records, or records that are gone."""
+    def _skip_to(self, offset: int) -> None:
+        """Go past offsets that hold no record: markers and aborted records, or records that are gone."""
         if self.spec.mode is SourceMode.CONTIGUOUS or self.step:
             if not self.accept_gap:
                 raise SourceGap(self.spec.topic, self.partition, self.offset, offset)
@@ -167,7 +167,7 @@ class LaneRunner:
         self.offset = offset
 
     def _set_apart(self, offset: int) -> None:
-        """Tell the processor of the keys that made the step to come raise, in a former life."""
+        """Set the keys apart that made the step to come raise, before the last restore."""
         if isinstance(self.processor, Quarantines):
             for fault in self.raises.faults.get(offset, ()):
                 if fault.step == self.step:
@@ -176,7 +176,7 @@ class LaneRunner:
     def _walk(self, steps: Iterator[None]) -> Iterator[None]:
         """Take the steps of a long fold one by one, gathering after each so that the size of changes is known."""
         done = 0
-        # With what others before it changed, it may be theirs.
+        # None where changes of earlier records are not gathered yet: one that cannot be given may be theirs.
         blamed = self.offset if self._gathering.complete else None
         while True:
             try:

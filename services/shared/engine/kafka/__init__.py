@@ -1,1 +1,1 @@
-"""What lanes ask of the cluster by clients of their own, besides Faust's: changelogs, transactions, topics, ends."""
+"""What lanes do with Kafka through clients of their own, not Faust's: changelogs, transactions, topics, ends of partitions."""

@@ -1,4 +1,4 @@
-"""What the cluster says about the topics of some lanes, and whether lanes can stand on them."""
+"""What the cluster says about the topics of some lanes, and whether lanes can run on them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Cluster:
 
 async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     """
-    Ask the cluster about the topics of the specs and all topics of record.
+    Ask the cluster about the topics of the specs and all topics of schemas/topics.
 
     Raises:
-        ConfigurationError: a topic is missing or has another number of partitions than the data was written under, a changelog has another number of partitions than its source, or
-            two lane topics share a changelog.
+        ConfigurationError: a topic is missing, or has another number of partitions than the data was written under; a
+            changelog has another number of partitions than its source; or two source topics share a changelog.
     """
     specs = list(specs)
     needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}

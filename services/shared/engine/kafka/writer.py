@@ -1,8 +1,8 @@
 """
 The writer of one lane: what a transaction holds becomes durable in one Kafka transaction, or not at all.
 
-aiokafka commits a transaction although a record of it failed, and an oversized record poisons its partition from
-then on. So sizes are checked before anything is sent (in the fold), every send is awaited, and only then is the
+aiokafka commits a transaction although a record of it failed, and after an oversized record every batch
+for its partition fails. So sizes are checked before anything is sent (in the fold), every send is awaited, and only then is the
 transaction committed. Any error leaves it open and is fatal to the process: the next owner's producer settles it.
 """
 
@@ -83,7 +83,7 @@ class LaneWriter:
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    async def holds(self, transaction: Transaction) -> bool:
+    async def still_owns(self, transaction: Transaction) -> bool:
         """
         Return whether no other writer of the lane has started since this one did, by writing its position once more.
 

@@ -78,12 +78,12 @@ class LaneMetrics:
         self._missed.inc()
 
     def stopped(self, reason: str) -> None:
-        """Raise the alarm."""
+        """Show that the lane waits for an operator or an answer, and why."""
         self._reason = reason
         self._metrics.stopped.labels(*self._labels, reason).set(1)
 
     def goes_on(self) -> None:
-        """Take the alarm back."""
+        """Take the alarm back: the answer has come."""
         if self._reason is not None:
             self._metrics.stopped.labels(*self._labels, self._reason).set(0)
 

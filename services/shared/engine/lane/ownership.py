@@ -1,8 +1,8 @@
 """
-That a lane is this worker's alone: its writer, which fences a former owner when it starts, and is fenced by the next.
+One owner of a lane at a time: a writer fences the former owner when it starts, and is fenced by the next.
 
-A start that was sent late would fence a new owner that has opened already, and end its process. So none is sent between
-a revocation and the assignment that follows it, and a rebalance waits for the one that is under way.
+A writer that started after a rebalance had given the lane away would fence the new owner and end its process. So none is
+started between a revocation and the assignment that follows it, and a rebalance waits for one that is starting.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Ownership:
                 return
 
     async def give_way(self) -> None:
-        """Return when no fencing is under way: it has come to its end, or was given up."""
+        """Return when no writer is starting: it has started, or was given up after a few seconds."""
         if self._starting is not None:
             _, late = await asyncio.wait([self._starting], timeout=_FENCE_WITHIN_S)
             for task in late:
@@ -64,11 +64,11 @@ class Ownership:
             raise FailStop("a lane without a writer was asked to commit")
         await self._writer.write(transaction)
 
-    async def holds(self, transaction: Transaction) -> bool:
+    async def still_owns(self, transaction: Transaction) -> bool:
         """Return whether nobody has claimed the lane since; the transaction is empty, at the last position committed."""
-        holds = self._writer is not None and await self._writer.holds(transaction)
-        self.doubted = not holds
-        return holds
+        owned = self._writer is not None and await self._writer.still_owns(transaction)
+        self.doubted = not owned
+        return owned
 
     async def close(self) -> None:
         """Give back what the writer holds."""

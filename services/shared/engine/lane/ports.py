@@ -23,7 +23,7 @@ class Writer(Protocol):
     async def write(self, transaction: Transaction) -> None:
         """Commit a transaction."""
 
-    async def holds(self, transaction: Transaction) -> bool:
+    async def still_owns(self, transaction: Transaction) -> bool:
         """Return whether no other owner has fenced this one; the transaction is empty, at the last position committed."""
 
     async def close(self) -> None:

@@ -31,7 +31,7 @@ async def recover(
     Restore a new processor and return it at the first record that is not durable; its writer has to be started before.
 
     Appends that may not have been acknowledged in a former life are written again. The second value says whether the
-    source is read from elsewhere by itself, since the group's offset is another.
+    lane has to seek: the group's offset, from which Faust reads, is not the position.
 
     Raises:
         ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.

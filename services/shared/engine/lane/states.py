@@ -193,5 +193,5 @@ class LaneLife:
         await self._changed.wait()
 
     async def while_holding(self) -> None:
-        """Wait until the lane is not HOLDING: it stands still, or has been moved on."""
+        """Wait until the lane is not HOLDING any more: it is held, or something else has moved it."""
         await self._not_holding.wait()

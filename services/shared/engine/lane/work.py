@@ -17,8 +17,8 @@ from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.lane.commits import Commits
 from services.shared.engine.lane.feeding import Feeding
-from services.shared.engine.lane.hearing import hear
 from services.shared.engine.lane.intake import Intake
+from services.shared.engine.lane.look_ahead import look_ahead
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
@@ -37,7 +37,7 @@ class _TakenOver(Exception):
 
 
 class LaneWork:
-    """One lane as `run` keeps it: its state, what it has been given, folded and committed."""
+    """The parts of one lane, and the task that moves them (`run`)."""
 
     def __init__(self, spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> None:
         """Begin in OPENING, with nothing."""
@@ -108,7 +108,7 @@ class LaneWork:
 
     async def _restore(self) -> bool:
         """
-        Build a new processor from the changelogs and take the queue up where it ends; return whether it must be sought.
+        Build a new processor from the changelogs, and take chunks from its position on; return whether a seek is needed.
 
         A new writer comes first, also when the lane was ours before: starting it fences a former owner, and returns
         only when the end of the last transaction has reached every partition. A commit that has been acknowledged
@@ -151,7 +151,7 @@ class LaneWork:
     async def _check(self) -> None:
         """Make sure that nobody has had the lane meanwhile. Everything folded is durable here."""
         await self.commits.settle()
-        if not await self.ownership.holds(Transaction(self.commits.durable, self._must_run().topic_id)):
+        if not await self.ownership.still_owns(Transaction(self.commits.durable, self._must_run().topic_id)):
             raise _TakenOver
         if self.life.state is LaneState.CHECKING:
             self.life.move(LaneEvent.CHECKED)
@@ -188,7 +188,7 @@ class LaneWork:
             await self._pause()
         runner = self._must_run()
         self._take_nothing(asked, LaneEvent.ASKED)
-        answer = await hear(runner, self._host)
+        answer = await look_ahead(runner, self._host)
         log.info("lane_goes_on", extra={**self._name, "offset": runner.offset, "answered_at": answer.offset})
         self._metrics.goes_on()
         self.stopped = None

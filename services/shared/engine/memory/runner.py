@@ -41,7 +41,11 @@ class Cuts:
 
 @dataclass(slots=True)
 class MemoryLane:
-    """One lane: its fold, unless it stopped while it opened, and how far the log has been handed to it."""
+    """
+    One lane: its runner, unless it stopped while it opened.
+
+    `uncut` counts chunks and steps since the last transaction, `records` all records that the lane has been given.
+    """
 
     raises: Raises
     runner: LaneRunner | None = None
@@ -128,7 +132,7 @@ class MemoryRunner:
     def _until_stopped(
         self, work: Callable[[LaneSpec, int, MemoryLane], bool], spec: LaneSpec, partition: int, lane: MemoryLane
     ) -> bool:
-        """Work on a lane; where it stops keep what was folded before."""
+        """Work on a lane; where it stops, commit what was folded before."""
         if isinstance(lane.stopped, Unanswered):
             self._hear(spec, partition, lane)
         if lane.stopped is not None or lane.runner is None:

@@ -145,7 +145,7 @@ class Lanes:
         return time.monotonic() - lane.moved_at
 
     def _unknown_for(self, home: TopicPartition) -> float:
-        """Return for how many seconds it has not been known whether a lane has work; one that moves has."""
+        """Return for how many seconds it has not been known whether a lane has work; a lane that moves is known to."""
         return time.monotonic() - max(self._known_at[home], self._lanes[home].moved_at)
 
     def _open(self, home: TopicPartition) -> None:

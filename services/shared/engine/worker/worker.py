@@ -2,7 +2,7 @@
 A worker: it joins the group, runs the lanes of the partitions that it gets, and ends with the process.
 
     worker = Worker("scorer", [spec], kafka, engine, registry)
-    await worker.run()          # until `stop`; by a fail-stop it does not return
+    await worker.run()          # returns after `stop`; at a fail-stop the process ends inside it
 
 `open_lanes(topic)` shows the lanes to tasks that run beside it, such as a ticker; `not_ready()` is for /readyz.
 """
@@ -85,7 +85,7 @@ class Worker:
 
         Raises:
             ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
-            Fatal: no broker answers.
+            Fatal: no broker has answered for five minutes.
         """
         collect_less_often()
         starting = asyncio.create_task(self._start())

@@ -17,8 +17,8 @@ from aiokafka.errors import KafkaError, NotEnoughReplicasError
 from schemas.topics import TOPICS
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin, consumer, producer
-from services.shared.kafka.embedded_cluster import EmbeddedCluster
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.embedded_cluster import EmbeddedCluster
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -133,7 +133,7 @@ def test_a_cluster_comes_back_with_its_ids_and_ports(cluster: EmbeddedCluster) -
 def test_the_brokers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     """SIGKILL leaves the parent no time to say goodbye."""
     code = (
-        "import sys, time; from pathlib import Path; from services.shared.kafka.embedded_cluster import *;"
+        "import sys, time; from pathlib import Path; from tests.support.embedded_cluster import *;"
         "c = EmbeddedCluster(Path(sys.argv[1]), 2); c.start();"
         "print(*(b.pid for b in c.brokers), flush=True); time.sleep(600)"
     )

@@ -19,8 +19,8 @@ from services.shared.kafka import installation, replication, topics
 from services.shared.kafka.clients import admin, producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
-from services.shared.testing import ServiceProcess
 from tests.conftest import Kafka
+from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.integration
 

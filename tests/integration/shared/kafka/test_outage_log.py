@@ -13,7 +13,7 @@ import pytest
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.testing import ServiceProcess
+from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.integration
 

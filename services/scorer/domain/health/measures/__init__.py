@@ -1,1 +1,1 @@
-"""The functions that take the measures, by dimension: one for each record in `schemas/measures`, of the same name."""
+"""The functions that compute the measures, by dimension: one for each record in `schemas/measures`, of the same name."""

@@ -1,4 +1,4 @@
-"""How a lane that stands still comes to the answer it waits for: by looking further down its own source."""
+"""Looking further down the source for the answer that a lane waits for: a record that asked cannot be folded before it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _LOOK_EVERY_S = 2.0
 """How often a lane that stands still looks for the answer that it waits for."""
 
 
-async def hear(runner: LaneRunner, host: LaneHost) -> SourceRecord:
+async def look_ahead(runner: LaneRunner, host: LaneHost) -> SourceRecord:
     """
     Wait for the answer to the record at which the fold stands still, and give it to the processor; return it.
 
     Raises:
-        TypeError: a processor that asks cannot hear.
+        TypeError: the processor raises `Unanswered` but does not have the methods of `Asks`.
     """
     topic, partition, processor = runner.spec.topic, runner.partition, runner.processor
     if not isinstance(processor, Asks):
