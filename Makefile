@@ -65,7 +65,7 @@ $(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
 	@touch $@
 
 .PHONY: setup
-setup: $(VENV)/.archive ## Set up everything (the other tasks do it by themselves)
+setup: $(VENV)/.archive ## Set up everything (the other tasks do this on their own)
 
 # --- use ---
 
@@ -116,17 +116,17 @@ bench: setup .venv-bench/.synced ## Measure everything in one run on this machin
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 .PHONY: docs
-docs: setup ## Renew the pages of docs/ that are written from the code: measures, metrics, settings, topics
+docs: setup ## Regenerate the pages of docs/ that are written from the code: measures, metrics, settings, topics
 	@for page in services.cli.pages.measures services.cli.pages.metrics services.cli.pages.settings schemas.topics_page; do $(BIN)/python -m $$page >/dev/null; done; git --no-pager diff --stat docs
 
 .PHONY: golden
-golden: setup ## Renew the golden files; look at the difference before you commit it
+golden: setup ## Regenerate the golden files; read the diff before you commit it
 	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas
 
 # --- keep ---
 
 .PHONY: lock
-lock: $(VENV)/.made ## Renew the lock files from pyproject.toml (versions and hashes, no addresses)
+lock: $(VENV)/.made ## Regenerate the lock files from pyproject.toml (versions and hashes, no addresses)
 	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.txt
 	@$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -c requirements-dev.txt -o requirements.txt
 	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-bench.txt

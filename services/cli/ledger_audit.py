@@ -3,7 +3,7 @@ The ledger: what became of every event, computed from the topics alone and compa
 
 For each partition the log is read up to where its lane stands; what lies beyond is in flight. The log says which
 ids there are and how often, usage-rejected says which records were dead-lettered, and the lane's own counters say what
-it did. The three are written by different code at different times: where they agree nothing was lost or doubled.
+it did. The three are written by different code at different times: if they agree, nothing was lost or counted twice.
 """
 
 from __future__ import annotations

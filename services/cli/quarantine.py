@@ -21,7 +21,7 @@ class Quarantined(NamedTuple):
     partition: int
     reason: str
     at_ms: int
-    """Log time at which it was set apart."""
+    """Log time at which it was quarantined."""
     frozen: bool
     """Whether its day could not be closed: its events are on the dead letters meanwhile."""
 

@@ -1,5 +1,5 @@
 """
-Tests of signal rules: what accounts did, day by day, and which signals must come of it, and which must not.
+Tests of signal rules: what accounts did, day by day, and which signals must and must not follow.
 
 A case is a YAML file with a compact day series for each account. It is turned into events, and these run through the
 very folds that production runs, scorer, fleet and alerter, over a log in memory. docs/rule-tests.md has the format.
@@ -41,7 +41,7 @@ _encode_tick = codec.encoder("tick")
 
 
 class OneEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One event beside the daily ones: a ticket, a survey answer. At noon of its day unless told."""
+    """One event besides the daily ones, such as a ticket or a survey answer; by default at noon of its day."""
 
     day: int
     name: str
@@ -65,7 +65,7 @@ class Story(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """One signal that must come. `day` is the day on which people hear of it: a number, or first and last."""
+    """One signal that must come. `day` is the day on which it is published: a number, or first and last."""
 
     account: str
     rule: str
@@ -82,7 +82,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     accounts: dict[str, Story]
     expect: list[Expected] = []
     start: str = "2024-01-01"
-    """First day; a Monday unless told."""
+    """First day; by default a Monday."""
     beside: list[str] = []
     """Rules that this case is not about: their signals are passed over."""
 
@@ -96,7 +96,7 @@ def read_case(path: Path) -> Case:
     Read one file.
 
     Raises:
-        BadCase: it is no case.
+        BadCase: it is not a valid case.
     """
     try:
         case = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Case, strict=False)

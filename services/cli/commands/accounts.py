@@ -95,5 +95,5 @@ def release(
         raise Fatal("which account? `tidemark accounts quarantined` lists them")
     asyncio.run(order(find(data).kafka, account))
     print(
-        f"the release of {account} is in the log: it is evaluated with the next tick, and set apart again if it fails"
+        f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"
     )

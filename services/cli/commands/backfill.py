@@ -111,11 +111,11 @@ def _abandon(data: Path | None, *, json: bool) -> None:
         )
         return
     if not given_up:
-        print("no backfill has the clock: nothing was changed")
+        print("no backfill drives the clock: nothing was changed")
     for name, count in given_up:
         print(
-            f"{name}: given up, the clock is live again; {count} events that had been put off are on their way to be "
-            "counted. Run the backfill again to bring in the rest as late events."
+            f"{name}: given up, the clock is live again; {count} deferred events have been appended again to be "
+            "counted. Run the backfill again to send the rest as late events."
         )
 
 

@@ -25,10 +25,8 @@ def test_every_kind_of_settings_is_on_the_page() -> None:
     assert ours == set(KINDS)
 
 
-@pytest.mark.parametrize("name", ["KafkaSettings", "ProcessSettings", "LogSettings", "EngineSettings"])
-def test_what_every_operator_sets_has_words(name: str) -> None:
-    kind = next(kind for kind in KINDS if kind.__name__ == name)
-
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_setting_has_words(kind: type[Settings]) -> None:
     assert kind.model_fields.keys() - meanings(kind).keys() == set()
 
 
