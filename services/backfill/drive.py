@@ -89,13 +89,13 @@ async def give_back(kafka: KafkaSettings, read_lanes: ReadLanes, log: UsageLog, 
     await log.hand_over(now_ms)
     live, resent = await _after_hand_over(kafka, progress)
     driven = numbered(progress.driven)
-    if not driven or await _nothing_put_off(kafka, read_lanes, live):
+    if not driven or await _nothing_deferred(kafka, read_lanes, live):
         return 0
     start = {partition: max(offset + 1, resent.get(partition, 0)) for partition, offset in driven.items()}
     stop = {partition: live[partition] if partition in driven else 0 for partition in live}
     count = 0
     part: list[ConsumerRecord[bytes, bytes]] = []
-    async for record in _put_off(kafka, progress.epoch, start, stop):
+    async for record in _deferred(kafka, progress.epoch, start, stop):
         part.append(record)
         count += 1
         if len(part) >= AT_ONCE:
@@ -193,13 +193,13 @@ async def _after_hand_over(kafka: KafkaSettings, progress: Progress) -> tuple[Of
     return live, resent
 
 
-async def _nothing_put_off(kafka: KafkaSettings, read_lanes: ReadLanes, live: Mapping[int, int]) -> bool:
+async def _nothing_deferred(kafka: KafkaSettings, read_lanes: ReadLanes, live: Mapping[int, int]) -> bool:
     """Return whether all lanes say that they never put anything off; a lane that is still behind says nothing."""
     lanes = await read_lanes(kafka)
     return all(lanes[number].position >= offset and not lanes[number].deferred for number, offset in live.items())
 
 
-async def _put_off(
+async def _deferred(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     async for record in scan(kafka, USAGE_EVENTS, start, stop):

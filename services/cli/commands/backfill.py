@@ -107,7 +107,7 @@ def _abandon(data: Path | None, *, json: bool) -> None:
         import msgspec
 
         print(
-            msgspec.json.encode({"given_up": [{"file": name, "put_off": count} for name, count in given_up]}).decode()
+            msgspec.json.encode({"given_up": [{"file": name, "deferred": count} for name, count in given_up]}).decode()
         )
         return
     if not given_up:

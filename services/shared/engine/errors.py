@@ -103,8 +103,8 @@ class SourceRecreated(LaneStopped):
 
     def __init__(self, topic: str, partition: int, was: bytes, found: bytes) -> None:
         super().__init__(
-            f"{topic}/{partition}: the topic was deleted and made anew: the lane has folded {was.hex()}, there is "
-            f"{found.hex()}. Restore the former topic, or delete the changelogs and the group's offsets to fold the "
+            f"{topic}/{partition}: the topic was deleted and recreated: the lane has folded {was.hex()}, there is "
+            f"{found.hex()}. Restore the previous topic, or delete the changelogs and the group's offsets to fold the "
             "new one from its beginning: the state then knows only what is in it."
         )
 

@@ -1,6 +1,6 @@
 # ruff: noqa: SLF001 - the admin client has no public way to ask this
 """
-The id of a topic: another one where a topic was deleted and made anew under its name.
+The id of a topic: another one where a topic was deleted and recreated under its name.
 
 aiokafka's newest metadata request is version 5; ids came with version 10 (Kafka 2.8). So this is a request of our own
 on aiokafka's protocol types, a private seam that contract tests hold.
