@@ -26,10 +26,12 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import unknown_key
 from services.ingest.turns import SMALL, Turns, Work
-from services.shared.dead_letters import DeadLetter
+from services.shared.dead_letters import ORIGINAL_BYTES, DeadLetter
 from services.shared.errors import Rejected
 
 _encode_event = codec.encoder("usage_event")
+_BODY_BYTES = 64 * 1024
+"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -135,7 +137,7 @@ class IngestService:
         """
         self._metrics.rejections.labels(error.code).inc()
         at = received_at or self._clock_ms()
-        await self._log.append([_letter(body, error, at, key.source)])
+        await self._log.append([_letter(body, error, at, key.source, keep=_BODY_BYTES)])
 
     def _key_of(self, body: Body) -> WriteKey:
         if body.write_key is None or body.write_key == "":
@@ -214,13 +216,16 @@ class IngestService:
         )
 
 
-def _letter(original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "") -> LogRecord:
+def _letter(
+    original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "", keep: int = ORIGINAL_BYTES
+) -> LogRecord:
     letter = DeadLetter(
         by="ingest",
         reason=error.code,
         field=error.field,
         detail=error.detail,
         original=original,
+        keep=keep,
         rejected_at=received_at,
         event_id=event_id,
         source=source,

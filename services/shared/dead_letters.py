@@ -28,6 +28,8 @@ class DeadLetter:
     detail: str
     original: bytes
     """All of it; what is kept has the size and the SHA-256 of all of it beside it."""
+    keep: int = ORIGINAL_BYTES
+    """Bytes of it that are kept at most."""
     rejected_at: int = 0
     """Milliseconds since 1970 UTC; 0 where no time is known."""
     event_id: str = ""
@@ -53,7 +55,7 @@ class DeadLetter:
                 "source": self.source[:_TEXT_CHARS],
                 "account": self.account[:_TEXT_CHARS],
                 "origin": self.origin,
-                "original": self.original[:ORIGINAL_BYTES],
+                "original": self.original[: min(self.keep, ORIGINAL_BYTES)],
                 "original_size": len(self.original),
                 "original_sha256": sha256(self.original).hexdigest(),
             }

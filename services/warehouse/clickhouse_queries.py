@@ -84,7 +84,9 @@ class ClickHouseQueries:
 
     def events(self, wanted: EventFilter) -> list[Found]:
         """Return unique events."""
-        after, topic = "", ""
+        after, topic, before = "", "", ""
+        if wanted.before is not None:
+            before = f"AND toUnixTimestamp64Milli(occurred_at) < toInt64({wanted.before})"
         if wanted.after is not None:
             time, topic, partition, offset = wanted.after.order
             after = f"""AND (-toUnixTimestamp64Milli(occurred_at), toString(topic), toInt64(partition), -toInt64(offset))
@@ -92,12 +94,11 @@ class ClickHouseQueries:
         return self._found(
             f"""SELECT {_EVENT_COLUMNS} FROM events_unique WHERE account = {{account:String}}
             AND (name = {{name:String}} OR {{name:String}} = '')
-            AND ({{before:Int64}} < 0 OR toUnixTimestamp64Milli(occurred_at) < {{before:Int64}})
+            {before}
             {after}
             ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {wanted.limit}""",
             account=wanted.account,
             name=wanted.name,
-            before=-1 if wanted.before is None else wanted.before,
             topic=topic,
         )
 

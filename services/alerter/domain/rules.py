@@ -93,6 +93,11 @@ class Rule(msgspec.Struct, frozen=True):
     recovered: str
     evidence: tuple[EvidenceItem, ...]
 
+    @property
+    def conditions(self) -> list[Node]:
+        """All conditions of the rule, whatever they decide."""
+        return [self.fires, *self.unless, *self.hold, self.clear.when, *(step.when for step in self.escalations)]
+
     def text_at(self, severity: Severity) -> Text:
         """Return the texts that go with a severity."""
         texts = [step.text for step in self.escalations if step.severity == severity]
@@ -140,8 +145,7 @@ def _canonical(rule: Rule) -> object:
 def _rank(rule: Rule) -> int:
     if rule.category is Category.EXPANSION:
         return 2
-    nodes = [rule.fires, rule.clear.when, *rule.unless, *rule.hold, *(step.when for step in rule.escalations)]
-    return 1 if any(measures_in(node) & OPEN_MEASURES for node in nodes) else 0
+    return 1 if any(measures_in(node) & OPEN_MEASURES for node in rule.conditions) else 0
 
 
 def _ordered(by_id: dict[str, Rule]) -> list[Rule]:

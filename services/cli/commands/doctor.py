@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -20,6 +21,9 @@ from services.cli.commands.services import SERVICES
 from services.cli.local.stack_state import DataOption, Running, data_folder, find, reach, read_state
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, TidemarkError
+
+if TYPE_CHECKING:
+    from services.alerter.domain.rules import Rule
 
 _ENOUGH_DISK = 2 * 1024**3
 _APART_S = 10.0
@@ -132,11 +136,11 @@ def _configurations(given: dict[str, str]) -> Iterator[Finding]:
 
 
 def _measures() -> str:
-    """Say which measures the tracking plan has no state for, and which rules can therefore never fire."""
+    """Say what is declared or in force and yet takes no effect: measures without state, rules without measures."""
     from schemas.measures import MEASURES
-    from services.alerter.domain.conditions import may_hold
     from services.alerter.rule_files import load_rules
     from services.alerter.settings import AlerterSettings
+    from services.scorer.domain.accounts.facts import WELL_KNOWN
     from services.scorer.domain.health.measuring import not_taken
     from services.scorer.domain.tracking_plan import kinds_of
     from services.scorer.settings import ScorerSettings, load_scoring
@@ -144,18 +148,35 @@ def _measures() -> str:
 
     plan, _ = load_scoring(load(ScorerSettings))
     settings = load(AlerterSettings)
-    missing = not_taken(kinds_of(plan).state)
-    if not missing:
-        return f"all {len(MEASURES)} can be taken"
-    known = MEASURES.keys() - missing.keys()
-    dead = [
-        r.id for r in load_rules(settings.rules_dir, settings.rules_overrides).ordered if not may_hold(r.fires, known)
-    ]
-    needs = ", ".join(sorted({need for lacks in missing.values() for need in lacks}))
-    return (
-        f"{len(missing)} of {len(MEASURES)} are not taken, as the tracking plan declares no {needs}: {', '.join(missing)};"
-        f" rules that can never fire: {', '.join(dead) or 'none'}"
-    )
+    state = kinds_of(plan).state
+    missing = not_taken(state)
+    said = [f"{len(MEASURES) - len(missing)} of {len(MEASURES)} can be taken"]
+    if missing:
+        needs = ", ".join(sorted({need for lacks in missing.values() for need in lacks}))
+        said.append(f"the tracking plan declares no {needs}, so these are not: {', '.join(missing)}")
+        said += _rules_without(load_rules(settings.rules_dir, settings.rules_overrides).ordered, frozenset(missing))
+    shown = {f"facts.{name}" for name in WELL_KNOWN}  # by every health record, whatever is measured
+    unused = sorted(state - {need for record in MEASURES.values() for need in record.needs} - shown)
+    if unused:
+        said.append(f"declared, and no measure looks at it: {', '.join(unused)}")
+    return "; ".join(said)
+
+
+def _rules_without(rules: Iterable[Rule], missing: frozenset[str]) -> Iterator[str]:
+    from schemas.measures import MEASURES
+    from services.alerter.domain.conditions import may_hold, measures_in
+
+    known = MEASURES.keys() - missing
+    dead = [rule.id for rule in rules if not may_hold(rule.fires, known)]
+    yield f"rules that can never fire: {', '.join(dead) or 'none'}"
+    others = {
+        rule.id: sorted(frozenset().union(*map(measures_in, rule.conditions)) & missing)
+        for rule in rules
+        if rule.id not in dead
+    }
+    for name, names in others.items():
+        if names:
+            yield f"{name} goes without {', '.join(names)}"
 
 
 def _cluster(running: Running) -> Iterator[Finding]:

@@ -91,9 +91,8 @@ def _line(record: Measure, scored: bool, rules: tuple[Rule, ...]) -> str:
 
 
 def _measures_of(rule: Rule) -> frozenset[str]:
-    nodes = [rule.fires, *rule.unless, *rule.hold, rule.clear.when, *(step.when for step in rule.escalations)]
     shown = {name for item in rule.evidence for name in (item.measure, item.usual) if name}
-    return frozenset(shown).union(*(measures_in(node) for node in nodes))
+    return frozenset(shown).union(*(measures_in(node) for node in rule.conditions))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from services.scorer.domain.accounts.facts import WELL_KNOWN
-from services.scorer.domain.accounts.kinds import COUNTS_OF_ALL, FIRST_ACTIVITY, OTHER, closed, opened
+from services.scorer.domain.accounts.kinds import COUNTS_OF_ALL, FIRST_ACTIVITY, LAST_ACTIVITY, OTHER, closed, opened
 from services.scorer.domain.tracking_plan import (
     MAX_CASES,
     MAX_COUNTS,
@@ -27,6 +27,7 @@ from services.scorer.domain.tracking_plan import (
 )
 
 HIGHEST_SCORE = 100
+NPS_SCALE = (0, 10)
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _ENTRIES: dict[str, Any] = {
     "counts": list[str],
@@ -52,7 +53,8 @@ def read_plan(config: Any) -> TrackingPlan:
     problems: list[str] = []
     plan = _convert(config, problems)
     problems += [
-        *_names(plan), *_too_many(plan), *_events(plan), *_traits(plan), *_types(plan), *_scales(plan), *_roles(plan)
+        *_names(plan), *_too_many(plan), *_events(plan), *_traits(plan), *_types(plan), *_scales(plan), *_roles(plan),
+        *_properties(plan), *_excluded(plan),
     ]  # fmt: skip
     if problems:
         raise ValueError("\n".join(problems))
@@ -72,6 +74,10 @@ def _convert(config: Any, problems: list[str]) -> TrackingPlan:
         else:
             known = ", ".join([*_ENTRIES, "people", "excluded_users"])
             problems.append(f"{kind}: there is no such kind; there are {known}")
+    if "counts" in found and "milestones" not in found:
+        # Else the first value would wait for the default's events, which such a company may never send.
+        value = found["counts"].get("value")
+        found["milestones"] = {"first_value": value} if value else {}
     return msgspec.convert(found, TrackingPlan)
 
 
@@ -112,7 +118,7 @@ def _one(given: Any, path: str, type_: Any, problems: list[str]) -> Any:
 
 def _names(plan: TrackingPlan) -> Iterator[str]:
     """Check the names themselves: their form, and that each stands for one thing."""
-    taken = dict.fromkeys((*COUNTS_OF_ALL, FIRST_ACTIVITY), "every account")
+    taken = dict.fromkeys((*COUNTS_OF_ALL, FIRST_ACTIVITY, LAST_ACTIVITY), "every account")
     for path, name in _all_names(plan):
         if not _NAME.fullmatch(name):
             yield f"{path}: a name has 1 to 40 small letters, digits and underscores, a letter first"
@@ -189,6 +195,8 @@ def _scales(plan: TrackingPlan) -> Iterator[str]:
         low, high = survey.scale
         if not 0 <= low < high <= HIGHEST_SCORE:
             yield f"answers.{name}.scale: give a lowest and a greater highest score within 0 to {HIGHEST_SCORE}"
+        elif name == "nps" and (low, high) != NPS_SCALE:
+            yield f"answers.nps.scale: must be {list(NPS_SCALE)}, since measures and rules have it so"
 
 
 def _roles(plan: TrackingPlan) -> Iterator[str]:
@@ -199,3 +207,22 @@ def _roles(plan: TrackingPlan) -> Iterator[str]:
         yield "people.role.values: name at least one role, none of them twice or empty"
     if OTHER in roles:
         yield f"people.role.values: {OTHER} is what all roles are called that are not named"
+
+
+def _properties(plan: TrackingPlan) -> Iterator[str]:
+    """Check the names of properties and traits: one that is empty or has blanks around it would never be found."""
+    role = plan.people.role
+    for path, names in (
+        *((f"cases.{name}.id", [case.id]) for name, case in plan.cases.items()),
+        *((f"answers.{name}.score", [survey.score]) for name, survey in plan.answers.items()),
+        *((f"facts.{name}.traits", fact.traits) for name, fact in plan.facts.items()),
+        ("people.role.trait", [role.trait] if role else []),
+    ):
+        if any(not name or name != name.strip() for name in names):
+            yield f"{path}: a name is not empty and has no blanks around it"
+
+
+def _excluded(plan: TrackingPlan) -> Iterator[str]:
+    for user in plan.excluded_users:
+        if user in {"", "*"}:
+            yield f"excluded_users: {user!r} leaves out everybody; give user ids, or endings such as '*@example.com'"

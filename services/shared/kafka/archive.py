@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from services.shared.errors import TidemarkError
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, transactional_producer
 from services.shared.kafka.embedded import EmbeddedBroker
@@ -23,14 +22,17 @@ from services.shared.kafka.java import archive_file, command
 from services.shared.kafka.settings import KafkaSettings
 
 _HEAP_MB = 512
+_USE_WITHIN_S = 120.0
+_RECORD_WITHIN_S = 300.0
 
 
 def make(file: Path) -> bool:
     """Run a broker and keep its classes in the file, in place of an older one; return whether that came about."""
-    file.unlink(missing_ok=True)  # who starts from an archive records nothing
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=file.parent) as name:
         folder = Path(name)
+        if file.exists():
+            file.replace(folder / "before")  # who starts from an archive records nothing
         recorded, draft = f"-XX:AOTConfiguration={folder / 'recorded'}", folder / file.name
         broker = EmbeddedBroker(folder / "broker")
         broker.environment = {"JDK_JAVA_OPTIONS": f"-XX:+IgnoreUnrecognizedVMOptions -XX:AOTMode=record {recorded}"}
@@ -38,17 +40,26 @@ def make(file: Path) -> bool:
         try:
             asyncio.run(_use(KafkaSettings(bootstrap_servers=broker.bootstrap, partitions=1)))
             os.kill(broker.pid, signal.SIGTERM)
-            broker.wait()  # for as long as the record takes; `stop` has less patience
+            broker.wait(_RECORD_WITHIN_S)  # `stop` has less patience
         finally:
             broker.stop()
         create = [*command(ensure(), folder / "log", _HEAP_MB), "-XX:AOTMode=create", recorded, f"-XX:AOTCache={draft}"]
-        made = subprocess.run(create, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        made = subprocess.run(
+            create, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False, timeout=_RECORD_WITHIN_S
+        )
         if made.returncode == 0:
+            with draft.open("rb") as written:
+                os.fsync(written)  # Java trusts what it finds: blocks that a loss of power left empty would end it
             draft.replace(file)
     return made.returncode == 0
 
 
 async def _use(kafka: KafkaSettings) -> None:
+    async with asyncio.timeout(_USE_WITHIN_S):
+        await _a_little_of_everything(kafka)
+
+
+async def _a_little_of_everything(kafka: KafkaSettings) -> None:
     await topics.create(kafka)
     writer = transactional_producer(kafka, "archive")
     reader = consumer(kafka, "fleet", group_id="archive")
@@ -69,8 +80,8 @@ def main() -> None:
     logging.disable()  # clients that wait for a broker which has just started are no news
     try:
         made = make(archive_file())
-    except (TidemarkError, OSError) as error:
-        print(error)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the set-up goes on without
+        print(repr(error))
         made = False
     print("the broker starts from an archive of its classes" if made else "no archive: the broker starts more slowly")
 

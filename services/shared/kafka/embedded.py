@@ -27,7 +27,7 @@ from services.shared.errors import Fatal
 from services.shared.kafka import guard
 from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id, server_properties
 from services.shared.kafka.jars import ensure
-from services.shared.kafka.java import command
+from services.shared.kafka.java import command, hint
 
 _START_WITHIN_S = 120.0  # 1 to 3 s on an idle machine; ten times that on a very busy one
 _STOP_WITHIN_S = 30.0
@@ -168,7 +168,7 @@ class EmbeddedBroker:
         started = time.monotonic()
         while not _answers(self.port):
             if not self.running:
-                raise Fatal(f"the embedded broker ended at start; the end of {self.log}:\n{self._last_words()}")
+                raise Fatal(f"the embedded broker ended at start{hint()}; the end of {self.log}:\n{self._last_words()}")
             if time.monotonic() - started > _START_WITHIN_S:
                 self.kill()
                 raise Fatal(f"the embedded broker did not answer within {_START_WITHIN_S:.0f} s; see {self.log}")
@@ -198,11 +198,16 @@ class EmbeddedBroker:
             self._guard.stdin.close()
         self._guard = None
 
-    def wait(self) -> int:
-        """Wait until the broker ends by itself; return its exit status."""
+    def wait(self, within_s: float | None = None) -> int:
+        """
+        Wait until the broker ends by itself; return its exit status.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not in time.
+        """
         if self._guard is None:
             return 0
-        return self._guard.wait()
+        return self._guard.wait(within_s)
 
     def pause(self) -> None:
         """Freeze the broker: connections stay, nothing answers."""
@@ -231,7 +236,7 @@ def _format(jars: Sequence[Path], config: Path, data: Path, cluster: str) -> Non
         capture_output=True, text=True, timeout=_START_WITHIN_S, check=False,
     )  # fmt: skip
     if done.returncode:
-        raise Fatal(f"the broker's folder {data} could not be prepared: {(done.stdout + done.stderr).strip()}")
+        raise Fatal(f"the broker's folder {data} could not be prepared{hint()}: {(done.stdout + done.stderr).strip()}")
 
 
 def _answers(port: int) -> bool:

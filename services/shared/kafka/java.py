@@ -44,6 +44,12 @@ def archive_file() -> Path:
     return cache_folder() / "kafka.aot"
 
 
+def hint() -> str:
+    """Return what to try where a broker does not start: Java does not look whether an archive is whole."""
+    file = archive_file()
+    return f" (if it goes on, delete {file} and run `make setup`)" if file.exists() else ""
+
+
 def command(jars: Sequence[Path], log: Path, heap_mb: int) -> list[str]:
     """Return the command line of a class of Kafka, up to the name of the class."""
     archive = archive_file()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from schemas.measures import MEASURES
+from services.alerter.rule_files import SHIPPED_RULES
 from services.cli.commands import doctor
 
 
 def test_the_default_plan_lets_every_measure_be_taken() -> None:
-    assert doctor._measures().startswith("all ")
+    assert doctor._measures() == f"{len(MEASURES)} of {len(MEASURES)} can be taken"
 
 
 def test_measures_without_state_are_named_with_the_rules_that_they_silence(
@@ -25,3 +28,26 @@ def test_measures_without_state_are_named_with_the_rules_that_they_silence(
     assert "declares no answers.nps, cases.tickets" in said
     assert "tickets_open" in said
     assert said.endswith("rules that can never fire: nps_detractor, tickets_stuck")
+
+
+def test_rules_that_go_without_a_guard_and_state_that_nothing_looks_at_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "rules"
+    shutil.copytree(SHIPPED_RULES, rules)
+    (rules / "mine.yaml").write_text(
+        (SHIPPED_RULES / "usage_decline.yaml").read_text().replace("id: usage_decline", "id: mine")
+        .replace("unless:", "unless:\n  - {measure: tickets_open, above: 3}"),
+        "utf-8",
+    )  # fmt: skip
+    plan = tmp_path / "plan.yaml"
+    plan.write_text(
+        "cases: {}\nfacts:\n  country: {traits: [country]}\n  seats: {traits: [seats], type: whole_number}\n"
+    )
+    monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
+    monkeypatch.setenv("TIDEMARK_RULES_DIR", str(rules))
+
+    said = doctor._measures()
+
+    assert "mine goes without tickets_open" in said
+    assert said.endswith("declared, and no measure looks at it: facts.country")

@@ -187,6 +187,8 @@ def test_the_start_is_that_of_the_contract_before_that_of_activity() -> None:
 def test_every_mistake_in_a_model_is_named_at_once() -> None:
     broken = {
         "version": "x",
+        "coverage_floor": 5,
+        "silence_cap": -3,
         "stages": {"ONGOING": {"usage": -1, "moon": 2}, "LATER": {}},
         "measures": {
             "silence_level": {"weight": 0, "anchors": [[1, 0], [0, 200]]},
@@ -203,7 +205,10 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "RENEWAL is missing",
         "LATER is unknown",
         "dimension moon",
-        "not negative",
+        "ONGOING.usage: a weight is a number from 0",
+        "LATER: give at least one dimension a weight",
+        "coverage_floor: must be",
+        "silence_cap: must be",
         "vibes: a score cannot be made of it",
         "fleet_level: a score cannot be made of it",
         "level_4w.anchors: points must go with the measure: higher_is_better",

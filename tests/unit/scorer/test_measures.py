@@ -117,7 +117,7 @@ def test_holidays_of_all_customers_lower_the_people_to_be_expected_and_busy_week
     [
         ({}, {}),
         ({"seats": 0}, {}),
-        ({"seats": 10, "revenue": 1_234_567.89}, {"seats": 10, "seat_use": 0.5, "revenue": 1_234_570.0}),
+        ({"seats": 10, "revenue": 1_234_567.89}, {"seats": 10, "seat_use": 0.5, "revenue": 1_234_567.89}),
         (
             {"renewal_day": DAY + 60},
             {"renewal_in_days": 60, "renewal_overdue_days": 0, "renewal_window_days": 90},
@@ -204,3 +204,32 @@ def test_days_without_value_are_counted_until_the_first_and_in_the_first_two_sta
     assert measured(reached)["value_weeks_4"] == 0
     assert "value_weeks_4" not in measured(waiting)
     assert "days_without_value" not in measured(grown)
+
+
+def test_the_ages_of_tickets_move_with_the_day_and_not_with_the_hour() -> None:
+    helped = account()
+    helped.cases_of(KINDS.cases["tickets"])["a"] = (at(0) - 2 * DAY_MS, 0)
+
+    assert measured(helped, hours=1) == measured(helped, hours=23)
+
+
+def test_without_a_milestone_value_is_proven_by_its_rhythm_and_without_events_of_value_by_use() -> None:
+    rhythm = Account("acme", DAY, kinds_of(read_plan({"milestones": {}})))
+    plain = Account("acme", DAY, kinds_of(read_plan({"counts": {}})))
+    for found in (rhythm, plain):
+        for day in range(DAY - 200, DAY):
+            found.active_users.mark_past(1, day)
+            found.daily_counts.add(ACTIVE, day, 1)
+        found.reach(0, DAY - 200)
+        found.last_active_day = DAY - 1
+    for day in range(DAY - 28, DAY):
+        rhythm.daily_counts.add(rhythm.kinds.counts["value"], day, 1)
+
+    for found, connected in ((rhythm, True), (plain, False)):
+        values = measures_of(known_of(found, at(0), DAY - 1, LEVELS, value_connected=connected))
+        assert values["value_proven"] == 1
+        assert "onboarding" in values
+
+
+def test_money_is_told_to_the_penny() -> None:
+    assert measured(account(revenue=1_234_567.89))["revenue"] == 1_234_567.89

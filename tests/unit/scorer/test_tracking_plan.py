@@ -12,6 +12,7 @@ import yaml
 from services.scorer.domain.lane.meanings import PLAIN, Meanings
 from services.scorer.domain.plan_reading import read_plan
 from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
+from tests.support.scorer import UsageLane, at
 
 PAGE = Path(__file__).parents[3] / "docs" / "tracking-plan.md"
 DEFAULT, EXAMPLE = (
@@ -126,3 +127,67 @@ def test_an_event_may_be_a_count_a_milestone_and_a_feature_at_once() -> None:
     assert (meaning.milestones, meaning.features) == ((kinds.milestones["first_export"],), (0,))
     assert 0 < meanings.number("Query Run") <= meanings.last_use < meanings.number("Ticket Opened")
     assert meanings.number("Dashboard Viewed") == PLAIN
+
+
+def test_events_of_value_alone_are_also_those_of_the_first_value() -> None:
+    assert read_plan({"counts": {"value": ["Report Exported"]}}).milestones == {"first_value": ["Report Exported"]}
+    assert read_plan({"counts": {}}).milestones == {}
+    given = {"counts": {"value": ["A"]}, "milestones": {"first_value": ["B"]}}
+    assert read_plan(given).milestones == {"first_value": ["B"]}
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"answers": {"nps": {"events": ["Rated"], "scale": [1, 5]}}}, "answers.nps.scale: must be [0, 10]"),
+        ({"milestones": {"last_activity": ["X"]}}, "last_activity is a name of every account already"),
+        ({"cases": {"tickets": {"opened": ["A"], "closed": ["B"], "id": ""}}}, "cases.tickets.id: a name is not empty"),
+        ({"answers": {"rated": {"events": ["Rated"], "score": " s"}}}, "answers.rated.score: a name is not empty"),
+        ({"facts": {"owner": {"traits": [" owner "]}}}, "facts.owner.traits: a name is not empty"),
+        ({"people": {"role": {"trait": "", "values": ["a"]}}}, "people.role.trait: a name is not empty"),
+        ({"excluded_users": ["*"]}, "excluded_users: '*' leaves out everybody"),
+    ],
+)
+def test_what_would_be_accepted_and_take_no_effect_is_refused(config: dict[str, Any], problem: str) -> None:
+    with pytest.raises(ValueError, match=".") as caught:
+        read_plan(config)
+
+    assert problem in str(caught.value)
+
+
+def test_a_dimension_that_a_new_plan_has_no_state_for_counts_no_more() -> None:
+    lane = UsageLane()
+    lane.event("e1", name="Value Delivered")
+    lane.event("e2", name="Ticket Opened", properties={"ticket_id": "t"})
+    assert {"value", "support"} <= lane.state.connected
+
+    bare = UsageLane(plan=read_plan({"cases": {}}), start=0)
+    for key, value in lane.state_records().items():
+        bare.state.restore(key, value)
+    bare.state.restored()
+
+    assert lane.state.connected - bare.state.connected == {"support"}
+
+
+def test_the_first_value_connects_its_dimension_where_value_is_not_counted() -> None:
+    plan = read_plan({"counts": {}, "milestones": {"first_value": ["Report Exported"]}})
+    lane = UsageLane(plan=plan)
+    lane.event("e1", name="Report Exported")
+
+    assert "value" in lane.state.connected
+
+
+def test_a_change_that_no_snapshot_shows_has_nobody_evaluated() -> None:
+    plan = read_plan(
+        {"facts": {"country": {"traits": ["country"]}, "seats": {"traits": ["seats"], "type": "whole_number"}}}
+    )
+    lane = UsageLane(plan=plan)
+    lane.event("e1", kind="GROUP", properties={"country": "NL"})
+    lane.tick(at(0, 1))
+    before = len(lane.snapshots())
+    lane.event("e2", when=at(0, 1), kind="GROUP", properties={"country": "DE"})
+    assert not lane.state.queue
+    lane.event("e3", when=at(0, 1), kind="GROUP", properties={"seats": 5})
+    lane.tick(at(0, 1) + 1_000)
+
+    assert len(lane.snapshots()) == before + 1

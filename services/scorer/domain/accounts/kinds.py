@@ -16,6 +16,8 @@ COUNTS_OF_ALL = ("events", "active")
 """The daily counts that every account has: activity events and active users. Their places are those of daily_counts.py."""
 FIRST_ACTIVITY = "first_activity"
 """The milestone that every account has, at place 0."""
+LAST_ACTIVITY = "last_activity"
+"""Stands beside the milestones in a health record, so no milestone has this name."""
 OTHER = "other"
 """The role of people whose role is none of the declared ones."""
 

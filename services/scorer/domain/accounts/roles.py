@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.units import DAY_MS
+from services.scorer.domain.units import DAY_MS, HOUR_MS
 
 MAX_IDENTIFIED = 10_000
 """People per account. Of one more the role is left out, counted."""
@@ -51,11 +51,17 @@ class Roles:
         """For each of `known`: milliseconds since 1970 UTC, and in the last five bits the code of the role."""
 
     def note(self, person: int, code: int, at: int) -> bool | None:
-        """Take in a role unless a newer one is known; return whether it is news, None if the cap leaves it out."""
+        """
+        Take in a role unless a newer one is known; return whether it is news, None if the cap leaves it out.
+
+        The same role within an hour is none: clients say it with each page. So what was said in between, if it comes
+        late and contradicts, holds.
+        """
         said = at << _BITS | code
         index = bisect_left(self.known, person)
         if index < len(self.known) and self.known[index] == person:
-            if said <= self.said[index]:
+            known = self.said[index]
+            if said <= known or (code == known & (1 << _BITS) - 1 and at - (known >> _BITS) < HOUR_MS):
                 return False
             self.said[index] = said
             return True

@@ -9,7 +9,7 @@ from services.scorer.domain.units import DAY_MS
 KEEP_MS = 180 * DAY_MS
 DETRACTOR_MS = 90 * DAY_MS
 MAX_ANSWERS = 1_000
-"""People per account and survey. Beyond that the oldest answer is forgotten, counted."""
+"""Per account, shared out evenly among its surveys. Beyond that the oldest answer is forgotten, counted."""
 
 Answers = dict[str, tuple[int, int]]
 """Person to (time of the answer in milliseconds since 1970 UTC, score)."""
@@ -33,16 +33,16 @@ class Sentiment(NamedTuple):
     """Mean score; 0 without answers."""
 
 
-def note(answers: Answers, person: str, at: int, score: int) -> bool:
+def note(answers: Answers, person: str, at: int, score: int, surveys: int = 1) -> bool:
     """
-    Take in an answer; return False if the cap cost one.
+    Take in an answer; return False if the cap, which all `surveys` of the account share, cost one.
 
     An older one than the person's latest changes nothing. Of two at one time the higher counts.
     """
     if (at, score) <= answers.get(person, (-1, -1)):
         return True
     answers[person] = (at, score)
-    if len(answers) <= MAX_ANSWERS:
+    if len(answers) <= MAX_ANSWERS // surveys:
         return True
     del answers[min(answers, key=lambda p: (answers[p], p))]
     return False

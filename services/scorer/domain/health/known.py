@@ -11,7 +11,7 @@ from services.scorer.domain.accounts.facts import WELL_KNOWN
 from services.scorer.domain.accounts.survey_answers import Sentiment
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
-from services.scorer.domain.units import HOUR_MS
+from services.scorer.domain.units import DAY_MS, HOUR_MS
 
 
 class Support(NamedTuple):
@@ -65,7 +65,7 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         at: Log time, milliseconds since 1970 UTC.
         closed_day: The last one, days since 1970 UTC.
         levels: Of the fleet, week by week, the latest first.
-        value_connected: Whether the deployment has value events at all.
+        value_connected: Whether the deployment counts events of value and has had any.
     """
     facts: Mapping[str, Any] = {name: account.fact(name) for name in WELL_KNOWN}
     started = start_day(account.milestone("first_activity"), facts["contract_start_day"])
@@ -75,7 +75,7 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
         at=at,
         day=closed_day + 1,
         usage=usage_of(account, closed_day, levels, value_connected),
-        support=_support(account, at, closed_day),
+        support=_support(account, closed_day),
         sentiment=answers,
         facts=facts,
         stage=stage(closed_day + 1, started, account.milestone("first_value"), facts["renewal_day"]),
@@ -87,13 +87,16 @@ def known_of(account: Account, at: int, closed_day: int, levels: list[float], *,
     )
 
 
-def _support(account: Account, at: int, day: int) -> Support:
+def _support(account: Account, day: int) -> Support:
+    midnight = (
+        day + 1
+    ) * DAY_MS  # ages to here: such as move with the time of day would make every evaluation a snapshot
     since = account.open_since("tickets")
     opened, closed = account.history("tickets_opened", day), account.history("tickets_closed", day)
     return Support(
         open=len(since),
         oldest_opened_at=since[0] if since else 0,
-        median_age_hours=max(0.0, at - median(since)) / HOUR_MS if since else 0.0,
+        median_age_hours=max(0.0, midnight - median(since)) / HOUR_MS if since else 0.0,
         opened_28=(int(opened[-27:].sum()) if opened is not None else 0) + account.today("tickets_opened"),
         closed_28=(int(closed[-27:].sum()) if closed is not None else 0) + account.today("tickets_closed"),
     )

@@ -25,6 +25,7 @@ _AGELESS = [name for name, record in RECORDS.items() if record.fresh_days is not
 if _AGELESS:
     raise ImportError(f"fresh_days of {_AGELESS}: the age of the first state that they need is not kept (see known.py)")
 
+_EXACT_FROM = 100_000.0
 _EVIDENCE = [(name, list(record.evidence.items())) for name, record in RECORDS.items() if record.evidence]
 _FRESH = [
     (name, record.needs[0], record.fresh_days * DAY_MS)
@@ -40,7 +41,8 @@ def measures_of(known: Known) -> dict[str, float]:
         found = function(known)
         if found is not None:
             number = float(found)
-            values[name] = number if number.is_integer() else six_digits(number)
+            exact = number.is_integer() or abs(number) >= _EXACT_FROM  # a sum of money is told to the penny
+            values[name] = number if exact else six_digits(number)
     lacking = [
         name for name, needed in _EVIDENCE if any(values.get(other, least - 1) < least for other, least in needed)
     ]
@@ -53,6 +55,16 @@ def measures_of(known: Known) -> dict[str, float]:
 def not_taken(state: frozenset[str]) -> dict[str, list[str]]:
     """Return each measure that cannot be computed from this state, with the state that it lacks."""
     return {name: lacks for name, record in RECORDS.items() if (lacks := [n for n in record.needs if n not in state])}
+
+
+def dimensions_of(state: frozenset[str]) -> frozenset[str]:
+    """Return the dimensions that any measure can be taken of where there is only this state."""
+    missing = not_taken(state)
+    return frozenset(record.dimension for name, record in RECORDS.items() if name not in missing)
+
+
+MEASURED = frozenset(need for record in RECORDS.values() for need in record.needs)
+"""The state that measures look at; a change of other state shows in no snapshot."""
 
 
 @lru_cache(maxsize=16)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -64,31 +65,43 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
         model = msgspec.convert(config, Model)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    problems = [f"stages: {stage} is missing" for stage in STAGES if stage not in model.stages]
-    problems += [f"stages: {stage} is unknown" for stage in sorted(model.stages) if stage not in STAGES]
-    for stage, weights in sorted(model.stages.items()):
-        problems += [
-            f"stages.{stage}: there is no dimension {name}" for name in sorted(weights) if name not in DIMENSIONS
-        ]
-        problems += [
-            f"stages.{stage}.{name}: a weight is not negative" for name, weight in sorted(weights.items()) if weight < 0
-        ]
-    for name, rule in sorted(model.measures.items()):
-        if name not in SCORED:
-            problems.append(f"measures.{name}: a score cannot be made of it; there are {', '.join(SCORED)}")
-        if rule.weight <= 0:
-            problems.append(f"measures.{name}.weight: must be greater than 0")
-        values = [value for value, _ in rule.anchors]
-        if not values or values != sorted(set(values)):
-            problems.append(f"measures.{name}.anchors: values must rise from anchor to anchor")
-        points = [points for _, points in rule.anchors]
-        if any(not 0 <= each <= 100 for each in points):
-            problems.append(f"measures.{name}.anchors: points go from 0 to 100")
-        if name in SCORED and points != sorted(points, reverse=MEASURES[name].polarity == "lower_is_better"):
-            problems.append(f"measures.{name}.anchors: points must go with the measure: {MEASURES[name].polarity}")
+    problems = [*_of_stages(model), *_of_measures(model)]
     if problems:
         raise ValueError("\n".join(problems))
     model.measures = {name: model.measures[name] for name in SCORED if name in model.measures}
     content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), plan), order="sorted")
     model.fingerprint = f"{model.version}-{xxh64_hexdigest(content)[:12]}"
     return model
+
+
+def _of_stages(model: Model) -> Iterator[str]:
+    yield from (f"stages: {stage} is missing" for stage in STAGES if stage not in model.stages)
+    yield from (f"stages: {stage} is unknown" for stage in sorted(model.stages) if stage not in STAGES)
+    for stage, weights in sorted(model.stages.items()):
+        for name, weight in sorted(weights.items()):
+            if name not in DIMENSIONS:
+                yield f"stages.{stage}: there is no dimension {name}"
+            if not (weight >= 0 and math.isfinite(weight)):
+                yield f"stages.{stage}.{name}: a weight is a number from 0"
+        if not any(weight > 0 for weight in weights.values()):
+            yield f"stages.{stage}: give at least one dimension a weight greater than 0"
+    if not 0 <= model.coverage_floor <= 1:
+        yield "coverage_floor: must be from 0 to 1"
+    if not 0 <= model.silence_cap <= 100:
+        yield "silence_cap: must be from 0 to 100"
+
+
+def _of_measures(model: Model) -> Iterator[str]:
+    for name, rule in sorted(model.measures.items()):
+        if name not in SCORED:
+            yield f"measures.{name}: a score cannot be made of it; there are {', '.join(SCORED)}"
+        if not (rule.weight > 0 and math.isfinite(rule.weight)):
+            yield f"measures.{name}.weight: must be a number greater than 0"
+        values = [value for value, _ in rule.anchors]
+        if not values or values != sorted(set(values)):
+            yield f"measures.{name}.anchors: values must rise from anchor to anchor"
+        points = [points for _, points in rule.anchors]
+        if any(not 0 <= each <= 100 for each in points):
+            yield f"measures.{name}.anchors: points go from 0 to 100"
+        if name in SCORED and points != sorted(points, reverse=MEASURES[name].polarity == "lower_is_better"):
+            yield f"measures.{name}.anchors: points must go with the measure: {MEASURES[name].polarity}"

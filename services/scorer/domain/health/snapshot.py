@@ -46,7 +46,8 @@ class Evaluation(NamedTuple):
 def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
     """Evaluate one account. Changes nothing."""
     before = read(account.last_evaluation)
-    known = known_of(account, context.at, context.day, context.levels, value_connected="value" in context.connected)
+    value_connected = "value" in context.connected and "value" in account.kinds.counts
+    known = known_of(account, context.at, context.day, context.levels, value_connected=value_connected)
     values = measures_of(known)
     scored = health(values, known.stage, context.model, context.connected, before.shares)
     band, since = _band(before, scored, known.usage, context)

@@ -67,7 +67,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         account: Its daily counts hold the days up to `day`.
         day: The last closed day.
         factors: The fleet's levels of the weeks that end with `day`, the latest first, 36 of them.
-        value_connected: Whether the deployment has value events at all.
+        value_connected: Whether the deployment counts events of value and has had any.
     """
     weeks = own_weeks(account, day)
     active = account.history("active", day)
@@ -88,7 +88,8 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
     week, month, usual = _people(account, day, weeks)
     baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
-        proven = account.milestone("first_value") >= 0 and value_weeks >= 3
+        reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
+        proven = reached and value_weeks >= 3
     else:
         proven = baseline_weeks >= LEARNING_WEEKS and windows[-1].ratio >= 0.9
     return Usage(

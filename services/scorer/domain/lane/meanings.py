@@ -24,6 +24,9 @@ DIMENSIONS = {"counts.value": "value", "cases.tickets": "support", "answers.nps"
 """Dimensions of the score, by the state whose first data connects them. Other state connects itself, by its own name."""
 
 
+_FIRST_VALUE = (DIMENSIONS["counts.value"],)
+
+
 class Meaning(NamedTuple):
     """What an event does, as places of the kinds of state."""
 
@@ -94,7 +97,10 @@ def _uses(plan: TrackingPlan, kinds: Kinds) -> Iterator[tuple[list[str], Meaning
     for name, events in plan.counts.items():
         yield events, Meaning(counts=(kinds.counts[name],), connects=_connects(f"counts.{name}"))
     for name, events in plan.milestones.items():
-        yield events, Meaning(milestones=(kinds.milestones[name],))
+        yield (
+            events,
+            Meaning(milestones=(kinds.milestones[name],), connects=_FIRST_VALUE if name == "first_value" else ()),
+        )
     for name, events in plan.people.features.items():
         yield events, Meaning(features=(kinds.features[name],))
 

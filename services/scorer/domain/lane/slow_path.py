@@ -14,8 +14,9 @@ from xxhash import xxh64_intdigest
 from services.scorer.domain.accounts import cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
-from services.scorer.domain.accounts.facts import Facts, read_traits
+from services.scorer.domain.accounts.facts import WELL_KNOWN, Facts, read_traits
 from services.scorer.domain.accounts.roles import Roles, role_code
+from services.scorer.domain.health.measuring import MEASURED
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
@@ -46,6 +47,10 @@ class SlowPath:
         self._excludes = meanings.excludes
         self._traits = traits_of(plan)
         self._renewal = self.kinds.facts.get("renewal_day")
+        # What no measure looks at shows in no snapshot, so a change of it has nobody evaluated.
+        self._shown_cases = {place for name, place in self.kinds.cases.items() if f"cases.{name}" in MEASURED}
+        self._shown_surveys = {place for name, place in self.kinds.answers.items() if f"answers.{name}" in MEASURED}
+        self._shown_facts = {place for name, place in self.kinds.facts.items() if name in WELL_KNOWN}
         self._role_trait = plan.people.role.trait.lower() if plan.people.role else None
 
     def account(self, event: dict[str, Any], origin: Any) -> Account | None:
@@ -113,7 +118,7 @@ class SlowPath:
         if day > today:  # nothing happens after its record: some clock was ahead
             occurred = min(at, clock.now)
             day = occurred // DAY_MS
-        if day < oldest_day(today):
+        if day < max(0, oldest_day(today)):
             state.ledger.too_late += 1
             detail = f"happened {today - day} days before the log's time; 238 is the most that can be counted"
             state.outcomes.append(Rejection("too_late", "occurred_at", detail, event, origin, clock.now))
@@ -183,10 +188,10 @@ class SlowPath:
         meaning = self.meanings.all[number]
         if meaning.is_case:
             self._case(account, wanted, meaning, occurred)
-            return URGENT
+            return URGENT if meaning.case in self._shown_cases else 0
         if meaning.is_answer:
             self._answer(account, event["user"], wanted, meaning, occurred)
-            return URGENT
+            return URGENT if meaning.survey in self._shown_surveys else 0
         self._activity(account, event["user"], number, day)
         return RESTATED if day < today else TOUCHED
 
@@ -252,7 +257,7 @@ class SlowPath:
     def _answer(self, account: Account, user: str, score: int, meaning: Meaning, occurred: int) -> None:
         state = self.state
         answers = account.answers_of(meaning.survey)
-        if not survey_answers.note(answers, user, occurred, score):
+        if not survey_answers.note(answers, user, occurred, score, len(self.kinds.answers)):
             state.ledger.answers_dropped += 1
         survey_answers.forget_old(answers, state.clock.now)
         state.cold.add(account.name)
@@ -272,7 +277,7 @@ class SlowPath:
             account.facts = Facts(len(self.kinds.facts))
         changed = False
         for place, value in found:
-            if account.facts.set(place, value, occurred):
+            if account.facts.set(place, value, occurred) and place in self._shown_facts:
                 changed = True
             if place == self._renewal and value is not None:
                 self.state.connect("renewal")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.fleet import FleetTally, FleetYear
+from services.scorer.domain.health.measuring import dimensions_of
 from services.scorer.domain.health.snapshot import EvaluationContext
 from services.scorer.domain.lane.account_format import (
     COLD,
@@ -47,6 +48,7 @@ class UsageState:
         self._written = written
         self.kinds = kinds
         """What there is to remember of each account."""
+        self._measurable = dimensions_of(kinds.state)
         self.accounts: dict[str, Account] = {}
         self.clock = LaneClock()
         self.ids = DuplicateWindow(duplicate_ids)
@@ -130,8 +132,8 @@ class UsageState:
 
     @property
     def connected(self) -> frozenset[str]:
-        """Return the dimensions for which this lane or the fleet has ever received data."""
-        return self.own_connected | self.fleet.connected
+        """Return the dimensions for which this lane or the fleet has ever received data, as far as the plan has them still."""
+        return (self.own_connected | self.fleet.connected) & self._measurable
 
     def connect(self, dimension: str) -> None:
         """Note that there is data for a dimension."""

@@ -92,7 +92,7 @@ def decide(
     `folded` is the last record that was folded well, `reached` where the lane stands; `quarantines` says whether the
     processor can set a key apart.
     """
-    in_a_row = 0 if folded > history.last else history.in_a_row
+    in_a_row = 0 if error.offset is not None and folded > history.last else history.in_a_row
     unnamed, last, cause = 0, history.last, error.cause
     remedy: Remedy
     if error.offset is None:

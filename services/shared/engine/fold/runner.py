@@ -136,10 +136,10 @@ class LaneRunner:
                     raise
                 except Exception as error:
                     raise FoldRaised(offset, error, self.step) from error
-                self.folded = offset
                 gathering.transaction.records += 1
                 if offset <= careful_until:
                     gathering.gather(offset, self.step)
+                self.folded = offset
             self.offset = offset + 1
             self.step = 0
             since += 1

@@ -125,6 +125,8 @@ class LaneWork:
         while self.life.state is LaneState.OPENING_HELD:
             self.life.look()
             await self.life.woken()
+        if self.life.state is LaneState.CLOSED:
+            raise IllegalMove("a lane that is closed cannot fence")
 
     async def _pause(self) -> None:
         """
@@ -163,6 +165,7 @@ class LaneWork:
         self.runner = None
         self.intake.clear()
         await self._open()
+        await self.intake.read_from(self.intake.received)
 
     async def _reopen(self, error: FoldRaised) -> None:
         """
@@ -180,6 +183,7 @@ class LaneWork:
         self._metrics.reopened()
         await self._restore()
         self.life.move(LaneEvent.OPENED)
+        self.moved()
         await self.intake.read_from(self.intake.received)
 
     async def _ask(self, asked: Unanswered) -> None:

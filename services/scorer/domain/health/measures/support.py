@@ -14,7 +14,7 @@ def tickets_open(known: Known) -> float | None:
 
 @measure
 def oldest_ticket_days(known: Known) -> float | None:
-    return max(0, known.at - known.support.oldest_opened_at) / DAY_MS if known.support.open else 0
+    return max(0, known.day * DAY_MS - known.support.oldest_opened_at) / DAY_MS if known.support.open else 0
 
 
 @measure
