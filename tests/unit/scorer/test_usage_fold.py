@@ -172,7 +172,7 @@ def test_tickets_in_any_order_lead_to_the_same_state() -> None:
         names = ("tickets_open", "oldest_ticket_days", "tickets_opened_28", "tickets_closed_28")
         ends.add(tuple(said[name] for name in names))
 
-    assert ends == {(1, six_digits((9 - 5) / 24), 3, 1)}
+    assert ends == {(1, 0, 3, 1)}
 
 
 def test_the_latest_answer_of_each_person_counts() -> None:
