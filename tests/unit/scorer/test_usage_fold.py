@@ -11,7 +11,6 @@ import pytest
 from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.tracking_plan import TrackingPlan
-from services.scorer.domain.units import six_digits
 from tests.support.scorer import DAY, UsageLane, at, measures, tick
 from tests.support.scorer import event as make
 
