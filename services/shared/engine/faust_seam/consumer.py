@@ -104,7 +104,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
     ) -> dict[TP, Fetched]:
         """Return what has been fetched of the active partitions, each with what it covers; wait for it up to a timeout."""
         self.polled_at = time.monotonic()
-        if not self.consumer.flow_active:
+        if not self._flowing():
             return {}
         fetcher = consumer._fetcher
         take_as_read(consumer)
@@ -117,6 +117,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     raise ConsumerStoppedError
                 if subscriptions.reassignment_in_progress:
                     await subscriptions.wait_for_assignment()
+                if not self._flowing():
+                    # A poll that has waited through a rebalance. Faust would drop what it returns and seek to the
+                    # committed offsets, which does nothing where none was ever committed: records would be lost.
+                    return {}
                 wanted = set(active_partitions)
                 if wanted:
                     # Nothing is awaited between the two readings of the positions: without a timeout the call
@@ -137,6 +141,9 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                     waiter.cancel()
                     return {}
                 waiter.result()
+
+    def _flowing(self) -> bool:
+        return self.consumer.flow_active
 
     async def touch(self) -> None:
         """Count as a poll without fetching: the worker is alive, only its lanes are full."""
