@@ -31,6 +31,7 @@ from services.shared.units import DAY_MS, HOUR_MS
 from tests.chaos import replay
 from tests.chaos.clients import Sent
 from tests.chaos.deployment import Deployment
+from tests.support.waiting import until
 
 NO_ACTIVITY = {"Ticket Opened", "Ticket Closed", "NPS Submitted"}
 AHEAD_MS = 60_000
@@ -98,16 +99,18 @@ async def check(deployment: Deployment, sent: Sent) -> Findings:
 
 async def _all_folded(kafka: KafkaSettings) -> bool:
     wanted = await ends(kafka, "usage-events")
-    deadline = time.monotonic() + _READ_WITHIN_S
     async with admin(kafka) as client:
-        while True:
+
+        async def there() -> bool:
             committed = await client.list_consumer_group_offsets(kafka.scoped("scorer"))
             at = {tp.partition: each.offset for tp, each in committed.items() if tp.topic.endswith("usage-events")}
-            if all(at.get(partition, 0) >= end for partition, end in wanted.items()):
-                return True
-            if time.monotonic() > deadline:
-                return False
-            await asyncio.sleep(0.3)
+            return all(at.get(partition, 0) >= end for partition, end in wanted.items())
+
+        try:
+            await until(there, _READ_WITHIN_S)
+        except TimeoutError:
+            return False
+        return True
 
 
 async def _logged(kafka: KafkaSettings) -> Counter[str]:
@@ -199,13 +202,15 @@ async def _state(kafka: KafkaSettings) -> tuple[Days, dict[int, int]]:
 async def _check_warehouse(deployment: Deployment, sent: Sent, records: int, found: Findings) -> None:
     """Each acknowledged id is stored, and once. The warehouse is down for as long as its files are looked at."""
     warehouse = deployment.programs["warehouse"]
-    deadline = time.monotonic() + _STORED_WITHIN_S
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-        while await _stored_events(client, warehouse.url) != records:
-            if time.monotonic() > deadline:
-                found.problems.append(f"the warehouse has not stored all events within {_STORED_WITHIN_S:.0f} s")
-                break
-            await asyncio.sleep(0.3)
+
+        async def all_stored() -> bool:
+            return await _stored_events(client, warehouse.url) == records
+
+        try:
+            await until(all_stored, _STORED_WITHIN_S)
+        except TimeoutError:
+            found.problems.append(f"the warehouse has not stored all events within {_STORED_WITHIN_S:.0f} s")
     await deployment.stop("warehouse")
     try:
         looking = await asyncio.create_subprocess_exec(

@@ -22,6 +22,7 @@ import httpx
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import until
 
 RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
@@ -166,7 +167,7 @@ class Deployment:
                     await asyncio.sleep(RESTART_AFTER_S)
                     if program.wanted:
                         program.spawn()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the supervisor's own pace, until it is cancelled
 
     async def not_ready(self, name: str) -> str | None:
         """Return why a program does not do its work; None when it does."""
@@ -189,12 +190,14 @@ class Deployment:
         Raises:
             TimeoutError: it does not in time; the text says why.
         """
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + within_s
-        while (reason := await self.not_ready(name)) is not None:
-            if loop.time() > deadline:
-                raise TimeoutError(f"{reason} after {within_s:.0f} s\n{self.programs[name].end_of_log()}")
-            await asyncio.sleep(0.2)
+        reason: str | None = None
+
+        async def works() -> bool:
+            nonlocal reason
+            reason = await self.not_ready(name)
+            return reason is None
+
+        await until(works, within_s, lambda: f"{reason} after {within_s:.0f} s\n{self.programs[name].end_of_log()}")
 
 
 @asynccontextmanager

@@ -129,7 +129,7 @@ async def send_past(url: str, kafka: KafkaSettings, past: Past, seen: Seen, blow
                 await backfill(past, client, kafka, Options(read_lanes, report=blows.report, fleet_within_s=120))
         except (KafkaError, TidemarkError, ExceptionGroup) as error:
             stopped[type(error).__name__] += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(1)  # nothing to wait for: whatever stopped it is tried again, _ATTEMPTS times at most
         else:
             past.sent.acknowledged.update(past.sent.calls)
             return stopped

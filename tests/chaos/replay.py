@@ -8,7 +8,6 @@ be there, and of the log as it is afterwards, of which it must be the beginning,
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Mapping
 
@@ -24,6 +23,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
+from tests.support.waiting import until
 
 SOURCE = "usage-events"
 SIGNALS = ("risk-signals", "expansion-signals")
@@ -88,11 +88,17 @@ async def differences(kafka: KafkaSettings, within_s: float = 60.0) -> tuple[lis
     """Compare; return the topics and keys that differ, and how many signals there are."""
     replay = Replay(kafka)
     least = await replay.to_the_end()
-    deadline = time.monotonic() + within_s
-    while missing := beyond(real := await put_out(kafka), least):
-        if time.monotonic() > deadline:
-            return missing, _signals(real)
-        await asyncio.sleep(0.5)
+    real = await put_out(kafka)
+
+    async def all_there() -> bool:
+        nonlocal real
+        real = await put_out(kafka)
+        return not beyond(real, least)
+
+    try:
+        await until(all_there, within_s)
+    except TimeoutError:
+        return beyond(real, least), _signals(real)
     most = await replay.to_the_end()
     return beyond(most, real), _signals(real)
 

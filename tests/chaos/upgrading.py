@@ -6,9 +6,9 @@ Stands on the deployment alone: the campaign plays it on three brokers, the shor
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -19,7 +19,7 @@ from services.scorer.domain.lane.ledger import LEDGER_KEY
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.deployment import Deployment
-from tests.chaos.stage import monotonic, passes
+from tests.chaos.stage import passes
 from tests.support.waiting import until
 
 INGEST_FIRST = ("ingest", "warehouse", "alerter", "scorer")
@@ -84,17 +84,21 @@ async def refused(deployment: Deployment, name: str, build: Path) -> list[str]:
     problems = []
     program.folder = build
     await deployment.restart(name, {LEVEL: str(formats.NEWEST)})
-    deadline = monotonic() + _WITHIN_S
-    while program.given_up is None and monotonic() < deadline:
-        await asyncio.sleep(0.2)
+    with suppress(TimeoutError):  # what is wrong then is said below
+        await until(lambda: program.given_up is not None, _WITHIN_S)
     if program.given_up != 2 or f"there is no level {formats.NEWEST}" not in program.end_of_log():
         problems.append(f"{name} of the older build was not refused at its start: {program.end_of_log(3)}")
     before = program.ended
     await deployment.restart(name, {}, without=(LEVEL,))
     said = ""
-    while "this version" not in said and monotonic() < deadline:
+
+    async def speaks_of_versions() -> bool:
+        nonlocal said
         said = await deployment.not_ready(name) or ""
-        await asyncio.sleep(0.2)
+        return "this version" in said
+
+    with suppress(TimeoutError):
+        await until(speaks_of_versions, _WITHIN_S)
     if "this version" not in said and "this one does not know" not in said:
         problems.append(f"{name} of the older build does not say that a version is not known: {said!r}")
     await passes(MIXED_S)

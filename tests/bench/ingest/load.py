@@ -34,6 +34,7 @@ import uvloop
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.bench.cluster import cpu_of, deployment, environment
+from tests.support.waiting import wait_until
 
 ACCOUNTS = 5_000
 BODIES = 400
@@ -239,14 +240,16 @@ def worker(kafka: KafkaSettings, folder: Path) -> Iterator[tuple[int, str]]:
 
 
 def _wait_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and process.poll() is None:
+    def answers() -> bool:
+        if process.poll() is not None:
+            raise SystemExit("ingest ended before it was ready")
         try:
             with urllib.request.urlopen(url + "/readyz", timeout=1):
-                return
+                return True
         except OSError:
-            time.sleep(0.1)
-    raise SystemExit("ingest did not become ready")
+            return False
+
+    wait_until(answers, otherwise=lambda: "ingest did not become ready")
 
 
 @contextmanager
