@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from schemas.named_records import read_folder
+
 ROOT = Path(__file__).parent / "measures"
 
 SILENCE_CAP = "silence_cap"
@@ -64,15 +66,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def _load() -> dict[str, Measure]:
-    found: list[Measure] = []
-    for path in sorted(ROOT.glob("*.yaml")):
-        try:
-            measure = msgspec.yaml.decode(path.read_bytes(), type=Measure)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        if measure.name != path.stem:
-            raise ValueError(f"{path.name}: the measure's name is {measure.name!r}, the file's must be the same")
-        found.append(measure)
+    found = read_folder(ROOT, Measure)
     problems = [problem for measure in found for problem in _problems(measure, {each.name: each for each in found})]
     if problems:
         raise ValueError("\n".join(problems))

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from schemas.named_records import read_folder
+
 ROOT = Path(__file__).parent / "topics"
 
 USAGE_EVENTS = "usage-events"
@@ -85,20 +87,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         }
 
 
-def _load() -> dict[str, Topic]:
-    topics: dict[str, Topic] = {}
-    for path in sorted(ROOT.glob("*.yaml")):
-        try:
-            topic = msgspec.yaml.decode(path.read_bytes(), type=Topic)
-        except msgspec.DecodeError as error:
-            raise ValueError(f"{path.name}: {error}") from error
-        if topic.name != path.stem:
-            raise ValueError(f"{path.name}: the topic's name is {topic.name!r}, the file's must be the same")
-        topics[topic.name] = topic
-    return topics
-
-
-TOPICS: dict[str, Topic] = _load()
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in read_folder(ROOT, Topic)}
 """Every topic, by name."""
 
 SINGLE_PARTITION = frozenset(topic.name for topic in TOPICS.values() if topic.partitions == 1)
