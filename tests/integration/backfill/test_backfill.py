@@ -69,17 +69,22 @@ async def test_into_an_empty_log_it_drives_the_clock_and_hands_over_once(
         assert closed[-1] == TODAY - 1
 
 
+def without_live_ticks(log: list[tuple[int, str, dict[str, Any]]]) -> list[tuple[int, str, dict[str, Any]]]:
+    """Return a log without what the scorer's own clock adds at any moment once the drive has handed over."""
+    return [each for each in log if not (each[1] == "tick" and each[2]["epoch"] == 0)]
+
+
 @pytest.mark.usefixtures("scorer")
 async def test_a_second_run_of_a_finished_file_adds_nothing(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings
 ) -> None:
     await run(history, ingest, kafka_settings)
-    before = await log_of(kafka_settings)
+    before = without_live_ticks(await log_of(kafka_settings))
 
     outcome = await run(history, ingest, kafka_settings)
 
     assert outcome.rows == outcome.resumed_at == 72
-    assert await log_of(kafka_settings) == before
+    assert without_live_ticks(await log_of(kafka_settings)) == before
 
 
 @pytest.mark.parametrize("stop_after", [1, 9, 40])
