@@ -39,7 +39,8 @@ With `TIDEMARK_TOPIC_PREFIX` set, every name below starts with that prefix.
 
 def page() -> str:
     """Return the whole page as Markdown."""
-    contiguous = " and ".join(f"`{topic.name}`" for topic in TOPICS.values() if topic.read_as == "contiguous")
+    *most, last = [f"`{topic.name}`" for topic in TOPICS.values() if topic.read_as == "contiguous"]
+    contiguous = f"{', '.join(most)} and {last}"
     parts = [
         _HEAD.format(contiguous=contiguous),
         "## Topics\n",

@@ -21,6 +21,7 @@ from services.shared.kafka.settings import KafkaSettings
 # For the many short lives of processes here: bytecode is kept, and a broker's code is not compiled for the long run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS events (
     environment LowCardinality(String),
     account String,
     user String,
+    identified Bool,
+    internal Bool,
+    via LowCardinality(String),
     kind LowCardinality(String),
     name String,
     occurred_at DateTime64(3, 'UTC'),
@@ -22,9 +25,38 @@ CREATE TABLE IF NOT EXISTS events (
     skew_ms Int64,
     epoch Int64,
     historical Bool,
+    properties String CODEC(ZSTD(1))
+) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+
+-- What events hold beyond that: the ids of people, and what scoring does not need. The only table with personal data,
+-- and the one from which a person is erased. Looked up by the id of an event.
+CREATE TABLE IF NOT EXISTS event_details (
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    appended_at DateTime64(3, 'UTC'),
+    event_id String,
+    source LowCardinality(String),
+    environment LowCardinality(String),
+    account String,
+    user String,
+    user_id String,
+    anonymous_id String,
+    occurred_at DateTime64(3, 'UTC'),
+    received_at DateTime64(3, 'UTC'),
+    epoch Int64,
     properties String CODEC(ZSTD(1)),
     extra String CODEC(ZSTD(1))
-) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+) ENGINE = ReplacingMergeTree ORDER BY (event_id, source, topic, partition, offset);
+
+-- Whom a pseudonym stands for. A row that is inserted again replaces itself.
+CREATE TABLE IF NOT EXISTS people (
+    user String,
+    user_id String
+) ENGINE = ReplacingMergeTree ORDER BY user;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS people_of_details TO people AS
+SELECT DISTINCT user, user_id FROM event_details WHERE user_id != '';
 
 -- Each event once: a client's retry has the same identity (source, account, event_id), and the first on the log wins.
 CREATE OR REPLACE VIEW events_unique AS
@@ -40,5 +72,5 @@ SELECT
     count() AS events,
     uniqExactIf(user, user != '') AS active_users
 FROM events_unique
-WHERE topic = 'usage-events' AND environment = 'production'
+WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
 GROUP BY account, day;

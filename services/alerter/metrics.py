@@ -29,7 +29,7 @@ class AlerterMetrics:
         )
         self._failed = Counter(
             "tidemark_alerter_snapshots_failed_total",
-            "Snapshots on which a rule failed, which is a defect. They are on usage-rejected.",
+            "Snapshots on which a rule failed, which is a defect. They are on dead-letters.",
             registry=registry,
         )
         self._forgotten = Counter(

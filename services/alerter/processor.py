@@ -18,11 +18,11 @@ from schemas import codec
 from schemas.topics import (
     ACCOUNT_HEALTH,
     ALERTER_ACCOUNT_HEALTH_STATE,
+    DEAD_LETTERS,
     EXPANSION_SIGNALS,
     OPEN_SIGNALS,
     RISK_SIGNALS,
     TOPICS,
-    USAGE_REJECTED,
 )
 from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
@@ -192,7 +192,7 @@ def dead_letter(record: SourceRecord, poison: Poison) -> Output:
         account=(record.key or b"").decode("utf-8", "replace"),
         origin=origin_of(record),
     )
-    return Output(USAGE_REJECTED, letter.key, letter.encode())
+    return Output(DEAD_LETTERS, letter.key, letter.encode())
 
 
 def alerter_lanes(rules: RuleSet, metrics: AlerterMetrics) -> LaneSpec:

@@ -2,7 +2,7 @@
 The ledger: what became of every event, computed from the topics alone and compared with what the scorer counted.
 
 For each partition the log is read up to where its lane stands; what lies beyond is in flight. The log says which
-ids there are and how often, usage-rejected says which records were dead-lettered, and the lane's own counters say what
+ids there are and how often, dead-letters says which records were dead-lettered, and the lane's own counters say what
 it did. The three are written by different code at different times: if they agree, nothing was lost or counted twice.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import xxhash
 
-from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.scorer.domain.lane.ledger import LedgerCounters, read_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import decoded, ends, scan
@@ -42,7 +42,7 @@ class Part:
     applied: int = 0
     """By the lane's own count."""
     dead_lettered: int = 0
-    """Ids that are only on usage-rejected."""
+    """Ids that are only on dead-letters."""
     too_late: int = 0
     non_production: int = 0
     deferred: int = 0
@@ -132,7 +132,8 @@ async def read(kafka: KafkaSettings) -> Ledger:
     """Read all topics and do the sums. It takes about 200 bytes of memory an event."""
     lanes = await _lanes(kafka)
     limits = await ends(kafka, USAGE_EVENTS)
-    aside, by_reason, rejected, rejected_repeats = await _rejected(kafka, lanes)
+    aside, by_reason = await _set_aside(kafka, lanes)
+    rejected, rejected_repeats = await _rejected(kafka)
     seen = {partition: _Seen() for partition in limits}
     async for record in scan(kafka, USAGE_EVENTS, stop=limits):
         name, value = decoded(record.value)
@@ -234,27 +235,34 @@ async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
     return {partition: (positions[partition], counters.get(partition, LedgerCounters())) for partition in positions}
 
 
-async def _rejected(
+async def _set_aside(
     kafka: KafkaSettings, lanes: dict[int, tuple[int, LedgerCounters]]
-) -> tuple[dict[int, dict[int, str]], Counter[str], int, int]:
+) -> tuple[dict[int, dict[int, str]], Counter[str]]:
+    """Return the records that the scorer dead-lettered, by partition and offset, and how many there are by reason."""
     aside: dict[int, dict[int, str]] = {}
     by_reason: Counter[str] = Counter()
+    async for record in scan(kafka, DEAD_LETTERS):
+        name, letter = decoded(record.value)
+        if name != "dead_letter" or letter["by"] != "scorer" or letter["reason"] in NOT_THE_EVENT:
+            continue
+        topic, _, place = letter["origin"].partition("/")
+        partition, _, offset = place.partition("/")
+        if topic == USAGE_EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
+            by_reason[letter["reason"]] += 1
+            aside.setdefault(int(partition), {})[int(offset)] = letter["reason"]
+    return aside, by_reason
+
+
+async def _rejected(kafka: KafkaSettings) -> tuple[int, int]:
+    """Return how many different originals ingest has refused, and how many repeats of them."""
     originals: set[tuple[str, str]] = set()
     records = 0
     async for record in scan(kafka, USAGE_REJECTED):
         name, letter = decoded(record.value)
-        if name != "dead_letter":
-            continue
-        if letter["by"] == "ingest":
+        if name == "dead_letter":
             records += 1
             originals.add((letter["source"], letter["original_sha256"]))
-        elif letter["by"] == "scorer" and letter["reason"] not in NOT_THE_EVENT:
-            topic, _, place = letter["origin"].partition("/")
-            partition, _, offset = place.partition("/")
-            if topic == USAGE_EVENTS and int(offset) < lanes.get(int(partition), (0, None))[0]:
-                by_reason[letter["reason"]] += 1
-                aside.setdefault(int(partition), {})[int(offset)] = letter["reason"]
-    return aside, by_reason, len(originals), records - len(originals)
+    return len(originals), records - len(originals)
 
 
 async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:

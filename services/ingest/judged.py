@@ -1,9 +1,10 @@
-"""What the events of a request came to: one record and one verdict for each, and what their sender is told."""
+"""What the events of a request came to: the records and the verdict of each, and what their sender is told."""
 
 from __future__ import annotations
 
 import msgspec
 
+from services.ingest.domain.personal import UserLink
 from services.ingest.errors import Code
 from services.ingest.ports import LogRecord
 from services.shared.errors import Retryable
@@ -27,21 +28,30 @@ class EventResult(msgspec.Struct, omit_defaults=True):
 
 
 class Judged:
-    """One record for each event of a request, in their order, and what the sender is told."""
+    """The records of each event of a request, and what the sender is told."""
 
-    __slots__ = ("ids", "listed", "records", "unprotected", "verdicts")
+    __slots__ = ("ids", "links", "listed", "of_event", "records", "unprotected", "verdicts")
 
     def __init__(self) -> None:
         self.records: list[LogRecord] = []
+        self.of_event: list[int] = []
+        """For each record the position of its event."""
         self.ids: list[str] = []
         self.verdicts: list[str] = []
         self.listed: list[EventResult] = []
+        self.links: dict[UserLink, None] = {}
+        """What the events say about their users and the log does not have yet."""
         self.unprotected: set[int] = set()
         """Positions of events whose id was assigned here, so that a repetition is not recognised."""
 
+    def add(self, index: int, record: LogRecord) -> None:
+        """Add a record of the event at this position."""
+        self.records.append(record)
+        self.of_event.append(index)
+
     def put_off(self, stalled: list[int]) -> list[LogRecord]:
         """
-        Put the events at these positions off; return the records of the others.
+        Put the events of the records at these positions off; return the records of the others.
 
         SDKs know no verdicts: they will repeat the whole request. So what would not be recognised when it comes again
         is put off too.
@@ -49,8 +59,8 @@ class Judged:
         Raises:
             Retryable: nothing is left to be written.
         """
-        later = {*stalled, *self.unprotected}
-        if len(later) == len(self.records):
+        later = {self.of_event[position] for position in stalled} | self.unprotected
+        if len(later) == len(self.verdicts):
             raise Retryable("the partitions of these events do not acknowledge", STALLED_RETRY_S)
         for index in later:
             self.verdicts[index] = PUT_OFF
@@ -59,4 +69,5 @@ class Judged:
             EventResult(index, self.ids[index], PUT_OFF, Code.PARTITION_STALLED, "", "send it again") for index in later
         ]
         self.listed = sorted(told, key=lambda result: result.index)
-        return [record for index, record in enumerate(self.records) if index not in later]
+        self.links = {}
+        return [record for record, index in zip(self.records, self.of_event, strict=True) if index not in later]

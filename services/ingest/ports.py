@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 
-WRITES = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_REJECTED)
+WRITES = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_DETAILS, USAGE_REJECTED)
 """The topics that ingest writes."""
 
 

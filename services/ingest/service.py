@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import msgspec
 
 from schemas import codec
-from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.ingest.domain import timing
-from services.ingest.domain.admission import Request, Rules, admit, kind_named, message_id_of
+from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
+from services.ingest.domain.personal import SERVER
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
+from services.ingest.links import SentLinks, link_record
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import unknown_key
@@ -30,6 +32,7 @@ from services.shared.dead_letters import ORIGINAL_BYTES, DeadLetter
 from services.shared.errors import Rejected
 
 _encode_event = codec.encoder("usage_event")
+_encode_details = codec.encoder("event_details")
 _BODY_BYTES = 64 * 1024
 """Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 
@@ -82,6 +85,7 @@ class IngestService:
         self._assign_id = assign_id
         self._name = name
         self._turns = Turns()
+        self._links = SentLinks()
 
     async def submit(self, submission: Submission, key: WriteKey | None) -> Answer:
         """
@@ -155,29 +159,30 @@ class IngestService:
         self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
     ) -> Judged:
         judged = Judged()
-        records, ids, verdicts = judged.records, judged.ids, judged.verdicts
-        largest = {topic: self._log.largest_record(topic) for topic in (USAGE_EVENTS, USAGE_UNATTRIBUTED)}
+        ids, verdicts = judged.ids, judged.verdicts
         rules, assign_id = self._rules, self._assign_id
         for index, raw in enumerate(events):
             if work.due():
                 await work.pause()
             try:
                 admitted = admit(raw, request, rules, assign_id)
-                event = admitted.event
-                record = LogRecord(
-                    USAGE_EVENTS if event["account"] else USAGE_UNATTRIBUTED, admitted.key, _encode_event(event)
-                )
-                if len(record.key) + len(record.value) > largest[record.topic]:
-                    raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
+                records = self._records(admitted)
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                records.append(_letter(raw, error, request.received_at, key.source, message_id))
+                judged.add(index, _letter(raw, error, request.received_at, key.source, message_id))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
                 continue
+            for record in records:
+                judged.add(index, record)
+            event = admitted.event
+            for link in admitted.links:
+                if link not in judged.links and self._links.is_news(link):
+                    judged.add(index, link_record(link, event))
+                    if link.repeats:
+                        judged.links[link] = None
             verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
-            records.append(record)
             ids.append(event["event_id"])
             verdicts.append(verdict)
             id_source = event["id_source"]
@@ -188,6 +193,24 @@ class IngestService:
                 judged.listed.append(EventResult(index, event["event_id"], verdict))
         return judged
 
+    def _records(self, admitted: Admitted) -> list[LogRecord]:
+        """
+        Return the records of an event: itself, and what it holds beyond what stays on the long log.
+
+        Raises:
+            Rejected: one is larger than its topic takes.
+        """
+        event, details, _ = admitted
+        topic = USAGE_EVENTS if event["account"] else USAGE_UNATTRIBUTED
+        records = [LogRecord(topic, admitted.key, _encode_event(event))]
+        if details is not None:
+            key = event["user"] or event["account"]
+            records.append(LogRecord(USAGE_DETAILS, key.encode(), _encode_details(details)))
+        for record in records:
+            if len(record.key) + len(record.value) > self._log.largest_record(record.topic):
+                raise Rejected(Code.EVENT_TOO_LARGE, "", "the event as a record is larger than the topic takes")
+        return records
+
     async def _take(self, judged: Judged) -> Answer:
         """Write what was judged; what belongs to a partition that takes nothing now is put off, the rest is not."""
         records = judged.records
@@ -197,6 +220,7 @@ class IngestService:
         started = time.perf_counter()
         await self._log.append(records)
         self._metrics.ack_seconds.observe(time.perf_counter() - started)
+        self._links.sent(judged.links)
         counts = {verdict: judged.verdicts.count(verdict) for verdict in VERDICTS}
         for verdict, count in counts.items():
             if count:
@@ -252,4 +276,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         epoch=submission.epoch or 0,
         historical=submission.historical,
         accepted_by=name,
+        authority=SERVER,
     )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
+from services.ingest.domain.personal import Privacy
 from services.ingest.ports import ProduceBounds
+from services.shared.pseudonyms import Pseudonyms, read_key
 from services.shared.settings import Settings
 
 
@@ -17,6 +19,8 @@ class IngestSettings(Settings):
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
     """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
+    pseudonym_key: SecretStr = Field(validation_alias="TIDEMARK_PSEUDONYM_KEY")
+    """64 hexadecimal digits, as `openssl rand -hex 32` prints: the secret from which pseudonyms of users are made. The same for all processes, and for ever (docs/privacy.md)."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
@@ -42,12 +46,26 @@ class IngestSettings(Settings):
     request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
     """A request must arrive completely within this."""
 
+    @field_validator("pseudonym_key")
+    @classmethod
+    def _is_a_key(cls, value: SecretStr) -> SecretStr:
+        read_key(value.get_secret_value())
+        return value
+
+    def pseudonyms(self) -> Pseudonyms:
+        """Return the pseudonyms of this installation."""
+        return Pseudonyms(read_key(self.pseudonym_key.get_secret_value()))
+
     def rules(self) -> Rules:
         """Return the rules of admission."""
         limits = Limits(
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
-        return Rules(limits, tuple(name.strip() for name in self.account_fields.split(",") if name.strip()))
+        return Rules(
+            Privacy(self.pseudonyms()),
+            limits,
+            tuple(name.strip() for name in self.account_fields.split(",") if name.strip()),
+        )
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

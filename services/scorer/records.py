@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas import codec
-from schemas.topics import ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, FLEET_PARTIALS, USAGE_REJECTED
+from schemas.topics import ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, DEAD_LETTERS, FLEET_PARTIALS
 from services.scorer.domain.lane.outcome import Forgotten, Outcome, Partial, Rejection, Snapshot
 from services.shared.dead_letters import DeadLetter
 from services.shared.engine.processor import Output, SourceRecord
@@ -39,7 +39,7 @@ def dead_letter(record: SourceRecord, poison: Poison) -> Output:
         original=record.value or b"",
         origin=origin_of(record),
     )
-    return Output(USAGE_REJECTED, letter.key, letter.encode())
+    return Output(DEAD_LETTERS, letter.key, letter.encode())
 
 
 def _rejected(rejection: Rejection) -> Output:
@@ -56,4 +56,4 @@ def _rejected(rejection: Rejection) -> Output:
         account=event["account"],
         origin=origin_of(record),
     )
-    return Output(USAGE_REJECTED, letter.key, letter.encode())
+    return Output(DEAD_LETTERS, letter.key, letter.encode())

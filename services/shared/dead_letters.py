@@ -1,5 +1,5 @@
 """
-What was sent and cannot be applied, as a record of usage-rejected: the one place that says what of it is kept.
+What was sent and cannot be applied, as a record of usage-rejected or dead-letters: the one place that says what of it is kept.
 
 A dead letter fits every topic: of large originals and long texts the beginning is kept.
 """

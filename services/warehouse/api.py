@@ -19,10 +19,10 @@ from starlette.routing import Route
 
 from schemas.measures import MEASURES
 from services.shared.errors import Rejected, Retryable
-from services.warehouse.domain import filters, presentation
+from services.warehouse.domain import filters, people, presentation
 from services.warehouse.domain.filters import EventCursor, SignalFilter
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Queries
+from services.warehouse.ports import Found, Queries
 
 _HISTORY_IN_ACCOUNT = 90
 
@@ -78,7 +78,7 @@ class _QueryApi:
                 "signals": [presentation.signal(each) for each in s.signals(SignalFilter(account=name))],
             }
 
-        return _found(await self._ask(question), name)
+        return _found(await self._ask(_naming(question)), name)
 
     async def history(self, request: Request) -> Response:
         """Return the last snapshot of each day of one account."""
@@ -91,23 +91,32 @@ class _QueryApi:
                 return None
             return {"account": name, "history": [presentation.health(snapshot) for snapshot in found]}
 
-        return _found(await self._ask(question), name)
+        return _found(await self._ask(_naming(question)), name)
 
     async def events(self, request: Request) -> Response:
         """Return a page of one account's events."""
         wanted = filters.event_filter(request.path_params["account"], _parameters(request))
         one_more = replace(wanted, limit=wanted.limit + 1)
-        found = await self._ask(lambda s: s.events(one_more))
+
+        def question(s: Queries) -> tuple[list[Found], list[Found]]:
+            found = s.events(one_more)
+            return found, s.details([each["event_id"] for each in found[: wanted.limit]])
+
+        found, details = await self._ask(question)
         page = found[: wanted.limit]
         following = str(EventCursor.of(page[-1])) if len(found) > len(page) else None
-        told = [presentation.event(each) for each in page]
+        beyond = people.by_event(details)
+        told = [presentation.event(each, people.of(each, beyond)) for each in page]
         return _json({"account": wanted.account, "events": told, "next": following})
 
     async def signals(self, request: Request) -> Response:
         """List signals."""
         wanted = filters.signal_filter(_parameters(request))
-        found = await self._ask(lambda s: s.signals(wanted))
-        return _json({"signals": [presentation.signal(each) for each in found]})
+
+        def question(s: Queries) -> dict[str, Any]:
+            return {"signals": [presentation.signal(each) for each in s.signals(wanted)]}
+
+        return _json(await self._ask(_naming(question)))
 
     async def measures(self, request: Request) -> Response:
         """Return the record of each measure."""
@@ -121,6 +130,16 @@ class _QueryApi:
 
     async def _ask(self, question: Callable[[Queries], Any]) -> Any:
         return await asyncio.to_thread(question, self._store())
+
+
+def _naming(question: Callable[[Queries], Any]) -> Callable[[Queries], Any]:
+    """Return the question with people's own ids in the answer, where they are still known."""
+
+    def asked(s: Queries) -> Any:
+        told = question(s)
+        return people.named(told, s.people(sorted(people.pseudonyms_in(told))))
+
+    return asked
 
 
 def _answering(

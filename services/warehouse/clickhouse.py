@@ -26,7 +26,7 @@ from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
 
-_TABLES = ("events", "account_health", "signals")
+_TABLES = ("events", "event_details", "account_health", "signals")
 
 # A server may be set up to answer before the rows are stored; the position that is read back must not lie.
 _DURABLE = {"async_insert": 0}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ _ORDER = {
 
 _IDENTITY = {
     "events": "account, source, event_id",
+    "event_details": "account, source, event_id",
     "account_health": "account, partition, offset",
     "signals": "account, signal_id",
 }
@@ -37,7 +39,9 @@ _IDENTITY = {
 _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
 toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
-skew_ms, epoch, historical, properties, extra"""
+skew_ms, epoch, historical, properties, identified, internal, via"""
+
+_DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 
 
 class ClickHouseQueries:
@@ -101,6 +105,26 @@ class ClickHouseQueries:
             name=wanted.name,
             topic=topic,
         )
+
+    def details(self, event_ids: Sequence[str]) -> list[Found]:
+        """Return what is stored beyond the events with these ids."""
+        if not event_ids:
+            return []
+        return self._found(
+            f"""SELECT {_DETAILS_COLUMNS} FROM event_details WHERE event_id IN {{ids:Array(String)}}
+            ORDER BY event_id, source, topic, partition, offset LIMIT 1 BY event_id, source, account, user""",
+            ids=list(event_ids),
+        )
+
+    def people(self, users: Sequence[str]) -> dict[str, str]:
+        """Return by pseudonym the user ids of those that are known."""
+        if not users:
+            return {}
+        found = self._found(
+            "SELECT user, any(user_id) AS user_id FROM people WHERE user IN {users:Array(String)} GROUP BY user",
+            users=list(users),
+        )
+        return {row["user"]: row["user_id"] for row in found}
 
     def signals(self, wanted: SignalFilter) -> list[Found]:
         """Return signals, or the open ones among the episodes."""

@@ -38,9 +38,12 @@ _ACCOUNT_COLUMNS = [
 
 _IDENTITY = {
     "events": ("account", "source", "event_id"),
+    "event_details": ("account", "source", "event_id"),
     "account_health": ("account", "partition", "offset"),
     "signals": ("account", "signal_id"),
 }
+
+_DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
 _ORDER: dict[str, Callable[[Found], Any]] = {
     "account": lambda a: a["account"],
@@ -57,7 +60,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         """Start empty."""
-        self._tables: dict[str, dict[tuple[Any, ...], Found]] = {"events": {}, "account_health": {}, "signals": {}}
+        self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in _IDENTITY}
         self._noted: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 
@@ -117,7 +120,7 @@ class MemoryStore:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
-            if row["account"] == account and row["topic"] == USAGE_EVENTS and row["environment"] == "production":
+            if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row):
                 found.setdefault(row["occurred_at"] // DAY_MS, []).append(row["user"])
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
@@ -136,6 +139,20 @@ class MemoryStore:
         ]
         rows.sort(key=lambda row: EventCursor.of(row).order)
         return rows[: wanted.limit]
+
+    def details(self, event_ids: Sequence[str]) -> list[Found]:
+        """Return what is stored beyond the events with these ids."""
+        wanted = set(event_ids)
+        rows = [row for row in self._in_order("event_details") if row["event_id"] in wanted]
+        return [
+            {name: row[name] for name in _DETAILS_COLUMNS}
+            for row in _first({}, rows, "event_id", "source", "account", "user").values()
+        ]
+
+    def people(self, users: Sequence[str]) -> dict[str, str]:
+        """Return by pseudonym the user ids of those that are known."""
+        rows = self._in_order("event_details")
+        return {row["user"]: row["user_id"] for row in rows if row["user_id"] and row["user"] in set(users)}
 
     def signals(self, wanted: SignalFilter) -> list[Found]:
         """Return signals, or the open ones among the episodes."""
@@ -174,6 +191,10 @@ class MemoryStore:
 
     def _unique_events(self) -> Iterable[Found]:
         return _first({}, self._in_order("events"), "account", "source", "event_id").values()
+
+
+def _counts(row: Found) -> bool:
+    return bool(row["environment"] == "production" and not row["internal"])
 
 
 def _first(seen: dict[Any, Found], rows: Iterable[Found], *identity: str) -> dict[Any, Found]:

@@ -63,6 +63,12 @@ class Queries(Protocol):
     def events(self, wanted: EventFilter) -> list[Found]:
         """Return unique events with their place on the log, latest `occurred_at` first."""
 
+    def details(self, event_ids: Sequence[str]) -> list[Found]:
+        """Return what is stored beyond the events with these ids, in the order of the log."""
+
+    def people(self, users: Sequence[str]) -> dict[str, str]:
+        """Return by pseudonym the user ids of those that are known."""
+
     def signals(self, wanted: SignalFilter) -> list[Found]:
         """Return signals, latest `at` first."""
 

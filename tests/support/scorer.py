@@ -66,7 +66,10 @@ def event(
         "epoch": 0,
         "historical": False,
         "properties": properties if isinstance(properties, str) else msgspec.json.encode(properties).decode(),
-        "extra": "{}",
+        "identified": True,
+        "internal": False,
+        "via": "EVENT",
+        "forwards": 0,
         "accepted_by": "",
         **changes,
     }

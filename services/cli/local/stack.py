@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from schemas.topics import TOPICS
-from services.cli.local import supervision, write_keys
+from services.cli.local import pseudonym_key, supervision, write_keys
 from services.cli.local.readiness import readiness_of_all
 from services.cli.local.stack_state import StackState, write_state
 from services.shared.errors import Fatal
@@ -237,6 +237,8 @@ class Stack:
                 "TIDEMARK_DATA_DIR": str(self.data / name),
                 "TIDEMARK_WRITE_KEYS_FILE": self.state.write_keys_file,
             }
+            if name == "ingest":
+                environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
             programs.append(
                 supervision.Program(name, [sys.executable, "-m", f"services.{name}"], 10 + offset, environment)
             )

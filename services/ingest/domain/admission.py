@@ -17,6 +17,7 @@ import msgspec
 from services.ingest.domain import identity, timing
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
+from services.ingest.domain.personal import SERVER, Privacy, UserIds, UserLink, links, part
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 
@@ -59,6 +60,7 @@ _encode = msgspec.json.Encoder().encode
 class Rules:
     """What an installation configures about admission."""
 
+    privacy: Privacy
     limits: Limits = field(default_factory=Limits)
     account_fields: tuple[str, ...] = ACCOUNT_FIELDS
 
@@ -81,6 +83,8 @@ class Request:
     historical: bool = False
     accepted_by: str = ""
     """Name of this ingest, whose clock `received_at` is."""
+    authority: str = SERVER
+    """Whether the key is a server's, or in browsers where anyone can copy it."""
 
 
 class Admitted(NamedTuple):
@@ -88,6 +92,10 @@ class Admitted(NamedTuple):
 
     event: dict[str, Any]
     """As the UsageEvent record has it."""
+    details: dict[str, Any] | None
+    """What it holds beyond that, as the EventDetails record has it; None: nothing."""
+    links: list[UserLink]
+    """What it says about its user."""
 
     @property
     def key(self) -> bytes:
@@ -120,11 +128,10 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
 
     given = event.get("messageId")
     event_id = identity.text(given, "messageId", limits.id_chars)
-    user = identity.text(event.get("userId"), "userId", limits.id_chars)
-    anonymous = identity.text(event.get("anonymousId"), "anonymousId", limits.id_chars)
+    person = _person(event, rules)
     account, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
     name = _name(event, kind, limits)
-    _check_identity(event, kind, user or anonymous, account, limits)
+    previous = _check_identity(event, kind, person.user, account, limits)
 
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
@@ -146,34 +153,58 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     else:
         event_id, id_source = assign_id(), _ASSIGNED
 
-    _drop_what_has_a_field(event, kind, holder, bool(user), by_group)
+    _drop_what_has_a_field(event, kind, holder, by_group)
     if context:
         event["context"] = context
+    clear, rest = part(properties, rules.privacy.keeps(kind, name)) if properties else ({}, {})
     try:
-        properties_json = _encode(properties).decode() if properties else "{}"
+        properties_json = _encode(clear).decode() if clear else "{}"
+        rest_json = _encode(rest).decode() if rest else "{}"
         extra_json = _encode(event).decode() if event else "{}"
     except _BROKEN as error:
         raise diagnose(raw, error) from None
-    return Admitted(
-        {
+    user_id, anonymous_id, user = person
+    taken = {
+        "event_id": event_id,
+        "id_source": id_source,
+        "source": request.source,
+        "environment": request.environment,
+        "account": account,
+        "user": user,
+        "kind": kind,
+        "name": name,
+        "occurred_at": occurred_at,
+        "received_at": received_at,
+        "skew_ms": skew,
+        "epoch": request.epoch,
+        "historical": request.historical,
+        "properties": properties_json,
+        "identified": bool(user_id),
+        "internal": bool(user_id) and rules.privacy.leaves_out(user_id),
+        "via": "EVENT" if account else "UNKNOWN",
+        "forwards": 0,
+        "accepted_by": request.accepted_by,
+    }
+    details = None
+    if user or rest or event:
+        details = {
             "event_id": event_id,
-            "id_source": id_source,
             "source": request.source,
             "environment": request.environment,
             "account": account,
-            "user": user or anonymous,
-            "kind": kind,
-            "name": name,
+            "user": user,
+            "user_id": user_id,
+            "anonymous_id": anonymous_id,
             "occurred_at": occurred_at,
             "received_at": received_at,
-            "skew_ms": skew,
             "epoch": request.epoch,
-            "historical": request.historical,
-            "properties": properties_json,
+            "properties": rest_json,
             "extra": extra_json,
-            "accepted_by": request.accepted_by,
         }
+    said = links(
+        kind, person, account, previous, rules.privacy, authority=request.authority, environment=request.environment
     )
+    return Admitted(taken, details, said)
 
 
 def message_id_of(raw: bytes, limits: Limits) -> str:
@@ -244,16 +275,27 @@ def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
     return ""
 
 
-def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> None:
+def _person(event: dict[str, Any], rules: Rules) -> UserIds:
+    limit = rules.limits.id_chars
+    user_id = identity.text(event.get("userId"), "userId", limit)
+    anonymous_id = identity.text(event.get("anonymousId"), "anonymousId", limit)
+    return UserIds(user_id, anonymous_id, rules.privacy.pseudonyms.of(user_id or anonymous_id))
+
+
+def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> str:
+    """Refuse an event that does not say enough about whom it is of; return the former id that an alias call names."""
+    previous = ""
     if kind == "GROUP" and not account:
         raise Rejected(Code.MISSING_FIELD, "groupId", "a group call needs groupId, the account")
     if kind == "ALIAS":
-        if not identity.text(event.get("previousId"), "previousId", limits.id_chars):
+        previous = identity.text(event.get("previousId"), "previousId", limits.id_chars)
+        if not previous:
             raise Rejected(Code.MISSING_FIELD, "previousId", "an alias call needs previousId")
         if not user:
             raise Rejected(Code.MISSING_FIELD, "userId", "an alias call needs userId")
     if not user and (kind == "IDENTIFY" or not account):
         raise Rejected(Code.MISSING_IDENTITY, "userId", "the event needs userId or anonymousId")
+    return previous
 
 
 def _historical(stamp: int | None) -> int:
@@ -264,10 +306,20 @@ def _historical(stamp: int | None) -> int:
     return stamp
 
 
-def _drop_what_has_a_field(event: dict[str, Any], kind: str, holder: str, has_user: bool, by_group: bool) -> None:
-    for name in ("type", "messageId", "timestamp", "originalTimestamp", "sentAt", "writeKey", "context", holder):
+def _drop_what_has_a_field(event: dict[str, Any], kind: str, holder: str, by_group: bool) -> None:
+    for name in (
+        "type",
+        "messageId",
+        "timestamp",
+        "originalTimestamp",
+        "sentAt",
+        "writeKey",
+        "context",
+        "userId",
+        "anonymousId",
+        holder,
+    ):
         event.pop(name, None)
-    event.pop("userId" if has_user else "anonymousId", None)
     if kind == "TRACK":
         event.pop("event", None)
     elif kind in ("PAGE", "SCREEN"):

@@ -96,9 +96,21 @@ def activity(found: Found) -> Told:
     return {**found, "day": date_of(found["day"])}
 
 
-def event(found: Found) -> Told:
-    """Return one event."""
-    return {**found, "occurred_at": time_of(found["occurred_at"]), "received_at": time_of(found["received_at"])}
+def event(found: Found, beyond: Found | None) -> Told:
+    """Return one event, with what is still kept beyond the long log."""
+    told = {**found, "occurred_at": time_of(found["occurred_at"]), "received_at": time_of(found["received_at"])}
+    told["properties"] = _merged(found["properties"], beyond["properties"] if beyond else "{}")
+    told["user_id"] = beyond["user_id"] if beyond else ""
+    told["anonymous_id"] = beyond["anonymous_id"] if beyond else ""
+    told["extra"] = beyond["extra"] if beyond else "{}"
+    return told
+
+
+def _merged(one: str, other: str) -> str:
+    """Return the JSON text of two objects as one."""
+    if one == "{}" or other == "{}":
+        return other if one == "{}" else one
+    return f"{one.rstrip()[:-1]},{other.lstrip()[1:]}"
 
 
 def signal(found: Found) -> Told:

@@ -17,6 +17,7 @@ from schemas.measures import name_of
 TABLE_OF_TOPIC: Mapping[str, str] = {
     "usage-events": "events",
     "usage-unattributed": "events",
+    "usage-details": "event_details",
     "account-health": "account_health",
     "risk-signals": "signals",
     "expansion-signals": "signals",
@@ -86,6 +87,9 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "environment",
         "account",
         "user",
+        "identified",
+        "internal",
+        "via",
         "kind",
         "name",
         "occurred_at",
@@ -93,6 +97,20 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "skew_ms",
         "epoch",
         "historical",
+        "properties",
+    ),
+    "event_details": (
+        *_PLACE,
+        "event_id",
+        "source",
+        "environment",
+        "account",
+        "user",
+        "user_id",
+        "anonymous_id",
+        "occurred_at",
+        "received_at",
+        "epoch",
         "properties",
         "extra",
     ),
@@ -146,6 +164,9 @@ def _event(place: Place, value: Value) -> Row:
         value["environment"],
         value["account"],
         value["user"],
+        value["identified"],
+        value["internal"],
+        value["via"],
         value["kind"],
         value["name"],
         instant(value["occurred_at"]),
@@ -153,6 +174,23 @@ def _event(place: Place, value: Value) -> Row:
         value["skew_ms"],
         value["epoch"],
         value["historical"],
+        value["properties"],
+    )
+
+
+def _details(place: Place, value: Value) -> Row:
+    return (
+        *place,
+        value["event_id"],
+        value["source"],
+        value["environment"],
+        value["account"],
+        value["user"],
+        value["user_id"],
+        value["anonymous_id"],
+        instant(value["occurred_at"]),
+        instant(value["received_at"]),
+        value["epoch"],
         value["properties"],
         value["extra"],
     )
@@ -227,6 +265,7 @@ def _signal(place: Place, value: Value) -> Row:
 
 _MAPPINGS: dict[str, tuple[str, Callable[[Place, Value], Row]]] = {
     "usage_event": ("events", _event),
+    "event_details": ("event_details", _details),
     "account_health": ("account_health", _health),
     "signal": ("signals", _signal),
 }

@@ -64,7 +64,8 @@ def _value(n: int, thousandth: int, account: str, users: int, now: int) -> dict[
         "occurred_at": now - n % 400 - late,
         "received_at": now,
         "properties": properties,
-        "extra": _EXTRA,
+        "identified": True,
+        "via": "EVENT",
     }
 
 

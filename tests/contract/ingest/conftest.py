@@ -42,7 +42,12 @@ class Ingest:
 
     def events(self, topic: str = "usage-events") -> list[dict[str, Any]]:
         """Return the decoded records of a topic."""
-        return [codec.decode(record.value)[1] for record in self.log.records[topic]]
+        decoded = [codec.decode(record.value) for record in self.log.records[topic]]
+        return [value for record, value in decoded if record != "user_link"]
+
+    def details(self) -> list[dict[str, Any]]:
+        """Return what events hold beyond the long log."""
+        return self.events("usage-details")
 
     def letters(self) -> list[dict[str, Any]]:
         """Return the dead letters."""

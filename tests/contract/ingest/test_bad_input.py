@@ -223,10 +223,9 @@ async def test_unknown_fields_are_kept(ingest: Any) -> None:
     answer = await ingest.batch(with_(colour="blue", channel={"a": [1, None]}, anonymousId="anon-1"))
 
     assert answer.json()["accepted"] == 1
-    assert json.loads(ingest.events()[0]["extra"]) == {
+    assert json.loads(ingest.details()[0]["extra"]) == {
         "colour": "blue",
         "channel": {"a": [1, None]},
-        "anonymousId": "anon-1",
         "context": {"groupId": "acme"},
     }
 

@@ -20,7 +20,7 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import Send, Tick, steps
-from services.ingest.domain.admission import Request, Rules, admit
+from services.ingest.domain.admission import Request, admit
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory.log import MemoryLog
@@ -28,6 +28,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.settings import load
 from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import History, Storyline, roster
+from tests.support.ingest import rules
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -35,6 +36,12 @@ SEED, UNTIL_MS, EPOCH = 7, 1_795_010_000_000, 1
 PARTITIONS = 4
 
 Signal = dict[str, Any]
+
+
+KEPT = rules(
+    "ticket_id", "score", "name", "owner", "revenue", "arr", "seats", "plan", "contract_start", "renewal_date", "parent"
+)
+"""What the default tracking plan names."""
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +69,7 @@ def signals() -> dict[str, list[Signal]]:
     for step in steps(calls, start, UNTIL_MS, 6 * HOUR_MS):
         if isinstance(step, Send):
             for _, call in step.calls:
-                admitted = admit(msgspec.json.encode(call), request, Rules(), str)
+                admitted = admit(msgspec.json.encode(call), request, KEPT, str)
                 log.append("usage-events", admitted.key, event(admitted.event))
         elif isinstance(step, Tick):
             control(tick({"at": step.at_ms, "epoch": EPOCH}))

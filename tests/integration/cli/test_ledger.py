@@ -46,7 +46,8 @@ class Topics:
             {"rejected_at": 1, "by": by, "reason": reason, "detail": "", "source": "app", "origin": origin,
              "original": b"", "original_size": 0, "original_sha256": original}
         )  # fmt: skip
-        await self.producer.send_and_wait(self.kafka.scoped("usage-rejected"), value, partition=0)
+        topic = "usage-rejected" if by == "ingest" else "dead-letters"
+        await self.producer.send_and_wait(self.kafka.scoped(topic), value, partition=0)
 
     async def lane(self, partition: int, position: int, **counts: int) -> None:
         """Write what the lane of a partition knows."""
@@ -66,7 +67,7 @@ async def topics(kafka_settings: KafkaSettings) -> AsyncIterator[Topics]:
 async def test_a_record_that_nobody_can_read_does_not_stop_the_ledger(topics: Topics) -> None:
     """The scorer puts it on the dead letters; it is no event, so it is on no line."""
     await topics.event("1", 0)
-    for topic in ("usage-events", "usage-unattributed", "usage-rejected"):
+    for topic in ("usage-events", "usage-unattributed", "usage-rejected", "dead-letters"):
         await topics.producer.send_and_wait(topics.kafka.scoped(topic), b"junk", partition=0)
     await topics.lane(0, 2, applied=1)
 

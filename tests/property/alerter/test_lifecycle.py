@@ -77,7 +77,7 @@ def outputs(log: MemoryLog, cuts: Cuts) -> dict[str, dict[bytes, list[bytes | No
     """Run the alerter; return what it wrote, per topic and key, in order."""
     MemoryRunner(log, [alerter_lanes(RULES, AlerterMetrics(CollectorRegistry()))], cuts).run()
     found: dict[str, dict[bytes, list[bytes | None]]] = {}
-    for topic in ("risk-signals", "expansion-signals", "open-signals", "usage-rejected"):
+    for topic in ("risk-signals", "expansion-signals", "open-signals", "dead-letters"):
         by_key = found.setdefault(topic, {})
         for record in log.records(topic):
             by_key.setdefault(record.key or b"", []).append(record.value)
@@ -104,7 +104,7 @@ def test_any_chunks_and_any_crashes_give_the_same_bytes(
 def test_episodes_are_whole(stretches: list[Stretch]) -> None:
     log = log_of(stretches)
     written = outputs(log, Cuts())
-    assert not written["usage-rejected"]
+    assert not written["dead-letters"]
 
     topics = written["risk-signals"], written["expansion-signals"]
     values = [value for topic in topics for key in topic.values() for value in key if value is not None]

@@ -25,7 +25,10 @@ EVENTS = st.fixed_dictionaries(
         "epoch": LONGS,
         "historical": st.booleans(),
         "properties": TEXT,
-        "extra": TEXT,
+        "identified": st.booleans(),
+        "internal": st.booleans(),
+        "via": st.sampled_from(["UNKNOWN", "EVENT", "DOMAIN", "USER", "OPERATOR"]),
+        "forwards": st.integers(0, 9),
         "accepted_by": TEXT,
     }
 )

@@ -17,7 +17,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
 from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 
-OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "usage-rejected", "fleet")
+OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "dead-letters", "fleet")
 
 
 def history(seed: int, days: int = 12, accounts: int = 9, partitions: int = 2) -> Log:
@@ -145,7 +145,7 @@ def test_a_crash_at_each_point_of_a_return_from_absence_gives_the_same_bytes() -
     for day in range(1, 7):
         log.control("tick", tick(at(day, 18)))
     undisturbed, expected, points = run(log, Cuts(chunk=(3,), transaction=2))
-    assert len(undisturbed["usage-rejected"]) >= 10
+    assert len(undisturbed["dead-letters"]) >= 10
 
     for point in range(1, points + 1):
         assert run(log, Cuts(chunk=(3,), transaction=2, crashes=(point,)))[:2] == (undisturbed, expected), point

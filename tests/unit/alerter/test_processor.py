@@ -119,7 +119,7 @@ def test_a_record_that_is_no_snapshot_is_dead_lettered_and_the_next_one_judged(
     alerter.log.append("account-health", key, value, partition=0)
     alerter.tell(snapshot())
 
-    letters = alerter.signals("usage-rejected")
+    letters = alerter.signals("dead-letters")
     assert [(letter["reason"], letter["by"]) for letter in letters] == [(reason, "alerter")]
     assert letters[0]["original"] == (value or b"")
     assert letters[0]["origin"].startswith("account-health/0/")
@@ -135,7 +135,7 @@ def test_numbers_that_are_none_never_stop_a_partition(alerter: Alerter, wild: fl
     for _ in range(3):
         alerter.tell(value)
 
-    assert alerter.signals("usage-rejected") == []
+    assert alerter.signals("dead-letters") == []
     assert [s["rule"] for s in alerter.signals("risk-signals")] == ["nps_detractor"]
 
 
@@ -181,7 +181,7 @@ def test_a_forgotten_account_is_closed_and_leaves_nothing_behind(alerter: Alerte
     assert {s["at"] for s in closed} == {(START_DAY + 10) * DAY_MS + 1_000}
     assert alerter.open_episodes() == 1
     assert alerter.metric("tidemark_alerter_accounts_forgotten_total") == 1
-    assert alerter.signals("usage-rejected") == []
+    assert alerter.signals("dead-letters") == []
 
 
 def test_an_account_that_is_not_known_is_forgotten_without_a_word(alerter: Alerter) -> None:
@@ -229,7 +229,7 @@ def test_an_account_on_which_a_rule_raises_stops_neither_the_others_nor_its_lane
         for name in [*names, "bad"]:
             alerter.tell(snapshot(day, account=name, **LOW))
 
-    letters = alerter.signals("usage-rejected")
+    letters = alerter.signals("dead-letters")
     assert [(x["account"], x["reason"], x["detail"]) for x in letters] == [
         ("bad", "cannot_be_judged", "ZeroDivisionError: by its own seats")
     ] * 3

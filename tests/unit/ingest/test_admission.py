@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
+from services.ingest.domain.personal import Privacy, UserLink
 from services.shared.units import HOUR_MS
+from tests.support.ingest import PSEUDONYMS, rules, user
 
 NOW = 1_800_000_000_000
 REQUEST = Request("web", "production", NOW)
 
 
-def taken(event: dict[str, Any], request: Request = REQUEST, rules: Rules | None = None) -> Admitted:
-    return admit(json.dumps(event).encode(), request, rules or Rules(), lambda: "assigned-1")
+def taken(event: dict[str, Any], request: Request = REQUEST, by: Rules | None = None) -> Admitted:
+    return admit(json.dumps(event).encode(), request, by or rules("rows"), lambda: "assigned-1")
 
 
 def test_an_event_becomes_the_record_that_the_log_has() -> None:
@@ -27,7 +29,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
             "anonymousId": "anon",
             "messageId": "m1",
             "timestamp": "2027-01-15T07:59:00.000Z",
-            "properties": {"rows": 3},
+            "properties": {"rows": 3, "title": "Q3"},
             "context": {"groupId": "acme", "ip": "10.0.0.1"},
             "integrations": {"All": True},
         },
@@ -40,7 +42,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
         "source": "web",
         "environment": "production",
         "account": "acme",
-        "user": "ann",
+        "user": user("ann"),
         "kind": "TRACK",
         "name": "Report Exported",
         "occurred_at": NOW - 55_000,
@@ -49,10 +51,27 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
         "epoch": 0,
         "historical": False,
         "properties": '{"rows":3}',
-        "extra": '{"anonymousId":"anon","integrations":{"All":true},"context":{"groupId":"acme","ip":"10.0.0.1"}}',
+        "identified": True,
+        "internal": False,
+        "via": "EVENT",
+        "forwards": 0,
         "accepted_by": "ingest-a-0",
     }
     assert admitted.key == b"acme"
+    assert admitted.details == {
+        "event_id": "m1",
+        "source": "web",
+        "environment": "production",
+        "account": "acme",
+        "user": user("ann"),
+        "user_id": "ann",
+        "anonymous_id": "anon",
+        "occurred_at": NOW - 55_000,
+        "received_at": NOW,
+        "epoch": 0,
+        "properties": '{"title":"Q3"}',
+        "extra": '{"integrations":{"All":true},"context":{"groupId":"acme","ip":"10.0.0.1"}}',
+    }
 
 
 BASE = {"type": "track", "event": "x", "userId": "u"}
@@ -81,7 +100,7 @@ def test_the_account_is_found_where_applications_put_it(members: dict[str, Any],
 def test_the_names_of_account_properties_are_configurable() -> None:
     event = {**BASE, "properties": {"account_id": "a", "workspace": "b"}}
 
-    assert taken(event, rules=Rules(account_fields=("workspace",))).event["account"] == "b"
+    assert taken(event, by=rules(account_fields=("workspace",))).event["account"] == "b"
 
 
 def test_an_event_of_an_account_needs_no_user() -> None:
@@ -91,7 +110,7 @@ def test_an_event_of_an_account_needs_no_user() -> None:
 
 
 def test_an_event_without_an_account_is_keyed_by_its_user() -> None:
-    assert taken(BASE).key == b"u"
+    assert taken(BASE).key == user("u").encode()
     assert taken(BASE).event["account"] == ""
 
 
@@ -135,10 +154,70 @@ def test_the_time_of_rudderstack_is_read_too() -> None:
 def test_integers_are_taken_as_ids() -> None:
     admitted = taken({**BASE, "userId": 7, "messageId": 8, "context": {"groupId": 9}})
 
-    assert (admitted.event["user"], admitted.event["event_id"], admitted.event["account"]) == ("7", "8", "9")
+    assert (admitted.event["user"], admitted.event["event_id"], admitted.event["account"]) == (user("7"), "8", "9")
 
 
 def test_types_may_be_letters_and_of_any_case() -> None:
     kinds = [taken({**BASE, "type": kind}).event["kind"] for kind in ("Track", "t", "PAGE", "s")]
 
     assert kinds == ["TRACK", "TRACK", "PAGE", "SCREEN"]
+
+
+def test_no_id_and_no_property_that_scoring_does_not_need_is_on_the_long_log() -> None:
+    event = {
+        **BASE,
+        "userId": "ann@acme.example",
+        "anonymousId": "anon",
+        "properties": {"Rows": 3, "email": "ann@acme.example"},
+    }
+    admitted = taken(
+        {**event, "context": {"ip": "192.0.2.7", "traits": {"email": "ann@acme.example"}}, "groupId": "acme"}
+    )
+
+    assert json.loads(admitted.event["properties"]) == {"Rows": 3}
+    assert not any("ann" in str(value) or "192.0.2.7" in str(value) for value in admitted.event.values())
+    assert admitted.details is not None
+    assert json.loads(admitted.details["properties"]) == {"email": "ann@acme.example"}
+
+
+def test_an_event_that_holds_nothing_else_has_no_details() -> None:
+    assert taken({"type": "track", "event": "x", "groupId": "acme", "properties": {"rows": 1}}).details is None
+
+
+def test_users_that_the_plan_leaves_out_are_marked() -> None:
+    staff = Rules(Privacy(PSEUDONYMS, leaves_out=lambda user_id: user_id.endswith("@us.example")))
+
+    assert taken({**BASE, "userId": "eve@us.example"}, by=staff).event["internal"]
+    assert not taken({**BASE, "userId": "ann"}, by=staff).event["internal"]
+    assert not taken({"type": "track", "event": "x", "anonymousId": "eve@us.example"}, by=staff).event["internal"]
+
+
+SERVER = ("SERVER", "production")
+LINKS: list[tuple[dict[str, Any], list[UserLink]]] = [
+    ({"type": "track"}, []),
+    ({"groupId": "acme"}, [UserLink("NAMED", user("u"), True, "acme", "", *SERVER)]),
+    ({"type": "group", "groupId": "acme"}, [UserLink("MEMBER", user("u"), True, "acme", "", *SERVER)]),
+    (
+        {"type": "identify", "traits": {"company": {"id": "acme"}}},
+        [UserLink("MEMBER", user("u"), True, "acme", "", *SERVER)],
+    ),
+    ({"type": "identify"}, []),
+    ({"anonymousId": "a"}, [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)]),
+    ({"anonymousId": "u"}, []),
+    ({"type": "alias", "previousId": "a"}, [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)]),
+    (
+        {"type": "alias", "previousId": "a", "anonymousId": "a"},
+        [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)],
+    ),
+    ({"type": "alias", "previousId": "u"}, []),
+    (
+        {"userId": None, "anonymousId": "a", "groupId": "acme"},
+        [UserLink("NAMED", user("a"), False, "acme", "", *SERVER)],
+    ),
+    ({"userId": None, "groupId": "acme"}, []),
+]
+
+
+@pytest.mark.parametrize(("members", "links"), LINKS)
+def test_what_an_event_says_about_its_user_is_passed_on(members: dict[str, Any], links: list[UserLink]) -> None:
+    assert taken({**BASE, **members}).links == links

@@ -25,6 +25,7 @@ def test_all_topics_of_the_pipeline_are_there() -> None:
         "account-health-latest",
         "alerter-account-health-state",
         "backfill-progress",
+        "dead-letters",
         "expansion-signals",
         "fleet",
         "fleet-partials",
@@ -34,6 +35,7 @@ def test_all_topics_of_the_pipeline_are_there() -> None:
         "scorer-fleet-partials-state",
         "scorer-usage-events-ids",
         "scorer-usage-events-state",
+        "usage-details",
         "usage-events",
         "usage-rejected",
         "usage-unattributed",
@@ -74,7 +76,7 @@ def test_three_copies_of_which_two_have_what_is_acknowledged(topic: Topic) -> No
 
 @pytest.mark.parametrize(
     ("name", "days"),
-    [("usage-events", 400), ("usage-rejected", 400), ("account-health", 30), ("risk-signals", 90)],
+    [("usage-events", 400), ("dead-letters", 400), ("account-health", 30), ("risk-signals", 90)],
 )
 def test_what_replay_and_subscribers_rely_on_is_kept_long_enough(name: str, days: int) -> None:
     assert TOPICS[name].retention_ms >= days * DAY_MS

@@ -76,7 +76,7 @@ def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on
         lanes = [runner.processor("usage-events", number) for number in (taken, 1 - taken)]
         ledgers = [lane.state.ledger for lane in lanes if isinstance(lane, UsageProcessor)]
         assert [ledger.deferred for ledger in ledgers] == [5, 0]
-        return [ledger.applied for ledger in ledgers], log.memory.values("usage-rejected")
+        return [ledger.applied for ledger in ledgers], log.memory.values("dead-letters")
 
     assert told(()) == told((3, 9, 17)) == ([5, 6], [])
 

@@ -157,4 +157,4 @@ def test_an_order_is_read_from_the_log() -> None:
     assert isinstance(processor, UsageProcessor)
 
     assert processor.state.ledger.controls_ignored == 1
-    assert not log.memory.records("usage-rejected")
+    assert not log.memory.records("dead-letters")

@@ -64,9 +64,9 @@ def test_a_role_of_the_wrong_type_is_left_out_and_counted() -> None:
     assert lane.state.accounts["acme"].roles is None
 
 
-@pytest.mark.parametrize("changes", [{"user": ""}, {"user": "bot"}, {"properties": {"name": "Ann"}}])
+@pytest.mark.parametrize("changes", [{"user": ""}, {"internal": True}, {"properties": {"name": "Ann"}}])
 def test_nobody_and_those_left_out_have_no_role(changes: dict[str, Any]) -> None:
-    plan = read_plan({"people": {"role": {"trait": "job", "values": ["admin"]}}, "excluded_users": ["bot"]})
+    plan = read_plan({"people": {"role": {"trait": "job", "values": ["admin"]}}})
     lane = UsageLane(plan)
     lane.event("i1", when=at(0, 1), kind="IDENTIFY", **({"properties": {"job": "admin"}} | changes))
 

@@ -10,7 +10,6 @@ import pytest
 
 from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
-from services.scorer.domain.tracking_plan import TrackingPlan
 from tests.support.scorer import DAY, UsageLane, at, measures, tick
 from tests.support.scorer import event as make
 
@@ -69,10 +68,10 @@ def test_what_is_no_use_of_the_product_is_no_active_user_day(changes: dict[str, 
 
 
 def test_staff_and_monitors_do_not_count() -> None:
-    lane = UsageLane(TrackingPlan(excluded_users=["robot", "*@us.example"]))
-    for number, user in enumerate(["robot", "eve@us.example", "ann"]):
-        lane.event(f"e{number}", user=user)
-        lane.event(f"late{number}", user=user, when=at(-3))
+    lane = UsageLane()
+    for number, internal in enumerate([True, True, False]):
+        lane.event(f"e{number}", user=f"u{number}", internal=internal)
+        lane.event(f"late{number}", user=f"u{number}", internal=internal, when=at(-3))
 
     assert active(lane) == {0: (1, 1), -3: (1, 1)}
     assert lane.state.ledger.applied == 6

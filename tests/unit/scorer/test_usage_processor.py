@@ -60,7 +60,7 @@ def test_poison_between_good_records_stops_nothing() -> None:
     runner.run()
 
     assert runner.processor("usage-events").state.ledger.applied == 2  # type: ignore[attr-defined]
-    letters = [codec.decode(value)[1] for value in log.memory.values("usage-rejected")]
+    letters = [codec.decode(value)[1] for value in log.memory.values("dead-letters")]
     assert [letter["reason"] for letter in letters] == ["undecodable", "wrong_key"]
 
 
@@ -69,7 +69,7 @@ def test_a_dead_letter_keeps_the_original_and_who_sent_it() -> None:
     log.control("tick", tick(at(0, 3)))
     log.event("e1", name="Ticket Opened", properties={"note": "n" * (ORIGINAL_BYTES + 10)}, received_at=at(0, 3))
     log.runner().run()
-    letter = codec.decode(log.memory.values("usage-rejected", b"acme")[0])[1]
+    letter = codec.decode(log.memory.values("dead-letters", b"acme")[0])[1]
     original = log.memory.values("usage-events", b"acme")[0]
 
     assert (letter["reason"], letter["event_id"], letter["source"], letter["rejected_at"]) == (

@@ -83,7 +83,7 @@ class Installation:
         """Check that nothing is lost and each day was decided, by all partitions unless told."""
         ledgers = [self.processor(p).state.ledger for p in range(2)]
         assert sum(ledger.applied for ledger in ledgers) == self.sent
-        assert not self.log.memory.records("usage-rejected")
+        assert not self.log.memory.records("dead-letters")
         assert self.decided() == [DAY + day for day in days]
         counted = sum(
             sum(events for events, _ in account.daily().values()) + account.events_today

@@ -117,7 +117,7 @@ def test_every_statement_may_be_run_again() -> None:
     for path in FOLDER.glob("*.sql"):
         for statement in statements(path.read_text("utf-8")):
             code = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
-            assert re.match(r"\s*CREATE (TABLE IF NOT EXISTS|OR REPLACE VIEW) ", code), path.name
+            assert re.match(r"\s*CREATE ((TABLE|MATERIALIZED VIEW) IF NOT EXISTS|OR REPLACE VIEW) ", code), path.name
 
 
 def test_statements_end_with_a_semicolon_at_the_end_of_a_line() -> None:

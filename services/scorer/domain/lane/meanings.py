@@ -60,7 +60,7 @@ class Meaning(NamedTuple):
 class Meanings:
     """The meanings of one plan."""
 
-    __slots__ = ("_numbers", "all", "cache", "excluded", "kinds", "last_use", "suffixes")
+    __slots__ = ("_numbers", "all", "cache", "kinds", "last_use")
 
     def __init__(self, plan: TrackingPlan) -> None:
         """Number what the plan's event names mean."""
@@ -73,8 +73,6 @@ class Meanings:
         self._numbers = {name: numbers[meaning] for name, meaning in by_name.items()}
         self.cache: dict[str, int] = {}
         """Numbers of names as they were sent, for the hot path to look at before it asks."""
-        self.excluded = frozenset(user for user in plan.excluded_users if not user.startswith("*"))
-        self.suffixes = tuple(user[1:] for user in plan.excluded_users if user.startswith("*"))
 
     def number(self, name: str) -> int:
         """Return the number of what a track event of this name does, and remember it."""
@@ -82,15 +80,6 @@ class Meanings:
         if len(self.cache) < _REMEMBERED_NAMES:
             self.cache[name] = number
         return number
-
-    @property
-    def excludes(self) -> bool:
-        """Whether any user is left out at all."""
-        return bool(self.excluded or self.suffixes)
-
-    def leaves_out(self, user: str) -> bool:
-        """Return whether this user's activity does not count."""
-        return user in self.excluded or (bool(self.suffixes) and user.endswith(self.suffixes))
 
 
 def _uses(plan: TrackingPlan, kinds: Kinds) -> Iterator[tuple[list[str], Meaning]]:

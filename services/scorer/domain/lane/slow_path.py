@@ -44,7 +44,6 @@ class SlowPath:
         self.meanings = meanings
         self.kinds = meanings.kinds
         self._uses = [(m.counts, m.milestones, m.features, frozenset(m.connects)) for m in meanings.all]
-        self._excludes = meanings.excludes
         self._traits = traits_of(plan)
         self._renewal = self.kinds.facts.get("renewal_day")
         # What no measure looks at shows in no snapshot, so a change of it has nobody evaluated.
@@ -192,15 +191,14 @@ class SlowPath:
         if meaning.is_answer:
             self._answer(account, event["user"], wanted, meaning, occurred)
             return URGENT if meaning.survey in self._shown_surveys else 0
-        self._activity(account, event["user"], number, day)
+        if not event["internal"]:
+            self._activity(account, event["user"], number, day)
         return RESTATED if day < today else TOUCHED
 
     def _activity(self, account: Account, user: str, number: int, day: int) -> None:
         """Count activity for its day: today, or a closed one that it belongs to."""
         state = self.state
         today = state.clock.today
-        if self._excludes and self.meanings.leaves_out(user):
-            return
         if day < today:
             self._past_activity(account, user, self.meanings.all[number], day)
             return
@@ -290,7 +288,7 @@ class SlowPath:
         """Take the role of a person out of identify traits."""
         user = event["user"]
         trait = next((trait for trait in traits if trait.lower() == self._role_trait), None)
-        if not user or trait is None or self.meanings.leaves_out(user):
+        if not user or trait is None or event["internal"]:
             return
         try:
             code = role_code(traits[trait], self.kinds.roles)

@@ -68,7 +68,6 @@ class UsageFold:
         self.state = UsageState(duplicate_ids, self.meanings.kinds, written)
         self.days = DayClose(self.state, model, partition, partitions)
         self.slow = SlowPath(self.state, self.days, self.meanings, plan, most_accounts)
-        self._excludes = self.meanings.excludes
         self._numbers = self.meanings.cache
         self._last_use = self.meanings.last_use
         self._kinds = dict(_KINDS)
@@ -308,7 +307,7 @@ class UsageFold:
             account.historical = True
         if number >= PLAIN:
             user = event["user"]
-            if not (self._excludes and self.meanings.leaves_out(user)):
+            if not event["internal"]:
                 account.events_today += 1
                 if user:
                     if account.active_users.mark(xxh64_intdigest(user.encode())):

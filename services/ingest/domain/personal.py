@@ -1,0 +1,96 @@
+"""
+What of an event goes where: the long log has what scoring needs, and nothing that says who a person is.
+
+`usage-events` gets the pseudonym and the properties that the tracking plan names; `usage-details`, which is kept for
+a short time, gets the rest. What the event says about its user goes to attribution as links.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from services.shared.pseudonyms import Pseudonyms
+
+BROWSER, SERVER = "BROWSER", "SERVER"
+_NO_NAMES: frozenset[str] = frozenset()
+
+
+def _nothing(_kind: str, _name: str) -> frozenset[str]:
+    return _NO_NAMES
+
+
+def _nobody(_user_id: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """How an installation keeps people out of the long log."""
+
+    pseudonyms: Pseudonyms
+    keeps: Callable[[str, str], frozenset[str]] = _nothing
+    """Kind and name of an event -> the properties (or traits) that stay on the long log, in small letters."""
+    leaves_out: Callable[[str], bool] = _nobody
+    """User id -> whether the activity of this user does not count: staff, tests, monitoring."""
+
+
+class UserIds(NamedTuple):
+    """Who an event is about."""
+
+    user_id: str
+    anonymous_id: str
+    user: str
+    """The pseudonym of the user id, else of the anonymous id; empty: there is neither."""
+
+
+class UserLink(NamedTuple):
+    """Something that an event says about a user; see the record UserLink."""
+
+    kind: str
+    user: str
+    identified: bool
+    account: str
+    known_as: str
+    authority: str
+    environment: str
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it says nothing new the next time: then it is sent only now and then."""
+        return self.kind != "MEMBER"
+
+
+def part(properties: Mapping[str, Any], kept: frozenset[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what of the properties stays on the long log, and the rest."""
+    if not kept:
+        return {}, properties
+    clear = {name: value for name, value in properties.items() if name.lower() in kept}
+    if not clear:
+        return clear, properties
+    return clear, {name: value for name, value in properties.items() if name not in clear}
+
+
+def links(
+    kind: str, person: UserIds, account: str, previous: str, privacy: Privacy, *, authority: str, environment: str
+) -> list[UserLink]:
+    """
+    Return what an event says about its user.
+
+    A group or identify call says where the user belongs. Any other event that names an account is a hint at it. An
+    event with both ids says that they are one person, and an alias call says so of the former id.
+    """
+    user_id, anonymous_id, user = person
+    if not user:
+        return []
+    said = (authority, environment)
+    found = []
+    if account:
+        belongs = kind in ("GROUP", "IDENTIFY")
+        found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said))
+    if user_id and anonymous_id and anonymous_id != user_id:
+        found.append(UserLink("SAME", privacy.pseudonyms.of(anonymous_id), False, "", user, *said))
+    if previous and previous not in (user_id or anonymous_id, anonymous_id):
+        found.append(UserLink("SAME", privacy.pseudonyms.of(previous), False, "", user, *said))
+    return found

@@ -1,0 +1,63 @@
+"""
+Which links attribution knows already, and links as records.
+
+Every group and identify call is passed on: their order matters. What each event of a user repeats, its account and its
+ids, is passed on the first time, and again once this process has forgotten that it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from schemas import codec
+from schemas.topics import USAGE_UNATTRIBUTED
+from services.ingest.domain.personal import UserLink
+from services.ingest.ports import LogRecord
+
+_REMEMBERED = 200_000
+"""Links, about 60 MB at the most. When there are more, all are forgotten and sent once more."""
+
+_encode = codec.encoder("user_link")
+
+
+class SentLinks:
+    """The links that the log has, as far as this process remembers."""
+
+    def __init__(self, remembered: int = _REMEMBERED) -> None:
+        self._remembered = remembered
+        self._sent: set[UserLink] = set()
+
+    def is_news(self, link: UserLink) -> bool:
+        """Return whether a link has to be sent."""
+        return not link.repeats or link not in self._sent
+
+    def sent(self, links: Iterable[UserLink]) -> None:
+        """Remember links that the log has now; not before it has them, or one that failed would never be sent."""
+        for link in links:
+            if link.repeats:
+                if len(self._sent) >= self._remembered:
+                    self._sent.clear()
+                self._sent.add(link)
+
+
+def link_record(link: UserLink, event: Mapping[str, Any]) -> LogRecord:
+    """Return the record of a link that an event makes."""
+    value = {
+        "kind": link.kind,
+        "user": link.user,
+        "identified": link.identified,
+        "account": link.account,
+        "known_as": link.known_as,
+        "authority": link.authority,
+        "via": event["via"] if link.account else "UNKNOWN",
+        "source": event["source"],
+        "environment": link.environment,
+        "event_id": event["event_id"],
+        "occurred_at": event["occurred_at"],
+        "received_at": event["received_at"],
+        "epoch": event["epoch"],
+        "historical": event["historical"],
+        "forwards": 0,
+    }
+    return LogRecord(USAGE_UNATTRIBUTED, link.user.encode(), _encode(value))

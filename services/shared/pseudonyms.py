@@ -1,0 +1,59 @@
+"""
+Pseudonyms: what the long log has in place of user ids.
+
+A pseudonym is a keyed hash of the id, so the same id has the same one everywhere, and without the key nobody can tell
+which id it stands for, or try ids out. All ingest processes of an installation need the same key.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from functools import lru_cache
+from hashlib import blake2b
+
+PREFIX = "u_"
+_DIGEST_BYTES = 15
+"""120 bits, 20 characters of Base64 without padding: among a billion people two share one with odds of 1 in 10^18."""
+KEY_BYTES = 32
+_REMEMBERED = 100_000
+
+
+class Pseudonyms:
+    """The pseudonyms of one installation."""
+
+    def __init__(self, key: bytes) -> None:
+        """Take the secret key, of `KEY_BYTES` bytes."""
+        if len(key) != KEY_BYTES:
+            raise ValueError(f"a pseudonym key has {KEY_BYTES} bytes, not {len(key)}")
+        self._key = key
+        self.of = lru_cache(maxsize=_REMEMBERED)(self._of)
+        """Return the pseudonym of a user id or an anonymous id; the empty one has none."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What can be shown of the key: two processes with the same one have the same key."""
+        return blake2b(key=self._key, digest_size=4, person=b"fingerprint").hexdigest()
+
+    def _of(self, id_: str) -> str:
+        if not id_:
+            return ""
+        digest = blake2b(id_.encode(), key=self._key, digest_size=_DIGEST_BYTES).digest()
+        return PREFIX + urlsafe_b64encode(digest).decode()
+
+
+def read_key(text: str) -> bytes:
+    """
+    Return the key that hexadecimal text stands for.
+
+    Raises:
+        ValueError: it is no such text, or of another length.
+    """
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise ValueError(
+            f"give {KEY_BYTES} bytes as {2 * KEY_BYTES} hexadecimal digits, such as `openssl rand -hex 32` prints"
+        )
+    return key
