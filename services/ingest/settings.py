@@ -9,10 +9,11 @@ from pydantic import Field
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.ports import ProduceBounds
-from services.shared.settings import Settings
+from services.shared.plan_file import PlanSettings, load_plan
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 
-class IngestSettings(Settings):
+class IngestSettings(PlanSettings):
     """Limits and files of one ingest process."""
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
@@ -43,11 +44,17 @@ class IngestSettings(Settings):
     """A request must arrive completely within this."""
 
     def rules(self) -> Rules:
-        """Return the rules of admission."""
+        """
+        Return the rules of admission.
+
+        Raises:
+            ConfigurationError: what is wrong with the tracking plan.
+        """
         limits = Limits(
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
-        return Rules(limits, tuple(name.strip() for name in self.account_fields.split(",") if name.strip()))
+        fields = tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
+        return Rules(limits, fields, TrafficPlan(load_plan(self)))
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

@@ -19,6 +19,8 @@ from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
+from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 _KINDS = ("track", "page", "screen", "identify", "group", "alias")
 _KIND_OF = {name: name.upper() for name in _KINDS} | {
@@ -61,6 +63,7 @@ class Rules:
 
     limits: Limits = field(default_factory=Limits)
     account_fields: tuple[str, ...] = ACCOUNT_FIELDS
+    plan: TrafficPlan = field(default_factory=lambda: TrafficPlan(TrackingPlan()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,9 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     user = identity.text(event.get("userId"), "userId", limits.id_chars)
     anonymous = identity.text(event.get("anonymousId"), "anonymousId", limits.id_chars)
     account, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
-    name = _name(event, kind, limits)
+    sent_name = name = _name(event, kind, limits)
+    if kind == "PAGE":
+        name = _page(properties, context, rules.plan) or name
     _check_identity(event, kind, user or anonymous, account, limits)
 
     timestamp = event.get("timestamp")
@@ -147,6 +152,8 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         event_id, id_source = assign_id(), _ASSIGNED
 
     _drop_what_has_a_field(event, kind, holder, bool(user), by_group)
+    if sent_name != name and sent_name:
+        event["name"] = sent_name
     if context:
         event["context"] = context
     try:
@@ -242,6 +249,14 @@ def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
     if kind in ("PAGE", "SCREEN"):
         return identity.text(event.get("name"), "name", limits.name_chars)
     return ""
+
+
+def _page(properties: dict[str, Any], context: dict[str, Any] | None, plan: TrafficPlan) -> str:
+    """Return the tracking plan's name of the page, by its path; empty if it has none."""
+    path = properties.get("path")
+    if path is None and context and type(page := context.get("page")) is dict:
+        path = page.get("path")
+    return plan.page_name(path) if type(path) is str else ""
 
 
 def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
+from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.units import HOUR_MS
 
 NOW = 1_800_000_000_000
@@ -142,3 +144,24 @@ def test_types_may_be_letters_and_of_any_case() -> None:
     kinds = [taken({**BASE, "type": kind}).event["kind"] for kind in ("Track", "t", "PAGE", "s")]
 
     assert kinds == ["TRACK", "TRACK", "PAGE", "SCREEN"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "name", "kept"),
+    [
+        ({"properties": {"path": "/reports/7"}}, "report", None),
+        ({"context": {"page": {"path": "/reports/7?tab=1"}}}, "report", None),
+        ({"properties": {"path": "/reports/7"}, "name": "Report 7 of Ann"}, "report", "Report 7 of Ann"),
+        ({"properties": {"path": "/other"}, "name": "Other"}, "Other", None),
+        ({"properties": {"path": 7}, "context": {"page": "/reports/7"}}, "", None),
+        ({"properties": {"path": "/reports/7"}, "type": "screen"}, "", None),
+    ],
+)
+def test_a_page_is_called_as_the_plan_says_and_keeps_its_own_name_beside(
+    sent: dict[str, Any], name: str, kept: str | None
+) -> None:
+    plan = TrafficPlan(read_plan({"pages": {"report": {"paths": ["/reports/*"]}}}))
+    event = taken({"type": "page", "userId": "u", **sent}, rules=Rules(plan=plan)).event
+
+    assert event["name"] == name
+    assert json.loads(event["extra"]).get("name") == kept

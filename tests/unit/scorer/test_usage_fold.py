@@ -10,7 +10,7 @@ import pytest
 
 from services.scorer.domain.lane.account_format import COLD, HOT
 from services.scorer.domain.lane.ledger import LedgerCounters
-from services.scorer.domain.tracking_plan import TrackingPlan
+from services.shared.tracking_plan.plan import TrackingPlan
 from tests.support.scorer import DAY, UsageLane, at, measures, tick
 from tests.support.scorer import event as make
 
