@@ -62,7 +62,7 @@ class Measure(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     evidence: dict[str, float] = {}
     """The least that other measures must be, or it is not known."""
     needs: list[str] = []
-    """The state that it is taken from, as kind and name (see services/scorer/domain/tracking_plan.py)."""
+    """The state that it is taken from, as kind and name (see docs/tracking-plan.md)."""
 
 
 def _load() -> dict[str, Measure]:

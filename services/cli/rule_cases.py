@@ -26,10 +26,10 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import SWEEP_MS
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
+from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.units import DAY_MS, HOUR_MS
 
 PARTITIONS = 2

@@ -34,6 +34,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
+from services.shared.plan_file import load_plan
 from services.shared.settings import ProcessSettings
 
 _KEYS_EVERY_S = 1.0
@@ -101,6 +102,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     stop = stop_event()
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
+    metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
     event_log.start()
@@ -123,11 +125,13 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
 
 def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
     """Return what is wrong with the files that the settings name."""
-    try:
-        write_keys.read(settings.write_keys_file)
-    except ConfigurationError as error:
-        return list(error.problems)
-    return []
+    problems: list[str] = []
+    for read in (lambda: write_keys.read(settings.write_keys_file), lambda: load_plan(settings)):
+        try:
+            read()
+        except ConfigurationError as error:
+            problems += error.problems
+    return problems
 
 
 async def _watch_cluster(kafka: KafkaSettings, process: ProcessSettings) -> None:

@@ -89,6 +89,12 @@ class IngestMetrics:
             ["broker"],
             registry=registry,
         )
+        self.pseudonym_key = Gauge(
+            "tidemark_ingest_pseudonym_key_info",
+            "1, with the fingerprint of the pseudonym key as a label; it must be the same for all processes.",
+            ["fingerprint"],
+            registry=registry,
+        )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_keys_errors = Counter(
             "tidemark_ingest_write_keys_errors_total",

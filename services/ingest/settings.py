@@ -8,13 +8,13 @@ from pydantic import Field, SecretStr, field_validator
 
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import Privacy
 from services.ingest.ports import ProduceBounds
+from services.shared.plan_file import PlanSettings, load_plan
 from services.shared.pseudonyms import Pseudonyms, read_key
-from services.shared.settings import Settings
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 
-class IngestSettings(Settings):
+class IngestSettings(PlanSettings):
     """Limits and files of one ingest process."""
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
@@ -57,15 +57,17 @@ class IngestSettings(Settings):
         return Pseudonyms(read_key(self.pseudonym_key.get_secret_value()))
 
     def rules(self) -> Rules:
-        """Return the rules of admission."""
+        """
+        Return the rules of admission.
+
+        Raises:
+            ConfigurationError: what is wrong with the tracking plan.
+        """
         limits = Limits(
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
-        return Rules(
-            Privacy(self.pseudonyms()),
-            limits,
-            tuple(name.strip() for name in self.account_fields.split(",") if name.strip()),
-        )
+        fields = tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
+        return Rules(self.pseudonyms(), TrafficPlan(load_plan(self)), limits, fields)
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

@@ -18,8 +18,8 @@ from starlette.applications import Starlette
 
 from schemas import formats
 from schemas.topics import USAGE_EVENTS
+from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
-from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring

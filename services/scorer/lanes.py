@@ -13,13 +13,13 @@ from schemas.topics import (
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.fleet_processor import FleetProcessor
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.records import dead_letter
 from services.scorer.usage_processor import IDS, STATE, UsageProcessor
 from services.shared.engine.processor import Processor
 from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.tracking_plan.plan import TrackingPlan
 
 
 def usage_lanes(

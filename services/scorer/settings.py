@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import Field
 
 from services.scorer.domain.health.model import Model, read_model
-from services.scorer.domain.plan_reading import read_plan
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.shared.errors import ConfigurationError
-from services.shared.settings import Settings
+from services.shared.plan_file import PlanSettings, default_plan, load_plan, read_yaml
+from services.shared.tracking_plan.plan import TrackingPlan
 
 DEFAULT_MODEL = Path(__file__).parent / "model.yaml"
 
 
-class ScorerSettings(Settings):
+class ScorerSettings(PlanSettings):
     """What a scorer process takes from its environment."""
 
     model_file: Path = Field(DEFAULT_MODEL, validation_alias="TIDEMARK_SCORER_MODEL")
     """YAML file with the measures, weights and anchors of the health score."""
-    plan_file: Path | None = Field(None, validation_alias="TIDEMARK_TRACKING_PLAN")
-    """YAML file with the tracking plan (docs/tracking-plan.md); without it the default plan holds."""
     duplicate_ids: int = Field(4_000_000, ge=1000, le=1_000_000_000, validation_alias="TIDEMARK_SCORER_DUPLICATE_IDS")
     """Event ids remembered per partition, at most 12 bytes each. If a day brings more, the 24-hour window gets shorter."""
     accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
@@ -40,23 +35,15 @@ def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:
         ConfigurationError: all that is wrong with either.
     """
     problems: list[str] = []
-    plan = TrackingPlan()
-    if settings.plan_file is not None:
-        try:
-            plan = read_plan(_yaml(settings.plan_file) or {})
-        except (ValueError, OSError) as error:
-            problems += [f"TIDEMARK_TRACKING_PLAN {settings.plan_file}: {line}" for line in str(error).splitlines()]
     try:
-        model = read_model(_yaml(settings.model_file), plan)
+        plan = load_plan(settings)
+    except ConfigurationError as error:
+        problems += error.problems
+        plan = default_plan()
+    try:
+        model = read_model(read_yaml(settings.model_file), plan)
     except (ValueError, OSError) as error:
         problems += [f"TIDEMARK_SCORER_MODEL {settings.model_file}: {line}" for line in str(error).splitlines()]
     if problems:
         raise ConfigurationError(problems)
     return plan, model
-
-
-def _yaml(path: Path) -> Any:
-    try:
-        return yaml.safe_load(path.read_text("utf-8"))
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {error}") from error

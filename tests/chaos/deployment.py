@@ -106,6 +106,7 @@ class Deployment:
             "TIDEMARK_HTTP_PORT": str(port),
             "TIDEMARK_DATA_DIR": str(self.folder / name),
             "TIDEMARK_WRITE_KEYS_FILE": str(self.folder / "write-keys.yaml"),
+            "TIDEMARK_PSEUDONYM_KEY": "5e" * 32,
             "TIDEMARK_SLOT": str(int(number or 1) - 1),
             "TIDEMARK_STOP_WITH_PARENT": "1",
             **({"TIDEMARK_REPLICATION": str(self.kafka.replication)} if self.kafka.replication else {}),

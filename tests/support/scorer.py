@@ -19,12 +19,12 @@ from services.scorer.domain.lane.outcome import Outcome, Partial, Rejection, Sna
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.processor import NO_APPEND_TIME
+from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.units import DAY_MS, HOUR_MS
 
 PLAN, MODEL = load_scoring(ScorerSettings())

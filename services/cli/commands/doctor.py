@@ -140,11 +140,11 @@ def _measures() -> str:
     from schemas.measures import MEASURES
     from services.alerter.rule_files import load_rules
     from services.alerter.settings import AlerterSettings
-    from services.scorer.domain.accounts.facts import WELL_KNOWN
+    from services.scorer.domain.accounts.kinds import kinds_of
     from services.scorer.domain.health.measuring import not_taken
-    from services.scorer.domain.tracking_plan import kinds_of
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
+    from services.shared.tracking_plan.state_names import WELL_KNOWN
 
     plan, _ = load_scoring(load(ScorerSettings))
     settings = load(AlerterSettings)

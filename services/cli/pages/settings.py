@@ -23,6 +23,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.formats import FormatSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.logging import LogSettings
+from services.shared.plan_file import PlanSettings
 from services.shared.ports import PORTS
 from services.shared.registry import RegistrySettings
 from services.shared.settings import ProcessSettings, Settings
@@ -34,6 +35,7 @@ SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "Kafka: every process, and the tool": (KafkaSettings,),
     "Every process": (ProcessSettings, LogSettings, RegistrySettings, FormatSettings),
     "Scorer and alerter": (EngineSettings,),
+    "Ingest and scorer": (PlanSettings,),
     "Ingest": (IngestSettings,),
     "Scorer": (ScorerSettings,),
     "Alerter": (AlerterSettings,),
@@ -74,7 +76,10 @@ def page() -> str:
 
 def _lines(kind: type[Settings]) -> Iterator[str]:
     words = meanings(kind)
+    own = inspect.get_annotations(kind)  # what is inherited has a section of its own
     for name, field in kind.model_fields.items():
+        if name not in own:
+            continue
         shown = f"{min(PORTS.values())} to {max(PORTS.values())}" if name == "http_port" else _shown(field.default)
         yield f"| `{field.validation_alias}` | {shown} | {words.get(name, '').replace('|', chr(92) + '|')} |"
 

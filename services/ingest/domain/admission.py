@@ -17,9 +17,11 @@ import msgspec
 from services.ingest.domain import identity, timing
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import SERVER, Privacy, UserIds, UserLink, links, part
+from services.ingest.domain.personal import SERVER, UserIds, UserLink, links, part
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
+from services.shared.pseudonyms import Pseudonyms
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 _KINDS = ("track", "page", "screen", "identify", "group", "alias")
 _KIND_OF = {name: name.upper() for name in _KINDS} | {
@@ -60,7 +62,8 @@ _encode = msgspec.json.Encoder().encode
 class Rules:
     """What an installation configures about admission."""
 
-    privacy: Privacy
+    pseudonyms: Pseudonyms
+    plan: TrafficPlan
     limits: Limits = field(default_factory=Limits)
     account_fields: tuple[str, ...] = ACCOUNT_FIELDS
 
@@ -130,7 +133,9 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     event_id = identity.text(given, "messageId", limits.id_chars)
     person = _person(event, rules)
     account, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
-    name = _name(event, kind, limits)
+    sent_name = name = _name(event, kind, limits)
+    if kind == "PAGE":
+        name = _page(properties, context, rules.plan) or name
     previous = _check_identity(event, kind, person.user, account, limits)
 
     timestamp = event.get("timestamp")
@@ -154,9 +159,11 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         event_id, id_source = assign_id(), _ASSIGNED
 
     _drop_what_has_a_field(event, kind, holder, by_group)
+    if sent_name != name and sent_name:
+        event["name"] = sent_name
     if context:
         event["context"] = context
-    clear, rest = part(properties, rules.privacy.keeps(kind, name)) if properties else ({}, {})
+    clear, rest = part(properties, rules.plan.clear_properties(kind, name), folded=kind in _TRAITS)
     try:
         properties_json = _encode(clear).decode() if clear else "{}"
         rest_json = _encode(rest).decode() if rest else "{}"
@@ -180,7 +187,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         "historical": request.historical,
         "properties": properties_json,
         "identified": bool(user_id),
-        "internal": bool(user_id) and rules.privacy.leaves_out(user_id),
+        "internal": bool(user_id) and rules.plan.leaves_out(user_id),
         "via": "EVENT" if account else "UNKNOWN",
         "forwards": 0,
         "accepted_by": request.accepted_by,
@@ -202,7 +209,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
             "extra": extra_json,
         }
     said = links(
-        kind, person, account, previous, rules.privacy, authority=request.authority, environment=request.environment
+        kind, person, account, previous, rules.pseudonyms, authority=request.authority, environment=request.environment
     )
     return Admitted(taken, details, said)
 
@@ -275,11 +282,19 @@ def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
     return ""
 
 
+def _page(properties: dict[str, Any], context: dict[str, Any] | None, plan: TrafficPlan) -> str:
+    """Return the tracking plan's name of the page, by its path; empty if it has none."""
+    path = properties.get("path")
+    if path is None and context and type(page := context.get("page")) is dict:
+        path = page.get("path")
+    return plan.page_name(path) if type(path) is str else ""
+
+
 def _person(event: dict[str, Any], rules: Rules) -> UserIds:
     limit = rules.limits.id_chars
     user_id = identity.text(event.get("userId"), "userId", limit)
     anonymous_id = identity.text(event.get("anonymousId"), "anonymousId", limit)
-    return UserIds(user_id, anonymous_id, rules.privacy.pseudonyms.of(user_id or anonymous_id))
+    return UserIds(user_id, anonymous_id, rules.pseudonyms.of(user_id or anonymous_id))
 
 
 def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> str:

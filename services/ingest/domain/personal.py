@@ -7,33 +7,12 @@ a short time, gets the rest. What the event says about its user goes to attribut
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from services.shared.pseudonyms import Pseudonyms
 
 BROWSER, SERVER = "BROWSER", "SERVER"
-_NO_NAMES: frozenset[str] = frozenset()
-
-
-def _nothing(_kind: str, _name: str) -> frozenset[str]:
-    return _NO_NAMES
-
-
-def _nobody(_user_id: str) -> bool:
-    return False
-
-
-@dataclass(frozen=True, slots=True)
-class Privacy:
-    """How an installation keeps people out of the long log."""
-
-    pseudonyms: Pseudonyms
-    keeps: Callable[[str, str], frozenset[str]] = _nothing
-    """Kind and name of an event -> the properties (or traits) that stay on the long log, in small letters."""
-    leaves_out: Callable[[str], bool] = _nobody
-    """User id -> whether the activity of this user does not count: staff, tests, monitoring."""
 
 
 class UserIds(NamedTuple):
@@ -62,18 +41,27 @@ class UserLink(NamedTuple):
         return self.kind != "MEMBER"
 
 
-def part(properties: Mapping[str, Any], kept: frozenset[str]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return what of the properties stays on the long log, and the rest."""
-    if not kept:
+def part(
+    properties: Mapping[str, Any], kept: frozenset[str], *, folded: bool
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """
+    Return what of the properties stays on the long log, and the rest.
+
+    Args:
+        properties: As they were sent.
+        kept: The names that stay; of traits in lower case.
+        folded: Whether the properties are traits, whose names are compared without regard to case.
+    """
+    if not kept or not properties:
         return {}, properties
-    clear = {name: value for name, value in properties.items() if name.lower() in kept}
+    clear = {name: value for name, value in properties.items() if (name.lower() if folded else name) in kept}
     if not clear:
         return clear, properties
     return clear, {name: value for name, value in properties.items() if name not in clear}
 
 
 def links(
-    kind: str, person: UserIds, account: str, previous: str, privacy: Privacy, *, authority: str, environment: str
+    kind: str, person: UserIds, account: str, previous: str, pseudonyms: Pseudonyms, *, authority: str, environment: str
 ) -> list[UserLink]:
     """
     Return what an event says about its user.
@@ -90,7 +78,7 @@ def links(
         belongs = kind in ("GROUP", "IDENTIFY")
         found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said))
     if user_id and anonymous_id and anonymous_id != user_id:
-        found.append(UserLink("SAME", privacy.pseudonyms.of(anonymous_id), False, "", user, *said))
+        found.append(UserLink("SAME", pseudonyms.of(anonymous_id), False, "", user, *said))
     if previous and previous not in (user_id or anonymous_id, anonymous_id):
-        found.append(UserLink("SAME", privacy.pseudonyms.of(previous), False, "", user, *said))
+        found.append(UserLink("SAME", pseudonyms.of(previous), False, "", user, *said))
     return found

@@ -226,7 +226,7 @@ def worker(kafka: KafkaSettings, folder: Path) -> Iterator[tuple[int, str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "services.ingest"],
         env=environment(
-            kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_WRITE_KEYS_FILE=str(folder / "keys.yaml"),
+            kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_WRITE_KEYS_FILE=str(folder / "keys.yaml"), TIDEMARK_PSEUDONYM_KEY="5e" * 32,
             TIDEMARK_DATA_DIR=str(folder),
         ),
     )  # fmt: skip

@@ -10,13 +10,14 @@ from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.accounts.facts import WELL_KNOWN, Facts
+from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import Kinds
 from services.scorer.domain.health import last_evaluation
 from services.scorer.domain.health.snapshot import evaluate
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.kafka.partition import partition_for
+from services.shared.tracking_plan.state_names import WELL_KNOWN
 from services.shared.units import DAY_MS, HOUR_MS
 
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")

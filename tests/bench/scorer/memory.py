@@ -24,8 +24,9 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
+from services.shared.plan_file import default_plan
 from tests.bench.scorer.history import DUPLICATE_IDS, make_lane, names, state_records
 
 _SAMPLE = 2_000
@@ -53,7 +54,7 @@ def read(file: Path) -> Iterator[tuple[bytes, bytes]]:
 
 def restored(file: Path) -> UsageState:
     """Return the state that the records of a file hold."""
-    state = UsageState(DUPLICATE_IDS, kinds_of(TrackingPlan()))
+    state = UsageState(DUPLICATE_IDS, kinds_of(default_plan()))
     for key, value in read(file):
         state.restore(key, value)
     state.restored()

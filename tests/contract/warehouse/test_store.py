@@ -4,7 +4,7 @@ from typing import Any
 
 from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import AccountFilter, EventCursor, EventFilter, SignalFilter
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
@@ -151,3 +151,31 @@ def test_totals_tell_records_from_what_is_unique_among_them(store: Store) -> Non
 def test_every_topic_of_the_warehouse_has_a_table_in_both_stores(store: Store) -> None:
     for table in sorted(set(TABLE_OF_TOPIC.values())):
         store.insert(table, [])
+
+
+def details(offset: int, event_id: str, **changes: Any) -> Row:
+    value = example("event_details/examples/track.json", event_id=event_id, **changes)
+    made = row(Place("usage-details", 0, offset, T0 + offset), "event_details", value)
+    assert made is not None
+    return made
+
+
+def test_what_an_event_holds_beyond_the_long_log_is_found_by_its_id(store: Store) -> None:
+    store.insert("event_details", [details(1, "a"), details(2, "b", source="server"), details(3, "a", extra='{"n":2}')])
+    store.insert("event_details", [details(1, "a")])
+
+    found = store.details(["a", "none"])
+
+    assert [each["extra"] for each in found] == [example("event_details/examples/track.json")["extra"]]
+    assert found[0]["user_id"] == "kim"
+    assert store.details([]) == []
+    assert store.positions() == {("usage-details", 0): 4}
+
+
+def test_pseudonyms_are_resolved_as_long_as_the_person_is_known(store: Store) -> None:
+    kim, lee = "u_5pQ0m2c9XbT1r8sZk4Yw", "u_Jd03hHq8vRk2L5nW7xAe"
+    store.insert("event_details", [details(1, "a", user=kim), details(2, "b", user=lee, user_id="")])
+    store.insert("event_details", [details(3, "c", user=kim)])
+
+    assert store.people([kim, lee, "u_none"]) == {kim: "kim"}
+    assert store.people([]) == {}

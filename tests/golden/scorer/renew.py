@@ -8,21 +8,24 @@ import json
 from pathlib import Path
 
 from services.scorer.domain.lane.state_format import NEWEST
-from services.scorer.domain.plan_reading import read_plan
+from tests.support.plans import fact_traits, plan_of
 from tests.support.scorer import UsageLane, at
 
 HERE = Path(__file__).parent
-PLAN = read_plan(
+PLAN = plan_of(
     {
-        "counts": {"value": ["Report Shared"], "exports": ["Report Exported"]},
-        "cases": {"invoices": {"opened": ["Invoice Sent"], "closed": ["Invoice Paid"], "id": "invoice"}},
-        "answers": {"csat": {"events": ["Rated"], "score": "stars", "scale": [1, 5]}},
-        "facts": {"seats": {"traits": ["seats"], "type": "whole_number"}, "tier": {"traits": ["tier"]}},
-        "people": {
-            "role": {"trait": "role", "values": ["admin", "viewer"]},
-            "features": {"sheets": ["Report Exported"]},
-        },
-    }
+        "Report Shared": ["counts.value", "milestones.first_value"],
+        "Report Exported": ["counts.exports", "features.sheets"],
+        "Invoice Sent": ["cases.invoices.opened"],
+        "Invoice Paid": ["cases.invoices.closed"],
+        "Rated": ["answers.csat"],
+    },
+    group_traits=fact_traits(seats=("whole_number", "seats"), tier=("text", "tier")),
+    identify_traits={"role": {"type": "text", "means": "role"}},
+    cases={"invoices": {"id": "invoice"}},
+    answers={"csat": {"score": "stars", "scale": [1, 5]}},
+    features={"sheets": "core"},
+    roles=["admin", "viewer"],
 )
 """A plan that declares names of each kind."""
 

@@ -11,8 +11,8 @@ import pytest
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.shared.errors import IncompatibleState
+from services.shared.tracking_plan.plan import TrackingPlan
 from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
 from tests.support.scorer import DAY, PLAN, UsageLane, at, measures
 

@@ -38,12 +38,6 @@ PARTITIONS = 4
 Signal = dict[str, Any]
 
 
-KEPT = rules(
-    "ticket_id", "score", "name", "owner", "revenue", "arr", "seats", "plan", "contract_start", "renewal_date", "parent"
-)
-"""What the default tracking plan names."""
-
-
 @pytest.fixture(scope="module")
 def signals() -> dict[str, list[Signal]]:
     """All signals of the past by account, in time order."""
@@ -69,7 +63,7 @@ def signals() -> dict[str, list[Signal]]:
     for step in steps(calls, start, UNTIL_MS, 6 * HOUR_MS):
         if isinstance(step, Send):
             for _, call in step.calls:
-                admitted = admit(msgspec.json.encode(call), request, KEPT, str)
+                admitted = admit(msgspec.json.encode(call), request, rules(), str)
                 log.append("usage-events", admitted.key, event(admitted.event))
         elif isinstance(step, Tick):
             control(tick({"at": step.at_ms, "epoch": EPOCH}))

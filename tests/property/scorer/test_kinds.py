@@ -12,37 +12,48 @@ from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN
-from services.scorer.domain.plan_reading import read_plan
-from services.scorer.domain.tracking_plan import TrackingPlan
+from services.shared.tracking_plan.plan import TrackingPlan
+from tests.support.plans import fact_traits, plan_of
 from tests.support.scorer import DAY, UsageLane, at
 
 DAYS = 6
 USERS = ("ann", "bob", "cid", "dan")
 ROLES = ("admin", "editor", "viewer")
 
-NAMES: dict[str, dict[str, Any]] = {
-    "counts": {name: [f"Do {name}", "Do Anything"] for name in ("exports", "imports", "value")},
-    "cases": {
-        name: {"opened": [f"{name} Opened"], "closed": [f"{name} Closed"], "id": "id"} for name in ("bills", "tickets")
-    },
-    "answers": {name: {"events": [f"{name} Answered"]} for name in ("csat", "nps")},
-    "facts": {
-        "tier": {"traits": ["tier"]},
-        "seats": {"traits": ["seats"], "type": "whole_number"},
-        "spend": {"traits": ["spend"], "type": "number"},
-    },
-    "milestones": {name: [f"Do {event}"] for name, event in (("first_export", "exports"), ("first_value", "value"))},
-    "features": {name: [f"Do {event}"] for name, event in (("sheets", "exports"), ("loads", "imports"))},
+NAMES: dict[str, tuple[str, ...]] = {
+    "counts": ("exports", "imports", "value"),
+    "cases": ("bills", "tickets"),
+    "answers": ("csat", "nps"),
+    "facts": ("tier", "seats", "spend"),
+    "milestones": ("first_export", "first_value"),
+    "features": ("sheets", "loads"),
+}
+TYPES = {"tier": "text", "seats": "whole_number", "spend": "number"}
+OF_EVENTS = {
+    "Do exports": ["counts.exports", "milestones.first_export", "features.sheets"],
+    "Do imports": ["counts.imports", "features.loads"],
+    "Do value": ["counts.value", "milestones.first_value"],
+    "Do Anything": ["counts.exports", "counts.imports", "counts.value"],
+    **{f"{name} {step}": [f"cases.{name}.{step.lower()}"] for name in NAMES["cases"] for step in ("Opened", "Closed")},
+    **{f"{name} Answered": [f"answers.{name}"] for name in NAMES["answers"]},
 }
 
 
-def plan_of(chosen: Mapping[str, set[str]]) -> TrackingPlan:
+def plan_with(chosen: Mapping[str, set[str]]) -> TrackingPlan:
     """Return a plan of some of the names of each kind; `roles` are those that are declared."""
-    kinds = {kind: {name: NAMES[kind][name] for name in chosen[kind]} for kind in NAMES}
-    people: dict[str, Any] = {"features": kinds.pop("features")}
-    if chosen["roles"]:
-        people["role"] = {"trait": "Role", "values": sorted(chosen["roles"])}
-    return read_plan({**kinds, "people": people})
+    events = {
+        event: [word for word in words if word.split(".")[1] in chosen[word.split(".")[0]]]
+        for event, words in OF_EVENTS.items()
+    }
+    return plan_of(
+        {event: words for event, words in events.items() if words},
+        group_traits=fact_traits(**{name: (TYPES[name], name) for name in sorted(chosen["facts"])}),
+        identify_traits={"Role": {"means": "role"}} if chosen["roles"] else {},
+        cases={name: {"id": "id"} for name in sorted(chosen["cases"])},
+        answers={name: {"score": "score", "scale": [0, 10]} for name in sorted(chosen["answers"])},
+        features=dict.fromkeys(sorted(chosen["features"]), "core"),
+        roles=sorted(chosen["roles"]),
+    )
 
 
 def some(dice: random.Random) -> dict[str, set[str]]:
@@ -124,9 +135,9 @@ def both(one: Mapping[str, set[str]], other: Mapping[str, set[str]]) -> dict[str
 def test_another_plan_neither_misreads_nor_loses_what_it_still_declares(seed: int) -> None:
     dice = random.Random(seed)
     first, second = some(dice), some(dice)
-    before = lane_of(plan_of(first), happenings(dice))
+    before = lane_of(plan_with(first), happenings(dice))
     kept = both(first, second)
-    after = before.reopened(plan_of(second))
+    after = before.reopened(plan_with(second))
     account = after.state.accounts["acme"]
 
     expected, found = told(before.state.accounts["acme"], kept), told(account, kept)
@@ -141,7 +152,7 @@ def test_another_plan_neither_misreads_nor_loses_what_it_still_declares(seed: in
         assert account.roles is None
     added = told(account, {kind: second[kind] - first[kind] for kind in second})
     empty = told(
-        UsageLane(plan_of(second)).state.new_account("new"), {kind: second[kind] - first[kind] for kind in second}
+        UsageLane(plan_with(second)).state.new_account("new"), {kind: second[kind] - first[kind] for kind in second}
     )
     for name in set(empty) - {"first", "days"}:
         assert added[name] == empty[name], name
@@ -152,12 +163,12 @@ def test_another_plan_neither_misreads_nor_loses_what_it_still_declares(seed: in
 def test_what_is_not_declared_is_gone_with_the_next_writing_and_not_before(seed: int) -> None:
     dice = random.Random(seed)
     second = some(dice)
-    before = lane_of(plan_of(ALL), happenings(dice))
-    between = before.reopened(plan_of(second))
-    at_once = between.reopened(plan_of(ALL))
+    before = lane_of(plan_with(ALL), happenings(dice))
+    between = before.reopened(plan_with(second))
+    at_once = between.reopened(plan_with(ALL))
     state = between.state
     state.hot, state.cold = {"acme"}, {"acme"}
-    written = between.reopened(plan_of(ALL))
+    written = between.reopened(plan_with(ALL))
 
     expected = told(before.state.accounts["acme"], ALL)
     if second["roles"]:
@@ -179,7 +190,7 @@ def test_late_events_leave_each_kind_as_if_they_had_been_on_time(seed: int) -> N
     dice = random.Random(seed)
     events = happenings(dice)
     held = {event[0] for event in events if dice.random() < 0.4}
-    on_time, late = UsageLane(plan_of(ALL)), UsageLane(plan_of(ALL))
+    on_time, late = UsageLane(plan_with(ALL)), UsageLane(plan_with(ALL))
     for day in range(DAYS):
         for event_id, user, when, changes in events:
             if when // 86_400_000 - DAY == day:
@@ -201,7 +212,7 @@ def test_late_events_leave_each_kind_as_if_they_had_been_on_time(seed: int) -> N
 
 
 def test_roles_that_are_not_declared_are_other_ones() -> None:
-    lane = UsageLane(plan_of(ALL | {"roles": {"admin"}}))
+    lane = UsageLane(plan_with(ALL | {"roles": {"admin"}}))
     for user, role in (("ann", " Admin"), ("bob", "viewer"), ("cid", None)):
         lane.event(f"w{user}", user=user, when=at(0, 1), kind="IDENTIFY", properties={"role": role})
         lane.event(f"e{user}", user=user, when=at(0, 2))

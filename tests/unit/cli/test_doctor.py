@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
 from services.cli.commands import doctor
+from tests.support.plans import default_without, fact_traits
 
 
 def test_the_default_plan_lets_every_measure_be_taken() -> None:
@@ -20,7 +22,7 @@ def test_measures_without_state_are_named_with_the_rules_that_they_silence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = tmp_path / "plan.yaml"
-    plan.write_text("cases: {}\nanswers: {}\n", "utf-8")
+    plan.write_text(yaml.safe_dump(default_without("cases.", "answers.")), "utf-8")
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
 
     said = doctor._measures()
@@ -41,9 +43,9 @@ def test_rules_that_go_without_a_guard_and_state_that_nothing_looks_at_are_named
         "utf-8",
     )  # fmt: skip
     plan = tmp_path / "plan.yaml"
-    plan.write_text(
-        "cases: {}\nfacts:\n  country: {traits: [country]}\n  seats: {traits: [seats], type: whole_number}\n"
-    )
+    found = default_without("cases.", "facts.")
+    found["group_traits"] = fact_traits(country=("text", "country"), seats=("whole_number", "seats"))
+    plan.write_text(yaml.safe_dump(found), "utf-8")
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
     monkeypatch.setenv("TIDEMARK_RULES_DIR", str(rules))
 

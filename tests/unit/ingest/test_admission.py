@@ -8,16 +8,25 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
-from services.ingest.domain.personal import Privacy, UserLink
+from services.ingest.domain.personal import UserLink
 from services.shared.units import HOUR_MS
-from tests.support.ingest import PSEUDONYMS, rules, user
+from tests.support.ingest import rules, user
 
 NOW = 1_800_000_000_000
 REQUEST = Request("web", "production", NOW)
+PLAN = {
+    "events": {
+        "Report Exported": {"properties": {"rows": {"type": "number"}}},
+        "x": {"properties": {"rows": {"type": "number"}, "reviewer": {"type": "text", "personal": True}}},
+    },
+    "group_traits": {"Seats": {"type": "whole_number"}},
+    "pages": {"report": {"paths": ["/reports/*"]}},
+    "excluded_users": ["*@us.example"],
+}
 
 
 def taken(event: dict[str, Any], request: Request = REQUEST, by: Rules | None = None) -> Admitted:
-    return admit(json.dumps(event).encode(), request, by or rules("rows"), lambda: "assigned-1")
+    return admit(json.dumps(event).encode(), request, by or rules(PLAN), lambda: "assigned-1")
 
 
 def test_an_event_becomes_the_record_that_the_log_has() -> None:
@@ -168,16 +177,16 @@ def test_no_id_and_no_property_that_scoring_does_not_need_is_on_the_long_log() -
         **BASE,
         "userId": "ann@acme.example",
         "anonymousId": "anon",
-        "properties": {"Rows": 3, "email": "ann@acme.example"},
+        "properties": {"rows": 3, "email": "ann@acme.example", "reviewer": "ann"},
     }
     admitted = taken(
         {**event, "context": {"ip": "192.0.2.7", "traits": {"email": "ann@acme.example"}}, "groupId": "acme"}
     )
 
-    assert json.loads(admitted.event["properties"]) == {"Rows": 3}
+    assert json.loads(admitted.event["properties"]) == {"rows": 3}
     assert not any("ann" in str(value) or "192.0.2.7" in str(value) for value in admitted.event.values())
     assert admitted.details is not None
-    assert json.loads(admitted.details["properties"]) == {"email": "ann@acme.example"}
+    assert json.loads(admitted.details["properties"]) == {"email": "ann@acme.example", "reviewer": "ann"}
 
 
 def test_an_event_that_holds_nothing_else_has_no_details() -> None:
@@ -185,11 +194,9 @@ def test_an_event_that_holds_nothing_else_has_no_details() -> None:
 
 
 def test_users_that_the_plan_leaves_out_are_marked() -> None:
-    staff = Rules(Privacy(PSEUDONYMS, leaves_out=lambda user_id: user_id.endswith("@us.example")))
-
-    assert taken({**BASE, "userId": "eve@us.example"}, by=staff).event["internal"]
-    assert not taken({**BASE, "userId": "ann"}, by=staff).event["internal"]
-    assert not taken({"type": "track", "event": "x", "anonymousId": "eve@us.example"}, by=staff).event["internal"]
+    assert taken({**BASE, "userId": "eve@us.example"}).event["internal"]
+    assert not taken({**BASE, "userId": "ann"}).event["internal"]
+    assert not taken({"type": "track", "event": "x", "anonymousId": "eve@us.example"}).event["internal"]
 
 
 SERVER = ("SERVER", "production")
@@ -221,3 +228,32 @@ LINKS: list[tuple[dict[str, Any], list[UserLink]]] = [
 @pytest.mark.parametrize(("members", "links"), LINKS)
 def test_what_an_event_says_about_its_user_is_passed_on(members: dict[str, Any], links: list[UserLink]) -> None:
     assert taken({**BASE, **members}).links == links
+
+
+@pytest.mark.parametrize(
+    ("sent", "name", "kept"),
+    [
+        ({"properties": {"path": "/reports/7"}}, "report", None),
+        ({"context": {"page": {"path": "/reports/7?tab=1"}}}, "report", None),
+        ({"properties": {"path": "/reports/7"}, "name": "Report 7 of Ann"}, "report", "Report 7 of Ann"),
+        ({"properties": {"path": "/other"}, "name": "Other"}, "Other", None),
+        ({"properties": {"path": 7}, "context": {"page": "/reports/7"}}, "", None),
+        ({"properties": {"path": "/reports/7"}, "type": "screen"}, "", None),
+    ],
+)
+def test_a_page_is_called_as_the_plan_says_and_keeps_its_own_name_beside(
+    sent: dict[str, Any], name: str, kept: str | None
+) -> None:
+    admitted = taken({"type": "page", "userId": "u", **sent})
+
+    assert admitted.event["name"] == name
+    assert admitted.details is not None
+    assert json.loads(admitted.details["extra"]).get("name") == kept
+
+
+def test_traits_that_the_plan_names_stay_whatever_their_case() -> None:
+    admitted = taken({"type": "group", "groupId": "acme", "traits": {"SEATS": 4, "phone": "1"}})
+
+    assert json.loads(admitted.event["properties"]) == {"SEATS": 4}
+    assert admitted.details is not None
+    assert json.loads(admitted.details["properties"]) == {"phone": "1"}

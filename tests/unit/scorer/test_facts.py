@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from services.scorer.domain.accounts.facts import Facts, read_traits
-from services.scorer.domain.tracking_plan import kinds_of, traits_of
+from services.scorer.domain.accounts.kinds import kinds_of, traits_of
 from tests.support.scorer import PLAN
 
 TRAITS = traits_of(PLAN)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.facts import WELL_KNOWN
+from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.accounts.survey_answers import Answers, sentiment
 from services.scorer.domain.health.bands import band_of, next_band
 from services.scorer.domain.health.known import Known, Support
@@ -20,8 +20,9 @@ from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule,
 from services.scorer.domain.health.score import CAP, Health, health, shared_out
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
-from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of
 from services.scorer.domain.units import HOUR_MS
+from services.shared.plan_file import default_plan
+from services.shared.tracking_plan.state_names import WELL_KNOWN
 from tests.support.scorer import DAY, MODEL, at
 
 QUIET = Support(0, 0, 0.0, 0, 0)
@@ -34,7 +35,7 @@ def of(
     """Return what is known of an account that began 30 days ago."""
     said = sentiment(answers, at())
     return Known(
-        Account("acme", DAY, kinds_of(TrackingPlan())), at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
+        Account("acme", DAY, kinds_of(default_plan())), at(), DAY, usage, support, said, {**dict.fromkeys(WELL_KNOWN), **facts}, stage, DAY - 30, DAY - 30, -1, 1.0,
         {"answers.nps": said.latest_at},
     )  # fmt: skip
 
@@ -198,7 +199,7 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         },
     }
     with pytest.raises(ValueError, match="stages") as error:
-        read_model(broken, TrackingPlan())
+        read_model(broken, default_plan())
 
     text = str(error.value)
     for part in (
@@ -218,4 +219,4 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
     ):
         assert part in text, part
     with pytest.raises(ValueError, match="anchors"):
-        read_model({"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, TrackingPlan())
+        read_model({"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, default_plan())

@@ -6,19 +6,26 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.plan_reading import read_plan
+from tests.support.plans import fact_traits, plan_of
 from tests.support.scorer import DAY, UsageLane, at
 
-PLAN = read_plan({
-    "counts": {"value": ["Report Shared"], "exports": ["Report Exported", "Report Shared"]},
-    "cases": {
-        "tickets": {"opened": ["Ticket Opened"], "closed": ["Ticket Closed"], "id": "ticket_id"},
-        "invoices": {"opened": ["Invoice Sent"], "closed": ["Invoice Paid", "Invoice Voided"], "id": "invoice"},
+PLAN = plan_of(
+    {
+        "Report Shared": ["counts.value", "counts.exports", "milestones.first_value", "features.reports"],
+        "Report Exported": ["counts.exports", "features.sheets"],
+        "Integration Connected": ["milestones.integrated"],
+        "Ticket Opened": ["cases.tickets.opened"],
+        "Ticket Closed": ["cases.tickets.closed"],
+        "Invoice Sent": ["cases.invoices.opened"],
+        "Invoice Paid": ["cases.invoices.closed"],
+        "Invoice Voided": ["cases.invoices.closed"],
+        "NPS Submitted": ["answers.nps"],
+        "Rated": ["answers.csat"],
     },
-    "answers": {"nps": {"events": ["NPS Submitted"]}, "csat": {"events": ["Rated"], "score": "stars", "scale": [1, 5]}},
-    "milestones": {"first_value": ["Report Shared"], "integrated": ["Integration Connected"]},
-    "people": {"features": {"reports": ["Report Shared"], "sheets": ["Report Exported"]}},
-})  # fmt: skip
+    cases={"tickets": {"id": "ticket_id"}, "invoices": {"id": "invoice"}},
+    answers={"nps": {"score": "score", "scale": [0, 10]}, "csat": {"score": "stars", "scale": [1, 5]}},
+    features={"reports": "core", "sheets": "deep"},
+)
 
 
 def test_each_sort_of_cases_is_apart_and_counted_by_day() -> None:
@@ -140,19 +147,19 @@ def test_each_cap_is_counted(monkeypatch: pytest.MonkeyPatch, cap: str, event: d
 
 
 def test_a_fact_of_another_type_and_a_survey_of_another_scale_start_anew() -> None:
-    first = {
-        "facts": {"size": {"traits": ["size"]}, "tier": {"traits": ["tier"]}},
-        "answers": {"csat": {"events": ["Rated"]}},
-    }
-    second = {
-        "facts": {"size": {"traits": ["size"], "type": "number"}, "tier": {"traits": ["tier"]}},
-        "answers": {"csat": {"events": ["Rated"], "scale": [1, 5]}},
-    }
-    lane = UsageLane(read_plan(first))
+    first, second = (
+        plan_of(
+            {"Rated": ["answers.csat"]},
+            answers={"csat": {"score": "score", "scale": scale}},
+            group_traits=fact_traits(size=(type_, "size"), tier=("text", "tier")),
+        )
+        for type_, scale in (("text", [0, 10]), ("number", [1, 5]))
+    )
+    lane = UsageLane(first)
     for hour, size in ((1, "5"), (2, "7")):
         lane.event(f"g{hour}", when=at(0, hour), kind="GROUP", properties={"size": size, "tier": size})
     lane.event("r1", when=at(0, 3), name="Rated", properties={"score": 4})
-    same, other = (lane.reopened(read_plan(plan)).state.accounts["acme"] for plan in (first, second))
+    same, other = (lane.reopened(plan).state.accounts["acme"] for plan in (first, second))
 
     assert (same.fact("size"), same.sentiment("csat", at(0, 4)).responses) == ("7", 1)
     assert (other.fact("size"), other.fact_history("size")) == (None, [])

@@ -10,11 +10,12 @@ from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE
 from services.scorer.domain.accounts.facts import Facts
+from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import RECORDS, ROOMS, measures_of, not_taken
-from services.scorer.domain.plan_reading import read_plan
-from services.scorer.domain.tracking_plan import kinds_of
 from services.scorer.domain.units import DAY_MS
+from services.shared.tracking_plan.reading import read_plan
+from tests.support.plans import default_without
 from tests.support.scorer import DAY, PLAN, at
 
 LEVELS = [1.0] * 36
@@ -54,7 +55,7 @@ def test_the_default_plan_declares_all_that_the_measures_need() -> None:
 
 
 def test_what_the_plan_declares_no_state_for_is_not_measured_at_all() -> None:
-    plan = read_plan({"cases": {}, "answers": {}})
+    plan = read_plan(default_without("cases.", "answers."))
     bare = Account("acme", DAY, kinds_of(plan))
 
     found = measures_of(known_of(bare, at(0), DAY - 1, LEVELS, value_connected=True))
@@ -214,8 +215,8 @@ def test_the_ages_of_tickets_move_with_the_day_and_not_with_the_hour() -> None:
 
 
 def test_without_a_milestone_value_is_proven_by_its_rhythm_and_without_events_of_value_by_use() -> None:
-    rhythm = Account("acme", DAY, kinds_of(read_plan({"milestones": {}})))
-    plain = Account("acme", DAY, kinds_of(read_plan({"counts": {}})))
+    rhythm = Account("acme", DAY, kinds_of(read_plan(default_without("milestones."))))
+    plain = Account("acme", DAY, kinds_of(read_plan(default_without("counts.", "milestones."))))
     for found in (rhythm, plain):
         for day in range(DAY - 200, DAY):
             found.active_users.mark_past(1, day)

@@ -11,10 +11,10 @@ import pytest
 from services.scorer.domain.accounts import roles as module
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN, Roles, role_code
 from services.scorer.domain.lane.account_format import ROLES
-from services.scorer.domain.plan_reading import read_plan
+from tests.support.plans import plan_of
 from tests.support.scorer import UsageLane, at
 
-PLAN = read_plan({"people": {"role": {"trait": "Job", "values": ["Admin", "viewer"]}}})
+PLAN = plan_of(roles=["Admin", "viewer"], identify_traits={"Job": {"means": "role"}})
 
 
 def identify(lane: UsageLane, number: int, role: object, user: str = "ann", hour: float = 1, **changes: Any) -> None:
@@ -66,7 +66,7 @@ def test_a_role_of_the_wrong_type_is_left_out_and_counted() -> None:
 
 @pytest.mark.parametrize("changes", [{"user": ""}, {"internal": True}, {"properties": {"name": "Ann"}}])
 def test_nobody_and_those_left_out_have_no_role(changes: dict[str, Any]) -> None:
-    plan = read_plan({"people": {"role": {"trait": "job", "values": ["admin"]}}})
+    plan = plan_of(roles=["admin"], identify_traits={"job": {"means": "role"}})
     lane = UsageLane(plan)
     lane.event("i1", when=at(0, 1), kind="IDENTIFY", **({"properties": {"job": "admin"}} | changes))
 

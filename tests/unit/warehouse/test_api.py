@@ -228,3 +228,32 @@ def test_while_the_store_is_away_people_are_told_to_try_again() -> None:
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "2"
     assert "10.0.0.7" not in answer.text
+
+
+def test_events_and_signals_name_people_as_long_as_they_are_known() -> None:
+    store = MemoryStore()
+    kim = "u_5pQ0m2c9XbT1r8sZk4Yw"
+    signal = example("signal/examples/usage_decline_firing.json", account="acme", summary=f"{kim} answered 3 out of 10")
+    rows = [
+        ("events", "usage-events", "usage_event", example("usage_event/examples/track.json")),
+        ("event_details", "usage-details", "event_details", example("event_details/examples/track.json")),
+        ("signals", "risk-signals", "signal", signal),
+        (
+            "account_health",
+            "account-health",
+            "account_health",
+            example("account_health/examples/red.json", lowest_user=kim),
+        ),
+    ]
+    for table, topic, record, value in rows:
+        made = row(Place(topic, 0, 0, 0), record, value)
+        assert made is not None
+        store.insert(table, [made])
+    client = client_of(store)
+
+    (event,) = client.get("/v1/accounts/acme/events").json()["events"]
+    assert (event["user"], event["user_id"], event["anonymous_id"]) == (kim, "kim", "8d1f0c5e")
+    assert json.loads(event["properties"]) == {"format": "pdf", "rows": 120, "title": "Rechnungen – Übersicht"}
+    assert json.loads(event["extra"])["context"]["ip"] == "192.0.2.7"
+    assert client.get("/v1/signals").json()["signals"][0]["summary"] == "kim answered 3 out of 10"
+    assert client.get("/v1/accounts/acme").json()["health"]["lowest_user"] == "kim"

@@ -14,22 +14,9 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
-FactType = Literal["text", "number", "whole_number", "date"]
-"""A date is kept as its day since 1970 UTC."""
-
-WELL_KNOWN: Mapping[str, FactType] = {
-    "name": "text",
-    "owner": "text",
-    "revenue": "number",
-    "seats": "whole_number",
-    "plan": "text",
-    "contract_start_day": "date",
-    "renewal_day": "date",
-    "parent": "text",
-}
-"""Facts that health records name, with the only type that a plan may give them."""
+from services.shared.tracking_plan.state_names import FactType
 
 Value = str | float | int | None
 Since = tuple[int, Value]

@@ -10,29 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from services.scorer.domain.accounts.facts import FactType
-
-COUNTS_OF_ALL = ("events", "active")
-"""The daily counts that every account has: activity events and active users. Their places are those of daily_counts.py."""
-FIRST_ACTIVITY = "first_activity"
-"""The milestone that every account has, at place 0."""
-LAST_ACTIVITY = "last_activity"
-"""Stands beside the milestones in a health record, so no milestone has this name."""
-OTHER = "other"
-"""The role of people whose role is none of the declared ones."""
+from services.shared.tracking_plan.plan import TrackingPlan, fact_type, facts, named
+from services.shared.tracking_plan.state_names import COUNTS_OF_ALL, FIRST_ACTIVITY, FactType, closed, opened
 
 Scale = tuple[int, int]
 """Lowest and highest score of a survey."""
-
-
-def opened(sort: str) -> str:
-    """Return the daily count of the openings of a sort of cases."""
-    return f"{sort}_opened"
-
-
-def closed(sort: str) -> str:
-    """Return the daily count of the closings of a sort of cases."""
-    return f"{sort}_closed"
 
 
 class Names(dict[str, int]):
@@ -89,3 +71,22 @@ class Kinds:
         }
         self.state = frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names)
         """What state there is, as `counts.value`, `cases.tickets` or `people.roles`: a measure names what it needs so."""
+
+
+def kinds_of(plan: TrackingPlan) -> Kinds:
+    """Return what a tracking plan has remembered of each account."""
+    return Kinds(
+        counts=named(plan, "counts"),
+        cases=plan.cases,
+        answers={name: survey.scale for name, survey in plan.answers.items()},
+        facts={fact: fact_type(trait) for _, fact, trait in facts(plan)},
+        milestones=named(plan, "milestones"),
+        roles=[role.strip().lower() for role in plan.roles],
+        features=plan.features,
+    )
+
+
+def traits_of(plan: TrackingPlan) -> dict[str, tuple[int, FactType]]:
+    """Return by group trait, in lower case, the place and the type of the fact that it says."""
+    places = kinds_of(plan).facts
+    return {trait.lower(): (places[fact], fact_type(said)) for trait, fact, said in facts(plan)}

@@ -7,11 +7,11 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from services.scorer.domain.accounts.account import Account
-from services.scorer.domain.accounts.facts import WELL_KNOWN
 from services.scorer.domain.accounts.survey_answers import Sentiment
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
 from services.scorer.domain.health.usage import Usage, usage_of
 from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.tracking_plan.state_names import WELL_KNOWN
 
 
 class Support(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 from xxhash import xxh64_hexdigest
 
 from schemas.measures import MEASURES
-from services.scorer.domain.tracking_plan import TrackingPlan
+from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
 SCORED = tuple(name for name, each in MEASURES.items() if each.source == "scorer" and each.polarity != "neutral")
 """Measures of which a score can be made."""
@@ -69,7 +69,7 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
     if problems:
         raise ValueError("\n".join(problems))
     model.measures = {name: model.measures[name] for name in SCORED if name in model.measures}
-    content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), plan), order="sorted")
+    content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), fingerprint(plan)), order="sorted")
     model.fingerprint = f"{model.version}-{xxh64_hexdigest(content)[:12]}"
     return model
 

@@ -1,5 +1,5 @@
 """
-What a track event does by its name: the tracking plan, ready to be asked for every event.
+What an event or page does by its name: the tracking plan, ready to be asked for every event.
 
 Meanings are numbered, so that the hot path tells them apart by comparing numbers: `PLAIN` is use of the product that is not
 counted apart; up to `last_use` are those that are counted, reach a milestone or use a feature; above are those that are no
@@ -8,11 +8,12 @@ use: cases and answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from services.scorer.domain.accounts.kinds import Kinds, closed, opened
-from services.scorer.domain.tracking_plan import TrackingPlan, kinds_of, plain
+from services.scorer.domain.accounts.kinds import kinds_of
+from services.shared.tracking_plan.plan import EventPlan, TrackingPlan, plain, words
+from services.shared.tracking_plan.state_names import closed, opened
 
 PLAIN = 0
 NO_ACTIVITY = -1
@@ -60,70 +61,94 @@ class Meaning(NamedTuple):
 class Meanings:
     """The meanings of one plan."""
 
-    __slots__ = ("_numbers", "all", "cache", "kinds", "last_use")
+    __slots__ = (
+        "_events",
+        "_pages",
+        "_plan",
+        "all",
+        "cache",
+        "kinds",
+        "last_use",
+        "page_cache",
+    )
 
     def __init__(self, plan: TrackingPlan) -> None:
-        """Number what the plan's event names mean."""
+        """Number what the plan's events and pages mean."""
         self.kinds = kinds_of(plan)
-        by_name = _merged([*_uses(plan, self.kinds), *_cases(plan, self.kinds), *_answers(plan, self.kinds)])
-        named = sorted(set(by_name.values()), key=lambda meaning: (not meaning.is_use, meaning))
+        self._plan = plan
+        meant = {self._meaning(event) for event in (*plan.events.values(), *plan.pages.values())} - {Meaning()}
+        named = sorted(meant, key=lambda meaning: (not meaning.is_use, meaning))
         self.all: tuple[Meaning, ...] = (Meaning(), *named)
         self.last_use = sum(meaning.is_use for meaning in named)
-        numbers = {meaning: number for number, meaning in enumerate(self.all)}
-        self._numbers = {name: numbers[meaning] for name, meaning in by_name.items()}
+        self._events = self._numbered(plan.events)
+        self._pages = self._numbered(plan.pages)
         self.cache: dict[str, int] = {}
-        """Numbers of names as they were sent, for the hot path to look at before it asks."""
+        """Numbers of names of events as they were sent, for the hot path to look at before it asks."""
+        self.page_cache: dict[str, int] = {}
+        """The same of pages."""
 
     def number(self, name: str) -> int:
         """Return the number of what a track event of this name does, and remember it."""
-        number = self._numbers.get(plain(name), PLAIN)
-        if len(self.cache) < _REMEMBERED_NAMES:
-            self.cache[name] = number
-        return number
+        return _remembered(name, self._events, self.cache)
 
+    def page_number(self, name: str) -> int:
+        """Return the number of what a page or screen of this name does, and remember it."""
+        return _remembered(name, self._pages, self.page_cache)
 
-def _uses(plan: TrackingPlan, kinds: Kinds) -> Iterator[tuple[list[str], Meaning]]:
-    for name, events in plan.counts.items():
-        yield events, Meaning(counts=(kinds.counts[name],), connects=_connects(f"counts.{name}"))
-    for name, events in plan.milestones.items():
-        yield (
-            events,
-            Meaning(milestones=(kinds.milestones[name],), connects=_FIRST_VALUE if name == "first_value" else ()),
+    @property
+    def pages(self) -> bool:
+        """Whether the plan names any pages."""
+        return bool(self._pages)
+
+    def _numbered(self, events: Mapping[str, EventPlan]) -> dict[str, int]:
+        numbers = {meaning: number for number, meaning in enumerate(self.all)}
+        return {
+            plain(name): NO_ACTIVITY if event.means == "ignored" else numbers[self._meaning(event)]
+            for name, event in events.items()
+        }
+
+    def _meaning(self, event: EventPlan) -> Meaning:
+        """Return what an event does; use may be counted in several ways."""
+        meaning = Meaning()
+        for word in words(event):
+            meaning = _both(meaning, self._one(word))
+        return meaning
+
+    def _one(self, word: str) -> Meaning:
+        kind, _, name = word.partition(".")
+        if kind == "counts":
+            return Meaning(counts=(self.kinds.counts[name],), connects=_connects(word))
+        if kind == "milestones":
+            return Meaning(
+                milestones=(self.kinds.milestones[name],), connects=_FIRST_VALUE if name == "first_value" else ()
+            )
+        if kind == "features":
+            return Meaning(features=(self.kinds.features[name],))
+        if kind == "answers":
+            field = self._plan.answers[name].score
+            return Meaning(survey=self.kinds.answers[name], field=field, connects=_connects(word))
+        sort, _, step = name.rpartition(".")
+        opens = step == "opened"
+        counts = (self.kinds.counts[opened(sort) if opens else closed(sort)],)
+        connects = _connects(f"cases.{sort}")
+        return Meaning(
+            counts, case=self.kinds.cases[sort], opens=opens, field=self._plan.cases[sort].id, connects=connects
         )
-    for name, events in plan.people.features.items():
-        yield events, Meaning(features=(kinds.features[name],))
 
 
-def _cases(plan: TrackingPlan, kinds: Kinds) -> Iterator[tuple[list[str], Meaning]]:
-    for name, case in plan.cases.items():
-        place, connects = kinds.cases[name], _connects(f"cases.{name}")
-        for events, count, opens in ((case.opened, opened(name), True), (case.closed, closed(name), False)):
-            counts = (kinds.counts[count],)
-            yield events, Meaning(counts, case=place, opens=opens, field=case.id, connects=connects)
-
-
-def _answers(plan: TrackingPlan, kinds: Kinds) -> Iterator[tuple[list[str], Meaning]]:
-    for name, survey in plan.answers.items():
-        connects = _connects(f"answers.{name}")
-        yield survey.events, Meaning(survey=kinds.answers[name], field=survey.score, connects=connects)
+def _remembered(name: str, numbers: Mapping[str, int], cache: dict[str, int]) -> int:
+    number = numbers.get(plain(name), PLAIN)
+    if len(cache) < _REMEMBERED_NAMES:
+        cache[name] = number
+    return number
 
 
 def _connects(state: str) -> tuple[str, ...]:
     return (DIMENSIONS.get(state, state),)
 
 
-def _merged(meanings: Iterable[tuple[list[str], Meaning]]) -> dict[str, Meaning]:
-    """Return one meaning by plain event name: use may be counted in several ways."""
-    found: dict[str, Meaning] = {}
-    for names, meaning in meanings:
-        for name in {plain(name) for name in names}:
-            before = found.get(name)
-            found[name] = meaning if before is None else _both(before, meaning)
-    return found
-
-
 def _both(one: Meaning, other: Meaning) -> Meaning:
-    return one._replace(
+    return other._replace(
         counts=tuple(sorted({*one.counts, *other.counts})),
         milestones=tuple(sorted({*one.milestones, *other.milestones})),
         features=tuple(sorted({*one.features, *other.features})),

@@ -14,7 +14,8 @@ from xxhash import xxh64_intdigest
 from services.scorer.domain.accounts import cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
-from services.scorer.domain.accounts.facts import WELL_KNOWN, Facts, read_traits
+from services.scorer.domain.accounts.facts import Facts, read_traits
+from services.scorer.domain.accounts.kinds import traits_of
 from services.scorer.domain.accounts.roles import Roles, role_code
 from services.scorer.domain.health.measuring import MEASURED
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
@@ -22,8 +23,9 @@ from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
 from services.scorer.domain.lane.properties import Wrong, case_id, properties_of, score_of
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import TrackingPlan, traits_of
 from services.scorer.domain.units import DAY_MS
+from services.shared.tracking_plan.plan import TrackingPlan, role_trait
+from services.shared.tracking_plan.state_names import WELL_KNOWN
 
 DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""
@@ -50,7 +52,8 @@ class SlowPath:
         self._shown_cases = {place for name, place in self.kinds.cases.items() if f"cases.{name}" in MEASURED}
         self._shown_surveys = {place for name, place in self.kinds.answers.items() if f"answers.{name}" in MEASURED}
         self._shown_facts = {place for name, place in self.kinds.facts.items() if name in WELL_KNOWN}
-        self._role_trait = plan.people.role.trait.lower() if plan.people.role else None
+        role = role_trait(plan)
+        self._role_trait = None if role is None else role.lower()
 
     def account(self, event: dict[str, Any], origin: Any) -> Account | None:
         """

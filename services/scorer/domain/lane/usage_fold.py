@@ -25,11 +25,12 @@ from services.scorer.domain.lane.meanings import NO_ACTIVITY, PLAIN, Meanings
 from services.scorer.domain.lane.slow_path import SlowPath
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.tracking_plan import TrackingPlan
 from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.shared.tracking_plan.plan import TrackingPlan
 
 PRODUCTION = "production"
 _KINDS = {"PAGE": PLAIN, "SCREEN": PLAIN, "IDENTIFY": NO_ACTIVITY, "ALIAS": NO_ACTIVITY}
+_PAGES = frozenset({"PAGE", "SCREEN"})
 
 
 class StepTooLong(Exception):
@@ -73,6 +74,9 @@ class UsageFold:
         self._kinds = dict(_KINDS)
         if self.meanings.kinds.roles:
             del self._kinds["IDENTIFY"]
+        self._page_numbers = self.meanings.page_cache
+        if self.meanings.pages:
+            del self._kinds["PAGE"], self._kinds["SCREEN"]
 
     @property
     def due(self) -> int | None:
@@ -286,8 +290,12 @@ class UsageFold:
         else:
             number = self._kinds.get(kind)
             if number is None:
-                self.slow.apply(event, at, origin, kind, PLAIN)
-                return
+                if kind not in _PAGES:
+                    self.slow.apply(event, at, origin, kind, PLAIN)
+                    return
+                number = self._page_numbers.get(event["name"])
+                if number is None:
+                    number = self.meanings.page_number(event["name"])
         clock = state.clock
         occurred = event["occurred_at"]
         day = occurred // DAY_MS

@@ -1,0 +1,86 @@
+"""The tracking plan's file: `TIDEMARK_TRACKING_PLAN`, or the default plan of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import Field
+
+from services.shared.errors import ConfigurationError
+from services.shared.settings import Settings
+from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.reading import read_plan
+
+VARIABLE = "TIDEMARK_TRACKING_PLAN"
+DEFAULT_PLAN_FILE = Path(__file__).parent / "tracking_plan" / "default.yaml"
+
+
+class PlanSettings(Settings):
+    """Where the tracking plan is; ingest and scorer are given the same file."""
+
+    plan_file: Path | None = Field(None, validation_alias=VARIABLE)
+    """YAML file with the tracking plan (docs/tracking-plan.md), the same for ingest and scorer; without it the default plan holds."""
+
+
+def load_plan(settings: PlanSettings) -> TrackingPlan:
+    """
+    Return the plan that is in force.
+
+    Raises:
+        ConfigurationError: all that is wrong with its file.
+    """
+    return default_plan() if settings.plan_file is None else read_plan_file(settings.plan_file)
+
+
+def read_plan_file(path: Path) -> TrackingPlan:
+    """
+    Read a plan.
+
+    Raises:
+        ConfigurationError: all that is wrong with the file.
+    """
+    try:
+        return read_plan(read_yaml(path))
+    except (ValueError, OSError) as error:
+        raise ConfigurationError([f"{VARIABLE} {path}: {line}" for line in str(error).splitlines()]) from error
+
+
+@cache
+def default_plan() -> TrackingPlan:
+    """Return the plan that holds where none is given."""
+    return read_plan_file(DEFAULT_PLAN_FILE)
+
+
+def read_yaml(path: Path) -> Any:
+    """
+    Return what a YAML file holds; an empty one an empty mapping.
+
+    Raises:
+        ValueError: it is not YAML, or gives a name twice, of which one would be lost.
+        OSError: it cannot be read.
+    """
+    try:
+        found = yaml.load(path.read_text("utf-8"), _UniqueNames)  # noqa: S506  a SafeLoader
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(f"not YAML: {error}") from error
+    return {} if found is None else found
+
+
+class _UniqueNames(yaml.SafeLoader):
+    """Of a name that is there twice, YAML takes the last; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """Return a mapping."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.constructor.ConstructorError(
+                        problem=f"{key.value} is there twice", problem_mark=key.start_mark
+                    )
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,180 @@
+"""
+A tracking plan as it is asked of every event: what breaks it, what may stay on the log, what a page is called.
+
+All is compiled once. An event that the plan does not name costs one look into a dictionary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.shared.tracking_plan.page_paths import PagePaths
+from services.shared.tracking_plan.plan import (
+    EventPlan,
+    PropertyPlan,
+    TrackingPlan,
+    fingerprint,
+    plain,
+    words,
+)
+from services.shared.tracking_plan.values import QUICK, wrong
+
+_REMEMBERED_NAMES = 20_000
+_NONE: frozenset[str] = frozenset()
+_ID = PropertyPlan(type="id")
+_SCORE = PropertyPlan(type="whole_number")
+
+
+class Violation(NamedTuple):
+    """What breaks the plan in one event."""
+
+    code: str
+    """plan_missing_property, plan_wrong_type, plan_wrong_value or plan_unknown_event."""
+    field: str
+    """Path of the field, such as `properties.ticket_id`."""
+    detail: str
+    """A sentence for the sender: what to send."""
+
+
+class _Compiled:
+    """What is asked of the properties of one event, or of the traits of a call."""
+
+    __slots__ = ("clear", "fields", "folded", "holder", "required")
+
+    def __init__(self, properties: Mapping[str, PropertyPlan], holder: str, *, folded: bool = False) -> None:
+        self.holder = holder
+        self.folded = folded
+        """Whether names are compared without regard to case, as those of traits are."""
+        named = {name.lower() if folded else name: value for name, value in properties.items()}
+        self.clear = frozenset(name for name, value in named.items() if not value.personal)
+        # one_of is always looked at: no type alone is right.
+        self.fields = [
+            (name, _NONE if value.one_of is not None else QUICK[value.type], value) for name, value in named.items()
+        ]
+        self.required = any(value.required for value in named.values())
+
+    def violations(self, properties: Mapping[str, Any]) -> list[Violation]:
+        found: list[Violation] = []
+        if self.folded:
+            if not (properties or self.required):
+                return found
+            properties = _folded(properties)
+        for name, quick, plan in self.fields:
+            value = properties.get(name)
+            if value is None:
+                if plan.required:
+                    detail = f"{name} is missing; the tracking plan requires it"
+                    found.append(Violation("plan_missing_property", f"{self.holder}.{name}", detail))
+            elif type(value) not in quick and (problem := wrong(value, plan)):
+                found.append(Violation(problem[0], f"{self.holder}.{name}", problem[1]))
+        return found
+
+
+class TrafficPlan:
+    """One plan, ready for traffic. It remembers the names that it was asked for, a bounded number of them."""
+
+    __slots__ = (
+        "_endings", "_events", "_group", "_identify", "_known", "_known_pages", "_page_paths", "_pages", "_refuses_unknown",
+        "_users", "fingerprint",
+    )  # fmt: skip
+
+    def __init__(self, plan: TrackingPlan) -> None:
+        """Compile a plan that was checked."""
+        self.fingerprint = fingerprint(plan)
+        self._events = {
+            plain(name): _Compiled(_properties(plan, event), "properties") for name, event in plan.events.items()
+        }
+        self._pages = {
+            plain(name): _Compiled(_properties(plan, page), "properties") for name, page in plan.pages.items()
+        }
+        self._group = _Compiled(plan.group_traits, "traits", folded=True)
+        self._identify = _Compiled(plan.identify_traits, "traits", folded=True)
+        self._known: dict[str, _Compiled | None] = {}
+        self._known_pages: dict[str, _Compiled | None] = {}
+        self._page_paths = PagePaths((name, path) for name, page in plan.pages.items() for path in page.paths)
+        self._refuses_unknown = plan.unknown_events == "reject"
+        self._users = frozenset(user for user in plan.excluded_users if not user.startswith("*"))
+        self._endings = tuple(user[1:] for user in plan.excluded_users if user.startswith("*"))
+
+    def clear_properties(self, kind: str, name: str) -> frozenset[str]:
+        """
+        Return the names of the properties of an event that the plan names and that are not personal.
+
+        Of a GROUP or IDENTIFY they are names of traits in lower case, to be compared with those sent in lower case.
+        """
+        compiled = self._of(kind, name)
+        return _NONE if compiled is None else compiled.clear
+
+    def violations(self, kind: str, name: str, properties: Mapping[str, Any]) -> list[Violation]:
+        """
+        Return what breaks the plan in an event.
+
+        Args:
+            kind: As the event record has it: TRACK, PAGE, SCREEN, GROUP, IDENTIFY, ...
+            name: Of the event or page.
+            properties: Decoded; the traits of a GROUP or IDENTIFY.
+        """
+        compiled = self._of(kind, name)
+        if compiled is not None:
+            return compiled.violations(properties)
+        if self._refuses_unknown and kind == "TRACK":
+            return [
+                Violation("plan_unknown_event", "event", "the tracking plan does not name this event; add it there")
+            ]
+        return []
+
+    def knows(self, kind: str, name: str) -> bool:
+        """Return whether the plan names this event, page or screen, or the traits of this kind of call."""
+        compiled = self._of(kind, name)
+        return compiled is not None and (kind not in {"GROUP", "IDENTIFY"} or bool(compiled.fields))
+
+    def leaves_out(self, user: str) -> bool:
+        """Return whether what this user does counts for nothing: staff, tests, monitoring."""
+        return user in self._users or (bool(self._endings) and user.endswith(self._endings))
+
+    def page_name(self, path: str) -> str:
+        """Return the plan's name of the page at a path, empty if it has none."""
+        return self._page_paths.name(path)
+
+    def _of(self, kind: str, name: str) -> _Compiled | None:
+        if kind == "TRACK":
+            known, events = self._known, self._events
+        elif kind in {"PAGE", "SCREEN"}:
+            known, events = self._known_pages, self._pages
+        elif kind == "GROUP":
+            return self._group
+        else:
+            return self._identify if kind == "IDENTIFY" else None
+        try:
+            return known[name]
+        except KeyError:
+            compiled = events.get(plain(name))
+            if len(known) < _REMEMBERED_NAMES:
+                known[name] = compiled
+            return compiled
+
+
+def _properties(plan: TrackingPlan, event: EventPlan) -> dict[str, PropertyPlan]:
+    """Return the properties of an event, with those that cases and answers are read from: what needs them requires them."""
+    found = dict(event.properties)
+    for word in words(event):
+        kind, _, rest = word.partition(".")
+        if kind == "cases":
+            name, implied = plan.cases[rest.rpartition(".")[0]].id, _ID
+        elif kind == "answers":
+            name, implied = plan.answers[rest].score, _SCORE
+        else:
+            continue
+        found[name] = msgspec.structs.replace(found.get(name, implied), required=True)
+    return found
+
+
+def _folded(traits: Mapping[str, Any]) -> dict[str, Any]:
+    """Return traits by their names in lower case; of two that are equal then, the one that sorts first."""
+    found: dict[str, Any] = {}
+    for name in sorted(traits):
+        found.setdefault(name.lower(), traits[name])
+    return found

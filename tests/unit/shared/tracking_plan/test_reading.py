@@ -1,0 +1,258 @@
+"""The tracking plan's file: what may be declared, and what is refused, with which path."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from services.shared.errors import ConfigurationError
+from services.shared.plan_file import default_plan, read_plan_file
+from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
+from services.shared.tracking_plan.reading import read_plan
+from tests.support.plans import DEFAULT
+
+PAGE = Path(__file__).parents[4] / "docs" / "tracking-plan.md"
+BLOCKS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)]
+
+
+def problems(config: Any) -> list[str]:
+    with pytest.raises(ValueError, match=".") as refused:
+        read_plan(config)
+    return str(refused.value).splitlines()
+
+
+def meaning(**events: Any) -> dict[str, Any]:
+    return {"events": {name: {"means": means} for name, means in events.items()}}
+
+
+def test_the_default_is_the_one_of_the_page() -> None:
+    assert DEFAULT in BLOCKS
+    assert read_plan(DEFAULT) == default_plan()
+
+
+def test_the_examples_of_the_page_are_one_plan() -> None:
+    config: dict[str, Any] = {}
+    for block in BLOCKS:
+        if block != DEFAULT:
+            config |= block
+    config["events"] |= {
+        **DEFAULT["events"],
+        "Dashboard Viewed": {"means": ["features.dashboards"]},
+        "API Called": {"means": ["features.api"]},
+    }
+
+    plan = read_plan(config)
+
+    assert plan.events["Report Viewed"].means == "use"
+    assert plan.events["Password Reset"].means == "ignored"
+
+
+def test_a_plan_that_says_nothing_declares_nothing() -> None:
+    assert read_plan({}) == TrackingPlan()
+
+
+@pytest.mark.parametrize(
+    ("config", "path", "said"),
+    [
+        ([], "the plan", "give names"),
+        ({"values": {}}, "values", "there is no such part"),
+        ({"events": ["a"]}, "events", "give names"),
+        ({"events": {7: {}}}, "events", "give names"),
+        ({"events": {"A": "use"}}, "events.A", "give names"),
+        ({"events": {"A": {"meaning": []}}}, "events.A", "unknown field `meaning`"),
+        ({"events": {"A": {"paths": ["/a"]}}}, "events.A", "unknown field `paths`"),
+        (meaning(A="useful"), "events.A.means", "Invalid enum value"),
+        (meaning(A=[7]), "events.A.means[0]", "Expected `str`"),
+        (meaning(A=[]), "events.A.means", "name what it means"),
+        (meaning(A=["value"]), "events.A.means[0]", "'value' means nothing"),
+        (meaning(A=["facts.seats"]), "events.A.means[0]", "means nothing"),
+        (meaning(A=["counts."]), "events.A.means[0]", "means nothing"),
+        (meaning(A=["counts.x", "counts.x"]), "events.A.means[1]", "there twice"),
+        (meaning(A=["cases.x.opened"]), "events.A.means[0]", "cases declares no x"),
+        (meaning(A=["answers.x"]), "events.A.means[0]", "answers declares no x"),
+        (meaning(A=["features.x"]), "events.A.means[0]", "features declares no x"),
+        ({"events": {"A": {"properties": []}}}, "events.A.properties", "give names"),
+        ({"events": {"A": {"properties": {"x": {"type": "color"}}}}}, "events.A.properties.x.type", "Invalid enum value"),
+        ({"events": {"A": {"properties": {"x": {"means": "role"}}}}}, "events.A.properties.x", "unknown field `means`"),
+        ({"events": {"A": {"properties": {" x": {}}}}}, "events.A.properties. x", "no blanks around it"),
+        ({"events": {"A": {"properties": {"x": {"one_of": []}}}}}, "events.A.properties.x.one_of", "at least one value"),
+        ({"events": {"A": {"properties": {"x": {"one_of": [1], "type": "number"}}}}}, "events.A.properties.x", "not both"),
+        ({"events": {"A": {"properties": {"x": {"one_of": [[]]}}}}}, "events.A.properties.x.one_of[0]", "Expected"),
+        ({"events": {"Report Shared": {}, "report-shared": {}}}, "events.report-shared", "same name as Report Shared"),
+        ({"events": {" _": {}}}, "events. _", "not empty"),
+        ({"pages": {"p": {"paths": ["pricing"]}}}, "pages.p.paths[0]", "no path such as"),
+        ({"pages": {"p": {"paths": ["/a/**/b"]}}}, "pages.p.paths[0]", "no path such as"),
+        ({"pages": {"p": {"paths": ["/a?b=1"]}}}, "pages.p.paths[0]", "no path such as"),
+        ({"group_traits": {"x": {"means": "seats"}}}, "group_traits.x.means", "means nothing"),
+        ({"group_traits": {"x": {"means": "facts.x"}}}, "group_traits.x.type", "a fact has one of the types"),
+        ({"group_traits": {"x": {"means": "facts.x", "type": "list"}}}, "group_traits.x.type", "a fact has one of"),
+        ({"group_traits": {"seats": {"means": "facts.seats", "type": "text"}}}, "group_traits.seats.type", "must be whole_number"),
+        ({"group_traits": {"X": {"type": "text"}, "x": {}}}, "group_traits.x", "same name as X"),
+        ({"group_traits": {"x": {"means": "facts.x", "type": "text", "personal": True}}}, "group_traits.x", "mean nothing"),
+        (
+            {"group_traits": {"a": {"means": "facts.x", "type": "text"}, "b": {"means": "facts.x", "type": "date"}}},
+            "group_traits.b.type",
+            "must be text, as of a",
+        ),
+        ({"identify_traits": {"x": {"means": "facts.x"}}}, "identify_traits.x.means", "can mean role"),
+        ({"identify_traits": {"x": {"means": "role"}}}, "identify_traits.x.means", "roles declares none"),
+        ({"roles": ["a"]}, "roles", "no trait of identify_traits means role"),
+        ({"identify_traits": {"r": {"means": "role"}}, "roles": ["a", "A "]}, "roles", "empty or there twice"),
+        ({"identify_traits": {"r": {"means": "role"}}, "roles": ["Other"]}, "roles", "other is what"),
+        (
+            {"identify_traits": {"r": {"means": "role"}, "s": {"means": "role"}}, "roles": ["a"]},
+            "identify_traits.s.means",
+            "r means the role already",
+        ),
+        ({"features": {"x": "shallow"}}, "features.x", "Invalid enum value"),
+        ({"features": {"x": "core"}}, "features.x", "no event means features.x"),
+        ({"cases": {"x": {}}}, "cases.x", "required field `id`"),
+        ({"answers": {"x": {"score": "s"}}}, "answers.x", "required field `scale`"),
+        ({"unknown_events": "drop"}, "unknown_events", "Invalid enum value"),
+        ({"excluded_users": ["*"]}, "excluded_users", "leaves out everybody"),
+        (meaning(A=["counts.Exports"]), "counts.Exports", "small letters"),
+        (meaning(A=["counts.events"]), "counts.events", "of every account already"),
+        (meaning(A=["milestones.first_activity"]), "milestones.first_activity", "of every account already"),
+        (meaning(A=["milestones.last_activity"]), "milestones.last_activity", "of every account already"),
+        (meaning(A=["counts.x", "milestones.x"]), "milestones.x", "of counts.x already"),
+        ({"events": {f"e{n}": {} for n in range(2_001)}}, "events", "2001 are too many"),
+        (meaning(**{f"e{n}": [f"counts.c{n}"] for n in range(31)}), "counts", "33 are too many"),
+        (meaning(**{f"e{n}": [f"milestones.c{n}"] for n in range(17)}), "milestones", "17 are too many"),
+        (
+            {"group_traits": {f"t{n}": {"means": f"facts.f{n}", "type": "text"} for n in range(33)}},
+            "facts",
+            "33 are too many",
+        ),
+        (
+            {**meaning(**{f"e{n}": [f"features.f{n}"] for n in range(17)}), "features": {f"f{n}": "core" for n in range(17)}},
+            "features",
+            "17 are too many",
+        ),
+        (
+            {"identify_traits": {"r": {"means": "role"}}, "roles": [f"r{n}" for n in range(16)]},
+            "roles",
+            "16 are too many",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named_by_its_path(config: Any, path: str, said: str) -> None:
+    (problem,) = problems(config)
+
+    assert problem.startswith(f"{path}: ")
+    assert said in problem
+
+
+CASES: dict[str, Any] = {
+    "events": {"Opened": {"means": ["cases.x.opened"]}, "Closed": {"means": ["cases.x.closed"]}},
+    "cases": {"x": {"id": "i"}},
+}
+SURVEY: dict[str, Any] = {
+    "events": {"Rated": {"means": ["answers.x"]}},
+    "answers": {"x": {"score": "s", "scale": [1, 5]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("base", "changes", "path", "said"),
+    [
+        (CASES, {"events": {"Opened": {"means": ["cases.x.opened"]}}}, "cases.x", "no event means cases.x.closed"),
+        (CASES, {"events": CASES["events"] | {"A": {"means": ["cases.x"]}}}, "events.A.means[0]", "write which it is"),
+        (
+            CASES,
+            {"events": CASES["events"] | {"A": {"means": ["counts.a", "cases.x.opened"]}}},
+            "events.A.means[1]",
+            "means nothing else",
+        ),
+        (CASES, {"cases": {"x": {"id": " i"}}}, "cases.x.id", "no blanks around it"),
+        (CASES, {"cases": {"x": {"id": "i", "at": "t"}}}, "cases.x", "unknown field `at`"),
+        (
+            CASES,
+            {"events": CASES["events"] | {"A": {"means": ["cases.x.opened"], "properties": {"i": {"personal": True}}}}},
+            "events.A.properties.i",
+            "does not stay on the log",
+        ),
+        (
+            CASES,
+            {"events": CASES["events"] | {"A": {"means": ["cases.x.opened"], "properties": {"i": {"type": "date"}}}}},
+            "events.A.properties.i.type",
+            "is one of id, text, whole_number",
+        ),
+        (CASES, {"events": CASES["events"] | {"A": {"means": ["counts.x_opened"]}}}, "counts.x_opened", "of cases.x already"),
+        (SURVEY, {"events": {}}, "answers.x", "no event means answers.x"),
+        (SURVEY, {"answers": {"x": {"score": "", "scale": [1, 5]}}}, "answers.x.score", "not empty"),
+        (SURVEY, {"answers": {"x": {"score": "s", "scale": [5, 5]}}}, "answers.x.scale", "a greater highest"),
+        (SURVEY, {"answers": {"x": {"score": "s", "scale": [0, 101]}}}, "answers.x.scale", "within 0 to 100"),
+        (
+            SURVEY,
+            {"events": {"Rated": {"means": ["answers.nps"]}}, "answers": {"nps": {"score": "s", "scale": [1, 5]}}},
+            "answers.nps.scale",
+            "must be [0, 10]",
+        ),
+        (SURVEY, {"features": {"x": "core"}, "events": SURVEY["events"] | {"A": {"means": ["features.x"]}}}, "features.x", "of answers.x already"),
+    ],
+)  # fmt: skip
+def test_what_would_take_no_effect_is_refused(base: Any, changes: Any, path: str, said: str) -> None:
+    read_plan(base)
+    (problem,) = problems({**base, **changes})
+
+    assert problem.startswith(f"{path}: ")
+    assert said in problem
+
+
+def test_all_that_is_wrong_is_said_at_once() -> None:
+    config = {
+        "event": {},
+        "events": {"A": 1, "B": {"means": ["counts.Y"], "properties": {"p": {"type": "x"}, "q": {"kind": "x"}}}},
+        "group_traits": {"t": {"type": "what"}},
+        "cases": {"z": {"id": 1}},
+        "roles": ["admin"],
+    }
+
+    assert [problem.partition(": ")[0] for problem in problems(config)] == [
+        "event", "events.A", "events.B.properties.p.type", "events.B.properties.q", "group_traits.t.type", "cases.z.id",
+        "counts.Y", "roles",
+    ]  # fmt: skip
+
+
+def test_the_fingerprint_changes_with_all_but_descriptions() -> None:
+    config: dict[str, Any] = {
+        "events": {"A": {"description": "one"}},
+        "pages": {"p": {"paths": ["/*"]}, "q": {"paths": ["/a"]}},
+    }
+    changed = {**config, "events": {"A": {"description": "two"}}}
+    ignored = {**config, "events": {"A": {"means": "ignored"}}}
+    turned = {**config, "pages": dict(reversed(config["pages"].items()))}
+
+    assert fingerprint(read_plan(config)) == fingerprint(read_plan(changed))
+    assert len({fingerprint(read_plan(each)) for each in (config, ignored, turned)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("events:\n  A: {}\n  A: {means: ignored}\n", "A is there twice"),
+        ("events: [", "not YAML"),
+        ("events: {A: {properties: {x: {type: colour}}}}", "events.A.properties.x.type"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_variable(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_text(text, "utf-8")
+
+    with pytest.raises(ConfigurationError) as refused:
+        read_plan_file(file)
+
+    assert refused.value.problems[0].startswith(f"TIDEMARK_TRACKING_PLAN {file}: ")
+    assert said in str(refused.value)
+
+
+def test_a_file_that_is_empty_declares_nothing_and_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "plan.yaml").write_text("# nothing yet\n", "utf-8")
+
+    assert read_plan_file(tmp_path / "plan.yaml") == TrackingPlan()
+    with pytest.raises(ConfigurationError, match="No such file"):
+        read_plan_file(tmp_path / "none.yaml")
