@@ -29,7 +29,7 @@ def test_every_kind_of_settings_is_on_the_page() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_setting_has_words(kind: type[Settings]) -> None:
-    inherited = {name for base in kind.__mro__[1:] if base in KINDS for name in base.model_fields}  # type: ignore[attr-defined]
+    inherited = {name for base in kind.__mro__[1:] if base in KINDS for name in base.model_fields}
 
     assert kind.model_fields.keys() - meanings(kind).keys() - inherited == set()
 
