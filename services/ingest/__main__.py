@@ -21,11 +21,14 @@ from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
 from services.ingest.deadlines import protocol
+from services.ingest.dialects.registry import every_route
 from services.ingest.http import IngestApp
+from services.ingest.intake import Intake
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog
+from services.ingest.receiving import Reception
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.shared.errors import ConfigurationError
@@ -57,14 +60,9 @@ def application(
     rest = Starlette(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
-    return IngestApp(
-        service=service,
-        keys=keys,
-        metrics=metrics,
-        rest=rest,
-        max_body_bytes=settings.max_body_bytes,
-        max_buffered_bytes=settings.max_in_flight_bytes,
-    )
+    reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
+    intake = Intake(service, keys, metrics, reception)
+    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:

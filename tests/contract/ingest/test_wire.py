@@ -243,13 +243,13 @@ async def test_metrics_count_requests_and_verdicts(ingest: Any) -> None:
 async def test_more_bodies_at_a_time_than_memory_is_set_aside_for_are_pushed_back(ingest: Any) -> None:
     body = json.dumps({"batch": [{**TRACK, "properties": {"a": "x" * 1_500}}] * 2_000}).encode()
     taken = await ingest.client.post("/v1/batch", content=body)
-    ingest.app.reception.room.limit = 1_000_000
+    ingest.app.intake.reception.room.limit = 1_000_000
     refused = await ingest.client.post("/v1/batch", content=body)
 
     assert taken.status_code == 200
     assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
     assert refused.headers["retry-after"] == "1"
-    assert ingest.app.reception.room.held == 0
+    assert ingest.app.intake.reception.room.held == 0
 
 
 async def test_events_of_a_stalled_partition_are_put_off_and_the_others_taken(ingest: Any) -> None:
