@@ -32,6 +32,7 @@ class Code(StrEnum):
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
     PARTITION_STALLED = "partition_stalled"
     # of a whole request
+    MALFORMED_REQUEST = "malformed_request"
     MALFORMED_BODY = "malformed_body"
     TRUNCATED_BODY = "truncated_body"
     INVALID_BODY = "invalid_body"
@@ -54,6 +55,7 @@ class Code(StrEnum):
 
 
 STATUS: dict[Code, int] = {
+    Code.MALFORMED_REQUEST: 400,
     Code.MALFORMED_BODY: 400,
     Code.TRUNCATED_BODY: 400,
     Code.INVALID_BODY: 400,
