@@ -61,7 +61,7 @@ def application(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    intake = Intake(service, keys, metrics, reception)
+    intake = Intake(service, keys, metrics, reception, settings.public_url)
     return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
 
 

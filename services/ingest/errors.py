@@ -42,13 +42,16 @@ class Code(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     HEADERS_TOO_LARGE = "headers_too_large"
     URL_TOO_LONG = "url_too_long"
+    PUBLIC_URL_NOT_SET = "public_url_not_set"
     INVALID_HEADER = "invalid_header"
     MISSING_WRITE_KEY = "missing_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
     BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"
     INTERNAL_ERROR = "internal_error"
@@ -63,6 +66,7 @@ STATUS: dict[Code, int] = {
     Code.MISSING_WRITE_KEY: 401,
     Code.UNKNOWN_WRITE_KEY: 401,
     Code.BACKFILL_NOT_ALLOWED: 403,
+    Code.ORIGIN_NOT_ALLOWED: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,
@@ -70,8 +74,10 @@ STATUS: dict[Code, int] = {
     Code.DECOMPRESSED_TOO_LARGE: 413,
     Code.BATCH_TOO_LONG: 413,
     Code.URL_TOO_LONG: 414,
+    Code.PUBLIC_URL_NOT_SET: 421,
     Code.UNSUPPORTED_ENCODING: 415,
     Code.HEADERS_TOO_LARGE: 431,
+    Code.RATE_LIMITED: 429,
     Code.OVERLOADED: 429,
     Code.LOG_UNAVAILABLE: 429,
     Code.INTERNAL_ERROR: 500,

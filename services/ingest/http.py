@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 
 from services.ingest import cors
 from services.ingest.dialects.registry import Methods, RouteTable
-from services.ingest.dialects.route import Call, Headers, Reply, json_reply
+from services.ingest.dialects.route import Call, Headers, Reply, refusal
 from services.ingest.errors import Code, status_of
 from services.ingest.intake import Intake, pushed_back
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import Gone, Incoming, Message, Receive
+from services.ingest.refusals import STATUSES, RefusalLog
 from services.shared.errors import Rejected, Retryable
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class IngestApp:
         self.routes = routes
         self._metrics = metrics
         self._rest = rest
+        self._refusals = RefusalLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -47,7 +49,7 @@ class IngestApp:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"")
         if path in _REST:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, receive, _with(cors.headers(origin), send))
             return
         methods, params = self.routes.find(path)
         endpoint = _endpoint(methods, scope["method"])
@@ -66,6 +68,8 @@ class IngestApp:
             call.incoming.close()
             self._metrics.in_flight_requests.dec()
         self._metrics.requests.labels(endpoint, str(reply.status)).inc()
+        if reply.status in STATUSES:
+            self._refusals.note(call, reply.status, reply.code, endpoint)
         answer = [(b"content-type", reply.content_type), *reply.headers, *cors.headers(origin)]
         if call.incoming.small():
             await _send(send, reply.status, reply.body, answer)
@@ -92,11 +96,6 @@ class IngestApp:
             return refusal(500, Code.INTERNAL_ERROR, "", "an error of ours; it is logged, and sending again is safe")
 
 
-def refusal(status: int, code: str, field: str, message: str, headers: Headers | None = None) -> Reply:
-    """Return the answer to a request of which nothing was taken."""
-    return json_reply(status, {"success": False, "code": code, "field": field, "message": message}, headers)
-
-
 def _no_route(call: Call, methods: Methods) -> Reply:
     if not methods:
         return refusal(404, Code.NOT_FOUND, "", "there is nothing here; events go to POST /v1/batch")
@@ -111,7 +110,18 @@ def _endpoint(methods: Methods, method: str) -> str:
     return route.endpoint if route is not None else "other"
 
 
-async def _send(send: Send, status: int, body: bytes, headers: cors.Headers, *, last: bool = True) -> None:
+def _with(headers: Headers, send: Send) -> Send:
+    """Return a `send` that adds headers."""
+
+    async def more(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *headers]}
+        await send(message)
+
+    return more
+
+
+async def _send(send: Send, status: int, body: bytes, headers: Headers, *, last: bool = True) -> None:
     await send(
         {
             "type": "http.response.start",

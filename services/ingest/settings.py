@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.ports import ProduceBounds
 from services.shared.settings import Settings
+
+_ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
 
 
 class IngestSettings(Settings):
@@ -17,6 +20,8 @@ class IngestSettings(Settings):
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
     """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
+    public_url: str = Field("", validation_alias="TIDEMARK_INGEST_PUBLIC_URL")
+    """http(s)://host[:port] at which browsers reach ingest. Needed once SDKs ask for their settings under any name other than this machine's own addresses."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
@@ -41,6 +46,13 @@ class IngestSettings(Settings):
     """While the oldest batch of a partition is older than this, events of that partition are put off at once."""
     request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
     """A request must arrive completely within this."""
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_address_without_a_path(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError("give http://host[:port] or https://host[:port], without a path")
+        return value.rstrip("/")
 
     def rules(self) -> Rules:
         """Return the rules of admission."""

@@ -106,7 +106,7 @@ def _decoded(data: str) -> bytes:
 
 def _image(status: int, code: str = "", headers: list[tuple[bytes, bytes]] | None = None) -> Reply:
     more = [(b"tidemark-code", code.encode())] if code else []
-    return Reply(status, GIF, b"image/gif", [(b"cache-control", b"no-store"), *more, *(headers or [])])
+    return Reply(status, GIF, b"image/gif", [(b"cache-control", b"no-store"), *more, *(headers or [])], code)
 
 
 ROUTES = tuple(Route("GET", f"/v1/pixel/{kind}", "pixel", image(kind)) for kind in _KINDS)

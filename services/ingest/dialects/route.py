@@ -55,6 +55,8 @@ class Reply:
     body: bytes = b""
     content_type: bytes = JSON_TYPE
     headers: Headers = field(default_factory=list)
+    code: str = ""
+    """Why nothing was taken, where that is so."""
 
 
 Serve = Callable[[Call, "Intake"], Awaitable[Reply]]
@@ -76,3 +78,9 @@ class Route:
 def json_reply(status: int, document: Any, headers: Headers | None = None) -> Reply:
     """Return a reply with a JSON document."""
     return Reply(status, _encode(document), JSON_TYPE, headers or [])
+
+
+def refusal(status: int, code: str, field: str, message: str, headers: Headers | None = None) -> Reply:
+    """Return the answer to a request of which nothing was taken."""
+    document = {"success": False, "code": code, "field": field, "message": message}
+    return Reply(status, _encode(document), JSON_TYPE, headers or [], code)
