@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
+from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
 from services.ingest.http import IngestApp
@@ -51,7 +52,6 @@ def application(
     service = IngestService(
         event_log=event_log,
         rules=settings.rules(),
-        find_key=keys.find,
         metrics=metrics,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
@@ -61,7 +61,7 @@ def application(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    intake = Intake(service, keys, metrics, reception, settings.public_url)
+    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), settings.public_url)
     return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
 
 

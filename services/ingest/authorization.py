@@ -1,4 +1,4 @@
-"""Who sends: the write key as the headers or the query of a request name it."""
+"""Where a request names its write key: in a header or in the query; the body is looked through elsewhere."""
 
 from __future__ import annotations
 
@@ -6,53 +6,25 @@ import base64
 import binascii
 
 from services.ingest.dialects.route import Call
-from services.ingest.keys import WriteKey, WriteKeys
-from services.ingest.receiving import unknown_key
 
-_REMEMBERED_HEADERS = 10_000
 _LONGEST_AUTHORIZATION = 2_048
 
 
-class Authorization:
-    """Finds write keys, and remembers the headers in which it found one."""
-
-    def __init__(self, keys: WriteKeys) -> None:
-        self._keys = keys
-        self.remembered: dict[bytes, WriteKey] = {}
-        self._version = keys.version
-
-    def key(self, call: Call) -> WriteKey | None:
-        """
-        Return the key that headers or query name; None where they name none and the body may.
-
-        Raises:
-            Rejected: there is no such key.
-        """
-        given = call.headers.get(b"authorization", b"")
-        if given[:6].lower() == b"basic ":
-            key = self._basic(given)
-        elif b"x-write-key" in call.headers:
-            key = self._keys.find(call.header(b"x-write-key"))
-        elif b"writeKey=" in call.query:
-            key = self._keys.find(call.argument("writeKey"))
-        else:
-            return None
-        if key is None:
-            raise unknown_key()
-        return key
-
-    def _basic(self, given: bytes) -> WriteKey | None:
-        if self._version != self._keys.version or len(self.remembered) > _REMEMBERED_HEADERS:
-            self.remembered, self._version = {}, self._keys.version
-        key = self.remembered.get(given)
-        if key is None and len(given) <= _LONGEST_AUTHORIZATION:
-            key = self._keys.find(_user_of(given))
-            if key is not None:  # what is unknown is not remembered: anybody can make up any number of it
-                self.remembered[given] = key
-        return key
+def write_key(call: Call) -> str | None:
+    """Return the write key as Basic authorization, X-Write-Key or the query has it; None if none of them does."""
+    given = call.headers.get(b"authorization", b"")
+    if given[:6].lower() == b"basic ":
+        return _user_of(given)
+    if b"x-write-key" in call.headers:
+        return call.header(b"x-write-key")
+    if b"writeKey=" in call.query:
+        return call.argument("writeKey")
+    return None
 
 
 def _user_of(header: bytes) -> str:
+    if len(header) > _LONGEST_AUTHORIZATION:
+        return ""
     try:
         return base64.b64decode(header[6:].strip(), validate=True).decode().partition(":")[0]
     except (binascii.Error, UnicodeDecodeError):

@@ -46,6 +46,7 @@ class Code(StrEnum):
     INVALID_HEADER = "invalid_header"
     MISSING_WRITE_KEY = "missing_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
+    EXPIRED_WRITE_KEY = "expired_write_key"
     BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     NOT_FOUND = "not_found"
@@ -65,6 +66,7 @@ STATUS: dict[Code, int] = {
     Code.INVALID_HEADER: 400,
     Code.MISSING_WRITE_KEY: 401,
     Code.UNKNOWN_WRITE_KEY: 401,
+    Code.EXPIRED_WRITE_KEY: 401,
     Code.BACKFILL_NOT_ALLOWED: 403,
     Code.ORIGIN_NOT_ALLOWED: 403,
     Code.NOT_FOUND: 404,
@@ -87,6 +89,10 @@ STATUS: dict[Code, int] = {
 
 class Overloaded(Retryable):
     """The process has its hands full; Kafka may be well."""
+
+
+class RateLimited(Retryable):
+    """The sender is over the rate of its write key."""
 
 
 def status_of(error: Rejected) -> int:

@@ -53,11 +53,11 @@ class IngestApp:
             return
         methods, params = self.routes.find(path)
         endpoint = _endpoint(methods, scope["method"])
-        if scope["method"] == "OPTIONS":
-            self._metrics.requests.labels(endpoint, "204").inc()
-            await _send(send, 204, b"", cors.preflight(origin))
-            return
         call = Call(scope["method"], path, params, scope["query_string"], headers, Incoming(receive, headers), scope)
+        if call.method == "OPTIONS":
+            self._metrics.requests.labels(endpoint, "204").inc()
+            await _send(send, 204, b"", cors.preflight(origin, allowed=self.intake.welcomes(call, origin)))
+            return
         self._metrics.in_flight_requests.inc()
         try:
             reply = await self._reply(call, methods, endpoint)
@@ -70,7 +70,7 @@ class IngestApp:
         self._metrics.requests.labels(endpoint, str(reply.status)).inc()
         if reply.status in STATUSES:
             self._refusals.note(call, reply.status, reply.code, endpoint)
-        answer = [(b"content-type", reply.content_type), *reply.headers, *cors.headers(origin)]
+        answer = [(b"content-type", reply.content_type), *reply.headers, *call.answered, *cors.headers(origin)]
         if call.incoming.small():
             await _send(send, reply.status, reply.body, answer)
             return
@@ -83,7 +83,7 @@ class IngestApp:
             route = methods.get("GET" if call.method == "HEAD" else call.method)
             if route is None:
                 return _no_route(call, methods)
-            return await route.serve(call, self.intake)
+            return await route.serve(call, self.intake.of(call))
         except Rejected as error:
             return refusal(status_of(error), error.code, error.field, error.detail)
         except Retryable as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 _LINGER_S = 2.0
-_LINGER_BYTES = 4 * 1024 * 1024
+_LINGER_BYTES = 1024 * 1024
 
 
 class LingeringTransport:

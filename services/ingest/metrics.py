@@ -7,6 +7,8 @@ a client made up.
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.ports import WRITES
@@ -90,8 +92,32 @@ class IngestMetrics:
             registry=registry,
         )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
+        self.write_key_used = Gauge(
+            "tidemark_ingest_write_key_last_used_timestamp_seconds",
+            "When a write key was last used, 0 if not since the start; a key that is quiet can be revoked.",
+            ["source", "key_id"],
+            registry=registry,
+        )
+        self.write_key_not_after = Gauge(
+            "tidemark_ingest_write_key_not_after_timestamp_seconds",
+            "When a write key that has an end ceases to be valid.",
+            ["source", "key_id"],
+            registry=registry,
+        )
+        self.rate_limited = Counter(
+            "tidemark_ingest_rate_limited_total",
+            "Requests put off because their write key is over its rate of events or bytes.",
+            ["source", "budget"],
+            registry=registry,
+        )
         self.write_keys_errors = Counter(
             "tidemark_ingest_write_keys_errors_total",
             "Failed reads of the write keys file; the keys known before stay valid.",
             registry=registry,
         )
+
+    def forget_write_key(self, source: str, key_id: str) -> None:
+        """Drop what is said of a key that is not in the file any more."""
+        for gauge in (self.write_key_used, self.write_key_not_after):
+            with contextlib.suppress(KeyError):
+                gauge.remove(source, key_id)

@@ -174,7 +174,13 @@ class Reception:
                     return body
             except (msgspec.MsgspecError, ValueError):
                 continue
-        raise unknown_key() if seen else missing_key()
+        if seen:
+            raise Rejected(
+                Code.UNKNOWN_WRITE_KEY,
+                "writeKey",
+                "this write key is not known here; make one with `tidemark keys create`",
+            )
+        raise missing_key()
 
 
 def missing_key(why: str = "") -> Rejected:
@@ -184,11 +190,4 @@ def missing_key(why: str = "") -> Rejected:
         "writeKey",
         f"{why}send it as the user name of Basic authorization, as X-Write-Key, or as writeKey in the query"
         + ("" if why else " or the body"),
-    )
-
-
-def unknown_key() -> Rejected:
-    """Return the refusal of a write key that is not in the file."""
-    return Rejected(
-        Code.UNKNOWN_WRITE_KEY, "writeKey", "this write key is not known here; make one with `tidemark keys create`"
     )

@@ -35,6 +35,8 @@ class Call:
     incoming: Incoming
     scope: Mapping[str, Any]
     """As ASGI has it: scheme, addresses, extensions."""
+    answered: Headers = field(default_factory=list)
+    """Headers that the answer gets, whatever the dialect replies."""
 
     def header(self, name: bytes) -> str:
         """Return a header as text, without space around it; empty if it is absent."""

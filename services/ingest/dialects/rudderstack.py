@@ -7,6 +7,9 @@ query, and its pixels carry a whole event there.
 
 from __future__ import annotations
 
+from typing import Any
+
+from services.ingest import authorization
 from services.ingest.dialects import pixel, segment
 from services.ingest.dialects.route import Call, Reply, Route, json_reply
 from services.ingest.intake import Intake, missing_key
@@ -18,10 +21,10 @@ async def _source_config(call: Call, intake: Intake) -> Reply:
     if key is None:
         raise missing_key()
     off = {"enabled": False}
-    source = {
+    source: dict[str, Any] = {
         "id": key.source,
         "name": key.source,
-        "writeKey": key.write_key,
+        "writeKey": authorization.write_key(call),
         "workspaceId": "tidemark",
         "enabled": True,
         "config": {"statsCollection": {"errors": off, "metrics": off}},

@@ -67,6 +67,7 @@ async def _settings(call: Call, intake: Intake) -> Reply:
     write_key = call.params["key"]
     if intake.keys.find(write_key) is None:
         raise Rejected(Code.NOT_FOUND, "writeKey", "there is no such project")
+    intake.known(write_key)
     address = public_address(call, intake.public_url)
     allowed = {"__default": {"enabled": True}}
     document = {

@@ -81,6 +81,8 @@ class Request:
     historical: bool = False
     accepted_by: str = ""
     """Name of this ingest, whose clock `received_at` is."""
+    client: str = "server"
+    """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
 
 
 class Admitted(NamedTuple):
