@@ -20,12 +20,16 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
+from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
+from services.ingest.dialects.registry import every_route
 from services.ingest.http import IngestApp
+from services.ingest.intake import Intake
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog
+from services.ingest.receiving import Reception
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.shared.errors import ConfigurationError
@@ -49,7 +53,6 @@ def application(
     service = IngestService(
         event_log=event_log,
         rules=settings.rules(),
-        find_key=keys.find,
         metrics=metrics,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
@@ -58,14 +61,9 @@ def application(
     rest = Starlette(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
-    return IngestApp(
-        service=service,
-        keys=keys,
-        metrics=metrics,
-        rest=rest,
-        max_body_bytes=settings.max_body_bytes,
-        max_buffered_bytes=settings.max_in_flight_bytes,
-    )
+    reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
+    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), settings.public_url)
+    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from services.ingest import canned, upgrades
+from services.ingest.canned import Canned
+from services.ingest.lingering import LingeringTransport
 
 KEEP = "tidemark.keep"
 """Extension of the ASGI scope: a function that spares the connection while its request is worked on."""
@@ -24,26 +29,6 @@ _MAX_PIPELINED = 16
 _FREE_CHUNKS = 1_000
 _MIN_CHUNK_BYTES = 64
 """That chunks have on average, once there are many."""
-_LINGER_S = 2.0
-
-
-def _canned(status: str, code: str, message: str, *headers: str) -> bytes:
-    body = f'{{"success":false,"code":"{code}","field":"","message":"{message}"}}'
-    lines = [f"HTTP/1.1 {status}", "content-type: application/json", "connection: close", *headers]
-    return "\r\n".join([*lines, f"content-length: {len(body)}", "", body]).encode()
-
-
-_TIMED_OUT = _canned("408 Request Timeout", "request_timeout", "the request did not arrive in full")
-_HEADERS = _canned("431 Request Header Fields Too Large", "headers_too_large", "send at most 100 headers, 64 KB")
-_URL = _canned("414 URI Too Long", "url_too_long", "send a URL of at most 8 KB")
-_CHUNKS = _canned("400 Bad Request", "malformed_body", "the chunks of the body are too small; send larger ones")
-_FULL = _canned(
-    "429 Too Many Requests",
-    "overloaded",
-    "too many connections; nothing is lost, send it again later",
-    "retry-after: 5",
-    "x-ratelimit-reset: 5",
-)
 
 
 class _Refused(Exception):
@@ -65,6 +50,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
     """Starts a timer with the connection and with each incomplete request; stops it when one is complete."""
 
     bounds: ClassVar[ConnectionBounds]
+    transport: Any
     _deadline: asyncio.TimerHandle | None = None
     _complete = False
     _in_headers = False
@@ -72,27 +58,43 @@ class _DeadlineProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _chunks = 0
     _body_bytes = 0
-    _refusal: bytes | None = None
+    _refusal: Canned | None = None
     _deaf = False
+    """Whether what comes is no longer looked at."""
+    _ended = False
+    """Whether the client has closed its side."""
+    _running: Any = None
+    """The cycle that is being answered, or was last."""
+    _receiving: Any = None
+    """The cycle of which a body is still to come."""
+    _last: Canned | None = None
+    """What is said once everything before it is answered."""
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
+        super().connection_made(LingeringTransport(transport, self.loop, self._owed))  # type: ignore[arg-type]
         if len(self.connections) > self.bounds.max_connections:
             self.bounds.closed("full")
             if not self.bounds.spare:
-                self._refuse_at_once(_FULL)
+                self._end(canned.FULL)
                 return
             oldest = next(iter(self.bounds.spare))
             del self.bounds.spare[oldest]
-            oldest.transport.close()
+            oldest.transport.close_now()
         self.bounds.spare[self] = None
         self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if self._deaf or self.transport.lingering:
+            self.transport.discard(data)
             return
         self._complete = False
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            self._decline(data[offer.args[0] :])
+        except httptools.HttpParserError:
+            self._refused()
         if self._complete or self._deaf:
             return
         if self._deadline is None:
@@ -101,11 +103,11 @@ class _DeadlineProtocol(HttpToolsProtocol):
             self._wire_bytes += len(data)
             if self._wire_bytes > _MAX_HEADER_BYTES:
                 self.bounds.closed("headers")
-                self._refuse_at_once(_HEADERS)
+                self._end(canned.HEADERS)
 
     def on_message_begin(self) -> None:
         if len(self.pipeline) >= _MAX_PIPELINED:
-            self._refuse("pipelined", b"")
+            self._refuse("pipelined", None)
         self._complete = False
         self._in_headers = True
         self._wire_bytes = self._header_bytes = self._chunks = self._body_bytes = 0
@@ -115,83 +117,131 @@ class _DeadlineProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > _MAX_URL_BYTES:
-            self._refuse("url", _URL)
+            self._refuse("url", canned.URL)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > _MAX_HEADER_BYTES or len(self.headers) >= _MAX_HEADERS:
-            self._refuse("headers", _HEADERS)
+            self._refuse("headers", canned.HEADERS)
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
+        if self.parser.should_upgrade():
+            self.scope["method"] = self.parser.get_method().decode()
+            return
         super().on_headers_complete()
+        self._receiving = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._chunks += 1
         self._body_bytes += len(body)
         if self._chunks > _FREE_CHUNKS + self._body_bytes // _MIN_CHUNK_BYTES:
-            self._refuse("chunks", _CHUNKS)
+            self._refuse("chunks", canned.CHUNKS)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         self._complete = True
+        self._receiving = None
         self._stop()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self.bounds.spare[self] = None
         super().on_response_complete()
+        if self._last is not None and not self._answering():
+            self._say_last()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.bounds.spare.pop(self, None)
         self._stop()
+        self.transport.lost()
+        running = self._running  # uvicorn tells only the newest
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
-        """Called when the client will send no more: a request that is complete gets its answer all the same."""
-        if not (self._complete and self._answering()):
+        """Called when the client will send no more: what is complete gets its answer all the same."""
+        self._ended = self._deaf = True
+        if self._last is not None:
+            return not self.transport.is_closing()
+        if not self._answering() or self._receiving is self._running:
             return False
-        newest = self.pipeline[0][0] if self.pipeline else self.cycle
+        if self._receiving is not None:
+            self.pipeline.popleft()
+        newest = self.pipeline[0][0] if self.pipeline else self._running
         newest.keep_alive = False
         return True
 
-    def send_400_response(self, msg: str) -> None:
-        """Called by uvicorn when the parser has stopped: answer what stopped it."""
-        if self._refusal is None:
-            super().send_400_response(msg)
-        elif self._refusal:
-            self._refuse_at_once(self._refusal)
-        else:
-            # Requests are waiting: they are answered, the last of them with `connection: close`.
-            self._deaf = True
-            self.pipeline[0][0].keep_alive = False
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _decline(self, rest: bytes) -> None:
+        """Go on with HTTP/1.1 where a client offers something else."""
+        if self.scope["method"] == "CONNECT":
+            self._end(canned.TUNNEL)
+            return
+        version = self.parser.get_http_version()
+        head = upgrades.head_without_offer(self.scope["method"], self.url, version, self.headers)
+        self.parser = upgrades.new_parser(self)
+        self.data_received(head + rest)
 
     def _keep(self) -> None:
         self.bounds.spare.pop(self, None)
 
-    def _refuse(self, why: str, answer: bytes) -> None:
-        if self._refusal is None:
-            self.bounds.closed(why)
-            self._refusal = answer
-        raise _Refused
+    def _refuse(self, why: str, answer: Canned | None) -> None:
+        self.bounds.closed(why)
+        self._refusal = answer
+        raise _Refused(why)
 
-    def _refuse_at_once(self, answer: bytes) -> None:
-        """Answer, then listen no more: at once self.bounds.closed, the client might see an error of the network instead."""
+    def _refused(self) -> None:
+        """Called where the parser has stopped."""
+        if self._refusal is not None:
+            self._end(self._refusal)
+        elif len(self.pipeline) >= _MAX_PIPELINED:
+            # They are answered, the last of them with `connection: close`.
+            self._deaf = True
+            self.pipeline[0][0].keep_alive = False
+        else:
+            self.bounds.closed("malformed")
+            self._end(canned.MALFORMED)
+
+    def _end(self, answer: Canned) -> None:
+        """Listen no more, and answer this once everything before it is answered."""
         self._stop()
         self._deaf = True
-        if self._answering():
-            if self.cycle.response_started:
+        broken, self._receiving = self._receiving, None
+        if broken is not None and broken is self._running:
+            if broken.response_started:
                 self.transport.close()
                 return
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self.transport.write(answer)
-        self._deadline = self.loop.call_later(_LINGER_S, self.transport.close)
+            broken.disconnected = True
+            broken.message_event.set()
+            self._running = None
+        elif broken is not None:
+            self.pipeline.popleft()
+        self._last = answer
+        if not self._answering():
+            self._say_last()
+
+    def _say_last(self) -> None:
+        assert self._last is not None
+        origins = [value for name, value in self.headers or () if name == b"origin"]
+        self.transport.write(self._last.encode(origins[0] if origins else b""))
+        self.transport.close()
 
     def _answering(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, whatever its type says
-        return cycle is not None and not cycle.response_complete
+        return self._running is not None and not self._running.response_complete
+
+    def _owed(self) -> bool:
+        """Return whether the client may still be sending."""
+        return not self._ended and (self._deaf or self._in_headers or self._receiving is not None)
 
     def _stop(self) -> None:
         if self._deadline is not None:
@@ -203,9 +253,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         self.bounds.closed("timeout")
-        if not (self._answering() and self.cycle.response_started):
-            self.transport.write(_TIMED_OUT)
-        self.transport.close()
+        self._end(canned.TIMED_OUT)
 
 
 def protocol(

@@ -32,6 +32,7 @@ class Code(StrEnum):
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
     PARTITION_STALLED = "partition_stalled"
     # of a whole request
+    MALFORMED_REQUEST = "malformed_request"
     MALFORMED_BODY = "malformed_body"
     TRUNCATED_BODY = "truncated_body"
     INVALID_BODY = "invalid_body"
@@ -41,26 +42,33 @@ class Code(StrEnum):
     UNSUPPORTED_ENCODING = "unsupported_encoding"
     HEADERS_TOO_LARGE = "headers_too_large"
     URL_TOO_LONG = "url_too_long"
+    PUBLIC_URL_NOT_SET = "public_url_not_set"
     INVALID_HEADER = "invalid_header"
     MISSING_WRITE_KEY = "missing_write_key"
     UNKNOWN_WRITE_KEY = "unknown_write_key"
+    EXPIRED_WRITE_KEY = "expired_write_key"
     BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
+    ORIGIN_NOT_ALLOWED = "origin_not_allowed"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     LOG_UNAVAILABLE = "log_unavailable"
     INTERNAL_ERROR = "internal_error"
 
 
 STATUS: dict[Code, int] = {
+    Code.MALFORMED_REQUEST: 400,
     Code.MALFORMED_BODY: 400,
     Code.TRUNCATED_BODY: 400,
     Code.INVALID_BODY: 400,
     Code.INVALID_HEADER: 400,
     Code.MISSING_WRITE_KEY: 401,
     Code.UNKNOWN_WRITE_KEY: 401,
+    Code.EXPIRED_WRITE_KEY: 401,
     Code.BACKFILL_NOT_ALLOWED: 403,
+    Code.ORIGIN_NOT_ALLOWED: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,
@@ -68,8 +76,10 @@ STATUS: dict[Code, int] = {
     Code.DECOMPRESSED_TOO_LARGE: 413,
     Code.BATCH_TOO_LONG: 413,
     Code.URL_TOO_LONG: 414,
+    Code.PUBLIC_URL_NOT_SET: 421,
     Code.UNSUPPORTED_ENCODING: 415,
     Code.HEADERS_TOO_LARGE: 431,
+    Code.RATE_LIMITED: 429,
     Code.OVERLOADED: 429,
     Code.LOG_UNAVAILABLE: 429,
     Code.INTERNAL_ERROR: 500,
@@ -79,6 +89,10 @@ STATUS: dict[Code, int] = {
 
 class Overloaded(Retryable):
     """The process has its hands full; Kafka may be well."""
+
+
+class RateLimited(Retryable):
+    """The sender is over the rate of its write key."""
 
 
 def status_of(error: Rejected) -> int:

@@ -1,79 +1,153 @@
 """
-Write keys: who may send, and what is recorded as the source of what they send.
+Write keys: who may send, what is recorded as the source of what they send, and how much that may be.
 
-The file is a YAML list of `{write_key, source, environment, backfill}`. A change is taken over while running. A file
-that cannot be read, or has an error, changes nothing: the keys known before stay valid, and it is logged and counted.
+The file is a YAML list (docs/ingest.md). It holds the hashes of the keys, never a key. A change is taken over while
+running. A file that cannot be read, or has an error, changes nothing: the keys known before stay valid, and it is
+logged and counted.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
+from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
-from services.shared.errors import ConfigurationError
+from services.shared.errors import ConfigurationError, Rejected
+from services.shared.write_key import LONGEST, digest, id_of
 
 log = logging.getLogger(__name__)
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+_PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
 
 
 class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One write key. Only `source` and `environment` reach the log; the key itself is a secret."""
 
-    write_key: str
+    key_sha256: str
+    """Hash of the key (`services.shared.write_key.digest`); empty for a source that has none, such as a webhook."""
     source: str
     environment: str = "production"
     """What is not `production` is stored, and never scores."""
     backfill: bool = False
     """Whether it may send the backfill headers, which set the time of events."""
+    client: Literal["server", "browser"] = "server"
+    """Who holds it: a server, which can be believed about memberships, or browsers, where anybody can read it."""
+    origins: tuple[str, ...] = ()
+    """Origins of the pages that may use it, `https://app.example.com`; none: any."""
+    events_per_s: float | None = None
+    bytes_per_s: float | None = None
+    burst_s: float = 10.0
+    """Seconds of its rates that may come at once."""
+    not_after: datetime | None = None
+    """From then on it is not taken any more."""
+
+    @property
+    def id(self) -> str:
+        """Its name in metrics and lists."""
+        return id_of(self.key_sha256)
+
+    def admits(self, origin: bytes) -> bool:
+        """Return whether a page of this origin may use it; a request without one comes from no page."""
+        return not origin or not self.origins or origin.decode("latin-1") in self.origins
+
+    def expired(self, now: float) -> bool:
+        """Return whether it is not taken any more, at a time in seconds since 1970."""
+        return self.not_after is not None and now >= self.not_after.timestamp()
 
 
 def read(path: Path) -> dict[str, WriteKey]:
     """
-    Return the write keys of a file.
+    Return the write keys of a file by their hashes.
 
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
+    where = f"TIDEMARK_WRITE_KEYS_FILE: {path}"
     try:
-        entries = msgspec.yaml.decode(path.read_bytes(), type=list[WriteKey] | None) or []
+        text = path.read_bytes()
+        if _PLAINTEXT.search(text):
+            raise ConfigurationError(
+                [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
+            )
+        entries = msgspec.convert(_dated(msgspec.yaml.decode(text)), list[WriteKey])
     except OSError as error:
-        raise ConfigurationError([f"TIDEMARK_WRITE_KEYS_FILE: {path} cannot be read ({error.strerror})"]) from error
+        raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
-        raise ConfigurationError([f"TIDEMARK_WRITE_KEYS_FILE: {path}: {error}"]) from error
+        raise ConfigurationError([f"{where}: {error}"]) from error
     problems = []
     keys: dict[str, WriteKey] = {}
     for number, entry in enumerate(entries, 1):
-        where = f"TIDEMARK_WRITE_KEYS_FILE: {path}: entry {number}"
-        if not entry.write_key or not entry.write_key.isprintable() or ":" in entry.write_key:
-            problems.append(f"{where}: write_key must be printable text without ':'")
-        if not entry.source or not entry.source.isprintable() or len(entry.source) > 256:
-            problems.append(f"{where}: source must be 1 to 256 printable characters")
-        if not entry.environment:
-            problems.append(f"{where}: environment must not be empty")
-        if entry.write_key in keys:
-            problems.append(f"{where}: this write_key is there twice")
-        keys[entry.write_key] = entry
+        problems += [f"{where}: entry {number}: {problem}" for problem in _problems(entry)]
+        if entry.key_sha256 in keys:
+            problems.append(f"{where}: entry {number}: this key_sha256 is there twice")
+        keys[entry.key_sha256] = entry
     if problems:
         raise ConfigurationError(problems)
     return keys
+
+
+def _dated(entries: Any) -> Any:
+    """Give each `not_after` that is a day the end of that day, and one without a zone UTC."""
+    if entries is None:
+        return []
+    for entry in entries if isinstance(entries, list) else ():
+        at = entry.get("not_after") if isinstance(entry, dict) else None
+        if isinstance(at, datetime):
+            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+        elif isinstance(at, date):
+            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
+    return entries
+
+
+def _problems(entry: WriteKey) -> list[str]:
+    problems = []
+    if not _DIGEST.fullmatch(entry.key_sha256):
+        problems.append("key_sha256 must be 64 hexadecimal digits, in lower case")
+    if not entry.source or not entry.source.isprintable() or len(entry.source) > 256:
+        problems.append("source must be 1 to 256 printable characters")
+    if not entry.environment:
+        problems.append("environment must not be empty")
+    problems += [
+        f"origin {origin!r} must be as browsers send it: https://app.example.com, in lower case, without a path"
+        for origin in entry.origins
+        if not _ORIGIN.fullmatch(origin)
+    ]
+    for name in ("events_per_s", "bytes_per_s", "burst_s"):
+        value = getattr(entry, name)
+        if value is not None and not 0 < value < 1e12:
+            problems.append(f"{name} must be more than 0")
+    return problems
 
 
 class WriteKeys:
     """The keys that are valid now."""
 
     def __init__(
-        self, keys: dict[str, WriteKey], path: Path | None = None, metrics: IngestMetrics | None = None
+        self,
+        keys: Mapping[str, WriteKey],
+        metrics: IngestMetrics | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = keys
-        self._path = path
+        """Take keys by their text: for tests, and for trying requests out. Their hashes are set here."""
+        self._path: Path | None = None
         self._metrics = metrics
-        self._seen = _stamp(path)
+        self._clock = clock
+        self._seen = stamp(None)
         self.version = 0
-        """Goes up with each change, for those who remember what they looked up."""
-        if metrics:
-            metrics.write_keys.set(len(keys))
+        """Goes up with each change, for those who remember something of a key."""
+        self._keys: dict[str, WriteKey] = {}
+        self._any_origin, self._origins = True, frozenset[str]()
+        self._take({digest(text): msgspec.structs.replace(key, key_sha256=digest(text)) for text, key in keys.items()})
 
     @classmethod
     def from_file(cls, path: Path, metrics: IngestMetrics) -> WriteKeys:
@@ -83,32 +157,92 @@ class WriteKeys:
         Raises:
             ConfigurationError: with everything that is wrong with it.
         """
-        return cls(read(path), path, metrics)
+        keys = cls({}, metrics)
+        keys._path, keys._seen = path, stamp(path)
+        keys._take(read(path))
+        return keys
+
+    def named(self, key: str) -> WriteKey:
+        """
+        Return what a write key stands for.
+
+        Raises:
+            Rejected: it is not known, or not valid any more.
+        """
+        found = self._keys.get(digest(key)) if len(key) <= LONGEST else None
+        if found is None:
+            raise Rejected(
+                Code.UNKNOWN_WRITE_KEY,
+                "writeKey",
+                "this write key is not known here; make one with `tidemark keys create`",
+            )
+        if found.not_after is not None and found.expired(self._clock()):
+            raise Rejected(
+                Code.EXPIRED_WRITE_KEY,
+                "writeKey",
+                f"this write key was valid until {found.not_after}; use its successor",
+            )
+        return found
 
     def find(self, key: str) -> WriteKey | None:
-        """Return what a write key stands for, None where it is not known."""
-        return self._keys.get(key)
+        """Return what a write key stands for; None where it is not known, or not valid any more."""
+        try:
+            return self.named(key)
+        except Rejected:
+            return None
+
+    def has(self, key: WriteKey) -> bool:
+        """Return whether a key is still there, as it was."""
+        return self._keys.get(key.key_sha256) == key
+
+    def used(self, key: WriteKey) -> None:
+        """Note that a key was used just now."""
+        if self._metrics is not None and key.key_sha256:
+            self._metrics.write_key_used.labels(key.source, key.id).set(self._clock())
+
+    def welcomes(self, origin: bytes) -> bool:
+        """
+        Return whether pages of an origin may use any key; asked before a browser has named one.
+
+        Where some key is for browsers, only those count.
+        """
+        return self._any_origin or origin.decode("latin-1") in self._origins
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        stamp = _stamp(self._path)
-        if self._path is None or stamp == self._seen:
+        seen = stamp(self._path)
+        if self._path is None or seen == self._seen:
             return
-        self._seen = stamp
+        self._seen = seen
         try:
-            self._keys = read(self._path)
+            self._take(read(self._path))
         except ConfigurationError as error:
             log.error("write_keys_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
             if self._metrics:
                 self._metrics.write_keys_errors.inc()
             return
         self.version += 1
-        if self._metrics:
-            self._metrics.write_keys.set(len(self._keys))
         log.info("write_keys_reloaded", extra={"keys": len(self._keys)})
 
+    def _take(self, keys: dict[str, WriteKey]) -> None:
+        gone = [key for hashed, key in self._keys.items() if hashed not in keys]
+        self._keys = keys
+        browsers = [key for key in keys.values() if key.client == "browser"] or list(keys.values())
+        self._any_origin = any(not key.origins for key in browsers)
+        self._origins = frozenset(origin for key in browsers for origin in key.origins)
+        if self._metrics is None:
+            return
+        self._metrics.write_keys.set(len(keys))
+        for key in gone:
+            self._metrics.forget_write_key(key.source, key.id)
+        for key in keys.values():
+            self._metrics.write_key_used.labels(key.source, key.id)
+            if key.not_after is not None:
+                self._metrics.write_key_not_after.labels(key.source, key.id).set(key.not_after.timestamp())
 
-def _stamp(path: Path | None) -> tuple[int, int, int] | None:
+
+def stamp(path: Path | None) -> tuple[int, int, int] | None:
+    """Return what changes when a file does; None where there is none."""
     if path is None:
         return None
     try:

@@ -7,6 +7,8 @@ a client made up.
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.ports import WRITES
@@ -66,11 +68,11 @@ class IngestMetrics:
         )
         self.connections_closed = Counter(
             "tidemark_ingest_connections_closed_total",
-            "Connections closed because of a limit: full, timeout, headers, url, chunks, pipelined.",
+            "Connections closed because of a limit: full, timeout, headers, url, chunks, pipelined; or malformed requests.",
             ["why"],
             registry=registry,
         )
-        for why in ("full", "timeout", "headers", "url", "chunks", "pipelined"):
+        for why in ("full", "timeout", "headers", "url", "chunks", "pipelined", "malformed"):
             self.connections_closed.labels(why)
         self.producer_restarts = Counter(
             "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry
@@ -96,8 +98,32 @@ class IngestMetrics:
             registry=registry,
         )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
+        self.write_key_used = Gauge(
+            "tidemark_ingest_write_key_last_used_timestamp_seconds",
+            "When a write key was last used, 0 if not since the start; a key that is quiet can be revoked.",
+            ["source", "key_id"],
+            registry=registry,
+        )
+        self.write_key_not_after = Gauge(
+            "tidemark_ingest_write_key_not_after_timestamp_seconds",
+            "When a write key that has an end ceases to be valid.",
+            ["source", "key_id"],
+            registry=registry,
+        )
+        self.rate_limited = Counter(
+            "tidemark_ingest_rate_limited_total",
+            "Requests put off because their write key is over its rate of events or bytes.",
+            ["source", "budget"],
+            registry=registry,
+        )
         self.write_keys_errors = Counter(
             "tidemark_ingest_write_keys_errors_total",
             "Failed reads of the write keys file; the keys known before stay valid.",
             registry=registry,
         )
+
+    def forget_write_key(self, source: str, key_id: str) -> None:
+        """Drop what is said of a key that is not in the file any more."""
+        for gauge in (self.write_key_used, self.write_key_not_after):
+            with contextlib.suppress(KeyError):
+                gauge.remove(source, key_id)

@@ -160,10 +160,10 @@ class Reception:
         """
         limit = min(KEYLESS_BYTES, self.max_body_bytes)
         if encoding.strip().lower() not in (b"", b"identity") or incoming.declared > limit:
-            raise _missing(f"a compressed body, or one of over {limit} bytes, needs its write key outside of it: ")
+            raise missing_key(f"a compressed body, or one of over {limit} bytes, needs its write key outside of it: ")
         body = await incoming.read(limit, self.keyless_room)
         if len(body) > limit:
-            raise _missing(f"a body of over {limit} bytes needs its write key outside of it: ")
+            raise missing_key(f"a body of over {limit} bytes needs its write key outside of it: ")
         seen = False
         for number, found in enumerate(_KEY.finditer(body)):
             seen = True
@@ -174,20 +174,20 @@ class Reception:
                     return body
             except (msgspec.MsgspecError, ValueError):
                 continue
-        raise unknown_key() if seen else _missing("")
+        if seen:
+            raise Rejected(
+                Code.UNKNOWN_WRITE_KEY,
+                "writeKey",
+                "this write key is not known here; make one with `tidemark keys create`",
+            )
+        raise missing_key()
 
 
-def _missing(why: str) -> Rejected:
+def missing_key(why: str = "") -> Rejected:
+    """Return the refusal of a request that names no write key where one is looked for."""
     return Rejected(
         Code.MISSING_WRITE_KEY,
         "writeKey",
         f"{why}send it as the user name of Basic authorization, as X-Write-Key, or as writeKey in the query"
         + ("" if why else " or the body"),
-    )
-
-
-def unknown_key() -> Rejected:
-    """Return the refusal of a write key that is not in the file."""
-    return Rejected(
-        Code.UNKNOWN_WRITE_KEY, "writeKey", "this write key is not known here; make one with `tidemark keys create`"
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import msgspec
 
@@ -19,14 +20,13 @@ from services.ingest.domain import timing
 from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
-from services.ingest.domain.personal import SERVER
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
 from services.ingest.links import SentLinks, link_record
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
-from services.ingest.receiving import unknown_key
+from services.ingest.receiving import missing_key
 from services.ingest.turns import SMALL, Turns, Work
 from services.shared.dead_letters import ORIGINAL_BYTES, DeadLetter
 from services.shared.errors import Rejected
@@ -63,6 +63,27 @@ class Submission:
     all_results: bool = False
 
 
+class Terms(Protocol):
+    """On what terms a sender is taken: known once the body is split, in the middle of the work."""
+
+    def key_in_body(self, named: str, size: int) -> WriteKey:
+        """
+        Return the key that a body of `size` bytes names.
+
+        Raises:
+            Rejected: there is none, or the sender may not use it.
+            Retryable: it is over its rate.
+        """
+
+    def events(self, key: WriteKey, count: int) -> None:
+        """
+        Let so many events be judged.
+
+        Raises:
+            Retryable: the key is over its rate.
+        """
+
+
 class IngestService:
     """Not bound to HTTP or Kafka; clock and id source are given."""
 
@@ -71,7 +92,6 @@ class IngestService:
         *,
         event_log: EventLog,
         rules: Rules,
-        find_key: Callable[[str], WriteKey | None],
         metrics: IngestMetrics,
         clock_ms: Callable[[], int],
         assign_id: Callable[[], str],
@@ -79,7 +99,6 @@ class IngestService:
     ) -> None:
         self._log = event_log
         self._rules = rules
-        self._find_key = find_key
         self._metrics = metrics
         self._clock_ms = clock_ms
         self._assign_id = assign_id
@@ -87,7 +106,7 @@ class IngestService:
         self._turns = Turns()
         self._links = SentLinks()
 
-    async def submit(self, submission: Submission, key: WriteKey | None) -> Answer:
+    async def submit(self, submission: Submission, key: WriteKey | None, terms: Terms) -> Answer:
         """
         Judge and write one request; `key` is None where only the body may name it.
 
@@ -96,7 +115,7 @@ class IngestService:
             Retryable: nothing is certain; the client has to send it again.
         """
         received_at = self._clock_ms()
-        judged, refusal = await self._work(submission, key, received_at)
+        judged, refusal = await self._work(submission, key, terms, received_at)
         if judged is not None:
             return await self._take(judged)
         assert refusal is not None
@@ -105,7 +124,7 @@ class IngestService:
         raise refusal
 
     async def _work(
-        self, submission: Submission, key: WriteKey | None, received_at: int
+        self, submission: Submission, key: WriteKey | None, terms: Terms, received_at: int
     ) -> tuple[Judged, None] | tuple[None, Rejected]:
         """Return what the events of a request came to, or why it has none that could be judged."""
         work = self._turns.begin()
@@ -115,7 +134,8 @@ class IngestService:
             except Rejected as error:
                 return None, error
             if key is None:
-                key = self._key_of(body)
+                key = terms.key_in_body(_named_in(body), len(submission.body))
+            terms.events(key, len(body.events))
             request = _request(submission, body, key, received_at, self._name)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
@@ -142,18 +162,6 @@ class IngestService:
         self._metrics.rejections.labels(error.code).inc()
         at = received_at or self._clock_ms()
         await self._log.append([_letter(body, error, at, key.source, keep=_BODY_BYTES)])
-
-    def _key_of(self, body: Body) -> WriteKey:
-        if body.write_key is None or body.write_key == "":
-            raise Rejected(
-                Code.MISSING_WRITE_KEY,
-                "writeKey",
-                "send the write key as the user name of Basic authorization, as X-Write-Key, or as writeKey in the body",
-            )
-        key = self._find_key(body.write_key) if isinstance(body.write_key, str) else None
-        if key is None:
-            raise unknown_key()
-        return key
 
     async def _judge(
         self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
@@ -240,6 +248,12 @@ class IngestService:
         )
 
 
+def _named_in(body: Body) -> str:
+    if body.write_key is None or body.write_key == "":
+        raise missing_key()
+    return body.write_key if isinstance(body.write_key, str) else ""
+
+
 def _letter(
     original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "", keep: int = ORIGINAL_BYTES
 ) -> LogRecord:
@@ -276,5 +290,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         epoch=submission.epoch or 0,
         historical=submission.historical,
         accepted_by=name,
-        authority=SERVER,
+        client=key.client,
     )

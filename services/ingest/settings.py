@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
@@ -13,6 +14,8 @@ from services.shared.plan_file import PlanSettings, load_plan
 from services.shared.pseudonyms import Pseudonyms, read_key
 from services.shared.tracking_plan.traffic import TrafficPlan
 
+_ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
+
 
 class IngestSettings(PlanSettings):
     """Limits and files of one ingest process."""
@@ -21,6 +24,8 @@ class IngestSettings(PlanSettings):
     """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
     pseudonym_key: SecretStr = Field(validation_alias="TIDEMARK_PSEUDONYM_KEY")
     """64 hexadecimal digits, as `openssl rand -hex 32` prints: the secret from which pseudonyms of users are made. The same for all processes, and for ever (docs/privacy.md)."""
+    public_url: str = Field("", validation_alias="TIDEMARK_INGEST_PUBLIC_URL")
+    """http(s)://host[:port] at which browsers reach ingest. Needed once SDKs ask for their settings under any name other than this machine's own addresses."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
@@ -55,6 +60,13 @@ class IngestSettings(PlanSettings):
     def pseudonyms(self) -> Pseudonyms:
         """Return the pseudonyms of this installation."""
         return Pseudonyms(read_key(self.pseudonym_key.get_secret_value()))
+
+    @field_validator("public_url")
+    @classmethod
+    def _an_address_without_a_path(cls, value: str) -> str:
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError("give http://host[:port] or https://host[:port], without a path")
+        return value.rstrip("/")
 
     def rules(self) -> Rules:
         """

@@ -22,16 +22,14 @@ import httpx
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.keys import entry
 from tests.support.waiting import until
 
 RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
 _NOT_AGAIN = (2, 78)
 """Exit statuses after which a supervisor leaves a process down."""
-WRITE_KEYS = """
-- {write_key: live, source: app, environment: production, backfill: false}
-- {write_key: past, source: app, environment: production, backfill: true}
-"""
+WRITE_KEYS = entry("live", "app") + entry("past", "app", backfill=True)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.backfill.times import TimeFormat
-from services.cli.local import write_keys
+from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
 from services.shared.errors import Fatal
 
@@ -154,9 +154,8 @@ def backfill_key(running: Running, source: str) -> str:
         if running.backfill_key is None:
             raise Fatal("set TIDEMARK_BACKFILL_KEY to a write key that has `backfill: true`")
         return running.backfill_key
-    file = Path(running.state.write_keys_file)
-    known = write_keys.key_of(file, source, backfill=True)
-    return known or write_keys.add(file, source, "production", backfill=True)
+    ring = KeyRing(key_ring_file(Path(running.state.data)), Path(running.state.write_keys_file))
+    return ring.key(source, backfill=True)
 
 
 def _display(*, shown: bool) -> AbstractContextManager[Bar]:

@@ -1,22 +1,44 @@
-"""`tidemark keys create`."""
+"""`tidemark keys`: create, list, rotate and revoke write keys."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from services.cli.local import write_keys
-from services.cli.local.stack_state import DataOption, read_state
+from services.cli.local.stack_state import DataOption, JsonOption, read_state
 from services.shared.errors import Fatal
+from services.shared.write_key import id_of
+
+FileOption = Annotated[
+    Path | None,
+    typer.Option("--file", help="File of write keys; by default TIDEMARK_WRITE_KEYS_FILE, or the running stack's."),
+]
+NamedArgument = Annotated[str, typer.Argument(help="Id of the key, as `list` shows it, or its source if that has one.")]
+
+
+class Client(StrEnum):
+    """Who holds a key."""
+
+    SERVER = "server"
+    BROWSER = "browser"
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `keys`."""
     group = typer.Typer(help="Write keys: who may send events.", no_args_is_help=True)
     group.command("create")(create)
+    group.command("list")(list_)
+    group.command("rotate")(rotate)
+    group.command("revoke")(revoke)
     app.add_typer(group, name="keys")
 
 
@@ -29,15 +51,69 @@ def create(
         ),
     ] = "production",
     backfill: Annotated[bool, typer.Option("--backfill", help="Allow it to send past events.")] = False,
-    file: Annotated[
-        Path | None,
-        typer.Option(help="File of write keys; by default TIDEMARK_WRITE_KEYS_FILE, or that of the running stack."),
+    client: Annotated[
+        Client, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
+    ] = Client.SERVER,
+    origin: Annotated[
+        list[str] | None,
+        typer.Option(help="Origin of pages that may use it, https://app.example.com; may be repeated."),
     ] = None,
+    file: FileOption = None,
     data: DataOption = None,
 ) -> None:
-    """Create a write key and print it; ingest accepts it within seconds."""
+    """Create a write key and print it, this once: only its hash is stored. Ingest accepts it within seconds."""
+    more: dict[str, Any] = {
+        **({"client": client.value} if client != Client.SERVER else {}),
+        **({"origins": [_origin(each) for each in origin]} if origin else {}),
+    }
+    print(write_keys.add(_file(file, data), source, environment, backfill=backfill, **more))
+
+
+def list_(file: FileOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """List the write keys by their ids; the keys themselves are not stored."""
+    entries = [
+        {"id": id_of(entry["key_sha256"]), **{name: value for name, value in entry.items() if name != "key_sha256"}}
+        for entry in write_keys.read(_file(file, data))
+    ]
+    if as_json:
+        print(json.dumps(entries, default=str, indent=2))
+        return
+    for entry in entries:
+        rest = [f"{name}={value}" for name, value in entry.items() if name not in ("id", "source") and value]
+        print(f"{entry['id']}  {entry['source']}  {' '.join(rest)}")
+
+
+def rotate(
+    named: NamedArgument,
+    keep_days: Annotated[float, typer.Option(help="Days for which the existing key stays valid.", min=0)] = 7.0,
+    file: FileOption = None,
+    data: DataOption = None,
+) -> None:
+    """Print a new key of the same source and rights; the existing one stays valid for some days."""
+    until = (datetime.now(UTC) + timedelta(days=keep_days)).replace(microsecond=0)
+    print(write_keys.rotate(_file(file, data), named, until))
+    print(
+        f"The existing key is valid until {until:%Y-%m-%d %H:%M} UTC."
+        " tidemark_ingest_write_key_last_used_timestamp_seconds shows who still uses it.",
+        file=sys.stderr,
+    )
+
+
+def revoke(named: NamedArgument, file: FileOption = None, data: DataOption = None) -> None:
+    """Remove a key; ingest refuses it within seconds."""
+    gone = write_keys.revoke(_file(file, data), named)
+    print(f"revoked {id_of(gone['key_sha256'])} of {gone['source']}")
+
+
+def _origin(text: str) -> str:
+    if not re.fullmatch(r"https?://[a-z0-9.:\[\]-]+", text):
+        raise Fatal(f"the origin {text!r} must be as browsers send it: https://app.example.com, in lower case, no path")
+    return text
+
+
+def _file(file: Path | None, data: Path | None) -> Path:
     state = read_state(data)
     named = file or os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
     if not named:
         raise Fatal("which file of write keys? Give --file, set TIDEMARK_WRITE_KEYS_FILE, or start `tidemark dev`")
-    print(write_keys.add(Path(named), source, environment, backfill=backfill))
+    return Path(named)

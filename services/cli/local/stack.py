@@ -25,6 +25,7 @@ from typing import IO, Self
 
 from schemas.topics import TOPICS
 from services.cli.local import pseudonym_key, supervision, write_keys
+from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.readiness import readiness_of_all
 from services.cli.local.stack_state import StackState, write_state
 from services.shared.errors import Fatal
@@ -200,11 +201,9 @@ class Stack:
 
     def _state(self, kafka: KafkaSettings, *, embedded: bool) -> StackState:
         file = Path(os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or self.data / "write-keys.yaml")
-        keys = [entry["write_key"] for entry in write_keys.read(file)]
-        if self._write_key and self._write_key not in keys:
+        if self._write_key and not write_keys.holds(file, self._write_key):
             write_keys.add(file, "app", "production", write_key=self._write_key)
-        live = self._write_key or write_keys.key_of(file, "app", backfill=False)
-        history = write_keys.key_of(file, "backfill", backfill=True)
+        ring = KeyRing(key_ring_file(self.data), file)
         return StackState(
             data=str(self.data),
             kafka=kafka.bootstrap_servers,
@@ -214,8 +213,8 @@ class Stack:
             replication=kafka.replication,
             addresses={name: f"http://127.0.0.1:{self.port + offset}" for name, offset in OFFSETS.items()},
             write_keys_file=str(file),
-            write_key=live or write_keys.add(file, "app", "production"),
-            backfill_key=history or write_keys.add(file, "backfill", "production", backfill=True),
+            write_key=self._write_key or ring.key("app"),
+            backfill_key=ring.key("backfill", backfill=True),
             supervisor=str(supervision.socket_path(self.data)),
             pid=os.getpid(),
         )

@@ -1,18 +1,23 @@
-"""The file of write keys: who may send events, as which source, in which environment."""
+"""The file of write keys: who may send events, as which source, in which environment. It holds hashes, never a key."""
 
 from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from services.shared.errors import Fatal
+from services.shared.write_key import ID_CHARS, digest, id_of
+
+Entry = dict[str, Any]
 
 
-def read(file: Path) -> list[dict[str, Any]]:
+def read(file: Path) -> list[Entry]:
     """
     Return the entries of a file; none when it does not exist.
 
@@ -22,14 +27,24 @@ def read(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     entries = yaml.safe_load(file.read_text()) or []
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and "write_key" in e for e in entries):
-        raise Fatal(f"{file} is not a list of write keys")
+    if not isinstance(entries, list) or not all(isinstance(e, dict) and "key_sha256" in e for e in entries):
+        raise Fatal(f"{file} is not a list of write keys, each with its key_sha256")
     return entries
 
 
-def add(file: Path, source: str, environment: str, *, backfill: bool = False, write_key: str | None = None) -> str:
+def add(
+    file: Path,
+    source: str,
+    environment: str,
+    *,
+    backfill: bool = False,
+    write_key: str | None = None,
+    **more: Any,
+) -> str:
     """
     Add a key to a file and return it; running ingest processes take it up within seconds.
+
+    `more` are further members of its entry, as docs/ingest.md has them.
 
     Raises:
         Fatal: the source has a name that records cannot carry, or the key is there already.
@@ -38,22 +53,72 @@ def add(file: Path, source: str, environment: str, *, backfill: bool = False, wr
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise Fatal(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
     entries = read(file)
-    key = write_key or f"tmk_{secrets.token_urlsafe(24)}"
-    if any(entry["write_key"] == key for entry in entries):
+    key = write_key or _new()
+    if any(entry["key_sha256"] == digest(key) for entry in entries):
         raise Fatal(f"this write key is in {file} already")
-    entries.append({"write_key": key, "source": source, "environment": environment, "backfill": backfill})
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(file.name + ".draft")
-    draft.touch(mode=0o600)  # before it holds keys
-    draft.write_text(yaml.safe_dump(entries, sort_keys=False))
-    draft.chmod(0o600)
-    draft.replace(file)
+    entry = {"key_sha256": digest(key), "source": source, "environment": environment, "backfill": backfill}
+    _write(file, [*entries, {**entry, **more}])
     return key
 
 
-def key_of(file: Path, source: str, *, backfill: bool) -> str | None:
-    """Return the key of a source in a file, if it has one of that kind."""
-    for entry in read(file):
-        if entry.get("source") == source and bool(entry.get("backfill")) == backfill:
-            return str(entry["write_key"])
-    return None
+def holds(file: Path, write_key: str) -> bool:
+    """Return whether a key is in a file."""
+    return any(entry["key_sha256"] == digest(write_key) for entry in read(file))
+
+
+def rotate(file: Path, named: str, until: datetime) -> str:
+    """
+    Return a new key like an existing one, which stays valid `until` then.
+
+    Args:
+        file: The file of write keys.
+        named: Id of the key, or its source if that has one key without an end.
+        until: When the existing key ceases to be valid.
+
+    Raises:
+        Fatal: there is no such key, or more than one.
+    """
+    entries = read(file)
+    old = _one(file, entries, named, lambda entry: "not_after" not in entry)
+    key = _new()
+    new = {**old, "key_sha256": digest(key)}
+    old["not_after"] = until
+    _write(file, [*entries, new])
+    return key
+
+
+def revoke(file: Path, named: str) -> Entry:
+    """
+    Remove a key from a file and return its entry.
+
+    Raises:
+        Fatal: there is no such key, or more than one.
+    """
+    entries = read(file)
+    gone = _one(file, entries, named, lambda _: True)
+    _write(file, [entry for entry in entries if entry is not gone])
+    return gone
+
+
+def _one(file: Path, entries: list[Entry], named: str, counts: Callable[[Entry], bool]) -> Entry:
+    by_id = [entry for entry in entries if len(named) >= ID_CHARS and entry["key_sha256"].startswith(named)]
+    found = by_id or [entry for entry in entries if entry["source"] == named and counts(entry)]
+    if not found:
+        raise Fatal(f"no key of {file} has the id or the source {named!r}; `tidemark keys list` shows them")
+    if len(found) > 1:
+        ids = ", ".join(id_of(entry["key_sha256"]) for entry in found)
+        raise Fatal(f"{named!r} has several keys: give the id of one ({ids})")
+    return found[0]
+
+
+def _new() -> str:
+    return f"tmk_{secrets.token_urlsafe(24)}"
+
+
+def _write(file: Path, entries: list[Entry]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(file.name + ".draft")
+    draft.touch(mode=0o600)
+    draft.write_text(yaml.safe_dump(entries, sort_keys=False))
+    draft.chmod(0o600)
+    draft.replace(file)

@@ -17,7 +17,7 @@ import msgspec
 from services.ingest.domain import identity, timing
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import SERVER, UserIds, UserLink, links, part
+from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, links, part
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
@@ -86,8 +86,8 @@ class Request:
     historical: bool = False
     accepted_by: str = ""
     """Name of this ingest, whose clock `received_at` is."""
-    authority: str = SERVER
-    """Whether the key is a server's, or in browsers where anyone can copy it."""
+    client: str = "server"
+    """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
 
 
 class Admitted(NamedTuple):
@@ -209,7 +209,13 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
             "extra": extra_json,
         }
     said = links(
-        kind, person, account, previous, rules.pseudonyms, authority=request.authority, environment=request.environment
+        kind,
+        person,
+        account,
+        previous,
+        rules.pseudonyms,
+        authority=AUTHORITY[request.client],
+        environment=request.environment,
     )
     return Admitted(taken, details, said)
 

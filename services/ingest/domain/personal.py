@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from services.shared.pseudonyms import Pseudonyms
 
-BROWSER, SERVER = "BROWSER", "SERVER"
+AUTHORITY = {"browser": "BROWSER", "server": "SERVER"}
+"""By who holds a write key: the authority of what is sent with it, as links have it."""
 
 
 class UserIds(NamedTuple):

@@ -34,6 +34,7 @@ import uvloop
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.bench.cluster import cpu_of, deployment, environment
+from tests.support.keys import entry
 from tests.support.waiting import wait_until
 
 ACCOUNTS = 5_000
@@ -221,7 +222,7 @@ async def measure(
 @contextmanager
 def worker(kafka: KafkaSettings, folder: Path) -> Iterator[tuple[int, str]]:
     """Run one ingest worker of a deployment; give its process id and its address."""
-    (folder / "keys.yaml").write_text("- {write_key: bench, source: bench}\n")
+    (folder / "keys.yaml").write_text(entry("bench", "bench"))
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "services.ingest"],

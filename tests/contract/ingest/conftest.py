@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -81,10 +82,15 @@ async def ingest(server: Server) -> AsyncIterator[Ingest]:
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys(
         {
-            "wk": WriteKey("wk", "web"),
-            "staging": WriteKey("staging", "web", "staging"),
-            "bf": WriteKey("bf", "import", backfill=True),
-        }
+            "wk": WriteKey("", "web"),
+            "staging": WriteKey("", "web", "staging"),
+            "bf": WriteKey("", "import", backfill=True),
+            "page": WriteKey("", "site", client="browser", origins=("https://app.example",)),
+            "slow": WriteKey("", "slow", events_per_s=10, burst_s=2),
+            "thin": WriteKey("", "thin", bytes_per_s=1_000, burst_s=1),
+            "old": WriteKey("", "web", not_after=datetime(2026, 1, 1, tzinfo=UTC)),
+        },
+        metrics,
     )
     server.app = application(log, keys, metrics, SETTINGS)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", auth=("wk", "")) as client:

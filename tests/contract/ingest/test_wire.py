@@ -158,6 +158,9 @@ async def test_a_browser_passes_its_preflight_on_every_path_without_a_key(ingest
             assert answer.headers["vary"] == "Origin"
             allowed = answer.headers["access-control-allow-headers"].split(", ")
             assert {"authorization", "content-type", "content-encoding", "x-retry-count"} <= set(allowed)
+            rudderstack = {"sentat", "anonymousid", "rsa-recovered", "rsa-retry-attempt", "rsa-retry-reason"}
+            assert rudderstack | {"rsa-since-first-attempt", "rsa-since-last-attempt"} <= set(allowed)
+            assert "tidemark-results" in allowed
 
 
 async def test_errors_carry_cross_origin_headers_too(ingest: Any) -> None:
@@ -168,12 +171,15 @@ async def test_errors_carry_cross_origin_headers_too(ingest: Any) -> None:
         await ingest.client.post("/v1/batch", content=b"{", headers=origin, auth=("nobody", "")),
         await ingest.client.get("/nowhere", headers=origin),
         await ingest.client.get("/v1/batch", headers=origin),
+        await ingest.client.get("/readyz", headers=origin),
+        await ingest.client.get("/healthz", headers=origin),
+        await ingest.client.get("/metrics", headers=origin),
     ]
 
-    assert [answer.status_code for answer in answers] == [429, 401, 404, 405]
+    assert [answer.status_code for answer in answers] == [429, 401, 404, 405, 503, 200, 200]
     for answer in answers:
         assert answer.headers["access-control-allow-origin"] == "https://app.example"
-        assert answer.headers["access-control-expose-headers"] == "Retry-After, X-RateLimit-Reset"
+        assert {"Retry-After", "X-RateLimit-Reset"} <= set(answer.headers["access-control-expose-headers"].split(", "))
 
 
 async def test_back_pressure_is_a_429_that_says_when_to_come_back(ingest: Any) -> None:
@@ -199,6 +205,72 @@ async def test_analytics_js_gets_its_settings(ingest: Any) -> None:
     assert segment == {"apiKey": "wk", "apiHost": f"127.0.0.1:{ingest.port}/v1", "protocol": "http"}
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
     assert unknown.status_code == 404
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},
+        {"Host": "localhost@evil.example"},
+        {"Host": "localhost.evil.example"},
+        {"Host": "127.0.0.1/../evil"},
+        {"Host": "[::1].evil.example"},
+        {"Host": "10.9.8.7"},
+    ],
+    ids=lambda headers: headers["Host"],
+)
+async def test_a_host_that_is_not_ours_is_never_handed_on(ingest: Any, headers: dict[str, str]) -> None:
+    answer = await ingest.client.get("/v1/projects/wk/settings", headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (421, "public_url_not_set")
+    assert "evil" not in answer.text
+    assert "TIDEMARK_INGEST_PUBLIC_URL" in answer.json()["message"]
+
+
+async def test_the_scheme_is_the_one_of_the_connection_whatever_a_header_says(ingest: Any) -> None:
+    answer = await ingest.client.get("/v1/projects/wk/settings", headers={"X-Forwarded-Proto": "javascript"})
+
+    assert answer.json()["integrations"]["Segment.io"]["protocol"] == "http"
+
+
+async def test_the_public_address_is_the_one_that_is_set(ingest: Any) -> None:
+    ingest.app.intake.public_url = "https://events.example.com:8443"
+    answer = await ingest.client.get("/v1/projects/wk/settings", headers={"Host": "evil.example"})
+
+    segment = answer.json()["integrations"]["Segment.io"]
+    assert segment == {"apiKey": "wk", "apiHost": "events.example.com:8443/v1", "protocol": "https"}
+
+
+async def test_a_refusal_is_logged_once_for_each_sender_and_never_with_the_key(
+    ingest: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(20):
+        await ingest.client.post("/v1/batch", json={}, auth=("a-wrong-key", ""), headers={"User-Agent": "an-sdk/1"})
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        await client.get("/pixel/v1/page?writeKey=a-wrong-key")
+        await client.post("/v1/track", json={})
+
+    lines: list[Any] = [record for record in caplog.records if record.message == "request_refused"]
+    assert [(line.code, line.client) for line in lines] == [
+        ("unknown_write_key", "127.0.0.1"),
+        ("missing_write_key", "127.0.0.1"),
+    ]
+    assert (lines[0].user_agent, lines[0].endpoint, lines[1].others_not_logged) == ("an-sdk/1", "batch", 20)
+    assert "a-wrong-key" not in repr([vars(line) for line in lines])
+
+
+@pytest.mark.parametrize("place", ["body", "query"])
+async def test_a_beacon_on_unload_needs_no_header_of_its_own(ingest: Any, place: str) -> None:
+    body = {"batch": [TRACK], **({"writeKey": "wk"} if place == "body" else {})}
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        answer = await client.post(
+            "/v1/batch" + ("?writeKey=wk" if place == "query" else ""),
+            content=json.dumps(body),
+            headers={"Content-Type": "text/plain;charset=UTF-8", "Origin": "https://app.example", "Cookie": "a=b"},
+        )
+
+    assert answer.json()["accepted"] == 1
+    assert answer.headers["access-control-allow-credentials"] == "true"
 
 
 async def test_a_backfill_keeps_its_own_times(ingest: Any) -> None:
@@ -245,13 +317,13 @@ async def test_metrics_count_requests_and_verdicts(ingest: Any) -> None:
 async def test_more_bodies_at_a_time_than_memory_is_set_aside_for_are_pushed_back(ingest: Any) -> None:
     body = json.dumps({"batch": [{**TRACK, "properties": {"a": "x" * 1_500}}] * 2_000}).encode()
     taken = await ingest.client.post("/v1/batch", content=body)
-    ingest.app.reception.room.limit = 1_000_000
+    ingest.app.intake.reception.room.limit = 1_000_000
     refused = await ingest.client.post("/v1/batch", content=body)
 
     assert taken.status_code == 200
     assert (refused.status_code, refused.json()["code"]) == (429, "overloaded")
     assert refused.headers["retry-after"] == "1"
-    assert ingest.app.reception.room.held == 0
+    assert ingest.app.intake.reception.room.held == 0
 
 
 async def test_events_of_a_stalled_partition_are_put_off_and_the_others_taken(ingest: Any) -> None:

@@ -19,15 +19,13 @@ from services.backfill.times import TimeFormat
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_S
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 
 NOW_MS = time.time_ns() // 1_000_000
 TODAY = NOW_MS // 1000 // DAY_S
 COMMITS = Mapping(account="acct", user="user", time="ts", time_format=TimeFormat.SECONDS, event_name="Commit")
-WRITE_KEYS = """
-- {write_key: live, source: app, environment: production, backfill: false}
-- {write_key: past, source: git, environment: production, backfill: true}
-"""
+WRITE_KEYS = entry("live", "app") + entry("past", "git", backfill=True)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.cli.commands.services import SERVICES
+from tests.support.keys import entry
 
 WRONG = {
     "KAFKA_BOOTSTRAP_SERVERS": "nowhere",
@@ -44,7 +45,7 @@ def test_all_errors_are_listed_at_once(service: str) -> None:
 def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -> None:
     """With no broker in reach: it is looked at, not tried."""
     keys = tmp_path / "write-keys.yaml"
-    keys.write_text("- {write_key: k, source: web, environment: production}\n")
+    keys.write_text(entry("k", "web"))
 
     done = check_config(
         service,

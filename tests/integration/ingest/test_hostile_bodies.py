@@ -22,6 +22,7 @@ from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka
 from tests.integration.ingest.hostile import BODIES
+from tests.support.keys import entry
 
 pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
@@ -44,7 +45,7 @@ async def process(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Asy
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=f"h{os.getpid()}-", partitions=4)
     await topics.create(settings)
     keys = tmp_path_factory.mktemp("keys") / "keys.yaml"
-    keys.write_text("- {write_key: wk, source: web}\n")
+    keys.write_text(entry("wk", "web") + entry("flood", "flood", events_per_s=100))
     port = free_port()
     running = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -206,3 +207,18 @@ async def test_who_has_no_key_costs_next_to_nothing(process: tuple[int, int], bo
     lines = await attack(port, body, headers, time.perf_counter() + 0.5)
     # Receiving half a megabyte is most of it.
     assert (_busy_s(pid) - began) / len(lines) < 0.01
+
+
+@pytest.mark.parametrize("body", [f"[{','.join([GOOD] * 10)}]", None], ids=["10 events", "4 MB"])
+async def test_a_key_over_its_rate_keeps_nobody_waiting(process: tuple[int, int], body: str | None) -> None:
+    port, pid = process
+    batch = f'{{"batch":{body}}}'.encode() if body else BODIES["4 MB of real events"]
+    key = b"X-Write-Key: flood\r\n"
+    statuses = await under_attack(process, f"over its rate, {len(batch)} bytes", batch, key)
+    assert b"429" in statuses
+    assert statuses <= {b"200", b"429"}
+
+    began = _busy_s(pid)
+    lines = await attack(port, batch, key, time.perf_counter() + 0.5)
+    # Letting up to 2 MB of a body go by is most of it.
+    assert (_busy_s(pid) - began) / len(lines) < 0.02

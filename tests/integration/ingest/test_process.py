@@ -15,6 +15,7 @@ from schemas import codec
 from services.shared.kafka import clients
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.keys import entry
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +55,7 @@ async def test_a_missing_write_keys_file_is_a_configuration_error(tmp_path: Path
 
 async def test_on_sigterm_it_answers_what_it_has_and_leaves(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
     keys = tmp_path / "keys.yaml"
-    keys.write_text("- {write_key: wk, source: web}\n")
+    keys.write_text(entry("wk", "web"))
     port = free_port()
     process = await start(
         KAFKA_BOOTSTRAP_SERVERS=kafka_settings.bootstrap_servers,

@@ -73,7 +73,6 @@ def service() -> tuple[IngestService, MemoryEventLog]:
     made = IngestService(
         event_log=log,
         rules=rules(),
-        find_key={"wk": KEY}.get,
         metrics=IngestMetrics(CollectorRegistry()),
         clock_ms=lambda: NOW,
         assign_id=lambda: "assigned-1",
@@ -81,10 +80,20 @@ def service() -> tuple[IngestService, MemoryEventLog]:
     return made, log
 
 
+class Anything:
+    """The terms of a sender without any limit."""
+
+    def key_in_body(self, named: str, size: int) -> WriteKey:
+        return KEY
+
+    def events(self, key: WriteKey, count: int) -> None:
+        """Take them."""
+
+
 def submit(body: bytes, kind: str = "", encoding: str = "") -> tuple[Answer | Rejected, MemoryEventLog]:
     ingest, log = service()
     try:
-        return asyncio.run(ingest.submit(Submission(body, encoding, kind, all_results=True), KEY)), log
+        return asyncio.run(ingest.submit(Submission(body, encoding, kind, all_results=True), KEY, Anything())), log
     except Rejected as error:
         return error, log
 

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from schemas import formats
 from services.cli.commands import keys, status
+from services.cli.local import write_keys
 from services.cli.local.stack_state import StackState, find, write_state
 from services.shared.errors import Fatal
 from services.shared.http import ops_routes
@@ -145,4 +146,4 @@ def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
     )  # fmt: skip
 
     assert result.exit_code == 0, result.output
-    assert result.stdout.strip() in (tmp_path / "keys.yaml").read_text()
+    assert write_keys.holds(tmp_path / "keys.yaml", result.stdout.strip())

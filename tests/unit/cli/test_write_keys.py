@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from services.cli.commands import keys as keys_commands
 from services.cli.local import write_keys
+from services.cli.local.key_ring import KeyRing
+from services.ingest.keys import WriteKeys
 from services.ingest.keys import read as read_as_ingest
+from services.ingest.metrics import IngestMetrics
 from services.shared.errors import Fatal
+from services.shared.write_key import digest, id_of
+
+APP = typer.Typer()
+keys_commands.register(APP)
 
 
 def test_a_new_key_is_one_that_ingest_reads(tmp_path: Path) -> None:
-    """Both sides agree on the file."""
+    """Both sides agree on the file, and the key is not in it."""
     file = tmp_path / "new" / "write-keys.yaml"
 
     web = write_keys.add(file, "web", "production")
@@ -20,10 +32,10 @@ def test_a_new_key_is_one_that_ingest_reads(tmp_path: Path) -> None:
     history = write_keys.add(file, "import", "production", backfill=True)
 
     known = read_as_ingest(file)
-    assert known[web].source == "web"
-    assert known[staging].environment == "staging"
-    assert [key for key in known if known[key].backfill] == [history]
-    assert write_keys.key_of(file, "import", backfill=True) == history
+    assert known[digest(web)].source == "web"
+    assert known[digest(staging)].environment == "staging"
+    assert [key.source for key in known.values() if key.backfill] == ["import"]
+    assert not [key for key in (web, staging, history) if key in file.read_text()]
 
 
 def test_a_key_is_added_only_once(tmp_path: Path) -> None:
@@ -42,7 +54,88 @@ def test_a_source_that_records_cannot_carry_is_refused(tmp_path: Path, source: s
 
 
 def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
-    """It holds secrets."""
-    write_keys.add(tmp_path / "keys.yaml", "web", "production")
+    """It says who may send; the ring says with which keys."""
+    ring = KeyRing(tmp_path / "ring.json", tmp_path / "keys.yaml")
+    ring.key("web")
 
-    assert (tmp_path / "keys.yaml").stat().st_mode & 0o077 == 0
+    for name in ("ring.json", "keys.yaml"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
+
+
+def test_the_ring_gives_the_same_key_again_while_ingest_takes_it(tmp_path: Path) -> None:
+    ring = KeyRing(tmp_path / "ring.json", tmp_path / "keys.yaml")
+    web, history = ring.key("web"), ring.key("web", backfill=True)
+
+    assert ring.key("web") == web != history == ring.key("web", backfill=True)
+    write_keys.revoke(tmp_path / "keys.yaml", id_of(digest(web)))
+    assert ring.key("web") not in (web, history)
+
+
+def test_a_key_is_rotated_with_both_valid_for_a_while(tmp_path: Path) -> None:
+    file = tmp_path / "keys.yaml"
+    old = write_keys.add(file, "web", "staging", client="browser", origins=["https://a.example"], events_per_s=5)
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
+
+    new = write_keys.rotate(file, "web", until)
+
+    known = read_as_ingest(file)
+    assert known[digest(old)].not_after == until
+    assert known[digest(new)].not_after is None
+    assert known[digest(new)].origins == ("https://a.example",)
+    assert (known[digest(new)].source, known[digest(new)].environment, known[digest(new)].client) == (
+        "web",
+        "staging",
+        "browser",
+    )
+    newest = write_keys.rotate(file, "web", until)  # the one without an end
+    assert len({old, new, newest}) == len(read_as_ingest(file)) == 3
+    with pytest.raises(Fatal, match="several keys"):
+        write_keys.revoke(file, "web")
+    with pytest.raises(Fatal, match="no key"):
+        write_keys.rotate(file, "nobody", until)
+
+
+def test_the_tool_prints_a_key_once_and_lists_it_by_its_id(tmp_path: Path) -> None:
+    file = tmp_path / "keys.yaml"
+    run = CliRunner().invoke
+    where = ["--file", str(file)]
+    page = ["--client", "browser", "--origin", "https://app.example.com"]
+    created = run(APP, ["keys", "create", "--source", "site", *page, *where])
+    assert created.exit_code == 0, created.output
+    key = created.output.strip()
+
+    (listed,) = json.loads(run(APP, ["keys", "list", "--json", *where]).output)
+    assert listed == {
+        "id": id_of(digest(key)), "source": "site", "environment": "production", "backfill": False,
+        "client": "browser", "origins": ["https://app.example.com"],
+    }  # fmt: skip
+    assert run(APP, ["keys", "rotate", "site", "--keep-days", "1", *where]).exit_code == 0
+    shown = run(APP, ["keys", "list", *where]).output
+    assert len(shown.splitlines()) == 2
+    assert "not_after=" in shown
+    assert key not in shown
+    assert run(APP, ["keys", "revoke", listed["id"], *where]).output.startswith("revoked")
+    assert len(read_as_ingest(file)) == 1
+
+
+@pytest.mark.parametrize("origin", ["app.example.com", "https://app.example.com/", "https://App.example.com"])
+def test_an_origin_that_no_browser_sends_is_refused(tmp_path: Path, origin: str) -> None:
+    ran = CliRunner().invoke(
+        APP, ["keys", "create", "--source", "s", "--origin", origin, "--file", str(tmp_path / "k")]
+    )
+
+    assert ran.exit_code != 0
+    assert isinstance(ran.exception, Fatal)
+
+
+def test_what_the_tool_writes_ingest_takes_over_while_running(tmp_path: Path) -> None:
+    from prometheus_client import CollectorRegistry
+
+    file = tmp_path / "keys.yaml"
+    first = write_keys.add(file, "web", "production")
+    keys = WriteKeys.from_file(file, IngestMetrics(CollectorRegistry()))
+    second = write_keys.rotate(file, "web", datetime.now(UTC) - timedelta(seconds=1))
+    keys.refresh()
+
+    assert keys.find(first) is None
+    assert keys.find(second) is not None

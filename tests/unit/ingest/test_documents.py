@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from services.ingest.dialects.registry import every_route
 from services.ingest.errors import STATUS, Code
-from services.ingest.http import ROUTES
 from services.ingest.settings import IngestSettings
 
 
@@ -34,7 +34,7 @@ def test_the_documented_status_is_the_one_that_is_sent(docs: Path) -> None:
 def test_every_path_and_setting_is_documented(docs: Path) -> None:
     text, settings = (docs / "ingest.md").read_text(), (docs / "settings.md").read_text()
 
-    for path in ROUTES:
-        assert f"`{path}`" in text
+    for route in every_route().routes:
+        assert f"`{re.sub(r'{(.*?)}', lambda name: name[1].upper(), route.path)}`" in text
     for field in IngestSettings.model_fields.values():
         assert f"`{field.validation_alias}`" in settings

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, generate_latest
 
+from services.ingest.budgets import Bucket, Budgets
+from services.ingest.errors import RateLimited
 from services.ingest.keys import WriteKey, WriteKeys, read
 from services.ingest.metrics import IngestMetrics
-from services.shared.errors import ConfigurationError
+from services.shared.errors import ConfigurationError, Rejected
+from services.shared.write_key import digest, id_of
+from tests.support.keys import entry
 
 
 def write(path: Path, text: str, at: int) -> None:
@@ -19,30 +25,57 @@ def write(path: Path, text: str, at: int) -> None:
 
 
 def test_a_file_is_read(tmp_path: Path) -> None:
-    write(
-        tmp_path / "keys",
-        "- {write_key: a, source: web}\n- {write_key: b, source: w, environment: dev, backfill: true}",
-        1,
-    )
+    more = "  client: browser\n  origins: [https://app.example.com]\n  events_per_s: 5\n  not_after: 2026-03-31\n"
+    text = entry("a", "web") + f"- key_sha256: {digest('b')}\n  source: w\n  environment: dev\n  backfill: true\n{more}"
+    write(tmp_path / "keys", text, 1)
 
-    assert read(tmp_path / "keys") == {"a": WriteKey("a", "web"), "b": WriteKey("b", "w", "dev", backfill=True)}
+    assert read(tmp_path / "keys") == {
+        digest("a"): WriteKey(digest("a"), "web"),
+        digest("b"): WriteKey(
+            digest("b"),
+            "w",
+            "dev",
+            backfill=True,
+            client="browser",
+            origins=("https://app.example.com",),
+            events_per_s=5,
+            not_after=datetime(2026, 4, 1, tzinfo=UTC),  # to the end of that day
+        ),
+    }
 
 
 def test_every_fault_is_named(tmp_path: Path) -> None:
-    write(
-        tmp_path / "keys",
-        "- {write_key: 'a:b', source: ''}\n- {write_key: x, source: s}\n- {write_key: x, source: s}",
-        1,
+    faults = (
+        entry("x", "")
+        + entry("x", "s", origins=["app.example.com", "https://A.example"])
+        + "- {key_sha256: x, source: s}"
     )
+    write(tmp_path / "keys", faults + "\n" + entry("y", "s", events_per_s=0, burst_s=-1), 1)
 
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path / "keys")
 
-    assert len(caught.value.problems) == 3
+    assert len(caught.value.problems) == 7
+
+
+def test_a_key_in_the_clear_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    for text in ("- {write_key: a, source: web}", "- source: web\n  write_key: a\n"):
+        write(tmp_path / "keys", text, 1)
+        with pytest.raises(ConfigurationError, match="key_sha256"):
+            read(tmp_path / "keys")
 
 
 @pytest.mark.parametrize(
-    "text", ["- {write_key: a}", "a: 1", "- {write_key: a, source: s, colour: red}", "- [", "\x00"]
+    "text",
+    [
+        "- {key_sha256: a}",
+        "a: 1",
+        f"- {{key_sha256: {'0' * 64}, source: s, colour: red}}",
+        f"- {{key_sha256: {'0' * 64}, source: s, client: phone}}",
+        f"- {{key_sha256: {'0' * 64}, source: s, not_after: soon}}",
+        "- [",
+        "\x00",
+    ],
 )
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
     write(tmp_path / "keys", text, 1)
@@ -53,17 +86,100 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 
 def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "keys"
-    write(path, "- {write_key: a, source: web}", 1)
+    write(path, entry("a", "web"), 1)
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(path, metrics)
+    assert id_of(digest("a")) in generate_latest(metrics.registry).decode()
 
-    write(path, "- {write_key: b, source: web}", 2)
+    write(path, entry("b", "web"), 2)
     keys.refresh()
-    assert (keys.find("a"), keys.find("b"), keys.version) == (None, WriteKey("b", "web"), 1)
+    assert (keys.find("a"), keys.find("b"), keys.version) == (None, WriteKey(digest("b"), "web"), 1)
+    assert id_of(digest("a")) not in generate_latest(metrics.registry).decode()
 
     write(path, "nonsense", 3)
     keys.refresh()
     path.unlink()
     keys.refresh()
-    assert keys.find("b") == WriteKey("b", "web")
+    assert keys.find("b") == WriteKey(digest("b"), "web")
     assert metrics.write_keys_errors._value.get() == 2
+
+
+def test_two_keys_of_a_source_are_valid_until_the_older_ends() -> None:
+    now = [0.0]
+    until = datetime.fromtimestamp(100, UTC)
+    keys = WriteKeys({"new": WriteKey("", "web"), "old": WriteKey("", "web", not_after=until)}, clock=lambda: now[0])
+
+    assert keys.named("new").source == keys.named("old").source
+    now[0] = 100.0
+    with pytest.raises(Rejected, match="expired_write_key"):
+        keys.named("old")
+    assert keys.find("new") is not None
+
+
+def test_a_long_name_is_not_even_hashed() -> None:
+    assert WriteKeys({"x" * 300: WriteKey("", "web")}).find("x" * 300) is None
+
+
+def test_before_a_key_is_named_pages_of_any_browser_key_are_welcome() -> None:
+    server = WriteKey("", "api")
+    page = WriteKey("", "site", client="browser", origins=("https://a.example",))
+
+    assert WriteKeys({"s": server}).welcomes(b"https://evil.example")
+    assert not WriteKeys({"s": server, "p": page}).welcomes(b"https://evil.example")
+    assert WriteKeys({"s": server, "p": page}).welcomes(b"https://a.example")
+    assert WriteKeys({"p": page, "q": msgspec.structs.replace(page, origins=())}).welcomes(b"https://evil.example")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_gives_what_has_come_and_says_when_more_will_have() -> None:
+    clock = Clock()
+    bucket = Bucket(10, 2, clock)
+
+    assert (bucket.take(15), bucket.take(15)) == (0.0, 1.0)
+    clock.now += 1
+    assert bucket.take(15) == 0.0
+    clock.now += 100
+    assert bucket.left() == 20
+    assert bucket.take(50) == 0.0  # more than it holds: from a full one, which owes the rest
+    assert bucket.take(50) == 5.0
+    clock.now += 4.9
+    assert bucket.take(1) == 0.0
+
+
+def test_a_clock_that_goes_back_gives_nothing() -> None:
+    clock = Clock()
+    clock.now = 50.0
+    bucket = Bucket(10, 1, clock)
+    bucket.take(10)
+    clock.now = 0.0
+
+    assert bucket.left() == 0
+
+
+def test_what_a_key_has_used_up_outlives_a_change_of_the_file_but_not_of_its_rates(tmp_path: Path) -> None:
+    path, clock, metrics = tmp_path / "keys", Clock(), IngestMetrics(CollectorRegistry())
+    write(path, entry("a", "web", events_per_s=1, burst_s=1), 1)
+    keys = WriteKeys.from_file(path, metrics)
+    budgets = Budgets(keys, metrics, clock=clock)
+    budgets.admit(keys.named("a"), 0)
+
+    write(path, entry("a", "web", events_per_s=1, burst_s=1) + entry("b", "app"), 2)
+    keys.refresh()
+    with pytest.raises(RateLimited):
+        budgets.admit(keys.named("a"), 0)
+    write(path, entry("a", "web", events_per_s=2, burst_s=1), 3)
+    keys.refresh()
+    budgets.admit(keys.named("a"), 0)
+
+
+def test_workers_share_a_rate() -> None:
+    keys = WriteKeys({"a": WriteKey("", "web", events_per_s=8, burst_s=1)})
+    budgets = Budgets(keys, IngestMetrics(CollectorRegistry()), share=1 / 4, clock=Clock())
+
+    assert budgets.state(keys.named("a")) == (2, 2)

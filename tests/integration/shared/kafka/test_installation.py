@@ -20,6 +20,7 @@ from services.shared.kafka.clients import admin, producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from tests.conftest import Kafka
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.integration
@@ -63,7 +64,7 @@ def tidemark(kafka: KafkaSettings, folder: Path, *arguments: str, **given: str) 
 def service(name: str, kafka: KafkaSettings, folder: Path) -> ServiceProcess:
     folder.mkdir(exist_ok=True)
     keys = folder / "keys.yaml"
-    keys.write_text("- {write_key: key, source: web, environment: production, backfill: true}\n")
+    keys.write_text(entry("key", "web", backfill=True))
     return ServiceProcess(name, kafka, folder, TIDEMARK_WRITE_KEYS_FILE=str(keys))
 
 

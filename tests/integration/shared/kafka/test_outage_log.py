@@ -13,6 +13,7 @@ import pytest
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 
 pytestmark = pytest.mark.integration
@@ -35,7 +36,7 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
 ) -> None:
     kafka = KafkaSettings(bootstrap_servers=node.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4)
     await topics.create(kafka)
-    (tmp_path / "keys.yaml").write_text("- {write_key: key, source: web, environment: production, backfill: false}\n")
+    (tmp_path / "keys.yaml").write_text(entry("key", "web"))
     services = [
         ServiceProcess(
             name,

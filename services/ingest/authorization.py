@@ -1,0 +1,31 @@
+"""Where a request names its write key: in a header or in the query; the body is looked through elsewhere."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+
+from services.ingest.dialects.route import Call
+
+_LONGEST_AUTHORIZATION = 2_048
+
+
+def write_key(call: Call) -> str | None:
+    """Return the write key as Basic authorization, X-Write-Key or the query has it; None if none of them does."""
+    given = call.headers.get(b"authorization", b"")
+    if given[:6].lower() == b"basic ":
+        return _user_of(given)
+    if b"x-write-key" in call.headers:
+        return call.header(b"x-write-key")
+    if b"writeKey=" in call.query:
+        return call.argument("writeKey")
+    return None
+
+
+def _user_of(header: bytes) -> str:
+    if len(header) > _LONGEST_AUTHORIZATION:
+        return ""
+    try:
+        return base64.b64decode(header[6:].strip(), validate=True).decode().partition(":")[0]
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

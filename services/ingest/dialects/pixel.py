@@ -1,0 +1,112 @@
+"""
+The pixel: one event in the query of a GET, answered with an image, for pages and mails without script.
+
+    <img src="https://events.example.com/v1/pixel/page?writeKey=KEY&userId=ann&name=Pricing&context.groupId=acme">
+
+A name with dots is a path into the event. `data`, base64 of a JSON event as Segment's pixel has it, may be given
+instead. The image always comes, since a broken one would be seen; the status and the header `Tidemark-Code` are those
+that a POST of the same event gets, and so are the verdict, the counts and the dead letter.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from services.ingest.dialects.route import Call, Reply, Route, Serve
+from services.ingest.errors import Code, status_of
+from services.ingest.intake import Intake, come_back, missing_key, pushed_back
+from services.ingest.judged import STALLED_RETRY_S
+from services.ingest.keys import WriteKey
+from services.ingest.service import Answer, Submission
+from services.shared.errors import Rejected, Retryable
+
+GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
+"""One transparent point."""
+_KINDS = ("page", "track", "identify", "group", "screen", "alias")
+_WRITE_KEY = re.compile(rb"(?:^|&)writeKey=[^&]*")
+_DEPTH = 8
+_MEMBERS = 200
+
+
+def event_of(query: bytes) -> bytes:
+    """
+    Return the event that a query holds, as JSON.
+
+    Raises:
+        Rejected: it holds none.
+    """
+    try:
+        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MEMBERS)
+    except ValueError as error:
+        raise Rejected(Code.INVALID_BODY, "query", f"send at most {_MEMBERS} parameters") from error
+    event: dict[str, Any] = {}
+    for path, value in pairs:
+        if path == "data":
+            return _decoded(value)
+        if path != "writeKey":
+            _put(event, path, value)
+    return msgspec.json.encode(event)
+
+
+def image(kind: str) -> Serve:
+    """Return how the pixel of a kind of event is served."""
+
+    async def serve(call: Call, intake: Intake) -> Reply:
+        try:
+            key = intake.key(call)
+            if key is None:
+                raise missing_key()
+            answer = await _take(call, intake, key, kind)
+        except Rejected as error:
+            return _image(status_of(error), error.code)
+        except Retryable as error:
+            refusal = pushed_back(error)
+            return _image(429, refusal.code, refusal.headers)
+        if answer.put_off:
+            return _image(429, Code.LOG_UNAVAILABLE, come_back(STALLED_RETRY_S))
+        return _image(400, answer.results[0].code) if answer.rejected else _image(200)
+
+    return serve
+
+
+async def _take(call: Call, intake: Intake, key: WriteKey, kind: str) -> Answer:
+    try:
+        event = event_of(call.query)
+    except Rejected as error:
+        await intake.refuse(_WRITE_KEY.sub(b"", call.query).lstrip(b"&"), key, error)
+        raise
+    return await intake.submit(Submission(event, kind=kind), key)
+
+
+def _put(event: dict[str, Any], path: str, value: str) -> None:
+    names = path.split(".", _DEPTH)
+    holder = event
+    for name in names[:-1]:
+        holder = holder.setdefault(name, {})
+        if not isinstance(holder, dict):
+            raise Rejected(Code.INVALID_BODY, path[:256], "a parameter is a value and has members at the same time")
+    if names[-1] in holder:
+        raise Rejected(Code.INVALID_BODY, path[:256], "this parameter is there twice")
+    holder[names[-1]] = value
+
+
+def _decoded(data: str) -> bytes:
+    text = data.replace("-", "+").replace("_", "/").replace(" ", "+").rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise Rejected(Code.INVALID_BODY, "data", "this is not base64 of a JSON event") from error
+
+
+def _image(status: int, code: str = "", headers: list[tuple[bytes, bytes]] | None = None) -> Reply:
+    more = [(b"tidemark-code", code.encode())] if code else []
+    return Reply(status, GIF, b"image/gif", [(b"cache-control", b"no-store"), *more, *(headers or [])], code)
+
+
+ROUTES = tuple(Route("GET", f"/v1/pixel/{kind}", "pixel", image(kind)) for kind in _KINDS)

@@ -1,0 +1,88 @@
+"""What a dialect is made of: routes, the calls that they are given, and the replies that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+from services.ingest.receiving import Incoming
+
+if TYPE_CHECKING:
+    from services.ingest.intake import Intake
+
+Headers = list[tuple[bytes, bytes]]
+JSON_TYPE = b"application/json"
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request, before its body is read."""
+
+    method: str
+    path: str
+    """Without a slash at its end."""
+    params: Mapping[str, str]
+    """Variable segments of the path, by name."""
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    """By lower-case name."""
+    incoming: Incoming
+    scope: Mapping[str, Any]
+    """As ASGI has it: scheme, addresses, extensions."""
+    answered: Headers = field(default_factory=list)
+    """Headers that the answer gets, whatever the dialect replies."""
+
+    def header(self, name: bytes) -> str:
+        """Return a header as text, without space around it; empty if it is absent."""
+        return self.headers.get(name, b"").decode("latin-1").strip()
+
+    def argument(self, name: str) -> str:
+        """Return the first value of a query parameter, decoded; empty if it is absent."""
+        if name.encode() not in self.query:
+            return ""
+        return parse_qs(self.query.decode("latin-1")).get(name, [""])[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a call is answered with; the application adds length and CORS."""
+
+    status: int
+    body: bytes = b""
+    content_type: bytes = JSON_TYPE
+    headers: Headers = field(default_factory=list)
+    code: str = ""
+    """Why nothing was taken, where that is so."""
+
+
+Serve = Callable[[Call, "Intake"], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One method of one path."""
+
+    method: str
+    """GET or POST; a HEAD is served by the route of GET."""
+    path: str
+    """May have variable segments: `/v1/projects/{key}/settings`."""
+    endpoint: str
+    """Name in metrics. Several routes may share one."""
+    serve: Serve
+
+
+def json_reply(status: int, document: Any, headers: Headers | None = None) -> Reply:
+    """Return a reply with a JSON document."""
+    return Reply(status, _encode(document), JSON_TYPE, headers or [])
+
+
+def refusal(status: int, code: str, field: str, message: str, headers: Headers | None = None) -> Reply:
+    """Return the answer to a request of which nothing was taken."""
+    document = {"success": False, "code": code, "field": field, "message": message}
+    return Reply(status, _encode(document), JSON_TYPE, headers or [], code)

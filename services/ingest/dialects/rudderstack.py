@@ -1,0 +1,42 @@
+"""
+RudderStack's dialect: what its SDKs ask for beyond Segment's paths.
+
+Its JavaScript SDK fetches `/sourceConfig` from `configUrl` before it sends anything, its beacons carry the key in the
+query, and its pixels carry a whole event there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.ingest import authorization
+from services.ingest.dialects import pixel, segment
+from services.ingest.dialects.route import Call, Reply, Route, json_reply
+from services.ingest.intake import Intake, missing_key
+
+
+async def _source_config(call: Call, intake: Intake) -> Reply:
+    """Tell the SDK that its source is enabled, has no destinations of its own, and reports nothing about itself."""
+    key = intake.key(call)
+    if key is None:
+        raise missing_key()
+    off = {"enabled": False}
+    source: dict[str, Any] = {
+        "id": key.source,
+        "name": key.source,
+        "writeKey": authorization.write_key(call),
+        "workspaceId": "tidemark",
+        "enabled": True,
+        "config": {"statsCollection": {"errors": off, "metrics": off}},
+        "connections": [],
+        "destinations": [],
+        "dataplanes": {},
+    }
+    return json_reply(200, {"source": source}, [(b"cache-control", b"private, max-age=300")])
+
+
+ROUTES = (
+    Route("GET", "/sourceConfig", "source_config", _source_config),
+    Route("POST", "/beacon/v1/batch", "batch", segment.events()),
+    *(Route("GET", f"/pixel/v1/{kind}", "pixel", pixel.image(kind)) for kind in ("page", "track")),
+)

@@ -1,0 +1,107 @@
+"""
+Segment's dialect: the HTTP API of server SDKs, the letter paths of analytics.js, and what analytics.js asks for first.
+
+The write key is the user name of Basic authorization, or in the body; `authorization` lists the other places.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from services.ingest.dialects.address import public_address
+from services.ingest.dialects.route import Call, Headers, Reply, Route, Serve, json_reply
+from services.ingest.errors import Code
+from services.ingest.intake import Intake, come_back
+from services.ingest.judged import STALLED_RETRY_S
+from services.ingest.service import Answer, Submission
+from services.shared.errors import Rejected
+
+KINDS = ("track", "identify", "page", "screen", "group", "alias")
+_BATCH_PATHS = ("/v1/batch", "/batch", "/v1/b", "/b", "/v1/import")
+_CACHED: Headers = [(b"cache-control", b"public, max-age=300")]
+
+
+def submission(call: Call, body: bytes, kind: str = "") -> Submission:
+    """
+    Return a body in Segment's format as what is submitted; `kind` for a single event.
+
+    Raises:
+        Rejected: a header of ours has an invalid value.
+    """
+    return Submission(
+        body=body,
+        encoding=call.header(b"content-encoding").lower(),
+        kind=kind,
+        epoch=_epoch(call),
+        historical=call.header(b"tidemark-historical").lower() == "true",
+        all_results=call.header(b"tidemark-results") == "all" or b"results=all" in call.query,
+    )
+
+
+def told(answer: Answer, kind: str = "") -> Reply:
+    """Return what an SDK is told: it repeats for a 429, and drops what got another 4xx."""
+    if answer.put_off:
+        message = f"{answer.put_off} of the events were not taken; send them again, or all of them, with the same ids"
+        whole = {**msgspec.to_builtins(answer), "code": Code.LOG_UNAVAILABLE, "field": "", "message": message}
+        return json_reply(429, whole, come_back(STALLED_RETRY_S))
+    if kind and answer.rejected:
+        fault = answer.results[0]
+        whole = {**msgspec.to_builtins(answer), "code": fault.code, "field": fault.field, "message": fault.detail}
+        return json_reply(400, whole)
+    return json_reply(200, answer)
+
+
+def events(kind: str = "") -> Serve:
+    """Return how a batch is served, or a single event of a kind."""
+
+    async def serve(call: Call, intake: Intake) -> Reply:
+        key = intake.key(call)
+        body = await intake.body(call, key)
+        return told(await intake.submit(submission(call, body, kind), key), kind)
+
+    return serve
+
+
+async def _settings(call: Call, intake: Intake) -> Reply:
+    """Tell analytics.js where to send, and that its metrics about itself are not wanted."""
+    write_key = call.params["key"]
+    if intake.keys.find(write_key) is None:
+        raise Rejected(Code.NOT_FOUND, "writeKey", "there is no such project")
+    intake.known(write_key)
+    address = public_address(call, intake.public_url)
+    allowed = {"__default": {"enabled": True}}
+    document = {
+        "integrations": {
+            "Segment.io": {"apiKey": write_key, "apiHost": f"{address.host}/v1", "protocol": address.scheme}
+        },
+        "plan": {
+            "track": {"__default": {"enabled": True, "integrations": {}}},
+            "identify": allowed,
+            "group": allowed,
+        },
+        "metrics": {"sampleRate": 0},
+    }
+    return json_reply(200, document, _CACHED)
+
+
+async def _sdk_metrics(_call: Call, _intake: Intake) -> Reply:
+    """Acknowledge what analytics.js measures about itself, and discard it."""
+    return json_reply(200, {"success": True})
+
+
+def _epoch(call: Call) -> int | None:
+    value = call.headers.get(b"tidemark-epoch")
+    if value is None:
+        return None
+    if not value.isdigit() or len(value) > 18:
+        raise Rejected(Code.INVALID_HEADER, "Tidemark-Epoch", "the epoch must be a whole number, 0 or more")
+    return int(value)
+
+
+ROUTES = (
+    *(Route("POST", path, "batch", events()) for path in _BATCH_PATHS),
+    *(Route("POST", f"/v1/{kind}", kind, events(kind)) for kind in KINDS),
+    *(Route("POST", f"/v1/{kind[0]}", kind, events(kind)) for kind in KINDS),
+    Route("GET", "/v1/projects/{key}/settings", "settings", _settings),
+    Route("POST", "/v1/m", "sdk_metrics", _sdk_metrics),
+)

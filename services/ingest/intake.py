@@ -1,0 +1,213 @@
+"""The one path of admission that all dialects lead to: who sends, the body within its bounds, the verdicts."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import NamedTuple
+
+from services.ingest import authorization
+from services.ingest.budgets import Budgets
+from services.ingest.deadlines import KEEP
+from services.ingest.dialects.route import Call, Headers
+from services.ingest.errors import Code, Overloaded, RateLimited
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.metrics import IngestMetrics
+from services.ingest.receiving import Reception, missing_key
+from services.ingest.service import Answer, IngestService, Submission
+from services.shared.errors import Rejected, Retryable
+
+__all__ = ["Intake", "PushedBack", "come_back", "missing_key", "pushed_back"]
+
+
+class PushedBack(NamedTuple):
+    """How a sender is told to come again."""
+
+    code: Code
+    message: str
+    headers: Headers
+
+
+class Intake:
+    """What a dialect asks in order to take events; `of` makes the one that a call is served with."""
+
+    call: Call
+    """The one that is served."""
+
+    def __init__(
+        self,
+        service: IngestService,
+        keys: WriteKeys,
+        metrics: IngestMetrics,
+        reception: Reception,
+        budgets: Budgets,
+        public_url: str = "",
+    ) -> None:
+        self.keys = keys
+        self.reception = reception
+        self.budgets = budgets
+        self.public_url = public_url
+        """Address at which browsers reach this, without a path; empty if it is not configured."""
+        self._service = service
+        self._metrics = metrics
+
+    def of(self, call: Call) -> Intake:
+        """Return the intake of one call."""
+        mine = copy.copy(self)
+        mine.call = call
+        return mine
+
+    def key(self, call: Call) -> WriteKey | None:
+        """
+        Return the write key that headers or query name; None where they name none and the body may.
+
+        Raises:
+            Rejected: there is no such key, or the page that asks may not use it.
+            Retryable: it is over its rate.
+        """
+        named = authorization.write_key(call)
+        if named is None:
+            return None
+        key = self.known(named)
+        self.keep(call)
+        self._admit(key, call.incoming.declared)
+        return key
+
+    def welcomes(self, call: Call, origin: bytes) -> bool:
+        """Return whether a page of an origin may make this call, as far as can be known before it names a key."""
+        named = authorization.write_key(call) or call.params.get("key", "")
+        key = self.keys.find(named) if named else None
+        return key.admits(origin) if key is not None else self.keys.welcomes(origin)
+
+    def known(self, named: str) -> WriteKey:
+        """
+        Return the key of a name that the call may use, wherever it has the name from.
+
+        Raises:
+            Rejected: there is no such key, or the page that asks may not use it.
+        """
+        key = self.keys.named(named)
+        self.keys.used(key)
+        origin = self.call.header(b"origin")
+        if not key.admits(origin.encode("latin-1")):
+            self._metrics.rejections.labels(Code.ORIGIN_NOT_ALLOWED).inc()
+            raise Rejected(
+                Code.ORIGIN_NOT_ALLOWED, "Origin", "this write key does not list the page's origin; see `origins`"
+            )
+        return key
+
+    def keep(self, call: Call) -> None:
+        """Tell the server that this connection is of somebody known."""
+        keep = call.scope.get("extensions", {}).get(KEEP)
+        if keep is not None:
+            keep()
+
+    async def body(self, call: Call, key: WriteKey | None) -> bytes:
+        """
+        Return the body, of at most the limit.
+
+        Raises:
+            Rejected: it is too large, and kept as far as it was read; or nobody known sends it.
+            Retryable: too much is being received, or it could not be kept.
+            Gone: the client left.
+        """
+        if key is None:
+            encoding = call.headers.get(b"content-encoding", b"")
+            body = await self.reception.without_key(call.incoming, encoding, self._admitted)
+        else:
+            body = await self.reception.with_key(call.incoming, key.source)
+            if not call.incoming.declared:
+                self.budgets.received(key, len(body))
+        self._metrics.body_bytes.inc(len(body))
+        most = self.reception.max_body_bytes
+        if key is not None and len(body) > most:
+            error = Rejected(Code.BODY_TOO_LARGE, "body", f"the body is over {most} bytes; send smaller batches")
+            await self.refuse(body, key, error)
+            raise error
+        return body
+
+    async def submit(self, submission: Submission, key: WriteKey | None) -> Answer:
+        """
+        Judge and write what was sent; return once it is durable.
+
+        Raises:
+            Rejected: the request as a whole is refused, and kept if its key is known.
+            Retryable: nothing is certain; it has to be sent again.
+        """
+        return await self._service.submit(submission, key, self)
+
+    async def refuse(self, body: bytes, key: WriteKey, error: Rejected) -> None:
+        """
+        Keep what is refused as a whole, cut, with the reason.
+
+        Raises:
+            Retryable: it could not be kept.
+        """
+        await self._service.refuse(body, key, error)
+
+    def key_in_body(self, named: str, size: int) -> WriteKey:
+        """
+        Return the key that a body of a size names.
+
+        Raises:
+            Rejected: as `known`.
+            Retryable: it is over its rate.
+        """
+        key = self.known(named)
+        self._admit(key, size)
+        return key
+
+    def events(self, key: WriteKey, count: int) -> None:
+        """
+        Let so many events be judged.
+
+        Raises:
+            Retryable: the key is over its rate.
+        """
+        try:
+            self.budgets.events(key, count)
+        finally:
+            self._tell(key)
+
+    def _admit(self, key: WriteKey, size: int) -> None:
+        try:
+            self.budgets.admit(key, size)
+        except RateLimited:
+            self._tell(key)
+            raise
+
+    def _tell(self, key: WriteKey) -> None:
+        state = self.budgets.state(key)
+        if state is not None:
+            limit, left = state
+            self.call.answered.extend(
+                [
+                    (b"x-ratelimit-limit", str(limit).encode()),
+                    (b"x-ratelimit-remaining", str(left).encode()),
+                ]
+            )
+
+    def _admitted(self, named: str) -> bool:
+        """Return whether a key is worth reading a body for: one that has expired is, to say so."""
+        try:
+            self.keys.named(named)
+        except Rejected as error:
+            return error.code == Code.EXPIRED_WRITE_KEY
+        return True
+
+
+def come_back(after_s: float) -> Headers:
+    """Return the headers that say when to come again."""
+    seconds = str(max(1, math.ceil(after_s))).encode()
+    # Old browser SDKs read the second of these and take five seconds without it.
+    return [(b"retry-after", seconds), (b"x-ratelimit-reset", seconds)]
+
+
+def pushed_back(error: Retryable) -> PushedBack:
+    """Return how the sender of what was not taken is told."""
+    code = Code.LOG_UNAVAILABLE
+    if isinstance(error, RateLimited):
+        code = Code.RATE_LIMITED
+    elif isinstance(error, Overloaded):
+        code = Code.OVERLOADED
+    return PushedBack(code, f"{error.detail}; nothing is lost, send it again later", come_back(error.retry_after_s))

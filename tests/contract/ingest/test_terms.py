@@ -1,0 +1,197 @@
+"""What a write key may do: from which pages, how much, and until when; over real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from services.ingest.budgets import Budgets
+from services.shared.write_key import digest, id_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TRACK = {"type": "track", "event": "Opened", "userId": "ann", "messageId": "m1", "context": {"groupId": "acme"}}
+OURS, OTHER = "https://app.example", "https://evil.example"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(ingest: Any) -> Clock:
+    """The time by which rates are counted; it stands still unless a test moves it."""
+    made = Clock()
+    ingest.app.intake.budgets = Budgets(ingest.app.intake.keys, ingest.metrics, clock=made)
+    return made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def anyone(ingest: Any) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        yield client
+
+
+def limited(ingest: Any, source: str, budget: str) -> float:
+    return float(ingest.metrics.rate_limited.labels(source, budget)._value.get())
+
+
+@pytest.mark.parametrize("place", ["basic", "query", "body"])
+async def test_a_page_of_another_origin_may_not_use_a_key_that_lists_its_own(
+    ingest: Any, anyone: Any, place: str
+) -> None:
+    body = {"batch": [TRACK], **({"writeKey": "page"} if place == "body" else {})}
+    places: dict[str, dict[str, Any]] = {"basic": {"auth": ("page", "")}, "query": {"params": {"writeKey": "page"}}}
+    how = places.get(place, {})
+
+    refused = await anyone.post("/v1/batch", content=json.dumps(body), headers={"Origin": OTHER}, **how)
+    taken = await anyone.post("/v1/batch", content=json.dumps(body), headers={"Origin": OURS}, **how)
+    server = await anyone.post("/v1/batch", content=json.dumps(body), **how)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, "origin_not_allowed")
+    assert refused.headers["access-control-allow-origin"] == OTHER  # so that the page can read why
+    assert taken.json()["accepted"] == server.json()["accepted"] == 1
+    assert len(ingest.events()) == 2
+    assert ingest.metrics.rejections.labels("origin_not_allowed")._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    "origin", ["null", "https://app.example.evil.example", "http://app.example", "https://APP.example"]
+)
+async def test_an_origin_is_compared_whole(anyone: Any, origin: str) -> None:
+    answer = await anyone.post("/v1/batch", json={"batch": []}, headers={"Origin": origin}, auth=("page", ""))
+
+    assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/v1/batch", "/v1/batch?writeKey=page", "/v1/projects/page/settings", "/v1/t"])
+async def test_preflight_lets_only_pages_in_that_some_browser_key_lists(anyone: Any, path: str) -> None:
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    ours = await anyone.options(path, headers={"Origin": OURS, **asked})
+    other = await anyone.options(path, headers={"Origin": OTHER, **asked})
+
+    assert ours.headers["access-control-allow-origin"] == OURS
+    assert other.status_code == 204
+    assert not [name for name in other.headers if name.startswith("access-control")]
+    assert other.headers["vary"] == "Origin"
+
+
+async def test_settings_are_not_for_other_pages(anyone: Any) -> None:
+    settings = await anyone.get("/v1/projects/page/settings", headers={"Origin": OTHER})
+    config = await anyone.get("/sourceConfig", params={"writeKey": "page"}, headers={"Origin": OTHER})
+
+    assert settings.status_code == config.status_code == 403
+
+
+async def test_a_key_over_its_events_is_told_when_to_come_again(ingest: Any, clock: Clock) -> None:
+    async def send(count: int) -> httpx.Response:
+        return await ingest.client.post("/v1/batch", json={"batch": [TRACK] * count}, auth=("slow", ""))  # type: ignore[no-any-return]
+
+    first = await send(15)
+    second = await send(15)
+    small = await send(4)
+
+    assert first.status_code == small.status_code == 200
+    assert (first.headers["x-ratelimit-limit"], first.headers["x-ratelimit-remaining"]) == ("20", "5")
+    assert (second.status_code, second.json()["code"]) == (429, "rate_limited")
+    # 4 are left besides the one that the request itself counts for, and 14 are needed.
+    assert second.headers["retry-after"] == second.headers["x-ratelimit-reset"] == "1"
+    assert second.headers["x-ratelimit-limit"] == "20"
+    assert len(ingest.events()) == 19
+    assert not ingest.letters()
+    assert limited(ingest, "slow", "events") == 1
+
+    clock.now += 1
+    assert (await send(10)).status_code == 200
+
+
+async def test_the_time_to_come_again_is_honest(ingest: Any, clock: Clock) -> None:
+    whole = {"batch": [TRACK] * 50}  # more than the bucket holds: taken once it is full, and owed
+    first = await ingest.client.post("/v1/batch", json=whole, auth=("slow", ""))
+    again = await ingest.client.post("/v1/batch", json=whole, auth=("slow", ""))
+    wait = int(again.headers["retry-after"])
+    clock.now += wait - 1
+    early = await ingest.client.post("/v1/track", json=TRACK, auth=("slow", ""))
+    clock.now += 1
+    due = await ingest.client.post("/v1/track", json=TRACK, auth=("slow", ""))
+
+    assert (first.status_code, again.status_code) == (200, 429)
+    assert again.headers["x-ratelimit-remaining"] == "0"
+    assert (early.status_code, due.status_code, wait) == (429, 200, 4)
+
+
+async def test_a_key_over_its_bytes_is_refused_before_its_body_is_read(ingest: Any, clock: Clock) -> None:
+    event = json.dumps({**TRACK, "properties": {"a": "x" * 600}})
+    first = await ingest.client.post("/v1/track", content=event, auth=("thin", ""))
+    before = ingest.metrics.body_bytes._value.get()
+    second = await ingest.client.post("/v1/track", content=event, auth=("thin", ""))
+
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert ingest.metrics.body_bytes._value.get() == before
+    assert limited(ingest, "thin", "bytes") == 1
+    clock.now += 1
+    assert (await ingest.client.post("/v1/track", content=event, auth=("thin", ""))).status_code == 200
+
+
+async def test_bytes_that_were_not_announced_are_owed(ingest: Any, clock: Clock) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield json.dumps({**TRACK, "properties": {"a": "x" * 5_000}}).encode()
+
+    first = await ingest.client.post("/v1/track", content=chunks(), auth=("thin", ""))
+    clock.now += 4
+    second = await ingest.client.post("/v1/track", json=TRACK, auth=("thin", ""))
+
+    assert (first.status_code, second.status_code) == (200, 429)
+
+
+async def test_a_key_in_the_body_has_the_same_rates(ingest: Any, anyone: Any, clock: Clock) -> None:
+    body = json.dumps({"batch": [TRACK] * 20, "writeKey": "slow"})
+    first = await anyone.post("/v1/batch", content=body)
+    second = await anyone.post("/v1/batch", content=body)
+
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert second.headers["retry-after"].isdigit()
+    assert (await ingest.batch(TRACK)).status_code == 200  # others are not touched
+
+
+async def test_a_pixel_has_the_same_rates(anyone: Any, clock: Clock) -> None:
+    statuses = [
+        (await anyone.get("/v1/pixel/page?writeKey=slow&userId=ann&context.groupId=acme")).status_code
+        for _ in range(21)
+    ]
+
+    assert statuses == [200] * 20 + [429]
+
+
+async def test_an_expired_key_is_refused_and_says_so(ingest: Any, anyone: Any) -> None:
+    header = await anyone.post("/v1/batch", json={"batch": [TRACK]}, auth=("old", ""))
+    body = await anyone.post("/v1/batch", json={"batch": [TRACK], "writeKey": "old"})
+
+    for answer in (header, body):
+        assert (answer.status_code, answer.json()["code"]) == (401, "expired_write_key")
+        assert "2026-01-01" in answer.json()["message"]
+    assert not ingest.log.records
+
+
+async def test_the_last_use_of_each_key_of_a_source_is_seen(ingest: Any) -> None:
+    await ingest.batch(TRACK)
+    text = (await ingest.client.get("/metrics")).text
+    lines = {
+        key: next(
+            line for line in text.splitlines() if "last_used" in line and f'key_id="{id_of(digest(key))}"' in line
+        )
+        for key in ("wk", "old")
+    }
+
+    assert float(lines["wk"].split()[-1]) > 1e9
+    assert float(lines["old"].split()[-1]) == 0
+    assert all('source="web"' in line for line in lines.values())
+    assert "write_key_not_after" in text

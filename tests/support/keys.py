@@ -1,0 +1,13 @@
+"""Lines of a write keys file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from services.shared.write_key import digest
+
+
+def entry(write_key: str, source: str, **more: Any) -> str:
+    """Return the line of a key that is known by its text to the test alone."""
+    return "- " + json.dumps({"key_sha256": digest(write_key), "source": source, **more}) + "\n"
