@@ -65,7 +65,8 @@ $(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
 	@touch $@
 
 # Node is for tests alone: those that need it say so and are skipped without it.
-$(VENV)/.node: tests/node/package-lock.json | $(VENV)/.made
+NODE_MADE := tests/node/node_modules/.made
+$(NODE_MADE): tests/node/package-lock.json
 	@if command -v npm >/dev/null; then \
 		$(say) "Setting up: Node packages for tests, by locked hashes"; \
 		if npm --prefix tests/node ci --no-audit --no-fund --loglevel=error; then touch $@; else \
@@ -87,7 +88,7 @@ dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--po
 # --- judge ---
 
 .PHONY: test
-test: setup $(VENV)/.node ## Run the tests (ARGS="tests/unit -k name" narrows)
+test: setup $(NODE_MADE) ## Run the tests (ARGS="tests/unit -k name" narrows)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -129,6 +130,12 @@ docs: setup ## Regenerate the pages of docs/ that are written from the code: mea
 .PHONY: golden
 golden: setup ## Regenerate the golden files; read the diff before you commit it
 	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas
+
+.PHONY: tracker
+tracker: $(NODE_MADE) ## Build the page tracker from its TypeScript
+	@npm --prefix tests/node run --silent check-tracker
+	@npm --prefix tests/node run --silent build-tracker > services/ingest/tracker/t.js
+	@echo "services/ingest/tracker/t.js: $$(gzip -9nc services/ingest/tracker/t.js | wc -c) bytes with gzip"
 
 # --- keep ---
 

@@ -1,0 +1,88 @@
+/** Page views, each once, with the time that was spent on them and how far they were scrolled. */
+
+import { add, address, allowed, here, left, track, type Place, type Properties } from "./events";
+import { on, option } from "./options";
+import { flush, leave } from "./queue";
+
+/** Without a key, a pointer or a scroll for so long nobody is taken to look. */
+const IDLE_MS = 6e4;
+const LEAST_MS = 1e3;
+
+let shown = "";
+let page: Place | undefined;
+let timer = 0;
+let engaged = 0;
+let since = 0;
+let depth = 0;
+
+const visible = (): boolean => document.visibilityState == "visible";
+
+const look = (): void => {
+  const now = performance.now();
+  if (since) engaged += Math.min(now - since, IDLE_MS);
+  since = visible() && document.hasFocus() ? now : 0;
+};
+
+const scrolled = (): void => {
+  look();
+  const reached = (scrollY + innerHeight) / document.documentElement.scrollHeight;
+  depth = Math.max(depth, Math.min(100, Math.round(reached * 100)));
+};
+
+/** Say how the page was used since it was last said. */
+const close = (): void => {
+  scrolled();
+  if (page && engaged >= LEAST_MS) {
+    track("Page Left", { path: page.path, engaged_seconds: Math.round(engaged / 1e3), scroll_percent: depth }, page);
+    engaged = 0;
+  }
+};
+
+export const view = (name?: string, properties?: Properties): void => {
+  close();
+  if (shown) left(shown);
+  shown = address();
+  page = here();
+  engaged = depth = 0;
+  add("page", { name, properties: { ...page, ...properties } });
+};
+
+/** A page counts once it is seen: not while it is prerendered, or in a tab that nobody looks at. */
+const arrive = (): void => {
+  if (!("manual" in option) && visible() && allowed() && shown != address()) view();
+};
+
+/** Wait until frameworks have redirected and set the title. */
+export const route = (): void => {
+  clearTimeout(timer);
+  timer = setTimeout(arrive, 300);
+};
+
+export const watch = (): void => {
+  for (const method of ["pushState", "replaceState"] as const) {
+    const original = history[method];
+    history[method] = function (...given) {
+      original.apply(this, given);
+      route();
+    };
+  }
+  on(window, "popstate hashchange", route);
+  on(window, "focus blur pointermove keydown", look);
+  on(window, "scroll", scrolled);
+  on(document, "visibilitychange", () => {
+    close();
+    visible() ? route() : flush();
+  });
+  on(window, "pagehide", () => {
+    arrive();
+    close();
+    leave();
+  });
+  on(window, "pageshow", (event: PageTransitionEvent) => {
+    if (event.persisted) {
+      shown = "";
+      route();
+    }
+  });
+  route();
+};

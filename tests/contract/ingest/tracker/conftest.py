@@ -1,0 +1,183 @@
+"""A site whose pages carry the tracker, the ingest that they send to, and a Chromium that reads them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
+
+from schemas import codec
+from services.shared.http import serving
+from tests.support.clients import CHROMIUM_OPTIONS, chromium
+from tests.support.waiting import until
+
+BUILT = Path(__file__).parents[4] / "services/ingest/tracker/t.js"
+FLUSH_MS = 150
+
+
+class Gateway:
+    """Ingest as a page reaches it, over HTTP: what comes is counted, and may be answered by a failing proxy first."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.requests: list[tuple[str, dict[bytes, bytes]]] = []
+        self.failures: list[tuple[int, dict[str, str]]] = []
+        """Answers given instead of those of ingest, one a request."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        self.requests.append((scope["method"], dict(scope["headers"])))
+        if not self.failures or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        status, headers = self.failures.pop(0)
+        given = {"access-control-allow-origin": "*", "access-control-expose-headers": "Retry-After", **headers}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": status,
+                "headers": [(name.encode(), value.encode()) for name, value in given.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": b""})
+
+
+@dataclass
+class Site:
+    """Pages of a customer's application; each is served at its path."""
+
+    ingest: str
+    url: str = ""
+    pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+
+    def page(self, path: str, body: str = "", *, head: str = "", headers: Any = None, **options: Any) -> str:
+        """Add a page with the tracker in it; return its address. A `None` leaves an option out."""
+        given = {"key": "wk", "host": self.ingest, "flush": FLUSH_MS, **options}
+        attributes = " ".join(f'data-{name}="{value}"' for name, value in given.items() if value is not None)
+        title = path.strip("/") or "home"
+        text = f"<!doctype html><title>{title}</title>{head}<script defer src=/t.js {attributes}></script>{body}"
+        self.pages[path] = (text, headers or {})
+        return self.url + path
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"] == "/t.js":
+            body, headers, kind = BUILT.read_bytes(), {}, "text/javascript"
+        else:
+            text, headers = self.pages.get(scope["path"], ("", {}))
+            body, kind = text.encode(), "text/html; charset=utf-8"
+        given = {"content-type": kind, "content-length": str(len(body)), **headers}
+        pairs = [(name.encode(), value.encode()) for name, value in given.items()]
+        await send({"type": "http.response.start", "status": 200, "headers": pairs})
+        await send({"type": "http.response.body", "body": body})
+
+
+@dataclass
+class Tracking:
+    """What a test of the tracker needs."""
+
+    site: Site
+    gateway: Gateway
+    ingest: Any
+    context: BrowserContext
+    problems: list[str]
+    """Errors and warnings that pages wrote to their consoles."""
+
+    async def open(self, address: str) -> Page:
+        """Open a page in a new tab."""
+        page = await self.context.new_page()
+        page.on("console", lambda message: self.problems.append(message.text) if message.type == "warning" else None)
+        page.on("pageerror", lambda error: self.problems.append(str(error)))
+        await page.goto(address)
+        return page
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return what came, in its order, each event once: a repeated id counts once, as it does downstream."""
+        records = [*self.ingest.log.records["usage-events"], *self.ingest.log.records["usage-unattributed"]]
+        events = {}
+        for record in records:
+            event = codec.decode(record.value)[1]
+            more = json.loads(event.pop("extra"))
+            events[event["event_id"]] = {**more, **event, "properties": json.loads(event["properties"])}
+        return sorted(events.values(), key=lambda event: event["event_id"])
+
+    def copies(self) -> Counter[str]:
+        """Return how often each event id came."""
+        records = [*self.ingest.log.records["usage-events"], *self.ingest.log.records["usage-unattributed"]]
+        return Counter(codec.decode(record.value)[1]["event_id"] for record in records)
+
+    def named(self, name: str) -> list[dict[str, Any]]:
+        """Return the track events of a name."""
+        return [event for event in self.events() if event["name"] == name]
+
+    def paths(self) -> list[str]:
+        """Return the paths of the page views."""
+        return [event["properties"]["path"] for event in self.events() if event["kind"] == "PAGE"]
+
+    async def until_paths(self, *paths: str) -> None:
+        """Wait until the page views are these."""
+        await until(lambda: self.paths() == [*paths], 10, lambda: f"{self.paths()}, not {[*paths]}")
+
+    async def until_named(self, name: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait until there are so many track events of a name; return them."""
+        await until(lambda: len(self.named(name)) == count, 10, lambda: f"{len(self.named(name))} of {name}")
+        return self.named(name)
+
+    async def focus(self, page: Page) -> CDPSession:
+        """Give a page the real focus of its window, in place of the one that a driven page always has."""
+        session = await self.context.new_cdp_session(page)
+        await session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+        return session
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for a module."""
+    async with async_playwright() as playwright:
+        started = await playwright.chromium.launch(
+            executable_path=chromium(),
+            args=list(CHROMIUM_OPTIONS),
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        try:
+            yield started
+        finally:
+            await started.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def sites() -> AsyncIterator[Any]:
+    """The server of the sites of a module."""
+
+    class Server:
+        app: Any = None
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(scope, receive, send)
+
+    served = Server()
+    async with serving(served, "127.0.0.1", 0) as port:
+        yield served, port
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def tracking(ingest: Any, server: Any, sites: Any, browser: Browser) -> AsyncIterator[Tracking]:
+    gateway = server.app = Gateway(server.app)
+    served, port = sites
+    site = served.app = Site(f"http://127.0.0.1:{ingest.port}", f"http://127.0.0.1:{port}")
+    context = await browser.new_context()
+    context.set_default_timeout(10_000)
+    try:
+        yield Tracking(site, gateway, ingest, context, [])
+    finally:
+        await context.close()
+        served.app = None
