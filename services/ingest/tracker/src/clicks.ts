@@ -2,7 +2,7 @@
 
 import { bare, track } from "./events";
 import { on, option } from "./options";
-import { ACCOUNT, level } from "./visitor";
+import { Level, level } from "./visitor";
 
 const FIELDS = "input,select,textarea,[contenteditable]";
 
@@ -16,11 +16,11 @@ const declared = (element: Element): void => {
 
 const captured = (element: HTMLElement): void => {
   const href = bare(element.getAttribute("href") || "");
-  const secret = level <= ACCOUNT || element.isContentEditable || element.querySelector(FIELDS);
+  const secret = level <= Level.Account || element.isContentEditable || element.querySelector(FIELDS);
   track("Element Clicked", {
     tag: element.localName,
     id: element.id,
-    text: secret ? "" : element.textContent!.trim().slice(0, 80),
+    text: secret ? "" : element.textContent!.replace(/\s+/g, " ").trim().slice(0, 80),
     href: /^(http|[^:]*$)/.test(href) ? href : "", // an address of mail or a telephone is somebody's
   });
 };

@@ -2,7 +2,7 @@
 
 import { option } from "./options";
 import { enqueue, random } from "./queue";
-import { ACCOUNT, level, save, who } from "./visitor";
+import { Level, level, save, who } from "./visitor";
 
 export type Properties = Record<string, unknown>;
 
@@ -31,7 +31,7 @@ const hash = (): string => ("hash" in option ? location.hash : "");
 
 export const here = (): Place => ({
   path: location.pathname + hash(),
-  ...(level > ACCOUNT && { url: address(), title: document.title, referrer: bare(cameFrom) }),
+  ...(level > Level.Account && { url: address(), title: document.title, referrer: bare(cameFrom) }),
 });
 
 export const left = (url: string): void => {
@@ -39,11 +39,11 @@ export const left = (url: string): void => {
 };
 
 /** Whether an event of now would be sent: who only lets the account be known has to name it. */
-export const allowed = (): unknown => level > ACCOUNT || (level && who.account);
+export const allowed = (): unknown => level > Level.Account || (level && who.account);
 
 export const add = (type: string, more: Properties, page: Place = here()): void => {
   if (!allowed()) return;
-  const known = level > ACCOUNT;
+  const known = level > Level.Account;
   if (known && !who.anonymous) {
     who.anonymous = random();
     save();

@@ -4,14 +4,14 @@ import { watch as watchClicks } from "./clicks";
 import { add, track, type Properties } from "./events";
 import { name, option, warn } from "./options";
 import { route, view, watch as watchPages } from "./pages";
-import { ACCOUNT, allow, forget, level, setAccount, setUser, start, who, type Id } from "./visitor";
+import { Level, allow, forget, level, setAccount, setUser, start, who, type Id } from "./visitor";
 
 const api = {
   track,
   page: view,
   identify(userId?: Id, traits?: Properties): void {
     setUser(userId);
-    if (level > ACCOUNT) add("identify", { traits });
+    if (level > Level.Account) add("identify", { traits });
   },
   group(groupId?: Id, traits?: Properties): void {
     setAccount(groupId);

@@ -4,9 +4,11 @@ import { add, address, allowed, here, left, track, type Place, type Properties }
 import { on, option } from "./options";
 import { flush, leave } from "./queue";
 
-/** Without a key, a pointer or a scroll for so long nobody is taken to look. */
-const IDLE_MS = 6e4;
-const LEAST_MS = 1e3;
+const enum Bound {
+  /** Without a key, a pointer or a scroll for so long nobody is taken to look. */
+  IdleMs = 6e4,
+  EngagedMs = 1e3,
+}
 
 let shown = "";
 let page: Place | undefined;
@@ -14,12 +16,13 @@ let timer = 0;
 let engaged = 0;
 let since = 0;
 let depth = 0;
+let gone = false;
 
 const visible = (): boolean => document.visibilityState == "visible";
 
 const look = (): void => {
   const now = performance.now();
-  if (since) engaged += Math.min(now - since, IDLE_MS);
+  if (since) engaged += Math.min(now - since, Bound.IdleMs);
   since = visible() && document.hasFocus() ? now : 0;
 };
 
@@ -32,7 +35,7 @@ const scrolled = (): void => {
 /** Say how the page was used since it was last said. */
 const close = (): void => {
   scrolled();
-  if (page && engaged >= LEAST_MS) {
+  if (page && engaged >= Bound.EngagedMs) {
     track("Page Left", { path: page.path, engaged_seconds: Math.round(engaged / 1e3), scroll_percent: depth }, page);
     engaged = 0;
   }
@@ -55,7 +58,7 @@ const arrive = (): void => {
 /** Wait until frameworks have redirected and set the title. */
 export const route = (): void => {
   clearTimeout(timer);
-  timer = setTimeout(arrive, 300);
+  timer = setTimeout(arrive, +(option.settle || 300));
 };
 
 export const watch = (): void => {
@@ -71,14 +74,17 @@ export const watch = (): void => {
   on(window, "scroll", scrolled);
   on(document, "visibilitychange", () => {
     close();
-    visible() ? route() : flush();
+    // Script that runs in a page that was left would cost it its place in the back/forward cache.
+    visible() ? route() : gone || flush();
   });
   on(window, "pagehide", () => {
     arrive();
     close();
     leave();
+    gone = true;
   });
   on(window, "pageshow", (event: PageTransitionEvent) => {
+    gone = false;
     if (event.persisted) {
       shown = "";
       route();

@@ -10,12 +10,18 @@ import { endpoint, name, on, option, warn } from "./options";
 
 type Entries = Record<string, string>;
 
-/** All requests and beacons of a page that are under way may have 64 KiB together. */
-const REQUEST_BYTES = 6e4;
-const EVENT_BYTES = 32e3;
-/** Of localStorage, which the page's own code needs too; browsers give 5 million to all of an origin. */
-const QUEUE_CHARS = 5e5;
-const LONGEST_WAIT_S = 300;
+/** Of these the build leaves the numbers alone. */
+const enum Bound {
+  /** All requests and beacons of a page that are under way may have 64 KiB together. */
+  RequestBytes = 6e4,
+  EventBytes = 32e3,
+  /** Of localStorage, which the page's own code needs too; browsers give 5 million to all of an origin. */
+  QueueChars = 5e5,
+  WaitSeconds = 300,
+  BackoffMs = 6e4,
+  RequestMs = 3e4,
+}
+
 /** How long events wait for others to go with them, and the shortest pause before a request is repeated. */
 const FLUSH_MS = +(option.flush || 2e3);
 const PREFIX = name + ":";
@@ -81,9 +87,9 @@ export const recall = (): any => {
 export const enqueue = (event: object): void => {
   const id = Date.now() + "-" + serial++ + "-" + tab;
   const text = JSON.stringify({ messageId: id, timestamp: new Date(), ...event });
-  if (bytes(text) > EVENT_BYTES) return warn("dropped an event over 32 KB");
+  if (bytes(text) > Bound.EventBytes) return warn("dropped an event over 32 KB");
   put(EVENT + id, text);
-  let room = QUEUE_CHARS;
+  let room = Bound.QueueChars as number;
   entries(EVENT)
     .reverse()
     .forEach((key) => (room -= get(key).length) < 0 && drop(key));
@@ -119,7 +125,7 @@ export const flush = (): void => {
 const send = async (): Promise<void> => {
   let size = 0;
   let pause = 1;
-  const keys = entries(EVENT).filter((key) => (size += bytes(get(key)) + 1) < REQUEST_BYTES);
+  const keys = entries(EVENT).filter((key) => (size += bytes(get(key)) + 1) < Bound.RequestBytes);
   if (!keys[0]) return;
   underWay = keys;
   try {
@@ -127,11 +133,11 @@ const send = async (): Promise<void> => {
       method: "POST",
       body: body(keys),
       keepalive: true,
-      signal: AbortSignal.timeout?.(3e4),
+      signal: AbortSignal.timeout?.(Bound.RequestMs),
     });
     const { status, headers } = answer;
     if (status == 408 || status == 429 || status > 499) {
-      pause = Math.min(+(headers.get("Retry-After") || headers.get("X-RateLimit-Reset") || 0), LONGEST_WAIT_S) * 1e3;
+      pause = Math.min(+(headers.get("Retry-After") || headers.get("X-RateLimit-Reset") || 0), Bound.WaitSeconds) * 1e3;
       throw 0;
     }
     keys.forEach(drop);
@@ -139,7 +145,7 @@ const send = async (): Promise<void> => {
     const text = await answer.text();
     if (text.includes('"success":false')) warn(text);
   } catch {
-    pause = (pause > 1 ? pause : Math.min(6e4, FLUSH_MS * 2 ** failures++)) * (1 + Math.random() / 2);
+    pause = (pause > 1 ? pause : Math.min(Bound.BackoffMs, FLUSH_MS * 2 ** failures++)) * (1 + Math.random() / 2);
     put(WAIT, "" + (Date.now() + pause));
   }
   underWay = [];

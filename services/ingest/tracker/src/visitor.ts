@@ -13,10 +13,14 @@ interface Visitor {
 
 /** Each allows what those before it allow, and more. */
 const LEVELS = ["none", "account", "cookieless", "all"];
-export const ACCOUNT = 1;
-const ALL = 3;
+export const enum Level {
+  None,
+  Account,
+  Cookieless,
+  All,
+}
 
-export let level = 0;
+export let level: number = Level.None;
 export let who: Visitor = {};
 /** Whether this page named the account, rather than one before it. */
 let named = false;
@@ -32,7 +36,7 @@ const rank = (given: string): number => {
 export const allow = (given: string): void => {
   const { user, account } = who;
   level = Math.max(rank(given), 0);
-  keep(level == ALL);
+  keep(level == Level.All);
   who = recall();
   setUser(user);
   setAccount(account);

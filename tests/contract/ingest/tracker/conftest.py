@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 
 from schemas import codec
 from services.shared.http import serving
@@ -19,26 +22,54 @@ from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.waiting import until
 
 BUILT = Path(__file__).parents[4] / "services/ingest/tracker/t.js"
-FLUSH_MS = 150
+FLUSH_MS, SETTLE_MS = 100, 50
+
+
+@dataclass
+class Request:
+    """One request that a page made."""
+
+    method: str
+    path: str
+    headers: dict[bytes, bytes]
+    at: float
+    body: bytes = b""
+
+    def ids(self) -> list[str]:
+        """Return the ids of its events."""
+        return [event["messageId"] for event in json.loads(self.body)["batch"]]
 
 
 class Gateway:
-    """Ingest as a page reaches it, over HTTP: what comes is counted, and may be answered by a failing proxy first."""
+    """Ingest as a page reaches it, over HTTP: what comes is kept, and may be answered by a failing proxy first."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
-        self.requests: list[tuple[str, dict[bytes, bytes]]] = []
+        self.requests: list[Request] = []
         self.failures: list[tuple[int, dict[str, str]]] = []
         """Answers given instead of those of ingest, one a request."""
+
+    def posts(self) -> list[Request]:
+        """Return the requests that brought events."""
+        return [request for request in self.requests if request.method == "POST"]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
-        self.requests.append((scope["method"], dict(scope["headers"])))
+        request = Request(scope["method"], scope["path"], dict(scope["headers"]), time.monotonic())
+        self.requests.append(request)
+
+        async def read() -> Any:
+            message = await receive()
+            request.body += message.get("body", b"")
+            return message
+
         if not self.failures or scope["method"] != "POST":
-            await self._app(scope, receive, send)
+            await self._app(scope, read, send)
             return
         status, headers = self.failures.pop(0)
+        while (await read()).get("more_body"):
+            pass
         given = {"access-control-allow-origin": "*", "access-control-expose-headers": "Retry-After", **headers}
         await send(
             {
@@ -60,7 +91,7 @@ class Site:
 
     def page(self, path: str, body: str = "", *, head: str = "", headers: Any = None, **options: Any) -> str:
         """Add a page with the tracker in it; return its address. A `None` leaves an option out."""
-        given = {"key": "wk", "host": self.ingest, "flush": FLUSH_MS, **options}
+        given = {"key": "wk", "host": self.ingest, "flush": FLUSH_MS, "settle": SETTLE_MS, **options}
         attributes = " ".join(f'data-{name}="{value}"' for name, value in given.items() if value is not None)
         title = path.strip("/") or "home"
         text = f"<!doctype html><title>{title}</title>{head}<script defer src=/t.js {attributes}></script>{body}"
@@ -71,7 +102,7 @@ class Site:
         if scope["type"] != "http":
             return
         if scope["path"] == "/t.js":
-            body, headers, kind = BUILT.read_bytes(), {}, "text/javascript"
+            body, kind, headers = BUILT.read_bytes(), "text/javascript", dict[str, str]()
         else:
             text, headers = self.pages.get(scope["path"], ("", {}))
             body, kind = text.encode(), "text/html; charset=utf-8"
@@ -125,18 +156,17 @@ class Tracking:
 
     async def until_paths(self, *paths: str) -> None:
         """Wait until the page views are these."""
-        await until(lambda: self.paths() == [*paths], 10, lambda: f"{self.paths()}, not {[*paths]}")
+        await until(lambda: self.paths() == [*paths], 20, lambda: f"{self.paths()}, not {[*paths]}")
 
     async def until_named(self, name: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait until there are so many track events of a name; return them."""
-        await until(lambda: len(self.named(name)) == count, 10, lambda: f"{len(self.named(name))} of {name}")
+        await until(lambda: len(self.named(name)) == count, 20, lambda: f"{len(self.named(name))} of {name}")
         return self.named(name)
 
-    async def focus(self, page: Page) -> CDPSession:
-        """Give a page the real focus of its window, in place of the one that a driven page always has."""
+    async def focus(self, page: Page) -> None:
+        """Let a page have the real focus of its window, in place of the one that a driven page always has."""
         session = await self.context.new_cdp_session(page)
         await session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
-        return session
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -181,3 +211,21 @@ async def tracking(ingest: Any, server: Any, sites: Any, browser: Browser) -> As
     finally:
         await context.close()
         served.app = None
+
+
+@pytest.fixture
+def unattended(tmp_path: Path) -> Any:
+    """Return a context in which a Chromium that nothing drives reads a page."""
+    executable = chromium()
+
+    @asynccontextmanager
+    async def reading(address: str) -> AsyncIterator[None]:
+        options = (*CHROMIUM_OPTIONS, "--disable-popup-blocking", f"--user-data-dir={tmp_path / 'profile'}")
+        process = await asyncio.create_subprocess_exec(executable, *options, address, stderr=asyncio.subprocess.DEVNULL)
+        try:
+            yield
+        finally:
+            process.terminate()
+            await process.wait()
+
+    return reading

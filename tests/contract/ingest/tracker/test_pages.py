@@ -38,3 +38,120 @@ async def test_each_route_of_an_application_is_counted_once(tracking: Any) -> No
 
     await tracking.until_paths("/", "/reports", "/settings", "/reports")
     assert tracking.events()[-1]["properties"]["referrer"] == tracking.site.url + "/settings"
+
+
+async def test_the_hash_is_a_route_only_where_it_is_asked_for(tracking: Any) -> None:
+    plain = await tracking.open(tracking.site.page("/plain") + "#one")
+    await tracking.until_paths("/plain")
+    await plain.evaluate("location.hash = 'two'")
+    routed = await tracking.open(tracking.site.page("/routed", hash="") + "#/one")
+    await tracking.until_paths("/plain", "/routed#/one")
+
+    await routed.evaluate("location.hash = '/two'")
+
+    await tracking.until_paths("/plain", "/routed#/one", "/routed#/two")
+
+
+async def test_only_parameters_that_the_page_names_are_sent(tracking: Any) -> None:
+    address = tracking.site.page("/list", query="view,tab")
+
+    page = await tracking.open(address + "?token=secret&tab=open&view=")
+    await tracking.until_paths("/list")
+    await page.evaluate("history.pushState({}, '', '?token=other&view=&tab=closed')")
+    await tracking.until_paths("/list", "/list")
+
+    urls = [event["properties"]["url"] for event in tracking.events()]
+    assert urls == [address + "?view=&tab=open", address + "?view=&tab=closed"]
+
+
+async def test_a_page_out_of_the_back_forward_cache_is_seen_again(tracking: Any) -> None:
+    first, second = tracking.site.page("/first"), tracking.site.page("/second")
+    page = await tracking.open(first)
+    await tracking.until_paths("/first")
+    await page.evaluate("window.kept = true")
+    await page.goto(second)
+    await tracking.until_paths("/first", "/second")
+
+    await page.go_back(wait_until="commit")
+
+    await tracking.until_paths("/first", "/second", "/first")
+    assert await page.evaluate("window.kept")  # or else it was loaded, not restored
+
+
+async def test_a_page_counts_once_it_is_seen_and_its_time_once_it_is_not(tracking: Any, unattended: Any) -> None:
+    """No driver: a driven page is always visible. One page prerenders the next, which opens a tab in front of itself."""
+    site = tracking.site
+    site.page("/other")
+    site.page(
+        "/prerendered",
+        """<script>
+        const early = document.prerendering
+        document.addEventListener("prerenderingchange", () => {
+            tidemark.track("Activated", {early})
+            setTimeout(() => open("/other"), 1700)
+        })</script>""",
+    )
+    rules = '{"prerender": [{"urls": ["/prerendered"], "eagerness": "immediate"}]}'
+    start = site.page(
+        "/start",
+        """<script>tidemark = []; setTimeout(() => location = "/prerendered", 1700)</script>""",
+        head=f"<script type=speculationrules>{rules}</script>",
+    )
+
+    async with unattended(start):
+        await tracking.until_paths("/start", "/prerendered", "/other")
+        left = await tracking.until_named("Page Left", 2)
+
+    (activated,) = tracking.named("Activated")
+    (prerendered,) = [event for event in tracking.events() if event["properties"].get("path") == "/prerendered"][:1]
+    assert activated["properties"] == {"early": True}
+    assert prerendered["occurred_at"] >= activated["occurred_at"]
+    assert [event["properties"]["path"] for event in left] == ["/start", "/prerendered"]
+    assert all(event["properties"]["engaged_seconds"] in (1, 2) for event in left)
+
+
+async def test_time_counts_while_the_page_has_the_focus(tracking: Any) -> None:
+    address = tracking.site.page("/long", "<p style='height: 4000px'>text")
+    page = await tracking.open(address)
+    other = await tracking.context.new_page()
+    await tracking.focus(page)  # the window has one focus, and it is with the other page
+    await other.bring_to_front()
+    await page.wait_for_function(
+        "() => { window.start ??= performance.now(); return performance.now() - start > 2000 }"
+    )
+    await page.bring_to_front()
+    await page.wait_for_function(
+        "() => { window.begun ??= performance.now(); return performance.now() - begun > 1100 }"
+    )
+    await page.evaluate("scrollTo(0, (document.documentElement.scrollHeight - innerHeight) / 2)")
+    await page.evaluate("new Promise(requestAnimationFrame)")
+
+    await page.evaluate("history.pushState({}, '', '/next')")
+
+    (left,) = await tracking.until_named("Page Left")
+    elapsed_s = await page.evaluate("performance.now() / 1000")
+    assert left["properties"]["path"] == left["context"]["page"]["path"] == "/long"
+    assert 1 <= left["properties"]["engaged_seconds"] <= round(elapsed_s - 2)
+    assert 50 < left["properties"]["scroll_percent"] < 75
+
+
+async def test_a_glance_is_no_engagement(tracking: Any) -> None:
+    page = await tracking.open(tracking.site.page("/"))
+    await tracking.until_paths("/")
+
+    for path in ("/a", "/b", "/c"):
+        await page.evaluate("path => history.pushState({}, '', path)", path)
+        await page.wait_for_function("() => new Promise(done => setTimeout(done, 120))")
+
+    await tracking.until_paths("/", "/a", "/b", "/c")
+    assert tracking.named("Page Left") == []
+
+
+async def test_a_page_may_count_its_views_itself(tracking: Any) -> None:
+    page = await tracking.open(tracking.site.page("/wizard", manual=""))
+    await page.evaluate("tidemark.page('Step Two', {step: 2})")
+    await page.evaluate("history.pushState({}, '', '/wizard/3')")
+
+    await tracking.until_paths("/wizard")
+    (event,) = tracking.events()
+    assert (event["name"], event["properties"]["step"]) == ("Step Two", 2)
