@@ -11,7 +11,7 @@ export const option: DOMStringMap = tag.dataset;
 /** The one global name, and the prefix of all that is stored. */
 export const name = option.name || "tidemark";
 
-export const endpoint = (option.host || new URL(tag.src).origin) + "/v1/batch";
+export const endpoint = (option.host || new URL(tag.src).origin).replace(/\/$/, "") + "/v1/batch";
 
 export const warn = (problem: string): void => console.warn(name + ": " + problem);
 

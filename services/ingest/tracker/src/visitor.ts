@@ -39,7 +39,8 @@ export const allow = (given: string): void => {
   keep(level == Level.All);
   who = recall();
   setUser(user);
-  setAccount(account);
+  who.account = account || who.account;
+  save();
 };
 
 /** Another user gets another anonymous id, and no account that an earlier page named. */

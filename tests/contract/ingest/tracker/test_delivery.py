@@ -54,7 +54,7 @@ async def test_a_failing_server_gets_the_same_events_again_after_a_pause(trackin
     await tracking.until_paths("/")
     first, second, third = tracking.gateway.posts()
     assert first.ids() == second.ids() == third.ids()
-    assert second.at - first.at > 0.15 and third.at - second.at > 0.3
+    assert second.at - first.at >= 0.1 and third.at - second.at >= 0.2
 
 
 async def test_a_request_that_came_too_slowly_is_sent_again(tracking: Any) -> None:
@@ -183,7 +183,7 @@ async def test_the_queue_has_a_bound_and_keeps_the_newest(tracking: Any) -> None
 
     kept = await page.evaluate("() => Object.entries(localStorage).filter(([key]) => key.startsWith('tidemark:e'))")
     assert 450_000 < sum(len(text) for _, text in kept) <= 500_000
-    assert max(kept)[1].count('"i":59') == 1
+    assert any('"i":59' in text for _, text in kept) and not any('"i":9,' in text for _, text in kept)
 
 
 async def test_a_browser_that_forbids_storage_sends_all_the_same(tracking: Any) -> None:
