@@ -132,9 +132,10 @@ golden: setup ## Regenerate the golden files; read the diff before you commit it
 	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas
 
 .PHONY: tracker
-tracker: $(NODE_MADE) ## Build the page tracker from its TypeScript
+tracker: setup $(NODE_MADE) ## Build the page tracker from its TypeScript
 	@npm --prefix tests/node run --silent check-tracker
 	@npm --prefix tests/node run --silent build-tracker > services/ingest/tracker/t.js
+	@$(BIN)/python -m services.cli.pages.tracker
 	@echo "services/ingest/tracker/t.js: $$(gzip -9nc services/ingest/tracker/t.js | wc -c) bytes with gzip"
 
 # --- keep ---

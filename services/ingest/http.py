@@ -1,7 +1,7 @@
 """
 The HTTP face of ingest, as a bare ASGI application: it finds the route of a dialect and sends what it replies.
 
-Promises: never a 3xx or 410, which SDKs take for delivered or repeat for ever; CORS headers on every answer;
+Promises: never a 3xx or 410 for events, which SDKs take for delivered or repeat for ever; CORS headers on every answer;
 OPTIONS is answered before anything else; 429 always carries integer `Retry-After` and `X-RateLimit-Reset`. What is
 not of ingest goes to `rest` (metrics and health). Who has no known write key is answered before its body is read.
 """
@@ -126,7 +126,8 @@ async def _send(send: Send, status: int, body: bytes, headers: Headers, *, last:
         {
             "type": "http.response.start",
             "status": status,
-            "headers": [(b"content-length", str(len(body)).encode()), *headers],
+            # A 304 has no body, and a length in it would be taken for that of the file.
+            "headers": headers if status == 304 else [(b"content-length", str(len(body)).encode()), *headers],
         }
     )
     await send({"type": "http.response.body", "body": body, "more_body": not last})

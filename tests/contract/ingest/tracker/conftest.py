@@ -50,7 +50,7 @@ class Gateway:
         """Answers given instead of those of ingest, one a request."""
 
     def posts(self) -> list[Request]:
-        """Return the requests that brought events."""
+        """Return the requests with events."""
         return [request for request in self.requests if request.method == "POST"]
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -90,12 +90,16 @@ class Site:
     pages: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
 
     def page(self, path: str, body: str = "", *, head: str = "", headers: Any = None, **options: Any) -> str:
-        """Add a page with the tracker in it; return its address. A `None` leaves an option out."""
-        given = {"key": "wk", "host": self.ingest, "flush": FLUSH_MS, "settle": SETTLE_MS, **options}
+        """Add a page with ingest's tracker in it; return its address. A `None` leaves an option out."""
+        given = {"key": "wk", "flush": FLUSH_MS, "settle": SETTLE_MS, **options}
+        source = given.pop("src", self.ingest + "/t.js")
         attributes = " ".join(f'data-{name}="{value}"' for name, value in given.items() if value is not None)
+        return self.plain(path, f"{head}<script defer src={source} {attributes}></script>{body}", headers)
+
+    def plain(self, path: str, text: str, headers: dict[str, str] | None = None) -> str:
+        """Add a page as it is; return its address."""
         title = path.strip("/") or "home"
-        text = f"<!doctype html><title>{title}</title>{head}<script defer src=/t.js {attributes}></script>{body}"
-        self.pages[path] = (text, headers or {})
+        self.pages[path] = (f"<!doctype html><title>{title}</title>{text}", headers or {})
         return self.url + path
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -119,6 +123,7 @@ class Tracking:
     site: Site
     gateway: Gateway
     ingest: Any
+    browser: Browser
     context: BrowserContext
     problems: list[str]
     """Errors and warnings that pages wrote to their consoles."""
@@ -207,7 +212,7 @@ async def tracking(ingest: Any, server: Any, sites: Any, browser: Browser) -> As
     context = await browser.new_context()
     context.set_default_timeout(10_000)
     try:
-        yield Tracking(site, gateway, ingest, context, [])
+        yield Tracking(site, gateway, ingest, browser, context, [])
     finally:
         await context.close()
         served.app = None

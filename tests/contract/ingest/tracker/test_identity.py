@@ -109,8 +109,8 @@ async def test_the_page_gets_one_global_of_the_name_that_it_chose(tracking: Any)
 
 
 async def test_a_second_tag_and_markup_of_others_change_nothing(tracking: Any) -> None:
-    body = """<img name=currentScript data-key=wk data-host=https://elsewhere.invalid>
-        <script defer src=/t.js data-key=wk></script>"""
+    body = f"""<img name=currentScript data-key=wk data-host=https://elsewhere.invalid>
+        <script defer src={tracking.site.ingest}/t.js data-key=wk></script>"""
     address = tracking.site.page("/", body)
 
     await tracking.open(address)
@@ -121,9 +121,10 @@ async def test_a_second_tag_and_markup_of_others_change_nothing(tracking: Any) -
 
 async def test_a_strict_content_policy_is_enough(tracking: Any) -> None:
     policy = f"default-src 'none'; script-src 'self'; connect-src {tracking.site.ingest}"
-    page = await tracking.open(tracking.site.page("/", headers={"content-security-policy": policy}))
+    own = {"src": "/t.js", "host": tracking.site.ingest, "headers": {"content-security-policy": policy}}
+    page = await tracking.open(tracking.site.page("/", **own))
     await tracking.until_paths("/")
-    await page.goto(tracking.site.page("/next"))
+    await page.goto(tracking.site.page("/next", **own))
 
     await tracking.until_paths("/", "/next")
     assert tracking.problems == []
