@@ -7,7 +7,9 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 from tests.support.clients import NODE_FOLDER, node_package
@@ -59,3 +61,14 @@ def test_the_tracker_says_the_version_of_the_package(project_root: Path) -> None
     built = (project_root / "services/ingest/tracker/t.js").read_text()
 
     assert re.findall(r'"name":"tidemark\.js","version":"([^"]+)"', built) == [version]
+
+
+def test_a_wheel_has_the_built_tracker(project_root: Path, tmp_path: Path) -> None:
+    """Who installs Tidemark from a package serves it too."""
+    command = (sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path))
+    subprocess.run(command, cwd=project_root, check=True, capture_output=True, timeout=60)
+
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        packed = content.read("services/ingest/tracker/t.js")
+    assert packed == (project_root / "services/ingest/tracker/t.js").read_bytes()
