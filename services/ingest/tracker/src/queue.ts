@@ -86,14 +86,19 @@ export const recall = (): any => {
 
 export const enqueue = (event: object): void => {
   const id = Date.now() + "-" + serial++ + "-" + tab;
-  const text = JSON.stringify({ messageId: id, timestamp: new Date(), ...event });
-  if (bytes(text) > Bound.EventBytes) return warn("dropped an event over 32 KB");
-  put(EVENT + id, text);
   let room = Bound.QueueChars as number;
-  entries(EVENT)
-    .reverse()
-    .forEach((key) => (room -= get(key).length) < 0 && drop(key));
-  soon();
+  try {
+    const text = JSON.stringify({ messageId: id, timestamp: new Date(), ...event });
+    if (bytes(text) > Bound.EventBytes) throw "an event over 32 KB";
+    put(EVENT + id, text);
+    entries(EVENT)
+      .reverse()
+      .forEach((key) => (room -= get(key).length) < 0 && drop(key));
+    soon();
+  } catch (problem) {
+    // What the page passed is no JSON, or too much. Its own code goes on.
+    warn("dropped " + problem);
+  }
 };
 
 const body = (keys: string[]): string =>

@@ -15,14 +15,21 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from prometheus_client import CollectorRegistry
 
 from schemas import codec
+from services.ingest.__main__ import application, server_options
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
 from services.shared.http import serving
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.waiting import until
 
 BUILT = Path(__file__).parents[4] / "services/ingest/tracker/t.js"
 FLUSH_MS, SETTLE_MS = 100, 50
+SETTINGS = IngestSettings()
 
 
 @dataclass
@@ -122,7 +129,7 @@ class Tracking:
 
     site: Site
     gateway: Gateway
-    ingest: Any
+    log: MemoryEventLog
     browser: Browser
     context: BrowserContext
     problems: list[str]
@@ -138,7 +145,7 @@ class Tracking:
 
     def events(self) -> list[dict[str, Any]]:
         """Return what came, in its order, each event once: a repeated id counts once, as it does downstream."""
-        records = [*self.ingest.log.records["usage-events"], *self.ingest.log.records["usage-unattributed"]]
+        records = [*self.log.records["usage-events"], *self.log.records["usage-unattributed"]]
         events = {}
         for record in records:
             event = codec.decode(record.value)[1]
@@ -148,7 +155,7 @@ class Tracking:
 
     def copies(self) -> Counter[str]:
         """Return how often each event id came."""
-        records = [*self.ingest.log.records["usage-events"], *self.ingest.log.records["usage-unattributed"]]
+        records = [*self.log.records["usage-events"], *self.log.records["usage-unattributed"]]
         return Counter(codec.decode(record.value)[1]["event_id"] for record in records)
 
     def named(self, name: str) -> list[dict[str, Any]]:
@@ -174,12 +181,29 @@ class Tracking:
         await session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+class Served:
+    """An application on a port of its own, to be set by each test."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.app(scope, receive, send)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One browser for a module."""
+    """One browser for all modules."""
+    executable = chromium()
     async with async_playwright() as playwright:
         started = await playwright.chromium.launch(
-            executable_path=chromium(),
+            executable_path=executable,
             args=list(CHROMIUM_OPTIONS),
             ignore_default_args=["--disable-back-forward-cache"],
         )
@@ -189,33 +213,30 @@ async def browser() -> AsyncIterator[Browser]:
             await started.close()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def sites() -> AsyncIterator[Any]:
-    """The server of the sites of a module."""
-
-    class Server:
-        app: Any = None
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            await self.app(scope, receive, send)
-
-    served = Server()
-    async with serving(served, "127.0.0.1", 0) as port:
-        yield served, port
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def servers() -> AsyncIterator[tuple[Served, Served]]:
+    """The servers of ingest and of the customer's site."""
+    ingest, site = Served(), Served()
+    async with (
+        serving(ingest, "127.0.0.1", 0, **server_options(SETTINGS)) as ingest.port,
+        serving(site, "127.0.0.1", 0) as site.port,
+    ):
+        yield ingest, site
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def tracking(ingest: Any, server: Any, sites: Any, browser: Browser) -> AsyncIterator[Tracking]:
-    gateway = server.app = Gateway(server.app)
-    served, port = sites
-    site = served.app = Site(f"http://127.0.0.1:{ingest.port}", f"http://127.0.0.1:{port}")
+@pytest_asyncio.fixture(loop_scope="session")
+async def tracking(servers: tuple[Served, Served], browser: Browser) -> AsyncIterator[Tracking]:
+    ingest, pages = servers
+    log = MemoryEventLog()
+    keys = WriteKeys({"wk": WriteKey("wk", "web")})
+    gateway = ingest.app = Gateway(application(log, keys, IngestMetrics(CollectorRegistry()), SETTINGS))
+    site = pages.app = Site(ingest.url, pages.url)
     context = await browser.new_context()
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     try:
-        yield Tracking(site, gateway, ingest, browser, context, [])
+        yield Tracking(site, gateway, log, browser, context, [])
     finally:
         await context.close()
-        served.app = None
 
 
 @pytest.fixture

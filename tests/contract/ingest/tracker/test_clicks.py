@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 FORM = """
 <form data-tm-event="Report Requested" data-tm-kind="weekly" onsubmit="event.preventDefault()">
