@@ -144,19 +144,34 @@ class Tracking:
         return page
 
     def events(self) -> list[dict[str, Any]]:
-        """Return what came, in its order, each event once: a repeated id counts once, as it does downstream."""
-        records = [*self.log.records["usage-events"], *self.log.records["usage-unattributed"]]
+        """
+        Return what came, in its order, each event once: a repeated id counts once, as it does downstream.
+
+        Each is put together from what the log keeps long and what it keeps for some weeks: `user` is the id as it was
+        sent, and the members that have no field of their own are there by name.
+        """
+        details = {record["event_id"]: record for record in self._records("event_details")}
         events = {}
-        for record in records:
-            event = codec.decode(record.value)[1]
-            more = json.loads(event.pop("extra"))
-            events[event["event_id"]] = {**more, **event, "properties": json.loads(event["properties"])}
+        for event in self._records("usage_event"):
+            more = details.get(
+                event["event_id"], {"properties": "{}", "extra": "{}", "user_id": "", "anonymous_id": ""}
+            )
+            events[event["event_id"]] = {
+                **json.loads(more["extra"]),
+                **event,
+                "user": more["user_id"] or more["anonymous_id"],
+                "anonymousId": more["anonymous_id"],
+                "properties": {**json.loads(more["properties"]), **json.loads(event["properties"])},
+            }
         return sorted(events.values(), key=lambda event: event["event_id"])
 
     def copies(self) -> Counter[str]:
         """Return how often each event id came."""
-        records = [*self.log.records["usage-events"], *self.log.records["usage-unattributed"]]
-        return Counter(codec.decode(record.value)[1]["event_id"] for record in records)
+        return Counter(event["event_id"] for event in self._records("usage_event"))
+
+    def _records(self, kind: str) -> list[dict[str, Any]]:
+        decoded = (codec.decode(record.value) for records in self.log.records.values() for record in records)
+        return [record for found, record in decoded if found == kind]
 
     def named(self, name: str) -> list[dict[str, Any]]:
         """Return the track events of a name."""
@@ -228,7 +243,7 @@ async def servers() -> AsyncIterator[tuple[Served, Served]]:
 async def tracking(servers: tuple[Served, Served], browser: Browser) -> AsyncIterator[Tracking]:
     ingest, pages = servers
     log = MemoryEventLog()
-    keys = WriteKeys({"wk": WriteKey("wk", "web")})
+    keys = WriteKeys({"wk": WriteKey("", "web", client="browser", origins=(pages.url,))})
     gateway = ingest.app = Gateway(application(log, keys, IngestMetrics(CollectorRegistry()), SETTINGS))
     site = pages.app = Site(ingest.url, pages.url)
     context = await browser.new_context()
