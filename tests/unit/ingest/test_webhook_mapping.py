@@ -11,13 +11,9 @@ import pytest
 from services.ingest.domain.admission import Request, Rules, admit
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
 from services.shared.errors import Rejected
+from tests.support.webhooks import FIXTURES, fixture
 
-FIXTURES = sorted((Path(__file__).parents[2] / "contract" / "ingest" / "webhooks").glob("*.json"))
 REQUEST = Request("hooks", "production", 1_800_000_000_000)
-
-
-def fixture(name: str) -> dict[str, Any]:
-    return next(json.loads(path.read_text()) for path in FIXTURES if path.stem == name)
 
 
 def mapped(vendor: str, payload: Any, account: str, user: str = "") -> Any:

@@ -2,46 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Callable
-
 import pytest
 
 from services.ingest.domain.webhooks.signatures import VENDORS, claimed, verify
 from services.shared.errors import Rejected
+from tests.support.webhooks import SIGN, Headers, stripe
 
 NOW = 1_743_415_200
 BODY = b'{"id": "evt_1"}'
 SECRET, OTHER, WRONG = b"whsec_0123456789abcdef", b"whsec_fedcba9876543210", b"whsec_xxxxxxxxxxxxxxxx"
-
-Headers = dict[bytes, bytes]
-
-
-def mac(secret: bytes, message: bytes) -> bytes:
-    return hmac.new(secret, message, hashlib.sha256).digest()
-
-
-def stripe(secret: bytes, body: bytes, at: int = NOW) -> Headers:
-    """As https://docs.stripe.com/webhooks#verify-manually describes it."""
-    signature = mac(secret, f"{at}.".encode() + body).hex()
-    return {b"stripe-signature": f"t={at},v1={signature},v0=6ffbb59b2300aae63f272406069a9788598b792a".encode()}
-
-
-def zendesk(secret: bytes, body: bytes, at: int = NOW) -> Headers:
-    """As https://developer.zendesk.com/documentation/webhooks/verifying/ describes it."""
-    time = f"2025-03-31T{10 + (at - NOW) // 3600:02}:{(at - NOW) % 3600 // 60:02}:{(at - NOW) % 60:02}Z".encode()
-    signature = base64.b64encode(mac(secret, time + body))
-    return {b"x-zendesk-webhook-signature": signature, b"x-zendesk-webhook-signature-timestamp": time}
-
-
-def delighted(secret: bytes, body: bytes, at: int = NOW) -> Headers:
-    """As https://app.delighted.com/docs/api/webhooks describes it."""
-    return {b"x-delighted-webhook-signature": b"sha256=" + mac(secret, body).hex().encode()}
-
-
-SIGN: dict[str, Callable[..., Headers]] = {"stripe": stripe, "zendesk": zendesk, "delighted": delighted}
 
 
 def check(vendor: str, headers: Headers, body: bytes = BODY, secrets: tuple[bytes, ...] = (SECRET,)) -> int:
@@ -50,13 +19,13 @@ def check(vendor: str, headers: Headers, body: bytes = BODY, secrets: tuple[byte
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_what_the_vendor_signed_is_taken(vendor: str) -> None:
-    assert check(vendor, SIGN[vendor](SECRET, BODY)) == 0
+    assert check(vendor, SIGN[vendor](SECRET, BODY, NOW)) == 0
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("wrong", ["secret", "body", "claim", "empty"])
 def test_everything_else_is_refused(vendor: str, wrong: str) -> None:
-    headers = SIGN[vendor](WRONG if wrong == "secret" else SECRET, BODY)
+    headers = SIGN[vendor](WRONG if wrong == "secret" else SECRET, BODY, NOW)
     body = BODY + b" " if wrong == "body" else BODY
     if wrong in ("claim", "empty"):
         headers = {
@@ -73,14 +42,14 @@ def test_everything_else_is_refused(vendor: str, wrong: str) -> None:
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_while_a_secret_is_changed_both_are_taken(vendor: str) -> None:
-    assert check(vendor, SIGN[vendor](SECRET, BODY), secrets=(SECRET, OTHER)) == 0
-    assert check(vendor, SIGN[vendor](OTHER, BODY), secrets=(SECRET, OTHER)) == 1
+    assert check(vendor, SIGN[vendor](SECRET, BODY, NOW), secrets=(SECRET, OTHER)) == 0
+    assert check(vendor, SIGN[vendor](OTHER, BODY, NOW), secrets=(SECRET, OTHER)) == 1
     with pytest.raises(Rejected):
-        check(vendor, SIGN[vendor](WRONG, BODY), secrets=(SECRET, OTHER))
+        check(vendor, SIGN[vendor](WRONG, BODY, NOW), secrets=(SECRET, OTHER))
 
 
 def test_stripe_signs_with_both_secrets_while_it_changes_them() -> None:
-    first, second = (stripe(secret, BODY)[b"stripe-signature"] for secret in (WRONG, SECRET))
+    first, second = (stripe(secret, BODY, NOW)[b"stripe-signature"] for secret in (WRONG, SECRET))
     both = {b"stripe-signature": first + b"," + second.split(b",")[1]}
 
     assert check("stripe", both) == 0
