@@ -27,6 +27,9 @@ from services.ingest.http import IngestApp
 from services.ingest.intake import Intake
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
+from services.ingest.live.access import Access
+from services.ingest.live.log_tail import LogTail
+from services.ingest.live.routes import Live
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog
 from services.ingest.receiving import Reception
@@ -56,6 +59,7 @@ def application(
     settings: IngestSettings,
     name: str = "",
     endpoints: Endpoints | None = None,
+    live: Live | None = None,
 ) -> IngestApp:
     """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     service = IngestService(
@@ -72,7 +76,8 @@ def application(
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
     door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
     intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), door, settings.public_url)
-    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
+    shown = live.app if live is not None else None
+    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest, live=shown)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
@@ -112,7 +117,8 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
-    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}", endpoints)
+    live = Live(LogTail(kafka), Access(settings.live_token, process.http_host))
+    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}", endpoints, live)
     event_log.start()
     watch = asyncio.create_task(_watch_files(keys, endpoints))
     stopped = asyncio.create_task(stop.wait())
@@ -121,6 +127,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     try:
         async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            live.close()
     finally:
         for task in (watch, stopped, cluster):
             task.cancel()
