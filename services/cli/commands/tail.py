@@ -109,9 +109,10 @@ def in_words(arrival: Arrival) -> Text:
     text = Text()
     text.append(f"{datetime.fromtimestamp(arrival.at / 1000, UTC):%H:%M:%S}  ", style="dim")
     text.append(f"{arrival.verdict:12} ", style=STYLES[arrival.verdict])
-    text.append(f"{arrival.kind:8} {arrival.name}" if arrival.kind else arrival.id or "a request")
+    if arrival.kind:
+        text.append(f"{arrival.kind:8} {arrival.name}")
     if arrival.code:
-        text.append(f"  {': '.join(filter(None, (arrival.code, arrival.field, arrival.detail)))}", style="red")
+        text.append(f"{': '.join(filter(None, (arrival.code, arrival.field, arrival.detail)))}", style="red")
     if arrival.account:
         text.append(f"  account {arrival.account}", style="bold")
         text.append(f" by {arrival.via}" if arrival.via else "")

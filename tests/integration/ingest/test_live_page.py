@@ -165,6 +165,12 @@ async def test_it_works_with_the_keyboard_alone(ingest: Ingest, browser: Browser
     await until(lambda: page.locator("#rows tr").count(), 10)
     assert [row[6] for row in await rows(page)] == ["app"]
 
+    await page.locator("input[value=accepted]").focus()
+    for shown in (False, True):
+        await page.keyboard.press("Space")
+        assert await page.locator("#rows tr.accepted").is_visible() == shown
+
+    await page.keyboard.press("/")
     for wanted in ("source", "BUTTON", "pause", "clear", "accepted"):  # tab goes through what there is to use
         focused = "document.activeElement.id || document.activeElement.value || document.activeElement.tagName"
         assert await page.evaluate(focused) == wanted

@@ -6,6 +6,7 @@ import json
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,7 @@ def outcome(vendor: str, body: bytes) -> None:
     assert mapped.events or mapped.why
     for event in mapped.events:
         try:
-            admitted = admit(json.dumps(event).encode(), REQUEST, Rules(), lambda: "assigned").event
+            admitted = admit(msgspec.json.encode(event), REQUEST, Rules(), lambda: "assigned").event
         except Rejected:
             continue
         assert admitted["id_source"] == "CLIENT"
