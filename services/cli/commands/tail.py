@@ -49,13 +49,14 @@ def source_of(key_or_source: str, data: Path | None) -> str:
     """Return the source that a write key stands for; what is no known key is taken for a source."""
     from services.ingest.keys import read
     from services.shared.errors import ConfigurationError
+    from services.shared.write_key import digest
 
     state = read_state(data)
     named = os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
     if not named or not key_or_source:
         return key_or_source
     with suppress(ConfigurationError):  # the file is that of ingest, which says what is wrong with it
-        known = read(Path(named)).get(key_or_source)
+        known = read(Path(named)).get(digest(key_or_source))
         return known.source if known else key_or_source
     return key_or_source
 

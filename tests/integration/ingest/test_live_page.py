@@ -20,6 +20,7 @@ from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
 
@@ -57,7 +58,7 @@ async def topics_of_module(kafka: Any) -> AsyncIterator[KafkaSettings]:
 async def running(kafka: KafkaSettings, folder: Path, **environment: str) -> AsyncIterator[Ingest]:
     """Run ingest."""
     keys = folder / "keys.yaml"
-    keys.write_text("- {write_key: wk, source: web}\n- {write_key: other, source: app}\n")
+    keys.write_text(entry("wk", "web") + entry("other", "app"))
     process = ServiceProcess("ingest", kafka, folder, TIDEMARK_WRITE_KEYS_FILE=str(keys), **environment)
     await process.start()
     try:

@@ -20,6 +20,7 @@ from services.ingest.live.log_tail import LogTail, Watcher
 from services.shared.dead_letters import DeadLetter
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.keys import entry
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -138,7 +139,7 @@ async def test_the_command_prints_what_arrives_for_a_write_key(
     kafka_settings: KafkaSettings, log: Log, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys.yaml"
-    keys.write_text("- {write_key: wk, source: web}\n")
+    keys.write_text(entry("wk", "web"))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.cli", "tail", "wk", "--json", "--limit", "2", "--data", str(tmp_path)),
         env={

@@ -8,11 +8,12 @@ import pytest
 
 from services.cli.commands.tail import in_words, source_of
 from services.ingest.domain.arrivals import Arrival
+from tests.support.keys import entry
 
 
 def test_a_write_key_stands_for_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "keys.yaml"
-    file.write_text("- {write_key: wk, source: web}\n")
+    file.write_text(entry("wk", "web"))
     monkeypatch.setenv("TIDEMARK_WRITE_KEYS_FILE", str(file))
 
     assert source_of("wk", tmp_path) == "web"
