@@ -19,14 +19,15 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
+from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.ingest.domain.arrivals import Arrival, Arrivals, Budget
-from services.ingest.ports import WRITES
 from services.shared.errors import Fatal, UnknownVersion
 from services.shared.kafka.reading import decoded, reader, record_of
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
+_TOPICS = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_REJECTED)
 _TURN_S = 0.1
 _AT_A_TIME = 400
 _IN_A_ROW = 50
@@ -144,7 +145,7 @@ class LogTail:
     async def _read(self) -> None:
         arrivals = Arrivals()
         options = {"max_partition_fetch_bytes": _FETCH_BYTES, "fetch_max_bytes": 4 * _FETCH_BYTES}
-        async with reader(self._kafka, *WRITES, **options) as (client, partitions):
+        async with reader(self._kafka, *_TOPICS, **options) as (client, partitions):
             for partition, offset in (await client.end_offsets(partitions)).items():
                 client.seek(partition, offset)
             for watcher in self._watchers:
