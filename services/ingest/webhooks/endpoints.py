@@ -27,6 +27,8 @@ _VARIABLE = "TIDEMARK_WEBHOOKS_FILE"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SECRETS = 2
 _SHORTEST_SECRET = 16
+OUTCOMES = ("accepted", "unattributed", "ignored", "rejected", "refused", "put_off")
+"""What becomes of a webhook, as it is counted."""
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -128,12 +130,11 @@ class Endpoints:
     def __init__(
         self, endpoints: dict[str, Endpoint], path: Path | None = None, metrics: IngestMetrics | None = None
     ) -> None:
-        self._endpoints = endpoints
         self._path = path
         self._metrics = metrics
         self._seen = stamp(path)
-        if metrics:
-            metrics.webhooks.set(len(endpoints))
+        self._endpoints: dict[str, Endpoint] = {}
+        self._take(endpoints)
 
     @classmethod
     def from_file(cls, path: Path | None, metrics: IngestMetrics) -> Endpoints:
@@ -156,12 +157,19 @@ class Endpoints:
             return
         self._seen = seen
         try:
-            self._endpoints = read(self._path)
+            self._take(read(self._path))
         except ConfigurationError as error:
             log.error("webhooks_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
             if self._metrics:
                 self._metrics.webhooks_errors.inc()
             return
-        if self._metrics:
-            self._metrics.webhooks.set(len(self._endpoints))
         log.info("webhooks_reloaded", extra={"endpoints": len(self._endpoints)})
+
+    def _take(self, endpoints: dict[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+        if self._metrics is None:
+            return
+        self._metrics.webhooks.set(len(endpoints))
+        for path in endpoints:
+            for outcome in OUTCOMES:  # from 0 on, or an alert would not see the first of them
+                self._metrics.webhook_requests.labels(path, outcome)

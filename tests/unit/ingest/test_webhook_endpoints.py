@@ -109,3 +109,11 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
     endpoints.refresh()
     assert endpoints.find("stripe/money") is not None
     assert metrics.webhooks_errors._value.get() == 2
+
+
+def test_outcomes_are_counted_from_nothing_so_that_an_alert_sees_the_first(tmp_path: Path) -> None:
+    metrics = IngestMetrics(CollectorRegistry())
+    Endpoints.from_file(write(tmp_path / "hooks", GOOD), metrics)
+
+    labels = {"endpoint": "stripe/billing", "outcome": "rejected"}
+    assert metrics.registry.get_sample_value("tidemark_ingest_webhooks_total", labels) == 0
