@@ -26,6 +26,7 @@ COMMANDS = (
     "clock",
     "backfill",
     "signals",
+    "tail",
     "rules",
     "ledger",
     "doctor",

@@ -27,11 +27,17 @@ from services.ingest.http import IngestApp
 from services.ingest.intake import Intake
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
+from services.ingest.live.access import Access
+from services.ingest.live.log_tail import LogTail
+from services.ingest.live.routes import Live
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog
 from services.ingest.receiving import Reception
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
+from services.ingest.webhooks import endpoints as webhook_endpoints
+from services.ingest.webhooks.door import WebhookDoor
+from services.ingest.webhooks.endpoints import Endpoints
 from services.shared.errors import ConfigurationError
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
@@ -41,13 +47,19 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.plan_file import load_plan
 from services.shared.settings import ProcessSettings
 
-_KEYS_EVERY_S = 1.0
+_FILES_EVERY_S = 1.0
 _FILES_BESIDE = 200
 """Files that a process has open beside its clients' connections, at most: Kafka, logs, libraries."""
 
 
 def application(
-    event_log: EventLog, keys: WriteKeys, metrics: IngestMetrics, settings: IngestSettings, name: str = ""
+    event_log: EventLog,
+    keys: WriteKeys,
+    metrics: IngestMetrics,
+    settings: IngestSettings,
+    name: str = "",
+    endpoints: Endpoints | None = None,
+    live: Live | None = None,
 ) -> IngestApp:
     """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     service = IngestService(
@@ -62,8 +74,10 @@ def application(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), settings.public_url)
-    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
+    door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
+    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), door, settings.public_url)
+    shown = live.app if live is not None else None
+    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest, live=shown)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
@@ -102,15 +116,18 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
-    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
+    endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
+    live = Live(LogTail(kafka), Access(settings.live_token, process.http_host))
+    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}", endpoints, live)
     event_log.start()
-    watch = asyncio.create_task(_watch_keys(keys))
+    watch = asyncio.create_task(_watch_files(keys, endpoints))
     stopped = asyncio.create_task(stop.wait())
     cluster = asyncio.create_task(_watch_cluster(kafka, process))
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
         async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            live.close()
     finally:
         for task in (watch, stopped, cluster):
             task.cancel()
@@ -124,7 +141,11 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
 def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
     """Return what is wrong with the files that the settings name."""
     problems: list[str] = []
-    for read in (lambda: write_keys.read(settings.write_keys_file), lambda: load_plan(settings)):
+    for read in (
+        lambda: write_keys.read(settings.write_keys_file),
+        lambda: webhook_endpoints.read(settings.webhooks_file),
+        lambda: load_plan(settings),
+    ):
         try:
             read()
         except ConfigurationError as error:
@@ -138,10 +159,11 @@ async def _watch_cluster(kafka: KafkaSettings, process: ProcessSettings) -> None
     await watch.run({topic: partitions_of(kafka, topic) for topic in WRITES})
 
 
-async def _watch_keys(keys: WriteKeys) -> None:
+async def _watch_files(*files: WriteKeys | Endpoints) -> None:
     while True:
-        await asyncio.sleep(_KEYS_EVERY_S)
-        keys.refresh()
+        await asyncio.sleep(_FILES_EVERY_S)
+        for file in files:
+            file.refresh()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -49,6 +49,10 @@ class Code(StrEnum):
     EXPIRED_WRITE_KEY = "expired_write_key"
     BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    MISSING_SIGNATURE = "missing_signature"
+    WRONG_SIGNATURE = "wrong_signature"
+    SIGNATURE_EXPIRED = "signature_expired"
+    UNKNOWN_WEBHOOK = "unknown_webhook"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
@@ -67,8 +71,12 @@ STATUS: dict[Code, int] = {
     Code.MISSING_WRITE_KEY: 401,
     Code.UNKNOWN_WRITE_KEY: 401,
     Code.EXPIRED_WRITE_KEY: 401,
+    Code.MISSING_SIGNATURE: 401,
+    Code.WRONG_SIGNATURE: 401,
+    Code.SIGNATURE_EXPIRED: 401,
     Code.BACKFILL_NOT_ALLOWED: 403,
     Code.ORIGIN_NOT_ALLOWED: 403,
+    Code.UNKNOWN_WEBHOOK: 404,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,

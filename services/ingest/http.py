@@ -28,18 +28,22 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REST = frozenset({"/metrics", "/healthz", "/readyz"})
+_LIVE = "/live"
 _CLOSE = (b"connection", b"close")
 
 
 class IngestApp:
     """The ASGI application."""
 
-    def __init__(self, *, intake: Intake, routes: RouteTable, metrics: IngestMetrics, rest: App) -> None:
+    def __init__(
+        self, *, intake: Intake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None = None
+    ) -> None:
         self.intake = intake
         self.routes = routes
         self._metrics = metrics
         self._rest = rest
         self._refusals = RefusalLog()
+        self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -50,6 +54,9 @@ class IngestApp:
         origin = headers.get(b"origin", b"")
         if path in _REST:
             await self._rest(scope, receive, _with(cors.headers(origin), send))
+            return
+        if self._live is not None and (path == _LIVE or path.startswith(f"{_LIVE}/")):
+            await self._live({**scope, "path": path}, receive, send)  # for people: without CORS
             return
         methods, params = self.routes.find(path)
         endpoint = _endpoint(methods, scope["method"])

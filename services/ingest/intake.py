@@ -15,6 +15,7 @@ from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import Reception, missing_key
 from services.ingest.service import Answer, IngestService, Submission
+from services.ingest.webhooks.door import WebhookDoor
 from services.shared.errors import Rejected, Retryable
 
 __all__ = ["Intake", "PushedBack", "come_back", "missing_key", "pushed_back"]
@@ -41,11 +42,13 @@ class Intake:
         metrics: IngestMetrics,
         reception: Reception,
         budgets: Budgets,
+        webhooks: WebhookDoor,
         public_url: str = "",
     ) -> None:
         self.keys = keys
         self.reception = reception
         self.budgets = budgets
+        self.webhooks = webhooks
         self.public_url = public_url
         """Address at which browsers reach this, without a path; empty if it is not configured."""
         self._service = service

@@ -121,6 +121,25 @@ class IngestMetrics:
             "Failed reads of the write keys file; the keys known before stay valid.",
             registry=registry,
         )
+        self.webhooks = Gauge("tidemark_ingest_webhook_endpoints", "Webhook endpoints known.", registry=registry)
+        self.webhooks_errors = Counter(
+            "tidemark_ingest_webhook_endpoints_errors_total",
+            "Failed reads of the webhooks file; the endpoints known before stay valid.",
+            registry=registry,
+        )
+        self.webhook_requests = Counter(
+            "tidemark_ingest_webhooks_total",
+            "Webhooks of vendors, by endpoint and outcome: accepted, unattributed, ignored (nothing that is taken), "
+            "rejected (on usage-rejected), refused (not the vendor), put_off (it will be sent again).",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
+        self.webhook_secrets = Counter(
+            "tidemark_ingest_webhook_secrets_total",
+            "Webhooks by the position of the secret that they were signed with: the old one can go once it counts no more.",
+            ["endpoint", "position"],
+            registry=registry,
+        )
 
     def forget_write_key(self, source: str, key_id: str) -> None:
         """Drop what is said of a key that is not in the file any more."""

@@ -151,6 +151,19 @@ class Reception:
             room = self._source_rooms[source] = Room(self.room.limit // _SOURCE_SHARE, within=self.room)
         return await incoming.read(self.max_body_bytes, room)
 
+    async def signed(self, incoming: Incoming) -> bytes:
+        """
+        Return a body whose signature is still to be checked.
+
+        Raises:
+            Rejected: it is larger than bodies without a known sender may be.
+        """
+        limit = min(KEYLESS_BYTES, self.max_body_bytes)
+        body = b"" if incoming.declared > limit else await incoming.read(limit, self.keyless_room)
+        if incoming.declared > limit or len(body) > limit:
+            raise Rejected(Code.BODY_TOO_LARGE, "body", f"the body is over {limit} bytes")
+        return body
+
     async def without_key(self, incoming: Incoming, encoding: bytes, known: Callable[[str], bool]) -> bytes:
         """
         Return a body in which a known key was seen; whether it is the body's own remains to be found out.

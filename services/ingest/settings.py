@@ -26,6 +26,12 @@ class IngestSettings(PlanSettings):
     """64 hexadecimal digits, as `openssl rand -hex 32` prints: the secret from which pseudonyms of users are made. The same for all processes, and for ever (docs/privacy.md)."""
     public_url: str = Field("", validation_alias="TIDEMARK_INGEST_PUBLIC_URL")
     """http(s)://host[:port] at which browsers reach ingest. Needed once SDKs ask for their settings under any name other than this machine's own addresses."""
+    webhooks_file: Path | None = Field(None, validation_alias="TIDEMARK_WEBHOOKS_FILE")
+    """YAML list of webhook endpoints (docs/webhooks.md), none by default; changes take effect within two seconds."""
+    webhook_tolerance_s: float = Field(300.0, gt=0, le=86_400, validation_alias="TIDEMARK_INGEST_WEBHOOK_TOLERANCE_S")
+    """How far from now the time in a vendor's signature may be, in either direction."""
+    live_token: SecretStr | None = Field(None, min_length=16, validation_alias="TIDEMARK_INGEST_LIVE_TOKEN")
+    """Who has it may watch events arrive, at `/live`. Without one, only people at the machine itself may."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(

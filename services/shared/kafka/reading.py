@@ -26,22 +26,23 @@ Offsets = dict[int, int]
 
 @asynccontextmanager
 async def reader(
-    kafka: KafkaSettings, topic: str, **options: object
+    kafka: KafkaSettings, *topics: str, **options: object
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     """
-    Open a consumer that is assigned to all partitions of a topic (name without prefix), and close it at the end.
+    Open a consumer that is assigned to all partitions of topics (names without prefix), and close it at the end.
 
     It reads committed records only, unless `options` say otherwise: on a topic without transactions these are all.
 
     Raises:
         Fatal: there is no such topic.
     """
-    client = consumer(kafka, topic, **options)
+    client = consumer(kafka, *topics, **options)
     try:
         try:
             await client.start()  # without a group it is assigned every partition there is
         except UnknownTopicOrPartitionError as error:
-            raise Fatal(f"there is no topic {full_name(kafka, topic)}: run `tidemark topics create`") from error
+            names = " or ".join(full_name(kafka, topic) for topic in topics)
+            raise Fatal(f"there is no topic {names}: run `tidemark topics create`") from error
         yield client, sorted(client.assignment())
     finally:
         await client.stop()

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from services.ingest.dialects.registry import every_route
+from services.ingest.domain.webhooks.vendors import EVENTS
 from services.ingest.errors import STATUS, Code
 from services.ingest.settings import IngestSettings
+from services.ingest.webhooks.endpoints import read
 
 
 @pytest.fixture(scope="module")
@@ -38,3 +40,18 @@ def test_every_path_and_setting_is_documented(docs: Path) -> None:
         assert f"`{re.sub(r'{(.*?)}', lambda name: name[1].upper(), route.path)}`" in text
     for field in IngestSettings.model_fields.values():
         assert f"`{field.validation_alias}`" in settings
+
+
+def test_the_documented_webhooks_are_the_ones_that_are_taken(docs: Path) -> None:
+    for vendor, events in EVENTS.items():
+        table = (docs / "webhooks.md").read_text().partition(f"| event of {vendor.title()} | becomes |\n|---|---|\n")[2]
+        rows = re.findall(r"^\| `(\S+)` \| (.*) \|$", table.partition("\n\n")[0], re.MULTILINE)
+
+        assert dict(rows) == events
+
+
+def test_the_documented_webhooks_file_is_one(docs: Path, tmp_path: Path) -> None:
+    text = (docs / "webhooks.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "webhooks.yaml").write_text(re.sub(r"\[(\S+?)\.\.\.\]", r"[\1-0123456789]", text))
+
+    assert len(read(tmp_path / "webhooks.yaml")) == 3

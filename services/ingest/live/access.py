@@ -1,0 +1,66 @@
+"""
+Who may watch events arrive.
+
+With a token configured: who has it. Without one: whoever sits at the machine on which ingest listens, and nobody else. A
+page of another site in that person's browser is somebody else, whatever name it was reached by, and so is anybody behind a
+proxy.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+_PROXIED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+
+
+class Denied(NamedTuple):
+    """Why somebody may not."""
+
+    status: int
+    code: str
+    detail: str
+
+
+class Access:
+    """`token`: what has to be known; None: nothing, on this machine alone. `host`: the address on which ingest listens."""
+
+    def __init__(self, token: SecretStr | None, host: str) -> None:
+        self._token = token.get_secret_value().encode() if token is not None else b""
+        self._local = is_loopback(host)
+
+    def denied(self, headers: Mapping[str, str], peer: str) -> Denied | None:
+        """Return why a request may not watch; None if it may. `headers` are by name in small letters."""
+        origin, host = headers.get("origin"), headers.get("host", "")
+        if origin is not None and urlsplit(origin).netloc != host:
+            return Denied(403, "other_origin", "pages of other sites may not watch")
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return Denied(403, "other_origin", "pages of other sites may not watch")
+        if self._token:
+            given = headers.get("authorization", "").encode()
+            if hmac.compare_digest(given, b"Bearer " + self._token):
+                return None
+            return Denied(401, "token_needed", "send TIDEMARK_INGEST_LIVE_TOKEN as Bearer authorization")
+        here = self._local and is_loopback(peer) and is_loopback(urlsplit(f"//{host}").hostname or "")
+        if here and not any(name in headers for name in _PROXIED):
+            return None
+        return Denied(
+            403,
+            "not_open",
+            "without TIDEMARK_INGEST_LIVE_TOKEN, events are only shown on the machine itself, by its own name",
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine, by an address or name that no other machine has."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

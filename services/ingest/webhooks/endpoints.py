@@ -1,0 +1,175 @@
+"""
+The endpoints that vendors' webhooks are sent to: what is recorded as their source, and the secrets that they sign with.
+
+The file is a YAML list, as docs/webhooks.md describes it. A change is taken over while running, in the same way as one of
+the write keys: a file that cannot be read, or has an error, changes nothing, and is logged and counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from services.ingest.domain.webhooks.vendors import problems_of
+from services.ingest.keys import WriteKey, stamp
+from services.ingest.metrics import IngestMetrics
+from services.shared.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+_VARIABLE = "TIDEMARK_WEBHOOKS_FILE"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_SECRETS = 2
+_SHORTEST_SECRET = 16
+OUTCOMES = ("accepted", "unattributed", "ignored", "rejected", "refused", "put_off")
+"""What becomes of a webhook, as it is counted."""
+
+
+class _Entry(msgspec.Struct, forbid_unknown_fields=True):
+    vendor: Literal["stripe", "zendesk", "delighted"]
+    name: str
+    source: str
+    account: str
+    secrets: list[str]
+    environment: str = "production"
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint, `POST /v1/webhooks/VENDOR/NAME`."""
+
+    vendor: str
+    name: str
+    source: str
+    environment: str
+    account: str
+    """Where its payloads have the account, in the words of the vendor's module."""
+    user: str
+    """Where they have the person; empty: where the vendor's module looks by itself."""
+    secrets: tuple[bytes, ...] = field(repr=False)
+    """One, or two while one takes the place of the other."""
+
+    @property
+    def path(self) -> str:
+        """What comes after `/v1/webhooks/`."""
+        return f"{self.vendor}/{self.name}"
+
+    def key(self, *, test: bool) -> WriteKey:
+        """Return what admission takes it for; what the vendor calls a test is of no environment that scores."""
+        return WriteKey("", self.source, "test" if test and self.environment == "production" else self.environment)
+
+
+def read(path: Path | None) -> dict[str, Endpoint]:
+    """
+    Return the endpoints of a file by their path; none where there is no file to read.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with it.
+    """
+    if path is None:
+        return {}
+    try:
+        entries = msgspec.yaml.decode(path.read_bytes(), type=list[Any] | None) or []
+    except OSError as error:
+        raise ConfigurationError([f"{_VARIABLE}: {path} cannot be read ({error.strerror})"]) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ConfigurationError([f"{_VARIABLE}: {path}: {error}"]) from error
+    problems: list[str] = []
+    endpoints: dict[str, Endpoint] = {}
+    for number, given in enumerate(entries, 1):
+        where = f"{_VARIABLE}: {path}: entry {number}"
+        try:
+            entry = msgspec.convert(given, _Entry)
+        except msgspec.ValidationError as error:
+            problems.append(f"{where}: {error}")
+            continue
+        problems += [f"{where}: {problem}" for problem in _problems(entry)]
+        endpoint = _endpoint(entry)
+        if endpoint.path in endpoints:
+            problems.append(f"{where}: {endpoint.path} is there twice")
+        endpoints[endpoint.path] = endpoint
+    if problems:
+        raise ConfigurationError(problems)
+    return endpoints
+
+
+def _problems(entry: _Entry) -> Iterator[str]:
+    if not _NAME.fullmatch(entry.name):
+        yield "name must be small letters, digits, '-' and '_', 64 at most: it is the end of a URL"
+    if not entry.source or not entry.source.isprintable() or len(entry.source) > 256:
+        yield "source must be 1 to 256 printable characters"
+    if not entry.environment:
+        yield "environment must not be empty"
+    if not 1 <= len(entry.secrets) <= _SECRETS:
+        yield f"secrets must be a list of one, or of {_SECRETS} while one takes the place of the other"
+    if len(set(entry.secrets)) < len(entry.secrets):
+        yield "secrets has the same one twice"
+    for position, secret in enumerate(entry.secrets, 1):
+        if len(secret) < _SHORTEST_SECRET or not secret.isascii() or not secret.isprintable() or " " in secret:
+            yield f"secret {position} must be the vendor's, at least {_SHORTEST_SECRET} characters without spaces"
+    yield from problems_of(entry.vendor, entry.account, entry.user)
+
+
+def _endpoint(entry: _Entry) -> Endpoint:
+    secrets = tuple(secret.encode() for secret in entry.secrets)
+    return Endpoint(
+        entry.vendor, entry.name, entry.source, entry.environment, entry.account, entry.user, secrets=secrets
+    )
+
+
+class Endpoints:
+    """The endpoints that there are now."""
+
+    def __init__(
+        self, endpoints: dict[str, Endpoint], path: Path | None = None, metrics: IngestMetrics | None = None
+    ) -> None:
+        self._path = path
+        self._metrics = metrics
+        self._seen = stamp(path)
+        self._endpoints: dict[str, Endpoint] = {}
+        self._take(endpoints)
+
+    @classmethod
+    def from_file(cls, path: Path | None, metrics: IngestMetrics) -> Endpoints:
+        """
+        Read the file for the first time.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with it.
+        """
+        return cls(read(path), path, metrics)
+
+    def find(self, path: str) -> Endpoint | None:
+        """Return the endpoint at a path, `VENDOR/NAME`; None where there is none."""
+        return self._endpoints.get(path)
+
+    def refresh(self) -> None:
+        """Read the file again if it has changed."""
+        seen = stamp(self._path)
+        if self._path is None or seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self._take(read(self._path))
+        except ConfigurationError as error:
+            log.error("webhooks_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
+            if self._metrics:
+                self._metrics.webhooks_errors.inc()
+            return
+        log.info("webhooks_reloaded", extra={"endpoints": len(self._endpoints)})
+
+    def _take(self, endpoints: dict[str, Endpoint]) -> None:
+        self._endpoints = endpoints
+        if self._metrics is None:
+            return
+        self._metrics.webhooks.set(len(endpoints))
+        for path in endpoints:
+            for outcome in OUTCOMES:  # from 0 on, or an alert would not see the first of them
+                self._metrics.webhook_requests.labels(path, outcome)

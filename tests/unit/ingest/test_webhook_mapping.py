@@ -1,0 +1,169 @@
+"""What vendors send becomes what their fixtures say; each fixture names the page of the vendor that shows its shape."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.ingest.domain.admission import Request, Rules, admit
+from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
+from services.shared.errors import Rejected
+from tests.support.webhooks import FIXTURES, fixture
+
+REQUEST = Request("hooks", "production", 1_800_000_000_000)
+
+
+def mapped(vendor: str, payload: Any, account: str, user: str = "") -> Any:
+    return events_of(vendor, json.dumps(payload).encode(), account, user)
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_a_payload_of_the_documentation_becomes_our_events(path: Path) -> None:
+    case = json.loads(path.read_text())
+    assert case["page"].startswith("https://")
+
+    found = mapped(path.stem.partition("-")[0], case["payload"], case["account"])
+
+    assert found.events == case["becomes"]
+    assert found.why == case.get("why", "")
+    for event in found.events:
+        admitted = admit(json.dumps(event).encode(), REQUEST, Rules(), lambda: "assigned").event
+        assert admitted["id_source"] == "CLIENT"
+
+
+@pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
+def test_what_is_attributed_is_nobodys_use(path: Path) -> None:
+    """Only answers have a person; a user on billing or tickets would count as somebody who uses the product."""
+    case = json.loads(path.read_text())
+    for event in case["becomes"]:
+        if "groupId" in event and event["type"] == "track" and event["event"] != "NPS Submitted":
+            assert "userId" not in event
+            assert "anonymousId" not in event
+
+
+def test_every_type_that_is_taken_becomes_something() -> None:
+    whole = {
+        "stripe": fixture("stripe-subscription-updated-basil"),
+        "zendesk": fixture("zendesk-ticket-created"),
+        "delighted": fixture("delighted-response-updated"),
+    }
+    for vendor, types in EVENTS.items():
+        for kind in types:
+            case = whole[vendor]
+            if kind.startswith("zen:event-type:organization"):
+                case = fixture("zendesk-organization-external-id")
+            elif kind.startswith("tidemark:"):
+                case = fixture("zendesk-trigger")
+            elif kind.endswith(("status_changed", "organization_changed")):
+                case = fixture("zendesk-ticket-solved" if "status" in kind else "zendesk-ticket-moved")
+            payload = {**case["payload"], ("event_type" if vendor == "delighted" else "type"): kind}
+            events = mapped(vendor, payload, case["account"]).events
+            assert events, kind
+            said = EVENTS[vendor][kind]
+            assert all(event["event"] in said for event in events if event["type"] == "track")
+            assert ("group call" in said) == any(event["type"] == "group" for event in events)
+
+
+def test_a_canceled_subscription_changes_no_trait() -> None:
+    case = fixture("stripe-subscription-updated-basil")
+    case["payload"]["data"]["object"]["status"] = "canceled"
+
+    events = mapped("stripe", case["payload"], case["account"]).events
+
+    assert events[1]["traits"] == {}
+
+
+def test_metered_items_are_no_seats_and_tiers_have_no_price() -> None:
+    case = fixture("stripe-subscription-updated-basil")
+    items = case["payload"]["data"]["object"]["items"]["data"]
+    metered = json.loads(json.dumps(items[0]))
+    metered["price"]["recurring"]["usage_type"] = "metered"
+    items.append(metered)
+    assert mapped("stripe", case["payload"], case["account"]).events[0]["properties"]["seats"] == 25
+
+    for name in ("unit_amount", "unit_amount_decimal"):
+        items[0]["price"][name] = None
+    assert "revenue" not in mapped("stripe", case["payload"], case["account"]).events[0]["properties"]
+
+
+def test_the_customer_itself_may_be_the_account() -> None:
+    case = fixture("stripe-invoice-paid-basil")
+
+    assert mapped("stripe", case["payload"], "customer").events[0]["groupId"] == "cus_QXg1o8vcGmoR32"
+
+
+def test_a_customer_that_is_sent_whole_has_the_account_in_its_metadata() -> None:
+    case = fixture("stripe-subscription-deleted-2019")
+    case["payload"]["data"]["object"]["customer"] = {"id": "cus_1", "metadata": {"account_id": "acme"}}
+
+    assert mapped("stripe", case["payload"], case["account"]).events[0]["groupId"] == "acme"
+
+
+def test_test_mode_is_told() -> None:
+    case = fixture("stripe-invoice-paid-basil")
+
+    assert not mapped("stripe", case["payload"], case["account"]).test
+    assert mapped("stripe", {**case["payload"], "livemode": False}, case["account"]).test
+
+
+def test_a_person_is_named_as_the_endpoint_says() -> None:
+    case = fixture("delighted-response-updated")
+    case["payload"]["event_data"]["person_properties"]["user_id"] = 42
+
+    for user, wanted in (
+        ("", "charlie_gravis@example.com"),
+        ("person.id", "5975"),
+        ("person_properties.user_id", "42"),
+        ("person_properties.nothing", "person-5975.delighted"),
+    ):
+        assert mapped("delighted", case["payload"], case["account"], user).events[0]["userId"] == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value", "code"),
+    [
+        ("stripe-invoice-paid-basil", "id", None, "missing_field"),
+        ("stripe-invoice-paid-basil", "created", "yesterday", "wrong_type"),
+        ("stripe-invoice-paid-basil", "created", 10**30, "timestamp_out_of_range"),
+        ("stripe-invoice-paid-basil", "data.object.customer", 1.5, "wrong_type"),
+        ("stripe-invoice-paid-basil", "data.object.amount_due", 10**30, "number_out_of_range"),
+        ("stripe-subscription-updated-basil", "data.object.items.data.0.quantity", "many", "wrong_type"),
+        ("stripe-subscription-updated-basil", "data.object.items.data.0.price.unit_amount_decimal", "a lot", "wrong_type"),
+        ("zendesk-ticket-created", "detail.id", None, "missing_field"),
+        ("zendesk-ticket-created", "time", None, "missing_field"),
+        ("delighted-response-updated", "event_data.score", None, "missing_field"),
+        ("delighted-response-updated", "event_data.score", "nine", "wrong_type"),
+    ],
+)  # fmt: skip
+def test_a_refused_payload_names_its_field(name: str, path: str, value: Any, code: str) -> None:
+    case = fixture(name)
+    *way, last = path.split(".")
+    holder: Any = case["payload"]
+    for step in way:
+        holder = holder[int(step)] if step.isdigit() else holder[step]
+    holder[last] = value
+
+    with pytest.raises(Rejected) as caught:
+        mapped(name.partition("-")[0], case["payload"], case["account"])
+
+    assert (caught.value.code, caught.value.field) == (code, path)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "account", "user", "problems"),
+    [
+        ("stripe", "metadata.account_id", "", 0),
+        ("stripe", "customer", "", 0),
+        ("stripe", "metadata.", "", 1),
+        ("stripe", "subscription", "person.email", 2),
+        ("zendesk", "organization.id", "", 0),
+        ("zendesk", "ticket.external_id", "", 1),
+        ("delighted", "person_properties.account", "person_properties.user", 0),
+        ("delighted", "person.email", "email", 2),
+    ],
+)
+def test_a_place_that_no_payload_has_is_refused(vendor: str, account: str, user: str, problems: int) -> None:
+    assert len(problems_of(vendor, account, user)) == problems
