@@ -49,6 +49,7 @@ class Code(StrEnum):
     EXPIRED_WRITE_KEY = "expired_write_key"
     BACKFILL_NOT_ALLOWED = "backfill_not_allowed"
     ORIGIN_NOT_ALLOWED = "origin_not_allowed"
+    WRONG_SOURCE = "wrong_source"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
@@ -69,6 +70,7 @@ STATUS: dict[Code, int] = {
     Code.EXPIRED_WRITE_KEY: 401,
     Code.BACKFILL_NOT_ALLOWED: 403,
     Code.ORIGIN_NOT_ALLOWED: 403,
+    Code.WRONG_SOURCE: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,
