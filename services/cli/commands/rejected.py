@@ -134,6 +134,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     again keeps its letter. Exit status 3 if something was refused again.
     """
     from services.cli.rejected import wording
+    from services.cli.rejected.tally import Tally
 
     wanted = _wanted(since, until, reason, source, by, account)
     kafka, running = cluster(data), find(data)
@@ -143,7 +144,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
             print(line)
     if dry_run or not planned.total:
         if json:
-            _print_json(planned)
+            _print_json(planned if dry_run else Tally(left=planned.left))
         return
     if not yes:
         if not sys.stdin.isatty():

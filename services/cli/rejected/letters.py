@@ -172,7 +172,8 @@ async def letter_at(kafka: KafkaSettings, place: str) -> Letter:
         Fatal: it is no such place, or no letter is there.
     """
     topic, partition, offset = parse_place(place)
-    stop = {partition: offset + 1}
+    end = (await reading.ends(kafka, topic, committed=True)).get(partition, 0)
+    stop = {partition: min(offset + 1, end)}
     async for record in reading.scan(kafka, topic, {partition: offset}, stop):
         name, value = reading.decoded(record.value)
         if name == "dead_letter" and record.offset == offset:
