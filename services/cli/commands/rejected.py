@@ -202,20 +202,14 @@ async def _overview(kafka: KafkaSettings, wanted: Wanted, limit: int) -> Overvie
 
 
 def _print_overview(found: Overview) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
     from services.cli.rejected import wording
 
     if not found.total:
         print("no dead letters")
         return
-    console = Console(highlight=False)
-    table = Table("count", "by", "reason", "source", "first", "last", "for example", box=None)
     for group in found.groups:
-        table.add_row(*(escape(cell) for cell in wording.group_in_words(group)))
-    console.print(table)
+        for text in wording.group_in_words(group):
+            print(text)
     newest = found.newest
     if newest:
         print(

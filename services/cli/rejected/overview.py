@@ -53,7 +53,7 @@ class Overview:
         self.replayed = 0
         self._limit = limit
         self._groups: dict[tuple[str, str, str], Group] = {}
-        self._newest: list[tuple[int, str, Line]] = []
+        self._newest: list[tuple[tuple[int, str, int, int], Line]] = []
         """A heap, by time and place."""
 
     def add(self, letter: Letter, *, replayed: bool) -> None:
@@ -75,10 +75,11 @@ class Overview:
             letter.at, letter.place, value["by"], value["reason"], value["source"], value["account"], value["event_id"],
             value["field"], value["detail"], value["original_size"], letter.cut, replayed,
         )  # fmt: skip
+        order = (letter.at, letter.topic, letter.partition, letter.offset)
         if len(self._newest) < self._limit:
-            heapq.heappush(self._newest, (line.at, line.place, line))
+            heapq.heappush(self._newest, (order, line))
         elif self._limit:
-            heapq.heappushpop(self._newest, (line.at, line.place, line))
+            heapq.heappushpop(self._newest, (order, line))
 
     @property
     def groups(self) -> list[Group]:
@@ -88,7 +89,7 @@ class Overview:
     @property
     def newest(self) -> list[Line]:
         """Return the newest letters, the oldest of them first."""
-        return [line for _, _, line in sorted(self._newest)]
+        return [line for _, line in sorted(self._newest, key=lambda each: each[0])]
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""

@@ -34,18 +34,13 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
 
 
-def group_in_words(group: Group) -> tuple[str, ...]:
-    """Return the cells of a group: count, service, reason, source, times, an example."""
-    replayed = f" ({group.replayed:,} replayed)" if group.replayed else ""
-    cells = (
-        f"{group.count:,}{replayed}",
-        group.by,
-        group.reason,
-        group.source,
-        moment(group.first),
-        moment(group.last),
-    )
-    return tuple(printable(cell) for cell in (*cells, group.example))
+def group_in_words(group: Group) -> Iterator[str]:
+    """Yield two lines about a group: how many, of what and when; and what was said of the newest."""
+    replayed = f", {group.replayed:,} replayed" if group.replayed else ""
+    of = f"by {group.by}" + (f" from {group.source}" if group.source else "")
+    times = moment(group.first) if group.first == group.last else f"{moment(group.first)} to {moment(group.last)}"
+    yield printable(f"{group.count:>9,}  {group.reason} {of}, {times}{replayed}").replace("\n", " ")
+    yield printable(f"{'':11}{group.example}").replace("\n", " ")
 
 
 def line_in_words(line: Line) -> str:

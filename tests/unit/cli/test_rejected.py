@@ -102,15 +102,15 @@ def test_what_was_replayed_is_a_bit_for_each_offset_of_the_stretch() -> None:
 
 def test_an_overview_counts_all_and_keeps_the_newest() -> None:
     overview = Overview(limit=2)
-    for offset in (3, 1, 4, 2):
+    for offset in (9, 1, 10, 2):
         overview.add(letter(offset, at=NOW + offset, detail=f"d{offset}"), replayed=offset == 1)
     overview.add(letter(9, at=NOW, source="app"), replayed=False)
 
     web, app = overview.groups
     assert (overview.total, overview.replayed) == (5, 1)
-    assert (web.source, web.count, web.replayed, web.first, web.last) == ("web", 4, 1, NOW + 1, NOW + 4)
-    assert (web.example, app.count) == ("properties: d4", 1)
-    assert [line.place for line in overview.newest] == ["usage-rejected/2/3", "usage-rejected/2/4"]
+    assert (web.source, web.count, web.replayed, web.first, web.last) == ("web", 4, 1, NOW + 1, NOW + 10)
+    assert (web.example, app.count) == ("properties: d10", 1)
+    assert [line.place for line in overview.newest] == ["usage-rejected/2/9", "usage-rejected/2/10"]
 
 
 def test_letters_of_ingest_go_through_ingest_unless_they_cannot() -> None:
