@@ -18,7 +18,7 @@ from services.shared.errors import Fatal
 if TYPE_CHECKING:
     from services.cli.rejected.letters import Stretch, Wanted
     from services.cli.rejected.overview import Overview
-    from services.cli.rejected.tally import Plan, Tally
+    from services.cli.rejected.tally import Plan, ReplayTally
     from services.shared.kafka.settings import KafkaSettings
 
 REFUSED_STATUS = 3
@@ -134,7 +134,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     again keeps its letter. Exit status 3 if something was refused again.
     """
     from services.cli.rejected import wording
-    from services.cli.rejected.tally import Tally
+    from services.cli.rejected.tally import ReplayTally
 
     wanted = _wanted(since, until, reason, source, by, account)
     kafka, running = cluster(data), find(data)
@@ -144,7 +144,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
             print(line)
     if dry_run or not planned.total:
         if json:
-            _print_json(planned if dry_run else Tally(left=planned.left))
+            _print_json(planned if dry_run else ReplayTally(left=planned.left))
         return
     if not yes:
         if not sys.stdin.isatty():
@@ -236,12 +236,12 @@ async def _replay(
     wanted: Wanted,
     limit: int | None,
     any_source: bool,
-) -> Tally:
+) -> ReplayTally:
     from services.cli.rejected.replaying import Replayer
 
     told_at = time.monotonic()
 
-    def report(tally: Tally) -> None:
+    def report(tally: ReplayTally) -> None:
         nonlocal told_at
         if time.monotonic() - told_at > _TELL_EVERY_S:
             told_at = time.monotonic()
@@ -276,7 +276,7 @@ def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[
     return key_for
 
 
-def _print_json(told: Plan | Tally) -> None:
+def _print_json(told: Plan | ReplayTally) -> None:
     import msgspec
 
     print(msgspec.json.encode(told).decode())

@@ -25,7 +25,7 @@ from services.cli.rejected.fates import fate_of
 from services.cli.rejected.letters import Letter, Stretch, Wanted, letters_in, replayed_in
 from services.cli.rejected.origins import Origins
 from services.cli.rejected.runs import Run, replay_header, runs_of
-from services.cli.rejected.tally import Plan, Tally
+from services.cli.rejected.tally import Plan, ReplayTally
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
@@ -42,7 +42,7 @@ KeyFor = Callable[[str, str], str]
 """From source and environment of letters to the write key under which they go."""
 
 
-class _Refused(msgspec.Struct):
+class WholeRefusal(msgspec.Struct):
     """The answer to a request that was refused as a whole."""
 
     code: str = ""
@@ -73,7 +73,7 @@ class Replayer:
         *,
         any_source: bool = False,
         patience_s: float = 60.0,
-        report: Callable[[Tally], None] = lambda _: None,
+        report: Callable[[ReplayTally], None] = lambda _: None,
     ) -> None:
         """
         Replay on `kafka`, by the ingest at the URL `ingest`.
@@ -86,7 +86,7 @@ class Replayer:
             patience_s: How long one request is tried before the replay stops.
             report: Told the tally after each request.
         """
-        self.tally = Tally()
+        self.tally = ReplayTally()
         self._kafka = kafka
         self._ingest = (ingest or "").rstrip("/")
         self._key_for = key_for
@@ -99,7 +99,7 @@ class Replayer:
         self._asking = asyncio.Lock()
         self._clients: dict[tuple[str, str], httpx.AsyncClient | None] = {}
         self._decode = msgspec.json.Decoder(BatchAnswer).decode
-        self._decode_refused = msgspec.json.Decoder(_Refused).decode
+        self._decode_refused = msgspec.json.Decoder(WholeRefusal).decode
 
     async def __aenter__(self) -> Self:
         """Connect to Kafka; connections to ingest open on demand."""

@@ -46,7 +46,7 @@ class Refusal:
 
 
 @dataclass(slots=True)
-class Tally:
+class ReplayTally:
     """What a replay has done so far."""
 
     letters: int = 0

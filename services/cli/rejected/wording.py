@@ -17,7 +17,7 @@ import msgspec
 from schemas import codec
 from services.cli.rejected.letters import Letter
 from services.cli.rejected.overview import Group, Line
-from services.cli.rejected.tally import Plan, Tally
+from services.cli.rejected.tally import Plan, ReplayTally
 
 _MOST_UNPACKED = 4 * 1024 * 1024
 _JSON_TEXT = ("properties", "extra", "details", "traits", "context")
@@ -126,7 +126,7 @@ def plan_in_words(plan: Plan) -> Iterator[str]:
         yield "nothing to replay"
 
 
-def tally_in_words(tally: Tally) -> Iterator[str]:
+def tally_in_words(tally: ReplayTally) -> Iterator[str]:
     """Yield lines that say what a replay did."""
     unattributed = f", {tally.unattributed:,} of them without an account" if tally.unattributed else ""
     yield (

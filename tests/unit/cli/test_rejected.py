@@ -17,7 +17,7 @@ from services.cli.rejected.fates import APPENDED, Way, fate_of
 from services.cli.rejected.letters import Letter, Replayed, Wanted, parse_place
 from services.cli.rejected.overview import Overview
 from services.cli.rejected.runs import MOST_BYTES, MOST_LETTERS, Run, iso, runs_of
-from services.cli.rejected.tally import Plan, Tally
+from services.cli.rejected.tally import Plan, ReplayTally
 from services.cli.rejected.times import moment
 from services.shared.dead_letters import DeadLetter
 from services.shared.errors import Fatal
@@ -266,7 +266,7 @@ def test_a_plan_and_a_tally_say_what_happens_to_each_letter() -> None:
     plan = Plan()
     for found in (letter(), letter(facts=RequestFacts(whole=True)), letter(keep=1), of_lane("too_late")):
         plan.add(found, fate_of(found, replayed=False))
-    tally = Tally(letters=3, accepted=4, unattributed=1)
+    tally = ReplayTally(letters=3, accepted=4, unattributed=1)
     tally.refuse("wrong_type", letter(7), "properties: must be an object")
     tally.refuse("wrong_type", letter(8), "other")
 
