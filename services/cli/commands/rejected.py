@@ -251,10 +251,9 @@ async def _replay(
         try:
             await replayer.replay(places, wanted, limit)
         except BaseException:
-            print(
-                f"stopped after {replayer.tally.letters:,} letters; run the same command again to go on",
-                file=sys.stderr,
-            )
+            if replayer.tally.letters:
+                told = f"stopped after {replayer.tally.letters:,} letters; run the same command again to go on"
+                print(told, file=sys.stderr)
             raise
         return replayer.tally
 

@@ -33,7 +33,7 @@ from services.shared.replays import Replay
 
 CONNECTIONS = 4
 _TIMEOUT_S = 30.0
-_KEY_KNOWN_S = 5.0
+_KEY_KNOWN_S = 3.0
 """Ingest takes new write keys up within two seconds."""
 _OTHER_SOURCE = "the write key is of another source or environment"
 _encode = codec.encoder("replayed")
