@@ -157,15 +157,8 @@ class IngestSender:
 
     async def _post(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
         body = self._encode({"batch": calls})
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type((Retryable, httpx.TransportError)),
-            wait=_wait,
-            stop=stop_after_delay(self._patience_s),
-            reraise=True,
-        ):
-            with attempt:
-                answer = await self._http.post(self._url, content=body, headers=headers)
-                _raise_for(answer)
+        answer = await offer(self._http, self._url, body, headers, self._patience_s)
+        _raise_for(answer)
         self._count(calls, answer.content)
 
     def _count(self, calls: list[dict[str, Any]], body: bytes) -> None:
@@ -186,17 +179,38 @@ def account_of(call: dict[str, Any]) -> str:
     return str(named or call.get("groupId") or "")
 
 
+async def offer(
+    http: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str], patience_s: float
+) -> httpx.Response:
+    """
+    Post one request as often as it takes; return the answer, which says neither "later" nor that ingest has failed.
+
+    Raises:
+        Retryable: ingest put it off, or failed, for `patience_s`.
+        httpx.TransportError: nobody answered for so long.
+    """
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type((Retryable, httpx.TransportError)),
+        wait=_wait,
+        stop=stop_after_delay(patience_s),
+        reraise=True,
+    ):
+        with attempt:
+            answer = await http.post(url, content=body, headers=headers)
+            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+                wait = answer.headers.get("Retry-After", "")
+                raise Retryable(
+                    f"ingest answers {answer.status_code}: {answer.text[:300]}", float(wait) if wait.isdigit() else 0.0
+                )
+    return answer
+
+
 def _raise_for(answer: httpx.Response) -> None:
-    if answer.status_code == httpx.codes.OK:
-        return
-    said = answer.text[:300]
-    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-        wait = answer.headers.get("Retry-After", "")
-        raise Retryable(f"ingest answers {answer.status_code}: {said}", float(wait) if wait.isdigit() else 0.0)
-    raise IngestRefuses(
-        f"ingest answers {answer.status_code}: {said}. A backfill needs a write key with `backfill: true` "
-        "(`tidemark keys create --backfill`)."
-    )
+    if answer.status_code != httpx.codes.OK:
+        raise IngestRefuses(
+            f"ingest answers {answer.status_code}: {answer.text[:300]}. A backfill needs a write key with "
+            "`backfill: true` (`tidemark keys create --backfill`)."
+        )
 
 
 _backoff = wait_random_exponential(multiplier=0.1, max=10)

@@ -25,6 +25,7 @@ COMMANDS = (
     "accounts",
     "clock",
     "backfill",
+    "rejected",
     "signals",
     "tail",
     "rules",

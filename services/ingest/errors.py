@@ -53,6 +53,7 @@ class Code(StrEnum):
     WRONG_SIGNATURE = "wrong_signature"
     SIGNATURE_EXPIRED = "signature_expired"
     UNKNOWN_WEBHOOK = "unknown_webhook"
+    WRONG_SOURCE = "wrong_source"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     REQUEST_TIMEOUT = "request_timeout"
@@ -77,6 +78,7 @@ STATUS: dict[Code, int] = {
     Code.BACKFILL_NOT_ALLOWED: 403,
     Code.ORIGIN_NOT_ALLOWED: 403,
     Code.UNKNOWN_WEBHOOK: 404,
+    Code.WRONG_SOURCE: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.REQUEST_TIMEOUT: 408,

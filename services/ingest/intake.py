@@ -93,7 +93,7 @@ class Intake:
         self.keys.used(key)
         origin = self.call.header(b"origin")
         if not key.admits(origin.encode("latin-1")):
-            self._metrics.rejections.labels(Code.ORIGIN_NOT_ALLOWED).inc()
+            self._metrics.rejections.labels(Code.ORIGIN_NOT_ALLOWED, key.source).inc()
             raise Rejected(
                 Code.ORIGIN_NOT_ALLOWED, "Origin", "this write key does not list the page's origin; see `origins`"
             )

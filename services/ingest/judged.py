@@ -30,9 +30,12 @@ class EventResult(msgspec.Struct, omit_defaults=True):
 class Judged:
     """The records of each event of a request, and what the sender is told."""
 
-    __slots__ = ("ids", "links", "listed", "of_event", "records", "unprotected", "verdicts")
+    __slots__ = ("ids", "links", "listed", "of_event", "records", "replayed", "source", "unprotected", "verdicts")
 
-    def __init__(self) -> None:
+    def __init__(self, source: str, *, replayed: bool) -> None:
+        self.source = source
+        self.replayed = replayed
+        """Whether these are the originals of dead letters: what is refused again has its letter already."""
         self.records: list[LogRecord] = []
         self.of_event: list[int] = []
         """For each record the position of its event."""
@@ -42,7 +45,7 @@ class Judged:
         self.links: dict[UserLink, None] = {}
         """What the events say about their users and the log does not have yet."""
         self.unprotected: set[int] = set()
-        """Positions of events whose id was assigned here, so that a repetition is not recognised."""
+        """Positions of events whose id is made at random, so that a repetition is not recognised."""
 
     def add(self, index: int, record: LogRecord) -> None:
         """Add a record of the event at this position."""

@@ -236,6 +236,7 @@ class WriteKeys:
         for key in gone:
             self._metrics.forget_write_key(key.source, key.id)
         for key in keys.values():
+            self._metrics.begin(key.source)
             self._metrics.write_key_used.labels(key.source, key.id)
             if key.not_after is not None:
                 self._metrics.write_key_not_after.labels(key.source, key.id).set(key.not_after.timestamp())

@@ -1,8 +1,8 @@
 """
 What ingest counts. The one place where its metrics are defined.
 
-Labels come from closed sets: endpoints, HTTP statuses, verdicts and codes; never a key, an account or a path that
-a client made up.
+Labels come from closed sets: endpoints, HTTP statuses, verdicts, codes, and the sources of the write keys file; never a
+key, an account or a path that a client made up.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.ingest.judged import VERDICTS
 from services.ingest.ports import WRITES
 
 
@@ -27,14 +28,14 @@ class IngestMetrics:
         )
         self.verdicts = Counter(
             "tidemark_ingest_events_total",
-            "Events judged, by verdict; counted once Kafka has them.",
-            ["verdict"],
+            "Events judged, by verdict and source; counted once Kafka has them. Events that are replayed and rejected again are not counted.",
+            ["verdict", "source"],
             registry=registry,
         )
         self.rejections = Counter(
             "tidemark_ingest_rejections_total",
-            "Events and whole requests refused, by code.",
-            ["code"],
+            "Events and whole requests refused, by code and source. What is replayed and refused again is not counted.",
+            ["code", "source"],
             registry=registry,
         )
         self.ack_seconds = Histogram(
@@ -140,6 +141,11 @@ class IngestMetrics:
             ["endpoint", "position"],
             registry=registry,
         )
+
+    def begin(self, source: str) -> None:
+        """Begin the counts of a source at zero, so that its first events are an increase."""
+        for verdict in VERDICTS:
+            self.verdicts.labels(verdict, source)
 
     def forget_write_key(self, source: str, key_id: str) -> None:
         """Drop what is said of a key that is not in the file any more."""

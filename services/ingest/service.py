@@ -10,12 +10,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
 from schemas import codec
-from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.ingest import letters, replaying
 from services.ingest.domain import timing
 from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
@@ -28,13 +30,11 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import missing_key
 from services.ingest.turns import SMALL, Turns, Work
-from services.shared.dead_letters import ORIGINAL_BYTES, DeadLetter
 from services.shared.errors import Rejected
+from services.shared.replays import Replay
 
 _encode_event = codec.encoder("usage_event")
 _encode_details = codec.encoder("event_details")
-_BODY_BYTES = 64 * 1024
-"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -61,6 +61,8 @@ class Submission:
     epoch: int | None = None
     historical: bool = False
     all_results: bool = False
+    replay: Replay | None = None
+    """The dead letters whose originals these are."""
 
 
 class Terms(Protocol):
@@ -111,7 +113,8 @@ class IngestService:
         Judge and write one request; `key` is None where only the body may name it.
 
         Raises:
-            Rejected: the request as a whole is refused. Where its key is known the body is on usage-rejected.
+            Rejected: the request as a whole is refused. Where its key is known the body is on usage-rejected, unless it
+                is a replay, whose dead letter stays as it is.
             Retryable: nothing is certain; the client has to send it again.
         """
         received_at = self._clock_ms()
@@ -119,8 +122,8 @@ class IngestService:
         if judged is not None:
             return await self._take(judged)
         assert refusal is not None
-        if key is not None:
-            await self.refuse(submission.body, key, refusal, received_at)
+        if key is not None and submission.replay is None:
+            await self.refuse(submission.body, key, refusal, letters.facts_of_body(submission, key), received_at)
         raise refusal
 
     async def _work(
@@ -141,7 +144,7 @@ class IngestService:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
                 self._metrics.batch_events.observe(len(body.events))
-            return await self._judge(body.events, request, key, submission.all_results, work), None
+            return await self._judge(body.events, request, submission, work), None
         finally:
             work.release()
 
@@ -152,32 +155,37 @@ class IngestService:
             await work.enlarge()
         return await work.drive(split_single(text) if submission.kind else split_batch(text, limits))
 
-    async def refuse(self, body: bytes, key: WriteKey, error: Rejected, received_at: int | None = None) -> None:
+    async def refuse(
+        self, body: bytes, key: WriteKey, error: Rejected, request: str = "", received_at: int | None = None
+    ) -> None:
         """
-        Keep a body that is refused as a whole, cut, with the reason.
+        Keep a body that is refused as a whole, cut, with the reason and what is known of the `request` (RequestFacts).
 
         Raises:
             Retryable: it could not be kept.
         """
-        self._metrics.rejections.labels(error.code).inc()
-        at = received_at or self._clock_ms()
-        await self._log.append([_letter(body, error, at, key.source, keep=_BODY_BYTES)])
+        self._metrics.rejections.labels(error.code, key.source).inc()
+        await self._log.append([letters.of_body(body, error, received_at or self._clock_ms(), key.source, request)])
 
-    async def _judge(
-        self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
-    ) -> Judged:
-        judged = Judged()
+    async def _judge(self, events: list[bytes], request: Request, submission: Submission, work: Work) -> Judged:
+        replay, all_results = submission.replay, submission.all_results
+        judged = Judged(request.source, replayed=replay is not None)
         ids, verdicts = judged.ids, judged.verdicts
         rules, assign_id = self._rules, self._assign_id
+        facts = ""
         for index, raw in enumerate(events):
             if work.due():
                 await work.pause()
+            if replay is not None:
+                assign_id = partial(replay.event_id, index)
             try:
                 admitted = admit(raw, request, rules, assign_id)
                 records = self._records(admitted)
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                judged.add(index, _letter(raw, error, request.received_at, key.source, message_id))
+                if not judged.replayed:
+                    facts = facts or letters.facts_of_event(request)
+                    judged.add(index, letters.of_event(raw, message_id, error, request, facts))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
@@ -194,7 +202,7 @@ class IngestService:
             ids.append(event["event_id"])
             verdicts.append(verdict)
             id_source = event["id_source"]
-            if id_source == "ASSIGNED":
+            if id_source == "ASSIGNED" and replay is None:
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
             if all_results or verdict != ACCEPTED or id_source != "CLIENT":
@@ -231,12 +239,12 @@ class IngestService:
         self._links.sent(judged.links)
         counts = {verdict: judged.verdicts.count(verdict) for verdict in VERDICTS}
         for verdict, count in counts.items():
-            if count:
-                self._metrics.verdicts.labels(verdict).inc(count)
-        if counts[REFUSED]:
+            if count and not (verdict == REFUSED and judged.replayed):
+                self._metrics.verdicts.labels(verdict, judged.source).inc(count)
+        if counts[REFUSED] and not judged.replayed:
             for result in judged.listed:
                 if result.verdict == REFUSED:
-                    self._metrics.rejections.labels(result.code).inc()
+                    self._metrics.rejections.labels(result.code, judged.source).inc()
         unattributed, rejected, put_off = counts[ACCEPTED_UNATTRIBUTED], counts[REFUSED], counts[PUT_OFF]
         return Answer(
             rejected == put_off == 0,
@@ -254,23 +262,6 @@ def _named_in(body: Body) -> str:
     return body.write_key if isinstance(body.write_key, str) else ""
 
 
-def _letter(
-    original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "", keep: int = ORIGINAL_BYTES
-) -> LogRecord:
-    letter = DeadLetter(
-        by="ingest",
-        reason=error.code,
-        field=error.field,
-        detail=error.detail,
-        original=original,
-        keep=keep,
-        rejected_at=received_at,
-        event_id=event_id,
-        source=source,
-    )
-    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
-
-
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:
     backfill = submission.epoch is not None or submission.historical
     if backfill and not key.backfill:
@@ -279,10 +270,14 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
             "Tidemark-Epoch" if submission.epoch is not None else "Tidemark-Historical",
             "this write key may not send backfill headers; use one that has backfill: true",
         )
+    replay = submission.replay
+    if replay is not None:
+        replaying.check(replay, key, len(body.events))
     return Request(
         source=key.source,
         environment=key.environment,
         received_at=received_at,
+        first_received_at=replay.received_at if replay else 0,
         kind=kind_named(submission.kind),
         sent_at=timing.sent_at_millis(body.sent_at),
         context=body.context,
@@ -290,5 +285,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         epoch=submission.epoch or 0,
         historical=submission.historical,
         accepted_by=name,
-        client=key.client,
+        client="browser" if replay and replay.client == "browser" else key.client,
     )

@@ -36,6 +36,8 @@ class DeadLetter:
     source: str = ""
     account: str = ""
     origin: str = ""
+    request: str = ""
+    """What a request said of all its events; see `services.shared.replays`."""
 
     @property
     def key(self) -> bytes:
@@ -55,6 +57,7 @@ class DeadLetter:
                 "source": self.source[:_TEXT_CHARS],
                 "account": self.account[:_TEXT_CHARS],
                 "origin": self.origin,
+                "request": self.request,
                 "original": self.original[: min(self.keep, ORIGINAL_BYTES)],
                 "original_size": len(self.original),
                 "original_sha256": sha256(self.original).hexdigest(),

@@ -13,6 +13,7 @@ from services.ingest.dialects.route import Call, Headers, Reply, Route, Serve, j
 from services.ingest.errors import Code
 from services.ingest.intake import Intake, come_back
 from services.ingest.judged import STALLED_RETRY_S
+from services.ingest.replaying import replay_of
 from services.ingest.service import Answer, Submission
 from services.shared.errors import Rejected
 
@@ -34,6 +35,7 @@ def submission(call: Call, body: bytes, kind: str = "") -> Submission:
         kind=kind,
         epoch=_epoch(call),
         historical=call.header(b"tidemark-historical").lower() == "true",
+        replay=replay_of(call.headers),
         all_results=call.header(b"tidemark-results") == "all" or b"results=all" in call.query,
     )
 

@@ -76,6 +76,8 @@ class Request:
     environment: str
     received_at: int
     """Milliseconds since 1970 UTC."""
+    first_received_at: int = 0
+    """When what is replayed was received at first, by which its times are corrected; 0: it is no replay."""
     kind: str = ""
     """Kind that the path names, as the event record spells it; empty for a batch."""
     sent_at: int | None = None
@@ -149,7 +151,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         sent_at = request.sent_at
         if sent_at is None and "sentAt" in event:
             sent_at = timing.sent_at_millis(event["sentAt"])
-        occurred_at, skew = timing.occurred(stamp, sent_at, received_at, limits)
+        occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or received_at, limits)
 
     if event_id:
         id_source = _CLIENT

@@ -309,8 +309,8 @@ async def test_metrics_count_requests_and_verdicts(ingest: Any) -> None:
 
     assert 'tidemark_ingest_requests_total{endpoint="batch",status="200"} 1.0' in text
     for verdict in ("accepted", "accepted_unattributed", "rejected"):
-        assert f'tidemark_ingest_events_total{{verdict="{verdict}"}} 1.0' in text
-    assert 'tidemark_ingest_rejections_total{code="unknown_type"} 1.0' in text
+        assert f'tidemark_ingest_events_total{{source="web",verdict="{verdict}"}} 1.0' in text
+    assert 'tidemark_ingest_rejections_total{code="unknown_type",source="web"} 1.0' in text
     assert "tidemark_ingest_ack_seconds_count 1.0" in text
 
 

@@ -183,3 +183,16 @@ def test_workers_share_a_rate() -> None:
     budgets = Budgets(keys, IngestMetrics(CollectorRegistry()), share=1 / 4, clock=Clock())
 
     assert budgets.state(keys.named("a")) == (2, 2)
+
+
+def test_the_counts_of_a_source_begin_at_zero_so_that_its_first_events_are_an_increase(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    write(path, entry("a", "web"), 1)
+    metrics = IngestMetrics(CollectorRegistry())
+    keys = WriteKeys.from_file(path, metrics)
+    write(path, entry("a", "web") + entry("b", "app"), 2)
+    keys.refresh()
+
+    for source in ("web", "app"):
+        labels = {"verdict": "accepted", "source": source}
+        assert metrics.registry.get_sample_value("tidemark_ingest_events_total", labels) == 0

@@ -1,0 +1,281 @@
+"""`tidemark rejected list`, `tidemark rejected show ID`, `tidemark rejected replay`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.local import write_keys
+from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
+from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from services.cli.rejected.letters import Stretch, Wanted
+    from services.cli.rejected.overview import Overview
+    from services.cli.rejected.tally import Plan, ReplayTally
+    from services.shared.kafka.settings import KafkaSettings
+
+REFUSED_STATUS = 3
+"""Exit status when ingest refused something again."""
+_TELL_EVERY_S = 5.0
+
+SinceOption = Annotated[
+    str, typer.Option(help="From when on: an age such as 30m, 2h or 3d, or a time such as 2026-01-31T08:15Z.")
+]
+UntilOption = Annotated[str | None, typer.Option(help="Up to when, in the same forms.", show_default="now")]
+ReasonOption = Annotated[list[str] | None, typer.Option(help="Only this reason; may be repeated.")]
+SourceOption = Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")]
+ByOption = Annotated[list[str] | None, typer.Option(help="Only what this service refused; may be repeated.")]
+AccountOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this account; may be repeated. Ingest knows no account of what it refuses."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `rejected`."""
+    group = typer.Typer(help="What was rejected or dead-lettered, and how to send it again.", no_args_is_help=True)
+    group.command("list")(show_list)
+    group.command("show")(show)
+    group.command("replay")(replay)
+    app.add_typer(group, name="rejected")
+
+
+def show_list(  # noqa: PLR0913  typer reads the options from the signature
+    *,
+    since: SinceOption = "24h",
+    until: UntilOption = None,
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    by: ByOption = None,
+    account: AccountOption = None,
+    limit: Annotated[
+        int, typer.Option(min=0, max=100_000, help="Most letters to list, the newest; the summary counts all.")
+    ] = 20,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Count dead letters by service, reason and source, with an example of each; then list the newest of them."""
+    wanted = _wanted(since, until, reason, source, by, account)
+    found = asyncio.run(_overview(cluster(data), wanted, limit))
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode(found.as_dict()).decode())
+        return
+    _print_overview(found)
+
+
+def show(
+    place: Annotated[
+        str, typer.Argument(metavar="ID", help="topic/partition/offset, as `tidemark rejected list` names it.")
+    ],
+    *,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """Show everything about one dead letter, with its original."""
+    from services.cli.rejected import wording
+    from services.cli.rejected.letters import letter_at, parse_place
+
+    parse_place(place)
+    kafka = cluster(data)
+
+    async def run() -> None:
+        await reach(kafka)
+        letter = await letter_at(kafka, place)
+        if json:
+            import msgspec
+
+            print(msgspec.json.encode(wording.whole(letter)).decode())
+            return
+        for line in wording.letter_in_words(letter):
+            print(line)
+
+    asyncio.run(run())
+
+
+def replay(  # noqa: PLR0913  typer reads the options from the signature
+    *,
+    since: SinceOption = "24h",
+    until: UntilOption = None,
+    reason: ReasonOption = None,
+    source: SourceOption = None,
+    by: ByOption = None,
+    account: AccountOption = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Most letters to send, the oldest of each partition.")
+    ] = None,
+    write_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="TIDEMARK_BACKFILL_KEY",
+            help="A write key of the letters' source that has `backfill: true`. `tidemark dev` makes one by itself.",
+        ),
+    ] = None,
+    any_source: Annotated[
+        bool, typer.Option("--any-source", help="Send letters of every source, as events of the key's own source.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    json: JsonOption = False,
+    data: DataOption = None,
+) -> None:
+    """
+    Send the originals of dead letters again: through ingest, or to the topic that they come from.
+
+    Nothing is deleted. What was taken is noted beside its letter, so no other replay sends it again; what is refused
+    again keeps its letter. Exit status 3 if something was refused again.
+    """
+    from services.cli.rejected import wording
+    from services.cli.rejected.tally import ReplayTally
+
+    wanted = _wanted(since, until, reason, source, by, account)
+    kafka, running = cluster(data), find(data)
+    places, planned = asyncio.run(_planned(kafka, wanted, limit))
+    if not json:
+        for line in wording.plan_in_words(planned):
+            print(line)
+    if dry_run or not planned.total:
+        if json:
+            _print_json(planned if dry_run else ReplayTally(left=planned.left))
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Fatal("nobody can be asked here: give --yes to replay, or --dry-run to look")
+        typer.confirm("replay?", abort=True, err=json)
+    if planned.sources and running.ingest is None:
+        raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
+    key_for = _keys(running, write_key, any_source=any_source)
+    tally = asyncio.run(_replay(kafka, running.ingest, key_for, places, wanted, limit, any_source))
+    if json:
+        _print_json(tally)
+    else:
+        for line in wording.tally_in_words(tally):
+            print(line)
+    if tally.refused:
+        raise typer.Exit(REFUSED_STATUS)
+
+
+def _wanted(
+    since: str,
+    until: str | None,
+    reason: list[str] | None,
+    source: list[str] | None,
+    by: list[str] | None,
+    account: list[str] | None,
+) -> Wanted:
+    from services.cli.rejected.letters import Wanted
+    from services.cli.rejected.times import moment
+
+    now = time.time_ns() // 1_000_000
+    wanted = Wanted(
+        moment(since, now, "--since"),
+        None if until is None else moment(until, now, "--until"),
+        frozenset(reason or ()),
+        frozenset(source or ()),
+        frozenset(by or ()),
+        frozenset(account or ()),
+    )
+    if wanted.until is not None and wanted.until <= wanted.since:
+        raise Fatal("--until must be later than --since")
+    return wanted
+
+
+async def _overview(kafka: KafkaSettings, wanted: Wanted, limit: int) -> Overview:
+    from services.cli.rejected.letters import letters_in, replayed_in, stretches
+    from services.cli.rejected.overview import Overview
+
+    await reach(kafka)
+    found = Overview(limit)
+    for stretch in await stretches(kafka, wanted):
+        replayed = await replayed_in(kafka, stretch)
+        async for letter in letters_in(kafka, stretch, wanted):
+            found.add(letter, replayed=replayed.has(letter))
+    return found
+
+
+def _print_overview(found: Overview) -> None:
+    from services.cli.rejected import wording
+
+    if not found.total:
+        print("no dead letters")
+        return
+    for group in found.groups:
+        for text in wording.group_in_words(group):
+            print(text)
+    newest = found.newest
+    if newest:
+        print(
+            f"\nthe newest {len(newest):,} of {found.total:,}; `tidemark rejected show ID` shows one with its original"
+        )
+        for line in newest:
+            print(wording.line_in_words(line))
+
+
+async def _planned(kafka: KafkaSettings, wanted: Wanted, limit: int | None) -> tuple[list[Stretch], Plan]:
+    from services.cli.rejected.letters import stretches
+    from services.cli.rejected.replaying import plan
+
+    await reach(kafka)
+    places = await stretches(kafka, wanted)
+    return places, await plan(kafka, places, wanted, limit)
+
+
+async def _replay(
+    kafka: KafkaSettings,
+    ingest: str | None,
+    key_for: Callable[[str, str], str],
+    places: list[Stretch],
+    wanted: Wanted,
+    limit: int | None,
+    any_source: bool,
+) -> ReplayTally:
+    from services.cli.rejected.replaying import Replayer
+
+    told_at = time.monotonic()
+
+    def report(tally: ReplayTally) -> None:
+        nonlocal told_at
+        if time.monotonic() - told_at > _TELL_EVERY_S:
+            told_at = time.monotonic()
+            print(f"{tally.letters:,} letters replayed", file=sys.stderr, flush=True)
+
+    async with Replayer(kafka, ingest, key_for, any_source=any_source, report=report) as replayer:
+        try:
+            await replayer.replay(places, wanted, limit)
+        except BaseException:
+            if replayer.tally.letters:
+                told = f"stopped after {replayer.tally.letters:,} letters; run the same command again to go on"
+                print(told, file=sys.stderr)
+            raise
+        return replayer.tally
+
+
+def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[[str, str], str]:
+    """Return what gives the write key for a source and environment."""
+    state = running.state
+    one = given or (running.backfill_key if any_source else None)
+
+    def key_for(source: str, environment: str) -> str:
+        if one is not None:
+            return one
+        if state is None:
+            raise Fatal("give --write-key, or set TIDEMARK_BACKFILL_KEY, to a key that has `backfill: true`")
+        file = Path(state.write_keys_file)
+        known = write_keys.key_of(file, source, backfill=True, environment=environment)
+        return known or write_keys.add(file, source, environment, backfill=True)
+
+    return key_for
+
+
+def _print_json(told: Plan | ReplayTally) -> None:
+    import msgspec
+
+    print(msgspec.json.encode(told).decode())

@@ -1,0 +1,83 @@
+"""What ingest refused, as dead letters: the original, the reason, and what the request said beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from schemas.topics import USAGE_REJECTED
+from services.ingest.domain.admission import Request
+from services.ingest.keys import WriteKey
+from services.ingest.ports import LogRecord
+from services.shared.dead_letters import DeadLetter
+from services.shared.errors import Rejected
+from services.shared.replays import RequestFacts
+
+if TYPE_CHECKING:
+    from services.ingest.service import Submission
+
+_BODY_BYTES = 64 * 1024
+"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
+
+
+def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str) -> LogRecord:
+    """Return the dead letter of one event; `facts` are those of its request (`facts_of_event`)."""
+    letter = DeadLetter(
+        by="ingest",
+        reason=error.code,
+        field=error.field,
+        detail=error.detail,
+        original=raw,
+        rejected_at=request.received_at,
+        event_id=event_id,
+        source=request.source,
+        request=facts,
+    )
+    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
+
+
+def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: str) -> LogRecord:
+    """Return the dead letter of a body that is refused as a whole; `facts` is empty where they are not known."""
+    letter = DeadLetter(
+        by="ingest",
+        reason=error.code,
+        field=error.field,
+        detail=error.detail,
+        original=body,
+        keep=_BODY_BYTES,
+        rejected_at=received_at,
+        source=source,
+        request=facts,
+    )
+    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
+
+
+def facts_of_event(request: Request) -> str:
+    """Return what a request says of each of its events; empty where its context cannot be written down."""
+    facts = RequestFacts(
+        environment=request.environment,
+        client=request.client,
+        kind=request.kind.lower(),
+        sent_at=request.sent_at,
+        context=request.context,
+        backfill=request.backfill,
+        historical=request.historical,
+    )
+    try:
+        return facts.encode()
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
+        return ""
+
+
+def facts_of_body(submission: Submission, key: WriteKey) -> str:
+    """Return how a body was sent, which it does not say itself."""
+    return RequestFacts(
+        environment=key.environment,
+        client=key.client,
+        kind=submission.kind,
+        whole=True,
+        encoding=submission.encoding,
+        backfill=submission.epoch is not None or submission.historical,
+        historical=submission.historical,
+    ).encode()
