@@ -1,7 +1,7 @@
 """
 What ingest counts. The one place where its metrics are defined.
 
-Labels come from closed sets: endpoints, HTTP statuses, verdicts and codes; never a key, an account or a path that
+Labels come from closed sets: endpoints, HTTP statuses, verdicts, codes and names of the tracking plan; never a key, an account or a path that
 a client made up.
 """
 
@@ -12,6 +12,8 @@ import contextlib
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.ports import WRITES
+
+_LABELLED_EVENTS = 200
 
 
 class IngestMetrics:
@@ -37,6 +39,13 @@ class IngestMetrics:
             ["code"],
             registry=registry,
         )
+        self._plan_violations = Counter(
+            "tidemark_ingest_plan_violations_total",
+            "Violations of the tracking plan in events that were taken, by event as the plan calls it and code. Of over 200 events the rest are `(others)`, and one that the plan does not name is `(unknown)`.",
+            ["event", "code"],
+            registry=registry,
+        )
+        self._events_labelled: set[str] = set()
         self.ack_seconds = Histogram(
             "tidemark_ingest_ack_seconds",
             "Time from a request's records being ready until all in-sync replicas acknowledged them.",
@@ -121,6 +130,17 @@ class IngestMetrics:
             "Failed reads of the write keys file; the keys known before stay valid.",
             registry=registry,
         )
+
+    def broke_plan(self, event: str, codes: list[str]) -> None:
+        """Count what breaks the tracking plan in one event; empty: the plan does not name it."""
+        label = event or "(unknown)"
+        if label not in self._events_labelled:
+            if len(self._events_labelled) < _LABELLED_EVENTS:
+                self._events_labelled.add(label)
+            else:
+                label = "(others)"
+        for code in codes:
+            self._plan_violations.labels(label, code).inc()
 
     def forget_write_key(self, source: str, key_id: str) -> None:
         """Drop what is said of a key that is not in the file any more."""

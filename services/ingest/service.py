@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
@@ -48,6 +48,8 @@ class Answer(msgspec.Struct, omit_defaults=True):
     results: list[EventResult]
     put_off: int = 0
     """Events that were not taken and have to be sent again; where there are any, the request is answered with 429."""
+    broke_plan: int = 0
+    """Events that break the tracking plan and were taken nonetheless; `results` has the warnings for the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class IngestService:
             if key is None:
                 key = terms.key_in_body(_named_in(body), len(submission.body))
             terms.events(key, len(body.events))
-            request = _request(submission, body, key, received_at, self._name)
+            request = _request(submission, self._denied(body), key, received_at, self._name)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
@@ -161,7 +163,14 @@ class IngestService:
         """
         self._metrics.rejections.labels(error.code).inc()
         at = received_at or self._clock_ms()
-        await self._log.append([_letter(body, error, at, key.source, keep=_BODY_BYTES)])
+        await self._log.append([self._letter(body, error, at, key.source, keep=_BODY_BYTES)])
+
+    def _denied(self, body: Body) -> Body:
+        """Take what is denied out of a batch's own context, once for all its events."""
+        denylist = self._rules.denylist
+        if not denylist or body.context is None:
+            return body
+        return replace(body, context=denylist.clean_of("context", body.context))
 
     async def _judge(
         self, events: list[bytes], request: Request, key: WriteKey, all_results: bool, work: Work
@@ -177,7 +186,7 @@ class IngestService:
                 records = self._records(admitted)
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
-                judged.add(index, _letter(raw, error, request.received_at, key.source, message_id))
+                judged.add(index, self._letter(raw, error, request.received_at, key.source, message_id))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
@@ -191,14 +200,15 @@ class IngestService:
                     if link.repeats:
                         judged.links[link] = None
             verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
+            warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
             ids.append(event["event_id"])
             verdicts.append(verdict)
             id_source = event["id_source"]
             if id_source == "ASSIGNED":
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            if all_results or verdict != ACCEPTED or id_source != "CLIENT":
-                judged.listed.append(EventResult(index, event["event_id"], verdict))
+            if warnings or all_results or verdict != ACCEPTED or id_source != "CLIENT":
+                judged.listed.append(EventResult(index, event["event_id"], verdict, warnings=warnings))
         return judged
 
     def _records(self, admitted: Admitted) -> list[LogRecord]:
@@ -208,7 +218,7 @@ class IngestService:
         Raises:
             Rejected: one is larger than its topic takes.
         """
-        event, details, _ = admitted
+        event, details = admitted.event, admitted.details
         topic = USAGE_EVENTS if event["account"] else USAGE_UNATTRIBUTED
         records = [LogRecord(topic, admitted.key, _encode_event(event))]
         if details is not None:
@@ -237,6 +247,9 @@ class IngestService:
             for result in judged.listed:
                 if result.verdict == REFUSED:
                     self._metrics.rejections.labels(result.code).inc()
+        broken = judged.broken()
+        for event, codes in broken:
+            self._metrics.broke_plan(event, codes)
         unattributed, rejected, put_off = counts[ACCEPTED_UNATTRIBUTED], counts[REFUSED], counts[PUT_OFF]
         return Answer(
             rejected == put_off == 0,
@@ -245,30 +258,38 @@ class IngestService:
             rejected,
             judged.listed,
             put_off,
+            len(broken),
         )
+
+    def _letter(
+        self,
+        original: bytes,
+        error: Rejected,
+        received_at: int,
+        source: str,
+        event_id: str = "",
+        keep: int = ORIGINAL_BYTES,
+    ) -> LogRecord:
+        denylist = self._rules.denylist
+        letter = DeadLetter(
+            by="ingest",
+            reason=error.code,
+            field=error.field,
+            detail=error.detail,
+            original=original,
+            keep=keep,
+            kept=denylist.clean_original(original) if denylist else None,
+            rejected_at=received_at,
+            event_id=event_id,
+            source=source,
+        )
+        return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
 def _named_in(body: Body) -> str:
     if body.write_key is None or body.write_key == "":
         raise missing_key()
     return body.write_key if isinstance(body.write_key, str) else ""
-
-
-def _letter(
-    original: bytes, error: Rejected, received_at: int, source: str, event_id: str = "", keep: int = ORIGINAL_BYTES
-) -> LogRecord:
-    letter = DeadLetter(
-        by="ingest",
-        reason=error.code,
-        field=error.field,
-        detail=error.detail,
-        original=original,
-        keep=keep,
-        rejected_at=received_at,
-        event_id=event_id,
-        source=source,
-    )
-    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:
@@ -291,4 +312,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         historical=submission.historical,
         accepted_by=name,
         client=key.client,
+        plan_mode=key.plan,
     )

@@ -78,6 +78,14 @@ class AnswerPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Its lowest and highest score, whole numbers."""
 
 
+class DenyPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is never written anywhere: paths such as `card.number` in properties, traits and context."""
+
+    drop: list[str] = []
+    hash: list[str] = []
+    """Written as its SHA-256: equal values stay equal, and who knows a value recognises it."""
+
+
 class TrackingPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a plan says; what it leaves out is not declared."""
 
@@ -97,6 +105,7 @@ class TrackingPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     """User ids, or endings of user ids that start with '*' (such as '*@example.com'): staff, tests, monitoring."""
     unknown_events: Literal["accept", "reject"] = "accept"
     """Whether an event that the plan does not name breaks it."""
+    deny: DenyPlan = msgspec.field(default_factory=DenyPlan)
 
 
 def plain(name: str) -> str:
