@@ -27,6 +27,7 @@ COMMANDS = (
     "backfill",
     "signals",
     "rules",
+    "plan",
     "ledger",
     "doctor",
 )
