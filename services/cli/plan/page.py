@@ -72,7 +72,7 @@ def _means(event: EventPlan) -> str:
 def _table(properties: Mapping[str, PropertyPlan]) -> Iterator[str]:
     yield from ("| name | what it may be | |", "|---|---|---|")
     for name, value in properties.items():
-        may_be = value.type or "anything"
+        may_be: str = value.type or "anything"
         if value.one_of is not None:
             may_be = "one of " + ", ".join(f"`{_text(str(each))}`" for each in value.one_of)
         means = value.means if isinstance(value, TraitPlan) else ""

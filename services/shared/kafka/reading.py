@@ -64,6 +64,14 @@ async def beginnings(kafka: KafkaSettings, topic: str) -> Offsets:
         return by_partition(await client.beginning_offsets(partitions))
 
 
+async def at_time(kafka: KafkaSettings, topic: str, at_ms: int) -> Offsets:
+    """Return, for each partition, the first record that was appended at `at_ms` or later; where there is none, the end."""
+    async with reader(kafka, topic) as (client, partitions):
+        found = await client.offsets_for_times(dict.fromkeys(partitions, at_ms))
+        last = by_partition(await client.end_offsets(partitions))
+        return {each.partition: found[each].offset if found.get(each) else last[each.partition] for each in partitions}
+
+
 async def scan(
     kafka: KafkaSettings,
     topic: str,
