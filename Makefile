@@ -124,8 +124,8 @@ bench: setup .venv-bench/.synced ## Measure everything in one run on this machin
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 .PHONY: docs
-docs: setup ## Regenerate the pages of docs/ that are written from the code: measures, metrics, settings, topics
-	@for page in services.cli.pages.measures services.cli.pages.metrics services.cli.pages.settings schemas.topics_page; do $(BIN)/python -m $$page >/dev/null; done; git --no-pager diff --stat docs
+docs: setup ## Regenerate the pages of docs/ that are written from the code: measures, metrics, settings, topics, the plan's schema
+	@for page in services.cli.pages.measures services.cli.pages.metrics services.cli.pages.settings services.cli.plan.schema schemas.topics_page; do $(BIN)/python -m $$page >/dev/null; done; git --no-pager diff --stat docs
 
 .PHONY: golden
 golden: setup ## Regenerate the golden files; read the diff before you commit it

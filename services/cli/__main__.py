@@ -29,6 +29,7 @@ COMMANDS = (
     "signals",
     "tail",
     "rules",
+    "plan",
     "ledger",
     "doctor",
 )

@@ -31,6 +31,10 @@ class Code(StrEnum):
     TIMESTAMP_OUT_OF_RANGE = "timestamp_out_of_range"
     TIMESTAMP_IN_FUTURE = "timestamp_in_future"
     PARTITION_STALLED = "partition_stalled"
+    PLAN_MISSING_PROPERTY = "plan_missing_property"
+    PLAN_WRONG_TYPE = "plan_wrong_type"
+    PLAN_WRONG_VALUE = "plan_wrong_value"
+    PLAN_UNKNOWN_EVENT = "plan_unknown_event"
     # of a whole request
     MALFORMED_REQUEST = "malformed_request"
     MALFORMED_BODY = "malformed_body"

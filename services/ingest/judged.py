@@ -8,12 +8,24 @@ from services.ingest.domain.personal import UserLink
 from services.ingest.errors import Code
 from services.ingest.ports import LogRecord
 from services.shared.errors import Retryable
+from services.shared.tracking_plan.traffic import Violation
 
 ACCEPTED, ACCEPTED_UNATTRIBUTED, REFUSED, PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
 VERDICTS = (ACCEPTED, ACCEPTED_UNATTRIBUTED, REFUSED, PUT_OFF)
 
+_WARNED, _WARNINGS = 100, 10
+"""Events of a request whose warnings are told, and warnings of each: an answer stays smaller than its request."""
+
 STALLED_RETRY_S = 5.0
 """Seconds after which a request with events for a partition that takes nothing should come again."""
+
+
+class PlanWarning(msgspec.Struct):
+    """What breaks the tracking plan in an event that was taken."""
+
+    code: str
+    field: str
+    detail: str
 
 
 class EventResult(msgspec.Struct, omit_defaults=True):
@@ -25,12 +37,24 @@ class EventResult(msgspec.Struct, omit_defaults=True):
     code: str = ""
     field: str = ""
     detail: str = ""
+    warnings: list[PlanWarning] = []
 
 
 class Judged:
     """The records of each event of a request, and what the sender is told."""
 
-    __slots__ = ("ids", "links", "listed", "of_event", "records", "replayed", "source", "unprotected", "verdicts")
+    __slots__ = (
+        "_broken",
+        "ids",
+        "links",
+        "listed",
+        "of_event",
+        "records",
+        "replayed",
+        "source",
+        "unprotected",
+        "verdicts",
+    )
 
     def __init__(self, source: str, *, replayed: bool) -> None:
         self.source = source
@@ -46,6 +70,22 @@ class Judged:
         """What the events say about their users and the log does not have yet."""
         self.unprotected: set[int] = set()
         """Positions of events whose id is made at random, so that a repetition is not recognised."""
+        self._broken: list[tuple[int, str, list[str]]] = []
+
+    def warn(self, event: str, violations: list[Violation] | None) -> list[PlanWarning]:
+        """
+        Note what breaks the tracking plan in the next event, which is taken; return what its sender is told of it.
+
+        `event` is what the plan calls it, empty if it does not name it.
+        """
+        if not violations:
+            return []
+        self._broken.append((len(self.verdicts), event, [each.code for each in violations]))
+        return [PlanWarning(*each) for each in violations[:_WARNINGS]] if len(self._broken) <= _WARNED else []
+
+    def broken(self) -> list[tuple[str, list[str]]]:
+        """Return the events that break the plan and were not put off: what the plan calls each, and the codes."""
+        return [(event, codes) for index, event, codes in self._broken if self.verdicts[index] != PUT_OFF]
 
     def add(self, index: int, record: LogRecord) -> None:
         """Add a record of the event at this position."""

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.errors import ConfigurationError, Rejected
@@ -48,6 +49,8 @@ class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes_per_s: float | None = None
     burst_s: float = 10.0
     """Seconds of its rates that may come at once."""
+    plan: PlanMode = "observe"
+    """What comes of events that break the tracking plan: `reject`, `observe` (taken, counted and told), `off`."""
     not_after: datetime | None = None
     """From then on it is not taken any more."""
 

@@ -8,6 +8,7 @@ import msgspec
 
 from schemas.topics import USAGE_REJECTED
 from services.ingest.domain.admission import Request
+from services.ingest.domain.denylist import Denylist
 from services.ingest.keys import WriteKey
 from services.ingest.ports import LogRecord
 from services.shared.dead_letters import DeadLetter
@@ -21,7 +22,7 @@ _BODY_BYTES = 64 * 1024
 """Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 
 
-def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str) -> LogRecord:
+def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of one event; `facts` are those of its request (`facts_of_event`)."""
     letter = DeadLetter(
         by="ingest",
@@ -29,6 +30,7 @@ def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts
         field=error.field,
         detail=error.detail,
         original=raw,
+        kept=_without(raw, denylist),
         rejected_at=request.received_at,
         event_id=event_id,
         source=request.source,
@@ -37,7 +39,7 @@ def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts
     return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
-def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: str) -> LogRecord:
+def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of a body that is refused as a whole; `facts` is empty where they are not known."""
     letter = DeadLetter(
         by="ingest",
@@ -45,12 +47,18 @@ def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: 
         field=error.field,
         detail=error.detail,
         original=body,
+        kept=_without(body, denylist),
         keep=_BODY_BYTES,
         rejected_at=received_at,
         source=source,
         request=facts,
     )
     return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
+
+
+def _without(original: bytes, denylist: Denylist) -> bytes | None:
+    """Return an original without what the tracking plan denies; None: it denies nothing."""
+    return denylist.clean_original(original) if denylist else None
 
 
 def facts_of_event(request: Request) -> str:

@@ -1,8 +1,8 @@
 """
 What ingest counts. The one place where its metrics are defined.
 
-Labels come from closed sets: endpoints, HTTP statuses, verdicts, codes, and the sources of the write keys file; never a
-key, an account or a path that a client made up.
+Labels come from closed sets: endpoints, HTTP statuses, verdicts, codes, names of the tracking plan, and the sources of
+the write keys file; never a key, an account or a path that a client made up.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.judged import VERDICTS
 from services.ingest.ports import WRITES
+
+_LABELLED_EVENTS = 200
 
 
 class IngestMetrics:
@@ -38,6 +40,13 @@ class IngestMetrics:
             ["code", "source"],
             registry=registry,
         )
+        self._plan_violations = Counter(
+            "tidemark_ingest_plan_violations_total",
+            "Violations of the tracking plan in events that were taken, by event as the plan calls it and code. Of over 200 events the rest are `(others)`, and one that the plan does not name is `(unknown)`.",
+            ["event", "code"],
+            registry=registry,
+        )
+        self._events_labelled: set[str] = set()
         self.ack_seconds = Histogram(
             "tidemark_ingest_ack_seconds",
             "Time from a request's records being ready until all in-sync replicas acknowledged them.",
@@ -146,6 +155,17 @@ class IngestMetrics:
         """Begin the counts of a source at zero, so that its first events are an increase."""
         for verdict in VERDICTS:
             self.verdicts.labels(verdict, source)
+
+    def broke_plan(self, event: str, codes: list[str]) -> None:
+        """Count what breaks the tracking plan in one event; empty: the plan does not name it."""
+        label = event or "(unknown)"
+        if label not in self._events_labelled:
+            if len(self._events_labelled) < _LABELLED_EVENTS:
+                self._events_labelled.add(label)
+            else:
+                label = "(others)"
+        for code in codes:
+            self._plan_violations.labels(label, code).inc()
 
     def forget_write_key(self, source: str, key_id: str) -> None:
         """Drop what is said of a key that is not in the file any more."""

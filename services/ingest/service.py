@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -48,6 +48,8 @@ class Answer(msgspec.Struct, omit_defaults=True):
     results: list[EventResult]
     put_off: int = 0
     """Events that were not taken and have to be sent again; where there are any, the request is answered with 429."""
+    broke_plan: int = 0
+    """Events that break the tracking plan and were taken nonetheless; `results` has the warnings for the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +141,7 @@ class IngestService:
             if key is None:
                 key = terms.key_in_body(_named_in(body), len(submission.body))
             terms.events(key, len(body.events))
-            request = _request(submission, body, key, received_at, self._name)
+            request = _request(submission, self._denied(body), key, received_at, self._name)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
@@ -164,8 +166,18 @@ class IngestService:
         Raises:
             Retryable: it could not be kept.
         """
+        letter = letters.of_body(
+            body, error, received_at or self._clock_ms(), key.source, request, self._rules.denylist
+        )
         self._metrics.rejections.labels(error.code, key.source).inc()
-        await self._log.append([letters.of_body(body, error, received_at or self._clock_ms(), key.source, request)])
+        await self._log.append([letter])
+
+    def _denied(self, body: Body) -> Body:
+        """Take what is denied out of a batch's own context, once for all its events."""
+        denylist = self._rules.denylist
+        if not denylist or body.context is None:
+            return body
+        return replace(body, context=denylist.clean_of("context", body.context))
 
     async def _judge(self, events: list[bytes], request: Request, submission: Submission, work: Work) -> Judged:
         replay, all_results = submission.replay, submission.all_results
@@ -185,7 +197,7 @@ class IngestService:
                 message_id = message_id_of(raw, rules.limits)
                 if not judged.replayed:
                     facts = facts or letters.facts_of_event(request)
-                    judged.add(index, letters.of_event(raw, message_id, error, request, facts))
+                    judged.add(index, letters.of_event(raw, message_id, error, request, facts, rules.denylist))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
                 judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
@@ -199,14 +211,15 @@ class IngestService:
                     if link.repeats:
                         judged.links[link] = None
             verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
+            warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
             ids.append(event["event_id"])
             verdicts.append(verdict)
             id_source = event["id_source"]
             if id_source == "ASSIGNED" and replay is None:
                 judged.unprotected.add(index)
             # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            if all_results or verdict != ACCEPTED or id_source != "CLIENT":
-                judged.listed.append(EventResult(index, event["event_id"], verdict))
+            if warnings or all_results or verdict != ACCEPTED or id_source != "CLIENT":
+                judged.listed.append(EventResult(index, event["event_id"], verdict, warnings=warnings))
         return judged
 
     def _records(self, admitted: Admitted) -> list[LogRecord]:
@@ -216,7 +229,7 @@ class IngestService:
         Raises:
             Rejected: one is larger than its topic takes.
         """
-        event, details, _ = admitted
+        event, details = admitted.event, admitted.details
         topic = USAGE_EVENTS if event["account"] else USAGE_UNATTRIBUTED
         records = [LogRecord(topic, admitted.key, _encode_event(event))]
         if details is not None:
@@ -245,6 +258,9 @@ class IngestService:
             for result in judged.listed:
                 if result.verdict == REFUSED:
                     self._metrics.rejections.labels(result.code, judged.source).inc()
+        broken = judged.broken()
+        for event, codes in broken:
+            self._metrics.broke_plan(event, codes)
         unattributed, rejected, put_off = counts[ACCEPTED_UNATTRIBUTED], counts[REFUSED], counts[PUT_OFF]
         return Answer(
             rejected == put_off == 0,
@@ -253,6 +269,7 @@ class IngestService:
             rejected,
             judged.listed,
             put_off,
+            len(broken),
         )
 
 
@@ -286,4 +303,5 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         historical=submission.historical,
         accepted_by=name,
         client="browser" if replay and replay.client == "browser" else key.client,
+        plan_mode=key.plan,
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from services.ingest.domain.admission import Rules
+from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.ports import ProduceBounds
 from services.shared.plan_file import PlanSettings, load_plan
@@ -85,7 +86,8 @@ class IngestSettings(PlanSettings):
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
         fields = tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
-        return Rules(self.pseudonyms(), TrafficPlan(load_plan(self)), limits, fields)
+        plan = load_plan(self)
+        return Rules(self.pseudonyms(), TrafficPlan(plan), limits, fields, Denylist(plan.deny))
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

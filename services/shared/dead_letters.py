@@ -30,6 +30,8 @@ class DeadLetter:
     """All of it; what is kept has the size and the SHA-256 of all of it beside it."""
     keep: int = ORIGINAL_BYTES
     """Bytes of it that are kept at most."""
+    kept: bytes | None = None
+    """What is kept in its place, where something of it must not be written."""
     rejected_at: int = 0
     """Milliseconds since 1970 UTC; 0 where no time is known."""
     event_id: str = ""
@@ -46,6 +48,7 @@ class DeadLetter:
 
     def encode(self) -> bytes:
         """Return the value of the record."""
+        kept = self.original if self.kept is None else self.kept
         return _encode(
             {
                 "rejected_at": self.rejected_at,
@@ -58,7 +61,7 @@ class DeadLetter:
                 "account": self.account[:_TEXT_CHARS],
                 "origin": self.origin,
                 "request": self.request,
-                "original": self.original[: min(self.keep, ORIGINAL_BYTES)],
+                "original": kept[: min(self.keep, ORIGINAL_BYTES)],
                 "original_size": len(self.original),
                 "original_sha256": sha256(self.original).hexdigest(),
             }

@@ -16,7 +16,10 @@ from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
 VARIABLE = "TIDEMARK_TRACKING_PLAN"
-DEFAULT_PLAN_FILE = Path(__file__).parent / "tracking_plan" / "default.yaml"
+_SHIPPED = Path(__file__).parent / "tracking_plan"
+DEFAULT_PLAN_FILE = _SHIPPED / "default.yaml"
+B2B_SAAS_PLAN_FILE = _SHIPPED / "b2b_saas.yaml"
+"""A plan to start from, with comments."""
 
 
 class PlanSettings(Settings):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from prometheus_client import CollectorRegistry
+
 from services.ingest.domain.admission import Rules
+from services.ingest.domain.denylist import Denylist
+from services.ingest.keys import WriteKey
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.service import Answer, IngestService, Submission
 from services.shared.plan_file import default_plan
 from services.shared.pseudonyms import Pseudonyms
 from services.shared.tracking_plan.reading import read_plan
@@ -16,7 +23,38 @@ PSEUDONYMS = Pseudonyms(b"\x5e" * 32)
 
 def rules(plan: dict[str, Any] | None = None, **changes: Any) -> Rules:
     """Return rules by a tracking plan, as its file has it."""
-    return Rules(PSEUDONYMS, TrafficPlan(default_plan() if plan is None else read_plan(plan)), **changes)
+    found = default_plan() if plan is None else read_plan(plan)
+    return Rules(PSEUDONYMS, TrafficPlan(found), denylist=Denylist(found.deny), **changes)
+
+
+class AnyTerms:
+    """The terms of a sender without any limit."""
+
+    def __init__(self, key: WriteKey) -> None:
+        """Take the key that every body names."""
+        self._key = key
+
+    def key_in_body(self, named: str, size: int) -> WriteKey:
+        """Return the key."""
+        return self._key
+
+    def events(self, key: WriteKey, count: int) -> None:
+        """Take them."""
+
+
+async def submit(rules: Rules, submission: Submission, log: MemoryEventLog) -> Answer:
+    """
+    Have a request judged and written, by a key without any limit.
+
+    Raises:
+        Rejected: the request as a whole is refused.
+    """
+    key = WriteKey("", "web")
+    ingest = IngestService(
+        event_log=log, rules=rules, metrics=IngestMetrics(CollectorRegistry()), clock_ms=lambda: 1_800_000_000_000,
+        assign_id=lambda: "assigned-1",
+    )  # fmt: skip
+    return await ingest.submit(submission, key, AnyTerms(key))
 
 
 def user(user_id: str) -> str:

@@ -32,6 +32,14 @@ class Client(StrEnum):
     BROWSER = "browser"
 
 
+class PlanMode(StrEnum):
+    """What comes of events that break the tracking plan."""
+
+    REJECT = "reject"
+    OBSERVE = "observe"
+    OFF = "off"
+
+
 def register(app: typer.Typer) -> None:
     """Add the group `keys`."""
     group = typer.Typer(help="Write keys: who may send events.", no_args_is_help=True)
@@ -42,7 +50,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="keys")
 
 
-def create(
+def create(  # noqa: PLR0913  typer reads the options from the signature
     source: Annotated[str, typer.Option(help="Name of the app, site or server that uses the key; records carry it.")],
     environment: Annotated[
         str,
@@ -58,12 +66,17 @@ def create(
         list[str] | None,
         typer.Option(help="Origin of pages that may use it, https://app.example.com; may be repeated."),
     ] = None,
+    plan: Annotated[
+        PlanMode,
+        typer.Option(help="What comes of events that break the tracking plan: observe takes, counts and tells."),
+    ] = PlanMode.OBSERVE,
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
     """Create a write key and print it, this once: only its hash is stored. Ingest accepts it within seconds."""
     more: dict[str, Any] = {
         **({"client": client.value} if client != Client.SERVER else {}),
+        **({"plan": plan.value} if plan != PlanMode.OBSERVE else {}),
         **({"origins": [_origin(each) for each in origin]} if origin else {}),
     }
     print(write_keys.add(_file(file, data), source, environment, backfill=backfill, **more))

@@ -94,7 +94,7 @@ def _shown(default: Any) -> str:
     return f"`{default}`"
 
 
-def meanings(kind: type[Settings]) -> dict[str, str]:
+def meanings(kind: type) -> dict[str, str]:
     """Return the docstring below each field, on one line."""
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)

@@ -15,13 +15,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.ingest.domain import identity, timing
+from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, links, part
+from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
-from services.shared.tracking_plan.traffic import TrafficPlan
+from services.shared.tracking_plan.plan import DenyPlan
+from services.shared.tracking_plan.traffic import TrafficPlan, Violation
 
 _KINDS = ("track", "page", "screen", "identify", "group", "alias")
 _KIND_OF = {name: name.upper() for name in _KINDS} | {
@@ -66,6 +69,7 @@ class Rules:
     plan: TrafficPlan
     limits: Limits = field(default_factory=Limits)
     account_fields: tuple[str, ...] = ACCOUNT_FIELDS
+    denylist: Denylist = field(default_factory=lambda: Denylist(DenyPlan()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ class Request:
     """Name of this ingest, whose clock `received_at` is."""
     client: str = "server"
     """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
+    plan_mode: PlanMode = "observe"
 
 
 class Admitted(NamedTuple):
@@ -101,6 +106,8 @@ class Admitted(NamedTuple):
     """What it holds beyond that, as the EventDetails record has it; None: nothing."""
     links: list[UserLink]
     """What it says about its user."""
+    violations: list[Violation] | None = None
+    """What breaks the tracking plan in it, if anything does."""
 
     @property
     def key(self) -> bytes:
@@ -123,7 +130,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         Rejected: with the code, the field and what to do about it.
     """
     limits = rules.limits
-    event = _object(raw, limits)
+    event = rules.denylist.clean(_object(raw, limits))
     context = _member(event, "context")
     if request.context is not None:
         context = {**request.context, **context} if context else request.context
@@ -139,6 +146,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     if kind == "PAGE":
         name = _page(properties, context, rules.plan) or name
     previous = _check_identity(event, kind, person.user, account, limits)
+    violations = checked(rules.plan, request.plan_mode, kind, name, properties)
 
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
@@ -219,7 +227,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         authority=AUTHORITY[request.client],
         environment=request.environment,
     )
-    return Admitted(taken, details, said)
+    return Admitted(taken, details, said, violations)
 
 
 def message_id_of(raw: bytes, limits: Limits) -> str:

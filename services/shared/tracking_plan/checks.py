@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from services.shared.tracking_plan.deny_checks import problems_of_denylist
 from services.shared.tracking_plan.page_paths import wrong_with
 from services.shared.tracking_plan.plan import (
     TrackingPlan,
@@ -45,7 +46,7 @@ def problems_of(plan: TrackingPlan, *, whole: bool = True) -> list[str]:
     """Return all that is wrong; what refers to something else is looked at only if the plan is `whole`, else that may be lost."""
     return [
         *_counted(plan), *_names_of_events(plan), *_meanings(plan), *_names_of_state(plan), *_scales(plan), *_paths(plan),
-        *_excluded(plan), *problems_of_properties(plan),
+        *_excluded(plan), *problems_of_properties(plan), *problems_of_denylist(plan),
         *(_references(plan) if whole else ()),
     ]  # fmt: skip
 

@@ -31,11 +31,13 @@ class PropertyPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     """A property of an event or page: what it may be, and whether it may stay on the log."""
 
     description: str = ""
+    """For people."""
     type: PropertyType | None = None
     """None: it may be anything, or `one_of` says what."""
     one_of: list[Scalar] | None = None
     """The only values that it may have."""
     required: bool = False
+    """Whether it must be there; null is not there."""
     personal: bool = False
     """Whether it says something of a person, so that it does not stay on the long log."""
 
@@ -44,15 +46,18 @@ class TraitPlan(PropertyPlan, kw_only=True, forbid_unknown_fields=True, omit_def
     """A trait: a property that may also say a fact of the account (`facts.seats`), or the role of the person (`role`)."""
 
     means: str = ""
+    """The fact that it says (`facts.seats`), or `role`; empty: none."""
 
 
 class EventPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """An event: what it does to the state of its account, and its properties."""
 
     description: str = ""
+    """For people."""
     means: Literal["use", "ignored"] | list[str] = "use"
     """`use` of the product, counted as activity alone; `ignored`: kept, and nothing else; or names of state."""
     properties: dict[str, PropertyPlan] = {}
+    """By name. What is not listed breaks nothing, and does not stay on the long log."""
 
 
 class PagePlan(EventPlan, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -78,17 +83,30 @@ class AnswerPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """Its lowest and highest score, whole numbers."""
 
 
+class DenyPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What is never written anywhere: paths such as `card.number` in properties, traits and context."""
+
+    drop: list[str] = []
+    """Left out."""
+    hash: list[str] = []
+    """Written as its SHA-256: equal values stay equal, and who knows a value recognises it."""
+
+
 class TrackingPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """All that a plan says; what it leaves out is not declared."""
 
     events: dict[str, EventPlan] = {}
+    """What track calls name."""
     pages: dict[str, PagePlan] = {}
+    """What page and screen calls name, or the path of a page tells."""
     group_traits: dict[str, TraitPlan] = {}
     """What group calls say of accounts."""
     identify_traits: dict[str, TraitPlan] = {}
     """What identify calls say of people."""
     cases: dict[str, CasePlan] = {}
+    """Sorts of things that open and close."""
     answers: dict[str, AnswerPlan] = {}
+    """Surveys."""
     features: dict[str, Literal["core", "deep"]] = {}
     """Features of the product whose use is remembered by person: `core` is what all need, `deep` what shows skill."""
     roles: list[str] = []
@@ -97,6 +115,8 @@ class TrackingPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     """User ids, or endings of user ids that start with '*' (such as '*@example.com'): staff, tests, monitoring."""
     unknown_events: Literal["accept", "reject"] = "accept"
     """Whether an event that the plan does not name breaks it."""
+    deny: DenyPlan = msgspec.field(default_factory=DenyPlan)
+    """What is never written anywhere."""
 
 
 def plain(name: str) -> str:

@@ -20,7 +20,7 @@ from services.shared.tracking_plan.plan import (
     plain,
     words,
 )
-from services.shared.tracking_plan.values import QUICK, wrong
+from services.shared.tracking_plan.values import check_of, wrong
 
 _REMEMBERED_NAMES = 20_000
 _NONE: frozenset[str] = frozenset()
@@ -42,18 +42,18 @@ class Violation(NamedTuple):
 class _Compiled:
     """What is asked of the properties of one event, or of the traits of a call."""
 
-    __slots__ = ("clear", "fields", "folded", "holder", "required")
+    __slots__ = ("clear", "fields", "folded", "holder", "name", "required")
 
-    def __init__(self, properties: Mapping[str, PropertyPlan], holder: str, *, folded: bool = False) -> None:
+    def __init__(
+        self, name: str, properties: Mapping[str, PropertyPlan], holder: str = "properties", *, folded: bool = False
+    ) -> None:
+        self.name = name
         self.holder = holder
         self.folded = folded
         """Whether names are compared without regard to case, as those of traits are."""
         named = {name.lower() if folded else name: value for name, value in properties.items()}
         self.clear = frozenset(name for name, value in named.items() if not value.personal)
-        # one_of is always looked at: no type alone is right.
-        self.fields = [
-            (name, _NONE if value.one_of is not None else QUICK[value.type], value) for name, value in named.items()
-        ]
+        self.fields = [(name, *check_of(value), value) for name, value in named.items()]
         self.required = any(value.required for value in named.values())
 
     def violations(self, properties: Mapping[str, Any]) -> list[Violation]:
@@ -61,15 +61,18 @@ class _Compiled:
         if self.folded:
             if not (properties or self.required):
                 return found
-            properties = _folded(properties)
-        for name, quick, plan in self.fields:
+            properties = {name.lower(): value for name, value in properties.items()}
+        for name, right, is_right, plan in self.fields:
             value = properties.get(name)
+            if type(value) in right:
+                continue
             if value is None:
                 if plan.required:
                     detail = f"{name} is missing; the tracking plan requires it"
                     found.append(Violation("plan_missing_property", f"{self.holder}.{name}", detail))
-            elif type(value) not in quick and (problem := wrong(value, plan)):
-                found.append(Violation(problem[0], f"{self.holder}.{name}", problem[1]))
+            elif not is_right(value):
+                code, detail = wrong(value, plan)
+                found.append(Violation(code, f"{self.holder}.{name}", detail))
         return found
 
 
@@ -84,14 +87,10 @@ class TrafficPlan:
     def __init__(self, plan: TrackingPlan) -> None:
         """Compile a plan that was checked."""
         self.fingerprint = fingerprint(plan)
-        self._events = {
-            plain(name): _Compiled(_properties(plan, event), "properties") for name, event in plan.events.items()
-        }
-        self._pages = {
-            plain(name): _Compiled(_properties(plan, page), "properties") for name, page in plan.pages.items()
-        }
-        self._group = _Compiled(plan.group_traits, "traits", folded=True)
-        self._identify = _Compiled(plan.identify_traits, "traits", folded=True)
+        self._events = {plain(name): _Compiled(name, _properties(plan, event)) for name, event in plan.events.items()}
+        self._pages = {plain(name): _Compiled(name, _properties(plan, page)) for name, page in plan.pages.items()}
+        self._group = _Compiled("group", plan.group_traits, "traits", folded=True)
+        self._identify = _Compiled("identify", plan.identify_traits, "traits", folded=True)
         self._known: dict[str, _Compiled | None] = {}
         self._known_pages: dict[str, _Compiled | None] = {}
         self._page_paths = PagePaths((name, path) for name, page in plan.pages.items() for path in page.paths)
@@ -126,10 +125,10 @@ class TrafficPlan:
             ]
         return []
 
-    def knows(self, kind: str, name: str) -> bool:
-        """Return whether the plan names this event, page or screen, or the traits of this kind of call."""
+    def named(self, kind: str, name: str) -> str:
+        """Return what the plan calls an event, page or screen; empty if it does not name it. Calls with traits: their kind."""
         compiled = self._of(kind, name)
-        return compiled is not None and (kind not in {"GROUP", "IDENTIFY"} or bool(compiled.fields))
+        return "" if compiled is None else compiled.name
 
     def leaves_out(self, user: str) -> bool:
         """Return whether what this user does counts for nothing: staff, tests, monitoring."""
@@ -169,12 +168,4 @@ def _properties(plan: TrackingPlan, event: EventPlan) -> dict[str, PropertyPlan]
         else:
             continue
         found[name] = msgspec.structs.replace(found.get(name, implied), required=True)
-    return found
-
-
-def _folded(traits: Mapping[str, Any]) -> dict[str, Any]:
-    """Return traits by their names in lower case; of two that are equal then, the one that sorts first."""
-    found: dict[str, Any] = {}
-    for name in sorted(traits):
-        found.setdefault(name.lower(), traits[name])
     return found

@@ -15,7 +15,7 @@ _MAX_DATE = 40
 """Characters of a date; with time, fraction of a second and offset it has 35 at most."""
 _SHOWN = 60
 
-QUICK: dict[PropertyType | None, frozenset[type]] = {
+_RIGHT: dict[PropertyType | None, frozenset[type]] = {
     None: frozenset({str, int, float, bool, list, dict}),
     "text": frozenset({str}),
     "id": frozenset({int}),
@@ -41,47 +41,60 @@ _WORDS: dict[PropertyType, str] = {
 _KINDS = {bool: "true or false", list: "a list", dict: "an object", str: "text", int: "a number", float: "a number"}
 
 
+def _never(_value: Any) -> bool:
+    return False
+
+
 def _whole(value: Any) -> bool:
-    return type(value) is int or (type(value) is float and math.isfinite(value) and value == int(value))
+    return type(value) is float and math.isfinite(value) and value == int(value)
 
 
 def _date(value: Any) -> bool:
-    if type(value) in (int, float):
-        return bool(math.isfinite(value) and value >= 0)
-    if type(value) is not str or len(value) > _MAX_DATE:
-        return False
-    try:
-        datetime.fromisoformat(value.strip())
-    except ValueError:
-        return False
-    return True
+    if type(value) is str:
+        if len(value) > _MAX_DATE:
+            return False
+        try:
+            datetime.fromisoformat(value)
+        except ValueError:
+            return False
+        return True
+    return type(value) in (int, float) and math.isfinite(value) and value >= 0
 
 
 def _id(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= MAX_ID
 
 
-_LOOKED_AT: dict[PropertyType, Callable[[Any], bool]] = {"whole_number": _whole, "date": _date, "id": _id}
+_LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {"whole_number": _whole, "date": _date, "id": _id}
 
 
-def wrong(value: Any, plan: PropertyPlan) -> tuple[str, str] | None:
-    """Return why a value, not null, is not what the plan says: a code and a sentence; None if it is."""
+def check_of(plan: PropertyPlan) -> tuple[frozenset[type], Callable[[Any], bool]]:
+    """Return which types are right whatever the value is, and what says whether a value of another type is right."""
     if plan.one_of is not None:
-        if type(value) in (str, int, float, bool) and any(
-            value == each and (type(value) is bool) == (type(each) is bool) for each in plan.one_of
-        ):
-            return None
-        given = _KINDS.get(type(value), "")
+        return frozenset(), _among(plan.one_of)
+    return _RIGHT[plan.type], _LOOKED_AT.get(plan.type, _never)
+
+
+def _among(values: list[Any]) -> Callable[[Any], bool]:
+    texts = frozenset(value for value in values if type(value) is str)
+    numbers = frozenset(value for value in values if type(value) in (int, float))
+    others = frozenset(value for value in values if type(value) is bool)
+
+    def among(value: Any) -> bool:
+        if type(value) is str:
+            return value in texts
+        return value in others if type(value) is bool else type(value) in (int, float) and value in numbers
+
+    return among
+
+
+def wrong(value: Any, plan: PropertyPlan) -> tuple[str, str]:
+    """Return a code and a sentence for a value that is not what the plan says."""
+    given = _KINDS.get(type(value), "this")
+    if plan.one_of is not None:
         shown = ", ".join(map(str, plan.one_of))
-        detail = f"send one of {shown[:_SHOWN]}{'...' if len(shown) > _SHOWN else ''}"
-        return "plan_wrong_value", f"{detail}, not {value[:_SHOWN]!r}" if isinstance(
-            value, str
-        ) else f"{detail}, not {given}"
-    type_ = plan.type
-    if type_ is None or type(value) in QUICK[type_]:
-        return None
-    look = _LOOKED_AT.get(type_)
-    if look is not None and look(value):
-        return None
-    given = "this text" if type(value) is str and type_ == "date" else _KINDS.get(type(value), "this")
-    return "plan_wrong_type", f"send {_WORDS[type_]}, not {given}"
+        cut = f"{shown[:_SHOWN]}..." if len(shown) > _SHOWN else shown
+        return "plan_wrong_value", f"send one of {cut}, not {f'{value[:_SHOWN]!r}' if type(value) is str else given}"
+    if plan.type in ("date", "id") and type(value) is str:
+        given = "this text"
+    return "plan_wrong_type", f"send {_WORDS[plan.type or 'text']}, not {given}"

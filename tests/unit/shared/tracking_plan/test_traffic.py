@@ -135,7 +135,11 @@ def test_an_unknown_event_breaks_a_plan_that_says_so() -> None:
     assert [each.code for each in STRICT.violations("TRACK", "Report Viewed", {})] == ["plan_unknown_event"]
     for kind in ("PAGE", "SCREEN", "ALIAS", "IDENTIFY"):
         assert STRICT.violations(kind, "Somewhere", {}) == []
-    assert PLAN.knows("TRACK", "rated") and not PLAN.knows("TRACK", "Report Viewed")
+
+
+def test_events_are_called_as_the_plan_spells_them() -> None:
+    named = [("TRACK", "report_shared"), ("TRACK", "Report Viewed"), ("PAGE", "HOME"), ("GROUP", ""), ("ALIAS", "")]
+    assert [PLAN.named(*each) for each in named] == ["Report Shared", "", "home", "group", ""]
 
 
 def test_users_are_left_out_by_id_or_ending() -> None:
@@ -167,10 +171,12 @@ def test_a_page_is_known_by_its_path(path: str, name: str) -> None:
     assert PLAN.page_name(path) == name
 
 
-def test_of_several_pages_the_first_one_counts() -> None:
-    plan = TrafficPlan(read_plan({"pages": {"new": {"paths": ["/a/new"]}, "one": {"paths": ["/a/*"]}}}))
+def test_a_path_that_is_written_out_wins_over_patterns_and_of_those_the_first() -> None:
+    paths = {"one": ["/a/*"], "any": ["/*/new", "/b/**"], "new": ["/a/new/"], "all": ["/**"]}
+    plan = TrafficPlan(read_plan({"pages": {name: {"paths": given} for name, given in paths.items()}}))
 
-    assert [plan.page_name(path) for path in ("/a/new", "/a/7")] == ["new", "one"]
+    found = [plan.page_name(path) for path in ("/a/new", "/a/7", "/b/new", "/b/c/d", "/c/new", "/c", "/", "no path")]
+    assert found == ["new", "one", "any", "any", "any", "all", "all", ""]
     assert TrafficPlan(default_plan()).page_name("/") == ""
 
 

@@ -1,0 +1,152 @@
+"""`tidemark plan init | check | infer | docs | schema`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from services.cli.local.stack_state import DataOption, JsonOption, find, reach
+from services.shared.errors import Fatal
+from services.shared.units import DAY_MS
+
+if TYPE_CHECKING:
+    from services.cli.plan.observed import Observed
+    from services.shared.tracking_plan.plan import TrackingPlan
+
+PlanOption = Annotated[
+    Path | None, typer.Option("--plan", help="The plan; by default TIDEMARK_TRACKING_PLAN, else the default plan.")
+]
+
+EventsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--events",
+        help="File of calls in Segment's format, one JSON object a line, optionally compressed with gzip; by default the log.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+DaysOption = Annotated[
+    int, typer.Option(min=1, max=30, help="How many days of the log; properties are kept there for 30.")
+]
+MostOption = Annotated[
+    int, typer.Option(min=1, max=10_000_000, help="Events of the log to look at; of more, one in so many is taken.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `plan`."""
+    group = typer.Typer(help="The tracking plan: what events are called, hold and mean.", no_args_is_help=True)
+    group.command("init")(init)
+    group.command("check")(check)
+    group.command("infer")(infer)
+    group.command("docs")(docs)
+    group.command("schema")(schema)
+    app.add_typer(group, name="plan")
+
+
+def init(
+    file: Annotated[Path, typer.Argument(help="File to write.")] = Path("tracking-plan.yaml"),
+) -> None:
+    """Write a plan to start from: Segment's events of B2B SaaS and what the measures need, with comments."""
+    from services.shared.plan_file import B2B_SAAS_PLAN_FILE
+
+    try:
+        with file.open("x", encoding="utf-8") as out:
+            out.write(B2B_SAAS_PLAN_FILE.read_text("utf-8"))
+    except FileExistsError:
+        raise Fatal(f"{file} is there already; name another file, or move it away") from None
+    except OSError as error:
+        raise Fatal(f"{file} cannot be written: {error.strerror}") from None
+    print(f"{file} is written. Edit it, then set TIDEMARK_TRACKING_PLAN={file} for ingest and the scorer.")
+
+
+def check(
+    *,
+    events: EventsOption = None,
+    days: DaysOption = 7,
+    most: MostOption = 100_000,
+    plan: PlanOption = None,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compare traffic with the plan; exit status 1 if any event breaks it."""
+    from services.cli.plan.comparing import PlanComparison
+
+    found = PlanComparison(_plan(plan))
+    _look(found.add, events, days, most, data)
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode(found.as_json()).decode())
+    else:
+        print("\n".join(found.lines()))
+    raise typer.Exit(int(found.broken > 0))
+
+
+def infer(
+    *, events: EventsOption = None, days: DaysOption = 7, most: MostOption = 100_000, data: DataOption = None
+) -> None:
+    """Print a draft of a plan from traffic: names, types, what is always there, and how often the rest is."""
+    from services.cli.plan.drafting import draft
+    from services.cli.plan.inferring import Traffic
+    from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
+
+    traffic = Traffic()
+    _look(traffic.add, events, days, most, data)
+    if not traffic.count:
+        raise Fatal("there was no event to draft a plan from")
+    print(draft(traffic, read_plan_file(B2B_SAAS_PLAN_FILE)), end="")
+
+
+def docs(plan: PlanOption = None) -> None:
+    """Print the plan as Markdown, for those who send the events."""
+    from services.cli.plan.page import page
+
+    print(page(_plan(plan)), end="")
+
+
+def schema() -> None:
+    """Print the JSON Schema of plan files, for editors."""
+    from services.cli.plan.schema import text
+
+    print(text(), end="")
+
+
+def _look(
+    take: Callable[[Observed | None], None], events: Path | None, days: int, most: int, data: Path | None
+) -> None:
+    """Hand over the events of a file, or of the last days of the log."""
+    if events is not None:
+        from services.cli.plan.observed import calls_in
+
+        for call in calls_in(events):
+            take(call)
+        return
+    import asyncio
+
+    from services.cli.plan.logged import Sample, read_log
+
+    kafka = find(data).kafka
+
+    async def read() -> Sample:
+        await reach(kafka)
+        return await read_log(kafka, int(time.time() * 1000) - days * DAY_MS, take, most)
+
+    sample = asyncio.run(read())
+    if sample.one_in > 1:
+        print(f"one event in {sample.one_in} was looked at; --most takes more", file=sys.stderr)
+    if sample.without_details:
+        print(f"{sample.without_details} events without details were passed over", file=sys.stderr)
+
+
+def _plan(file: Path | None) -> TrackingPlan:
+    from services.shared.plan_file import PlanSettings, load_plan, read_plan_file
+    from services.shared.settings import load
+
+    return read_plan_file(file) if file is not None else load_plan(load(PlanSettings))

@@ -1,0 +1,112 @@
+"""Traffic compared with a tracking plan: what breaks it, how often, what it does not name, and what never came."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from services.cli.plan.observed import Observed
+from services.shared.tracking_plan.plan import TrackingPlan, plain
+from services.shared.tracking_plan.traffic import TrafficPlan
+
+MAX_NAMES = 5_000
+SHOWN = 20
+
+
+class Break(NamedTuple):
+    """One way in which events break the plan."""
+
+    event: str
+    code: str
+    field: str
+
+
+class PlanComparison:
+    """What was seen of a plan."""
+
+    def __init__(self, plan: TrackingPlan) -> None:
+        """Compare with a plan that was checked."""
+        self._plan = plan
+        self._traffic = TrafficPlan(plan)
+        self.count = 0
+        self.broken = 0
+        """Events that break the plan in any way."""
+        self.unreadable = 0
+        self.seen: dict[str, int] = {}
+        """By the plan's own name, or `group` and `identify`."""
+        self.unknown: dict[str, int] = {}
+        """Events that the plan does not name."""
+        self.breaks: dict[Break, int] = {}
+        self.details: dict[Break, str] = {}
+
+    def add(self, observed: Observed | None) -> None:
+        """Look at one event; None: there was something that is none."""
+        if observed is None:
+            self.unreadable += 1
+            return
+        self.count += 1
+        kind, name, path, properties = observed
+        if kind == "PAGE":
+            name = self._traffic.page_name(path) or name
+        called = self._traffic.named(kind, name)
+        if called:
+            self.seen[called] = self.seen.get(called, 0) + 1
+        elif kind == "TRACK" and (name in self.unknown or len(self.unknown) < MAX_NAMES):
+            self.unknown[name] = self.unknown.get(name, 0) + 1
+        found = self._traffic.violations(kind, name, properties)
+        self.broken += bool(found)
+        for each in found:
+            # An event that the plan does not name is one way of breaking it, however many names there are.
+            way = Break(called, each.code, each.field)
+            self.breaks[way] = self.breaks.get(way, 0) + 1
+            self.details.setdefault(way, each.detail)
+
+    @property
+    def never_came(self) -> list[str]:
+        """The plan's events of which there was none."""
+        return [name for name in self._plan.events if name not in self.seen]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {
+            "events": self.count,
+            "broken": self.broken,
+            "unreadable": self.unreadable,
+            "breaks": [
+                {**way._asdict(), "events": count, "of": self.seen.get(way.event, count), "detail": self.details[way]}
+                for way, count in self._often_first()
+            ],
+            "unknown": dict(sorted(self.unknown.items(), key=lambda each: -each[1])),
+            "never_came": self.never_came,
+        }
+
+    def lines(self) -> list[str]:
+        """Return it for people."""
+        said = [f"{self.count:,} events were compared; {self.broken:,} break the plan"]
+        if self.unreadable:
+            said.append(f"{self.unreadable:,} more are no calls in Segment's format")
+        for way, count in self._often_first():
+            event = way.event or "(not in the plan)"
+            of = self.seen.get(way.event, count)
+            said.append(f"BAD  {event}: {way.field}: {self.details[way]} ({way.code}; {count:,} of {of:,})")
+        if self.unknown:
+            said.append(f"not in the plan: {_some(f'{name} ({count:,})' for name, count in self._unknown_first())}")
+        if self.never_came:
+            said.append(f"in the plan and not seen: {_some(iter(self.never_came))}")
+        return said
+
+    def _often_first(self) -> list[tuple[Break, int]]:
+        return sorted(self.breaks.items(), key=lambda each: (-each[1], each[0]))
+
+    def _unknown_first(self) -> list[tuple[str, int]]:
+        # Names that differ only in what does not count are one.
+        merged: dict[str, tuple[str, int]] = {}
+        for name, count in self.unknown.items():
+            first, before = merged.get(plain(name), (name, 0))
+            merged[plain(name)] = (first, before + count)
+        return sorted(merged.values(), key=lambda each: (-each[1], each[0]))
+
+
+def _some(names: Any) -> str:
+    found = list(names)
+    more = len(found) - SHOWN
+    return ", ".join(found[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,78 @@
+"""Events that were sent, as a plan looks at them: from a file of calls in Segment's format."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.ingest.domain.admission import kind_named
+from services.shared.errors import Fatal
+
+_TRAITS = frozenset({"IDENTIFY", "GROUP"})
+_NAMED_BY = {"TRACK": "event", "PAGE": "name", "SCREEN": "name"}
+_decode = msgspec.json.Decoder().decode
+
+
+class Observed(NamedTuple):
+    """One event."""
+
+    kind: str
+    """As the event record has it: TRACK, PAGE, ..."""
+    name: str
+    path: str
+    """Of its page; empty if it has none."""
+    properties: dict[str, Any]
+    """The traits of an identify or group call."""
+
+
+def calls_in(path: Path) -> Iterator[Observed | None]:
+    """
+    Yield what a file of JSON lines holds, None for each line that is no call; it may be compressed with gzip.
+
+    A line is one call, or a batch as SDKs send it.
+
+    Raises:
+        Fatal: the file cannot be read.
+    """
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for line in lines:
+                if line.strip():
+                    yield from _calls(line)
+    except (OSError, EOFError) as error:
+        raise Fatal(f"{path} cannot be read: {error}") from error
+
+
+def _calls(line: bytes) -> Iterator[Observed | None]:
+    try:
+        value = _decode(line)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        yield None
+        return
+    batch = value.get("batch") if isinstance(value, dict) else None
+    for call in batch if isinstance(batch, list) else [value]:
+        yield _observed(call) if isinstance(call, dict) else None
+
+
+def _observed(call: dict[str, Any]) -> Observed | None:
+    given = call.get("type")
+    kind = kind_named(given.lower()) if isinstance(given, str) else ""
+    properties = call.get("traits" if kind in _TRAITS else "properties")
+    name = call.get(_NAMED_BY.get(kind, ""), "")
+    if not kind or not isinstance(name, str | None) or not isinstance(properties, dict | None):
+        return None
+    if kind == "TRACK" and not (name and name.strip()):
+        return None
+    return Observed(kind, name or "", path_of(properties or {}, call.get("context")), properties or {})
+
+
+def path_of(properties: dict[str, Any], context: Any) -> str:
+    """Return the path of the page that an event belongs to, as ingest finds it; empty if there is none."""
+    path = properties.get("path")
+    if path is None and isinstance(context, dict) and isinstance(page := context.get("page"), dict):
+        path = page.get("path")
+    return path if isinstance(path, str) else ""

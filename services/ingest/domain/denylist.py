@@ -1,0 +1,123 @@
+"""
+The tracking plan's denylist: what is dropped or hashed before anything else looks at an event, or writes it anywhere.
+
+A path such as `card.number` goes from the top of properties, traits, context, and the traits in the context. Names are
+compared without regard to case. Lists are looked through: `items.email` is the email of each item.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from services.shared.tracking_plan.plan import DenyPlan
+
+PARSED_BYTES = 64 * 1024
+"""Of an original that is refused: of a larger one nothing is kept, instead of reading it once more."""
+_HOLDERS = ("properties", "traits", "context")
+_DEPTH = 64
+_DROPPED = object()
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder().decode
+
+_Tree = dict[str, Any]
+"""By name in lower case: True to hash, False to drop, or a tree of the names below."""
+
+
+class Denylist:
+    """The paths of a plan, ready to be applied. Nothing is changed in place: what is shared stays as it was."""
+
+    __slots__ = ("_context", "_tree")
+
+    def __init__(self, deny: DenyPlan) -> None:
+        """Take the paths that a checked plan denies."""
+        self._tree: _Tree = {}
+        for path, hashed in (*((path, False) for path in deny.drop), *((path, True) for path in deny.hash)):
+            *above, last = path.lower().split(".")
+            at = self._tree
+            for name in above:
+                at = at.setdefault(name, {})
+            at[last] = hashed
+        traits = self._tree.get("traits")
+        self._context = {**self._tree, "traits": {**self._tree, **traits} if isinstance(traits, dict) else self._tree}
+        if isinstance(traits, bool):
+            self._context["traits"] = traits
+
+    def __bool__(self) -> bool:
+        """Return whether anything is denied."""
+        return bool(self._tree)
+
+    def clean(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event, or the envelope of a batch, without what is denied."""
+        found = event
+        if not self._tree:
+            return event
+        for holder in _HOLDERS:
+            value = event.get(holder)
+            if type(value) is dict and (cleaned := self.clean_of(holder, value)) is not value:
+                if found is event:
+                    found = dict(event)
+                found[holder] = cleaned
+        return found
+
+    def clean_of(self, holder: str, value: dict[str, Any]) -> dict[str, Any]:
+        """Return properties, traits or a context without what is denied; the same object if there is nothing of it."""
+        cleaned: dict[str, Any] = _cleaned(value, self._context if holder == "context" else self._tree, _DEPTH)
+        return cleaned
+
+    def clean_original(self, original: bytes) -> bytes:
+        """
+        Return what may be kept of an original that was refused: JSON without what is denied.
+
+        Nothing of one that cannot be read, or that is larger than is worth reading again.
+        """
+        if len(original) > PARSED_BYTES:
+            return b""
+        try:
+            value = _decode(original)
+            if type(value) is not dict:
+                return b""
+            found = self.clean(value)
+            if type(events := found.get("batch")) is list:
+                found = {**found, "batch": [self.clean(event) if type(event) is dict else None for event in events]}
+            return _encode(found)  # never the original itself: of a name that is there twice it has both values
+        except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
+            return b""
+
+
+def _cleaned(value: Any, tree: _Tree, depth: int) -> Any:
+    """Return a value without what the tree denies below it; deeper than `depth` there is nothing that is taken."""
+    if type(value) is list:
+        if not depth:
+            return None
+        items = [_cleaned(item, tree, depth - 1) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    if type(value) is not dict:
+        return value
+    found = value
+    for name, held in value.items():
+        action = tree.get(name.lower())
+        if action is None:
+            continue
+        new = _hashed(held) if action is True else _cleaned(held, action, depth - 1) if action else _DROPPED
+        if new is held:
+            continue
+        if found is value:
+            found = dict(value)
+        if new is _DROPPED:
+            del found[name]
+        else:
+            found[name] = new
+    return found
+
+
+def _hashed(value: Any) -> Any:
+    """Return the SHA-256 of a value: of text without blanks around it and in lower case, as others hash addresses."""
+    if value is None:
+        return None
+    if type(value) is list:
+        return [_hashed(item) for item in value]
+    content = value.strip().lower().encode("utf-8", "surrogatepass") if type(value) is str else _encode(value)
+    return sha256(content).hexdigest()

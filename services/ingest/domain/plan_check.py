@@ -1,0 +1,38 @@
+"""What comes of an event that breaks the tracking plan, by the mode of its write key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from services.ingest.errors import Code
+from services.shared.errors import Rejected
+from services.shared.tracking_plan.traffic import TrafficPlan, Violation
+
+PlanMode = Literal["reject", "observe", "off"]
+
+_TOLD = 5
+"""Of the violations of a refused event that its detail names."""
+
+
+def checked(
+    plan: TrafficPlan, mode: PlanMode, kind: str, name: str, properties: Mapping[str, Any]
+) -> list[Violation] | None:
+    """
+    Return what breaks the plan in an event that is taken nonetheless, None if nothing does.
+
+    Raises:
+        Rejected: with the first violation as code and field, and all of them in its detail, where the mode is `reject`.
+    """
+    if mode == "off":
+        return None
+    found = plan.violations(kind, name, properties)
+    if not found:
+        return None
+    if mode == "observe":
+        return found
+    first, *others = found
+    told = [first.detail, *(f"{each.field}: {each.detail}" for each in others[: _TOLD - 1])]
+    if len(found) > _TOLD:
+        told.append(f"and {len(found) - _TOLD} more")
+    raise Rejected(Code(first.code), first.field, "; ".join(told))

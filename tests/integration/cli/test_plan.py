@@ -1,0 +1,114 @@
+"""The plan is compared with the log as ingest writes it: what it names on the long log, the rest with the details."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from services.cli.plan.comparing import PlanComparison
+from services.cli.plan.logged import Sample, read_log
+from services.cli.plan.observed import Observed
+from services.ingest.keys import WriteKey
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.service import IngestService, Submission
+from services.shared.kafka.clients import producer
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.reading import read_plan
+from tests.support.ingest import rules
+
+pytestmark = pytest.mark.integration
+
+PLAN: dict[str, Any] = {
+    "events": {
+        "Report Exported": {
+            "properties": {
+                "rows": {"type": "whole_number", "required": True},
+                "recipient": {"type": "text", "required": True, "personal": True},
+            }
+        }
+    },
+    "pages": {"report": {"paths": ["/reports/*"]}},
+}
+
+
+def call(number: int, **changes: Any) -> dict[str, Any]:
+    properties = {"rows": 1, "recipient": "ann@acme.example", "other": 1}
+    return {
+        "type": "track", "event": "report_exported", "userId": "ann", "groupId": "acme", "messageId": f"m{number}",
+        "properties": properties, **changes,
+    }  # fmt: skip
+
+
+async def ingested(kafka: KafkaSettings, *calls: dict[str, Any]) -> None:
+    """Append to the log what ingest makes of some calls."""
+    log = MemoryEventLog()
+    key = WriteKey("wk", "web")
+    ingest = IngestService(
+        event_log=log, rules=rules(PLAN), find_key={"wk": key}.get, metrics=IngestMetrics(CollectorRegistry()),
+        clock_ms=lambda: 1_800_000_000_000, assign_id=lambda: "assigned-1",
+    )  # fmt: skip
+    await ingest.submit(Submission(json.dumps({"batch": calls}).encode()), key)
+    async with producer(kafka) as out:
+        sent = [
+            await out.send(kafka.scoped(topic), record.value, key=record.key)
+            for topic, records in log.records.items()
+            for record in records
+        ]
+        await asyncio.gather(*sent)
+
+
+async def read(kafka: KafkaSettings, since_ms: int = 0, most: int = 1_000) -> tuple[list[Observed], Sample]:
+    found: list[Observed] = []
+
+    def take(observed: Observed | None) -> None:
+        assert observed is not None
+        found.append(observed)
+
+    sample = await read_log(kafka, since_ms, take, most)
+    return sorted(found, key=str), sample
+
+
+async def test_the_log_and_its_details_are_one_event_again(kafka_settings: KafkaSettings) -> None:
+    await ingested(
+        kafka_settings, call(1), call(1), call(2, groupId=None), call(3, properties={"rows": "many"}),
+        {"type": "page", "userId": "ann", "messageId": "p", "context": {"page": {"path": "/reports/7"}}},
+        {"type": "track", "event": "Nightly Job", "groupId": "acme", "messageId": "s"},
+    )  # fmt: skip
+    found, sample = await read(kafka_settings)
+
+    assert sample == Sample(1, 0)
+    whole = {"rows": 1, "recipient": "ann@acme.example", "other": 1}
+    assert found == [
+        Observed("PAGE", "report", "/reports/7", {}),
+        Observed("TRACK", "Nightly Job", "", {}),
+        Observed("TRACK", "report_exported", "", {"rows": "many"}),
+        Observed("TRACK", "report_exported", "", whole),
+        Observed("TRACK", "report_exported", "", whole),
+    ]
+    compared = PlanComparison(read_plan(PLAN))
+    for each in found:
+        compared.add(each)
+    assert sorted((way.field, count) for way, count in compared.breaks.items()) == [
+        ("properties.recipient", 1),
+        ("properties.rows", 1),
+    ]
+
+
+async def test_of_many_events_the_same_sample_is_taken_on_every_topic(kafka_settings: KafkaSettings) -> None:
+    await ingested(kafka_settings, *(call(number) for number in range(400)))
+    found, sample = await read(kafka_settings, most=100)
+
+    assert sample == Sample(4, 0)
+    assert 50 < len(found) < 160
+    assert {each.properties["recipient"] for each in found} == {"ann@acme.example"}
+
+
+async def test_what_is_older_is_not_looked_at(kafka_settings: KafkaSettings) -> None:
+    await ingested(kafka_settings, call(1))
+
+    assert await read(kafka_settings, since_ms=32_503_680_000_000) == ([], Sample(1, 0))

@@ -1,0 +1,106 @@
+"""An event that breaks the tracking plan is refused, taken with a warning, or not looked at, by its write key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.ingest import keys
+from services.ingest.domain.admission import Admitted, Request, admit
+from services.ingest.domain.plan_check import PlanMode, checked
+from services.ingest.errors import Code
+from services.shared.errors import ConfigurationError, Rejected
+from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.traffic import TrafficPlan
+from tests.support.ingest import rules
+
+RULES = rules(
+    {
+        "events": {"Exported": {"properties": {f"p{n}": {"type": "number", "required": True} for n in range(8)}}},
+        "unknown_events": "reject",
+    }
+)
+GOOD: dict[str, Any] = {f"p{n}": n for n in range(8)}
+
+
+def admitted(mode: PlanMode, event: str, properties: dict[str, Any]) -> Admitted:
+    sent = {"type": "track", "event": event, "userId": "ann", "properties": properties}
+    request = Request("web", "production", 1_800_000_000_000, plan_mode=mode)
+    return admit(json.dumps(sent).encode(), request, RULES, lambda: "assigned-1")
+
+
+@pytest.mark.parametrize("mode", ["reject", "observe", "off"])
+def test_an_event_that_keeps_the_plan_is_taken_in_every_mode(mode: PlanMode) -> None:
+    assert admitted(mode, "exported", GOOD).violations is None
+
+
+def test_reject_refuses_with_the_first_violation_and_names_the_others() -> None:
+    with pytest.raises(Rejected) as refused:
+        admitted("reject", "Exported", {**GOOD, "p1": "x", "p2": None})
+
+    assert (refused.value.code, refused.value.field) == (Code.PLAN_WRONG_TYPE, "properties.p1")
+    assert refused.value.detail == (
+        "send a number, not text; properties.p2: p2 is missing; the tracking plan requires it"
+    )
+
+
+def test_the_detail_names_a_bounded_number_of_violations() -> None:
+    with pytest.raises(Rejected) as refused:
+        admitted("reject", "Exported", {})
+
+    assert refused.value.code == Code.PLAN_MISSING_PROPERTY
+    assert refused.value.detail.endswith("; and 3 more")
+    assert "properties.p4" in refused.value.detail
+    assert "properties.p5" not in refused.value.detail
+
+
+def test_reject_refuses_an_event_that_the_plan_does_not_name_if_the_plan_says_so() -> None:
+    with pytest.raises(Rejected) as refused:
+        admitted("reject", "Imported", {})
+
+    assert (refused.value.code, refused.value.field) == (Code.PLAN_UNKNOWN_EVENT, "event")
+
+
+def test_observe_takes_the_event_and_tells_all() -> None:
+    found = admitted("observe", "Exported", {**GOOD, "p1": "x", "p2": None}).violations
+
+    assert found is not None
+    assert [(each.code, each.field) for each in found] == [
+        ("plan_wrong_type", "properties.p1"),
+        ("plan_missing_property", "properties.p2"),
+    ]
+
+
+def test_off_looks_at_nothing() -> None:
+    assert admitted("off", "Imported", {}).violations is None
+    assert checked(RULES.plan, "off", "TRACK", "Exported", {}) is None
+
+
+def test_every_code_of_a_violation_is_a_code_of_ingest() -> None:
+    plan = TrafficPlan(
+        read_plan(
+            {
+                "events": {"A": {"properties": {"x": {"required": True}, "y": {"type": "text"}, "z": {"one_of": [1]}}}},
+                "unknown_events": "reject",
+            }
+        )
+    )
+    found = [*plan.violations("TRACK", "A", {"y": 1, "z": 2}), *plan.violations("TRACK", "B", {})]
+
+    assert sorted(Code(each.code) for each in found) == sorted(code for code in Code if code.startswith("plan_"))
+
+
+def test_the_mode_is_that_of_the_write_key(tmp_path: Path) -> None:
+    file = tmp_path / "keys.yaml"
+    given, default = "a" * 64, "b" * 64
+    file.write_text(
+        f"- {{key_sha256: {given}, source: web, plan: reject}}\n- {{key_sha256: {default}, source: web}}\n", "utf-8"
+    )
+    assert {key: each.plan for key, each in keys.read(file).items()} == {given: "reject", default: "observe"}
+
+    file.write_text(f"- {{key_sha256: {given}, source: web, plan: refuse}}\n", "utf-8")
+    with pytest.raises(ConfigurationError, match="plan"):
+        keys.read(file)
