@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.local import write_keys
+from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
 from services.shared.errors import Fatal
 
@@ -268,9 +268,8 @@ def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[
             return one
         if state is None:
             raise Fatal("give --write-key, or set TIDEMARK_BACKFILL_KEY, to a key that has `backfill: true`")
-        file = Path(state.write_keys_file)
-        known = write_keys.key_of(file, source, backfill=True, environment=environment)
-        return known or write_keys.add(file, source, environment, backfill=True)
+        ring = KeyRing(key_ring_file(Path(state.data)), Path(state.write_keys_file))
+        return ring.key(source, backfill=True, environment=environment)
 
     return key_for
 

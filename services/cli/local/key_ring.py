@@ -24,18 +24,20 @@ class KeyRing:
         self._file = file
         self._write_keys_file = write_keys_file
 
-    def key(self, source: str, *, backfill: bool = False) -> str:
+    def key(self, source: str, *, backfill: bool = False, environment: str = "production") -> str:
         """
-        Return the key of a source, which ingest takes; make it if there is none.
+        Return the key of a source and environment, which ingest takes; make it if there is none.
 
         Raises:
             Fatal: the source has a name that records cannot carry.
         """
         known = self._read()
         name = f"{source}/backfill" if backfill else source
+        if environment != "production":
+            name += f"/{environment}"
         key = known.get(name)
         if key is None or not write_keys.holds(self._write_keys_file, key):
-            key = write_keys.add(self._write_keys_file, source, "production", backfill=backfill)
+            key = write_keys.add(self._write_keys_file, source, environment, backfill=backfill)
             self._file.touch(mode=0o600)  # before it holds keys
             self._file.write_text(json.dumps({**known, name: key}, indent=2))
         return key

@@ -24,7 +24,7 @@ MOST_BYTES = 500_000
 _START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Call(NamedTuple):
+class ReplayRequest(NamedTuple):
     """One request to ingest."""
 
     path: str
@@ -69,7 +69,7 @@ class Run:
         self.size += len(letter.original)
         return True
 
-    def call(self, *, any_source: bool = False) -> Call:
+    def call(self, *, any_source: bool = False) -> ReplayRequest:
         """Return the request; where `any_source`, ingest does not compare the source of the write key."""
         facts = self.facts
         first, last = self.letters[0], self.letters[-1]
@@ -81,6 +81,7 @@ class Run:
                 received_at=first.value["rejected_at"],
                 source=None if any_source else self.source,
                 environment=None if any_source else facts.environment,
+                client=facts.client,
             )
         )
         if facts.encoding:
@@ -90,7 +91,7 @@ class Run:
         if facts.historical:
             headers["Tidemark-Historical"] = "true"
         if facts.whole or facts.kind:
-            return Call(f"/v1/{facts.kind or 'batch'}", first.original, headers)
+            return ReplayRequest(f"/v1/{facts.kind or 'batch'}", first.original, headers)
         beside: dict[str, object] = {}
         if facts.sent_at is not None:
             beside["sentAt"] = iso(facts.sent_at)
@@ -98,7 +99,7 @@ class Run:
             beside["context"] = facts.context
         events = b",".join(letter.original for letter in self.letters)
         more = b"," + msgspec.json.encode(beside)[1:] if beside else b"}"
-        return Call("/v1/batch", b'{"batch":[' + events + b"]" + more, headers)
+        return ReplayRequest("/v1/batch", b'{"batch":[' + events + b"]" + more, headers)
 
 
 async def runs_of(letters: AsyncIterator[Letter]) -> AsyncIterator[Run]:

@@ -41,9 +41,9 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 KEYS = {
-    "web": WriteKey("web", "web"),
-    "web-past": WriteKey("web-past", "web", backfill=True),
-    "app-past": WriteKey("app-past", "app", backfill=True),
+    "web": WriteKey("", "web"),
+    "web-past": WriteKey("", "web", backfill=True),
+    "app-past": WriteKey("", "app", backfill=True),
 }
 MENDED = {"account_fields": "workspace_id"}
 """The mapping that knows where a release puts the account."""

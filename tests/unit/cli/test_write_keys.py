@@ -67,6 +67,7 @@ def test_the_ring_gives_the_same_key_again_while_ingest_takes_it(tmp_path: Path)
     web, history = ring.key("web"), ring.key("web", backfill=True)
 
     assert ring.key("web") == web != history == ring.key("web", backfill=True)
+    assert ring.key("web", backfill=True, environment="staging") not in (web, history)
     write_keys.revoke(tmp_path / "keys.yaml", id_of(digest(web)))
     assert ring.key("web") not in (web, history)
 
