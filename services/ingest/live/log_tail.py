@@ -1,5 +1,5 @@
 """
-Follow usage-events, usage-unattributed and usage-rejected from their ends, for any number of watchers.
+Follow the topics of events, and of what was refused or could not be applied, from their ends, for any number of watchers.
 
 Promises: nothing is read while nobody watches. A turn looks at `_AT_A_TIME` records at most, so that following takes a small
 part of a process that has other work. Where the log grows faster, the tail jumps to its end and tells how many records it
@@ -19,7 +19,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.topics import USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import DEAD_LETTERS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 from services.ingest.domain.arrivals import Arrival, Arrivals, Budget
 from services.shared.errors import Fatal, UnknownVersion
 from services.shared.kafka.reading import decoded, reader, record_of
@@ -27,7 +27,7 @@ from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
-_TOPICS = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_REJECTED)
+_TOPICS = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_REJECTED, DEAD_LETTERS)
 _TURN_S = 0.1
 _AT_A_TIME = 400
 _IN_A_ROW = 50

@@ -43,12 +43,12 @@ class Log:
         key = (event["account"] or event["user"]).encode()
         await self._writer.send_and_wait(self._kafka.scoped(topic), encode(event), key=key)
 
-    async def letter(self, source: str = "web") -> None:
-        """Write a dead letter."""
-        letter = DeadLetter(
-            by="ingest", reason="wrong_type", field="properties", detail="no", original=b"{}", source=source
-        )
-        await self._writer.send_and_wait(self._kafka.scoped("usage-rejected"), letter.encode(), key=letter.key)
+    async def letter(self, source: str = "web", **more: Any) -> None:
+        """Write a dead letter: of ingest, or of whoever `by` names."""
+        said = {"by": "ingest", "reason": "wrong_type", "field": "properties", "detail": "no", "original": b"{}"}
+        letter = DeadLetter(**{**said, "source": source, **more})
+        topic = "usage-rejected" if letter.by == "ingest" else "dead-letters"
+        await self._writer.send_and_wait(self._kafka.scoped(topic), letter.encode(), key=letter.key)
 
     async def flood(self, count: int) -> None:
         """Write many events of another source."""
@@ -88,12 +88,15 @@ async def test_each_event_is_shown_with_what_became_of_it(kafka_settings: KafkaS
         found = await seen(watcher, 3)
         await log.event(event_id="m2", account="globex", via="USER", forwards=1)
         found += await seen(watcher, 1)
+        await log.letter(by="scorer", reason="too_late", event_id="m1", account="acme")
+        found += await seen(watcher, 1)
 
     assert [(each.verdict, each.id, each.account, each.code) for each in found] == [
         ("accepted", "m1", "acme", ""),
         ("rejected", "", "", "wrong_type"),
         ("unattributed", "m2", "", ""),
         ("attributed", "m2", "globex", ""),
+        ("rejected", "m1", "acme", "too_late"),
     ]
 
 

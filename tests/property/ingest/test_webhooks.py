@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.admission import Request, Rules, admit
+from services.ingest.domain.admission import Request, admit
 from services.ingest.domain.webhooks.signatures import VENDORS, claimed
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of
 from services.shared.errors import Rejected
+from tests.support.ingest import rules
 from tests.support.webhooks import FIXTURES
 
 PAYLOADS = {path.stem: json.loads(path.read_text())["payload"] for path in FIXTURES}
@@ -39,7 +40,7 @@ def outcome(vendor: str, body: bytes) -> None:
     assert mapped.events or mapped.why
     for event in mapped.events:
         try:
-            admitted = admit(msgspec.json.encode(event), REQUEST, Rules(), lambda: "assigned").event
+            admitted = admit(msgspec.json.encode(event), REQUEST, rules(), lambda: "assigned").event
         except Rejected:
             continue
         assert admitted["id_source"] == "CLIENT"

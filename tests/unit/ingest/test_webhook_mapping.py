@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.admission import Request, Rules, admit
+from services.ingest.domain.admission import Request, admit
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
 from services.shared.errors import Rejected
+from tests.support.ingest import rules
 from tests.support.webhooks import FIXTURES, fixture
 
 REQUEST = Request("hooks", "production", 1_800_000_000_000)
@@ -30,7 +31,7 @@ def test_a_payload_of_the_documentation_becomes_our_events(path: Path) -> None:
     assert found.events == case["becomes"]
     assert found.why == case.get("why", "")
     for event in found.events:
-        admitted = admit(json.dumps(event).encode(), REQUEST, Rules(), lambda: "assigned").event
+        admitted = admit(json.dumps(event).encode(), REQUEST, rules(), lambda: "assigned").event
         assert admitted["id_source"] == "CLIENT"
 
 
