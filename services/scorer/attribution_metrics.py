@@ -28,7 +28,7 @@ class AttributionMetrics:
         self.given_up = Counter(
             "tidemark_attribution_given_up",
             "Events that will not be scored: waited too long (expired), went for newer ones (evicted), or moved from user to user too often (forwards).",
-            ["why", "user"],
+            ["why", "who"],
             registry=registry,
         )
         self.unresolved = Counter(
@@ -37,6 +37,8 @@ class AttributionMetrics:
             ["reason"],
             registry=registry,
         )
+        for reason in ("no_account", "several_accounts", "too_many_forwards"):
+            self.unresolved.labels(reason)  # from the start, so that the first one is an increase
         self.left_out = Counter(
             "tidemark_attribution_left_out",
             "Events that are not attributed: repeats, and those of other environments.",
@@ -57,13 +59,13 @@ class AttributionMetrics:
         self.waiting = Gauge(
             "tidemark_attribution_waiting",
             "Events of a lane that wait for an account.",
-            ["partition", "user"],
+            ["partition", "who"],
             registry=registry,
         )
         self.oldest = Gauge(
             "tidemark_attribution_oldest_waiting_seconds",
             "For how long the oldest of them has waited, in log time.",
-            ["partition", "user"],
+            ["partition", "who"],
             registry=registry,
         )
         self.waiting_bytes = Gauge(
