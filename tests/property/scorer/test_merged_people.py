@@ -9,13 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scorer.domain.accounts.daily_counts import ACTIVE
-from services.scorer.domain.plan_reading import read_plan
+from services.shared.tracking_plan.reading import read_plan
 from tests.support.attribution import link
 from tests.support.scorer import UsageLane, at
 
 PLAN = read_plan(
-    {"people": {"role": {"trait": "role", "values": ["admin", "viewer"]}, "features": {"export": ["Report Exported"]}}}
-)
+    {
+        "events": {
+            "Report Exported": {"description": "A report was exported.", "means": ["features.export"]},
+            "NPS Submitted": {"description": "An answer.", "means": ["answers.nps"], "properties": {"score": {"type": "whole_number", "required": True}}},
+        },
+        "identify_traits": {"role": {"type": "text", "means": "role"}},
+        "answers": {"nps": {"score": "score", "scale": [0, 10]}},
+        "features": {"export": "core"},
+        "roles": ["admin", "viewer"],
+    }
+)  # fmt: skip
 ANON, KIM = "u_anon", "u_kim"
 
 
