@@ -21,6 +21,7 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
+from services.scorer.lane_facts import GROUP
 from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring
@@ -37,8 +38,6 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 
 log = logging.getLogger(__name__)
-
-GROUP = "scorer"
 
 
 async def run(

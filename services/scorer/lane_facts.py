@@ -20,6 +20,8 @@ from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import Offsets, beginnings, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
+GROUP = "scorer"
+"""The consumer group of the scorer, without prefix."""
 TAIL = 64
 """Records from the end of each partition that are read at first; ever more where the clock is not among them."""
 
