@@ -186,7 +186,7 @@ def append_of(outcome: Forward | Move | Link) -> Append:
         return Append(USAGE_UNATTRIBUTED, None, link["user"].encode(), _encode_link(link))
     event = _event_in(outcome.value)
     event["forwards"] += 1
-    encode = _encoder_of(codec.schema_id(outcome.value))
+    encode = _encoder_of(codec.version_of(outcome.value))
     if isinstance(outcome, Forward):
         event["account"], event["via"] = outcome.account, outcome.via
         return Append(USAGE_EVENTS, None, outcome.account.encode(), encode(event))
@@ -199,10 +199,9 @@ def _event_in(value: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _encoder_of(schema_id: int) -> Callable[[Mapping[str, Any]], bytes]:
+def _encoder_of(version: int) -> Callable[[Mapping[str, Any]], bytes]:
     """Return the encoder of the version that a record was written in, so that all of it is kept."""
-    path = next(path for path, number in codec.FILE_IDS.items() if number == schema_id)
-    return codec.encoder(_EVENT, int(path.rpartition("/v")[2].removesuffix(".avsc")))
+    return codec.encoder(_EVENT, version)
 
 
 def _check(link: Mapping[str, Any]) -> None:
