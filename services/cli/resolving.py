@@ -68,7 +68,7 @@ async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved
         await _send(kafka, out, ((user, _link(_said(user, accounts[user], now_ms))) for user in sorted(accounts)))
         given_up = await _given_up(kafka, accounts)
         before = await _sent_again(kafka, given_up.keys()) if given_up else set()
-        again = [given_up[identity] for identity in sorted(given_up.keys() - before)]
+        again = [event for identity, event in given_up.items() if identity not in before]
         await _send(kafka, out, ((event["user"], encode(event)) for event, encode in again))
     return Resolved(len(accounts), len(again), len(before))
 
