@@ -239,6 +239,21 @@ def schema_id(data: bytes) -> int:
     return int.from_bytes(data[1:5], "big")
 
 
+def version_of(data: bytes) -> int:
+    """
+    Return the version of the schema that a value is written in.
+
+    Raises:
+        UnknownSchema: as `decode`.
+        CodecError: as `schema_id`.
+    """
+    wanted = schema_id(data)
+    for file in FILES:
+        if FILE_IDS.get(file.path) == wanted:
+            return file.version
+    raise UnknownSchema(f"schema id {wanted} is in neither lock.json nor the connected registry")
+
+
 def record_of(data: bytes | None) -> str | None:
     """
     Return the name of the record that a value says it is, of whatever version; None where it is in no wire format.

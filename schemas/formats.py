@@ -18,10 +18,11 @@ from types import MappingProxyType
 LEVELS: tuple[Mapping[str, int], ...] = (
     {
         # records, as versions of their schemas
-        "usage_event": 1, "event_details": 1, "user_link": 1, "tick": 1, "clock": 1, "command": 1, "fleet": 1, "fleet_partial": 1, "account_health": 1,
-        "signal": 1, "dead_letter": 1, "replayed": 1, "backfill_progress": 1, "installation": 1,
+        "usage_event": 1, "event_details": 1, "user_link": 1, "account_aliases": 1, "tick": 1, "clock": 1, "command": 1,
+        "fleet": 1, "fleet_partial": 1, "account_health": 1, "signal": 1, "dead_letter": 1, "replayed": 1,
+        "backfill_progress": 1, "installation": 1,
         # state
-        "lane_position": 1, "scorer_state": 1, "scorer_ledger": 1, "scorer_ids": 1, "fleet_state": 1, "alerter_state": 2,
+        "lane_position": 1, "scorer_state": 1, "scorer_ledger": 1, "scorer_ids": 1, "fleet_state": 1, "attribution_state": 1, "alerter_state": 2,
     },
     # accepted_by: whose clock an event's time is; the state keeps who moved log time last
     {"usage_event": 2, "scorer_state": 2},

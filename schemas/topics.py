@@ -33,6 +33,8 @@ BACKFILL_PROGRESS = "backfill-progress"
 INSTALLATION = "installation"
 SCORER_USAGE_EVENTS_STATE = "scorer-usage-events-state"
 SCORER_USAGE_EVENTS_IDS = "scorer-usage-events-ids"
+SCORER_USAGE_UNATTRIBUTED_STATE = "scorer-usage-unattributed-state"
+SCORER_USAGE_UNATTRIBUTED_IDS = "scorer-usage-unattributed-ids"
 SCORER_FLEET_PARTIALS_STATE = "scorer-fleet-partials-state"
 ALERTER_ACCOUNT_HEALTH_STATE = "alerter-account-health-state"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack, suppress
 from typing import Any, Self
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from schemas import codec
-from schemas.topics import USAGE_EVENTS
+from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import Offsets, by_partition, reader, record_of
@@ -137,6 +137,13 @@ class UsageLog:
             ) from error
         for old in [key for key in self._fleets if key[1] < day]:
             del self._fleets[old]
+
+    async def unattributed_ends(self) -> Offsets:
+        """Return the present end of each partition of usage-unattributed."""
+        topic = full_name(self._kafka, USAGE_UNATTRIBUTED)
+        return by_partition(
+            await self._consumer.end_offsets([TopicPartition(topic, number) for number in self.partitions])
+        )
 
     async def ends(self) -> Offsets:
         """Return the present end of each partition."""

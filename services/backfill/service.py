@@ -16,10 +16,11 @@ from typing import NamedTuple, Protocol
 from schemas.topics import BACKFILL_PROGRESS, USAGE_EVENTS
 from services.backfill import drive
 from services.backfill import progress as progress_topic
+from services.backfill.attribution import AttributionWait
 from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
-from services.backfill.ports import ReadLanes
+from services.backfill.ports import ReadLanes, ReadPositions
 from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
 from services.shared.errors import TidemarkError
@@ -90,9 +91,12 @@ class Options:
     """How to drive."""
 
     read_lanes: ReadLanes
+    read_attribution: ReadPositions
     tick_hours: int = 6
     fleet_within_s: float = 300.0
     report: Callable[[BackfillState], None] = lambda _: None
+    attributed_within_s: float = 300.0
+    """How long attribution may take to read what a day has brought."""
     taken_within_s: float = 60.0
     """How long the lanes may take to say whether they take the clock."""
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
@@ -172,22 +176,28 @@ class _Run:
                 )
             await self.log.follow(self.progress.ends)
             rest = self._rest()
+            attribution = AttributionWait(
+                self.kafka, self.log.unattributed_ends, options.read_attribution, options.attributed_within_s
+            )
             while True:
                 until = options.now_ms()
-                await self._walk(rest, since, until)
+                await self._walk(rest, since, until, attribution)
                 rest = iter(())
                 if midnight(options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
                     break
+            await attribution.settle()
             await self._save(finished=False)  # handed over with a row to go means: given up by somebody
         await drive.give_back(self.kafka, options.read_lanes, self.log, self.progress, options.now_ms())
 
-    async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int) -> None:
+    async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int, attribution: AttributionWait) -> None:
         epoch = self.progress.epoch
         for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * HOUR_MS):
             match step:
                 case Send(calls):
                     await self._send(calls, since, epoch)
                 case Tick(at_ms):
+                    if at_ms == midnight(at_ms):
+                        await attribution.settle()
                     await self.log.tick(at_ms, epoch)
                     self.progress = replace(self.progress, log_time=at_ms)
                     self._report(Mode.DRIVEN)

@@ -14,7 +14,9 @@ from typing import Any
 
 import xxhash
 
-from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
+from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED
+from services.cli import attribution_audit
+from services.cli.attribution_audit import AttributionPart
 from services.scorer.domain.lane.ledger import LedgerCounters, read_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import decoded, ends, scan
@@ -58,9 +60,8 @@ class Ledger:
     """The whole account. `closes` when every line adds up."""
 
     parts: list[Part]
-    awaiting_an_account: int
-    """Different ids on usage-unattributed."""
-    awaiting_duplicates: int
+    unattributed: list[AttributionPart]
+    """The account of usage-unattributed."""
     rejected: int
     """Different (source, original) that ingest rejected."""
     rejected_repeats: int
@@ -70,7 +71,12 @@ class Ledger:
     @property
     def problems(self) -> list[str]:
         """Return what does not add up, one sentence each."""
-        return [f"partition {part.partition}: {problem}" for part in self.parts for problem in part.problems]
+        return [
+            f"{where} {part.partition}: {problem}"
+            for where, parts in (("partition", self.parts), ("partition of usage-unattributed", self.unattributed))
+            for part in parts
+            for problem in part.problems
+        ]
 
     @property
     def closes(self) -> bool:
@@ -84,26 +90,42 @@ class Ledger:
     @property
     def accepted(self) -> int:
         """Return the different ids that were accepted, wherever they are now."""
-        return self.total("accepted") + self.total("in_flight") + self.awaiting_an_account
+        without = ("dead_lettered", "non_production", "in_flight", "awaiting", "unresolved", "anonymous")
+        return self.total("accepted") + self.total("in_flight") + sum(map(self.without_account, without))
+
+    def without_account(self, line: str) -> int:
+        """Return the sum of a line of usage-unattributed over the partitions."""
+        return sum(getattr(part, line) for part in self.unattributed)
+
+    def everywhere(self, line: str) -> int:
+        """Return the sum of a line that both topics have."""
+        return self.total(line) + self.without_account(line)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it for JSON."""
-        lines = ("applied", "dead_lettered", "too_late", "non_production", "deferred", "in_flight", "duplicates")
+        lines = ("applied", "too_late", "deferred")
+        both = ("dead_lettered", "non_production", "in_flight", "duplicates")
         return {
             "closes": self.closes,
             "accepted": self.accepted,
             **{line: self.total(line) for line in lines},
-            "awaiting_an_account": self.awaiting_an_account,
-            "awaiting_duplicates": self.awaiting_duplicates,
+            **{line: self.everywhere(line) for line in both},
+            "awaiting_an_account": self.without_account("awaiting"),
+            "unresolved": self.without_account("unresolved"),
+            "never_identified": self.without_account("anonymous"),
+            "forwarded": self.without_account("forwarded"),
+            "resolved": self.without_account("resolved"),
             "rejected": self.rejected,
             "rejected_repeats": self.rejected_repeats,
             "dead_letters_by_reason": dict(sorted(self.dead_letters.items())),
-            "partitions": [
-                {name: getattr(part, name) for name in Part.__dataclass_fields__ if name != "problems"}
-                for part in self.parts
-            ],
+            "partitions": [_without_problems(part) for part in self.parts],
+            "unattributed": [_without_problems(part) for part in self.unattributed],
             "problems": self.problems,
         }
+
+
+def _without_problems(part: Part | AttributionPart) -> dict[str, Any]:
+    return {name: getattr(part, name) for name in part.__dataclass_fields__ if name != "problems"}
 
 
 @dataclass(slots=True)
@@ -130,8 +152,10 @@ class _Seen:
 
 async def read(kafka: KafkaSettings) -> Ledger:
     """Read all topics and do the sums. It takes about 200 bytes of memory an event."""
+    attribution = await attribution_audit.read_lanes(kafka)  # first: see attribution_audit.read
     lanes = await _lanes(kafka)
     limits = await ends(kafka, USAGE_EVENTS)
+    forwarded: set[int] = set()
     aside, by_reason = await _set_aside(kafka, lanes)
     rejected, rejected_repeats = await _rejected(kafka)
     seen = {partition: _Seen() for partition in limits}
@@ -140,14 +164,17 @@ async def read(kafka: KafkaSettings) -> Ledger:
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
             _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
+            if value["forwards"]:
+                before = (value["source"], value["user"], value["event_id"], value["forwards"] - 1)
+                forwarded.add(attribution_audit.identity_of(*before))
         elif name == "clock":
             _note_clock(seen[record.partition], value)
     parts = [
         _part(partition, seen[partition], *lanes.get(partition, (0, LedgerCounters())), end=limits[partition])
         for partition in sorted(limits)
     ]
-    awaiting, awaiting_duplicates = await _unattributed(kafka)
-    return Ledger(parts, awaiting, awaiting_duplicates, rejected, rejected_repeats, by_reason)
+    unattributed = await attribution_audit.read(kafka, attribution, forwarded)
+    return Ledger(parts, unattributed, rejected, rejected_repeats, by_reason)
 
 
 def _note_clock(seen: _Seen, value: dict[str, Any]) -> None:
@@ -263,17 +290,6 @@ async def _rejected(kafka: KafkaSettings) -> tuple[int, int]:
             records += 1
             originals.add((letter["source"], letter["original_sha256"]))
     return len(originals), records - len(originals)
-
-
-async def _unattributed(kafka: KafkaSettings) -> tuple[int, int]:
-    ids: set[int] = set()
-    records = 0
-    async for record in scan(kafka, USAGE_UNATTRIBUTED):
-        name, value = decoded(record.value)
-        if name == "usage_event":
-            records += 1
-            ids.add(_identity(value["source"], value["user"], value["event_id"]))
-    return len(ids), records - len(ids)
 
 
 def _identity(source: str, owner: str, event_id: str) -> int:

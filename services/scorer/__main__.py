@@ -17,10 +17,12 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from schemas import formats
-from schemas.topics import USAGE_EVENTS
+from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
-from services.scorer.lanes import fleet_lane, usage_lanes
+from services.scorer.lane_facts import GROUP
+from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.tick_sender import TickSender, tick_producer
@@ -36,8 +38,6 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 
 log = logging.getLogger(__name__)
-
-GROUP = "scorer"
 
 
 async def run(
@@ -60,7 +60,10 @@ async def run(
     usage = usage_lanes(
         kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written
     )
-    specs = [usage, fleet_lane()]
+    attribution = attribution_lanes(
+        settings.waiting_bounds, settings.users, settings.duplicate_ids, AttributionMetrics(registry)
+    )
+    specs = [usage, attribution, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
     app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))
     async with serving(app, process.http_host, process.http_port):
@@ -80,9 +83,17 @@ async def run(
 async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) -> None:
     """Move the clocks of the lanes that this worker has; ends by an error only, which ends the process."""
     await wait_for_broker(kafka)
-    sender = TickSender(kafka.scoped(USAGE_EVENTS), lambda: tick_producer(kafka))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_tick_topic(USAGE_EVENTS, worker, kafka, metrics, watched=True))
+        group.create_task(_tick_topic(USAGE_UNATTRIBUTED, worker, kafka, metrics, watched=False))
+
+
+async def _tick_topic(
+    topic: str, worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics, *, watched: bool
+) -> None:
+    sender = TickSender(kafka.scoped(topic), lambda: tick_producer(kafka))
     try:
-        await Ticker(lambda: worker.open_lanes(USAGE_EVENTS), sender, metrics).run()
+        await Ticker(lambda: worker.open_lanes(topic), sender, metrics, watched=watched).run()
     finally:
         await sender.close()
 

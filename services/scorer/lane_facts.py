@@ -17,11 +17,11 @@ from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.usage_processor import STATE, UsageProcessor
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.kafka.reading import Offsets, beginnings, ends, scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.tail import last_records
 
-TAIL = 64
-"""Records from the end of each partition that are read at first; ever more where the clock is not among them."""
+GROUP = "scorer"
+"""The consumer group of the scorer, without prefix."""
 
 
 class LaneFacts(NamedTuple):
@@ -43,33 +43,8 @@ class LaneFacts(NamedTuple):
 
 async def read_lanes(kafka: KafkaSettings) -> dict[int, LaneFacts]:
     """Return the facts of each lane, by partition."""
-    limits = await ends(kafka, SCORER_USAGE_EVENTS_STATE, committed=True)
-    first = await beginnings(kafka, SCORER_USAGE_EVENTS_STATE)
-    found: dict[int, LaneFacts] = {partition: LaneFacts() for partition in limits}
-    left: Offsets = {partition: end for partition, end in limits.items() if end > first[partition]}
-    tail = TAIL
-    while left:
-        start = {partition: max(first[partition], end - tail) for partition, end in left.items()}
-        # a partition that is not to be read is one whose start is its end
-        records = await _records(kafka, {**limits, **start}, limits)
-        for partition in sorted(left):
-            facts = _facts(records.get(partition, {}))
-            if facts is not None:
-                found[partition] = facts
-            if facts is not None or start[partition] == first[partition]:
-                del left[partition]
-        tail *= 64
-    return found
-
-
-async def _records(
-    kafka: KafkaSettings, start: Mapping[int, int], stop: Mapping[int, int]
-) -> dict[int, dict[bytes, bytes]]:
-    latest: dict[int, dict[bytes, bytes]] = {}
-    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE, start, stop):
-        if record.key in (POSITION_KEY, CLOCK_KEY, LEDGER_KEY) and record.value is not None:
-            latest.setdefault(record.partition, {})[record.key] = record.value
-    return latest
+    found = await last_records(kafka, SCORER_USAGE_EVENTS_STATE, (POSITION_KEY, CLOCK_KEY, LEDGER_KEY))
+    return {partition: _facts(records) or LaneFacts() for partition, records in sorted(found.items())}
 
 
 def _facts(records: Mapping[bytes, bytes]) -> LaneFacts | None:

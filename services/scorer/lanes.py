@@ -1,4 +1,4 @@
-"""The scorer's two kinds of lane, as the engine takes them."""
+"""The scorer's three kinds of lane, as the engine takes them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from schemas.topics import (
     SCORER_FLEET_PARTIALS_STATE,
     SCORER_USAGE_EVENTS_IDS,
     SCORER_USAGE_EVENTS_STATE,
+    SCORER_USAGE_UNATTRIBUTED_IDS,
+    SCORER_USAGE_UNATTRIBUTED_STATE,
     TOPICS,
     USAGE_EVENTS,
+    USAGE_UNATTRIBUTED,
 )
+from services.scorer import attribution_processor
+from services.scorer.attribution_metrics import AttributionMetrics
+from services.scorer.attribution_processor import AttributionProcessor
+from services.scorer.domain.attribution.fold import AttributionFold
+from services.scorer.domain.attribution.waiting import Bounds
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
@@ -18,7 +26,7 @@ from services.scorer.metrics import ScorerMetrics
 from services.scorer.records import dead_letter
 from services.scorer.usage_processor import IDS, STATE, UsageProcessor
 from services.shared.engine.processor import Processor
-from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.spec import AppendOrder, LaneSpec, SourceMode
 from services.shared.tracking_plan.plan import TrackingPlan
 
 
@@ -45,6 +53,38 @@ def usage_lanes(
     closed = metrics.forget if metrics else None
     return LaneSpec(
         USAGE_EVENTS, SourceMode(TOPICS[USAGE_EVENTS].read_as), stores, processor, dead_letter, closed=closed
+    )
+
+
+def attribution_lanes(
+    bounds: Bounds | None = None,
+    most_users: int = 500_000,
+    duplicate_ids: int = 4_000_000,
+    metrics: AttributionMetrics | None = None,
+) -> LaneSpec:
+    """
+    Return the lanes of usage-unattributed, each with so many users and ids at most.
+
+    A replay leaves them off: what they forwarded is in the log.
+    """
+    within = bounds or Bounds()
+
+    def processor(partition: int) -> Processor:
+        fold = AttributionFold(duplicate_ids, within, most_users)
+        return AttributionProcessor(partition, fold, metrics.lane(partition) if metrics else None)
+
+    stores = {
+        attribution_processor.STATE: SCORER_USAGE_UNATTRIBUTED_STATE,
+        attribution_processor.IDS: SCORER_USAGE_UNATTRIBUTED_IDS,
+    }
+    return LaneSpec(
+        USAGE_UNATTRIBUTED,
+        SourceMode(TOPICS[USAGE_UNATTRIBUTED].read_as),
+        stores,
+        processor,
+        dead_letter,
+        appends=AppendOrder.BEFORE_COMMIT,
+        closed=metrics.forget if metrics else None,
     )
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.scorer.domain.attribution.waiting import Bounds
 from services.scorer.domain.health.model import Model, read_model
 from services.shared.errors import ConfigurationError
 from services.shared.plan_file import PlanSettings, default_plan, load_plan, read_yaml
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.units import HOUR_MS
 
 DEFAULT_MODEL = Path(__file__).parent / "model.yaml"
 
@@ -23,8 +25,32 @@ class ScorerSettings(PlanSettings):
     """Event ids remembered per partition, at most 12 bytes each. If a day brings more, the 24-hour window gets shorter."""
     accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
     """Accounts per partition, about 8 KB each: 1.6 GB if a partition is full. Events of further ones are dead-lettered."""
+    wait_hours: int = Field(168, ge=1, le=2160, validation_alias="TIDEMARK_ATTRIBUTION_WAIT_HOURS")
+    """How long an event without an account waits until a call says whose account its user belongs to; seven days."""
+    waiting_of_user: int = Field(1_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_OF_USER")
+    """Events of one user that wait; for one more the oldest goes."""
+    waiting: int = Field(50_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING")
+    """Events of identified users that wait in a partition."""
+    waiting_bytes: int = Field(32 << 20, ge=4 << 20, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_BYTES")
+    """The same in bytes; they are held in memory."""
+    waiting_anonymous: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_ANONYMOUS")
+    """Events of anonymous visitors that wait in a partition. They take nothing of what identified users have."""
+    waiting_anonymous_bytes: int = Field(
+        8 << 20, ge=4 << 20, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_ANONYMOUS_BYTES"
+    )
+    """The same in bytes."""
+    users: int = Field(500_000, ge=1_000, le=100_000_000, validation_alias="TIDEMARK_ATTRIBUTION_USERS")
+    """Users whose accounts a partition remembers, about 400 bytes each; who was not seen for longest goes first."""
     ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
     """Whether this process sends ticks to its lanes; turn it off for a replay."""
+
+    @property
+    def waiting_bounds(self) -> Bounds:
+        """What may wait for an account in a partition."""
+        return Bounds(
+            self.wait_hours * HOUR_MS, self.waiting_of_user, self.waiting, self.waiting_bytes, self.waiting_anonymous,
+            self.waiting_anonymous_bytes,
+        )  # fmt: skip
 
 
 def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:

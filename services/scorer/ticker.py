@@ -43,7 +43,7 @@ class Ticker:
 
     def __init__(
         self, lanes: Callable[[], Mapping[int, OpenLane]], sender: TickSender, metrics: ScorerMetrics,
-        wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic, *, watched: bool = True,
     ) -> None:  # fmt: skip
         """
         Make a ticker.
@@ -54,12 +54,14 @@ class Ticker:
             metrics: Told of ticks, clocks apart, and lanes that are driven or wait.
             wall: Seconds since 1970 UTC.
             monotonic: Seconds that never jump.
+            watched: Whether `metrics` show of each lane who moves its clock; lanes of one topic alone do.
         """
         self._lanes = lanes
         self._sender = sender
         self._metrics = metrics
         self._wall = wall
         self._monotonic = monotonic
+        self._watched = watched
         self._paces: dict[int, Pace] = {}
         self._on_their_way: dict[int, asyncio.Task[None]] = {}
         self._seen: set[int] = set()
@@ -75,7 +77,7 @@ class Ticker:
                 task.cancel()
             if self._on_their_way:
                 await asyncio.wait(self._on_their_way.values())
-            for partition in self._seen:
+            for partition in self._seen if self._watched else ():
                 self._metrics.lane_left(partition)
 
     def look(self) -> None:
@@ -86,7 +88,7 @@ class Ticker:
                 task.result()
         now_s, wall_ms = self._monotonic(), int(self._wall() * 1000)
         lanes = self._lanes()
-        for partition in self._seen - lanes.keys():
+        for partition in self._seen - lanes.keys() if self._watched else ():
             self._metrics.lane_left(partition)
         self._seen = set(lanes)
         self._paces = {partition: pace for partition, pace in self._paces.items() if partition in lanes}
@@ -94,7 +96,8 @@ class Ticker:
             processor = lane.processor
             if not isinstance(processor, Clocked):
                 continue
-            self._metrics.lane_looked_at(partition, driven=processor.driven, waiting=processor.waiting is not None)
+            if self._watched:
+                self._metrics.lane_looked_at(partition, driven=processor.driven, waiting=processor.waiting is not None)
             if processor.driven:
                 self._paces.pop(partition, None)
             elif partition not in self._on_their_way:

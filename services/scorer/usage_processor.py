@@ -20,7 +20,7 @@ from services.shared.units import DAY_MS
 
 STATE, IDS = "state", "ids"
 _EVENT = "usage_event"
-_KINDS = frozenset({_EVENT, "tick", "clock", "fleet", "command"})
+_KINDS = frozenset({_EVENT, "tick", "clock", "fleet", "command", "user_link"})
 _ANSWERS = frozenset({"ACCEPT", "REFUSE"})
 
 
@@ -103,6 +103,8 @@ class UsageProcessor:
             own = value["received_at"]
             at = own if value["epoch"] or own < record.appended_at else record.appended_at
             return _new(Item, (kind, value, at, record))
+        if kind == "user_link" and value["account"].encode() != record.key:
+            raise Poison("wrong_key", "key", "the key of a link on usage-events is its account")
         own = value.get("at", 0)
         return Item(kind, value, own if value.get("epoch") else min(own, record.appended_at), record)
 
@@ -132,7 +134,10 @@ class UsageProcessor:
             return self._fold.fleet(value, step)
         if kind == "clock":
             return self._fold.clock(value, at, offset, step)
-        self._fold.command(value)
+        if kind == "user_link":
+            self._fold.link(value)
+        else:
+            self._fold.command(value)
         return None
 
     def _clocks(self, event: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Options, backfill
+from services.scorer.attribution_facts import read_positions
 from services.scorer.lane_facts import read_lanes
 from services.shared.errors import TidemarkError
 from services.shared.kafka.settings import KafkaSettings
@@ -126,7 +127,9 @@ async def send_past(url: str, kafka: KafkaSettings, past: Past, seen: Seen, blow
         try:
             async with Client(url, past.sent, seen, dice, batch=100, patience_s=120) as client:
                 await client.ready(60)
-                await backfill(past, client, kafka, Options(read_lanes, report=blows.report, fleet_within_s=120))
+                await backfill(
+                    past, client, kafka, Options(read_lanes, read_positions, report=blows.report, fleet_within_s=120)
+                )
         except (KafkaError, TidemarkError, ExceptionGroup) as error:
             stopped[type(error).__name__] += 1
             await asyncio.sleep(1)  # nothing to wait for: whatever stopped it is tried again, _ATTEMPTS times at most

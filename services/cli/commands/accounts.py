@@ -1,4 +1,4 @@
-"""`tidemark accounts import FILE`, `tidemark accounts quarantined`, `tidemark accounts release ACCOUNT`."""
+"""`tidemark accounts`: facts of accounts, quarantined ones, and users whose account nobody has said."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Annotated
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, find
+from services.cli.local.stack_state import DataOption, JsonOption, data_folder, find
 from services.shared.errors import Fatal
 
 
 def register(app: typer.Typer) -> None:
     """Add the group `accounts`."""
-    group = typer.Typer(help="Account facts, and quarantined accounts.", no_args_is_help=True)
+    group = typer.Typer(help="Account facts, quarantined accounts, and users without an account.", no_args_is_help=True)
     group.command("import")(import_file)
     group.command("quarantined")(show_quarantined)
     group.command("release")(release)
+    group.command("unresolved")(show_unresolved)
+    group.command("resolve")(resolve)
     app.add_typer(group, name="accounts")
 
 
@@ -97,3 +99,67 @@ def release(
     print(
         f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"
     )
+
+
+def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
+    """List the identified users whose events wait for an account, by pseudonym; it reads the state of attribution."""
+    from services.cli.unresolved import unresolved
+
+    found = asyncio.run(unresolved(find(data).kafka))
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        return
+    for each in found:
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.since_ms / 1000))
+        print(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
+    if found:
+        print("Have the app call `group`, or say where they belong: `tidemark accounts resolve FILE`.")
+    else:
+        print("no identified user waits for an account")
+
+
+_WHY = {
+    "no_account": "no call says which account the user belongs to",
+    "several_accounts": "events name several accounts, and no group call says which one counts",
+}
+
+
+def resolve(
+    file: Annotated[
+        Path,
+        typer.Argument(help="CSV with the columns user (id or pseudonym) and account.", exists=True, dir_okay=False),
+    ],
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Say which accounts users belong to, and send in again their events that were given up.
+
+    What the file says overrides all that calls say of these users. Doing it again changes nothing. Malformed rows are listed
+    and left out.
+    """
+    from services.cli.local.pseudonym_key import existing
+    from services.cli.resolving import read_file
+    from services.cli.resolving import resolve as write
+    from services.shared.pseudonyms import Pseudonyms, read_key
+
+    running = find(data)
+    try:
+        pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
+    except ValueError as error:
+        raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+    accounts, problems = read_file(file, pseudonyms)
+    done = asyncio.run(write(running.kafka, accounts))
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode({**done._asdict(), "problems": problems}).decode())
+    else:
+        before = f", {done.before:,} had been before" if done.before else ""
+        print(f"{done.users:,} users have an account; {done.events:,} events are sent in again{before}")
+        for problem in problems:
+            print(f"  {problem}")
+    if problems:
+        raise typer.Exit(1)

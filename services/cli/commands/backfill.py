@@ -123,6 +123,7 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
     from services.backfill.sender import IngestSender
     from services.backfill.service import Options
     from services.backfill.service import backfill as run
+    from services.scorer.attribution_facts import read_positions
     from services.scorer.lane_facts import read_lanes
 
     if running.ingest is None:
@@ -140,7 +141,9 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
-        return await run(events, sender, running.kafka, Options(read_lanes, tick_hours=tick_hours, report=report))
+        return await run(
+            events, sender, running.kafka, Options(read_lanes, read_positions, tick_hours=tick_hours, report=report)
+        )
 
 
 def backfill_key(running: Running, source: str) -> str:

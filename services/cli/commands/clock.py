@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from schemas.topics import USAGE_EVENTS
+from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, find
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS, HOUR_MS
@@ -76,7 +76,7 @@ async def order(
     kafka: KafkaSettings, mode: Literal["ACCEPT", "REFUSE"], partitions: Collection[int] | None = None
 ) -> list[int]:
     """
-    Append a clock record to some partitions of usage-events, or all, and return which.
+    Append a clock record to some partitions of usage-events and usage-unattributed, or all, and return which.
 
     Raises:
         Fatal: there is no such partition.
@@ -92,7 +92,11 @@ async def order(
     value = codec.encoder("clock")({"mode": mode, "epoch": 0, "at": time.time_ns() // 1_000_000})
     chosen = sorted(set(partitions)) if partitions else sorted(there)
     async with producer(kafka) as out:
-        sent = [await out.send(kafka.scoped(USAGE_EVENTS), value, partition=number) for number in chosen]
+        sent = [
+            await out.send(kafka.scoped(topic), value, partition=number)
+            for topic in (USAGE_EVENTS, USAGE_UNATTRIBUTED)
+            for number in chosen
+        ]
         await asyncio.gather(*sent)
     return chosen
 

@@ -81,6 +81,7 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
     from services.backfill.service import BackfillState, Options, backfill
     from services.cli.local.demo_source import DemoHistory, remembered
     from services.cli.local.stack_state import find
+    from services.scorer.attribution_facts import read_positions
     from services.scorer.lane_facts import read_lanes
 
     history = DemoHistory(remembered(stack.data, seed, weeks, time.time_ns() // 1_000_000))
@@ -102,7 +103,7 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
         key = stack.state.backfill_key
         async with IngestSender(stack.state.addresses["ingest"], key) as sender:
             await sender.ready()
-            outcome = await backfill(history, sender, running.kafka, Options(read_lanes, report=report))
+            outcome = await backfill(history, sender, running.kafka, Options(read_lanes, read_positions, report=report))
     if outcome.tally.rejected:
         raise Fatal(f"ingest rejected {outcome.tally.rejected} simulated events: {outcome.tally.rejections[:3]}")
     if outcome.tally.accepted:

@@ -202,6 +202,7 @@ def _cluster(running: Running) -> Iterator[Finding]:
             yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
         yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
     yield _judge("log time", lambda: _log_time(running))
+    yield _judge("attribution", lambda: _attribution(running))
     if running.ingest:
         yield _judge("clock", lambda: _clock(str(running.ingest)))
 
@@ -217,6 +218,20 @@ def _log_time(running: Running) -> str:
     if driven:
         return f"a backfill has the clock of partitions {driven}; live events are put off until it hands over"
     return "no lane waits for a person"
+
+
+def _attribution(running: Running) -> str:
+    from services.scorer.attribution_facts import read_counters
+
+    lanes = asyncio.run(read_counters(running.kafka)).values()
+    waiting = sum(lane.waiting_identified for lane in lanes)
+    given_up = sum(lane.dead_lettered for lane in lanes)
+    said = [f"{sum(lane.forwarded for lane in lanes):,} events were given an account"]
+    if waiting:
+        said.append(f"{waiting:,} of identified users wait for one: `tidemark accounts unresolved` lists the users")
+    if given_up:
+        said.append(f"{given_up:,} of identified users were given up: `tidemark accounts resolve` brings them back")
+    return "; ".join(said)
 
 
 def _apart(addresses: Mapping[str, str]) -> str:

@@ -31,7 +31,8 @@ def ledger(
     """
     Show what became of every accepted event, from the topics alone.
 
-    accepted = applied + dead-lettered later + too late + awaiting an account + of other environments + deferred + in flight.
+    accepted = applied + dead-lettered later + too late + awaiting an account + unresolved + never identified + of other
+    environments + deferred + in flight.
     Exit status 1 if it does not add up.
     """
     found = asyncio.run(_settled(cluster(data), settle))
@@ -52,7 +53,7 @@ async def _settled(kafka: KafkaSettings, within_s: float) -> Ledger:
     deadline = time.monotonic() + within_s
     while True:
         found = await read(kafka)
-        if not found.total("in_flight") or time.monotonic() >= deadline:
+        if not found.everywhere("in_flight") or time.monotonic() >= deadline:
             return found
         await asyncio.sleep(0.5)
 
@@ -68,17 +69,20 @@ def _print(found: Ledger) -> None:
     rows = (
         ("accepted, different ids", found.accepted),
         ("= applied", found.total("applied")),
-        ("+ dead-lettered later", found.total("dead_lettered")),
+        ("+ dead-lettered later", found.everywhere("dead_lettered")),
         ("+ too late", found.total("too_late")),
-        ("+ awaiting an account", found.awaiting_an_account),
-        ("+ of other environments than production", found.total("non_production")),
+        ("+ awaiting an account", found.without_account("awaiting")),
+        ("+ unresolved: nobody said the account of the user", found.without_account("unresolved")),
+        ("+ never identified: anonymous visitors", found.without_account("anonymous")),
+        ("+ of other environments than production", found.everywhere("non_production")),
         ("+ deferred by a drive", found.total("deferred")),
-        ("+ in flight", found.total("in_flight")),
+        ("+ in flight", found.everywhere("in_flight")),
     )
     for what, count in rows:
         table.add_row(what, f"{count:,}")
     table.add_row("", "")
-    table.add_row("apart: repeats dropped", f"{found.total('duplicates') + found.awaiting_duplicates:,}")
+    table.add_row("apart: repeats dropped", f"{found.everywhere('duplicates'):,}")
+    table.add_row("of the accepted: forwarded to an account", f"{found.without_account('forwarded'):,}")
     table.add_row("apart: rejected by ingest", f"{found.rejected:,}")
     console.print(table)
     each = Table("partition", "position", "end", "ids", "applied", "repeats", "in flight", box=None)

@@ -6,9 +6,25 @@ import os
 import secrets
 from pathlib import Path
 
+from services.shared.errors import Fatal
 from services.shared.pseudonyms import KEY_BYTES
 
 VARIABLE = "TIDEMARK_PSEUDONYM_KEY"
+_FILE = "pseudonym.key"
+
+
+def existing(data: Path) -> str:
+    """
+    Return the key that there is, in hexadecimal, without making one.
+
+    Raises:
+        Fatal: there is none: a new one would make other pseudonyms than those in the log.
+    """
+    given = os.environ.get(VARIABLE)
+    file = data / _FILE
+    if given or file.exists():
+        return given or file.read_text().strip()
+    raise Fatal(f"set {VARIABLE} to the key of the ingest processes: user ids become pseudonyms by it")
 
 
 def key_of(data: Path) -> str:
@@ -16,7 +32,7 @@ def key_of(data: Path) -> str:
     given = os.environ.get(VARIABLE)
     if given:
         return given
-    file = data / "pseudonym.key"
+    file = data / _FILE
     if not file.exists():
         draft = file.with_name(file.name + ".draft")
         draft.touch(mode=0o600)  # before it holds the key

@@ -46,14 +46,15 @@ class Output(NamedTuple):
 
 class Append(NamedTuple):
     """
-    One record written after the lane's transaction has committed, outside of it, and awaited.
+    One record written outside of the lane's transaction, before or after it (`LaneSpec.appends`), and awaited.
 
     For topics that are never transactional. It is at least once: it may be written again after a crash, so
     its readers must take the first and ignore the rest.
     """
 
     topic: str
-    partition: int
+    partition: int | None
+    """None: by the hash of the key, as every other Tidemark producer does it."""
     key: bytes | None
     value: bytes
 
@@ -84,7 +85,7 @@ class Processor(Protocol):
 
     def opened(self) -> Iterable[Append | None]:
         """
-        Finish the restore; yield the appends that may not have been acknowledged before.
+        Finish the restore; yield the appends that may not have been acknowledged before, where they follow the commit.
 
         Long work yields None between its steps, each at most 50 ms, so that other tasks of the loop get a turn.
         """

@@ -20,6 +20,25 @@ class SourceMode(Enum):
     """Written by transactions: markers and aborted records leave holes, so forward gaps are allowed."""
 
 
+class AppendOrder(Enum):
+    """When a lane's appends are written. They are never part of its transaction, so one of two things may happen in a crash."""
+
+    AFTER_COMMIT = "after_commit"
+    """
+    Only what is durable is ever written; what was committed last may not be, so `Processor.opened` gives it again.
+
+    For what must not be said unless it holds, such as a decision.
+    """
+
+    BEFORE_COMMIT = "before_commit"
+    """
+    All are acknowledged before the transaction that they follow from commits, so none is ever missing.
+
+    After a crash in between the records are folded again and written again: readers have to drop repeats. The lane needs
+    no memory of what it has written.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class LaneSpec:
     """
@@ -38,6 +57,8 @@ class LaneSpec:
     """Turn a record that can never be applied into one for the dead letters."""
     outputs: tuple[str, ...] = ()
     """Topics that the lanes write to and that have no record in schemas/topics; the cluster is asked for their limits at start."""
+    appends: AppendOrder = AppendOrder.AFTER_COMMIT
+    """When what the processor appends is written."""
     closed: Callable[[int], None] | None = None
     """Called with the partition when its lane leaves this worker, so that the service can drop its metrics. May not raise."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.kafka.embedded import EmbeddedBroker
 from tests.chaos.counting import QUICK, fill, hurt
 from tests.support.counting.fleet import Fleet, fleet
-from tests.support.counting.trial import Verdict, trial
+from tests.support.counting.trial import SIDE, Verdict, trial
 from tests.support.waiting import until
 
 
@@ -61,6 +62,25 @@ async def test_a_worker_revived_in_the_middle_of_a_transaction_is_fenced(kafka: 
         assert_exact(await log.settled(40), workers)
         await until(lambda: workers.exits, 20, workers.diagnosis)
         assert workers.exits == [EXIT_FAIL_STOP]
+
+
+@pytest.mark.timeout(120)
+async def test_a_crash_between_appends_and_their_commit_loses_none(kafka: Any, tmp_path: Path) -> None:
+    order = {"TIDEMARK_COUNTING_APPENDS": "before_commit", "TIDEMARK_COUNTING_FREEZE": str(tmp_path / "frozen")}
+    async with trial(kafka.bootstrap) as log, fleet(log, 1, **QUICK, **order) as workers:
+        await workers.ready(1)
+        # Given a worker that has appended what follows from a transaction, and has not committed it,
+        await log.produce((b"account-%d" % (i % 50), b"append") for i in range(2000))
+        await until(workers.stopped, 20, workers.diagnosis)
+        assert await log.read(SIDE)
+        # when it is killed,
+        workers.kill(0)
+
+        # then the next folds the same again: nothing is missing, and what is there twice says the same.
+        assert_exact(await log.settled(40), workers)
+        found = Counter((r.key, r.value) for r in await log.read(SIDE))
+        assert found.keys() == {(b"account-%d" % k, b"after:%d" % n) for k in range(50) for n in range(1, 41)}
+        assert max(found.values()) == 2
 
 
 @pytest.mark.timeout(180)

@@ -19,7 +19,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Processor
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.spec import AppendOrder, LaneSpec, SourceMode
 from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, producer
 from services.shared.settings import ProcessSettings
@@ -27,7 +27,8 @@ from tests.support.counting.processor import counting_spec, read_count
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SIDE, SOURCE, Trial, trial
 
 SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, appends=SIDE)
-LIMITS = {OUT: 100_000, CHANGELOG: 200_000, DEAD: 50_000}
+APPENDS_FIRST = replace(SPEC, appends=AppendOrder.BEFORE_COMMIT)
+LIMITS = {OUT: 100_000, CHANGELOG: 200_000, DEAD: 50_000, SIDE: 100_000}
 Records = Iterable[tuple[str, str]]
 
 

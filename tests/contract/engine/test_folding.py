@@ -11,7 +11,7 @@ import pytest
 from services.shared.engine.errors import EXIT_FAIL_STOP, Unanswered
 from services.shared.engine.position import Position
 from services.shared.engine.spec import SourceMode
-from tests.contract.engine.backends import IN_TRANSACTIONS, Backend, OnKafka, with_processor
+from tests.contract.engine.backends import APPENDS_FIRST, IN_TRANSACTIONS, Backend, OnKafka, with_processor
 from tests.support.counting.processor import CountingProcessor, counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
 
@@ -71,6 +71,25 @@ async def test_an_append_follows_its_transaction(backend: Backend) -> None:
     assert await backend.fold() is None
 
     assert (await backend.found()).side == ["after:2"]
+
+
+async def test_appends_that_come_first_are_written_with_their_transaction(backend: Backend) -> None:
+    await backend.append([("a", "1"), ("a", "append"), ("a", "2")])
+
+    assert await backend.fold(APPENDS_FIRST) is None
+
+    result = await backend.found()
+    assert (result.side, result.counts) == (["after:2"], {"a": 3})
+
+
+async def test_an_oversized_append_is_traced_to_the_record_that_made_it(backend: Backend) -> None:
+    await backend.append([("a", "1"), ("a", "far:150000"), ("a", "2")])
+
+    assert await backend.fold(APPENDS_FIRST) is None
+
+    result = await backend.found()
+    assert (result.side, result.counts) == ([], {"a": 2})
+    assert [reason for reason, _ in result.dead] == ["fold_raised"]
 
 
 async def test_a_record_that_asks_waits_for_an_answer_further_down_the_log(backend: Backend) -> None:

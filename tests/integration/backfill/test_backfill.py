@@ -14,6 +14,7 @@ from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
+from services.scorer.attribution_facts import read_positions
 from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
@@ -35,7 +36,7 @@ async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Ou
     """Run one backfill as the command does."""
     async with IngestSender(url, "past", batch=5) as sender:
         await sender.ready()
-        return await backfill(source, sender, kafka, Options(read_lanes, fleet_within_s=20, **options))
+        return await backfill(source, sender, kafka, Options(read_lanes, read_positions, fleet_within_s=20, **options))
 
 
 class Interrupted(Exception):
@@ -168,5 +169,5 @@ async def test_a_write_key_that_may_not_send_history_is_refused_with_what_to_do(
 ) -> None:
     async with IngestSender(ingest, "live") as sender:
         with pytest.raises(IngestRefuses, match="backfill: true"):
-            await backfill(history, sender, kafka_settings, Options(read_lanes))
+            await backfill(history, sender, kafka_settings, Options(read_lanes, read_positions))
     assert await log_of(kafka_settings) == []  # the clock was not even asked for

@@ -17,6 +17,7 @@ from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
 from services.cli import ledger_audit
+from services.scorer.attribution_facts import read_positions
 from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.service_process import ServiceProcess
@@ -34,7 +35,7 @@ class Interrupted(Exception):
 async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Outcome:
     """Run one backfill as the command does."""
     async with IngestSender(url, "past", batch=5) as sender:
-        return await backfill(source, sender, kafka, Options(read_lanes, fleet_within_s=20, **options))
+        return await backfill(source, sender, kafka, Options(read_lanes, read_positions, fleet_within_s=20, **options))
 
 
 def live_call(number: int) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from services.cli import ledger_audit
+from services.scorer.domain.attribution.ledger import AttributionCounters
+from services.scorer.domain.attribution.ledger import encode_counters as encode_attribution
 from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, encode_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.clients import producer
@@ -49,6 +51,25 @@ class Topics:
         topic = "usage-rejected" if by == "ingest" else "dead-letters"
         await self.producer.send_and_wait(self.kafka.scoped(topic), value, partition=0)
 
+    async def attribution(self, partition: int, position: int, **counts: int) -> None:
+        """Write what the lane of a partition of usage-unattributed knows."""
+        topic = self.kafka.scoped("scorer-usage-unattributed-state")
+        counters = encode_attribution(AttributionCounters(**counts))
+        for key, value in {POSITION_KEY: Position(position).encode(), LEDGER_KEY: counters}.items():
+            await self.producer.send_and_wait(topic, value, key=key, partition=partition)
+
+    async def given_up(self, offset: int, event_id: str, *, topic: str, **changes: Any) -> None:
+        """Append the dead letter of an event that waited for too long in partition 0."""
+        original = event(
+            {"event_id": event_id, "id_source": "CLIENT", "source": "app", "environment": "production", "kind": "TRACK",
+             "name": "x", "occurred_at": 1, "received_at": 1, **changes}
+        )  # fmt: skip
+        value = letter(
+            {"rejected_at": 1, "by": "scorer", "reason": "no_account", "detail": "", "source": "app",
+             "origin": f"{topic}/0/{offset}", "original": original, "original_size": 0, "original_sha256": event_id}
+        )  # fmt: skip
+        await self.producer.send_and_wait(self.kafka.scoped("dead-letters"), value, partition=0)
+
     async def lane(self, partition: int, position: int, **counts: int) -> None:
         """Write what the lane of a partition knows."""
         topic = self.kafka.scoped("scorer-usage-events-state")
@@ -74,7 +95,7 @@ async def test_a_record_that_nobody_can_read_does_not_stop_the_ledger(topics: To
     ledger = await ledger_audit.read(topics.kafka)
 
     assert ledger.problems == []
-    assert (ledger.accepted, ledger.total("applied"), ledger.awaiting_an_account) == (1, 1, 0)
+    assert (ledger.accepted, ledger.total("applied"), ledger.without_account("awaiting")) == (1, 1, 0)
 
 
 async def test_every_event_is_on_one_line(topics: Topics) -> None:
@@ -92,6 +113,7 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
     await topics.event("n2", 3)
     await topics.event("w", 0, topic="usage-unattributed", account="")
     await topics.event("w", 0, topic="usage-unattributed", account="")
+    await topics.attribution(0, 2, waiting_identified=1, duplicates=1)
     await topics.letter("too_late", origin=f"usage-events/1/{too_late}")
     await topics.letter("bad_value", origin=f"usage-events/1/{poison}")
     await topics.letter("fold_raised", origin=f"usage-events/1/{early}")
@@ -112,8 +134,8 @@ async def test_every_event_is_on_one_line(topics: Topics) -> None:
         "accepted": 11, "applied": 6, "dead_lettered": 1, "too_late": 1, "non_production": 1,
         "awaiting_an_account": 1, "in_flight": 1,
     }  # fmt: skip
-    apart = ("duplicates", "awaiting_duplicates", "rejected", "rejected_repeats")
-    assert [found[line] for line in apart] == [4, 1, 1, 1]
+    apart = ("duplicates", "rejected", "rejected_repeats")
+    assert [found[line] for line in apart] == [5, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +180,76 @@ async def test_events_put_off_by_a_drive_are_a_line_of_their_own_until_they_come
 
     assert (during.problems, during.accepted, during.total("applied"), during.total("deferred")) == ([], 3, 1, 2)
     assert (after.problems, after.accepted, after.total("applied"), after.total("deferred")) == ([], 3, 3, 0)
+
+
+async def test_an_event_that_was_forwarded_is_counted_where_it_came_to(topics: Topics) -> None:
+    # Given one event that was forwarded, one that was moved and then forwarded, one that waits, one that was given up,
+    # one that was given up and sent in again, a visitor's, one of another environment, and one that nobody has read yet.
+    one: dict[str, Any] = {"topic": "usage-unattributed", "account": "", "user": "u_kim"}
+    await topics.event("forwarded", 0, **one)
+    await topics.event("moved", 0, **{**one, "user": "u_anon"})
+    await topics.event("moved", 1, **one, forwards=1)
+    await topics.event("waits", 0, **one)
+    given_up = await topics.event("given-up", 0, **one)
+    again = await topics.event("again", 0, **one)
+    await topics.event("again", 0, **one, forwards=1)
+    await topics.event("visitor", 0, **{**one, "user": "u_anon"})
+    await topics.event("staging", 0, **one, environment="staging")
+    await topics.event("forwarded", 0, **one)
+    await topics.event("new", 0, **one)
+    for event_id, forwards in (("forwarded", 1), ("moved", 2), ("again", 2)):
+        await topics.event(event_id, 2, user="u_kim", via="USER", forwards=forwards)
+    for offset, event_id in ((given_up, "given-up"), (again, "again")):
+        await topics.given_up(offset, event_id, **one)
+    await topics.lane(2, 3, applied=3)
+    await topics.attribution(
+        0, 9, forwarded_user=2, moved=1, waiting_identified=1, expired_identified=2, expired_anonymous=1,
+        non_production=1, duplicates=1,
+    )  # fmt: skip
+    await topics.attribution(1, 1, forwarded_operator=1)
+
+    found = (await ledger_audit.read(topics.kafka)).as_dict()
+
+    assert found["problems"] == []
+    lines = (
+        "accepted",
+        "applied",
+        "awaiting_an_account",
+        "unresolved",
+        "never_identified",
+        "non_production",
+        "in_flight",
+    )
+    assert [found[line] for line in lines] == [8, 3, 1, 1, 1, 1, 1]
+    assert (found["forwarded"], found["resolved"], found["duplicates"]) == (3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("counts", "problem"),
+    [
+        ({"forwarded_user": 1}, "the lane counted 1 forwarded, there are 0"),
+        ({"moved": 1}, "the lane counted 1 moved, there are 0"),
+        ({"expired_identified": 1}, "the lane counted 1 given up, there are 0"),
+        ({"waiting_identified": 2}, "the lane counted 2 in all, there are 1"),
+        ({}, "the lane counted 0 in all, there are 1"),
+    ],
+)
+async def test_what_attribution_has_lost_opens_the_ledger(topics: Topics, counts: dict[str, int], problem: str) -> None:
+    await topics.event("1", 2, topic="usage-unattributed", account="", user="u_kim")
+    await topics.attribution(2, 1, **counts)
+
+    found = await ledger_audit.read(topics.kafka)
+
+    assert any(each.startswith(f"partition of usage-unattributed 2: {problem}") for each in found.problems)
+
+
+async def test_what_is_forwarded_and_not_committed_yet_is_counted_once(topics: Topics) -> None:
+    await topics.event("1", 2, topic="usage-unattributed", account="", user="u_kim")
+    await topics.event("1", 0, user="u_kim", via="USER", forwards=1)
+
+    found = await ledger_audit.read(topics.kafka)
+
+    assert (found.problems, found.accepted, found.everywhere("in_flight")) == ([], 1, 1)
 
 
 async def test_an_empty_deployment_closes(kafka_settings: KafkaSettings) -> None:

@@ -3,7 +3,7 @@ A processor that counts, to test and measure the engine with: every count and ev
 
 Record values: anything is counted by key. Special ones: `poison` is refused by decode, `poison-fold` by fold, `raise`
 breaks the fold half-way, `long:N` counts its key N times in N steps, `long:N:K` raises in step K, `fat:N` makes a
-state of N bytes, `wide:N` makes an output of N bytes, `append` asks for an append, `version:N` is refused by processors
+state of N bytes, `wide:N` makes an output of N bytes, `append` asks for an append, `far:N` for one of N bytes, `version:N` is refused by processors
 that know less, `break` counts its key and breaks it: whatever counts it later meets a KeyFault, until it is set apart;
 `sweep` counts every key, one a step; `ask` waits for the next
 `answer` further down the log. Each tenth count of a key is written out as `key:count`.
@@ -107,7 +107,9 @@ class CountingProcessor:
         if word == b"wide":
             self._outputs.append(Output(self.out, key, b"w" * int(argument)))
         if word == b"append":
-            self._appends.append(Append(self.appends_to, self.partition, key, b"after:%d" % self.counts[key]))
+            self._appends.append(Append(self.appends_to, None, key, b"after:%d" % self.counts[key]))
+        if word == b"far":
+            self._appends.append(Append(self.appends_to, None, key, b"f" * int(argument)))
         self.urgent = word == b"urgent"
         return None
 
@@ -168,7 +170,12 @@ def counting_spec(
         return Output(dead, record.key or b"", note + (record.value or b""))
 
     return LaneSpec(
-        source, mode, {STORE: changelog}, lambda p: CountingProcessor(p, out, appends), dead_letter, (out, dead)
+        source,
+        mode,
+        {STORE: changelog},
+        lambda p: CountingProcessor(p, out, appends),
+        dead_letter,
+        (out, dead, appends) if appends else (out, dead),
     )
 
 

@@ -4,7 +4,7 @@ A worker that counts, as a process of its own: what the kill tests kill and the 
     python -m tests.support.counting.worker
 
 Reads the topics of trial.py; besides the usual settings it takes TIDEMARK_COUNTING_MODE (contiguous or
-transactional), TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer, and
+transactional), TIDEMARK_COUNTING_APPENDS (after_commit or before_commit), TIDEMARK_COUNTING_LOAD_S, which makes each load of a changelog take that many seconds longer, and
 TIDEMARK_COUNTING_FREEZE: where no file of that path exists, the worker makes it and stops (SIGSTOP) in the middle of
 a transaction. It prints one line of JSON when the lanes it got are ready, each time that this changes.
 """
@@ -17,6 +17,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
@@ -27,7 +28,7 @@ from services.shared import logging as structured
 from services.shared.engine.kafka import changelog
 from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import LaneSpec, SourceMode
+from services.shared.engine.spec import AppendOrder, LaneSpec, SourceMode
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.kafka.settings import KafkaSettings
@@ -79,7 +80,8 @@ async def run() -> None:
         return await changelog.load(kafka, stores, partition)
 
     mode = SourceMode(os.environ.get("TIDEMARK_COUNTING_MODE", "contiguous"))
-    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE)
+    order = AppendOrder(os.environ.get("TIDEMARK_COUNTING_APPENDS", "after_commit"))
+    spec = replace(counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE), appends=order)
     kind = FreezingWorker if "TIDEMARK_COUNTING_FREEZE" in os.environ else Worker
     worker = kind(
         GROUP,

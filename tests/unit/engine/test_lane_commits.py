@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.position import Position
+from services.shared.engine.processor import Append
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import AppendOrder
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, turns
@@ -133,6 +135,33 @@ async def test_appends_follow_their_transaction_and_precede_the_next() -> None:
     await until(lambda: lane.durable.offset == 2)
 
     assert host.asked == ["write", "append", "write"]
+
+
+async def test_appends_that_come_first_precede_their_transaction() -> None:
+    host = Host()
+    lane = await running(host, replace(SPEC, appends=AppendOrder.BEFORE_COMMIT))
+    host.asked.clear()
+
+    lane.receive(chunk(0, "append"))
+    await until(lambda: lane.durable.offset == 1)
+
+    assert host.asked == ["append", "write"]
+
+
+async def test_nothing_is_committed_whose_append_has_failed() -> None:
+    class NoAppends(Host):
+        async def append(self, appends: Iterable[Append]) -> None:
+            raise FailStop("not acknowledged")
+
+    host = NoAppends()
+    lane = await running(host, replace(SPEC, appends=AppendOrder.BEFORE_COMMIT))
+    host.asked.clear()
+
+    lane.receive(chunk(0, "append"))
+    await until(lambda: host.failed)
+
+    assert host.asked == []
+    assert lane.durable == Position(0)
 
 
 async def test_after_a_failed_transaction_nothing_more_is_written() -> None:

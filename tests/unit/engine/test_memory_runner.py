@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
+from services.shared.engine.spec import AppendOrder, LaneSpec
 from tests.support.counting.processor import STORE, counting_spec, read_count
 
 SPEC = counting_spec("usage-events", "state", "out", "dead", appends="side")
+APPENDS_FIRST = replace(SPEC, appends=AppendOrder.BEFORE_COMMIT)
 STREAM = [
     ("a", "1"),
     ("a", "long:12"),
@@ -35,11 +39,11 @@ STREAM = [
 ]
 
 
-def run(cuts: Cuts) -> tuple[MemoryLog, MemoryRunner]:
+def run(cuts: Cuts, spec: LaneSpec = SPEC) -> tuple[MemoryLog, MemoryRunner]:
     log = MemoryLog(partitions=1)
     for key, value in STREAM:
         log.append("usage-events", key.encode(), value.encode())
-    runner = MemoryRunner(log, [SPEC], cuts)
+    runner = MemoryRunner(log, [spec], cuts)
     runner.run()
     return log, runner
 
@@ -80,6 +84,21 @@ def test_a_crash_at_any_point_loses_and_doubles_nothing(transaction: int) -> Non
     for point in range(1, runner.points + 1):
         log, _ = run(Cuts(chunk=(3,), transaction=transaction, crashes=(point,)))
         assert durable(log) == expected, f"crash at point {point}"
+
+
+@pytest.mark.parametrize("transaction", [1, 4])
+def test_a_crash_at_any_point_loses_no_append_that_comes_first(transaction: int) -> None:
+    cuts = Cuts(chunk=(3,), transaction=transaction)
+    undisturbed, runner = run(cuts, APPENDS_FIRST)
+    expected = durable(undisturbed)
+    repeated = 0
+
+    for point in range(1, runner.points + 1):
+        log, _ = run(Cuts(chunk=(3,), transaction=transaction, crashes=(point,)), APPENDS_FIRST)
+        assert durable(log) == expected, f"crash at point {point}"
+        assert set(log.values("side")) == {b"after:15"}, f"crash at point {point}"
+        repeated += len(log.values("side")) - 1
+    assert repeated == 1  # between the append and its commit
 
 
 def test_an_append_may_repeat_but_is_not_lost_before_its_commit() -> None:

@@ -35,6 +35,8 @@ def test_all_topics_of_the_pipeline_are_there() -> None:
         "scorer-fleet-partials-state",
         "scorer-usage-events-ids",
         "scorer-usage-events-state",
+        "scorer-usage-unattributed-ids",
+        "scorer-usage-unattributed-state",
         "usage-details",
         "usage-events",
         "usage-rejected",

@@ -14,7 +14,7 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
-from services.scorer.domain.accounts.bits import pack, unpack
+from services.scorer.domain.accounts.bits import drop, pack, unpack
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.accounts.feature_use import FeatureUse
 
@@ -88,6 +88,31 @@ class ActiveUsers:
             return False
         self.bits[byte] |= bit
         return True
+
+    def merge(self, person: int, into: int) -> list[int] | None:
+        """
+        Make one person of two, known as `into` from now on; return the closed days on which both were active.
+
+        None: the first is nobody's here, and nothing changes.
+        """
+        self.settle()
+        if self._known_at(person) is None:
+            return None
+        to = bisect_left(self.known, into)
+        if to == len(self.known) or self.known[to] != into:
+            self._insert(to, into)
+        at = bisect_left(self.known, person)
+        first, second = (int.from_bytes(self.bits[index * _ROW : (index + 1) * _ROW], "little") for index in (at, to))
+        self.bits[to * _ROW : (to + 1) * _ROW] = (first | second).to_bytes(_ROW, "little")
+        if self.today >> at & 1:
+            self.today |= 1 << to
+        self.today = drop(self.today, at)
+        if self.features is not None:
+            self.features.merge(at, to)
+        self.known.pop(at)
+        del self.bits[at * _ROW : (at + 1) * _ROW]
+        both = first & second
+        return [day for day in range(self.through - SPAN + 1, self.through + 1) if both >> (day & 255) & 1]
 
     def close(self, day: int) -> int:
         """Move today's people to the bits of `day`, forget the idle; return how many were active."""

@@ -12,6 +12,11 @@ def unpack(mask: int, count: int) -> npt.NDArray[np.uint8]:
     return np.unpackbits(raw, bitorder="little")[:count]
 
 
+def drop(mask: int, index: int) -> int:
+    """Return the bits without one; those above it move down."""
+    return mask & (1 << index) - 1 | mask >> index + 1 << index
+
+
 def pack(flags: npt.NDArray[np.uint8]) -> int:
     """Return the number whose bits these are."""
     return int.from_bytes(np.packbits(flags, bitorder="little").tobytes(), "little")

@@ -12,7 +12,7 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
-from services.scorer.domain.accounts.bits import pack, unpack
+from services.scorer.domain.accounts.bits import drop, pack, unpack
 
 NEVER_USED = 0
 LAST_DAY = 0xFFFF
@@ -63,6 +63,15 @@ class FeatureUse:
             self.today[feature] = pack(np.insert(unpack(self.today[feature], people), index, 0))
             if days is not None:
                 days.insert(index, NEVER_USED)
+
+    def merge(self, index: int, into: int) -> None:
+        """Follow two people who are one: the first goes."""
+        for feature, mask in enumerate(self.today):
+            self.today[feature] = drop(mask | (mask >> index & 1) << into, index)
+        for days in self.days:
+            if days is not None:
+                days[into] = max(days[into], days[index])
+                days.pop(index)
 
     def keep(self, kept: npt.NDArray[np.bool_]) -> None:
         """Follow people that are forgotten, after today's use is closed."""

@@ -71,6 +71,21 @@ class Roles:
         self.said.insert(index, said)
         return True
 
+    def merge(self, person: int, into: int) -> bool:
+        """Make one person of two: the later role holds; return whether anything was said of the first."""
+        index = bisect_left(self.known, person)
+        if index == len(self.known) or self.known[index] != person:
+            return False
+        self.known.pop(index)
+        said = self.said.pop(index)
+        to = bisect_left(self.known, into)
+        if to < len(self.known) and self.known[to] == into:
+            self.said[to] = max(self.said[to], said)
+        else:
+            self.known.insert(to, into)
+            self.said.insert(to, said)
+        return True
+
     def of(self, people: array[int]) -> npt.NDArray[np.uint8]:
         """Return the codes of people given by their sorted hashes."""
         wanted, known = np.frombuffer(people, np.uint64), np.frombuffer(self.known, np.uint64)

@@ -48,6 +48,15 @@ def note(answers: Answers, person: str, at: int, score: int, surveys: int = 1) -
     return False
 
 
+def merge(answers: Answers, person: str, into: str) -> bool:
+    """Make one person of two: the later answer holds; return whether the first had answered."""
+    answer = answers.pop(person, None)
+    if answer is None:
+        return False
+    answers[into] = max(answer, answers.get(into, answer))
+    return True
+
+
 def forget_old(answers: Answers, now_ms: int) -> bool:
     """Drop answers that are over 180 days old; return whether there were any."""
     gone = [person for person, (at, _) in answers.items() if at < now_ms - KEEP_MS]

@@ -49,6 +49,8 @@ class LedgerCounters(msgspec.Struct):
     """Records whose time lies more than seven days ahead, and that did not move log time."""
     days_overtaken: int = 0
     """Days that were not evaluated, because the next one ended before their factor or the end of the grace came."""
+    people_merged: int = 0
+    """People of accounts who turned out to be another person of the same account."""
     forgotten: int = 0
     """Accounts that are remembered no more."""
     quarantined: int = 0

@@ -147,6 +147,34 @@ class SlowPath:
         if account.stale and not account.queued:
             self.queue(account, event)
 
+    def merge(self, account: Account, link: Mapping[str, Any]) -> None:
+        """
+        Make one of two people of an account; a day on which both were active had one active person less.
+
+        Raises:
+            KeyFault: the account cannot be closed.
+        """
+        self.days.close_for_touch(account)
+        person, into = (xxh64_intdigest(link[name].encode()) for name in ("user", "known_as"))
+        both = account.active_users.merge(person, into)
+        for day in both or ():
+            account.daily_counts.add(ACTIVE, day, -1)
+        answered = [
+            survey_answers.merge(answers, link["user"], link["known_as"])
+            for answers in account.survey_answers or ()
+            if answers
+        ]
+        has_role = account.roles is not None and account.roles.merge(person, into)
+        if has_role:
+            self.state.roles.add(account.name)
+        if both is None and not has_role and not any(answered):
+            return
+        self.state.ledger.people_merged += 1
+        self.state.cold.add(account.name)
+        account.stale = max(account.stale, RESTATED)
+        if not account.queued:
+            self.queue(account, link)
+
     def queue(self, account: Account, event: Mapping[str, Any]) -> None:
         """Have a touched account evaluated on the next tick, unless it was a moment ago and nothing is urgent."""
         if account.stale == URGENT or self.state.clock.now - account.evaluated_at >= DEBOUNCE_MS:

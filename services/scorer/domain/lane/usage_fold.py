@@ -211,6 +211,24 @@ class UsageFold:
             return self.days.advance()
         return None
 
+    def link(self, link: Mapping[str, Any]) -> None:
+        """
+        Fold what attribution has found out: two people of an account are one.
+
+        Raises:
+            KeyFault: the account cannot be closed.
+        """
+        state = self.state
+        state.moved = True
+        account = state.accounts.get(link["account"])
+        if (
+            link["kind"] != "SAME" or account is None or state.frozen(account.name)
+            or (state.clock.driven and link["epoch"] != state.clock.epoch)
+        ):  # fmt: skip
+            state.ledger.controls_ignored += 1
+            return
+        self.slow.merge(account, link)
+
     def command(self, record: Mapping[str, Any]) -> None:
         """Fold an order of a person: RELEASE has a quarantined account evaluated again."""
         state = self.state

@@ -138,9 +138,11 @@ class Gathering:
         transaction, processor, size = self.transaction, self._processor, 0
         try:
             self._urgent = self._urgent or processor.urgent  # a processor forgets it with its outputs
-            outputs = processor.take_outputs()
+            outputs, appends = processor.take_outputs(), processor.take_appends()
             for output in outputs:
                 size += self._measure(output.topic, output.key, output.value)
+            for append in appends:
+                size += self._measure(append.topic, append.key or b"", append.value)
             for store, key, value in processor.take_changes():
                 size += self._measure(self._spec.stores[store], key, value)
                 transaction.changes[store, key] = value
@@ -149,7 +151,7 @@ class Gathering:
         except Exception as error:
             raise FoldRaised(offset, error, max(0, step - 1)) from error
         transaction.outputs += outputs
-        transaction.appends += processor.take_appends()
+        transaction.appends += appends
         transaction.size += size
         self._plan_look(size)
 

@@ -17,6 +17,7 @@ from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
+from services.shared.engine.spec import AppendOrder
 
 
 class Commits:
@@ -93,15 +94,17 @@ class Commits:
         transaction = runner.take_transaction()
         self._deadline = None
         if transaction is not None:
-            self._committing = asyncio.create_task(self._write(transaction))
+            self._committing = asyncio.create_task(self._write(transaction, runner.spec.appends))
 
-    async def _write(self, transaction: Transaction) -> None:
-        began = time.monotonic()
+    async def _write(self, transaction: Transaction, order: AppendOrder) -> None:
         try:
+            if transaction.appends and order is AppendOrder.BEFORE_COMMIT:
+                await self._host.append(transaction.appends)
+            began = time.monotonic()
             await self._ownership.write(transaction)
             self.durable = transaction.position
             self._metrics.committed(transaction, time.monotonic() - began)
-            if transaction.appends:
+            if transaction.appends and order is AppendOrder.AFTER_COMMIT:
                 await self._host.append(transaction.appends)
         except Exception as error:  # noqa: BLE001 - the task stays where it is: nothing more can be committed
             self._host.fail(error)

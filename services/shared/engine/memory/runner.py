@@ -20,7 +20,7 @@ from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Asks, Processor
-from services.shared.engine.spec import LaneSpec
+from services.shared.engine.spec import AppendOrder, LaneSpec
 from services.shared.kafka.partition import TopicPartition
 
 MAX_RESTORES_RECORDS = 10_000
@@ -37,7 +37,7 @@ class Cuts:
     """Chunks per transaction; a step of a long fold counts as one."""
     crashes: Collection[int] = ()
     """Points at which all lanes lose their memory. A point is passed after each record or step, before and after
-    each commit, and after its appends; they are numbered from 1 over the runner's life."""
+    each commit, and between it and its appends; they are numbered from 1 over the runner's life."""
 
 
 @dataclass(slots=True)
@@ -210,10 +210,14 @@ class MemoryRunner:
         if lane.runner is None or transaction is None:
             return
         self._point()
-        self._write(lane.runner, transaction)
-        self.dead_letters += transaction.dead_letters
-        self._point()
-        self._append(transaction.appends)
+        if lane.runner.spec.appends is AppendOrder.BEFORE_COMMIT:
+            self._append(transaction.appends)
+            self._point()
+            self._write(lane.runner, transaction)
+        else:
+            self._write(lane.runner, transaction)
+            self._point()
+            self._append(transaction.appends)
         self._point()
 
     def _write(self, runner: LaneRunner, transaction: Transaction) -> None:
@@ -226,6 +230,7 @@ class MemoryRunner:
             touched.add((output.topic, self.log.append(*output).partition))
         for topic, at in sorted(touched):
             self.log.mark(topic, at)
+        self.dead_letters += transaction.dead_letters
 
     def _append(self, appends: Iterable[Append]) -> None:
         for append in appends:

@@ -1,0 +1,1 @@
+"""Attribution: whose account an event belongs to that names none. The state and the fold of one lane, pure."""

@@ -1,0 +1,126 @@
+"""Users without an account: listed out of the state of the lanes, resolved by a file, their events brought back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import codec
+from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.cli import ledger_audit
+from services.cli.resolving import read_file, resolve
+from services.cli.unresolved import unresolved
+from services.scorer.attribution_facts import read_counters
+from services.shared.kafka.clients import producer
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+from tests.support.attribution import ANON, AttributionLane, Log, read
+from tests.support.ingest import PSEUDONYMS
+from tests.support.ingest import user as pseudonym
+from tests.support.scorer import at
+
+KIM, LEE = pseudonym("kim"), pseudonym("lee@example.com")
+
+
+async def publish(kafka: KafkaSettings, topic: str, records: list[tuple[bytes | None, bytes | None, int]]) -> None:
+    async with producer(kafka) as out:
+        for key, value, partition in records:
+            await out.send_and_wait(kafka.scoped(topic), value, key=key, partition=partition)
+
+
+def test_a_file_names_users_by_their_id_or_their_pseudonym(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(f"user,account\nkim,acme\n{LEE},globex\n,acme\njo,\nkim,initech\n")
+
+    accounts, problems = read_file(file, PSEUDONYMS)
+
+    assert accounts == {KIM: "acme", LEE: "globex"}
+    assert problems == [
+        "line 4: user is empty", "line 5: account is empty", "line 6: kim has another account above; a user has one",
+    ]  # fmt: skip
+
+
+def test_a_file_without_the_columns_says_which(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text("id,account\nkim,acme\n")
+
+    assert "there is no column user" in read_file(file, PSEUDONYMS)[1][0]
+
+
+@pytest.mark.integration
+async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_settings: KafkaSettings) -> None:
+    lane = AttributionLane()
+    for number in range(3):
+        lane.event(f"k{number}", KIM, at(0, 2 + number))
+    lane.link("NAMED", LEE, "a")
+    lane.link("NAMED", LEE, "b")
+    lane.event("l", LEE, at(0, 9))
+    lane.event("v", ANON)
+    lane.event("gone", "u_jo")
+    lane.member("acme", user="u_jo")
+    records = [(key, value, 2) for key, value in lane.state_records().items()]
+    await publish(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, records)
+
+    found = await unresolved(kafka_settings)
+
+    assert [(u.user, u.events, u.since_ms, u.reason, u.partition) for u in found] == [
+        (KIM, 3, at(0, 2), "no_account", 2),
+        (LEE, 1, at(0, 9), "several_accounts", 2),
+    ]
+    assert (await read_counters(kafka_settings))[2].waiting_identified == 4
+
+
+async def log_on(kafka: KafkaSettings, log: Log) -> None:
+    """Put what lanes in memory have read and written on the topics, at the same offsets where these matter."""
+    for topic in (
+        USAGE_UNATTRIBUTED,
+        USAGE_EVENTS,
+        DEAD_LETTERS,
+        SCORER_USAGE_UNATTRIBUTED_STATE,
+        "scorer-usage-events-state",
+    ):
+        records = [(r.key, r.value, r.partition) for r in log.memory.records(topic)]
+        await publish(kafka, topic, records)
+
+
+@pytest.mark.integration
+async def test_what_was_given_up_comes_back_once_and_the_ledger_closes(kafka_settings: KafkaSettings) -> None:
+    # Given users whose events were given up,
+    log = Log(kafka_settings.partitions)
+    log.tick(at())
+    for number in range(4):
+        log.event(f"k{number}", KIM, at(0, 1))
+    log.event("l", LEE, at(0, 1))
+    log.tick(at(7, 1))
+    log.tick(at(7, 2))
+    log.control("clock", {"mode": "ACCEPT", "epoch": 0, "at": at(7, 2)})
+    log.runner().run()
+    await log_on(kafka_settings, log)
+    ledger = await ledger_audit.read(kafka_settings)
+    assert (ledger.problems, ledger.without_account("unresolved")) == ([], 5)
+
+    # when the account of one of them is said, twice,
+    first = await resolve(kafka_settings, {KIM: "acme"})
+    second = await resolve(kafka_settings, {KIM: "acme"})
+    assert (first, second) == ((1, 4, 0), (1, 0, 4))
+
+    # then the lanes forward what is sent in again, once, and the ledger closes over it.
+    written: list[dict[str, Any]] = []
+    async for record in scan(kafka_settings, USAGE_UNATTRIBUTED):
+        value = codec.decode(record.value or b"")[1]
+        if value.get("forwards") or value.get("authority") == "OPERATOR":
+            written.append(value)
+            log.memory.append(USAGE_UNATTRIBUTED, record.key, record.value)
+    assert [value["event_id"] for value in written if "event_id" in value and value.get("name")] == [
+        "k0",
+        "k1",
+        "k2",
+        "k3",
+    ]
+    runner = log.runner()
+    runner.run()
+    events = [read(value) for value in log.memory.values(USAGE_EVENTS, b"acme")]
+    assert sorted(value["event_id"] for value in events) == ["k0", "k1", "k2", "k3"]
+    assert {(value["via"], value["forwards"]) for value in events} == {("OPERATOR", 2)}

@@ -1,0 +1,113 @@
+"""Ingest, attribution and the lanes of accounts as processes: sessions in which only identify and group name anything."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas import codec
+from services.cli import ledger_audit
+from services.cli.ledger_audit import Ledger
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+from tests.support.ingest import user as pseudonym
+from tests.support.service_process import ServiceProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
+
+EVENTS = 19
+"""Of a session."""
+
+
+def session(user: str, account: str) -> list[dict[str, Any]]:
+    """Return what Segment's own SDK sends: a page before the login, then everything under both ids."""
+    anonymous = f"anon-{user}"
+    both = {"userId": user, "anonymousId": anonymous}
+    calls: list[dict[str, Any]] = [
+        {"type": "page", "name": "Home", "anonymousId": anonymous},
+        {"type": "identify", **both, "traits": {"name": "Kim"}},
+        {"type": "group", **both, "groupId": account, "traits": {"name": "Acme"}},
+    ]
+    calls += [{"type": "track", "event": "Report Shared", **both} for _ in range(10)]
+    calls += [{"type": "page", "name": "Reports", **both} for _ in range(6)]
+    return [{**call, "messageId": f"{user}-{number}"} for number, call in enumerate(calls)]
+
+
+@pytest.fixture
+async def ingest(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    keys = tmp_path / "keys.yaml"
+    keys.write_text("- {write_key: wk, source: web}\n")
+    process = ServiceProcess("ingest", kafka_settings, tmp_path, TIDEMARK_WRITE_KEYS_FILE=str(keys))
+    await process.start()
+    try:
+        async with asyncio.timeout(60):
+            while not await process.ready():
+                await asyncio.sleep(0.05)
+        yield process
+    finally:
+        if process.process is not None and process.process.returncode is None:
+            await process.kill()
+
+
+@pytest.fixture
+async def scorer(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
+    process = ServiceProcess("scorer", kafka_settings, tmp_path, TIDEMARK_ENGINE_INSTANCE="scorer-under-test")
+    await process.start()
+    try:
+        yield process
+    finally:
+        if process.process is not None and process.process.returncode is None:
+            await process.kill()
+
+
+async def send(ingest: ServiceProcess, calls: list[dict[str, Any]]) -> None:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ingest.port}", auth=("wk", "")) as http:
+        (await http.post("/v1/batch", json={"batch": calls})).raise_for_status()
+
+
+async def settled(kafka: KafkaSettings, applied: int) -> Ledger:
+    """Return the ledger once so many events have been applied and nothing is in flight."""
+    async with asyncio.timeout(120):
+        while True:
+            found = await ledger_audit.read(kafka)
+            if found.total("applied") >= applied and not found.everywhere("in_flight"):
+                return found
+            await asyncio.sleep(0.2)
+
+
+async def test_sessions_that_name_their_account_once_are_scored_whole_though_the_scorer_is_killed(
+    kafka_settings: KafkaSettings, ingest: ServiceProcess, scorer: ServiceProcess
+) -> None:
+    users = [f"user-{number}" for number in range(12)]
+    for user in users[:6]:
+        await send(ingest, session(user, "acme"))
+    async with asyncio.timeout(60):
+        while not await scorer.ready():
+            await asyncio.sleep(0.05)
+    await scorer.kill()
+    await scorer.start()
+    for user in users[6:]:
+        await send(ingest, session(user, "acme"))
+        await send(ingest, session(user, "acme"))  # as an SDK does that got no answer
+
+    found = await settled(kafka_settings, len(users) * EVENTS)
+
+    assert found.problems == []
+    assert (found.accepted, found.total("applied")) == (len(users) * EVENTS, len(users) * EVENTS)
+    assert found.without_account("awaiting") == 0
+    assert found.without_account("forwarded") == len(users) * (EVENTS - 1)
+    people: set[str] = set()
+    async for record in scan(kafka_settings, "usage-events"):
+        name, value = codec.decode(record.value or b"")
+        if name == "usage_event":
+            assert value["account"] == "acme"
+            people.add(value["user"])
+    assert people == {pseudonym(user) for user in users}  # the visitor before the login is nobody of their own
+    health = [codec.decode(r.value)[1] async for r in scan(kafka_settings, "account-health") if r.value]
+    assert health
+    assert {snapshot["account"] for snapshot in health} == {"acme"}

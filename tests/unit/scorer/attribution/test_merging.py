@@ -1,0 +1,74 @@
+"""What the lane of an account does with the news that two of its people are one."""
+
+from __future__ import annotations
+
+from tests.support.attribution import link
+from tests.support.scorer import UsageLane, at
+
+
+def merge(lane: UsageLane, account: str = "acme", **changes: object) -> None:
+    lane.fold.link({**link("SAME", "u_anon", account, known_as="u_kim"), **changes})
+
+
+def test_an_account_counts_one_person_where_it_had_counted_two() -> None:
+    lane = UsageLane()
+    for user in ("u_anon", "u_kim"):
+        lane.event(f"{user}-1", "acme", user, at(0, 9))
+    lane.close(0)
+    assert lane.state.accounts["acme"].history("active", lane.state.clock.closed_day)[-1] == 2
+
+    merge(lane)
+
+    assert lane.state.accounts["acme"].history("active", lane.state.clock.closed_day)[-1] == 1
+    assert lane.state.ledger.people_merged == 1
+
+
+def test_the_account_is_evaluated_anew() -> None:
+    lane = UsageLane()
+    lane.event("e1", "acme", "u_anon", at(0, 9))
+    lane.event("e2", "acme", "u_kim", at(0, 9))
+    lane.close(0)
+    lane.tick(at(1, 5))
+    before = lane.state.ledger.evaluations
+
+    merge(lane)
+    assert lane.state.queue == {"acme"}
+    lane.tick(at(1, 9))
+
+    assert lane.state.ledger.evaluations == before + 1
+
+
+def test_who_is_not_known_changes_nothing() -> None:
+    lane = UsageLane()
+    lane.event("e1", "acme", "u_kim")
+    lane.state_records()
+
+    merge(lane)
+    merge(lane, "nobody")
+    merge(lane, kind="MEMBER")
+
+    assert lane.state.ledger.people_merged == 0
+    assert lane.state.ledger.controls_ignored == 2
+    assert not [key for key, _ in lane.state.take_changes() if key[:2] in (b"h:", b"c:")]
+
+
+def test_a_drive_takes_no_news_of_the_present() -> None:
+    lane = UsageLane(start=0)
+    lane.clock("DRIVEN", at(), 3)
+    lane.event("e1", "acme", "u_anon", at(0, 9), epoch=3)
+
+    merge(lane)
+    assert lane.state.ledger.people_merged == 0
+    merge(lane, epoch=3)
+
+    assert lane.state.ledger.people_merged == 1
+
+
+def test_an_account_that_stands_still_is_left_alone() -> None:
+    lane = UsageLane()
+    lane.event("e1", "acme", "u_anon")
+    lane.fold.quarantine("acme", "broken", frozen=True)
+
+    merge(lane)
+
+    assert lane.state.ledger.controls_ignored == 1

@@ -1,0 +1,333 @@
+"""Whose account an event belongs to: the rules of docs/attribution.md, one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.scorer.domain.attribution.fold import MOST_FORWARDS
+from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
+from tests.support.attribution import ANON, KIM, AttributionLane
+from tests.support.scorer import at
+
+
+@pytest.fixture
+def lane() -> AttributionLane:
+    return AttributionLane()
+
+
+# by time
+
+
+def test_an_event_goes_to_the_account_of_its_user(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_what_came_before_the_first_group_call_waits_for_it(lane: AttributionLane) -> None:
+    lane.event("e1", when=at(0, 1))
+    assert lane.forwarded == []
+
+    lane.member("acme", at(0, 2))
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert len(lane.state.waiting) == 0
+
+
+def test_an_event_goes_to_the_account_that_its_user_had_when_it_happened(lane: AttributionLane) -> None:
+    lane.member("acme", at(0, 1))
+    lane.member("globex", at(0, 5))
+
+    for hour in (0, 1, 4, 5, 6):
+        lane.event(f"e{hour}", when=at(0, hour))
+
+    assert [account for _, account in lane.forwarded] == ["acme", "acme", "acme", "globex", "globex"]
+
+
+def test_the_order_in_which_group_calls_arrive_does_not_matter(lane: AttributionLane) -> None:
+    for account, hour in (("acme", 1), ("acme", 5), ("globex", 3)):
+        lane.member(account, at(0, hour))
+
+    for hour in (2, 4, 6):
+        lane.event(f"e{hour}", when=at(0, hour))
+
+    assert [account for _, account in lane.forwarded] == ["acme", "globex", "acme"]
+
+
+def test_of_two_group_calls_of_one_moment_the_later_record_counts(lane: AttributionLane) -> None:
+    lane.member("acme", at(0, 1))
+    lane.member("globex", at(0, 1))
+    lane.event("e", when=at(0, 2))
+
+    assert lane.forwarded == [("e", "globex")]
+
+
+def test_of_many_memberships_the_oldest_are_merged_away(lane: AttributionLane) -> None:
+    for number in range(MOST_MEMBERSHIPS + 2):
+        lane.member(f"a{number}", at(0, number))
+
+    lane.event("early", when=at(0, 0.5))
+    lane.event("late", when=at(1))
+
+    assert lane.forwarded == [("early", "a2"), ("late", f"a{MOST_MEMBERSHIPS + 1}")]
+    user = lane.state.users.get(KIM)
+    assert user is not None
+    assert len(user.stays) == MOST_MEMBERSHIPS
+
+
+# accounts that events name
+
+
+def test_the_one_account_that_events_of_a_user_name_is_the_users(lane: AttributionLane) -> None:
+    lane.event("e1")
+    lane.link("NAMED", account="acme")
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_of_several_accounts_that_events_name_none_is_guessed(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="acme")
+    lane.link("NAMED", account="globex")
+    lane.event("e1")
+    assert lane.forwarded == []
+
+    lane.tick(at(7))
+
+    assert lane.unresolved == [("e1", "several_accounts")]
+
+
+def test_more_accounts_than_are_kept_are_several(lane: AttributionLane) -> None:
+    for number in range(MOST_NAMED + 1):
+        lane.link("NAMED", account=f"a{number}")
+    lane.aliases(**{f"a{number}": "acme" for number in range(MOST_NAMED)})
+
+    lane.event("e1")
+
+    assert lane.forwarded == []
+
+
+def test_a_group_call_decides_among_the_accounts_that_events_name(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="acme")
+    lane.link("NAMED", account="globex")
+    lane.event("e1")
+
+    lane.member("globex", authority="BROWSER")
+
+    assert lane.forwarded == [("e1", "globex")]
+
+
+def test_a_browser_cannot_add_to_the_accounts_that_a_server_names(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="acme", authority="SERVER")
+    lane.member("evil", authority="BROWSER")
+
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+# authority
+
+
+def test_what_a_browser_says_never_overrides_a_server(lane: AttributionLane) -> None:
+    lane.member("acme", authority="SERVER")
+    lane.member("evil", at(0, 1), authority="BROWSER")
+
+    lane.event("e1", when=at(0, 2))
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert lane.state.ledger.links_ignored == 1
+
+
+def test_what_a_server_says_displaces_a_browser_for_what_is_decided_from_then_on(lane: AttributionLane) -> None:
+    lane.member("evil", authority="BROWSER")
+    lane.event("e1", when=at(0, 1))
+    lane.member("acme", at(0, 2), authority="SERVER")
+    lane.event("e2", when=at(0, 1.5))
+
+    assert lane.forwarded == [("e1", "evil"), ("e2", "acme")]
+
+
+def test_an_operator_is_over_a_server(lane: AttributionLane) -> None:
+    lane.member("acme", authority="SERVER")
+    lane.member("globex", authority="OPERATOR", via="OPERATOR")
+    lane.member("initech", at(0, 1), authority="SERVER")
+
+    lane.event("e1", when=at(0, 2))
+
+    assert lane.forwarded == [("e1", "globex")]
+    assert lane.state.ledger.forwarded_operator == 1
+
+
+@pytest.mark.parametrize("authority", ["SERVER", "BROWSER"])
+def test_an_e_mail_domain_is_below_a_call_that_names_the_account(lane: AttributionLane, authority: str) -> None:
+    lane.member("by-domain", authority=authority, via="DOMAIN")
+    lane.event("e1")
+    lane.member("acme", authority=authority)
+    lane.member("by-domain", at(0, 1), authority=authority, via="DOMAIN")
+    lane.event("e2", when=at(0, 2))
+
+    assert lane.forwarded == [("e1", "by-domain"), ("e2", "acme")]
+    assert (lane.state.ledger.forwarded_domain, lane.state.ledger.forwarded_user) == (1, 1)
+
+
+def test_the_domain_of_a_server_is_over_a_browsers_group_call(lane: AttributionLane) -> None:
+    lane.member("acme", authority="SERVER", via="DOMAIN")
+    lane.member("evil", authority="BROWSER")
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+# one person
+
+
+def test_what_was_done_before_a_login_counts_for_the_account_after_it(lane: AttributionLane) -> None:
+    lane.event("before", ANON)
+    lane.same()
+    lane.event("after", ANON)
+
+    assert lane.moved == [("before", KIM), ("after", KIM)]
+    assert lane.state.ledger.moved == 2
+
+
+def test_memberships_of_an_anonymous_id_go_along(lane: AttributionLane) -> None:
+    lane.member("acme", at(0, 1), ANON, authority="BROWSER")
+    lane.member("acme", at(0, 3), ANON, authority="BROWSER")
+    lane.link("NAMED", ANON, "globex", authority="BROWSER")
+    lane.same(when=at(0, 4))
+    lane.member("initech", at(0, 5), ANON, authority="BROWSER")
+
+    assert lane.links == [
+        ("MEMBER", KIM, "acme"),
+        ("MEMBER", KIM, "acme"),
+        ("NAMED", KIM, "globex"),
+        ("MEMBER", KIM, "initech"),
+    ]
+    sent = [o.value for o in lane.out if hasattr(o, "to_account") and not o.to_account]
+    assert [(s["occurred_at"], s["forwards"], s["authority"]) for s in sent] == [
+        (at(0, 1), 1, "BROWSER"),
+        (at(0, 3), 1, "BROWSER"),
+        (at(0, 4), 1, "BROWSER"),
+        (at(0, 5), 1, "BROWSER"),
+    ]
+
+
+def test_accounts_that_have_counted_an_anonymous_person_are_told_who_it_is(lane: AttributionLane) -> None:
+    lane.link("NAMED", ANON, "globex")
+    lane.member("acme", user=ANON)
+    lane.same(authority="SERVER")
+    lane.same(authority="SERVER")
+    assert lane.merges == [("acme", ANON, KIM), ("globex", ANON, KIM)]
+
+    lane.link("NAMED", ANON, "initech", authority="BROWSER")
+
+    assert lane.merges[2:] == [("initech", ANON, KIM)]
+
+
+def test_a_browser_cannot_move_an_identity_that_a_server_knows(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.same(KIM, "u_evil", authority="BROWSER")
+    lane.event("e1")
+
+    assert (lane.forwarded, lane.moved) == ([("e1", "acme")], [])
+    assert lane.state.ledger.links_ignored == 1
+
+
+def test_what_a_server_says_of_an_identity_brings_it_back_from_where_a_browser_has_moved_it(
+    lane: AttributionLane,
+) -> None:
+    lane.same(KIM, "u_evil", authority="BROWSER")
+    lane.member("acme", authority="SERVER")
+    lane.event("e1")
+
+    assert (lane.forwarded, lane.moved, lane.links) == ([("e1", "acme")], [], [])
+
+
+def test_the_later_of_two_logins_counts(lane: AttributionLane) -> None:
+    lane.same(known_as="u_lee", when=at(0, 2))
+    lane.same(known_as=KIM, when=at(0, 1))
+    lane.event("e1", ANON, at(0, 3))
+
+    assert lane.moved == [("e1", "u_lee")]
+
+
+def test_an_event_that_is_moved_too_often_is_given_up(lane: AttributionLane) -> None:
+    lane.same("u_a", "u_b")
+    lane.event("e1", "u_a", forwards=MOST_FORWARDS - 1)
+    lane.event("e2", "u_a", forwards=MOST_FORWARDS)
+    lane.member("acme", user="u_a", forwards=MOST_FORWARDS, authority="BROWSER")
+
+    assert lane.moved == [("e1", "u_b")]
+    assert lane.unresolved == [("e2", "too_many_forwards")]
+    assert lane.state.ledger.links_lost == 1
+
+
+def test_nobody_is_the_same_person_as_themselves(lane: AttributionLane) -> None:
+    lane.same(KIM, KIM)
+    lane.member("acme")
+    lane.event("e1")
+
+    assert (lane.forwarded, lane.moved) == ([("e1", "acme")], [])
+
+
+# what is left out
+
+
+def test_a_repeat_is_not_attributed_a_second_time_to_another_account(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.event("e1", when=at(0, 1))
+    lane.member("globex", at(0, 0.5))
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert lane.state.ledger.duplicates == 1
+
+
+def test_an_event_that_an_operator_sends_in_again_is_no_repeat(lane: AttributionLane) -> None:
+    lane.event("e1")
+    lane.event("e1", forwards=1)
+    lane.member("acme", authority="OPERATOR")
+
+    assert lane.forwarded == [("e1", "acme"), ("e1", "acme")]  # the account's lane counts it once
+
+
+def test_other_environments_are_not_attributed_and_say_nothing_of_production(lane: AttributionLane) -> None:
+    lane.member("test-account", environment="staging")
+    lane.event("e1")
+    lane.event("e2", environment="staging")
+
+    assert lane.forwarded == []
+    assert (lane.state.ledger.non_production, lane.state.ledger.links_ignored) == (1, 1)
+    assert len(lane.state.waiting) == 1
+
+
+# aliases
+
+
+def test_members_of_an_alias_belong_to_its_account(lane: AttributionLane) -> None:
+    lane.member("crm-17")
+    lane.aliases(**{"crm-17": "acme"})
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_several_accounts_that_turn_out_to_be_one_are_no_riddle_any_more(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="crm-17")
+    lane.link("NAMED", account="acme")
+    lane.event("e1")
+    assert lane.forwarded == []
+
+    lane.aliases(**{"crm-17": "acme"})
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_a_new_table_of_aliases_takes_the_place_of_the_old(lane: AttributionLane) -> None:
+    lane.member("crm-17")
+    lane.aliases(**{"crm-17": "acme"})
+    lane.aliases()
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "crm-17")]

@@ -1,0 +1,204 @@
+"""What waits for an account: for how long, how much, and who goes first; and the time that decides it."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.scorer.domain.attribution.waiting import Bounds
+from services.shared.errors import IncompatibleState
+from services.shared.units import DAY_MS, HOUR_MS
+from tests.support.attribution import ANON, KIM, AttributionLane, encode, event
+from tests.support.scorer import at
+
+SMALL = Bounds(of_user=5, identified=8, identified_bytes=1 << 20, anonymous=3, anonymous_bytes=1 << 20)
+SIZE = len(encode("usage_event", event("e0")))
+
+
+def waiting(lane: AttributionLane, user: str) -> int:
+    return len(lane.state.waiting.of(user))
+
+
+# time
+
+
+def test_an_identified_users_event_that_waited_for_seven_days_is_dead_lettered() -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.tick(at(7) - 1)
+    assert lane.unresolved == []
+
+    lane.tick(at(7))
+
+    assert lane.unresolved == [("e1", "no_account")]
+    assert (lane.state.ledger.expired_identified, len(lane.state.waiting)) == (1, 0)
+
+
+@pytest.mark.parametrize(("user", "internal"), [(ANON, False), (KIM, True)])
+def test_an_event_of_a_visitor_or_of_staff_is_only_counted(user: str, internal: bool) -> None:
+    lane = AttributionLane()
+    lane.event("e1", user, internal=internal)
+    lane.tick(at(7))
+
+    assert lane.unresolved == []
+    assert lane.state.ledger.expired_anonymous == 1
+
+
+def test_the_time_that_an_event_brings_ends_the_wait_of_others() -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.tick(at(6))
+    lane.event("e2", when=at(7))
+
+    assert lane.unresolved == [("e1", "no_account")]
+    assert waiting(lane, KIM) == 1
+
+
+def test_the_lane_says_when_the_next_event_is_due() -> None:
+    lane = AttributionLane()
+    assert lane.fold.due is None
+    lane.event("e1", ANON, at(0, 1))
+    lane.event("e2", when=at(0, 2))
+
+    assert lane.fold.due == at(7, 1)
+    assert AttributionLane(start=0).fold.due == 0  # a lane without a time is due at once
+
+
+def test_a_step_of_more_than_seven_days_is_not_taken_until_somebody_accepts_it() -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.event("e2", when=at(100))  # a wrong clock
+    assert (lane.state.clock.now, lane.state.clock.asked) == (at(), at(100))
+    assert lane.unresolved == []
+
+    lane.clock("REFUSE", at(100))
+    assert lane.state.clock.asked == 0
+    lane.clock("ACCEPT", at(8))
+
+    assert (lane.state.clock.now, lane.unresolved) == (at(8), [("e1", "no_account"), ("e2", "no_account")])
+    assert lane.state.ledger.steps_refused == 1
+
+
+def test_what_a_drive_brings_waits_from_when_it_came() -> None:
+    lane = AttributionLane(start=at(300))
+    lane.event("e1", when=at(), epoch=7, historical=True)
+    lane.tick(at(100), epoch=7)
+    assert lane.state.clock.now == at(300)
+
+    lane.tick(at(306))
+    assert lane.unresolved == []
+    lane.tick(at(307))
+
+    assert lane.unresolved == [("e1", "no_account")]
+
+
+# bounds
+
+
+def test_of_one_user_the_oldest_events_go() -> None:
+    lane = AttributionLane(SMALL)
+    for number in range(7):
+        lane.event(f"e{number}")
+
+    assert lane.unresolved == [("e0", "no_account"), ("e1", "no_account")]
+    assert lane.state.ledger.evicted_identified == 2
+
+
+def test_anonymous_visitors_never_take_the_place_of_identified_users() -> None:
+    lane = AttributionLane(SMALL)
+    lane.member("acme", user="u_lee")
+    lane.event("e1")
+    for number in range(50):
+        lane.event(f"v{number}", f"{ANON}-{number}")
+
+    assert lane.unresolved == []
+    assert (lane.state.waiting.identified, lane.state.waiting.anonymous) == (1, 3)
+    assert lane.state.ledger.evicted_anonymous == 47
+
+
+def test_a_pool_is_bounded_in_bytes() -> None:
+    lane = AttributionLane(SMALL._replace(of_user=100, identified=100, identified_bytes=3 * SIZE))
+    for number in range(5):
+        lane.event(f"e{number}")
+
+    assert [id_ for id_, _ in lane.unresolved] == ["e0", "e1"]
+    assert lane.state.waiting.bytes == 3 * SIZE
+
+
+def test_a_lane_knows_so_many_users_and_forgets_who_was_not_seen_for_longest() -> None:
+    lane = AttributionLane(most_users=4)
+    lane.member("acme", user="u_server")
+    lane.member("acme", user="u_old", authority="BROWSER")
+    lane.member("acme", user="u_new", authority="BROWSER")
+    lane.tick(at(1))
+    lane.event("e1", "u_old", at(1))  # seen again
+    lane.member("acme", user=ANON, authority="BROWSER", when=at(1))
+    lane.member("acme", user="u_more", authority="BROWSER", when=at(1))  # the visitor goes
+    lane.member("acme", user="u_most", authority="BROWSER", when=at(1))  # then who was not seen today
+
+    assert sorted(lane.state.users.names()) == ["u_more", "u_most", "u_old", "u_server"]
+    assert lane.state.users.evicted == [1, 1, 0]
+    assert sorted(lane.reopened().state.users.names()) == ["u_more", "u_most", "u_old", "u_server"]
+
+
+def test_who_goes_first_is_the_same_after_a_recovery() -> None:
+    lanes = []
+    for reopened in (False, True):
+        lane = AttributionLane(most_users=3)
+        for name in ("u_c", "u_a", "u_b"):
+            lane.member("acme", user=name, authority="BROWSER")
+        lane = lane.reopened() if reopened else lane
+        lane.member("acme", user="u_d", authority="BROWSER")
+        lanes.append(sorted(lane.state.users.names()))
+
+    assert lanes == [["u_a", "u_b", "u_d"]] * 2
+
+
+# state
+
+
+def test_a_reopened_lane_goes_on_as_if_nothing_had_happened() -> None:
+    lane = AttributionLane(SMALL)
+    lane.member("acme", user="u_lee")
+    lane.link("NAMED", user="u_jo", account="a")
+    lane.same()
+    lane.aliases(x="y")
+    for number in range(3):
+        lane.event(f"e{number}")
+        lane.event(f"v{number}", f"{ANON}-{number}")
+    other = lane.reopened()
+
+    for each in (lane, other):
+        each.event("e1")  # a repeat
+        each.event("e9", "u_lee")
+        each.member("globex", at(0, 1))
+        each.tick(at(7))
+    assert other.out[-4:] == lane.out[-4:]
+    assert other.state.counted() == lane.state.counted()
+    assert other.state_records() == lane.state_records()
+
+
+def test_state_of_a_newer_format_is_refused() -> None:
+    lane = AttributionLane(start=0)
+    for key in (b"u:kim", b"w:" + bytes(8), b"l:clock", b"l:ledger"):
+        with pytest.raises(IncompatibleState, match="a later one"):
+            lane.state.restore(key, b"\x09")
+
+
+def test_every_event_is_on_exactly_one_line() -> None:
+    lane = AttributionLane(SMALL)
+    lane.member("acme", user="u_lee")
+    lane.same()
+    for number in range(12):
+        lane.event(f"e{number}")
+        lane.event(f"e{number}")
+        lane.event(f"l{number}", "u_lee")
+        lane.event(f"a{number}", ANON)
+        lane.event(f"v{number}", f"{ANON}-{number}")
+    lane.tick(at() + 3 * DAY_MS)
+    lane.tick(at() + 7 * DAY_MS + HOUR_MS)
+    lane.event("s", environment="staging")
+    ledger = lane.state.counted()
+
+    assert ledger.received == 12 * 5 + 1
+    assert (ledger.forwarded, ledger.moved, ledger.duplicates, ledger.non_production) == (12, 12, 12, 1)
+    assert (ledger.dead_lettered, ledger.dropped, ledger.waiting) == (12, 12, 0)
