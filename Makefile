@@ -64,6 +64,13 @@ $(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
 	@$(UV) pip sync --quiet --python .venv-bench/bin/python --require-hashes requirements-bench.txt
 	@touch $@
 
+# Node is for tests alone: those that need it say so and are skipped without it.
+$(VENV)/.node: tests/node/package-lock.json | $(VENV)/.made
+	@if command -v npm >/dev/null; then \
+		$(say) "Setting up: Node packages for tests, by locked hashes"; \
+		if npm --prefix tests/node ci --no-audit --no-fund --loglevel=error; then touch $@; else \
+			echo "Could not install the locked Node packages: the tests that need them are skipped." >&2; fi; fi
+
 .PHONY: setup
 setup: $(VENV)/.archive ## Set up everything (the other tasks do this on their own)
 
@@ -80,7 +87,7 @@ dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--po
 # --- judge ---
 
 .PHONY: test
-test: setup ## Run the tests (ARGS="tests/unit -k name" narrows)
+test: setup $(VENV)/.node ## Run the tests (ARGS="tests/unit -k name" narrows)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -94,7 +101,7 @@ check: setup ## Lint, types, architecture, lock files, alert rules
 	@$(say) "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(say) "mypy" && $(BIN)/mypy
 	@$(say) "import-linter" && $(BIN)/lint-imports --no-logo
-	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock
+	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock && ! grep -n '"resolved"' tests/node/package-lock.json
 	@if ls deploy/prometheus/rules/*.yaml >/dev/null 2>&1; then $(MAKE) --no-print-directory rules-check; fi
 
 .PHONY: rules-check
@@ -133,5 +140,5 @@ lock: $(VENV)/.made ## Regenerate the lock files from pyproject.toml (versions a
 
 .PHONY: clean
 clean: ## Remove what the tasks made here: environment, caches and the data of `make dev` and `make demo`
-	@rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache .data dist
+	@rm -rf $(VENV) .venv-bench tests/node/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .cache .data dist
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -29,6 +30,16 @@ def test_lock_files_have_versions_and_hashes_and_no_addresses(project_root: Path
 def test_the_jars_are_locked_without_addresses(project_root: Path) -> None:
     """The same holds for the broker's jars."""
     assert "://" not in (project_root / "deploy/kafka/jars.lock").read_text()
+
+
+def test_the_node_packages_are_locked_by_exact_version_and_hash_without_addresses(project_root: Path) -> None:
+    """The same holds for what tests run with Node; the addresses that a package gives for donations may stay."""
+    asked = json.loads((project_root / "tests/node/package.json").read_text())["dependencies"]
+    locked = json.loads((project_root / "tests/node/package-lock.json").read_text())["packages"]
+
+    assert locked.pop("")["dependencies"] == asked
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    assert [name for name, package in locked.items() if "resolved" in package or "integrity" not in package] == []
 
 
 def test_every_dependency_is_in_the_lock(project_root: Path) -> None:

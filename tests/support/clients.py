@@ -1,0 +1,55 @@
+"""
+Where the real clients are that tests drive: Node's packages and a Chromium of this machine.
+
+A test whose client is missing is skipped, and the reason is the command that installs it. With
+TIDEMARK_REQUIRE_CLIENTS=1, as in CI, it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+NODE_FOLDER = Path(__file__).parents[1] / "node"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_OPTIONS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+def node() -> str:
+    """Return the path of Node; skip the test where there is none."""
+    found = shutil.which("node")
+    return found or _missing("Node", "apt-get install nodejs npm (macOS: brew install node)")
+
+
+def node_package(name: str) -> Path:
+    """Return the folder of an installed package of tests/node; skip the test where it is not installed."""
+    node()
+    folder = NODE_FOLDER / "node_modules" / name
+    return folder if folder.is_dir() else _missing(f"the Node package {name}", "npm --prefix tests/node ci")
+
+
+def chromium() -> str:
+    """Return the path of a Chromium; skip the test where there is none. TIDEMARK_CHROMIUM names another one."""
+    names = (os.environ["TIDEMARK_CHROMIUM"],) if "TIDEMARK_CHROMIUM" in os.environ else _BROWSERS
+    found = next(filter(None, map(shutil.which, names)), None)
+    return found or _missing("Chromium", "apt-get install --no-install-recommends chromium")
+
+
+def _missing(what: str, command: str) -> NoReturn:
+    reason = f"{what} is not installed: {command}"
+    if os.environ.get("TIDEMARK_REQUIRE_CLIENTS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
