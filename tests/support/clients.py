@@ -48,6 +48,12 @@ def chromium() -> str:
     return found or _missing("Chromium", "apt-get install --no-install-recommends chromium")
 
 
+def go() -> str:
+    """Return the path of Go; skip the test where there is none."""
+    found = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    return found or _missing("Go", "apt-get install --no-install-recommends golang-go (macOS: brew install go)")
+
+
 def _missing(what: str, command: str) -> NoReturn:
     reason = f"{what} is not installed: {command}"
     if os.environ.get("TIDEMARK_REQUIRE_CLIENTS") == "1":

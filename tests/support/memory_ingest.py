@@ -1,0 +1,76 @@
+"""Ingest over the log in memory, on one port: it can be stopped, started again, and made to push back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from schemas import codec
+from services.ingest.__main__ import application, server_options
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
+from services.shared.http import serving
+from services.shared.kafka.embedded import free_port
+
+
+class MemoryIngest:
+    """A server; what it acknowledged outlives a restart. Each write key is also the source of its events."""
+
+    def __init__(self, write_keys: Iterable[str]) -> None:
+        self.port = free_port()
+        self.log = MemoryEventLog()
+        self.unavailable = False
+        """Whether each request is answered with 503, as by a proxy whose upstream is away."""
+        self.answers: list[tuple[float, int]] = []
+        """When POST requests were answered, by the loop's clock, and with which status."""
+        self._settings = IngestSettings()
+        self._keys = {key: WriteKey(key, key) for key in write_keys}
+        self._server = contextlib.AsyncExitStack()
+
+    @property
+    def address(self) -> str:
+        """Where it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Accept connections."""
+        metrics = IngestMetrics(CollectorRegistry())
+        app = application(self.log, WriteKeys(self._keys), metrics, self._settings)
+
+        async def observed(scope: Any, receive: Any, send: Any) -> None:
+            async def sending(message: Any) -> None:
+                if message["type"] == "http.response.start" and scope["method"] == "POST":
+                    self.answers.append((asyncio.get_running_loop().time(), message["status"]))
+                await send(message)
+
+            if self.unavailable and scope["type"] == "http" and scope["method"] == "POST":
+                await sending({"type": "http.response.start", "status": 503, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await app(scope, receive, sending)
+
+        await self._server.enter_async_context(
+            serving(observed, "127.0.0.1", self.port, **server_options(self._settings))
+        )
+
+    async def stop(self) -> None:
+        """Answer what it has, and refuse connections."""
+        await self._server.aclose()
+
+    def events(self, source: str) -> list[dict[str, Any]]:
+        """Return the events of a source that it accepted."""
+        return self._records("usage_event", source)
+
+    def rejected(self, source: str) -> list[dict[str, Any]]:
+        """Return the dead letters of a source."""
+        return self._records("dead_letter", source)
+
+    def _records(self, kind: str, source: str) -> list[dict[str, Any]]:
+        records = (codec.decode(record.value) for topic in self.log.records.values() for record in topic)
+        return [record for name, record in records if name == kind and record["source"] == source]
