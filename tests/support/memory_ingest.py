@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import contextlib
+import time
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +20,15 @@ from services.shared.http import serving
 from services.shared.kafka.embedded import free_port
 
 
+class Answer(NamedTuple):
+    """The answer to one request."""
+
+    at: float
+    """By the monotonic clock."""
+    write_key: str
+    status: int
+
+
 class MemoryIngest:
     """A server; what it acknowledged outlives a restart. Each write key is also the source of its events."""
 
@@ -27,8 +37,8 @@ class MemoryIngest:
         self.log = MemoryEventLog()
         self.unavailable = False
         """Whether each request is answered with 503, as by a proxy whose upstream is away."""
-        self.answers: list[tuple[float, int]] = []
-        """When POST requests were answered, by the loop's clock, and with which status."""
+        self.answers: list[Answer] = []
+        """What POST requests were answered, in order."""
         self._settings = IngestSettings()
         self._keys = {key: WriteKey(key, key) for key in write_keys}
         self._server = contextlib.AsyncExitStack()
@@ -46,7 +56,7 @@ class MemoryIngest:
         async def observed(scope: Any, receive: Any, send: Any) -> None:
             async def sending(message: Any) -> None:
                 if message["type"] == "http.response.start" and scope["method"] == "POST":
-                    self.answers.append((asyncio.get_running_loop().time(), message["status"]))
+                    self.answers.append(Answer(time.monotonic(), _user(scope["headers"]), message["status"]))
                 await send(message)
 
             if self.unavailable and scope["type"] == "http" and scope["method"] == "POST":
@@ -74,3 +84,9 @@ class MemoryIngest:
     def _records(self, kind: str, source: str) -> list[dict[str, Any]]:
         records = (codec.decode(record.value) for topic in self.log.records.values() for record in topic)
         return [record for name, record in records if name == kind and record["source"] == source]
+
+
+def _user(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """Return the user name of Basic authorization; empty where there is none."""
+    given = dict(headers).get(b"authorization", b"").removeprefix(b"Basic ")
+    return base64.b64decode(given).decode().partition(":")[0]
