@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -36,8 +36,8 @@ class Sessions:
         """Keep what is built in a folder."""
         self._folder = folder
         self._pages = Pages()
+        self._numbers = itertools.count()
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._names = 0
 
     async def run(
         self, language: Language, source: str, session: Session, arrived: Callable[[], Any], within_s: float = 60
@@ -49,8 +49,9 @@ class Sessions:
             RuntimeError: it failed; the text is what it said.
             TimeoutError: it did not end in time; of a page, the text is what it said.
         """
-        self._names += 1
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
+        name = f"page-{next(self._numbers)}"
+        folder = self._folder / name
+        folder.mkdir()
         async with self._turns:
             if language not in ("module", "html"):
                 command = await client_programs.build(language, source, folder)
@@ -58,7 +59,7 @@ class Sessions:
                 said = await client_programs.run(command, session, within_s)
                 return Ended(began * 1000, time.time() * 1000, said)
             files = await client_programs.page_files(language, source, session, folder)
-            name, began = f"page-{self._names}", time.time()
+            began = time.time()
             page = await self._pages.open(name, files)
             await until(arrived, within_s, lambda: "\n".join(self._pages.said[name]) or "the page says nothing")
             await page.wait_for_load_state("networkidle")
