@@ -45,8 +45,9 @@ class Run:
     arrived: int
     twice: int
     attempts: int
-    last_attempt_s: float | None
-    """Since the first call; None where nobody counts, as where connections are refused."""
+    """Most requests for one batch; 0 where nobody counts, as where connections are refused."""
+    given_up_s: float
+    """Most seconds from the first of them to the last."""
     ended_s: float | None
     """Since the first call; None: a page, or a program that was still running when patience ended."""
     said: str
@@ -102,14 +103,20 @@ class Trial:
             return await asyncio.gather(*running)
 
     async def for_good(self, clients: list[Client]) -> list[Run]:
-        """Return when the clients gave up. A page needs its settings first, which are not what is measured."""
+        """
+        Return when the clients gave up.
+
+        Programs call once a second for as long as they are watched. A page needs its settings first, which are not what is
+        measured; then it calls a few times, and stays open.
+        """
+        seconds = int(self._patience_s)
         async with serving(client.name for client in clients) as ingest:
-            prepared = [await self._prepare(client, ingest, 10, 1000 // CALLS_A_SECOND) for client in clients]
-            pages = [each for each in prepared if each[0].in_browser]
+            pages = [await self._prepare(each, ingest, 10, 250) for each in clients if each.in_browser]
+            programs = [await self._prepare(each, ingest, seconds, 1000) for each in clients if not each.in_browser]
             running = [asyncio.create_task(self._run(*each, ingest, 10)) for each in pages]
             await until(lambda: all(ingest.events(client.name) for client, *_ in pages), 60)
             await fail(ingest, self._fault)
-            running += [asyncio.create_task(self._run(*each, ingest, 10)) for each in prepared if each not in pages]
+            running += [asyncio.create_task(self._run(*each, ingest, seconds)) for each in programs]
             return await asyncio.gather(*running)
 
     async def _prepare(
@@ -140,7 +147,10 @@ class Trial:
                 said = "still running"
             except RuntimeError as error:
                 said, ended = str(error), time.monotonic() - began
-        attempts = [answer for answer in ingest.answers if answer.write_key == client.name]
+        batches: dict[str, list[float]] = {}
+        for answer in ingest.answers:
+            if answer.write_key == client.name:
+                batches.setdefault(answer.first_id, []).append(answer.at)
         ids = Counter(event["event_id"] for event in ingest.events(client.name))
         return Run(
             client.name,
@@ -148,8 +158,8 @@ class Trial:
             calls,
             len(ids),
             ids.total() - len(ids),
-            len(attempts),
-            attempts[-1].at - began if attempts and self._fault != "refused" else None,
+            max(map(len, batches.values()), default=0),
+            max((times[-1] - times[0] for times in batches.values()), default=0.0),
             ended,
             said,
         )
@@ -167,10 +177,10 @@ class Trial:
 
 def show(runs: Iterable[Run], *, verbose: bool) -> None:
     """Print runs as a table in Markdown."""
-    print("| client | fault | calls | arrived | lost | twice | requests | last request s | ended s |")
+    print("| client | fault | calls | arrived | lost | twice | attempts | over s | ended s |")
     print("|---|---|---|---|---|---|---|---|---|")
     for run in sorted(runs, key=lambda run: (run.client, run.fault)):
-        times = " | ".join("-" if value is None else f"{value:.0f}" for value in (run.last_attempt_s, run.ended_s))
+        times = f"{run.given_up_s:.0f} | " + ("-" if run.ended_s is None else f"{run.ended_s:.0f}")
         counts = f"{run.calls} | {run.arrived} | {run.calls - run.arrived} | {run.twice} | {run.attempts}"
         print(f"| {run.client} | {run.fault} | {counts} | {times} |")
         if verbose:

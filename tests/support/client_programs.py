@@ -28,7 +28,7 @@ from tests.support import clients
 
 FOLDER = Path(__file__).parents[1] / "clients"
 
-Language = Literal["python", "node", "commonjs", "go", "java", "module", "html"]
+Language = Literal["sh", "python", "node", "commonjs", "go", "java", "module", "html"]
 """What a source is written in; `module` and `html` are for a browser."""
 
 
@@ -114,6 +114,8 @@ def require(language: Language) -> None:
         clients.chromium()
     if language == "go":
         clients.go()
+    if language == "sh":
+        clients.curl()
 
 
 async def build(language: Language, source: str, folder: Path) -> list[str]:
@@ -158,6 +160,11 @@ async def run(command: list[str], session: Session, within_s: float = 60) -> str
     return await _call(command, Path.cwd(), session.environment(), within_s)
 
 
+async def _sh(source: str, folder: Path) -> list[str]:
+    (folder / "session.sh").write_text(source)
+    return ["bash", "-eu", str(folder / "session.sh")]
+
+
 async def _python(source: str, folder: Path) -> list[str]:
     (folder / "session.py").write_text(source)
     return [sys.executable, str(folder / "session.py")]
@@ -197,6 +204,7 @@ async def _java(source: str, folder: Path) -> list[str]:
 
 
 _BUILDERS: dict[Language, Callable[[str, Path], Awaitable[list[str]]]] = {
+    "sh": _sh,
     "python": _python,
     "node": _node,
     "commonjs": _commonjs,

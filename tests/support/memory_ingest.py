@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import gzip
+import re
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -19,6 +21,9 @@ from services.ingest.settings import IngestSettings
 from services.shared.http import serving
 from services.shared.kafka.embedded import free_port
 
+_WRITE_KEY = re.compile(rb'"writeKey":"([^"]+)"')
+_MESSAGE_ID = re.compile(rb'"messageId":\s*"([^"]+)"')
+
 
 class Answer(NamedTuple):
     """The answer to one request."""
@@ -27,6 +32,8 @@ class Answer(NamedTuple):
     """By the monotonic clock."""
     write_key: str
     status: int
+    first_id: str
+    """Message id of its first event: that of a request sent again is the same."""
 
 
 class MemoryIngest:
@@ -54,16 +61,25 @@ class MemoryIngest:
         app = application(self.log, WriteKeys(self._keys), metrics, self._settings)
 
         async def observed(scope: Any, receive: Any, send: Any) -> None:
+            parts: list[bytes] = []
+
+            async def receiving() -> Any:
+                message = await receive()
+                parts.append(message.get("body", b""))
+                return message
+
             async def sending(message: Any) -> None:
                 if message["type"] == "http.response.start" and scope["method"] == "POST":
-                    self.answers.append(Answer(time.monotonic(), _user(scope["headers"]), message["status"]))
+                    self.answers.append(_answer(scope["headers"], b"".join(parts), message["status"]))
                 await send(message)
 
             if self.unavailable and scope["type"] == "http" and scope["method"] == "POST":
+                while (await receiving()).get("more_body"):
+                    pass
                 await sending({"type": "http.response.start", "status": 503, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
             else:
-                await app(scope, receive, sending)
+                await app(scope, receiving, sending)
 
         await self._server.enter_async_context(
             serving(observed, "127.0.0.1", self.port, **server_options(self._settings))
@@ -86,7 +102,13 @@ class MemoryIngest:
         return [record for name, record in records if name == kind and record["source"] == source]
 
 
-def _user(headers: Iterable[tuple[bytes, bytes]]) -> str:
-    """Return the user name of Basic authorization; empty where there is none."""
+def _answer(headers: Iterable[tuple[bytes, bytes]], body: bytes, status: int) -> Answer:
+    plain = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
     given = dict(headers).get(b"authorization", b"").removeprefix(b"Basic ")
-    return base64.b64decode(given).decode().partition(":")[0]
+    key = base64.b64decode(given).partition(b":")[0] or _first(_WRITE_KEY, plain)
+    return Answer(time.monotonic(), key.decode(), status, _first(_MESSAGE_ID, plain).decode())
+
+
+def _first(pattern: re.Pattern[bytes], text: bytes) -> bytes:
+    found = pattern.search(text)
+    return found[1] if found else b""
