@@ -114,7 +114,7 @@ class Trial:
             pages = [await self._prepare(each, ingest, 10, 250) for each in clients if each.in_browser]
             programs = [await self._prepare(each, ingest, seconds, 1000) for each in clients if not each.in_browser]
             running = [asyncio.create_task(self._run(*each, ingest, 10)) for each in pages]
-            await until(lambda: all(ingest.events(client.name) for client, *_ in pages), 60)
+            await until(lambda: all(ingest.events(client.name) for client, *_ in pages), 120)
             await fail(ingest, self._fault)
             running += [asyncio.create_task(self._run(*each, ingest, seconds)) for each in programs]
             return await asyncio.gather(*running)

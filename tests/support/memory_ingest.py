@@ -47,7 +47,7 @@ class MemoryIngest:
         self.answers: list[Answer] = []
         """What POST requests were answered, in order."""
         self._settings = IngestSettings()
-        self._keys = {key: WriteKey(key, key) for key in write_keys}
+        self._keys = {key: WriteKey("", key) for key in write_keys}
         self._server = contextlib.AsyncExitStack()
 
     @property
@@ -58,7 +58,7 @@ class MemoryIngest:
     async def start(self) -> None:
         """Accept connections."""
         metrics = IngestMetrics(CollectorRegistry())
-        app = application(self.log, WriteKeys(self._keys), metrics, self._settings)
+        app = application(self.log, WriteKeys(self._keys, metrics), metrics, self._settings)
 
         async def observed(scope: Any, receive: Any, send: Any) -> None:
             parts: list[bytes] = []
