@@ -72,6 +72,13 @@ $(NODE_MADE): tests/node/package-lock.json
 		if npm --prefix tests/node ci --no-audit --no-fund --loglevel=error; then touch $@; else \
 			echo "Could not install the locked Node packages: the tests that need them are skipped." >&2; fi; fi
 
+# Go compiles its whole library before a program of ours, once: half a minute that no test shall wait for.
+$(VENV)/.go: tests/clients/segment_go/go.sum | $(VENV)/.made
+	@if go=$$(command -v go || command -v /usr/local/go/bin/go); then \
+		$(say) "Setting up: Go modules for tests, by locked hashes"; \
+		if (cd tests/clients/segment_go && "$$go" build -o /dev/null .); then touch $@; else \
+			echo "Could not build with the locked Go modules: the test that needs them fails." >&2; fi; fi
+
 .PHONY: setup
 setup: $(VENV)/.archive ## Set up everything (the other tasks do this on their own)
 
@@ -88,7 +95,7 @@ dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--po
 # --- judge ---
 
 .PHONY: test
-test: setup $(NODE_MADE) ## Run the tests (ARGS="tests/unit -k name" narrows)
+test: setup $(NODE_MADE) $(VENV)/.go ## Run the tests (ARGS="tests/unit -k name" narrows)
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
@@ -102,7 +109,7 @@ check: setup ## Lint, types, architecture, lock files, alert rules
 	@$(say) "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(say) "mypy" && $(BIN)/mypy
 	@$(say) "import-linter" && $(BIN)/lint-imports --no-logo
-	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock && ! grep -n '"resolved"' tests/node/package-lock.json
+	@$(say) "locks" && ! grep -nE 'https?://' requirements*.txt deploy/kafka/jars.lock tests/clients/*/*.lock tests/clients/*/go.sum && ! grep -n '"resolved"' tests/node/package-lock.json
 	@if ls deploy/prometheus/rules/*.yaml >/dev/null 2>&1; then $(MAKE) --no-print-directory rules-check; fi
 
 .PHONY: rules-check

@@ -54,6 +54,11 @@ def go() -> str:
     return found or _missing("Go", "apt-get install --no-install-recommends golang-go (macOS: brew install go)")
 
 
+def curl() -> str:
+    """Return the path of curl; skip the test where there is none."""
+    return shutil.which("curl") or _missing("curl", "apt-get install curl")
+
+
 def _missing(what: str, command: str) -> NoReturn:
     reason = f"{what} is not installed: {command}"
     if os.environ.get("TIDEMARK_REQUIRE_CLIENTS") == "1":

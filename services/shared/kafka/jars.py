@@ -85,9 +85,10 @@ def ensure(
     repository: Path | None = None,
     cache: Path | None = None,
     fetch: Fetch | None = None,
+    what: str = "Apache Kafka (about 45 MB, once)",
 ) -> list[Path]:
     """
-    Return the paths of all jars, present and checked; fetch with a progress bar what is missing.
+    Return the paths of all jars, present and checked; fetch with a progress bar, which says `what`, those that are missing.
 
     Raises:
         Fatal: a jar cannot be fetched or has another hash than the lock file says; the text says what to do.
@@ -99,7 +100,7 @@ def ensure(
     marker = _Marker((cache or cache_folder()) / "jars-checked.json")
     missing = [jar for jar, path in zip(jars, paths, strict=True) if not path.is_file()]
     if missing:
-        _fetch_all(missing, fetch or _maven(repository))
+        _fetch_all(missing, fetch or _maven(repository), what)
     for jar, path in zip(jars, paths, strict=True):
         if not marker.knows(jar, path):
             _check(jar, path, just_fetched=jar in missing)
@@ -165,13 +166,13 @@ def _maven(repository: Path) -> Fetch:
     return fetch
 
 
-def _fetch_all(jars: Iterable[Jar], fetch: Fetch) -> None:
+def _fetch_all(jars: Iterable[Jar], fetch: Fetch, what: str) -> None:
     wanted = list(jars)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("jars"), TimeElapsedColumn()
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True)) as bar, ThreadPoolExecutor(8) as pool:
-        task = bar.add_task("fetching Apache Kafka (about 45 MB, once)", total=len(wanted))
+        task = bar.add_task(f"fetching {what}", total=len(wanted))
 
         def one(jar: Jar) -> None:
             try:

@@ -27,9 +27,20 @@ def test_lock_files_have_versions_and_hashes_and_no_addresses(project_root: Path
     assert all(f"{pin}" in text and "--hash=sha256:" in text.split(pin, 1)[1][:400] for pin in pinned)
 
 
-def test_the_jars_are_locked_without_addresses(project_root: Path) -> None:
-    """The same holds for the broker's jars."""
-    assert "://" not in (project_root / "deploy/kafka/jars.lock").read_text()
+def test_jars_and_go_modules_are_locked_without_addresses(project_root: Path) -> None:
+    """The same holds for the broker's jars, and for what the tests of real clients need."""
+    for lock in ("deploy/kafka/jars.lock", "tests/clients/segment_java/jars.lock", "tests/clients/segment_go/go.sum"):
+        assert "://" not in (project_root / lock).read_text()
+
+
+def test_the_node_packages_are_locked_by_exact_version_and_hash_without_addresses(project_root: Path) -> None:
+    """The same holds for what tests run with Node; the addresses that a package gives for donations may stay."""
+    asked = json.loads((project_root / "tests/node/package.json").read_text())["dependencies"]
+    locked = json.loads((project_root / "tests/node/package-lock.json").read_text())["packages"]
+
+    assert locked.pop("")["dependencies"] == asked
+    assert all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in asked.values())
+    assert [name for name, package in locked.items() if "resolved" in package or "integrity" not in package] == []
 
 
 def test_the_node_packages_are_locked_by_exact_version_and_hash_without_addresses(project_root: Path) -> None:
