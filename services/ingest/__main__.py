@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
+from services.ingest import openapi
 from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
@@ -62,7 +63,9 @@ def application(
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
     intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), settings.public_url)
-    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest)
+    routes = every_route()
+    intake.description = openapi.document(routes, settings.rules().limits)
+    return IngestApp(intake=intake, routes=routes, metrics=metrics, rest=rest)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
