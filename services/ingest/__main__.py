@@ -1,26 +1,29 @@
 """
 Runs ingest: `python -m services.ingest`, the same as `tidemark ingest`.
 
-On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves with status 0.
+On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves with status 0. `--workers N` runs so many
+processes on one port.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import os
 import resource
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
-from services.ingest import openapi
+from services.ingest import openapi, workers
 from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
@@ -62,7 +65,9 @@ def application(
         routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), settings.public_url)
+    intake = Intake(
+        service, keys, metrics, reception, Budgets(keys, metrics, 1 / settings.workers), settings.public_url
+    )
     routes = every_route()
     intake.description = openapi.document(routes, settings.rules().limits)
     return IngestApp(intake=intake, routes=routes, metrics=metrics, rest=rest)
@@ -99,18 +104,22 @@ def _connections(wanted: int) -> int:
 
 async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
     """Serve until SIGTERM."""
+    if settings.workers > 1 and not settings.worker:
+        await workers.supervise(process, settings.workers)
+        return
     stop = stop_event()
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
-    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}")
+    name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")
+    app = application(event_log, keys, metrics, settings, name)
     event_log.start()
     watch = asyncio.create_task(_watch_keys(keys))
     stopped = asyncio.create_task(stop.wait())
     cluster = asyncio.create_task(_watch_cluster(kafka, process))
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
-        async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
+        async with _served(app, process, settings, metrics):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in (watch, stopped, cluster):
@@ -122,13 +131,32 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
         await cluster
 
 
-def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
-    """Return what is wrong with the files that the settings name."""
+@contextlib.asynccontextmanager
+async def _served(
+    app: IngestApp, process: ProcessSettings, settings: IngestSettings, metrics: IngestMetrics
+) -> AsyncIterator[None]:
+    """Serve on the port; as one of several workers there also on a port of its own, where its metrics are."""
+    options = server_options(settings, metrics)
+    if not settings.worker:
+        async with serving(app, process.http_host, process.http_port, **options):
+            yield
+        return
+    own = workers.own_port(process.http_port, settings.worker)
+    async with (
+        serving(app.among(settings.workers, own), process.http_host, process.http_port, shared=True, **options),
+        serving(app, process.http_host, own, **options),  # who is ready there is on the shared port too
+    ):
+        yield
+
+
+def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> list[str]:
+    """Return what is wrong with the files that the settings name, and with the settings together."""
+    found = workers.problems(process, settings.workers)
     try:
         write_keys.read(settings.write_keys_file)
     except ConfigurationError as error:
-        return list(error.problems)
-    return []
+        found += error.problems
+    return found
 
 
 async def _watch_cluster(kafka: KafkaSettings, process: ProcessSettings) -> None:
@@ -145,6 +173,11 @@ async def _watch_keys(keys: WriteKeys) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ingest and return its exit status."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workers")
+    chosen, argv = parser.parse_known_args(argv)
+    if chosen.workers is not None:
+        os.environ["TIDEMARK_INGEST_WORKERS"] = chosen.workers  # the workers read it too
     return run_service("ingest", argv, [KafkaSettings, ProcessSettings, IngestSettings], run, check)
 
 

@@ -22,6 +22,10 @@ class IngestSettings(Settings):
     """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
     public_url: str = Field("", validation_alias="TIDEMARK_INGEST_PUBLIC_URL")
     """http(s)://host[:port] at which browsers reach ingest. Needed once SDKs ask for their settings under any name other than this machine's own addresses."""
+    workers: int = Field(1, ge=1, le=64, validation_alias="TIDEMARK_INGEST_WORKERS")
+    """Processes on one port; also `--workers`. Each has all limits below for itself, its part of the rates of write keys, and its own /metrics ten ports further than the one before."""
+    worker: int = Field(0, ge=0, validation_alias="TIDEMARK_INGEST_WORKER")
+    """Set by the process that starts the workers: which of them this is, from 1."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
