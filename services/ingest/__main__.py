@@ -1,25 +1,29 @@
 """
 Runs ingest: `python -m services.ingest`, the same as `tidemark ingest`.
 
-On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves with status 0.
+On SIGTERM it stops accepting, answers what it has, waits for Kafka and leaves with status 0. `--workers N` runs so many
+processes on one port.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
+import os
 import resource
 import socket
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
+from services.ingest import openapi, workers
 from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
@@ -75,9 +79,12 @@ def application(
     )
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
     door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
-    intake = Intake(service, keys, metrics, reception, Budgets(keys, metrics), door, settings.public_url)
+    budgets = Budgets(keys, metrics, 1 / settings.workers)
+    intake = Intake(service, keys, metrics, reception, budgets, door, settings.public_url)
+    routes = every_route()
+    intake.description = openapi.document(routes, settings.rules().limits)
     shown = live.app if live is not None else None
-    return IngestApp(intake=intake, routes=every_route(), metrics=metrics, rest=rest, live=shown)
+    return IngestApp(intake=intake, routes=routes, metrics=metrics, rest=rest, live=shown)
 
 
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
@@ -111,6 +118,9 @@ def _connections(wanted: int) -> int:
 
 async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
     """Serve until SIGTERM."""
+    if settings.workers > 1 and not settings.worker:
+        await workers.supervise(process, settings.workers)
+        return
     stop = stop_event()
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
@@ -118,14 +128,15 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
     live = Live(LogTail(kafka), Access(settings.live_token, process.http_host))
-    app = application(event_log, keys, metrics, settings, f"{socket.gethostname()}-{process.slot}", endpoints, live)
+    name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")
+    app = application(event_log, keys, metrics, settings, name, endpoints, live)
     event_log.start()
     watch = asyncio.create_task(_watch_files(keys, endpoints))
     stopped = asyncio.create_task(stop.wait())
     cluster = asyncio.create_task(_watch_cluster(kafka, process))
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
-        async with serving(app, process.http_host, process.http_port, **server_options(settings, metrics)):
+        async with _served(app, process, settings, metrics):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             live.close()
     finally:
@@ -138,9 +149,27 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
         await cluster
 
 
-def check(_kafka: KafkaSettings, _process: ProcessSettings, settings: IngestSettings) -> list[str]:
-    """Return what is wrong with the files that the settings name."""
-    problems: list[str] = []
+@contextlib.asynccontextmanager
+async def _served(
+    app: IngestApp, process: ProcessSettings, settings: IngestSettings, metrics: IngestMetrics
+) -> AsyncIterator[None]:
+    """Serve on the port; as one of several workers there also on a port of its own, where its metrics are."""
+    options = server_options(settings, metrics)
+    if not settings.worker:
+        async with serving(app, process.http_host, process.http_port, **options):
+            yield
+        return
+    own = workers.own_port(process.http_port, settings.worker)
+    async with (
+        serving(app.among(settings.workers, own), process.http_host, process.http_port, shared=True, **options),
+        serving(app, process.http_host, own, **options),  # who is ready there is on the shared port too
+    ):
+        yield
+
+
+def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> list[str]:
+    """Return what is wrong with the files that the settings name, and with the settings together."""
+    problems = workers.problems(process, settings.workers)
     for read in (
         lambda: write_keys.read(settings.write_keys_file),
         lambda: webhook_endpoints.read(settings.webhooks_file),
@@ -168,6 +197,11 @@ async def _watch_files(*files: WriteKeys | Endpoints) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Run ingest and return its exit status."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--workers")
+    chosen, argv = parser.parse_known_args(argv)
+    if chosen.workers is not None:
+        os.environ["TIDEMARK_INGEST_WORKERS"] = chosen.workers  # the workers read it too
     return run_service("ingest", argv, [KafkaSettings, ProcessSettings, IngestSettings], run, check)
 
 

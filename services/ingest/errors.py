@@ -101,6 +101,40 @@ STATUS: dict[Code, int] = {
 """Never a 3xx, which SDKs take for delivered, and never a 410, which they repeat."""
 
 
+OF_ANY_REQUEST = (
+    Code.MALFORMED_REQUEST,
+    Code.REQUEST_TIMEOUT,
+    Code.URL_TOO_LONG,
+    Code.HEADERS_TOO_LARGE,
+    Code.OVERLOADED,
+    Code.INTERNAL_ERROR,
+)
+"""Codes of what any address may answer."""
+OF_A_KEY = (
+    Code.MISSING_WRITE_KEY,
+    Code.UNKNOWN_WRITE_KEY,
+    Code.EXPIRED_WRITE_KEY,
+    Code.ORIGIN_NOT_ALLOWED,
+    Code.RATE_LIMITED,
+)
+"""Codes of what asks for a write key."""
+OF_A_BODY = (
+    Code.MALFORMED_BODY,
+    Code.TRUNCATED_BODY,
+    Code.INVALID_BODY,
+    Code.INVALID_HEADER,
+    Code.BACKFILL_NOT_ALLOWED,
+    Code.BODY_TOO_LARGE,
+    Code.DECOMPRESSED_TOO_LARGE,
+    Code.BATCH_TOO_LONG,
+    Code.UNSUPPORTED_ENCODING,
+    Code.LOG_UNAVAILABLE,
+)
+"""Codes of what takes events."""
+OF_AN_EVENT = tuple(code for code in Code if code not in STATUS and code != Code.PARTITION_STALLED)
+"""Codes of one event that is rejected; an address of single events answers with them."""
+
+
 class Overloaded(Retryable):
     """The process has its hands full; Kafka may be well."""
 

@@ -45,6 +45,21 @@ class IngestApp:
         self._refusals = RefusalLog()
         self._live = live
 
+    def among(self, count: int, own_port: int) -> App:
+        """Return this application for a port that it shares: there, nobody knows whose metrics would be given."""
+
+        async def shared(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http" and scope["path"] == "/metrics":
+                message = (
+                    f"{count} workers share this port; each has its /metrics on a port of its own, like {own_port}"
+                )
+                reply = refusal(404, Code.NOT_FOUND, "", message)
+                await _send(send, reply.status, reply.body, [(b"content-type", reply.content_type)])
+                return
+            await self(scope, receive, send)
+
+        return shared
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":

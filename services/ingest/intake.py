@@ -51,6 +51,8 @@ class Intake:
         self.webhooks = webhooks
         self.public_url = public_url
         """Address at which browsers reach this, without a path; empty if it is not configured."""
+        self.description = b"{}"
+        """The OpenAPI document."""
         self._service = service
         self._metrics = metrics
 

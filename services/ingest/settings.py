@@ -33,6 +33,10 @@ class IngestSettings(PlanSettings):
     """How far from now the time in a vendor's signature may be, in either direction."""
     live_token: SecretStr | None = Field(None, min_length=16, validation_alias="TIDEMARK_INGEST_LIVE_TOKEN")
     """Who has it may watch events arrive, at `/live`. Without one, only people at the machine itself may."""
+    workers: int = Field(1, ge=1, le=64, validation_alias="TIDEMARK_INGEST_WORKERS")
+    """Processes on one port; also `--workers`. Each has all limits below for itself, its part of the rates of write keys, and its own /metrics ten ports further than the one before."""
+    worker: int = Field(0, ge=0, validation_alias="TIDEMARK_INGEST_WORKER")
+    """Set by the process that starts the workers: which of them this is, from 1."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(

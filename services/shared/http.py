@@ -68,12 +68,12 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterator[int]:
+async def serving(app: Any, host: str, port: int, *, shared: bool = False, **options: Any) -> AsyncIterator[int]:
     """
     Serve an ASGI app in the running loop; yield the port once it accepts (0 takes a free one).
 
-    At the end it stops accepting, finishes the open requests within 10 s and returns. `options` go to
-    uvicorn.Config.
+    At the end it stops accepting, finishes the open requests within 10 s and returns. `shared`: other processes of this
+    user may serve at the same address, and the kernel spreads connections over them. `options` go to uvicorn.Config.
 
     Raises:
         Fatal: the address cannot be bound.
@@ -91,20 +91,20 @@ async def serving(app: Any, host: str, port: int, **options: Any) -> AsyncIterat
             **options,
         },
     )
-    listener = _bind(host, port)
+    bound = listener(host, port, shared=shared)
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
+    task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
         while not server.started and not task.done():
             await asyncio.sleep(0.005)
         if task.done():
             await task
             raise Fatal(f"the HTTP server on {host}:{port} ended at start")
-        yield int(listener.getsockname()[1])
+        yield int(bound.getsockname()[1])
     finally:
         server.should_exit = True
         await task
-        listener.close()
+        bound.close()
 
 
 async def serve(app: Any, host: str, port: int, stop: asyncio.Event | None = None, **options: Any) -> None:
@@ -113,16 +113,24 @@ async def serve(app: Any, host: str, port: int, stop: asyncio.Event | None = Non
         await (stop or asyncio.Event()).wait()
 
 
-def _bind(host: str, port: int) -> socket.socket:
+def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """
+    Return a socket that is bound to an address.
+
+    Raises:
+        Fatal: it is in use, or is none of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        listener.bind((host, port))
+        bound.bind((host, port))
     except OSError as error:
-        listener.close()
+        bound.close()
         raise Fatal(
             f"cannot listen on {host}:{port} ({error.strerror}): choose another TIDEMARK_HTTP_PORT or end what uses it"
         ) from error
-    listener.set_inheritable(False)
-    return listener
+    bound.set_inheritable(False)
+    return bound

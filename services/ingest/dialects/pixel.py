@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from services.ingest.dialects.route import Call, Reply, Route, Serve
-from services.ingest.errors import Code, status_of
+from services.ingest.dialects.route import About, Call, Reply, Route, Serve
+from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code, status_of
 from services.ingest.intake import Intake, come_back, missing_key, pushed_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.keys import WriteKey
@@ -109,4 +109,15 @@ def _image(status: int, code: str = "", headers: list[tuple[bytes, bytes]] | Non
     return Reply(status, GIF, b"image/gif", [(b"cache-control", b"no-store"), *more, *(headers or [])], code)
 
 
-ROUTES = tuple(Route("GET", f"/v1/pixel/{kind}", "pixel", image(kind)) for kind in _KINDS)
+def about(kind: str) -> About:
+    """Return what is said of the pixel of a kind of event."""
+    return About(
+        f"Take one {kind} event out of the query; the answer is an image.",
+        content_type="image/gif",
+        parameters=("writeKey", "data", "userId", "anonymousId", "event", "name", "messageId", "context.groupId"),
+        codes=(*OF_A_KEY, *OF_A_BODY, *OF_AN_EVENT),
+        keyed=True,
+    )
+
+
+ROUTES = tuple(Route("GET", f"/v1/pixel/{kind}", "pixel", image(kind), about(kind)) for kind in _KINDS)

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 
 from starlette.routing import compile_path
 
-from services.ingest.dialects import pixel, rudderstack, segment, tracker, webhooks
+from services.ingest.dialects import description, pixel, rudderstack, segment, tracker, webhooks
 from services.ingest.dialects.route import Route
 
-DIALECTS = (segment, rudderstack, pixel, tracker, webhooks)
+DIALECTS = (segment, rudderstack, pixel, tracker, webhooks, description)
 """Every module with `ROUTES`."""
 
 Methods = dict[str, Route]

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 import msgspec
 
+from services.ingest.errors import Code
 from services.ingest.receiving import Incoming
 
 if TYPE_CHECKING:
@@ -61,6 +62,25 @@ class Reply:
     """Why nothing was taken, where that is so."""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the OpenAPI document says of a route."""
+
+    summary: str = ""
+    body: str = ""
+    """Schema of the request's body: `Batch`, `Event`, or none."""
+    answer: str = ""
+    """Schema of a JSON answer with 200: `Answer`, or none for any."""
+    content_type: str = "application/json"
+    """Of all answers, refusals included."""
+    parameters: tuple[str, ...] = ()
+    """Names of query parameters."""
+    codes: tuple[Code, ...] = ()
+    """With which it refuses a request, besides those of any request."""
+    keyed: bool = False
+    """Whether it asks for a write key."""
+
+
 Serve = Callable[[Call, "Intake"], Awaitable[Reply]]
 
 
@@ -75,6 +95,7 @@ class Route:
     endpoint: str
     """Name in metrics. Several routes may share one."""
     serve: Serve
+    about: About = About()
 
 
 def json_reply(status: int, document: Any, headers: Headers | None = None) -> Reply:

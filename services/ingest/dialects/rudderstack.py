@@ -11,7 +11,8 @@ from typing import Any
 
 from services.ingest import authorization
 from services.ingest.dialects import pixel, segment
-from services.ingest.dialects.route import Call, Reply, Route, json_reply
+from services.ingest.dialects.route import About, Call, Reply, Route, json_reply
+from services.ingest.errors import OF_A_KEY
 from services.ingest.intake import Intake, missing_key
 
 
@@ -35,8 +36,15 @@ async def _source_config(call: Call, intake: Intake) -> Reply:
     return json_reply(200, {"source": source}, [(b"cache-control", b"private, max-age=300")])
 
 
+_ABOUT_CONFIG = About(
+    "Tell RudderStack's JavaScript SDK that its source is enabled.",
+    parameters=("writeKey",),
+    codes=OF_A_KEY,
+    keyed=True,
+)
+
 ROUTES = (
-    Route("GET", "/sourceConfig", "source_config", _source_config),
-    Route("POST", "/beacon/v1/batch", "batch", segment.events()),
-    *(Route("GET", f"/pixel/v1/{kind}", "pixel", pixel.image(kind)) for kind in ("page", "track")),
+    Route("GET", "/sourceConfig", "source_config", _source_config, _ABOUT_CONFIG),
+    Route("POST", "/beacon/v1/batch", "batch", segment.events(), segment.BATCH),
+    *(Route("GET", f"/pixel/v1/{kind}", "pixel", pixel.image(kind), pixel.about(kind)) for kind in ("page", "track")),
 )

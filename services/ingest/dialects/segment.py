@@ -6,11 +6,13 @@ The write key is the user name of Basic authorization, or in the body; `authoriz
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from services.ingest.dialects.address import public_address
-from services.ingest.dialects.route import Call, Headers, Reply, Route, Serve, json_reply
-from services.ingest.errors import Code
+from services.ingest.dialects.route import About, Call, Headers, Reply, Route, Serve, json_reply
+from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code
 from services.ingest.intake import Intake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of
@@ -100,10 +102,29 @@ def _epoch(call: Call) -> int | None:
     return int(value)
 
 
+BATCH = About(
+    "Take a batch of events; each gets its own verdict.",
+    body="Batch",
+    answer="Answer",
+    parameters=("writeKey", "results"),
+    codes=(*OF_A_KEY, *OF_A_BODY),
+    keyed=True,
+)
+_ABOUT_SETTINGS = About(
+    "Tell analytics.js where to send.",
+    codes=(Code.NOT_FOUND, Code.EXPIRED_WRITE_KEY, Code.ORIGIN_NOT_ALLOWED, Code.PUBLIC_URL_NOT_SET),
+)
+
+
+def _single(kind: str) -> About:
+    codes = (*BATCH.codes, *OF_AN_EVENT)
+    return dataclasses.replace(BATCH, summary=f"Take one {kind} event.", body="Event", codes=codes)
+
+
 ROUTES = (
-    *(Route("POST", path, "batch", events()) for path in _BATCH_PATHS),
-    *(Route("POST", f"/v1/{kind}", kind, events(kind)) for kind in KINDS),
-    *(Route("POST", f"/v1/{kind[0]}", kind, events(kind)) for kind in KINDS),
-    Route("GET", "/v1/projects/{key}/settings", "settings", _settings),
-    Route("POST", "/v1/m", "sdk_metrics", _sdk_metrics),
+    *(Route("POST", path, "batch", events(), BATCH) for path in _BATCH_PATHS),
+    *(Route("POST", f"/v1/{kind}", kind, events(kind), _single(kind)) for kind in KINDS),
+    *(Route("POST", f"/v1/{kind[0]}", kind, events(kind), _single(kind)) for kind in KINDS),
+    Route("GET", "/v1/projects/{key}/settings", "settings", _settings, _ABOUT_SETTINGS),
+    Route("POST", "/v1/m", "sdk_metrics", _sdk_metrics, About("Discard what analytics.js measures about itself.")),
 )

@@ -1,0 +1,117 @@
+"""The OpenAPI document is true: requests made out of it are answered as it says, and never with an error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from prometheus_client import CollectorRegistry
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from services.ingest import openapi
+from services.ingest.__main__ import application, server_options
+from services.ingest.dialects.registry import every_route
+from services.ingest.domain.limits import Limits
+from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.memory import MemoryEventLog
+from services.ingest.metrics import IngestMetrics
+from services.ingest.settings import IngestSettings
+from services.shared.http import serving
+
+EXAMPLES = 8
+"""For each operation: some twenty seconds in all."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+DOCUMENT = json.loads(openapi.document(every_route(), Limits()))
+_BY_ENDPOINT = {route.endpoint: (route.path, route.method.lower()) for route in reversed(every_route().routes)}
+_OF_THE_PROCESS = [(path, "get") for path in ("/metrics", "/healthz", "/readyz")]
+OPERATIONS = [*_BY_ENDPOINT.values(), *_OF_THE_PROCESS]
+"""One address of each endpoint; the others of the same endpoint are served by the same code."""
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A running service, over the log in memory."""
+    chosen = IngestSettings()
+    metrics = IngestMetrics(CollectorRegistry())
+    keys = WriteKeys(
+        {"wk": WriteKey("", "web"), "slow": WriteKey("", "slow", events_per_s=1, burst_s=2)},
+    )
+    app = application(MemoryEventLog(), keys, metrics, chosen)
+    loop = asyncio.new_event_loop()
+    ready, stop, ports = threading.Event(), asyncio.Event(), []
+
+    async def run() -> None:
+        async with serving(app, "127.0.0.1", 0, **server_options(chosen)) as port:
+            ports.append(port)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    assert ready.wait(10)
+    yield f"http://127.0.0.1:{ports[0]}"
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+    loop.close()
+
+
+def test_the_document_is_served_and_names_every_route(address: str) -> None:
+    served = httpx.get(f"{address}/openapi.json")
+
+    assert served.json() == DOCUMENT
+    for route in every_route().routes:
+        assert route.method.lower() in served.json()["paths"][route.path]
+
+
+def test_the_document_has_the_limits_that_are_set() -> None:
+    document = json.loads(openapi.document(every_route(), Limits(batch_events=7, id_chars=9)))
+
+    schemas = document["components"]["schemas"]
+    assert schemas["Batch"]["properties"]["batch"]["maxItems"] == 7
+    assert schemas["Event"]["properties"]["userId"]["maxLength"] == 9
+
+
+@pytest.mark.parametrize(("path", "method"), OPERATIONS, ids=[f"{m} {p}" for p, m in OPERATIONS])
+def test_every_answer_conforms_to_the_document(address: str, path: str, method: str) -> None:
+    operation: Any = SCHEMA[path][method]
+    described = DOCUMENT["paths"][path][method]
+    strategy = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
+    if "requestBody" in described:
+        strategy |= operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    keys = [{"Authorization": "Basic d2s6"}, {"X-Write-Key": "slow"}, {"X-Write-Key": "nobody"}, {}]
+    asked = iter(range(10_000))
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=strategy)
+    def ask(case: Any) -> None:
+        key = keys[0] if (n := next(asked)) % 2 else keys[n // 2 % len(keys)]
+        case.call_and_validate(base_url=address, checks=CHECKS, headers=key)
+
+    ask()
