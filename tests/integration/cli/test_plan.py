@@ -7,19 +7,16 @@ import json
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
 
 from services.cli.plan.comparing import PlanComparison
 from services.cli.plan.logged import Sample, read_log
 from services.cli.plan.observed import Observed
-from services.ingest.keys import WriteKey
 from services.ingest.memory import MemoryEventLog
-from services.ingest.metrics import IngestMetrics
-from services.ingest.service import IngestService, Submission
+from services.ingest.service import Submission
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.reading import read_plan
-from tests.support.ingest import rules
+from tests.support.ingest import rules, submit
 
 pytestmark = pytest.mark.integration
 
@@ -47,12 +44,7 @@ def call(number: int, **changes: Any) -> dict[str, Any]:
 async def ingested(kafka: KafkaSettings, *calls: dict[str, Any]) -> None:
     """Append to the log what ingest makes of some calls."""
     log = MemoryEventLog()
-    key = WriteKey("wk", "web")
-    ingest = IngestService(
-        event_log=log, rules=rules(PLAN), find_key={"wk": key}.get, metrics=IngestMetrics(CollectorRegistry()),
-        clock_ms=lambda: 1_800_000_000_000, assign_id=lambda: "assigned-1",
-    )  # fmt: skip
-    await ingest.submit(Submission(json.dumps({"batch": calls}).encode()), key)
+    await submit(rules(PLAN), Submission(json.dumps({"batch": calls}).encode()), log)
     async with producer(kafka) as out:
         sent = [
             await out.send(kafka.scoped(topic), record.value, key=record.key)
