@@ -55,6 +55,9 @@ class Gateway:
         self.requests: list[Request] = []
         self.failures: list[tuple[int, dict[str, str]]] = []
         """Answers given instead of those of ingest, one a request."""
+        self.open = asyncio.Event()
+        """While it is not set, events wait for their answer."""
+        self.open.set()
 
     def posts(self) -> list[Request]:
         """Return the requests with events."""
@@ -65,6 +68,8 @@ class Gateway:
             return
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), time.monotonic())
         self.requests.append(request)
+        if request.method == "POST":
+            await self.open.wait()
 
         async def read() -> Any:
             message = await receive()

@@ -171,9 +171,18 @@ async def test_several_tabs_neither_lose_nor_double(tracking: Any) -> None:
     for number, tab in enumerate(tabs):
         await tab.evaluate("tab => { for (let i = 0; i < 40; i++) tidemark.track('Row', {i, tab}) }", number)
     await tabs.pop().close()
+    tracking.gateway.open.clear()
+    sent = len(tracking.gateway.posts())
 
     await tracking.context.set_offline(False)
+    await until(lambda: len(tracking.gateway.posts()) > sent, 20)
+    for tab in tabs:
+        await tab.evaluate("tidemark.track('Later')")
+        await tab.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")  # all have tried to send
+    assert len(tracking.gateway.posts()) == sent + 1
+    tracking.gateway.open.set()
 
+    await tracking.until_named("Later", 2)
     rows = await tracking.until_named("Row", 120)
     assert len({(row["properties"]["tab"], row["properties"]["i"]) for row in rows}) == 120
     assert _once(tracking)

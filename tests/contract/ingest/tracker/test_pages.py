@@ -30,8 +30,9 @@ async def test_each_route_of_an_application_is_counted_once(tracking: Any) -> No
 
     await page.evaluate("history.pushState({}, '', '/reports')")
     await tracking.until_paths("/", "/reports")
-    await page.evaluate("history.replaceState({scroll: 1}, '', '/reports')")
-    await page.evaluate("history.pushState({}, '', '/reports?page=2')")
+    for same in ("history.replaceState({scroll: 1}, '', '/reports')", "history.pushState({}, '', '/reports?page=2')"):
+        await page.evaluate(same)
+        await page.wait_for_function("() => new Promise(done => setTimeout(done, 120, true))")  # it has been looked at
     await page.evaluate("history.pushState({}, '', '/moved'); history.replaceState({}, '', '/settings')")
     await tracking.until_paths("/", "/reports", "/settings")
     await page.evaluate("history.go(-2)")
@@ -141,7 +142,7 @@ async def test_a_glance_is_no_engagement(tracking: Any) -> None:
 
     for path in ("/a", "/b", "/c"):
         await page.evaluate("path => history.pushState({}, '', path)", path)
-        await page.wait_for_function("() => new Promise(done => setTimeout(done, 120))")
+        await page.wait_for_function("() => new Promise(done => setTimeout(done, 120, true))")
 
     await tracking.until_paths("/", "/a", "/b", "/c")
     assert tracking.named("Page Left") == []
