@@ -36,6 +36,20 @@ class AttributionWait:
         self._read_positions = read_positions
         self._within_s = within_s
         self._settled: Offsets = {}
+        self._events = -1
+
+    async def day_over(self, events: int) -> None:
+        """
+        Settle if any of these events, which were sent without an account so far, came since it last did.
+
+        What calls say of users alone moves no event of the day.
+
+        Raises:
+            NotAttributed: it was not in time.
+        """
+        if events != self._events:
+            await self.settle()
+            self._events = events
 
     async def settle(self) -> None:
         """

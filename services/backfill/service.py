@@ -197,7 +197,7 @@ class _Run:
                     await self._send(calls, since, epoch)
                 case Tick(at_ms):
                     if at_ms == midnight(at_ms):
-                        await attribution.settle()
+                        await attribution.day_over(self.sender.tally.unattributed)
                     await self.log.tick(at_ms, epoch)
                     self.progress = replace(self.progress, log_time=at_ms)
                     self._report(Mode.DRIVEN)
