@@ -11,7 +11,6 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from services.ingest.dialects.route import Call, Headers, Reply, Route
@@ -59,14 +58,13 @@ def _names(if_none_match: str, tag: str) -> bool:
     return any(one in (tag, "*") for one in given)
 
 
+def builds(folder: Path) -> dict[str, Build]:
+    """Return the builds in a folder by their hashes."""
+    return {build.hash: build for build in (Build(file.read_bytes()) for file in folder.glob("*.js"))}
+
+
 NEWEST = Build((FOLDER / "t.js").read_bytes())
-
-
-def _by_hash(files: Iterable[Path]) -> dict[str, Build]:
-    return {build.hash: build for build in (Build(file.read_bytes()) for file in files)}
-
-
-_BUILDS = _by_hash(FOLDER.glob("*.js"))
+_BUILDS = builds(FOLDER)
 
 
 async def _newest(call: Call, _: Intake) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.cli.pages.tracker import current
-from services.ingest.dialects.tracker import FOLDER, NEWEST
+from services.ingest.dialects.tracker import FOLDER, NEWEST, builds
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -49,6 +49,16 @@ async def test_who_has_the_script_is_told_so(ingest: Any) -> None:
     assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", tag)
     assert "content-length" not in same.headers
     assert (other.status_code, unpacked.status_code) == (200, 200)  # the tag is of one encoding
+
+
+async def test_builds_of_earlier_releases_are_found_by_their_hashes(tmp_path: Path) -> None:
+    for name, script in {"t.js": BUILT, "t-0.0.9.js": b"old()"}.items():
+        (tmp_path / name).write_bytes(script)
+
+    found = builds(tmp_path)
+
+    assert {build.plain for build in found.values()} == {BUILT, b"old()"}
+    assert found[NEWEST.hash].integrity == NEWEST.integrity
 
 
 async def test_a_build_that_is_not_here_is_named_as_such(ingest: Any) -> None:
