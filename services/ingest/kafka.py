@@ -46,6 +46,7 @@ _REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
+_LONGEST_WAIT_S = 60.0
 _QUEUE_SHARE = 4
 """The part of `in_flight_bytes` that one partition may have: a quarter."""
 
@@ -327,7 +328,14 @@ class KafkaEventLog:
                 await self._routes.probe()
 
     def _wait_before_retry(self) -> float:
-        """Return seconds: one for a short jam, longer the longer Kafka has been away."""
+        """
+        Return seconds: one for a short jam, longer the longer Kafka has been away.
+
+        SDKs count attempts, not time: some give up after ten. So each wait is as long as the outage has been.
+        """
         waiting = (batch.created for queue in self._queues.values() for batch in (*queue.handed, *queue.batches))
         now = time.monotonic()
-        return min(30.0, max(1.0, (now - min(waiting, default=now)) / 2))
+        since = min(waiting, default=now)
+        if self._routes.reason is not None:
+            since = min(since, self._routes.last_sign)
+        return min(_LONGEST_WAIT_S, max(1.0, now - since))
