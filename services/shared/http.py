@@ -20,6 +20,8 @@ from schemas import codec, formats
 from services.shared.errors import Fatal
 from services.shared.formats import FormatMetrics
 
+_TELL_EVERY_S = 0.05
+
 NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
 NotAlive = Callable[[], str | None]
@@ -65,6 +67,20 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Uvicorn tells its connections once; one that was accepted in that very turn would stay for 10 s."""
+        telling = asyncio.create_task(self._tell_connections())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            telling.cancel()
+
+    async def _tell_connections(self) -> None:
+        while True:
+            await asyncio.sleep(_TELL_EVERY_S)
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
 
 
 @contextlib.asynccontextmanager

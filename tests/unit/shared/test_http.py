@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import httpx
 import pytest
+import uvicorn
 from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 
 from schemas import formats
 from services.shared.errors import Fatal
-from services.shared.http import ops_routes, serving
+from services.shared.http import _Server, listener, ops_routes, serving
+from tests.support.waiting import until
 
 
 async def get(port: int, path: str) -> httpx.Response:
@@ -69,3 +72,22 @@ async def test_the_address_is_free_after_the_end() -> None:
 
     async with serving(app, "127.0.0.1", port) as again:
         assert again == port
+
+
+async def test_a_connection_that_was_accepted_in_the_turn_of_the_stop_does_not_hold_it_up() -> None:
+    config = uvicorn.Config(
+        Starlette(), log_config=None, lifespan="off", timeout_keep_alive=60, timeout_graceful_shutdown=60
+    )
+    server, bound = _Server(config), listener("127.0.0.1", 0)
+    serving_ = asyncio.create_task(server.serve(sockets=[bound]))
+    await until(lambda: server.started)
+    async with httpx.AsyncClient() as client:
+        await client.get(f"http://127.0.0.1:{bound.getsockname()[1]}/")
+        connections = server.server_state.connections
+        late = connections.pop()
+        server.should_exit = True
+        await until(lambda: not server.servers[0].is_serving())
+        connections.add(late)
+
+        await asyncio.wait_for(serving_, 20)
+    bound.close()
