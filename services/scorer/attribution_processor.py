@@ -18,7 +18,7 @@ from services.scorer.domain.attribution.fold import AttributionFold
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Unresolved
 from services.scorer.domain.attribution.state import AttributionState
 from services.shared.dead_letters import DeadLetter
-from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
+from services.shared.engine.processor import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison
 from services.shared.source_records import decode
 
@@ -108,6 +108,9 @@ class AttributionProcessor:
                 raise Poison("wrong_topic", "account", f"an event with an account belongs on {USAGE_EVENTS}")
             if kind == _LINK:
                 _check(value)
+            if value["epoch"] and record.appended_at != NO_APPEND_TIME:
+                # Its own time is the past that the drive brings: it is no time for this lane to begin at.
+                return Item(kind, value, record.appended_at, record.value or b"")
             own = value["received_at"]
         else:
             own = value["at"]
