@@ -48,12 +48,13 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
 
 async def release(kafka: KafkaSettings, account: str) -> None:
     """Append the command that releases an account; return once it is in the log."""
-    order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": _user()}
+    order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": user_here()}
     async with producer(kafka) as out:
         await out.send_and_wait(kafka.scoped(USAGE_EVENTS), codec.encoder("command")(order), key=account.encode())
 
 
-def _user() -> str:
+def user_here() -> str:
+    """Return who gives an order, as this machine knows them; empty where it does not."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):

@@ -24,6 +24,7 @@ from starlette.applications import Starlette
 
 from services.ingest import keys as write_keys
 from services.ingest import openapi, workers
+from services.ingest.accounts_file import load_accounts
 from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
@@ -174,6 +175,7 @@ def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSetti
         lambda: write_keys.read(settings.write_keys_file),
         lambda: webhook_endpoints.read(settings.webhooks_file),
         lambda: load_plan(settings),
+        lambda: load_accounts(settings.accounts_file),
     ):
         try:
             read()

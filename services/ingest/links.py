@@ -50,7 +50,7 @@ def link_record(link: UserLink, event: Mapping[str, Any]) -> LogRecord:
         "account": link.account,
         "known_as": link.known_as,
         "authority": link.authority,
-        "via": event["via"] if link.account else "UNKNOWN",
+        "via": link.via if link.account else "UNKNOWN",
         "source": event["source"],
         "environment": link.environment,
         "event_id": event["event_id"],

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr, field_validator
 
+from services.ingest.accounts_file import load_accounts
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
@@ -37,6 +38,8 @@ class IngestSettings(PlanSettings):
     """Processes on one port; also `--workers`. Each has all limits below for itself, its part of the rates of write keys, and its own /metrics ten ports further than the one before."""
     worker: int = Field(0, ge=0, validation_alias="TIDEMARK_INGEST_WORKER")
     """Set by the process that starts the workers: which of them this is, from 1."""
+    accounts_file: Path | None = Field(None, validation_alias="TIDEMARK_ACCOUNTS_FILE")
+    """YAML file with aliases of account ids and e-mail domains of accounts (docs/attribution.md); read at the start."""
     account_fields: str = Field(",".join(ACCOUNT_FIELDS), validation_alias="TIDEMARK_INGEST_ACCOUNT_FIELDS")
     """Properties and traits that may hold the account id, separated by commas, in the order in which they are tried."""
     max_body_bytes: int = Field(
@@ -84,14 +87,14 @@ class IngestSettings(PlanSettings):
         Return the rules of admission.
 
         Raises:
-            ConfigurationError: what is wrong with the tracking plan.
+            ConfigurationError: what is wrong with the tracking plan, or with the file of accounts.
         """
         limits = Limits(
             body_bytes=self.max_body_bytes, batch_events=self.max_batch_events, event_bytes=self.max_event_bytes
         )
         fields = tuple(name.strip() for name in self.account_fields.split(",") if name.strip())
-        plan = load_plan(self)
-        return Rules(self.pseudonyms(), TrafficPlan(plan), limits, fields, Denylist(plan.deny))
+        plan, accounts = load_plan(self), load_accounts(self.accounts_file)
+        return Rules(self.pseudonyms(), TrafficPlan(plan), limits, fields, Denylist(plan.deny), accounts)
 
     def bounds(self, wedged_after_s: float = 120.0) -> ProduceBounds:
         """Return how much may wait for Kafka, and how long; and after how much silence a new process might do better."""

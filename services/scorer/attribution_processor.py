@@ -18,7 +18,7 @@ from services.scorer.domain.attribution.fold import AttributionFold
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Unresolved
 from services.scorer.domain.attribution.state import AttributionState
 from services.shared.dead_letters import DeadLetter
-from services.shared.engine.processor import Append, Output, SourceRecord, StateChange
+from services.shared.engine.processor import NO_APPEND_TIME, Append, Output, SourceRecord, StateChange
 from services.shared.errors import Poison
 from services.shared.source_records import decode
 
@@ -108,6 +108,9 @@ class AttributionProcessor:
                 raise Poison("wrong_topic", "account", f"an event with an account belongs on {USAGE_EVENTS}")
             if kind == _LINK:
                 _check(value)
+            if value["epoch"] and record.appended_at != NO_APPEND_TIME:
+                # Its own time is the past that the drive brings: it is no time for this lane to begin at.
+                return Item(kind, value, record.appended_at, record.value or b"")
             own = value["received_at"]
         else:
             own = value["at"]
@@ -184,14 +187,13 @@ def append_of(outcome: Forward | Move | Link) -> Append:
         if outcome.to_account:
             return Append(USAGE_EVENTS, None, link["account"].encode(), _encode_link(link))
         return Append(USAGE_UNATTRIBUTED, None, link["user"].encode(), _encode_link(link))
-    event = _event_in(outcome.value)
-    event["forwards"] += 1
-    encode = _encoder_of(codec.version_of(outcome.value))
+    event = outcome.event or _event_in(outcome.value)
+    forwards, encode = event["forwards"] + 1, _encoder_of(outcome.value[:5])
     if isinstance(outcome, Forward):
-        event["account"], event["via"] = outcome.account, outcome.via
-        return Append(USAGE_EVENTS, None, outcome.account.encode(), encode(event))
-    event["user"], event["identified"] = outcome.user, True
-    return Append(USAGE_UNATTRIBUTED, None, outcome.user.encode(), encode(event))
+        changed = {**event, "forwards": forwards, "account": outcome.account, "via": outcome.via}
+        return Append(USAGE_EVENTS, None, outcome.account.encode(), encode(changed))
+    changed = {**event, "forwards": forwards, "user": outcome.user, "identified": True}
+    return Append(USAGE_UNATTRIBUTED, None, outcome.user.encode(), encode(changed))
 
 
 def _event_in(value: bytes) -> dict[str, Any]:
@@ -199,9 +201,9 @@ def _event_in(value: bytes) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _encoder_of(version: int) -> Callable[[Mapping[str, Any]], bytes]:
-    """Return the encoder of the version that a record was written in, so that all of it is kept."""
-    return codec.encoder(_EVENT, version)
+def _encoder_of(header: bytes) -> Callable[[Mapping[str, Any]], bytes]:
+    """Return the encoder of the version that a record was written in, by its first five bytes, so that all of it is kept."""
+    return codec.encoder(_EVENT, codec.version_of(header))
 
 
 def _check(link: Mapping[str, Any]) -> None:

@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     group.command("release")(release)
     group.command("unresolved")(show_unresolved)
     group.command("resolve")(resolve)
+    group.command("apply")(apply)
     app.add_typer(group, name="accounts")
 
 
@@ -163,3 +164,25 @@ def resolve(
             print(f"  {problem}")
     if problems:
         raise typer.Exit(1)
+
+
+def apply(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="YAML with aliases and domains.", envvar="TIDEMARK_ACCOUNTS_FILE", exists=True, dir_okay=False
+        ),
+    ],
+    data: DataOption = None,
+) -> None:
+    """
+    Put the aliases of the accounts file in force for users who are known already, and forget the merged accounts.
+
+    Restart ingest with the same file first (TIDEMARK_ACCOUNTS_FILE): until then it writes events under the aliases.
+    """
+    from services.cli.account_aliases import apply as write
+    from services.ingest.accounts_file import load_accounts
+
+    count = asyncio.run(write(find(data).kafka, load_accounts(file)))
+    print(f"{count:,} aliases are in force for attribution; accounts under these ids are forgotten, without a signal.")
+    print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")

@@ -27,11 +27,15 @@ class Fate(NamedTuple):
     why: str = ""
 
 
-APPENDED = frozenset({"no_account", "fold_raised", "undecodable"})
+APPENDED = frozenset({"fold_raised", "undecodable"})
 """Reasons for which the same record, appended again, may be applied: its id is not remembered."""
 _SOURCES = (USAGE_EVENTS, USAGE_UNATTRIBUTED)
 _REMEMBERED = "its id is remembered: send what {what} again through ingest, under another id"
+_ATTRIBUTED = "say where its user belongs: `tidemark accounts resolve` sends it in again"
 _WHY_NOT = {
+    "no_account": _ATTRIBUTED,
+    "several_accounts": _ATTRIBUTED,
+    "too_many_forwards": _ATTRIBUTED,
     "too_late": "it is older than anything that is remembered, and would be too late again",
     "quarantined": _REMEMBERED.format(what="the release of its account lets in"),
     "too_many_accounts": _REMEMBERED.format(what="fits now"),

@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.ingest.domain import identity, timing
+from services.ingest.domain.accounts import AccountBook
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, links, part
+from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links, part
 from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
@@ -70,6 +71,7 @@ class Rules:
     limits: Limits = field(default_factory=Limits)
     account_fields: tuple[str, ...] = ACCOUNT_FIELDS
     denylist: Denylist = field(default_factory=lambda: Denylist(DenyPlan()))
+    accounts: AccountBook = field(default_factory=AccountBook)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,8 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     given = event.get("messageId")
     event_id = identity.text(given, "messageId", limits.id_chars)
     person = _person(event, rules)
-    account, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
+    named, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
+    account = rules.accounts.account(named)
     sent_name = name = _name(event, kind, limits)
     if kind == "PAGE":
         name = _page(properties, context, rules.plan) or name
@@ -221,13 +224,32 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     said = links(
         kind,
         person,
-        account,
+        _where(account, kind, properties, context, user_id, rules.accounts),
         previous,
         rules.pseudonyms,
         authority=AUTHORITY[request.client],
         environment=request.environment,
     )
     return Admitted(taken, details, said, violations)
+
+
+def _where(
+    account: str, kind: str, properties: dict[str, Any], context: dict[str, Any] | None, user_id: str, book: AccountBook
+) -> Where:
+    """
+    Return what the event tells of the user's account: what it names, else what the user's e-mail address suggests.
+
+    By the address alone the event goes to attribution: a call that names the account of this user counts for more.
+    """
+    if account or not book.domains:
+        return Where(account)
+    traits = context.get("traits") if context else None
+    addresses = (
+        properties.get("email") if kind == "IDENTIFY" else None,
+        traits.get("email") if type(traits) is dict else None,
+        user_id,
+    )
+    return Where(book.of_address(*addresses), "DOMAIN")
 
 
 def message_id_of(raw: bytes, limits: Limits) -> str:

@@ -25,6 +25,13 @@ class UserIds(NamedTuple):
     """The pseudonym of the user id, else of the anonymous id; empty: there is neither."""
 
 
+class Where(NamedTuple):
+    """The account that an event tells of, empty for none, and how it was found: `EVENT` or `DOMAIN`."""
+
+    account: str
+    via: str = "EVENT"
+
+
 class UserLink(NamedTuple):
     """Something that an event says about a user; see the record UserLink."""
 
@@ -35,11 +42,13 @@ class UserLink(NamedTuple):
     known_as: str
     authority: str
     environment: str
+    via: str = "EVENT"
+    """How the account was found, as in UsageEvent."""
 
     @property
     def repeats(self) -> bool:
         """Whether it says nothing new the next time: then it is sent only now and then."""
-        return self.kind != "MEMBER"
+        return self.kind != "MEMBER" or self.via == "DOMAIN"
 
 
 def part(
@@ -62,22 +71,31 @@ def part(
 
 
 def links(
-    kind: str, person: UserIds, account: str, previous: str, pseudonyms: Pseudonyms, *, authority: str, environment: str
+    kind: str,
+    person: UserIds,
+    where: Where,
+    previous: str,
+    pseudonyms: Pseudonyms,
+    *,
+    authority: str,
+    environment: str,
 ) -> list[UserLink]:
     """
     Return what an event says about its user.
 
     A group or identify call says where the user belongs. Any other event that names an account is a hint at it. An
-    event with both ids says that they are one person, and an alias call says so of the former id.
+    event with both ids says that they are one person, and an alias call says so of the former id. An e-mail address at
+    the domain of an account says where the user belongs, where nobody says anything better.
     """
     user_id, anonymous_id, user = person
     if not user:
         return []
     said = (authority, environment)
     found = []
+    account, via = where
     if account:
-        belongs = kind in ("GROUP", "IDENTIFY")
-        found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said))
+        belongs = via == "DOMAIN" or kind in ("GROUP", "IDENTIFY")
+        found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said, via))
     if user_id and anonymous_id and anonymous_id != user_id:
         found.append(UserLink("SAME", pseudonyms.of(anonymous_id), False, "", user, *said))
     if previous and previous not in (user_id or anonymous_id, anonymous_id):

@@ -7,7 +7,9 @@ What is there is never written again: it stands for what is on the changelogs of
 import json
 from pathlib import Path
 
+from services.scorer.domain.attribution.state import FORMAT
 from services.scorer.domain.lane.state_format import NEWEST
+from tests.support.attribution import AttributionLane
 from tests.support.plans import fact_traits, plan_of
 from tests.support.scorer import UsageLane, at
 
@@ -66,10 +68,29 @@ def lane_of_kinds(written: int) -> UsageLane:
     return lane
 
 
+def lane_of_attribution() -> AttributionLane:
+    """Return a lane of attribution with everything in it that a state record can hold."""
+    lane = AttributionLane()
+    lane.member("acme", at(0, 1))
+    lane.member("globex", at(0, 3))
+    lane.link("NAMED", "u_lee", "acme", authority="BROWSER")
+    lane.link("NAMED", "u_lee", "globex", authority="BROWSER")
+    lane.same(when=at(0, 2))
+    lane.aliases(**{"crm-17": "acme"})
+    lane.event("e1", "u_lee", at(0, 4), accepted_by="ingest-a-0")
+    lane.event("e2", "u_anon-2", at(0, 5))
+    lane.event("far", "u_jo", at(90))
+    return lane
+
+
 MAKERS = {"state_format": lane, "state_of_kinds": lane_of_kinds}
 
 
 if __name__ == "__main__":
+    path = HERE / f"attribution_state_{FORMAT}.json"
+    if not path.exists():
+        records = {key.decode("latin-1"): v.hex() for key, v in sorted(lane_of_attribution().state_records().items())}
+        path.write_text(json.dumps(records, indent=1) + "\n", "utf-8")
     for name, make in MAKERS.items():
         for number in range(1, NEWEST + 1):
             path = HERE / f"{name}_{number}.json"

@@ -10,8 +10,10 @@ import pytest
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli import ledger_audit
+from services.cli.account_aliases import apply
 from services.cli.resolving import read_file, resolve
 from services.cli.unresolved import unresolved
+from services.ingest.domain.accounts import read_accounts
 from services.scorer.attribution_facts import read_counters
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
@@ -124,3 +126,19 @@ async def test_what_was_given_up_comes_back_once_and_the_ledger_closes(kafka_set
     events = [read(value) for value in log.memory.values(USAGE_EVENTS, b"acme")]
     assert sorted(value["event_id"] for value in events) == ["k0", "k1", "k2", "k3"]
     assert {(value["via"], value["forwards"]) for value in events} == {("OPERATOR", 2)}
+
+
+@pytest.mark.integration
+async def test_aliases_reach_every_partition_of_attribution_and_end_the_merged_accounts(
+    kafka_settings: KafkaSettings,
+) -> None:
+    count = await apply(kafka_settings, read_accounts({"aliases": {"crm-17": "acme", "crm-18": "globex"}}))
+
+    tables = [
+        (r.partition, codec.decode(r.value or b"")[1]["aliases"])
+        async for r in scan(kafka_settings, USAGE_UNATTRIBUTED)
+    ]
+    orders = [(r.key, codec.decode(r.value or b"")[1]["command"]) async for r in scan(kafka_settings, USAGE_EVENTS)]
+    assert count == 2
+    assert sorted(tables) == [(n, {"crm-17": "acme", "crm-18": "globex"}) for n in range(kafka_settings.partitions)]
+    assert sorted(orders) == [(b"crm-17", "FORGET"), (b"crm-18", "FORGET")]

@@ -101,6 +101,8 @@ async def test_sessions_that_name_their_account_once_are_scored_whole_though_the
     assert (found.accepted, found.total("applied")) == (len(users) * EVENTS, len(users) * EVENTS)
     assert found.without_account("awaiting") == 0
     assert found.without_account("forwarded") == len(users) * (EVENTS - 1)
+    kinds = {codec.decode(r.value or b"")[0] async for r in scan(kafka_settings, "usage-unattributed")}
+    assert kinds == {"usage_event", "user_link", "tick"}  # its lanes have a ticker of their own
     people: set[str] = set()
     async for record in scan(kafka_settings, "usage-events"):
         name, value = codec.decode(record.value or b"")

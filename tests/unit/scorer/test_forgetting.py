@@ -96,3 +96,32 @@ def test_the_cap_on_accounts_costs_new_ones_their_events_and_nobody_else() -> No
     assert sorted(lane.state.accounts) == ["a0", "a1"]
     assert [(r.reason, r.field) for r in lane.rejections()] == [("too_many_accounts", "account")] * 3
     assert (lane.state.ledger.over_cap, lane.state.ledger.applied, lane.state.ledger.received) == (3, 3, 6)
+
+
+def test_an_account_that_was_merged_into_another_is_forgotten_and_judged_no_more() -> None:
+    lane = UsageLane()
+    for number in range(3):
+        lane.event(f"e{number}", "crm-17", when=at(number))
+        lane.event(f"o{number}", "acme", when=at(number))
+        lane.close(number)
+    lane.out.clear()
+
+    lane.fold.command({"command": "FORGET", "account": "crm-17", "at": 0, "by": ""})
+    lane.fold.command({"command": "FORGET", "account": "crm-17", "at": 0, "by": ""})
+    for number in range(3, 6):
+        lane.close(number)
+
+    assert [o.account for o in lane.out + lane.state.outcomes if isinstance(o, Forgotten)] == ["crm-17"]
+    assert {s["account"] for s in lane.snapshots()} == {"acme"}
+    assert set(lane.reopened().state.accounts) == {"acme"}
+    assert lane.state.ledger.controls_ignored == 1
+
+
+def test_a_quarantined_account_can_be_forgotten_too() -> None:
+    lane = UsageLane()
+    lane.event("e1", "crm-17")
+    lane.fold.quarantine("crm-17", "broken", frozen=True)
+
+    lane.fold.command({"command": "FORGET", "account": "crm-17", "at": 0, "by": ""})
+
+    assert (lane.state.accounts, lane.state.quarantined, lane.reopened().state.quarantined) == ({}, {}, {})

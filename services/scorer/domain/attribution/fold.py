@@ -149,9 +149,16 @@ class AttributionFold:
             for gone in state.waiting.add(waits):
                 self._give_up(gone, expired=False)
         else:
-            self._let_through(decision, value, event["forwards"], offset)
+            self._let_through(decision, value, event["forwards"], offset, event)
 
-    def _let_through(self, decision: Belongs | IsKnownAs, value: bytes, forwards: int, offset: int) -> None:
+    def _let_through(
+        self,
+        decision: Belongs | IsKnownAs,
+        value: bytes,
+        forwards: int,
+        offset: int,
+        event: Mapping[str, Any] | None = None,
+    ) -> None:
         state = self.state
         if isinstance(decision, Belongs):
             if decision.via == "DOMAIN":
@@ -160,13 +167,13 @@ class AttributionFold:
                 state.ledger.forwarded_operator += 1
             else:
                 state.ledger.forwarded_user += 1
-            state.outcomes.append(Forward(value, decision.account, decision.via))
+            state.outcomes.append(Forward(value, decision.account, decision.via, event))
         elif forwards >= MOST_FORWARDS:
             state.ledger.too_many_forwards += 1
             state.outcomes.append(Unresolved("too_many_forwards", value, offset, state.clock.now))
         else:
             state.ledger.moved += 1
-            state.outcomes.append(Move(value, decision.user))
+            state.outcomes.append(Move(value, decision.user, event))
 
     def _give_up(self, event: Waiting, *, expired: bool) -> None:
         state = self.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
@@ -11,6 +12,8 @@ class Forward(NamedTuple):
     value: bytes
     account: str
     via: str
+    event: Mapping[str, Any] | None = None
+    """The same decoded, where it is at hand."""
 
 
 class Move(NamedTuple):
@@ -18,6 +21,7 @@ class Move(NamedTuple):
 
     value: bytes
     user: str
+    event: Mapping[str, Any] | None = None
 
 
 class Link(NamedTuple):

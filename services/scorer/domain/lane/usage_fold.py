@@ -22,6 +22,7 @@ from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import IDLE, NEVER
 from services.scorer.domain.lane.day_close import DayClose
 from services.scorer.domain.lane.meanings import NO_ACTIVITY, PLAIN, Meanings
+from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.slow_path import SlowPath
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_state import UsageState
@@ -230,10 +231,16 @@ class UsageFold:
         self.slow.merge(account, link)
 
     def command(self, record: Mapping[str, Any]) -> None:
-        """Fold an order of a person: RELEASE has a quarantined account evaluated again."""
+        """Fold an order of a person: RELEASE has a quarantined account evaluated again, FORGET ends an account."""
         state = self.state
         state.moved = True
         account = state.accounts.get(record["account"])
+        if record["command"] == "FORGET" and account is not None:
+            if account.name in state.quarantined:
+                state.release(account)
+            state.forget(account)
+            state.outcomes.append(Forgotten(account.name))
+            return
         if record["command"] != "RELEASE" or account is None or account.name not in state.quarantined:
             state.ledger.controls_ignored += 1
             return

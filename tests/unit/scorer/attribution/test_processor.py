@@ -71,6 +71,18 @@ def test_the_time_of_a_record_is_the_earlier_of_two_clocks() -> None:
     assert processor().decode(record("usage_event", event("e", when=at(0, 1)))).at == at(0, 1)
 
 
+def test_a_lane_that_a_drive_comes_to_first_begins_in_the_present() -> None:
+    lane = processor()
+    past = event("e", when=at(-400), epoch=7, historical=True)
+    for offset, source in enumerate(
+        (record("usage_event", past, appended_at=at(0, 5)), record("tick", {"at": at(0, 6), "epoch": 0}, b"", at(0, 6)))
+    ):
+        for _ in lane.fold(offset, lane.decode(source), 0) or ():
+            pass
+
+    assert (lane.log_time, lane.waiting, len(lane.state.waiting)) == (at(0, 6), None, 1)
+
+
 # writing
 
 
