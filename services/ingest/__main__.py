@@ -29,7 +29,7 @@ from services.ingest.budgets import Budgets
 from services.ingest.deadlines import protocol
 from services.ingest.dialects.registry import every_route
 from services.ingest.http import IngestApp
-from services.ingest.intake import Intake
+from services.ingest.intake import EventIntake
 from services.ingest.kafka import KafkaEventLog
 from services.ingest.keys import WriteKeys
 from services.ingest.live.access import Access
@@ -81,7 +81,7 @@ def application(
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
     door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
     budgets = Budgets(keys, metrics, 1 / settings.workers)
-    intake = Intake(service, keys, metrics, reception, budgets, door, settings.public_url)
+    intake = EventIntake(service, keys, metrics, reception, budgets, door, settings.public_url)
     routes = every_route()
     intake.description = openapi.document(routes, settings.rules().limits)
     shown = live.app if live is not None else None

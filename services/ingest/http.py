@@ -15,7 +15,7 @@ from services.ingest import cors
 from services.ingest.dialects.registry import Methods, RouteTable
 from services.ingest.dialects.route import Call, Headers, Reply, refusal
 from services.ingest.errors import Code, status_of
-from services.ingest.intake import Intake, pushed_back
+from services.ingest.intake import EventIntake, pushed_back
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import Gone, Incoming, Message, Receive
 from services.ingest.refusals import STATUSES, RefusalLog
@@ -36,7 +36,7 @@ class IngestApp:
     """The ASGI application."""
 
     def __init__(
-        self, *, intake: Intake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None = None
+        self, *, intake: EventIntake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None = None
     ) -> None:
         self.intake = intake
         self.routes = routes

@@ -18,7 +18,7 @@ from services.ingest.service import Answer, IngestService, Submission
 from services.ingest.webhooks.door import WebhookDoor
 from services.shared.errors import Rejected, Retryable
 
-__all__ = ["Intake", "PushedBack", "come_back", "missing_key", "pushed_back"]
+__all__ = ["EventIntake", "PushedBack", "come_back", "missing_key", "pushed_back"]
 
 
 class PushedBack(NamedTuple):
@@ -29,7 +29,7 @@ class PushedBack(NamedTuple):
     headers: Headers
 
 
-class Intake:
+class EventIntake:
     """What a dialect asks in order to take events; `of` makes the one that a call is served with."""
 
     call: Call
@@ -56,7 +56,7 @@ class Intake:
         self._service = service
         self._metrics = metrics
 
-    def of(self, call: Call) -> Intake:
+    def of(self, call: Call) -> EventIntake:
         """Return the intake of one call."""
         mine = copy.copy(self)
         mine.call = call

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from services.ingest.dialects.registry import RouteTable
-from services.ingest.dialects.route import About, Route
+from services.ingest.dialects.route import About, HttpRoute
 from services.ingest.domain.limits import Limits
 from services.ingest.errors import OF_ANY_REQUEST, STATUS, Code
 from services.ingest.service import Answer
@@ -76,7 +76,7 @@ def document(table: RouteTable, limits: Limits) -> bytes:
     return msgspec.json.encode(whole)
 
 
-def _operation(route: Route, refused: dict[str, Schema]) -> Schema:
+def _operation(route: HttpRoute, refused: dict[str, Schema]) -> Schema:
     about = route.about
     name = re.sub(r"[^a-z0-9]+", "_", f"{route.method} {route.path}".lower()).strip("_")
     inside = [_parameter("path", name) for name in re.findall(r"{(\w+)}", route.path)]

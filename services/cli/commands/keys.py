@@ -25,7 +25,7 @@ FileOption = Annotated[
 NamedArgument = Annotated[str, typer.Argument(help="Id of the key, as `list` shows it, or its source if that has one.")]
 
 
-class Client(StrEnum):
+class KeyHolder(StrEnum):
     """Who holds a key."""
 
     SERVER = "server"
@@ -60,8 +60,8 @@ def create(  # noqa: PLR0913  typer reads the options from the signature
     ] = "production",
     backfill: Annotated[bool, typer.Option("--backfill", help="Allow it to send past events.")] = False,
     client: Annotated[
-        Client, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
-    ] = Client.SERVER,
+        KeyHolder, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
+    ] = KeyHolder.SERVER,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Origin of pages that may use it, https://app.example.com; may be repeated."),
@@ -75,7 +75,7 @@ def create(  # noqa: PLR0913  typer reads the options from the signature
 ) -> None:
     """Create a write key and print it, this once: only its hash is stored. Ingest accepts it within seconds."""
     more: dict[str, Any] = {
-        **({"client": client.value} if client != Client.SERVER else {}),
+        **({"client": client.value} if client != KeyHolder.SERVER else {}),
         **({"plan": plan.value} if plan != PlanMode.OBSERVE else {}),
         **({"origins": [_origin(each) for each in origin]} if origin else {}),
     }

@@ -1,13 +1,13 @@
 """
 The dialects in which clients speak to ingest: one module for each, all onto one path of admission.
 
-To add one, write a module here with `ROUTES`, a tuple of `Route`, and name the module in `registry.DIALECTS`. Nothing
+To add one, write a module here with `ROUTES`, a tuple of `HttpRoute`, and name the module in `registry.DIALECTS`. Nothing
 else has to change: the registry refuses two routes of the same method and path, CORS, metrics, errors, OpenAPI and
 HEAD are made for every route alike.
 
-A route that takes events asks the `Intake` three things, and answers in the words of its client:
+A route that takes events asks the `EventIntake` three things, and answers in the words of its client:
 
-    async def _batch(call: Call, intake: Intake) -> Reply:
+    async def _batch(call: Call, intake: EventIntake) -> Reply:
         key = intake.key(call)                   # 401 and 403 are raised here, before a byte of the body is read
         body = await intake.body(call, key)      # 413 and 429
         answer = await intake.submit(Submission(translated(body)), key)

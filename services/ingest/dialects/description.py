@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from services.ingest.dialects.route import About, Call, Reply, Route
-from services.ingest.intake import Intake
+from services.ingest.dialects.route import About, Call, HttpRoute, Reply
+from services.ingest.intake import EventIntake
 
 
-async def _document(_call: Call, intake: Intake) -> Reply:
+async def _document(_call: Call, intake: EventIntake) -> Reply:
     return Reply(200, intake.description)
 
 
-ROUTES = (Route("GET", "/openapi.json", "openapi", _document, About("Describe this service as OpenAPI 3.1.")),)
+ROUTES = (HttpRoute("GET", "/openapi.json", "openapi", _document, About("Describe this service as OpenAPI 3.1.")),)

@@ -18,9 +18,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from services.ingest.dialects.route import About, Call, Reply, Route, Serve
+from services.ingest.dialects.route import About, Call, HttpRoute, Reply, Serve
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code, status_of
-from services.ingest.intake import Intake, come_back, missing_key, pushed_back
+from services.ingest.intake import EventIntake, come_back, missing_key, pushed_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.keys import WriteKey
 from services.ingest.service import Answer, Submission
@@ -57,7 +57,7 @@ def event_of(query: bytes) -> bytes:
 def image(kind: str) -> Serve:
     """Return how the pixel of a kind of event is served."""
 
-    async def serve(call: Call, intake: Intake) -> Reply:
+    async def serve(call: Call, intake: EventIntake) -> Reply:
         try:
             key = intake.key(call)
             if key is None:
@@ -75,7 +75,7 @@ def image(kind: str) -> Serve:
     return serve
 
 
-async def _take(call: Call, intake: Intake, key: WriteKey, kind: str) -> Answer:
+async def _take(call: Call, intake: EventIntake, key: WriteKey, kind: str) -> Answer:
     try:
         event = event_of(call.query)
     except Rejected as error:
@@ -120,4 +120,4 @@ def about(kind: str) -> About:
     )
 
 
-ROUTES = tuple(Route("GET", f"/v1/pixel/{kind}", "pixel", image(kind), about(kind)) for kind in _KINDS)
+ROUTES = tuple(HttpRoute("GET", f"/v1/pixel/{kind}", "pixel", image(kind), about(kind)) for kind in _KINDS)

@@ -8,19 +8,19 @@ from collections.abc import Iterable, Mapping
 from starlette.routing import compile_path
 
 from services.ingest.dialects import description, pixel, rudderstack, segment, tracker, webhooks
-from services.ingest.dialects.route import Route
+from services.ingest.dialects.route import HttpRoute
 
 DIALECTS = (segment, rudderstack, pixel, tracker, webhooks, description)
 """Every module with `ROUTES`."""
 
-Methods = dict[str, Route]
+Methods = dict[str, HttpRoute]
 _NONE: Mapping[str, str] = {}
 
 
 class RouteTable:
     """Finds the routes of a path: one look-up for a fixed path, a few patterns for one with variable segments."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[HttpRoute]) -> None:
         """
         Take the routes in.
 

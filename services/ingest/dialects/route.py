@@ -13,7 +13,7 @@ from services.ingest.errors import Code
 from services.ingest.receiving import Incoming
 
 if TYPE_CHECKING:
-    from services.ingest.intake import Intake
+    from services.ingest.intake import EventIntake
 
 Headers = list[tuple[bytes, bytes]]
 JSON_TYPE = b"application/json"
@@ -81,11 +81,11 @@ class About:
     """Whether it asks for a write key."""
 
 
-Serve = Callable[[Call, "Intake"], Awaitable[Reply]]
+Serve = Callable[[Call, "EventIntake"], Awaitable[Reply]]
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class HttpRoute:
     """One method of one path."""
 
     method: str

@@ -11,12 +11,12 @@ from typing import Any
 
 from services.ingest import authorization
 from services.ingest.dialects import pixel, segment
-from services.ingest.dialects.route import About, Call, Reply, Route, json_reply
+from services.ingest.dialects.route import About, Call, HttpRoute, Reply, json_reply
 from services.ingest.errors import OF_A_KEY
-from services.ingest.intake import Intake, missing_key
+from services.ingest.intake import EventIntake, missing_key
 
 
-async def _source_config(call: Call, intake: Intake) -> Reply:
+async def _source_config(call: Call, intake: EventIntake) -> Reply:
     """Tell the SDK that its source is enabled, has no destinations of its own, and reports nothing about itself."""
     key = intake.key(call)
     if key is None:
@@ -44,7 +44,10 @@ _ABOUT_CONFIG = About(
 )
 
 ROUTES = (
-    Route("GET", "/sourceConfig", "source_config", _source_config, _ABOUT_CONFIG),
-    Route("POST", "/beacon/v1/batch", "batch", segment.events(), segment.BATCH),
-    *(Route("GET", f"/pixel/v1/{kind}", "pixel", pixel.image(kind), pixel.about(kind)) for kind in ("page", "track")),
+    HttpRoute("GET", "/sourceConfig", "source_config", _source_config, _ABOUT_CONFIG),
+    HttpRoute("POST", "/beacon/v1/batch", "batch", segment.events(), segment.BATCH),
+    *(
+        HttpRoute("GET", f"/pixel/v1/{kind}", "pixel", pixel.image(kind), pixel.about(kind))
+        for kind in ("page", "track")
+    ),
 )

@@ -11,9 +11,9 @@ import dataclasses
 import msgspec
 
 from services.ingest.dialects.address import public_address
-from services.ingest.dialects.route import About, Call, Headers, Reply, Route, Serve, json_reply
+from services.ingest.dialects.route import About, Call, Headers, HttpRoute, Reply, Serve, json_reply
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code
-from services.ingest.intake import Intake, come_back
+from services.ingest.intake import EventIntake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of
 from services.ingest.service import Answer, Submission
@@ -58,7 +58,7 @@ def told(answer: Answer, kind: str = "") -> Reply:
 def events(kind: str = "") -> Serve:
     """Return how a batch is served, or a single event of a kind."""
 
-    async def serve(call: Call, intake: Intake) -> Reply:
+    async def serve(call: Call, intake: EventIntake) -> Reply:
         key = intake.key(call)
         body = await intake.body(call, key)
         return told(await intake.submit(submission(call, body, kind), key), kind)
@@ -66,7 +66,7 @@ def events(kind: str = "") -> Serve:
     return serve
 
 
-async def _settings(call: Call, intake: Intake) -> Reply:
+async def _settings(call: Call, intake: EventIntake) -> Reply:
     """Tell analytics.js where to send, and that its metrics about itself are not wanted."""
     write_key = call.params["key"]
     if intake.keys.find(write_key) is None:
@@ -88,7 +88,7 @@ async def _settings(call: Call, intake: Intake) -> Reply:
     return json_reply(200, document, _CACHED)
 
 
-async def _sdk_metrics(_call: Call, _intake: Intake) -> Reply:
+async def _sdk_metrics(_call: Call, _intake: EventIntake) -> Reply:
     """Acknowledge what analytics.js measures about itself, and discard it."""
     return json_reply(200, {"success": True})
 
@@ -122,9 +122,9 @@ def _single(kind: str) -> About:
 
 
 ROUTES = (
-    *(Route("POST", path, "batch", events(), BATCH) for path in _BATCH_PATHS),
-    *(Route("POST", f"/v1/{kind}", kind, events(kind), _single(kind)) for kind in KINDS),
-    *(Route("POST", f"/v1/{kind[0]}", kind, events(kind), _single(kind)) for kind in KINDS),
-    Route("GET", "/v1/projects/{key}/settings", "settings", _settings, _ABOUT_SETTINGS),
-    Route("POST", "/v1/m", "sdk_metrics", _sdk_metrics, About("Discard what analytics.js measures about itself.")),
+    *(HttpRoute("POST", path, "batch", events(), BATCH) for path in _BATCH_PATHS),
+    *(HttpRoute("POST", f"/v1/{kind}", kind, events(kind), _single(kind)) for kind in KINDS),
+    *(HttpRoute("POST", f"/v1/{kind[0]}", kind, events(kind), _single(kind)) for kind in KINDS),
+    HttpRoute("GET", "/v1/projects/{key}/settings", "settings", _settings, _ABOUT_SETTINGS),
+    HttpRoute("POST", "/v1/m", "sdk_metrics", _sdk_metrics, About("Discard what analytics.js measures about itself.")),
 )

@@ -13,9 +13,9 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from services.ingest.dialects.route import Call, Headers, Reply, Route
+from services.ingest.dialects.route import Call, Headers, HttpRoute, Reply
 from services.ingest.errors import Code
-from services.ingest.intake import Intake
+from services.ingest.intake import EventIntake
 from services.shared.errors import Rejected
 
 FOLDER = Path(__file__).parents[1] / "tracker"
@@ -67,11 +67,11 @@ NEWEST = Build((FOLDER / "t.js").read_bytes())
 _BUILDS = builds(FOLDER)
 
 
-async def _newest(call: Call, _: Intake) -> Reply:
+async def _newest(call: Call, _: EventIntake) -> Reply:
     return NEWEST.reply(call, _FOR_MINUTES)
 
 
-async def _one_build(call: Call, _: Intake) -> Reply:
+async def _one_build(call: Call, _: EventIntake) -> Reply:
     build = _BUILDS.get(call.params["hash"])
     if build is None:
         raise Rejected(
@@ -80,4 +80,4 @@ async def _one_build(call: Call, _: Intake) -> Reply:
     return build.reply(call, _FOR_GOOD)
 
 
-ROUTES = (Route("GET", "/t.js", "tracker", _newest), Route("GET", "/t/{hash}.js", "tracker", _one_build))
+ROUTES = (HttpRoute("GET", "/t.js", "tracker", _newest), HttpRoute("GET", "/t/{hash}.js", "tracker", _one_build))

@@ -11,14 +11,14 @@ from __future__ import annotations
 import msgspec
 
 from services.ingest.dialects import segment
-from services.ingest.dialects.route import Call, Reply, Route, json_reply
-from services.ingest.intake import Intake
+from services.ingest.dialects.route import Call, HttpRoute, Reply, json_reply
+from services.ingest.intake import EventIntake
 from services.ingest.service import Answer, Submission
 from services.ingest.webhooks.door import Delivery
 from services.shared.errors import Rejected, Retryable
 
 
-async def _take(call: Call, intake: Intake) -> Reply:
+async def _take(call: Call, intake: EventIntake) -> Reply:
     delivery = await intake.webhooks.receive(call)
     intake.keep(call)
     try:
@@ -30,7 +30,7 @@ async def _take(call: Call, intake: Intake) -> Reply:
     return reply
 
 
-async def _taken(delivery: Delivery, intake: Intake) -> tuple[str, Reply]:
+async def _taken(delivery: Delivery, intake: EventIntake) -> tuple[str, Reply]:
     """Return how it is counted, and what the vendor is told."""
     try:
         mapped = delivery.mapped()
@@ -49,4 +49,4 @@ async def _taken(delivery: Delivery, intake: Intake) -> tuple[str, Reply]:
     return outcome, segment.told(answer)
 
 
-ROUTES = (Route("POST", "/v1/webhooks/{vendor}/{name}", "webhooks", _take),)
+ROUTES = (HttpRoute("POST", "/v1/webhooks/{vendor}/{name}", "webhooks", _take),)

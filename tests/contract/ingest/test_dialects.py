@@ -13,8 +13,8 @@ import pytest_asyncio
 
 from services.ingest.dialects.pixel import GIF
 from services.ingest.dialects.registry import RouteTable, every_route
-from services.ingest.dialects.route import Call, Reply, Route
-from services.ingest.intake import Intake
+from services.ingest.dialects.route import Call, HttpRoute, Reply
+from services.ingest.intake import EventIntake
 from tests.support.ingest import user
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -131,17 +131,17 @@ async def test_another_method_is_told_those_that_the_path_has(anyone: Any) -> No
     assert (await anyone.head("/v1/pixel/page?writeKey=nobody")).status_code == 401
 
 
-async def _serve(_call: Call, _intake: Intake) -> Reply:
+async def _serve(_call: Call, _intake: EventIntake) -> Reply:
     return Reply(200)
 
 
 async def test_two_dialects_cannot_claim_one_address() -> None:
     with pytest.raises(ValueError, match="two routes are POST /v1/batch"):
-        RouteTable([*every_route().routes, Route("POST", "/v1/batch", "mine", _serve)])
+        RouteTable([*every_route().routes, HttpRoute("POST", "/v1/batch", "mine", _serve)])
 
 
 async def test_a_path_with_variable_segments_gives_them_by_name() -> None:
-    table = RouteTable([Route("POST", "/v1/webhooks/{vendor}", "webhook", _serve)])
+    table = RouteTable([HttpRoute("POST", "/v1/webhooks/{vendor}", "webhook", _serve)])
 
     assert table.find("/v1/webhooks/acme")[1] == {"vendor": "acme"}
     assert table.find("/v1/webhooks/acme/more")[0] == table.find("/v1/webhooks")[0] == {}
