@@ -67,5 +67,5 @@ def _through_ingest(letter: Letter) -> Fate:
     if letter.cut:
         return Fate(None, "its original was cut, so it cannot be sent again")
     if letter.facts is None:
-        return Fate(None, "nothing says how it was sent: its body, or the context of its batch, was not understood")
+        return Fate(None, "nothing says how it was sent, as with webhooks and pixels: who sent it has to send it again")
     return Fate(Way.BODY if letter.facts.whole else Way.EVENT)

@@ -106,7 +106,7 @@ async def test_a_bad_pixel_is_an_image_and_is_judged_counted_and_kept_like_any_e
     (letter,) = ingest.letters()
     assert (letter["reason"], letter["source"]) == (code, "web")
     assert kept is None or letter["original"] == kept
-    assert ingest.metrics.rejections.labels(code)._value.get() == 1
+    assert ingest.metrics.rejections.labels(code, "web")._value.get() == 1
 
 
 async def test_a_pixel_without_a_key_or_a_log_is_an_image_too(ingest: Any, anyone: Any) -> None:

@@ -60,7 +60,7 @@ async def test_a_page_of_another_origin_may_not_use_a_key_that_lists_its_own(
     assert refused.headers["access-control-allow-origin"] == OTHER  # so that the page can read why
     assert taken.json()["accepted"] == server.json()["accepted"] == 1
     assert len(ingest.events()) == 2
-    assert ingest.metrics.rejections.labels("origin_not_allowed")._value.get() == 1
+    assert ingest.metrics.rejections.labels("origin_not_allowed", "site")._value.get() == 1
 
 
 @pytest.mark.parametrize(
