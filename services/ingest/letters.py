@@ -11,15 +11,12 @@ from services.ingest.domain.admission import Request
 from services.ingest.domain.denylist import Denylist
 from services.ingest.keys import WriteKey
 from services.ingest.ports import LogRecord
-from services.shared.dead_letters import DeadLetter
+from services.shared.dead_letters import BODY_BYTES, DeadLetter
 from services.shared.errors import Rejected
 from services.shared.replays import RequestFacts
 
 if TYPE_CHECKING:
     from services.ingest.service import Submission
-
-_BODY_BYTES = 64 * 1024
-"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 
 
 def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str, denylist: Denylist) -> LogRecord:
@@ -48,7 +45,7 @@ def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: 
         detail=error.detail,
         original=body,
         kept=_without(body, denylist),
-        keep=_BODY_BYTES,
+        keep=BODY_BYTES,
         rejected_at=received_at,
         source=source,
         request=facts,
@@ -61,11 +58,12 @@ def _without(original: bytes, denylist: Denylist) -> bytes | None:
     return denylist.clean_original(original) if denylist else None
 
 
-def facts_of_event(request: Request) -> str:
+def facts_of_event(request: Request, denylist: Denylist) -> str:
     """Return what a request says of each of its events; empty where its context cannot be written down."""
     facts = RequestFacts(
         environment=request.environment,
         client=request.client,
+        cleaned=bool(denylist),
         kind=request.kind.lower(),
         sent_at=request.sent_at,
         context=request.context,
@@ -78,11 +76,12 @@ def facts_of_event(request: Request) -> str:
         return ""
 
 
-def facts_of_body(submission: Submission, key: WriteKey) -> str:
+def facts_of_body(submission: Submission, key: WriteKey, denylist: Denylist) -> str:
     """Return how a body was sent, which it does not say itself."""
     return RequestFacts(
         environment=key.environment,
         client=key.client,
+        cleaned=bool(denylist),
         kind=submission.kind,
         whole=True,
         encoding=submission.encoding,

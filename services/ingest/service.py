@@ -125,7 +125,8 @@ class IngestService:
             return await self._take(judged)
         assert refusal is not None
         if key is not None and submission.replay is None:
-            await self.refuse(submission.body, key, refusal, letters.facts_of_body(submission, key), received_at)
+            facts = letters.facts_of_body(submission, key, self._rules.denylist)
+            await self.refuse(submission.body, key, refusal, facts, received_at)
         raise refusal
 
     async def _work(
@@ -141,12 +142,13 @@ class IngestService:
             if key is None:
                 key = terms.key_in_body(_named_in(body), len(submission.body))
             terms.events(key, len(body.events))
-            request = _request(submission, self._denied(body), key, received_at, self._name)
+            rules = self._rules_for(submission)
+            request = _request(submission, _denied(body, rules), key, received_at, self._name)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
                 self._metrics.batch_events.observe(len(body.events))
-            return await self._judge(body.events, request, submission, work), None
+            return await self._judge(body.events, request, submission, rules, work), None
         finally:
             work.release()
 
@@ -172,18 +174,18 @@ class IngestService:
         self._metrics.rejections.labels(error.code, key.source).inc()
         await self._log.append([letter])
 
-    def _denied(self, body: Body) -> Body:
-        """Take what is denied out of a batch's own context, once for all its events."""
-        denylist = self._rules.denylist
-        if not denylist or body.context is None:
-            return body
-        return replace(body, context=denylist.clean_of("context", body.context))
+    def _rules_for(self, submission: Submission) -> Rules:
+        if submission.replay is None or not submission.replay.cleaned:
+            return self._rules
+        return replace(self._rules, denylist=self._rules.denylist.of_cleaned())
 
-    async def _judge(self, events: list[bytes], request: Request, submission: Submission, work: Work) -> Judged:
+    async def _judge(
+        self, events: list[bytes], request: Request, submission: Submission, rules: Rules, work: Work
+    ) -> Judged:
         replay, all_results = submission.replay, submission.all_results
         judged = Judged(request.source, replayed=replay is not None)
         ids, verdicts = judged.ids, judged.verdicts
-        rules, assign_id = self._rules, self._assign_id
+        assign_id = self._assign_id
         facts = ""
         for index, raw in enumerate(events):
             if work.due():
@@ -196,7 +198,7 @@ class IngestService:
             except Rejected as error:
                 message_id = message_id_of(raw, rules.limits)
                 if not judged.replayed:
-                    facts = facts or letters.facts_of_event(request)
+                    facts = facts or letters.facts_of_event(request, rules.denylist)
                     judged.add(index, letters.of_event(raw, message_id, error, request, facts, rules.denylist))
                 ids.append(message_id)
                 verdicts.append(REFUSED)
@@ -271,6 +273,13 @@ class IngestService:
             put_off,
             len(broken),
         )
+
+
+def _denied(body: Body, rules: Rules) -> Body:
+    """Take what is denied out of a batch's own context, once for all its events."""
+    if not rules.denylist or body.context is None:
+        return body
+    return replace(body, context=rules.denylist.clean_of("context", body.context))
 
 
 def _named_in(body: Body) -> str:

@@ -13,6 +13,8 @@ from schemas import codec
 
 ORIGINAL_BYTES = 900_000
 """Of an original that are kept, so that a dead letter fits even a topic with Kafka's own limit of 1 MiB."""
+BODY_BYTES = 64 * 1024
+"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
 _TEXT_CHARS = 1024
 
 _encode = codec.encoder("dead_letter")

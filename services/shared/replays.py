@@ -29,6 +29,8 @@ class RequestFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     """Path segment of a single event (`track`); empty for a batch."""
     whole: bool = False
     """Whether the original is a whole body, not one event of it."""
+    cleaned: bool = False
+    """Whether the original was kept without what the tracking plan denies; then it is no longer the bytes that were sent."""
     encoding: str = ""
     """The `Content-Encoding` of a whole body."""
     sent_at: int | None = None
@@ -60,6 +62,8 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     environment: str | None = None
     client: str = "server"
     """Who sent the originals at first."""
+    cleaned: bool = False
+    """Whether the originals are without what the tracking plan denied: what is a hash is not hashed once more."""
 
     def event_id(self, index: int) -> str:
         """

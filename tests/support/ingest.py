@@ -42,14 +42,14 @@ class AnyTerms:
         """Take them."""
 
 
-async def submit(rules: Rules, submission: Submission, log: MemoryEventLog) -> Answer:
+async def submit(rules: Rules, submission: Submission, log: MemoryEventLog, *, backfill: bool = False) -> Answer:
     """
     Have a request judged and written, by a key without any limit.
 
     Raises:
         Rejected: the request as a whole is refused.
     """
-    key = WriteKey("", "web")
+    key = WriteKey("", "web", backfill=backfill)
     ingest = IngestService(
         event_log=log, rules=rules, metrics=IngestMetrics(CollectorRegistry()), clock_ms=lambda: 1_800_000_000_000,
         assign_id=lambda: "assigned-1",

@@ -65,7 +65,7 @@ def fate_of(letter: Letter, *, replayed: bool) -> Fate:
 
 def _through_ingest(letter: Letter) -> Fate:
     if letter.cut:
-        return Fate(None, "its original was cut, so it cannot be sent again")
+        return Fate(None, "its original was cut, or not kept at all, so it cannot be sent again")
     if letter.facts is None:
         return Fate(None, "nothing says how it was sent, as with webhooks and pixels: who sent it has to send it again")
     return Fate(Way.BODY if letter.facts.whole else Way.EVENT)

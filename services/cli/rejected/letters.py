@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from schemas.topics import DEAD_LETTERS, USAGE_REJECTED
+from services.shared.dead_letters import BODY_BYTES
 from services.shared.errors import Fatal
 from services.shared.kafka import reading
 from services.shared.kafka.reading import Offsets
@@ -48,8 +49,11 @@ class Letter:
 
     @property
     def cut(self) -> bool:
-        """Return whether only the beginning of the original is kept."""
-        return len(self.original) < int(self.value["original_size"])
+        """Return whether only the beginning of the original is kept, or nothing of it."""
+        size = int(self.value["original_size"])
+        if self.facts is not None and self.facts.cleaned:  # shorter, or longer, than what was sent
+            return len(self.original) >= BODY_BYTES or (size > 0 and not self.original)
+        return len(self.original) < size
 
     @cached_property
     def facts(self) -> RequestFacts | None:

@@ -208,8 +208,10 @@ class Replayer:
         Raises:
             Fatal: the key is not known, or may not replay.
         """
-        compared = {} if self._any_source else {"source": source, "environment": environment}
-        headers = replay_header(Replay(partition=0, first=0, last=0, received_at=1, **compared))
+        asked = Replay(partition=0, first=0, last=0, received_at=1)
+        if not self._any_source:
+            asked = msgspec.structs.replace(asked, source=source, environment=environment)
+        headers = replay_header(asked)
         deadline = time.monotonic() + _KEY_KNOWN_S
         while True:
             answer = await offer(client, self._ingest + "/v1/batch", b'{"batch":[]}', headers, self._patience_s)

@@ -82,6 +82,7 @@ class Run:
                 source=None if any_source else self.source,
                 environment=None if any_source else facts.environment,
                 client=facts.client,
+                cleaned=facts.cleaned,
             )
         )
         if facts.encoding:

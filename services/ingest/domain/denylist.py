@@ -7,6 +7,9 @@ compared without regard to case. Lists are looked through: `items.email` is the 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from copy import copy
 from hashlib import sha256
 from typing import Any
 
@@ -19,6 +22,7 @@ PARSED_BYTES = 64 * 1024
 _HOLDERS = ("properties", "traits", "context")
 _DEPTH = 64
 _DROPPED = object()
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder().decode
 
@@ -29,11 +33,12 @@ _Tree = dict[str, Any]
 class Denylist:
     """The paths of a plan, ready to be applied. Nothing is changed in place: what is shared stays as it was."""
 
-    __slots__ = ("_context", "_tree")
+    __slots__ = ("_context", "_hash", "_tree")
 
     def __init__(self, deny: DenyPlan) -> None:
         """Take the paths that a checked plan denies."""
         self._tree: _Tree = {}
+        self._hash: Callable[[Any], Any] = _hashed
         for path, hashed in (*((path, False) for path in deny.drop), *((path, True) for path in deny.hash)):
             *above, last = path.lower().split(".")
             at = self._tree
@@ -44,6 +49,12 @@ class Denylist:
         self._context = {**self._tree, "traits": {**self._tree, **traits} if isinstance(traits, dict) else self._tree}
         if isinstance(traits, bool):
             self._context["traits"] = traits
+
+    def of_cleaned(self) -> Denylist:
+        """Return it for events that were cleaned before: what is a hash already is not hashed once more."""
+        again = copy(self)
+        again._hash = _hashed_once  # noqa: SLF001  a copy of itself
+        return again
 
     def __bool__(self) -> bool:
         """Return whether anything is denied."""
@@ -64,7 +75,8 @@ class Denylist:
 
     def clean_of(self, holder: str, value: dict[str, Any]) -> dict[str, Any]:
         """Return properties, traits or a context without what is denied; the same object if there is nothing of it."""
-        cleaned: dict[str, Any] = _cleaned(value, self._context if holder == "context" else self._tree, _DEPTH)
+        tree = self._context if holder == "context" else self._tree
+        cleaned: dict[str, Any] = _cleaned(value, tree, _DEPTH, self._hash)
         return cleaned
 
     def clean_original(self, original: bytes) -> bytes:
@@ -87,12 +99,12 @@ class Denylist:
             return b""
 
 
-def _cleaned(value: Any, tree: _Tree, depth: int) -> Any:
+def _cleaned(value: Any, tree: _Tree, depth: int, hash_of: Callable[[Any], Any]) -> Any:
     """Return a value without what the tree denies below it; deeper than `depth` there is nothing that is taken."""
     if type(value) is list:
         if not depth:
             return None
-        items = [_cleaned(item, tree, depth - 1) for item in value]
+        items = [_cleaned(item, tree, depth - 1, hash_of) for item in value]
         return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
     if type(value) is not dict:
         return value
@@ -101,7 +113,7 @@ def _cleaned(value: Any, tree: _Tree, depth: int) -> Any:
         action = tree.get(name.lower())
         if action is None:
             continue
-        new = _hashed(held) if action is True else _cleaned(held, action, depth - 1) if action else _DROPPED
+        new = hash_of(held) if action is True else _cleaned(held, action, depth - 1, hash_of) if action else _DROPPED
         if new is held:
             continue
         if found is value:
@@ -111,6 +123,12 @@ def _cleaned(value: Any, tree: _Tree, depth: int) -> Any:
         else:
             found[name] = new
     return found
+
+
+def _hashed_once(value: Any) -> Any:
+    if type(value) is list:
+        return [_hashed_once(item) for item in value]
+    return value if type(value) is str and _DIGEST.fullmatch(value) else _hashed(value)
 
 
 def _hashed(value: Any) -> Any:

@@ -123,6 +123,16 @@ def test_letters_of_ingest_go_through_ingest_unless_they_cannot() -> None:
     assert "nothing says how it was sent" in fate_of(letter(facts=None), replayed=False).why
 
 
+def test_an_original_that_was_cleaned_is_shorter_and_not_cut_unless_nothing_is_left() -> None:
+    cleaned = RequestFacts(cleaned=True)
+
+    assert not letter(original=b'{"email":"ann"}', kept=b"{}", facts=cleaned).cut
+    assert not letter(original=b"{}", kept=b'{"a":1.0}', facts=cleaned).cut
+    assert letter(original=b"{", kept=b"", facts=cleaned).cut
+    assert letter(original=b"{}", kept=b"x" * 100_000, keep=64 * 1024, facts=cleaned).cut
+    assert decode_replay(Run([letter(facts=cleaned)]).call().headers[HEADER]).cleaned
+
+
 def test_a_cut_record_of_a_lane_can_be_replayed_since_the_log_has_all_of_it() -> None:
     cut = letter(topic="dead-letters", reason="fold_raised", origin="usage-events/0/7", keep=1)
 

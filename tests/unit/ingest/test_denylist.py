@@ -97,3 +97,12 @@ def test_a_name_that_is_there_twice_is_not_kept_either() -> None:
     original = b'{"properties":{"password":"one","a":1},"properties":{"b":1},"traits":{"password":"two","p\\u0061ssword":"three"}}'
 
     assert json.loads(DENYLIST.clean_original(original)) == {"properties": {"b": 1}, "traits": {}}
+
+
+def test_what_was_hashed_is_not_hashed_again_when_it_comes_again() -> None:
+    once = DENYLIST.clean({"properties": {"email": ["Ann@example.com", None], "password": 1}, "traits": {"email": 7}})
+    again = DENYLIST.of_cleaned()
+
+    assert again.clean(once) is once or again.clean(once) == once
+    assert again.clean({"traits": {"email": "ann@example.com"}}) == {"traits": {"email": digest("ann@example.com")}}
+    assert DENYLIST.clean(once) != once
