@@ -62,7 +62,9 @@ async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_sett
     lane.event("v", ANON)
     lane.event("gone", "u_jo")
     lane.member("acme", user="u_jo")
-    records = [(key, value, 2) for key, value in lane.state_records().items()]
+    records: list[tuple[bytes | None, bytes | None, int]] = [
+        (key, value, 2) for key, value in lane.state_records().items()
+    ]
     await publish(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, records)
 
     found = await unresolved(kafka_settings)

@@ -92,7 +92,7 @@ def alone(log: Log, cuts: Cuts | None = None) -> tuple[list[Any], dict[bytes, by
             return original("elsewhere", key, value, *rest)
         return original(topic, key, value, *rest)
 
-    copy.memory.append = append  # type: ignore[method-assign]
+    copy.memory.append = append  # type: ignore[method-assign, assignment]
     runner.run()
     assert before == {p: len(copy.memory.read(USAGE_UNATTRIBUTED, p)) for p in range(2)}
     live: dict[bytes, bytes] = {}

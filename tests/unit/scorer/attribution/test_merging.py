@@ -10,16 +10,23 @@ def merge(lane: UsageLane, account: str = "acme", **changes: object) -> None:
     lane.fold.link({**link("SAME", "u_anon", account, known_as="u_kim"), **changes})
 
 
+def active(lane: UsageLane) -> int:
+    """Return how many people were active on the day that was closed last."""
+    days = lane.state.accounts["acme"].history("active", lane.state.clock.closed_day)
+    assert days is not None
+    return int(days[-1])
+
+
 def test_an_account_counts_one_person_where_it_had_counted_two() -> None:
     lane = UsageLane()
     for user in ("u_anon", "u_kim"):
         lane.event(f"{user}-1", "acme", user, at(0, 9))
     lane.close(0)
-    assert lane.state.accounts["acme"].history("active", lane.state.clock.closed_day)[-1] == 2
+    assert active(lane) == 2
 
     merge(lane)
 
-    assert lane.state.accounts["acme"].history("active", lane.state.clock.closed_day)[-1] == 1
+    assert active(lane) == 1
     assert lane.state.ledger.people_merged == 1
 
 

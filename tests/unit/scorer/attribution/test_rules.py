@@ -6,6 +6,7 @@ import pytest
 
 from services.scorer.domain.attribution.fold import MOST_FORWARDS
 from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
+from services.scorer.domain.attribution.outcome import Link
 from tests.support.attribution import ANON, KIM, AttributionLane
 from tests.support.scorer import at
 
@@ -204,7 +205,7 @@ def test_memberships_of_an_anonymous_id_go_along(lane: AttributionLane) -> None:
         ("NAMED", KIM, "globex"),
         ("MEMBER", KIM, "initech"),
     ]
-    sent = [o.value for o in lane.out if hasattr(o, "to_account") and not o.to_account]
+    sent = [o.value for o in lane.out if isinstance(o, Link) and not o.to_account]
     assert [(s["occurred_at"], s["forwards"], s["authority"]) for s in sent] == [
         (at(0, 1), 1, "BROWSER"),
         (at(0, 3), 1, "BROWSER"),

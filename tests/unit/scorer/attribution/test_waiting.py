@@ -60,7 +60,10 @@ def test_the_lane_says_when_the_next_event_is_due() -> None:
     lane.event("e2", when=at(0, 2))
 
     assert lane.fold.due == at(7, 1)
-    assert AttributionLane(start=0).fold.due == 0  # a lane without a time is due at once
+
+
+def test_a_lane_without_a_time_is_due_at_once() -> None:
+    assert AttributionLane(start=0).fold.due == 0
 
 
 def test_a_step_of_more_than_seven_days_is_not_taken_until_somebody_accepts_it() -> None:
