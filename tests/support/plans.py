@@ -27,6 +27,8 @@ def default_without(*words: str) -> dict[str, Any]:
     """Return the default plan as a file has it, without what means these names of state or names below them."""
     found = copy.deepcopy(DEFAULT)
     for name, event in list(found["events"].items()):
+        if event["means"] == "ignored":
+            continue
         event["means"] = [word for word in event["means"] if not word.startswith(words)]
         if not event["means"]:
             del found["events"][name]

@@ -11,7 +11,8 @@ from __future__ import annotations
 import msgspec
 
 from services.ingest.dialects import segment
-from services.ingest.dialects.route import Call, HttpRoute, Reply, json_reply
+from services.ingest.dialects.route import About, Call, HttpRoute, Reply, json_reply
+from services.ingest.errors import Code
 from services.ingest.intake import EventIntake
 from services.ingest.service import Answer, Submission
 from services.ingest.webhooks.door import Delivery
@@ -49,4 +50,17 @@ async def _taken(delivery: Delivery, intake: EventIntake) -> tuple[str, Reply]:
     return outcome, segment.told(answer)
 
 
-ROUTES = (HttpRoute("POST", "/v1/webhooks/{vendor}/{name}", "webhooks", _take),)
+_ABOUT = About(
+    "Take a webhook of Stripe, Zendesk or Delighted, signed by the vendor.",
+    answer="Answer",
+    codes=(
+        Code.MISSING_SIGNATURE,
+        Code.WRONG_SIGNATURE,
+        Code.SIGNATURE_EXPIRED,
+        Code.UNKNOWN_WEBHOOK,
+        Code.BODY_TOO_LARGE,
+        Code.LOG_UNAVAILABLE,
+    ),
+)
+
+ROUTES = (HttpRoute("POST", "/v1/webhooks/{vendor}/{name}", "webhooks", _take, _ABOUT),)

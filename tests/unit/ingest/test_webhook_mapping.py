@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from services.ingest.domain.admission import Request, admit
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
 from services.shared.errors import Rejected
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE
 from tests.support.ingest import rules
 from tests.support.webhooks import FIXTURES, fixture
 
@@ -168,3 +171,16 @@ def test_a_refused_payload_names_its_field(name: str, path: str, value: Any, cod
 )
 def test_a_place_that_no_payload_has_is_refused(vendor: str, account: str, user: str, problems: int) -> None:
     assert len(problems_of(vendor, account, user)) == problems
+
+
+@pytest.mark.parametrize("file", [DEFAULT_PLAN_FILE, B2B_SAAS_PLAN_FILE], ids=lambda file: file.stem)
+def test_no_plan_that_we_ship_takes_a_webhook_for_use(file: Path) -> None:
+    plan = yaml.safe_load(file.read_text())
+    made = {
+        event["event"] for path in FIXTURES for event in json.loads(path.read_text())["becomes"] if "event" in event
+    }
+    made |= {name for types in EVENTS.values() for said in types.values() for name in re.findall(r"`([^`]+)`", said)}
+
+    for name in made:
+        means = plan["events"][name]["means"]
+        assert means == "ignored" or all(each.startswith(("cases.", "answers.")) for each in means), name
