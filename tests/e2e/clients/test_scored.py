@@ -25,6 +25,7 @@ from tests.conftest import Kafka
 from tests.support import client_programs
 from tests.support.client_programs import CLIENTS, Client, Session
 from tests.support.client_sessions import CALLS, AllAtOnce, Ended, Sessions
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
 
@@ -41,7 +42,8 @@ class Stack:
     def __init__(self, kafka: KafkaSettings, folder: Path) -> None:
         self._kafka = kafka
         keys = folder / "keys.yaml"
-        keys.write_text("".join(f"- {{write_key: {name}, source: {name}}}\n" for name in CLIENTS))
+        held_by = {True: "browser", False: "server"}
+        keys.write_text("".join(entry(name, name, client=held_by[c.in_browser]) for name, c in CLIENTS.items()))
         self.processes = {
             name: ServiceProcess(
                 name, kafka, folder, TIDEMARK_WRITE_KEYS_FILE=str(keys), TIDEMARK_ENGINE_INSTANCE="clients"
