@@ -61,3 +61,19 @@ async def kafka_settings(kafka: Kafka) -> AsyncIterator[KafkaSettings]:
 def project_root() -> Path:
     """The root of the project."""
     return Path(__file__).parents[1]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests recorded as rows: `record_property("table: TITLE", {COLUMN: CELL, ...})`."""
+    tables: dict[str, list[dict[str, str]]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, row in getattr(report, "user_properties", ()):
+                if name.startswith("table: ") and report.when == "call":
+                    tables.setdefault(name.removeprefix("table: "), []).append(row)
+    for title, rows in tables.items():
+        terminalreporter.section(title)
+        lines = [list(rows[0]), *(list(row.values()) for row in rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            terminalreporter.line("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)))

@@ -91,6 +91,11 @@ class AllAtOnce:
         self.start()
         return await self._running[client.name]
 
+    async def all_ended(self) -> None:
+        """Wait until all have ended, well or not."""
+        self.start()
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
     async def close(self) -> None:
         """Stop those that still run."""
         for task in self._running.values():
