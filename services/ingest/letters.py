@@ -24,13 +24,14 @@ _BODY_BYTES = 64 * 1024
 
 def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of one event; `facts` are those of its request (`facts_of_event`)."""
+    original, kept = _without(raw, denylist)
     letter = DeadLetter(
         by="ingest",
         reason=error.code,
         field=error.field,
         detail=error.detail,
-        original=raw,
-        kept=_without(raw, denylist),
+        original=original,
+        kept=kept,
         rejected_at=request.received_at,
         event_id=event_id,
         source=request.source,
@@ -41,13 +42,14 @@ def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts
 
 def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of a body that is refused as a whole; `facts` is empty where they are not known."""
+    original, kept = _without(body, denylist)
     letter = DeadLetter(
         by="ingest",
         reason=error.code,
         field=error.field,
         detail=error.detail,
-        original=body,
-        kept=_without(body, denylist),
+        original=original,
+        kept=kept,
         keep=_BODY_BYTES,
         rejected_at=received_at,
         source=source,
@@ -56,9 +58,16 @@ def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: 
     return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
 
 
-def _without(original: bytes, denylist: Denylist) -> bytes | None:
-    """Return an original without what the tracking plan denies; None: it denies nothing."""
-    return denylist.clean_original(original) if denylist else None
+def _without(original: bytes, denylist: Denylist) -> tuple[bytes, bytes | None]:
+    """
+    Return the original of a letter without what the tracking plan denies, and what is kept in its place if not all of it.
+
+    Where nothing may be kept, the letter has the size and the SHA-256 of what was sent.
+    """
+    if not denylist:
+        return original, None
+    cleaned = denylist.clean_original(original)
+    return (cleaned, None) if cleaned else (original, b"")
 
 
 def facts_of_event(request: Request) -> str:

@@ -7,6 +7,7 @@ compared without regard to case. Lists are looked through: `items.email` is the 
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,8 @@ from services.shared.tracking_plan.plan import DenyPlan
 PARSED_BYTES = 64 * 1024
 """Of an original that is refused: of a larger one nothing is kept, instead of reading it once more."""
 _HOLDERS = ("properties", "traits", "context")
+_OF_CALLS = frozenset({*_HOLDERS, "batch", "userId", "anonymousId", "messageId"})
+_HASH = re.compile(r"[0-9a-f]{64}")
 _DEPTH = 64
 _DROPPED = object()
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -71,13 +74,14 @@ class Denylist:
         """
         Return what may be kept of an original that was refused: JSON without what is denied.
 
-        Nothing of one that cannot be read, or that is larger than is worth reading again.
+        Nothing of one that cannot be read, that is larger than is worth reading again, or that is no call or batch, such as
+        a vendor's webhook: the paths say nothing of what is in there.
         """
         if len(original) > PARSED_BYTES:
             return b""
         try:
             value = _decode(original)
-            if type(value) is not dict:
+            if type(value) is not dict or _OF_CALLS.isdisjoint(value):
                 return b""
             found = self.clean(value)
             if type(events := found.get("batch")) is list:
@@ -114,9 +118,13 @@ def _cleaned(value: Any, tree: _Tree, depth: int) -> Any:
 
 
 def _hashed(value: Any) -> Any:
-    """Return the SHA-256 of a value: of text without blanks around it and in lower case, as others hash addresses."""
-    if value is None:
-        return None
+    """
+    Return the SHA-256 of a value: of text without blanks around it and in lower case, as others hash addresses.
+
+    What is a hash stays: a dead letter has hashes, and is sent again as it is.
+    """
+    if value is None or (type(value) is str and _HASH.fullmatch(value)):
+        return value
     if type(value) is list:
         return [_hashed(item) for item in value]
     content = value.strip().lower().encode("utf-8", "surrogatepass") if type(value) is str else _encode(value)

@@ -110,6 +110,8 @@ async def test_what_is_denied_is_not_written_though_the_event_is_refused(
     assert written
     assert not any(b"hunter2" in value or b"ann@acme" in value for value in written)
     assert bool(planned.letters()) == bool(wrong)
+    for letter in planned.letters():  # whole, so that it can be replayed
+        assert letter["original_size"] == len(letter["original"])
 
 
 async def test_of_a_body_that_cannot_be_read_hash_and_length_are_kept(planned: Ingest) -> None:
