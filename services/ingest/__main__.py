@@ -67,9 +67,11 @@ def application(
     live: Live | None = None,
 ) -> IngestApp:
     """Put the ASGI application together over any event log; `name` is that of this process in its events."""
+    rules = settings.rules()
+    metrics.plan.labels(rules.plan.fingerprint).set(1)
     service = IngestService(
         event_log=event_log,
-        rules=settings.rules(),
+        rules=rules,
         metrics=metrics,
         clock_ms=lambda: time.time_ns() // 1_000_000,
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,

@@ -107,6 +107,12 @@ class IngestMetrics:
             ["fingerprint"],
             registry=registry,
         )
+        self.plan = Gauge(
+            "tidemark_ingest_plan_info",
+            "1, with the fingerprint of the tracking plan as a label; ingest and scorer must have the same one.",
+            ["fingerprint"],
+            registry=registry,
+        )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_key_used = Gauge(
             "tidemark_ingest_write_key_last_used_timestamp_seconds",

@@ -36,6 +36,7 @@ from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
+from services.shared.tracking_plan.plan import fingerprint
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ async def run(
     for measure, lacks in not_taken(kinds_of(plan).state).items():
         log.warning("measure_not_taken", extra={"measure": measure, "not_declared": lacks})
     metrics.accounts_cap.set(settings.accounts)
+    metrics.plan.labels(fingerprint(plan)).set(1)
     written = formats.at(durable.write)["scorer_state"]
     usage = usage_lanes(
         kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written

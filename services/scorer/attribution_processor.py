@@ -34,7 +34,7 @@ _WHAT_TO_DO = "say so with `tidemark accounts resolve`"
 _encode_link = codec.encoder(_LINK)
 
 
-class Item(NamedTuple):
+class UnattributedRecord(NamedTuple):
     """A decoded record, its time, and its bytes."""
 
     kind: str
@@ -95,7 +95,7 @@ class AttributionProcessor:
         if self._metrics:
             self._metrics.opened(self.state)
 
-    def decode(self, record: SourceRecord) -> Item:
+    def decode(self, record: SourceRecord) -> UnattributedRecord:
         """Turn bytes into a value; what nobody can belong to is poison."""
         kind, value = decode(record, _KINDS)
         if kind in (_EVENT, _LINK):
@@ -110,13 +110,13 @@ class AttributionProcessor:
                 _check(value)
             if value["epoch"] and record.appended_at != NO_APPEND_TIME:
                 # Its own time is the past that the drive brings: it is no time for this lane to begin at.
-                return Item(kind, value, record.appended_at, record.value or b"")
+                return UnattributedRecord(kind, value, record.appended_at, record.value or b"")
             own = value["received_at"]
         else:
             own = value["at"]
-        return Item(kind, value, min(own, record.appended_at), record.value or b"")
+        return UnattributedRecord(kind, value, min(own, record.appended_at), record.value or b"")
 
-    def fold(self, offset: int, item: Item, step: int) -> Iterator[None] | None:
+    def fold(self, offset: int, item: UnattributedRecord, step: int) -> Iterator[None] | None:
         """Apply one record."""
         kind, value, at, record = item
         if kind == _EVENT:

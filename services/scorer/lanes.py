@@ -17,7 +17,7 @@ from services.scorer import attribution_processor
 from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.attribution_processor import AttributionProcessor
 from services.scorer.domain.attribution.fold import AttributionFold
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_fold import UsageFold
@@ -57,7 +57,7 @@ def usage_lanes(
 
 
 def attribution_lanes(
-    bounds: Bounds | None = None,
+    bounds: WaitingBounds | None = None,
     most_users: int = 500_000,
     duplicate_ids: int = 4_000_000,
     metrics: AttributionMetrics | None = None,
@@ -67,7 +67,7 @@ def attribution_lanes(
 
     A replay leaves them off: what they forwarded is in the log.
     """
-    within = bounds or Bounds()
+    within = bounds or WaitingBounds()
 
     def processor(partition: int) -> Processor:
         fold = AttributionFold(duplicate_ids, within, most_users)

@@ -85,6 +85,12 @@ class ScorerMetrics:
             ["partition"],
             registry=registry,
         )
+        self.plan = Gauge(
+            "tidemark_scorer_plan_info",
+            "1, with the fingerprint of the tracking plan as a label; ingest and scorer must have the same one.",
+            ["fingerprint"],
+            registry=registry,
+        )
         self.log_time = Gauge(
             "tidemark_scorer_log_time_seconds",
             "Log time of a lane, in seconds since 1970.",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.domain.health.model import Model, read_model
 from services.shared.errors import ConfigurationError
 from services.shared.plan_file import PlanSettings, default_plan, load_plan, read_yaml
@@ -45,9 +45,9 @@ class ScorerSettings(PlanSettings):
     """Whether this process sends ticks to its lanes; turn it off for a replay."""
 
     @property
-    def waiting_bounds(self) -> Bounds:
+    def waiting_bounds(self) -> WaitingBounds:
         """What may wait for an account in a partition."""
-        return Bounds(
+        return WaitingBounds(
             self.wait_hours * HOUR_MS, self.waiting_of_user, self.waiting, self.waiting_bytes, self.waiting_anonymous,
             self.waiting_anonymous_bytes,
         )  # fmt: skip

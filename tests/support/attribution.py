@@ -14,7 +14,7 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.scorer.domain.attribution.fold import AttributionFold
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Outcome, Unresolved
 from services.scorer.domain.attribution.state import AttributionState
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
@@ -77,9 +77,9 @@ def read(value: bytes) -> dict[str, Any]:
 class AttributionLane:
     """One pure lane, fed by hand. What comes out gathers in `out`."""
 
-    def __init__(self, bounds: Bounds | None = None, most_users: int = 1_000, start: int | None = None) -> None:
+    def __init__(self, bounds: WaitingBounds | None = None, most_users: int = 1_000, start: int | None = None) -> None:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
-        self._bounds = bounds or Bounds()
+        self._bounds = bounds or WaitingBounds()
         self._most_users = most_users
         self.fold = AttributionFold(200_000, self._bounds, most_users)
         self.out: list[Outcome] = []
@@ -194,7 +194,7 @@ class AttributionLane:
 class Log:
     """A log of both topics in memory, and runs of the scorer over it."""
 
-    def __init__(self, partitions: int = 2, bounds: Bounds | None = None, most_users: int = 1_000) -> None:
+    def __init__(self, partitions: int = 2, bounds: WaitingBounds | None = None, most_users: int = 1_000) -> None:
         """Start empty."""
         self.memory = MemoryLog(partitions)
         self.partitions = partitions

@@ -20,6 +20,7 @@ from services.shared.tracking_plan.plan import DenyPlan
 PARSED_BYTES = 64 * 1024
 """Of an original that is refused: of a larger one nothing is kept, instead of reading it once more."""
 _HOLDERS = ("properties", "traits", "context")
+_OF_CALLS = frozenset({*_HOLDERS, "batch", "userId", "anonymousId", "messageId"})
 _DEPTH = 64
 _DROPPED = object()
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -83,13 +84,14 @@ class Denylist:
         """
         Return what may be kept of an original that was refused: JSON without what is denied.
 
-        Nothing of one that cannot be read, or that is larger than is worth reading again.
+        Nothing of one that cannot be read, that is larger than is worth reading again, or that is no call or batch, such as
+        a vendor's webhook: the paths say nothing of what is in there.
         """
         if len(original) > PARSED_BYTES:
             return b""
         try:
             value = _decode(original)
-            if type(value) is not dict:
+            if type(value) is not dict or _OF_CALLS.isdisjoint(value):
                 return b""
             found = self.clean(value)
             if type(events := found.get("batch")) is list:

@@ -23,7 +23,7 @@ from services.shared.tracking_plan.state_names import (
     opened,
 )
 
-MAX_EVENTS, MAX_PAGES, MAX_PROPERTIES = 2_000, 200, 200
+MAX_EVENTS, MAX_PAGES, MAX_PATHS, MAX_PROPERTIES = 2_000, 200, 500, 200
 MAX_COUNTS = 32
 """Daily counts of an account, those of its cases among them: 256 or 512 bytes each that ever counts."""
 MAX_CASES, MAX_SURVEYS = 8, 8
@@ -56,6 +56,7 @@ def _counted(plan: TrackingPlan) -> Iterator[str]:
     for path, count, most in (
         ("events", len(plan.events), MAX_EVENTS),
         ("pages", len(plan.pages), MAX_PAGES),
+        ("paths of pages", sum(len(page.paths) for page in plan.pages.values()), MAX_PATHS),
         ("counts", counts, MAX_COUNTS),
         ("cases", len(plan.cases), MAX_CASES),
         ("answers", len(plan.answers), MAX_SURVEYS),

@@ -16,6 +16,8 @@ from services.ingest.__main__ import application
 from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
+from services.shared.plan_file import read_plan_file
+from services.shared.tracking_plan.plan import fingerprint
 from tests.contract.ingest.conftest import SETTINGS, Ingest, Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -46,6 +48,11 @@ def counted(ingest: Ingest, event: str, code: str) -> float | None:
     return ingest.metrics.registry.get_sample_value(
         "tidemark_ingest_plan_violations_total", {"event": event, "code": code}
     )
+
+
+async def test_the_plan_in_force_is_shown_by_its_fingerprint(planned: Ingest, tmp_path: Path) -> None:
+    expected = fingerprint(read_plan_file(tmp_path / "plan.yaml"))
+    assert planned.metrics.registry.get_sample_value("tidemark_ingest_plan_info", {"fingerprint": expected}) == 1
 
 
 async def test_an_observed_event_is_taken_told_and_counted(planned: Ingest) -> None:

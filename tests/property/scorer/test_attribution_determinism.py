@@ -9,14 +9,14 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.engine.memory.runner import Cuts
 from services.shared.engine.position import POSITION_KEY
 from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.attribution import ANON, Log, read
 from tests.support.scorer import at, clock
 
-SMALL = Bounds(of_user=6, identified=12, identified_bytes=4000, anonymous=5, anonymous_bytes=2000)
+SMALL = WaitingBounds(of_user=6, identified=12, identified_bytes=4000, anonymous=5, anonymous_bytes=2000)
 
 
 def history(seed: int, hours: int = 60) -> Log:

@@ -82,6 +82,8 @@ def test_an_original_is_kept_without_what_is_denied(original: Any, kept: Any) ->
         b'{"properties":{"password":"x"}',
         b"\x1f\x8b\x08",
         b"[]",
+        b'{"id":"x","type":"customer.updated","data":{"object":{"password":"x"}}}',
+        b'{"type":"x","event":{"password":"x"},"detail":{}}',
         b'"password"',
         b"",
         b'{"properties":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_000 + b"}",

@@ -26,7 +26,7 @@ from services.scorer.domain.attribution.membership import (
 )
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Unresolved
 from services.scorer.domain.attribution.state import AttributionState
-from services.scorer.domain.attribution.waiting import Bounds, Waiting
+from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds
 from services.scorer.domain.units import HOUR_MS
 
 MOST_FORWARDS = 4
@@ -46,7 +46,7 @@ class AttributionFold:
     of the past, and waits by the time at which it came.
     """
 
-    def __init__(self, duplicate_ids: int, bounds: Bounds, most_users: int) -> None:
+    def __init__(self, duplicate_ids: int, bounds: WaitingBounds, most_users: int) -> None:
         """Make an empty lane."""
         self.state = AttributionState(duplicate_ids, bounds, most_users)
 

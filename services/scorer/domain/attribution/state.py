@@ -16,7 +16,7 @@ import msgspec
 from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters, encode_counters, read_counters
 from services.scorer.domain.attribution.outcome import Outcome
 from services.scorer.domain.attribution.users import Users
-from services.scorer.domain.attribution.waiting import Bounds, Waiting, WaitingRoom
+from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds, WaitingRoom
 from services.scorer.domain.lane.duplicates import DuplicateWindow
 from services.scorer.domain.units import DAY_MS
 from services.shared.errors import IncompatibleState
@@ -60,7 +60,7 @@ class Clock:
 class AttributionState:
     """Everything that the records of one lane have led to."""
 
-    def __init__(self, duplicate_ids: int, bounds: Bounds, most_users: int) -> None:
+    def __init__(self, duplicate_ids: int, bounds: WaitingBounds, most_users: int) -> None:
         """Start empty; the duplicate window holds at most `duplicate_ids` identities."""
         self.clock = Clock()
         self.users = Users(most_users)

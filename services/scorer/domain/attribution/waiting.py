@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 
-class Bounds(NamedTuple):
+class WaitingBounds(NamedTuple):
     """How much may wait in a lane, and for how long."""
 
     wait_ms: int = 7 * 86_400_000
@@ -70,7 +70,7 @@ class _Pool:
 class WaitingRoom:
     """All events of one lane that wait, numbered as they come."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: WaitingBounds) -> None:
         """Start empty."""
         self.bounds = bounds
         self.last = 0

@@ -10,7 +10,7 @@ from schemas import codec
 from schemas.topics import DEAD_LETTERS, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.scorer.attribution_processor import AttributionProcessor
 from services.scorer.domain.attribution.fold import STEP_EVENTS, AttributionFold
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.engine.memory.runner import Cuts
 from services.shared.engine.processor import SourceRecord
 from services.shared.errors import Poison, UnknownVersion
@@ -20,7 +20,7 @@ from tests.support.scorer import at, measures
 
 
 def processor() -> AttributionProcessor:
-    return AttributionProcessor(3, AttributionFold(1_000, Bounds(), 1_000))
+    return AttributionProcessor(3, AttributionFold(1_000, WaitingBounds(), 1_000))
 
 
 def record(kind: str, value: dict[str, Any], key: bytes | None = None, appended_at: int = at(0, 5)) -> SourceRecord:
@@ -119,7 +119,7 @@ def test_a_dead_letter_has_the_record_and_says_what_to_do() -> None:
 
 
 def test_long_work_comes_in_steps() -> None:
-    log = Log(1, Bounds(of_user=10_000))
+    log = Log(1, WaitingBounds(of_user=10_000))
     log.tick(at())
     for number in range(3 * STEP_EVENTS + 1):
         log.event(f"e{number}")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.errors import IncompatibleState
 from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.attribution import ANON, KIM, AttributionLane, encode, event
 from tests.support.scorer import at
 
-SMALL = Bounds(of_user=5, identified=8, identified_bytes=1 << 20, anonymous=3, anonymous_bytes=1 << 20)
+SMALL = WaitingBounds(of_user=5, identified=8, identified_bytes=1 << 20, anonymous=3, anonymous_bytes=1 << 20)
 SIZE = len(encode("usage_event", event("e0")))
 
 

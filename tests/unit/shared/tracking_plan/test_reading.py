@@ -87,6 +87,7 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"pages": {"p": {"paths": ["pricing"]}}}, "pages.p.paths[0]", "no path such as"),
         ({"pages": {"p": {"paths": ["/a/**/b"]}}}, "pages.p.paths[0]", "no path such as"),
         ({"pages": {"p": {"paths": ["/a?b=1"]}}}, "pages.p.paths[0]", "no path such as"),
+        ({"pages": {f"p{n}": {"paths": ["/a"] * 101} for n in range(5)}}, "paths of pages", "505 are too many"),
         ({"group_traits": {"x": {"means": "seats"}}}, "group_traits.x.means", "means nothing"),
         ({"group_traits": {"x": {"means": "facts.x"}}}, "group_traits.x.type", "a fact has one of the types"),
         ({"group_traits": {"x": {"means": "facts.x", "type": "list"}}}, "group_traits.x.type", "a fact has one of"),
