@@ -7,7 +7,7 @@ from typing import NamedTuple
 from schemas.topics import SCORER_USAGE_UNATTRIBUTED_STATE
 from services.scorer.domain.attribution.membership import NO_ACCOUNT, Waits
 from services.scorer.domain.attribution.state import ALIASES_KEY, USER, WAITING, AttributionState
-from services.scorer.domain.attribution.waiting import Bounds
+from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -57,7 +57,7 @@ def _keep(records: dict[bytes, bytes], key: bytes, value: bytes | None) -> None:
 
 
 def _state(records: dict[bytes, bytes]) -> AttributionState:
-    state = AttributionState(1_000, Bounds(), _NO_LIMIT)
+    state = AttributionState(1_000, WaitingBounds(), _NO_LIMIT)
     for key in sorted(records):
         state.restore(key, records[key])
     for _ in state.restoring():

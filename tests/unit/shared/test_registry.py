@@ -73,5 +73,5 @@ def test_without_the_variable_the_ids_are_those_of_the_lock(monkeypatch: pytest.
 def test_a_registry_that_refuses_a_schema_is_fatal_and_named(monkeypatch: pytest.MonkeyPatch, registry: str) -> None:
     monkeypatch.setattr(_Registry, "do_POST", lambda self: self.send_error(409, "incompatible"))
 
-    with pytest.raises(Fatal, match="AccountHealth version 1 was answered with 409"):
+    with pytest.raises(Fatal, match="AccountAliases version 1 was answered with 409"):
         use_registry(RegistrySettings(url=registry))
