@@ -43,6 +43,7 @@ def query_routes(store: Callable[[], Queries], metrics: WarehouseMetrics) -> lis
         ("/v1/accounts/{account:path}/events", api.events),
         ("/v1/accounts/{account:path}", api.account),
         ("/v1/signals", api.signals),
+        ("/v1/people/{user}", api.person),
         ("/v1/measures", api.measures),
         ("/v1/totals", api.totals),
     ]
@@ -117,6 +118,15 @@ class _QueryApi:
             return {"signals": [presentation.signal(each) for each in s.signals(wanted)]}
 
         return _json(await self._ask(_naming(question)))
+
+    async def person(self, request: Request) -> Response:
+        """Return the user id that a pseudonym stands for, as long as it is known."""
+        filters.nothing(_parameters(request))
+        user = request.path_params["user"]
+        known = await self._ask(lambda s: s.people([user]))
+        if user not in known:
+            return _error(404, "no_such_person", "user", f"nobody is known as {user[:100]!r}, or not any more")
+        return _json({"user": user, "user_id": known[user]})
 
     async def measures(self, request: Request) -> Response:
         """Return the record of each measure."""

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from services.cli.local.stack import Stack
-    from services.shared.kafka.settings import KafkaSettings
 
 DATA = Path(".data/demo")
 EVENTS_A_SECOND = 8.0
@@ -117,7 +116,7 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
 async def _present(stack: Stack, console: Console, seed: int, stop: threading.Event, stop_after: float | None) -> None:
     from services.cli.local.stack_state import find
 
-    shower = asyncio.create_task(_show(find(stack.data).kafka, console))
+    shower = asyncio.create_task(_show(find(stack.data), console))
     traffic = asyncio.create_task(_traffic(stack, seed))
     deadline = None if stop_after is None else time.monotonic() + stop_after
     try:
@@ -135,15 +134,16 @@ async def _present(stack: Stack, console: Console, seed: int, stop: threading.Ev
                 await task
 
 
-async def _show(kafka: KafkaSettings, console: Console) -> None:
+async def _show(running: Running, console: Console) -> None:
     from services.cli.local.demo_screen import Screen
+    from services.cli.people import People
     from services.cli.signal_stream import SignalStream
 
-    screen = Screen(console)
-    async with SignalStream(kafka) as stream:
-        screen.past(await stream.past())
+    screen, people = Screen(console), People(running.warehouse)
+    async with SignalStream(running.kafka) as stream:
+        screen.past([await people.in_signal(signal) for signal in await stream.past()])
         async for signal in stream.news():
-            screen.show(signal)
+            screen.show(await people.in_signal(signal))
 
 
 async def _traffic(stack: Stack, seed: int) -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from services.cli.commands.services import SERVICES
-from services.cli.local.stack_state import DataOption, Running, data_folder, find, reach, read_state
+from services.cli.local import pseudonym_key
+from services.cli.local.stack_state import DataOption, Running, StackState, data_folder, find, reach, read_state
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, TidemarkError
 
@@ -70,7 +71,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     yield _judge("disk", lambda: _disk(data_folder(data)))
     state = read_state(data)
     # As `tidemark dev` hands it to its services.
-    yield from _configurations({"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file} if state else {})
+    yield from _configurations(_of_stack(state) if state else {})
     yield _judge("measures", _measures)
     try:
         running = find(data)
@@ -119,6 +120,13 @@ def _disk(folder: Path) -> str:
     if free < _ENOUGH_DISK:
         raise OSError(f"{text}: have at least {_ENOUGH_DISK // 1024**3} GB, or choose another --data")
     return text
+
+
+def _of_stack(state: StackState) -> dict[str, str]:
+    return {
+        "TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file,
+        pseudonym_key.VARIABLE: pseudonym_key.key_of(Path(state.data)),
+    }
 
 
 def _configurations(given: dict[str, str]) -> Iterator[Finding]:

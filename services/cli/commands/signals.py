@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
+from services.cli.local.stack_state import DataOption, JsonOption, Running, find, reach
 from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from services.shared.kafka.settings import KafkaSettings
 
 STYLES = {"CRITICAL": "bold red", "WARNING": "yellow", "INFO": "cyan"}
 
@@ -45,32 +44,34 @@ def tail(
         return (account is None or signal["account"] == account) and (rule is None or signal["rule"] == rule)
 
     with suppress(KeyboardInterrupt):
-        asyncio.run(_tail(cluster(data), json=json, history=history, once=once, wanted=wanted))
+        asyncio.run(_tail(find(data), json=json, history=history, once=once, wanted=wanted))
 
 
-async def _tail(kafka: KafkaSettings, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
+async def _tail(running: Running, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
     import msgspec
     from rich.console import Console
 
+    from services.cli.people import People
     from services.cli.signal_stream import SignalStream
 
-    await reach(kafka)
+    await reach(running.kafka)
+    people = People(running.warehouse)
     console = Console(highlight=False, soft_wrap=True)
 
-    def show(signal: dict[str, Any]) -> None:
+    async def show(signal: dict[str, Any]) -> None:
         if not wanted(signal):
             return
         if json:
             print(msgspec.json.encode(signal).decode(), flush=True)
         else:
-            console.print(in_words(signal))
+            console.print(in_words(await people.in_signal(signal)))
 
-    async with SignalStream(kafka, history=history) as stream:
+    async with SignalStream(running.kafka, history=history) as stream:
         for signal in await stream.past():
-            show(signal)
+            await show(signal)
         if not once:
             async for signal in stream.news():
-                show(signal)
+                await show(signal)
 
 
 def in_words(signal: dict[str, Any]) -> Text:

@@ -257,3 +257,5 @@ def test_events_and_signals_name_people_as_long_as_they_are_known() -> None:
     assert json.loads(event["extra"])["context"]["ip"] == "192.0.2.7"
     assert client.get("/v1/signals").json()["signals"][0]["summary"] == "kim answered 3 out of 10"
     assert client.get("/v1/accounts/acme").json()["health"]["lowest_user"] == "kim"
+    assert client.get(f"/v1/people/{kim}").json() == {"user": kim, "user_id": "kim"}
+    assert client.get("/v1/people/u_Jd03hHq8vRk2L5nW7xAe").status_code == 404

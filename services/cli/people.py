@@ -1,0 +1,48 @@
+"""User ids in the place of pseudonyms, as the warehouse knows them: for people who read signals in a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_delay, wait_fixed
+
+from services.warehouse.domain.people import named, pseudonyms_in
+
+_WITHIN_S = 3.0
+"""A signal may come before the warehouse has stored the event that caused it."""
+
+
+class People:
+    """Asks the warehouse at an address for each person once; without one nobody is known."""
+
+    def __init__(self, warehouse: str | None) -> None:
+        """Take the address, if there is a warehouse."""
+        self._warehouse = warehouse
+        self._names: dict[str, str] = {}
+
+    async def in_signal(self, signal: dict[str, Any]) -> dict[str, Any]:
+        """Return a signal whose summary has user ids, as far as they are known."""
+        wanted = pseudonyms_in(signal["summary"])
+        if not wanted or self._warehouse is None:
+            return signal
+        async with httpx.AsyncClient(base_url=self._warehouse, timeout=_WITHIN_S) as client:
+            for user in sorted(wanted - self._names.keys()):
+                if name := await self._ask(client, user):
+                    self._names[user] = name
+        return {**signal, "summary": named(signal["summary"], self._names)}
+
+    async def _ask(self, client: httpx.AsyncClient, user: str) -> str:
+        attempts = AsyncRetrying(
+            retry=retry_if_result(lambda name: not name), stop=stop_after_delay(_WITHIN_S), wait=wait_fixed(0.25)
+        )
+        try:
+            found: str = await attempts(_user_id, client, user)
+        except (httpx.HTTPError, RetryError):
+            return ""
+        return found
+
+
+async def _user_id(client: httpx.AsyncClient, user: str) -> str:
+    answer = await client.get(f"/v1/people/{user}")
+    return str(answer.json()["user_id"]) if answer.is_success else ""
