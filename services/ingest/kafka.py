@@ -31,7 +31,7 @@ from services.ingest.batches import PartitionQueue, PendingBatch, Route, Ticket
 from services.ingest.clocks import Clocks
 from services.ingest.memory import RECORD_OVERHEAD
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import WRITES, LogRecord, ProduceBounds
+from services.ingest.ports import LONGEST_WAIT_S, WRITES, LogRecord, ProduceBounds
 from services.ingest.routes import Routes
 from services.shared.errors import Retryable
 from services.shared.kafka import topics
@@ -46,7 +46,6 @@ _REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_LONGEST_WAIT_S = 60.0
 _QUEUE_SHARE = 4
 """The part of `in_flight_bytes` that one partition may have: a quarter."""
 
@@ -338,4 +337,4 @@ class KafkaEventLog:
         since = min(waiting, default=now)
         if self._routes.reason is not None:
             since = min(since, self._routes.last_sign)
-        return min(_LONGEST_WAIT_S, max(1.0, now - since))
+        return min(LONGEST_WAIT_S, max(1.0, now - since))

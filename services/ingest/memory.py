@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
 from schemas.topics import TOPICS
-from services.ingest.ports import LogRecord
+from services.ingest.ports import LONGEST_WAIT_S, LogRecord
 from services.shared.errors import Retryable
 
 RECORD_OVERHEAD = 128
@@ -19,12 +20,13 @@ class MemoryEventLog:
     def __init__(self) -> None:
         self.records: defaultdict[str, list[LogRecord]] = defaultdict(list)
         self._refusal: str | None = None
+        self._refusing_since = 0.0
         self.stalled_keys: set[bytes] = set()
         """Keys whose partition takes nothing."""
 
     def refuse(self, reason: str) -> None:
-        """Push back from now on."""
-        self._refusal = reason
+        """Push back from now on; senders are asked to wait as long as that has lasted, as with Kafka."""
+        self._refusal, self._refusing_since = reason, time.monotonic()
 
     def accept(self) -> None:
         """Take records again."""
@@ -41,7 +43,7 @@ class MemoryEventLog:
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Keep all records."""
         if self._refusal is not None:
-            raise Retryable(self._refusal)
+            raise Retryable(self._refusal, min(LONGEST_WAIT_S, max(1.0, time.monotonic() - self._refusing_since)))
         for record in records:
             self.records[record.topic].append(record)
 

@@ -10,6 +10,8 @@ from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UN
 
 WRITES = (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_DETAILS, USAGE_REJECTED)
 """The topics that ingest writes."""
+LONGEST_WAIT_S = 60.0
+"""That a sender is asked to wait when the log takes nothing; it grows up to this, since SDKs count attempts, not time."""
 
 
 class LogRecord(NamedTuple):

@@ -91,3 +91,25 @@ async def test_a_go_program_that_ends_meanwhile_loses_what_it_holds(
     session = await pushed_back[status].run(CLIENTS["segment-go"])
 
     assert "18 messages dropped because they failed to be sent and the client was closed" in session.said
+
+
+async def test_rudderstacks_node_sdk_ends_its_process_unless_errors_are_handled(sessions: Sessions) -> None:
+    """As docs/clients.md warns, and shows how to avoid."""
+    client_programs.require("commonjs")
+    ingest = MemoryIngest(["wk"])
+    ingest.unavailable = True
+    await ingest.start()
+    source = CLIENTS["rudderstack-node"].source()
+    handled = source.replace("{ dataPlaneUrl: INGEST }", "{ dataPlaneUrl: INGEST, errorHandler: console.error }")
+    session = Session(ingest.address, "wk", "ann", "acme")
+
+    plain, careful = await asyncio.gather(
+        sessions.run("commonjs", source, session, lambda: True),
+        sessions.run("commonjs", handled, session, lambda: True),
+        return_exceptions=True,
+    )
+    await ingest.stop()
+
+    assert handled != source
+    assert isinstance(plain, RuntimeError) and "Service Unavailable" in str(plain)
+    assert isinstance(careful, Ended)
