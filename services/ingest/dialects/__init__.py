@@ -17,6 +17,9 @@ A route that takes events asks the `EventIntake` three things, and answers in th
 are kept with `intake.refuse`. What a route raises is answered as JSON with the code's status; a client that needs
 another form, such as an image, catches `Rejected` and `Retryable` itself.
 
+`About` says what the OpenAPI document tells of a route: a test asks every endpoint at random and holds the answers
+against it.
+
 A route that only answers, such as a static file, ignores the intake and returns a `Reply`. A path may have variable
 segments, `/v1/webhooks/{vendor}`, which arrive in `call.params`.
 """

@@ -13,7 +13,7 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from services.ingest.dialects.route import Call, Headers, HttpRoute, Reply
+from services.ingest.dialects.route import About, Call, Headers, HttpRoute, Reply
 from services.ingest.errors import Code
 from services.ingest.intake import EventIntake
 from services.shared.errors import Rejected
@@ -80,4 +80,9 @@ async def _one_build(call: Call, _: EventIntake) -> Reply:
     return build.reply(call, _FOR_GOOD)
 
 
-ROUTES = (HttpRoute("GET", "/t.js", "tracker", _newest), HttpRoute("GET", "/t/{hash}.js", "tracker", _one_build))
+_ABOUT = About("The page tracker.", content_type="text/javascript", codes=(Code.NOT_FOUND,))
+
+ROUTES = (
+    HttpRoute("GET", "/t.js", "tracker", _newest, _ABOUT),
+    HttpRoute("GET", "/t/{hash}.js", "tracker", _one_build, _ABOUT),
+)
