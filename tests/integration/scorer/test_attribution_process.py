@@ -16,6 +16,7 @@ from services.cli.ledger_audit import Ledger
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.ingest import user as pseudonym
+from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
@@ -41,7 +42,7 @@ def session(user: str, account: str) -> list[dict[str, Any]]:
 @pytest.fixture
 async def ingest(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator[ServiceProcess]:
     keys = tmp_path / "keys.yaml"
-    keys.write_text("- {write_key: wk, source: web}\n")
+    keys.write_text(entry("wk", "web", client="browser"))
     process = ServiceProcess("ingest", kafka_settings, tmp_path, TIDEMARK_WRITE_KEYS_FILE=str(keys))
     await process.start()
     try:

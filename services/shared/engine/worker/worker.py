@@ -17,7 +17,6 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop, InstanceTaken
@@ -33,6 +32,7 @@ from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.processor import Append, SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.engine.worker.appender import Appender
 from services.shared.engine.worker.lanes import Lanes
 from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
@@ -78,7 +78,7 @@ class Worker:
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._app: App | None = None
-        self._appender: AIOKafkaProducer | None = None
+        self._appender = Appender(lambda: producer(kafka), kafka.scoped)
 
     async def run(self) -> None:
         """
@@ -117,7 +117,6 @@ class Worker:
         cluster = await learn(self.kafka, self.lanes.specs.values())
         self.limits, self.partitions = cluster.limits, cluster.partitions
         await self._membership.wait_until_free()
-        self._appender = producer(self.kafka)
         await self._appender.start()
         self._app = make_app(
             self.name, self.lanes.specs, self.kafka, self.settings, instance=self._membership.instance,
@@ -198,11 +197,7 @@ class Worker:
 
     async def append(self, appends: Iterable[Append]) -> None:
         """Write appends outside of any transaction; return when all are acknowledged."""
-        if self._appender is None:
-            raise FailStop("the worker does not run")
-        sent = [await self._appender.send(self.kafka.scoped(a.topic), a.value, a.key, a.partition) for a in appends]
-        for acknowledged in sent:
-            await acknowledged
+        await self._appender.append(appends)
 
     async def seek(self, topic: str, partition: int, offset: int) -> None:
         """Read a partition from an offset on; if it is not ours just now, the next assignment decides."""
@@ -277,8 +272,7 @@ class Worker:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self.lanes.close()
-        if self._appender is not None:
-            await self._appender.stop()
+        await self._appender.stop()
         self._membership.give_back()
         log.info("worker_stopped", extra={"group": self.name})
 

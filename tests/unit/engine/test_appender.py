@@ -1,0 +1,100 @@
+"""Appends that are not acknowledged are written again, by a new producer, in their order; what cannot be written is said."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, NotLeaderForPartitionError
+
+from services.shared.engine.errors import FailStop
+from services.shared.engine.processor import Append
+from services.shared.engine.worker import appender as module
+from services.shared.engine.worker.appender import Appender
+
+
+class Client:
+    """Stands where aiokafka's producer does: it answers each record with an error or an acknowledgement, as told."""
+
+    def __init__(self, log: list[tuple[int, bytes]], number: int, errors: dict[bytes, KafkaError]) -> None:
+        self.log, self.number, self.errors = log, number, errors
+        self.stopped = False
+
+    async def start(self) -> None:
+        """Connect."""
+
+    async def stop(self) -> None:
+        self.stopped = True
+
+    async def send(self, topic: str, value: bytes, key: bytes, partition: int | None) -> asyncio.Future[object]:
+        assert (topic, key, partition) == ("t-side", b"k", None)
+        answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        if error := self.errors.get(value):
+            answer.set_exception(error)
+        else:
+            self.log.append((self.number, value))
+            answer.set_result(None)
+        return answer
+
+
+def appends(*values: bytes) -> list[Append]:
+    return [Append("side", None, b"k", value) for value in values]
+
+
+def appender(*errors: dict[bytes, KafkaError]) -> tuple[Appender, list[tuple[int, bytes]], list[Client]]:
+    """Return an appender whose n-th producer has the n-th errors, the log that they write, and the producers."""
+    log: list[tuple[int, bytes]] = []
+    clients: list[Client] = []
+
+    def make() -> Any:
+        clients.append(Client(log, len(clients), errors[len(clients)] if len(clients) < len(errors) else {}))
+        return clients[-1]
+
+    return Appender(make, lambda topic: f"t-{topic}"), log, clients
+
+
+@pytest.mark.parametrize("error", [KafkaTimeoutError(), NotLeaderForPartitionError()])
+async def test_what_is_not_acknowledged_is_written_again_with_all_behind_it(error: KafkaError) -> None:
+    given, log, clients = appender({b"2": error}, {b"3": error})
+    await given.start()
+
+    await given.append(appends(b"1", b"2", b"3"))
+    await given.append(appends(b"4"))
+    await given.stop()
+
+    assert log == [(0, b"1"), (0, b"3"), (1, b"2"), (2, b"3"), (2, b"4")]
+    assert [client.stopped for client in clients] == [True, True, True]
+
+
+async def test_lanes_that_fail_together_renew_the_producer_once() -> None:
+    given, log, clients = appender({value: KafkaTimeoutError() for value in (b"1", b"2")})
+    await given.start()
+
+    await asyncio.gather(given.append(appends(b"1")), given.append(appends(b"2")))
+
+    assert (sorted(log), len(clients)) == ([(1, b"1"), (1, b"2")], 2)
+
+
+async def test_what_no_repetition_mends_is_raised() -> None:
+    given, _, clients = appender({b"1": MessageSizeTooLargeError()})
+    await given.start()
+
+    with pytest.raises(MessageSizeTooLargeError):
+        await given.append(appends(b"1"))
+
+    assert len(clients) == 1
+
+
+async def test_patience_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    given, _, _ = appender({b"1": KafkaTimeoutError()})
+    await given.start()
+
+    with pytest.raises(KafkaTimeoutError):
+        await given.append(appends(b"1"))
+
+
+async def test_nothing_is_appended_before_the_start() -> None:
+    with pytest.raises(FailStop):
+        await appender()[0].append(appends(b"1"))
