@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from services.cli.local.stack import Stack
+    from services.cli.local.stack_state import Running
 
 DATA = Path(".data/demo")
 EVENTS_A_SECOND = 8.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, Running, find, reach
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, find, reach
 from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
@@ -44,18 +44,20 @@ def tail(
         return (account is None or signal["account"] == account) and (rule is None or signal["rule"] == rule)
 
     with suppress(KeyboardInterrupt):
-        asyncio.run(_tail(find(data), json=json, history=history, once=once, wanted=wanted))
+        asyncio.run(_tail(cluster(data), find(data).warehouse, json=json, history=history, once=once, wanted=wanted))
 
 
-async def _tail(running: Running, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
+async def _tail(
+    kafka: KafkaSettings, warehouse: str | None, *, json: bool, history: bool, once: bool, wanted: Any
+) -> None:
     import msgspec
     from rich.console import Console
 
     from services.cli.people import People
     from services.cli.signal_stream import SignalStream
 
-    await reach(running.kafka)
-    people = People(running.warehouse)
+    await reach(kafka)
+    people = People(warehouse)
     console = Console(highlight=False, soft_wrap=True)
 
     async def show(signal: dict[str, Any]) -> None:
@@ -66,7 +68,7 @@ async def _tail(running: Running, *, json: bool, history: bool, once: bool, want
         else:
             console.print(in_words(await people.in_signal(signal)))
 
-    async with SignalStream(running.kafka, history=history) as stream:
+    async with SignalStream(kafka, history=history) as stream:
         for signal in await stream.past():
             await show(signal)
         if not once:
