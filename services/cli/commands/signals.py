@@ -15,6 +15,8 @@ from services.shared.units import DAY_S
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from services.shared.kafka.settings import KafkaSettings
+
 
 STYLES = {"CRITICAL": "bold red", "WARNING": "yellow", "INFO": "cyan"}
 
