@@ -14,7 +14,7 @@ not known is an `UnknownSchema`, which readers of the log must not pass over: it
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
-from schemas import flat, formats
+from schemas import flat, flat_writer, formats
 
 ROOT = Path(__file__).parent
 """The folder that holds one sub-folder a record."""
@@ -69,12 +69,18 @@ class _Reader(NamedTuple):
 class _Writer:
     """How one record is written. Shared with its encoders, so that new ids and levels reach those handed out."""
 
-    __slots__ = ("file", "prefix", "schema")
+    __slots__ = ("file", "flat", "prefix", "schema")
 
     def __init__(self) -> None:
         self.file: SchemaFile | None = None
         self.prefix = b""
         self.schema: Any = None
+        self.flat: flat_writer.Write | None = None
+        """The quick way, where there is one."""
+
+    def use(self, file: SchemaFile) -> None:
+        self.file, self.schema, self.flat = file, _PARSED[file.path], _FLAT_WRITERS[file.path]
+        _renew_prefix(self)
 
 
 def _load() -> tuple[SchemaFile, ...]:
@@ -148,12 +154,10 @@ def write_level(level: int) -> None:
     _level = level
     for file in FILES:
         if file.version == versions.get(file.record):
-            writer = _WRITERS[file.record]
-            writer.file, writer.schema = file, _PARSED[file.path]
-            _renew_prefix(writer)
+            _WRITERS[file.record].use(file)
     for record, writer in _WRITERS.items():
         if record not in versions:
-            writer.file = writer.schema = None
+            writer.file = writer.schema = writer.flat = None
 
 
 def level() -> int:
@@ -187,6 +191,7 @@ def _meaning(field: dict[str, Any]) -> dict[str, Any]:
 
 
 _FLAT: dict[str, flat.Read | None] = {f.path: _flat_reader(f) for f in FILES}
+_FLAT_WRITERS: dict[str, flat_writer.Write | None] = {f.path: flat_writer.writer(_PARSED[f.path]) for f in FILES}
 
 
 use_ids({f.path: f.lock_id for f in FILES})
@@ -210,10 +215,14 @@ def encoder(record: str, version: int | None = None) -> Callable[[Mapping[str, A
         if file is None:
             raise CodecError(f"there is no version {version} of {record}")
         writer = _Writer()
-        writer.file, writer.schema = file, _PARSED[file.path]
-        _renew_prefix(writer)
+        writer.use(file)
 
     def encode(value: Mapping[str, Any]) -> bytes:
+        if writer.flat is not None:
+            try:
+                return writer.prefix + writer.flat(value)
+            except flat_writer.UNUSUAL:
+                pass  # fastavro takes it, or says what is wrong with it
         out = BytesIO()
         out.write(writer.prefix)
         try:
@@ -225,6 +234,36 @@ def encoder(record: str, version: int | None = None) -> Callable[[Mapping[str, A
         return out.getvalue()
 
     return encode
+
+
+def prefix(record: str) -> bytes:
+    """Return what a value of the record begins with now: the zero byte and the schema id of the version in force."""
+    return _WRITERS[record].prefix
+
+
+def parts(record: str, *groups: Sequence[str]) -> list[flat_writer.Write]:
+    """
+    Return a writer for each group of neighbouring fields, in the version of the level in force.
+
+    `prefix` and what these return for one value, in this order, are together what `encoder` gives for it. What many
+    values have in common can so be written once. A field of a group that the version does not have is left out. The
+    writers raise one of `flat_writer.UNUSUAL` for what `encoder` might still take. They do not follow `write_level`:
+    ask again when `level` has changed.
+
+    Raises:
+        CodecError: the record is not flat, or the groups are not its fields in their order.
+    """
+    file, latest = _WRITERS[record].file, _LATEST[record]
+    fields = [field["name"] for field in _PARSED[latest.path]["fields"]]
+    if [name for group in groups for name in group] != fields:
+        raise CodecError(f"{record} has these fields, in this order: {', '.join(fields)}")
+    if file is None:
+        raise CodecError(f"{record} is not written at the level in force")
+    writers = [flat_writer.writer(_PARSED[file.path], group) for group in groups]
+    found = [writer for writer in writers if writer is not None]
+    if len(found) != len(groups):
+        raise CodecError(f"{record} has fields that are not written in parts")
+    return found
 
 
 def schema_id(data: bytes) -> int:
