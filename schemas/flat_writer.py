@@ -17,17 +17,24 @@ Write = Callable[[Mapping[str, Any]], bytes]
 
 UNUSUAL = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
-_LOW = [bytes((n & 127 | 128, n >> 7 | 128)) for n in range(1 << 14)]
-"""Fourteen bits of an integer that has more."""
+_ONE = [bytes((n,)) for n in range(128)]
 _LONGEST = 63
+_HIGH: dict[int, bytes] = {}
+"""The upper parts of integers that were written lately: those of times are the same for seconds."""
+_REMEMBERED = 256
 
 
-def _last(n: int) -> bytes:
-    return bytes((n,)) if n < 128 else bytes((n & 127 | 128, n >> 7))
-
-
-_LAST = [_last(n) for n in range(1 << 14)]
-"""The last fourteen bits of an integer."""
+def _rest(z: int) -> bytes:
+    out = bytearray()
+    high = z
+    while z > 127:
+        out.append(z & 127 | 128)
+        z >>= 7
+    out.append(z)
+    if len(_HIGH) >= _REMEMBERED:
+        _HIGH.clear()
+    _HIGH[high] = found = bytes(out)
+    return found
 
 
 def long(n: int) -> bytes:
@@ -40,16 +47,23 @@ def long(n: int) -> bytes:
     """
     if type(n) is not int:
         raise TypeError("an integer is needed")
-    if n >> _LONGEST not in (0, -1):
-        raise OverflowError("the integer has more than 64 bits")
-    z = n << 1 if n >= 0 else (~n << 1) | 1
+    z = n << 1 if n >= 0 else ~n << 1 | 1
+    if z < 128:
+        return _ONE[z]
     if z < 16384:
-        return _LAST[z]
-    out = b""
-    while z >= 16384:
-        out += _LOW[z & 16383]
-        z >>= 14
-    return out + _LAST[z]
+        return bytes((z & 127 | 128, z >> 7))
+    if z >> _LONGEST > 1:
+        raise OverflowError("the integer has more than 64 bits")
+    high = z >> 14
+    return bytes((z & 127 | 128, z >> 7 & 127 | 128)) + (_HIGH.get(high) or _rest(high))
+
+
+def size_of(data: bytes) -> bytes:
+    """Return what a string or bytes begin with."""
+    z = len(data) << 1
+    if z < 128:
+        return _ONE[z]
+    return bytes((z & 127 | 128, z >> 7)) if z < 16384 else long(z >> 1)
 
 
 def text(value: str) -> bytes:
@@ -61,20 +75,13 @@ def text(value: str) -> bytes:
         UnicodeEncodeError: it has half of a surrogate pair.
     """
     data = str.encode(value)
-    size = len(data)
-    return (_LAST[size << 1] if size < 8192 else long(size)) + data
-
-
-def json_text(data: bytes) -> bytes:
-    """Return text, given as UTF-8 and not looked at again, as a string."""
-    size = len(data)
-    return (_LAST[size << 1] if size < 8192 else long(size)) + data
+    return size_of(data) + data
 
 
 def writer(schema: Mapping[str, Any], only: Sequence[str] | None = None) -> Write | None:
     """Return the writer of a record, or of some of its fields, in the order of the schema; None where it is not flat."""
     lines, parts = ["def write(value):"], []
-    names: dict[str, Any] = {"long": long, "size_of": _size, "encode": str.encode, "true": _true}
+    names: dict[str, Any] = {"long": long, "size_of": size_of, "encode": str.encode, "true": _true}
     for number, field in enumerate(schema["fields"]):
         if only is not None and field["name"] not in only:
             continue
@@ -92,11 +99,6 @@ def writer(schema: Mapping[str, Any], only: Sequence[str] | None = None) -> Writ
     exec("\n".join(lines), names)  # noqa: S102 - written above, of our own schemas
     write: Write = names["write"]
     return write
-
-
-def _size(data: bytes) -> bytes:
-    size = len(data)
-    return _LAST[size << 1] if size < 8192 else long(size)
 
 
 def _true(value: Any) -> bytes:

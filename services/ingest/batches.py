@@ -10,12 +10,13 @@ from aiokafka import AIOKafkaProducer
 
 
 class Ticket:
-    """What one `append` waits for: a number of batches."""
+    """What one `append` waits for: a number of batches. `expires`: until when, by the monotonic clock."""
 
-    __slots__ = ("done", "missing")
+    __slots__ = ("done", "expires", "missing")
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
+    def __init__(self, done: asyncio.Future[None], expires: float) -> None:
         self.done = done
+        self.expires = expires
         self.missing = 0
 
     def acknowledged(self) -> None:
@@ -33,13 +34,15 @@ class Ticket:
 class PendingBatch:
     """Records of one partition that travel together. Times are of the monotonic clock, but for `sent_ms`."""
 
-    __slots__ = ("builder", "created", "route", "sent", "sent_ms", "size", "tickets")
+    __slots__ = ("builder", "created", "newest", "route", "sent", "sent_ms", "size", "tickets")
 
     def __init__(self, builder: Any, created: float) -> None:
         self.builder = builder
         self.created = created
         self.size = 0
-        self.tickets: dict[Ticket, None] = {}
+        self.tickets: list[Ticket] = []
+        self.newest: Ticket | None = None
+        """The last of them: one `append` after the other adds its records, so nobody comes twice."""
         self.route: Route | None = None
         self.sent = 0.0
         self.sent_ms = 0

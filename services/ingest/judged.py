@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from services.ingest.domain.personal import UserLink
 from services.ingest.errors import Code
 from services.ingest.ports import LogRecord
-from services.shared.errors import Retryable
+from services.shared.errors import Rejected, Retryable
 from services.shared.tracking_plan.traffic import Violation
 
 ACCEPTED, ACCEPTED_UNATTRIBUTED, REFUSED, PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
@@ -45,6 +47,7 @@ class Judged:
 
     __slots__ = (
         "_broken",
+        "facts",
         "ids",
         "links",
         "listed",
@@ -60,6 +63,8 @@ class Judged:
         self.source = source
         self.replayed = replayed
         """Whether these are the originals of dead letters: what is refused again has its letter already."""
+        self.facts = ""
+        """What a dead letter keeps of the request, once one was written."""
         self.records: list[LogRecord] = []
         self.of_event: list[int] = []
         """For each record the position of its event."""
@@ -87,10 +92,46 @@ class Judged:
         """Return the events that break the plan and were not put off: what the plan calls each, and the codes."""
         return [(event, codes) for index, event, codes in self._broken if self.verdicts[index] != PUT_OFF]
 
-    def add(self, index: int, record: LogRecord) -> None:
-        """Add a record of the event at this position."""
-        self.records.append(record)
-        self.of_event.append(index)
+    def take(
+        self,
+        event_id: str,
+        verdict: str,
+        records: list[LogRecord],
+        *,
+        told: bool,
+        warnings: Sequence[PlanWarning] = (),
+        repeatable: bool = True,
+    ) -> None:
+        """
+        Add the next event, which was taken.
+
+        Args:
+            event_id: The sender's, or what was made in its place.
+            verdict: ACCEPTED or ACCEPTED_UNATTRIBUTED.
+            records: What is written of it.
+            told: Whether the answer lists it.
+            warnings: What its sender is told of the tracking plan.
+            repeatable: Whether a repetition would be recognised.
+        """
+        index = len(self.verdicts)
+        self.records += records
+        self.of_event += [index] * len(records)
+        self.ids.append(event_id)
+        self.verdicts.append(verdict)
+        if told:
+            self.listed.append(EventResult(index, event_id, verdict, warnings=list(warnings)))
+        if not repeatable:
+            self.unprotected.add(index)
+
+    def refuse(self, message_id: str, error: Rejected, letter: LogRecord | None) -> None:
+        """Add the next event, which was refused: its id as far as it can be read, why, and its dead letter if it gets one."""
+        index = len(self.verdicts)
+        if letter is not None:
+            self.records.append(letter)
+            self.of_event.append(index)
+        self.ids.append(message_id)
+        self.verdicts.append(REFUSED)
+        self.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
 
     def put_off(self, stalled: list[int]) -> list[LogRecord]:
         """

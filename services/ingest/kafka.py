@@ -24,6 +24,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from schemas.topics import TOPICS
@@ -69,7 +70,8 @@ class KafkaEventLog:
         self._shut: set[PartitionQueue] = set()
         self._in_flight = 0
         self._tickets: dict[Ticket, None] = {}
-        self._partition_of: dict[bytes, int] = {}
+        self._queue_of: dict[tuple[str, bytes], PartitionQueue] = {}
+        self._queue_share = bounds.in_flight_bytes // _QUEUE_SHARE
         self._last_ack = time.monotonic()
         self._closing = False
         self.failed = self._routes.failed
@@ -132,17 +134,15 @@ class KafkaEventLog:
         if self.stalled(records):
             raise Retryable("the partition does not acknowledge", self._wait_before_retry())
         loop = asyncio.get_running_loop()
-        ticket = Ticket(loop.create_future())
-        self._tickets[ticket] = None
         now = time.monotonic()
+        ticket = Ticket(loop.create_future(), now + self._bounds.ack_timeout_s)
+        self._tickets[ticket] = None
         for record in records:
             self._add(common, record, ticket, now)
         self._metrics.in_flight_bytes.set(self._in_flight)
-        expiry = loop.call_later(self._bounds.ack_timeout_s, self._expire, ticket)
         try:
             await ticket.done
         finally:
-            expiry.cancel()
             self._tickets.pop(ticket, None)
 
     def _closed(self) -> str | None:
@@ -158,43 +158,50 @@ class KafkaEventLog:
             return f"{self._in_flight} bytes wait for Kafka already"
         return None
 
-    def _expire(self, ticket: Ticket) -> None:
-        ticket.failed(
-            Retryable(f"Kafka did not acknowledge within {self._bounds.ack_timeout_s:g} s", self._wait_before_retry())
-        )
+    def _expire(self, now: float) -> None:
+        """Give up on what has waited too long; the oldest come first, since all wait equally long."""
+        for ticket in list(takewhile(lambda ticket: ticket.expires <= now, self._tickets)):
+            ticket.failed(
+                Retryable(
+                    f"Kafka did not acknowledge within {self._bounds.ack_timeout_s:g} s", self._wait_before_retry()
+                )
+            )
 
     def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
+        _, key, value = record
         queue = self._queue_for(record)
-        batch = queue.batches[-1] if queue.batches else None
-        if batch is None or batch.builder.append(timestamp=None, key=record.key, value=record.value) is None:
+        batches = queue.batches
+        batch = batches[-1] if batches else None
+        if batch is None or batch.builder.append(timestamp=None, key=key, value=value) is None:
             batch = PendingBatch(common.producer.create_batch(), now)
-            batch.builder.append(timestamp=None, key=record.key, value=record.value)
-            queue.batches.append(batch)
-        if ticket not in batch.tickets:
-            batch.tickets[ticket] = None
+            batch.builder.append(timestamp=None, key=key, value=value)
+            batches.append(batch)
+        if batch.newest is not ticket:
+            batch.newest = ticket
+            batch.tickets.append(ticket)
             ticket.missing += 1
-        size = len(record.key) + len(record.value) + RECORD_OVERHEAD
+        size = len(key) + len(value) + RECORD_OVERHEAD
         batch.size += size
         queue.bytes += size
         self._in_flight += size
-        if queue.bytes > self._bounds.in_flight_bytes // _QUEUE_SHARE:
+        if queue.bytes > self._queue_share:
             self._shut.add(queue)
         if queue.sending is None:
             queue.sending = self._routes.background(self._send(queue))
 
     def _queue_for(self, record: LogRecord) -> PartitionQueue:
-        partition = self._partition_of.get(record.key)
-        if partition is None:
-            partition = partition_for(record.key, self._kafka.partitions)
-            if len(record.key) <= _REMEMBERED_KEY_BYTES:
-                if len(self._partition_of) >= _REMEMBERED_KEYS:
-                    self._partition_of.clear()
-                self._partition_of[record.key] = partition
-        queue = self._queues.get((record.topic, partition))
+        topic, key, _ = record
+        queue = self._queue_of.get((topic, key))
+        if queue is not None:
+            return queue
+        partition = partition_for(key, self._kafka.partitions)
+        queue = self._queues.get((topic, partition))
         if queue is None:
-            queue = self._queues[record.topic, partition] = PartitionQueue(
-                topics.full_name(self._kafka, record.topic), partition
-            )
+            queue = self._queues[topic, partition] = PartitionQueue(topics.full_name(self._kafka, topic), partition)
+        if len(key) <= _REMEMBERED_KEY_BYTES:
+            if len(self._queue_of) >= _REMEMBERED_KEYS:
+                self._queue_of.clear()
+            self._queue_of[topic, key] = queue
         return queue
 
     async def _send(self, queue: PartitionQueue) -> None:
@@ -251,7 +258,7 @@ class KafkaEventLog:
         queue.bytes -= batch.size
         self._in_flight -= batch.size
         self._metrics.in_flight_bytes.set(self._in_flight)
-        if not queue.slow and queue in self._shut and queue.bytes <= self._bounds.in_flight_bytes // _QUEUE_SHARE:
+        if not queue.slow and queue in self._shut and queue.bytes <= self._queue_share:
             self._shut.discard(queue)
 
     def _give_up(self, route: Route, error: BaseException) -> None:
@@ -299,6 +306,7 @@ class KafkaEventLog:
         while True:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
+            self._expire(now)
             for queue in self._queues.values():
                 head = queue.head
                 if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:

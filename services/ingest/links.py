@@ -7,11 +7,11 @@ ids, is passed on the first time, and again once this process has forgotten that
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from schemas import codec
 from schemas.topics import USAGE_UNATTRIBUTED
+from services.ingest.domain.admission import Request
 from services.ingest.domain.personal import UserLink
 from services.ingest.ports import LogRecord
 
@@ -41,8 +41,8 @@ class SentLinks:
                 self._sent.add(link)
 
 
-def link_record(link: UserLink, event: Mapping[str, Any]) -> LogRecord:
-    """Return the record of a link that an event makes."""
+def link_record(link: UserLink, request: Request, event_id: str, occurred_at: int) -> LogRecord:
+    """Return the record of a link that an event of a request makes."""
     value = {
         "kind": link.kind,
         "user": link.user,
@@ -51,13 +51,13 @@ def link_record(link: UserLink, event: Mapping[str, Any]) -> LogRecord:
         "known_as": link.known_as,
         "authority": link.authority,
         "via": link.via if link.account else "UNKNOWN",
-        "source": event["source"],
+        "source": request.source,
         "environment": link.environment,
-        "event_id": event["event_id"],
-        "occurred_at": event["occurred_at"],
-        "received_at": event["received_at"],
-        "epoch": event["epoch"],
-        "historical": event["historical"],
+        "event_id": event_id,
+        "occurred_at": occurred_at,
+        "received_at": request.received_of(occurred_at),
+        "epoch": request.epoch,
+        "historical": request.historical,
         "forwards": 0,
     }
     return LogRecord(USAGE_UNATTRIBUTED, link.user.encode(), _encode(value))

@@ -22,6 +22,7 @@ from services.ingest.domain import timing
 from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
+from services.ingest.domain.quick import QuickWay
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
@@ -33,6 +34,8 @@ from services.ingest.turns import SMALL, Turns, Work
 from services.shared.errors import Rejected
 from services.shared.replays import Replay
 
+_new = tuple.__new__
+"""Makes a record by the tuple's own constructor, in half of the time."""
 _encode_event = codec.encoder("usage_event")
 _encode_details = codec.encoder("event_details")
 
@@ -107,6 +110,8 @@ class IngestService:
         self._clock_ms = clock_ms
         self._assign_id = assign_id
         self._name = name
+        most = min(map(event_log.largest_record, (USAGE_EVENTS, USAGE_UNATTRIBUTED, USAGE_DETAILS)))
+        self._quick = QuickWay(rules, most)
         self._turns = Turns()
         self._links = SentLinks()
 
@@ -182,47 +187,63 @@ class IngestService:
     async def _judge(
         self, events: list[bytes], request: Request, submission: Submission, rules: Rules, work: Work
     ) -> Judged:
-        replay, all_results = submission.replay, submission.all_results
-        judged = Judged(request.source, replayed=replay is not None)
-        ids, verdicts = judged.ids, judged.verdicts
-        assign_id = self._assign_id
-        facts = ""
+        judged = Judged(request.source, replayed=submission.replay is not None)
+        quick = None if judged.replayed else self._quick.of(request)
+        all_results = submission.all_results
         for index, raw in enumerate(events):
             if work.due():
                 await work.pause()
-            if replay is not None:
-                assign_id = partial(replay.event_id, index)
-            try:
-                admitted = admit(raw, request, rules, assign_id)
-                records = self._records(admitted)
-            except Rejected as error:
-                message_id = message_id_of(raw, rules.limits)
-                if not judged.replayed:
-                    facts = facts or letters.facts_of_event(request, rules.denylist)
-                    judged.add(index, letters.of_event(raw, message_id, error, request, facts, rules.denylist))
-                ids.append(message_id)
-                verdicts.append(REFUSED)
-                judged.listed.append(EventResult(index, message_id, REFUSED, error.code, error.field, error.detail))
+            taken = None if quick is None else quick.take(raw)
+            if taken is None:
+                self._with_care(index, raw, request, submission, rules, judged)
                 continue
-            for record in records:
-                judged.add(index, record)
-            event = admitted.event
-            for link in admitted.links:
+            event_id, person, value, details, occurred_at = taken
+            records = [_new(LogRecord, (USAGE_EVENTS if person.account else USAGE_UNATTRIBUTED, person.key, value))]
+            if details is not None:
+                records.append(_new(LogRecord, (USAGE_DETAILS, person.details_key, details)))
+            for link in person.links:
                 if link not in judged.links and self._links.is_news(link):
-                    judged.add(index, link_record(link, event))
-                    if link.repeats:
-                        judged.links[link] = None
-            verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
-            warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
-            ids.append(event["event_id"])
-            verdicts.append(verdict)
-            id_source = event["id_source"]
-            if id_source == "ASSIGNED" and replay is None:
-                judged.unprotected.add(index)
-            # Listed: what the sender cannot know by itself. An id that we made is one such thing.
-            if warnings or all_results or verdict != ACCEPTED or id_source != "CLIENT":
-                judged.listed.append(EventResult(index, event["event_id"], verdict, warnings=warnings))
+                    records.append(link_record(link, request, event_id, occurred_at))
+                    judged.links[link] = None
+            verdict = ACCEPTED if person.account else ACCEPTED_UNATTRIBUTED
+            judged.take(event_id, verdict, records, told=all_results or verdict != ACCEPTED)
         return judged
+
+    def _with_care(
+        self, index: int, raw: bytes, request: Request, submission: Submission, rules: Rules, judged: Judged
+    ) -> None:
+        """Judge an event that is not of the common shape, or not right."""
+        replay = submission.replay
+        assign_id = self._assign_id if replay is None else partial(replay.event_id, index)
+        try:
+            admitted = admit(raw, request, rules, assign_id)
+            records = self._records(admitted)
+        except Rejected as error:
+            message_id = message_id_of(raw, rules.limits)
+            letter = None
+            if not judged.replayed:
+                judged.facts = judged.facts or letters.facts_of_event(request, rules.denylist)
+                letter = letters.of_event(raw, message_id, error, request, judged.facts, rules.denylist)
+            judged.refuse(message_id, error, letter)
+            return
+        event = admitted.event
+        for link in admitted.links:
+            if link not in judged.links and self._links.is_news(link):
+                records.append(link_record(link, request, event["event_id"], event["occurred_at"]))
+                if link.repeats:
+                    judged.links[link] = None
+        verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
+        warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
+        id_source = event["id_source"]
+        judged.take(
+            event["event_id"],
+            verdict,
+            records,
+            # What the sender cannot know by itself. An id that we made is one such thing.
+            told=bool(warnings) or submission.all_results or verdict != ACCEPTED or id_source != "CLIENT",
+            warnings=warnings,
+            repeatable=id_source != "ASSIGNED" or replay is not None,
+        )
 
     def _records(self, admitted: Admitted) -> list[LogRecord]:
         """

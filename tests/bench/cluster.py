@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import subprocess
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -43,18 +45,43 @@ def broker() -> Iterator[str]:
             own.stop()
 
 
+_TOPICS = """
+import asyncio, sys
+from services.shared.kafka import topics
+from services.shared.kafka.settings import KafkaSettings
+asyncio.run(getattr(topics, sys.argv[1])(KafkaSettings()))
+"""
+
+
 @contextmanager
-def deployment() -> Iterator[KafkaSettings]:
-    """Give settings of a deployment of its own on the broker, with all its topics, and delete them afterwards."""
+def deployment(checkout: Path | None = None) -> Iterator[KafkaSettings]:
+    """
+    Give settings of a deployment of its own on the broker, with all its topics, and delete them afterwards.
+
+    Where another `checkout` of the project is given, the topics are those that it has.
+    """
     with broker() as bootstrap:
         kafka = KafkaSettings(
             bootstrap_servers=bootstrap, partitions=PARTITIONS, topic_prefix=f"b{uuid.uuid4().hex[:8]}-"
         )
-        asyncio.run(topics.create(kafka))
+        if checkout is None:
+            asyncio.run(topics.create(kafka))
+        else:
+            _topics_of(checkout, kafka, "create")
         try:
             yield kafka
         finally:
-            asyncio.run(topics.delete(kafka))
+            if checkout is None:
+                asyncio.run(topics.delete(kafka))
+            else:
+                _topics_of(checkout, kafka, "delete")
+
+
+def _topics_of(checkout: Path, kafka: KafkaSettings, what: str) -> None:
+    subprocess.run(
+        [sys.executable, "-c", _TOPICS, what], cwd=checkout, check=True,
+        env=environment(kafka, PYTHONPATH=str(checkout)),
+    )  # fmt: skip
 
 
 def environment(kafka: KafkaSettings, **more: str) -> dict[str, str]:

@@ -38,18 +38,27 @@ _KIND_OF = {name: name.upper() for name in _KINDS} | {
 }
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})
 _CLIENT, _CONTENT, _ASSIGNED = "CLIENT", "CONTENT", "ASSIGNED"
-_BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
+
+_FIRST = ("integrations", "channel", "_metadata", "groupId")
+"""Members without a field of their own that SDKs send: they are written first, in this order, whatever was sent."""
 
 _DIGITS = bytes(48 if 48 <= byte <= 57 else 46 for byte in range(256))
 _TWENTY_DIGITS = b"0" * 20
 """The shortest run of digits that can be an integer of more than 64 bits."""
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """Return the number that JSON text is; refuse what no double holds, such as 1e999."""
     value = float(text)
     if math.isinf(value):
         raise ValueError("the number is out of range")
     return value
+
+
+def has_long_number(raw: bytes) -> bool:
+    """Return whether an integer of more than 64 bits may be in it, which msgspec would take."""
+    return _TWENTY_DIGITS in raw.translate(_DIGITS)
 
 
 class _Id(msgspec.Struct):
@@ -57,7 +66,7 @@ class _Id(msgspec.Struct):
 
 
 # Without the hook msgspec takes 7 us for each number like 1e300: five seconds for a body of 4 MB.
-_decode = msgspec.json.Decoder(dict[str, Any], float_hook=_finite).decode
+_decode = msgspec.json.Decoder(dict[str, Any], float_hook=finite).decode
 _decode_id = msgspec.json.Decoder(_Id).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -97,6 +106,10 @@ class Request:
     client: str = "server"
     """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
     plan_mode: PlanMode = "observe"
+
+    def received_of(self, occurred_at: int) -> int:
+        """Return the receipt of an event: in a driven epoch, log time is when it happened."""
+        return occurred_at if self.backfill and self.epoch else self.received_at
 
 
 class Admitted(NamedTuple):
@@ -147,22 +160,20 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     account = rules.accounts.account(named)
     sent_name = name = _name(event, kind, limits)
     if kind == "PAGE":
-        name = _page(properties, context, rules.plan) or name
+        name = page_name(properties, context, rules.plan) or name
     previous = _check_identity(event, kind, person.user, account, limits)
     violations = checked(rules.plan, request.plan_mode, kind, name, properties)
 
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
-    received_at = request.received_at
     if request.backfill:
         occurred_at, skew = _historical(stamp), 0
-        if request.epoch:
-            received_at = occurred_at
     else:
         sent_at = request.sent_at
         if sent_at is None and "sentAt" in event:
             sent_at = timing.sent_at_millis(event["sentAt"])
-        occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or received_at, limits)
+        occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or request.received_at, limits)
+    received_at = request.received_of(occurred_at)
 
     if event_id:
         id_source = _CLIENT
@@ -171,7 +182,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     else:
         event_id, id_source = assign_id(), _ASSIGNED
 
-    _drop_what_has_a_field(event, kind, holder, by_group)
+    event = _without_fields(event, kind, holder, by_group)
     if sent_name != name and sent_name:
         event["name"] = sent_name
     if context:
@@ -181,7 +192,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         properties_json = _encode(clear).decode() if clear else "{}"
         rest_json = _encode(rest).decode() if rest else "{}"
         extra_json = _encode(event).decode() if event else "{}"
-    except _BROKEN as error:
+    except BROKEN as error:
         raise diagnose(raw, error) from None
     user_id, anonymous_id, user = person
     taken = {
@@ -257,7 +268,7 @@ def message_id_of(raw: bytes, limits: Limits) -> str:
     try:
         given = bytes(_decode_id(raw).messageId)
         value = msgspec.json.decode(given) if len(given) <= 8 * limits.id_chars else None
-    except _BROKEN:
+    except BROKEN:
         return ""
     if type(value) is int:
         value = str(value)
@@ -276,9 +287,9 @@ def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
         )
     try:
         event = _decode(raw)
-    except _BROKEN as error:
+    except BROKEN as error:
         raise diagnose(raw, error) from None
-    if _TWENTY_DIGITS in raw.translate(_DIGITS) and (fault := unusable_value(event)):
+    if has_long_number(raw) and (fault := unusable_value(event)):
         raise fault
     return event
 
@@ -320,7 +331,7 @@ def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
     return ""
 
 
-def _page(properties: dict[str, Any], context: dict[str, Any] | None, plan: TrafficPlan) -> str:
+def page_name(properties: dict[str, Any], context: dict[str, Any] | None, plan: TrafficPlan) -> str:
     """Return the tracking plan's name of the page, by its path; empty if it has none."""
     path = properties.get("path")
     if path is None and context and type(page := context.get("page")) is dict:
@@ -359,7 +370,8 @@ def _historical(stamp: int | None) -> int:
     return stamp
 
 
-def _drop_what_has_a_field(event: dict[str, Any], kind: str, holder: str, by_group: bool) -> None:
+def _without_fields(event: dict[str, Any], kind: str, holder: str, by_group: bool) -> dict[str, Any]:
+    """Return the members that have no field of their own; `event` is not to be used afterwards."""
     for name in (
         "type",
         "messageId",
@@ -381,3 +393,4 @@ def _drop_what_has_a_field(event: dict[str, Any], kind: str, holder: str, by_gro
         event.pop("groupId", None)
     for name in [name for name, value in event.items() if value is None]:
         del event[name]
+    return {name: event.pop(name) for name in _FIRST if name in event} | event

@@ -127,7 +127,8 @@ class Connection(asyncio.Protocol):
 class Run:
     """One measurement."""
 
-    def __init__(self, url: str, made: list[bytes], seconds: float, rate: float) -> None:
+    def __init__(self, url: str, made: list[bytes], seconds: float, rate: float, requests: int = 0) -> None:
+        """Send `made` in turn for so many seconds, or where `requests` are given so many of them; see the module for `rate`."""
         address = urllib.parse.urlsplit(url)
         self.address = address.hostname or "", address.port or 80
         self.made = made
@@ -135,6 +136,7 @@ class Run:
         self.interval = 1 / rate if rate else 0.0
         self.begin = time.perf_counter()
         self.end = self.begin + seconds
+        self.requests = requests
         self.elapsed = 0.0
         self.statuses: dict[str, int] = {}
         self.times: list[float] = []
@@ -158,7 +160,7 @@ class Run:
             task.add_done_callback(self.connecting.discard)
 
     def ending(self) -> bool:
-        return time.perf_counter() >= self.end
+        return self.number >= self.requests if self.requests else time.perf_counter() >= self.end
 
     def next_request(self) -> bytes:
         self.number += 1
@@ -182,9 +184,11 @@ class Run:
             connection.transport.close()
 
 
-async def drive(url: str, made: list[bytes], *, connections: int, seconds: float, rate: float) -> Run:
-    """Send for so many seconds and return what came back."""
-    run = Run(url, made, seconds, rate)
+async def drive(
+    url: str, made: list[bytes], *, connections: int, rate: float, seconds: float = 0.0, requests: int = 0
+) -> Run:
+    """Send for so many seconds, or so many requests, and return what came back."""
+    run = Run(url, made, seconds, rate, requests)
     for _ in range(connections):
         await run.connect()
     pacer = asyncio.create_task(run.pace()) if rate else None
@@ -220,16 +224,19 @@ async def measure(
 
 
 @contextmanager
-def worker(kafka: KafkaSettings, folder: Path) -> Iterator[tuple[int, str]]:
-    """Run one ingest worker of a deployment; give its process id and its address."""
-    (folder / "keys.yaml").write_text(entry("bench", "bench"))
+def worker(kafka: KafkaSettings, folder: Path, checkout: Path | None = None) -> Iterator[tuple[int, str]]:
+    """Run one ingest worker of a deployment, of this checkout or another one; give its process id and its address."""
+    keys = (checkout or Path()) / "services" / "ingest" / "keys.py"
+    hashed = "key_sha256" in keys.read_text("utf-8")  # of an older checkout the file has the keys themselves
+    (folder / "keys.yaml").write_text(entry("bench", "bench") if hashed else "- {write_key: bench, source: bench}\n")
     port = free_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "services.ingest"],
         env=environment(
             kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_WRITE_KEYS_FILE=str(folder / "keys.yaml"), TIDEMARK_PSEUDONYM_KEY="5e" * 32,
-            TIDEMARK_DATA_DIR=str(folder),
+            TIDEMARK_DATA_DIR=str(folder), **({"PYTHONPATH": str(checkout)} if checkout else {}),
         ),
+        cwd=checkout,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
     try:

@@ -107,7 +107,7 @@ def test_integers_are_written_as_fastavro_writes_them(number: int) -> None:
 def test_strings_of_any_length_are_written_as_fastavro_writes_them(size: int, sign: str) -> None:
     out = BytesIO()
     schemaless_writer(out, "string", sign * size)
-    assert flat_writer.text(sign * size) == out.getvalue() == flat_writer.json_text((sign * size).encode())
+    assert flat_writer.text(sign * size) == out.getvalue()
 
 
 @contextmanager
