@@ -59,6 +59,20 @@ def ingest(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
     return found
 
 
+def cost(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read ingest/cost.py."""
+    found = []
+    for told, target in zip(printed, (2.0, 1.4), strict=False):
+        what = f"processor time an event, {told['what']}"
+        found.append(Figure(what, "us", tuple(told["cpu_us"]), better="less", note="of the ingest process"))
+        if told["times_less"]:
+            note = f"the other takes {median(told['other_cpu_us']):.1f} us; round by round"
+            found.append(
+                Figure(f"{what}, the other checkout to this", "times", tuple(told["times_less"]), target, note=note)
+            )
+    return found
+
+
 def counting(printed: Sequence[Mapping[str, Mapping[str, float]]]) -> list[Figure]:
     """Read engine/counting.py."""
     rates: dict[str, tuple[float, ...]] = {}

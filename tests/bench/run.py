@@ -1,7 +1,7 @@
 """
 `make bench`: measures everything in one run on this machine, one thing at a time, on one broker, and prints it.
 
-    python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--quick]
+    python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--against DIR] [--quick]
 
 Each part is a script of its own that prints JSON; short ones are repeated and the median counts, with the least and
 the greatest beside it. Ratios are counted within this run. The broker, what is measured and what drives it share the
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,7 @@ class Part:
 
 PARTS: Mapping[str, Part] = {
     "ingest": Part("ingest.load", 1, figures.ingest, ("--json", "--rounds", "3", "--seconds", "4"), ("--rounds", "1")),
+    "cost": Part("ingest.cost", 1, figures.cost, ("--json",), ("--rounds", "2", "--events", "20000")),
     "counting": Part("engine.counting", 1, figures.counting, ("--rounds", "3"), ("--rounds", "1")),
     "scorer": Part("scorer.throughput", 3, figures.scorer, (), ("--events", "150000")),
     "recovery": Part(
@@ -117,6 +118,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--record", type=Path, help="put the table into this page, between its two marks")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, for the part `cost`")
     parser.add_argument("--quick", action="store_true", help="a first look: fewer and shorter rounds")
     chosen = parser.parse_args()
     say = Console()
@@ -127,6 +129,9 @@ def main() -> int:
         f"{about['cpu']}, {about['cores']} processors, load average {about['load_before'][0]} before the first figure"
     )
     wanted = {name: part for name, part in PARTS.items() if name in (chosen.only or PARTS)}
+    if chosen.against and "cost" in wanted:
+        options = (*wanted["cost"].options, "--against", str(chosen.against))
+        wanted["cost"] = replace(wanted["cost"], options=options)
     began = time.monotonic()
     found, raw = run(wanted, say, quick=chosen.quick)
     about["seconds"] = round(time.monotonic() - began)

@@ -9,8 +9,6 @@ Processor time varies less than a rate does on a busy machine, but still with wh
 in turn, each round first the one and then the other, and the ratio is that of neighbouring rounds. Both run on the Python
 and the packages of this one, each with a worker and topics of its own on the same broker. The worker has seen every
 user once before anything is measured. A round has a number of events, not of seconds.
-
-Between the rounds of requests the time is also measured that an answer takes at half of the greatest rate (`--paced`).
 """
 
 from __future__ import annotations
@@ -89,7 +87,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--events", type=int, default=40_000, help="in batches, a round; a tenth of it one by one")
     parser.add_argument("--sizes", type=int, nargs="+", default=[100, 1], choices=CONNECTIONS)
-    parser.add_argument("--paced", action="store_true", help="measure the answer at half of the greatest rate too")
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     if chosen.against and not (chosen.against / "services" / "ingest").is_dir():
