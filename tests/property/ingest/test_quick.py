@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from schemas import codec, formats
+from services.ingest.domain.accounts import read_accounts
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import Limits
 from services.ingest.keys import WriteKey
@@ -193,6 +195,16 @@ def test_single_events_are_judged_alike(sent: list[tuple[bytes, str]]) -> None:
 def test_limits_are_kept_alike(batch: list[bytes], bytes_: int, depth: int) -> None:
     limits = Limits(event_bytes=bytes_, depth=depth, id_chars=4, name_chars=12)
     judged_alike([Submission(b'{"batch":[' + b",".join(batch) + b"]}")], Rules(RULES.pseudonyms, RULES.plan, limits))
+
+
+@settings(max_examples=60, deadline=None)
+@given(batch=st.lists(events, max_size=4), domains=st.booleans())
+def test_aliases_and_domains_of_accounts_are_used_alike(batch: list[bytes], domains: bool) -> None:
+    known = {"aliases": {"a": "acme", "u-1": "alpha"}, "domains": {"tidemark.test": "own"} if domains else {}}
+    judged_alike(
+        [Submission(b'{"batch":[' + b",".join(batch) + b"]}")],
+        dataclasses.replace(RULES, accounts=read_accounts(known)),
+    )
 
 
 @settings(max_examples=50, deadline=None)
