@@ -77,19 +77,19 @@ class IngestApp:
         endpoint = _endpoint(methods, scope["method"])
         call = Call(scope["method"], path, params, scope["query_string"], headers, Incoming(receive, headers), scope)
         if call.method == "OPTIONS":
-            self._metrics.requests.labels(endpoint, "204").inc()
+            self._metrics.answered(endpoint, 204)
             await _send(send, 204, b"", cors.preflight(origin, allowed=self.intake.welcomes(call, origin)))
             return
         self._metrics.in_flight_requests.inc()
         try:
             reply = await self._reply(call, methods, endpoint)
         except Gone:
-            self._metrics.requests.labels(endpoint, "499").inc()
+            self._metrics.answered(endpoint, 499)
             return
         finally:
             call.incoming.close()
             self._metrics.in_flight_requests.dec()
-        self._metrics.requests.labels(endpoint, str(reply.status)).inc()
+        self._metrics.answered(endpoint, reply.status)
         if reply.status in STATUSES:
             self._refusals.note(call, reply.status, reply.code, endpoint)
         answer = [(b"content-type", reply.content_type), *reply.headers, *call.answered, *cors.headers(origin)]

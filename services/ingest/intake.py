@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import NamedTuple
 
@@ -58,8 +57,8 @@ class EventIntake:
 
     def of(self, call: Call) -> EventIntake:
         """Return the intake of one call."""
-        mine = copy.copy(self)
-        mine.call = call
+        mine: EventIntake = object.__new__(type(self))
+        mine.__dict__.update(self.__dict__, call=call)  # copy.copy takes ten times as long
         return mine
 
     def key(self, call: Call) -> WriteKey | None:

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
+_TELL_EVERY_S = 1.0
 _PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
 
 
@@ -149,6 +150,8 @@ class WriteKeys:
         self.version = 0
         """Goes up with each change, for those who remember something of a key."""
         self._keys: dict[str, WriteKey] = {}
+        self._told: dict[str, float] = {}
+        """When the use of each key is to be told again."""
         self._any_origin, self._origins = True, frozenset[str]()
         self._take({digest(text): msgspec.structs.replace(key, key_sha256=digest(text)) for text, key in keys.items()})
 
@@ -199,9 +202,13 @@ class WriteKeys:
         return self._keys.get(key.key_sha256) == key
 
     def used(self, key: WriteKey) -> None:
-        """Note that a key was used just now."""
-        if self._metrics is not None and key.key_sha256:
-            self._metrics.write_key_used.labels(key.source, key.id).set(self._clock())
+        """Note that a key was used just now; told at most once a second."""
+        if self._metrics is None or not key.key_sha256:
+            return
+        now = self._clock()
+        if now >= self._told.get(key.key_sha256, 0.0):
+            self._told[key.key_sha256] = now + _TELL_EVERY_S
+            self._metrics.write_key_used.labels(key.source, key.id).set(now)
 
     def welcomes(self, origin: bytes) -> bool:
         """
@@ -230,6 +237,7 @@ class WriteKeys:
     def _take(self, keys: dict[str, WriteKey]) -> None:
         gone = [key for hashed, key in self._keys.items() if hashed not in keys]
         self._keys = keys
+        self._told = {}
         browsers = [key for key in keys.values() if key.client == "browser"] or list(keys.values())
         self._any_origin = any(not key.origins for key in browsers)
         self._origins = frozenset(origin for key in browsers for origin in key.origins)

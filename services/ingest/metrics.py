@@ -28,12 +28,14 @@ class IngestMetrics:
             ["endpoint", "status"],
             registry=registry,
         )
+        self._answered: dict[tuple[str, int], Counter] = {}
         self.verdicts = Counter(
             "tidemark_ingest_events_total",
             "Events judged, by verdict and source; counted once Kafka has them. Events that are replayed and rejected again are not counted.",
             ["verdict", "source"],
             registry=registry,
         )
+        self._judged: dict[tuple[str, str], Counter] = {}
         self.rejections = Counter(
             "tidemark_ingest_rejections_total",
             "Events and whole requests refused, by code and source. What is replayed and refused again is not counted.",
@@ -156,6 +158,20 @@ class IngestMetrics:
             ["endpoint", "position"],
             registry=registry,
         )
+
+    def answered(self, endpoint: str, status: int) -> None:
+        """Count an answered request."""
+        counter = self._answered.get((endpoint, status))
+        if counter is None:
+            counter = self._answered[endpoint, status] = self.requests.labels(endpoint, str(status))
+        counter.inc()
+
+    def judged(self, verdict: str, source: str, count: int) -> None:
+        """Count events that the log has."""
+        counter = self._judged.get((verdict, source))
+        if counter is None:
+            counter = self._judged[verdict, source] = self.verdicts.labels(verdict, source)
+        counter.inc(count)
 
     def begin(self, source: str) -> None:
         """Begin the counts of a source at zero, so that its first events are an increase."""

@@ -276,7 +276,7 @@ class IngestService:
         counts = {verdict: judged.verdicts.count(verdict) for verdict in VERDICTS}
         for verdict, count in counts.items():
             if count and not (verdict == REFUSED and judged.replayed):
-                self._metrics.verdicts.labels(verdict, judged.source).inc(count)
+                self._metrics.judged(verdict, judged.source, count)
         if counts[REFUSED] and not judged.replayed:
             for result in judged.listed:
                 if result.verdict == REFUSED:
