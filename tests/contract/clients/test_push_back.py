@@ -13,6 +13,7 @@ from tests.support import client_programs
 from tests.support.client_programs import CLIENTS, Client, Session
 from tests.support.client_sessions import CALLS, AllAtOnce, Ended, Sessions
 from tests.support.memory_ingest import MemoryIngest
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -50,9 +51,8 @@ class PushedBack:
             await ingest.stop()
 
     async def _mend(self, ingest: MemoryIngest) -> None:
-        while not any(answer.status == self.status for answer in ingest.answers):
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(AWAY_S)
+        await until(lambda: any(answer.status == self.status for answer in ingest.answers))
+        await asyncio.sleep(AWAY_S)  # the length of the outage itself
         ingest.log.accept()
         ingest.unavailable = False
 
