@@ -100,9 +100,14 @@ class KnownUser:
         """The authority behind the memberships; 0: there are none."""
         return self.rank >> 1
 
+    @property
+    def said_by(self) -> int:
+        """The highest authority that has told of an account of this user itself; 0: nobody has."""
+        return max(self.authority, self.named_authority)
+
     def decide(self, occurred_at: int, aliases: Mapping[str, str]) -> Decision:
         """Return what becomes of an event of this user."""
-        if self.same and self.authority <= self.same_authority:
+        if self.same and self.said_by <= self.same_authority:
             return IsKnownAs(self.same)
         named = {aliases.get(account, account) for account in self.named}
         stays = self.stays
@@ -125,8 +130,7 @@ class KnownUser:
         if rank > self.rank:
             self.rank = rank
             self.stays = []
-        if self.same and self.authority > self.same_authority:
-            self.same, self.same_authority, self.same_at = "", 0, 0
+        self._be_oneself()
         self.stays = _with(self.stays, account, at)[-MOST_MEMBERSHIPS:]
         return True
 
@@ -142,16 +146,22 @@ class KnownUser:
                 self.more_named = True
             else:
                 self.named = sorted([*self.named, account])
+        self._be_oneself()
         return True
 
     def become(self, user: str, at: int, authority: int) -> bool:
         """Take in that this is the same person as another user; return False if something of more weight is known."""
-        if authority < max(self.authority, self.same_authority):
+        if authority < max(self.said_by, self.same_authority):
             return False
         if authority == self.same_authority and at < self.same_at:
             return False
         self.same, self.same_authority, self.same_at = user, authority, at
         return True
+
+    def _be_oneself(self) -> None:
+        """Be nobody else any more, if what says so is of less authority than what is known of this user itself."""
+        if self.same and self.said_by > self.same_authority:
+            self.same, self.same_authority, self.same_at = "", 0, 0
 
     def accounts(self, aliases: Mapping[str, str]) -> list[str]:
         """Return the accounts that were ever said of this user, as far as they are kept."""

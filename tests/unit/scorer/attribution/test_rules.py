@@ -245,6 +245,23 @@ def test_what_a_server_says_of_an_identity_brings_it_back_from_where_a_browser_h
     assert (lane.forwarded, lane.moved, lane.links) == ([("e1", "acme")], [], [])
 
 
+def test_a_browser_cannot_move_an_identity_whose_account_a_servers_events_name(lane: AttributionLane) -> None:
+    lane.link("NAMED", account="acme", authority="SERVER")
+    lane.same(KIM, "u_evil", authority="BROWSER")
+    lane.event("e1")
+
+    assert (lane.forwarded, lane.moved, lane.links, lane.merges) == ([("e1", "acme")], [], [], [])
+    assert lane.state.ledger.links_ignored == 1
+
+
+def test_the_account_that_a_servers_events_name_brings_an_identity_back(lane: AttributionLane) -> None:
+    lane.same(ANON, KIM, authority="BROWSER")
+    lane.link("NAMED", ANON, "acme", authority="SERVER")
+    lane.event("e1", ANON)
+
+    assert (lane.forwarded, lane.moved, lane.links) == ([("e1", "acme")], [], [])
+
+
 def test_the_later_of_two_logins_counts(lane: AttributionLane) -> None:
     lane.same(known_as="u_lee", when=at(0, 2))
     lane.same(known_as=KIM, when=at(0, 1))
