@@ -71,8 +71,8 @@ class Judged:
         self.ids: list[str] = []
         self.verdicts: list[str] = []
         self.listed: list[EventResult] = []
-        self.links: dict[UserLink, None] = {}
-        """What the events say about their users and the log does not have yet."""
+        self.links: dict[UserLink | tuple[str, str, str], UserLink] = {}
+        """What the events say about their users and the log does not have yet, by what it is about."""
         self.unprotected: set[int] = set()
         """Positions of events whose id is made at random, so that a repetition is not recognised."""
         self._broken: list[tuple[int, str, list[str]]] = []

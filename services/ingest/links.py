@@ -2,12 +2,13 @@
 Which links attribution knows already, and links as records.
 
 Every group and identify call is passed on: their order matters. What each event of a user repeats, its account and its
-ids, is passed on the first time, and again once this process has forgotten that it did.
+ids, is passed on the first time, and again once this process has forgotten that it did. That an anonymous id is a user
+is passed on again after it was another: of two logins the later counts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from schemas import codec
 from schemas.topics import USAGE_UNATTRIBUTED
@@ -18,6 +19,8 @@ from services.ingest.ports import LogRecord
 _REMEMBERED = 200_000
 """Links, about 60 MB at the most. When there are more, all are forgotten and sent once more."""
 
+Subject = UserLink | tuple[str, str, str]
+
 _encode = codec.encoder("user_link")
 
 
@@ -26,11 +29,14 @@ class SentLinks:
 
     def __init__(self, remembered: int = _REMEMBERED) -> None:
         self._remembered = remembered
-        self._sent: set[UserLink] = set()
+        self._sent: dict[Subject, UserLink] = {}
 
-    def is_news(self, link: UserLink) -> bool:
-        """Return whether a link has to be sent."""
-        return not link.repeats or link not in self._sent
+    def is_news(self, link: UserLink, sending: Mapping[Subject, UserLink]) -> bool:
+        """Return whether a link has to be sent after others that are about to be, by `subject_of`."""
+        if not link.repeats:
+            return True
+        subject = subject_of(link)
+        return (sending.get(subject) or self._sent.get(subject)) != link
 
     def sent(self, links: Iterable[UserLink]) -> None:
         """Remember links that the log has now; not before it has them, or one that failed would never be sent."""
@@ -38,7 +44,12 @@ class SentLinks:
             if link.repeats:
                 if len(self._sent) >= self._remembered:
                     self._sent.clear()
-                self._sent.add(link)
+                self._sent[subject_of(link)] = link
+
+
+def subject_of(link: UserLink) -> Subject:
+    """Return what a link speaks of: itself, or the identity that is known as another, of which the latest link counts."""
+    return (link.user, link.authority, link.environment) if link.known_as else link
 
 
 def link_record(link: UserLink, request: Request, event_id: str, occurred_at: int) -> LogRecord:

@@ -26,7 +26,7 @@ from services.ingest.domain.quick import QuickWay
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.keys import WriteKey
-from services.ingest.links import SentLinks, link_record
+from services.ingest.links import SentLinks, link_record, subject_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
 from services.ingest.receiving import missing_key
@@ -202,9 +202,9 @@ class IngestService:
             if details is not None:
                 records.append(_new(LogRecord, (USAGE_DETAILS, person.details_key, details)))
             for link in person.links:
-                if link not in judged.links and self._links.is_news(link):
+                if self._links.is_news(link, judged.links):
                     records.append(link_record(link, request, event_id, occurred_at))
-                    judged.links[link] = None
+                    judged.links[subject_of(link)] = link
             verdict = ACCEPTED if person.account else ACCEPTED_UNATTRIBUTED
             judged.take(event_id, verdict, records, told=all_results or verdict != ACCEPTED)
         return judged
@@ -228,10 +228,10 @@ class IngestService:
             return
         event = admitted.event
         for link in admitted.links:
-            if link not in judged.links and self._links.is_news(link):
+            if self._links.is_news(link, judged.links):
                 records.append(link_record(link, request, event["event_id"], event["occurred_at"]))
                 if link.repeats:
-                    judged.links[link] = None
+                    judged.links[subject_of(link)] = link
         verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
         warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
         id_source = event["id_source"]
@@ -272,7 +272,7 @@ class IngestService:
         started = time.perf_counter()
         await self._log.append(records)
         self._metrics.ack_seconds.observe(time.perf_counter() - started)
-        self._links.sent(judged.links)
+        self._links.sent(judged.links.values())
         counts = {verdict: judged.verdicts.count(verdict) for verdict in VERDICTS}
         for verdict, count in counts.items():
             if count and not (verdict == REFUSED and judged.replayed):

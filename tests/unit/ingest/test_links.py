@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.ingest.domain.personal import UserLink
-from services.ingest.links import SentLinks
+from services.ingest.links import SentLinks, subject_of
 
 
 def link(kind: str, number: int = 0) -> UserLink:
@@ -12,27 +12,40 @@ def link(kind: str, number: int = 0) -> UserLink:
 
 def test_a_hint_is_sent_again_only_once_it_was_forgotten() -> None:
     sent = SentLinks(remembered=2)
-    assert sent.is_news(link("NAMED"))
+    assert sent.is_news(link("NAMED"), {})
 
     sent.sent([link("NAMED")])
-    assert not sent.is_news(link("NAMED"))
-    assert sent.is_news(link("NAMED", 1))
+    assert not sent.is_news(link("NAMED"), {})
+    assert sent.is_news(link("NAMED", 1), {})
 
     sent.sent([link("NAMED", 1), link("NAMED", 2)])
-    assert sent.is_news(link("NAMED"))
-    assert not sent.is_news(link("NAMED", 2))
+    assert sent.is_news(link("NAMED"), {})
+    assert not sent.is_news(link("NAMED", 2), {})
 
 
 def test_memberships_are_always_sent_since_their_order_matters() -> None:
     sent = SentLinks()
     sent.sent([link("MEMBER")])
 
-    assert sent.is_news(link("MEMBER"))
+    assert sent.is_news(link("MEMBER"), {})
 
 
 def test_what_another_environment_or_authority_said_is_news() -> None:
     sent = SentLinks()
     sent.sent([link("NAMED")])
 
-    assert sent.is_news(link("NAMED")._replace(authority="BROWSER"))
-    assert sent.is_news(link("NAMED")._replace(environment="staging"))
+    assert sent.is_news(link("NAMED")._replace(authority="BROWSER"), {})
+    assert sent.is_news(link("NAMED")._replace(environment="staging"), {})
+
+
+def test_a_second_login_after_another_users_is_news_since_the_later_counts() -> None:
+    sent = SentLinks()
+    kim, lee = (UserLink("SAME", "u_anon", False, "", user, "BROWSER", "production") for user in ("u_kim", "u_lee"))
+    sent.sent([kim])
+    assert not sent.is_news(kim, {})
+    assert sent.is_news(kim, {subject_of(lee): lee})
+
+    sent.sent([lee])
+
+    assert sent.is_news(kim, {})
+    assert not sent.is_news(lee, {})
