@@ -178,7 +178,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     if event_id:
         id_source = _CLIENT
     elif stamp is not None:
-        event_id, id_source = identity.content_id(kind, event), _CONTENT
+        event_id, id_source = identity.content_id(kind, event, rules.pseudonyms), _CONTENT
     else:
         event_id, id_source = assign_id(), _ASSIGNED
 

@@ -11,11 +11,11 @@ import re
 from typing import Any
 
 import msgspec
-import xxhash
 
 from services.ingest.domain.limits import Limits
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
+from services.shared.pseudonyms import Pseudonyms
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _VOLATILE = frozenset({"sentAt", "writeKey", "_metadata", "receivedAt"})
@@ -44,11 +44,15 @@ def text(value: Any, field: str, limit: int) -> str:
     return "" if value.isspace() else value
 
 
-def content_id(kind: str, event: dict[str, Any]) -> str:
-    """Return an id made of the event's content, the same for each attempt to send it."""
+def content_id(kind: str, event: dict[str, Any], pseudonyms: Pseudonyms) -> str:
+    """
+    Return an id made of the event's content, the same for each attempt to send it.
+
+    It goes on the long log and the content has the user id, so it is hashed with the key of the pseudonyms.
+    """
     lasting = {name: value for name, value in event.items() if name not in _VOLATILE}
     content = msgspec.json.encode(lasting, order="deterministic")
-    return "content-" + xxhash.xxh3_128_hexdigest(kind.encode() + content)
+    return "content-" + pseudonyms.content_hash(kind.encode() + content)
 
 
 def account_of(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
 from services.ingest.domain.personal import UserLink
+from services.shared.pseudonyms import Pseudonyms
 from services.shared.units import HOUR_MS
 from tests.support.ingest import rules, user
 
@@ -130,7 +132,14 @@ def test_the_content_id_is_the_same_for_each_attempt_and_for_nothing_else() -> N
 
     assert taken(event).event["event_id"] == taken(again).event["event_id"] != taken(other).event["event_id"]
     assert taken(event).event["id_source"] == "CONTENT"
-    assert taken(event).event["event_id"] == "content-692392eeb38e46f9db7cf5b05448d747"
+    assert taken(event).event["event_id"] == "content-515e469776e265c106fd72f265be7ee4"
+
+
+def test_nobody_can_try_out_user_ids_on_a_content_id_without_the_key() -> None:
+    event = {**BASE, "timestamp": "2027-01-01T00:00:00Z"}
+    elsewhere = replace(rules(PLAN), pseudonyms=Pseudonyms(bytes(range(1, 33))))
+
+    assert taken(event).event["event_id"] != taken(event, by=elsewhere).event["event_id"]
 
 
 def test_an_event_without_id_and_time_gets_an_id() -> None:
