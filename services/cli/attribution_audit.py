@@ -115,7 +115,10 @@ async def read(
 
 
 def _identity(value: Mapping[str, Any], more: int = 0) -> int:
-    return identity_of(value["source"], value["user"], value["event_id"], value["forwards"] + more)
+    event_id = value["event_id"]
+    if value["environment"] != "production":
+        event_id += f"\0{value['environment']}"
+    return identity_of(value["source"], value["user"], event_id, value["forwards"] + more)
 
 
 def _thing(value: Mapping[str, Any], more: int = 0) -> int:

@@ -186,7 +186,7 @@ def _note_clock(seen: _Seen, value: dict[str, Any]) -> None:
 
 def _note(seen: _Seen, value: dict[str, Any], offset: int, position: int, aside: dict[int, str]) -> None:
     """Follow the scorer's rules for one record, in the order of the log."""
-    identity = _identity(value["source"], value["account"], value["event_id"])
+    identity = _identity(value)
     if offset >= position:
         seen.beyond.add(identity)
         return
@@ -292,5 +292,7 @@ async def _rejected(kafka: KafkaSettings) -> tuple[int, int]:
     return len(originals), records - len(originals)
 
 
-def _identity(source: str, owner: str, event_id: str) -> int:
-    return xxhash.xxh3_64_intdigest(f"{source}\0{owner}\0{event_id}".encode())
+def _identity(value: dict[str, Any]) -> int:
+    environment = "" if value["environment"] == "production" else value["environment"]
+    identity = (value["source"], value["account"], value["event_id"], environment)
+    return xxhash.xxh3_64_intdigest("\0".join(identity).encode())

@@ -86,6 +86,14 @@ def test_what_is_not_production_is_counted_and_never_scores() -> None:
     assert (lane.state.ledger.non_production, lane.state.ledger.duplicates) == (1, 1)
 
 
+def test_a_copy_of_production_that_sends_the_same_ids_takes_nothing_from_production() -> None:
+    lane = UsageLane()
+    lane.event("e1", environment="staging")
+    lane.event("e1")
+
+    assert (lane.state.ledger.applied, lane.state.ledger.non_production, lane.state.ledger.duplicates) == (1, 1, 0)
+
+
 def test_names_are_compared_without_case_spaces_and_underscores() -> None:
     lane = UsageLane()
     for number, name in enumerate(["report_shared", "Report  Shared", "REPORT-SHARED", "Reportshared"]):

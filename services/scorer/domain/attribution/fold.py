@@ -131,10 +131,13 @@ class AttributionFold:
         name = event["user"]
         # With the number of forwards: what an operator has sent in again is no repeat of what was given up.
         identity = f"{event['source']}\0{name}\0{event['event_id']}\0{event['forwards']}"
+        environment = event["environment"]
+        if environment != PRODUCTION:  # a copy of production has its ids
+            identity += f"\0{environment}"
         if state.ids.seen(xxh64_intdigest(identity.encode())):
             ledger.duplicates += 1
             return
-        if event["environment"] != PRODUCTION:
+        if environment != PRODUCTION:
             ledger.non_production += 1
             return
         user = state.users.get(name)

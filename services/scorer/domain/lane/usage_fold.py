@@ -300,11 +300,15 @@ class UsageFold:
         state = self.state
         ledger = state.ledger
         name = event["account"]
+        environment = event["environment"]
         # the one definition of an event's identity; written out here, since a call costs as much as the hash
-        if state.ids.seen(xxh64_intdigest(f"{event['source']}\0{name}\0{event['event_id']}".encode())):
+        identity = f"{event['source']}\0{name}\0{event['event_id']}"
+        if environment != PRODUCTION:  # a copy of production has its ids
+            identity += f"\0{environment}"
+        if state.ids.seen(xxh64_intdigest(identity.encode())):
             ledger.duplicates += 1
             return
-        if event["environment"] != PRODUCTION:
+        if environment != PRODUCTION:
             ledger.non_production += 1
             return
         kind = event["kind"]

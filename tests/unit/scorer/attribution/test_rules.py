@@ -310,6 +310,15 @@ def test_an_event_that_an_operator_sends_in_again_is_no_repeat(lane: Attribution
     assert lane.forwarded == [("e1", "acme"), ("e1", "acme")]  # the account's lane counts it once
 
 
+def test_a_copy_of_production_that_sends_the_same_ids_takes_nothing_from_production(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.event("e1", environment="staging")
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "acme")]
+    assert lane.state.ledger.non_production == 1
+
+
 def test_other_environments_are_not_attributed_and_say_nothing_of_production(lane: AttributionLane) -> None:
     lane.member("test-account", environment="staging")
     lane.event("e1")
