@@ -6,7 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
-from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, NotLeaderForPartitionError
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    NotLeaderForPartitionError,
+)
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.processor import Append
@@ -23,6 +29,8 @@ class Client:
 
     async def start(self) -> None:
         """Connect."""
+        if error := self.errors.get(b"start"):
+            raise error
 
     async def stop(self) -> None:
         self.stopped = True
@@ -74,6 +82,18 @@ async def test_lanes_that_fail_together_renew_the_producer_once() -> None:
     await asyncio.gather(given.append(appends(b"1")), given.append(appends(b"2")))
 
     assert (sorted(log), len(clients)) == ([(1, b"1"), (1, b"2")], 2)
+
+
+async def test_brokers_that_cannot_be_reached_for_a_while_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_AGAIN_AFTER_S", 0.0)
+    given, log, clients = appender({b"1": KafkaTimeoutError()}, {b"start": KafkaConnectionError()})
+    await given.start()
+
+    await given.append(appends(b"1"))
+    await given.stop()
+
+    assert log == [(2, b"1")]
+    assert [client.stopped for client in clients] == [True, True, True]
 
 
 async def test_what_no_repetition_mends_is_raised() -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 100.0
 """After this a new process may know more. The watchdog shows the lane as stalled long before."""
+_AGAIN_AFTER_S = 0.5
+"""Pause before a new producer is tried where the last one could not even connect."""
 _CLOSE_WITHIN_S = 5.0
 _PASSING = (KafkaTimeoutError, OutOfOrderSequenceNumber, ProducerClosed, UnknownProducerId)
 
@@ -68,7 +70,11 @@ class Appender:
                 if time.monotonic() >= deadline:
                     raise error
                 log.warning("append_repeated", extra={"records": len(left), "error": repr(error)})
-                await self._renew(producer)
+                try:
+                    await self._renew(producer)
+                except KafkaError as failed:  # no broker answers: the old one stays, and says the same at the next turn
+                    _passing(failed)
+                    await asyncio.sleep(_AGAIN_AFTER_S)
 
     async def _try(
         self, producer: AIOKafkaProducer, appends: list[Append]
@@ -96,7 +102,11 @@ class Appender:
             if self._producer is producer:
                 self._close(producer)
                 fresh = self._make()
-                await fresh.start()
+                try:
+                    await fresh.start()
+                except KafkaError:
+                    self._close(fresh)
+                    raise
                 self._producer = fresh
 
     async def stop(self) -> None:
