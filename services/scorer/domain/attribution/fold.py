@@ -95,7 +95,10 @@ class AttributionFold:
             if record["mode"] == "ACCEPT":
                 state.clock.accepted = max(state.clock.accepted, at)
                 if state.clock.now:
+                    asked = state.clock.asked
                     self._move(at, live=True)
+                    if asked and not state.clock.asked:
+                        state.waiting.go_on(state.clock.now)
             elif record["mode"] == "REFUSE":
                 state.clock.asked = 0
             else:
@@ -116,11 +119,14 @@ class AttributionFold:
         state.moved = True
         if not live and state.clock.now:
             return
+        asked = state.clock.asked
         moved = state.clock.move(at)
         if moved:
             state.ids.roll(state.clock.now // HOUR_MS)
         elif moved is None:
             state.ledger.steps_refused += 1
+            if not asked:
+                state.waiting.hold()
 
     # events
 

@@ -134,7 +134,8 @@ class AttributionState:
             lane = _unpack(body)
             clock.now, clock.asked, clock.accepted = lane[0]
             self.users.last_seen, self.waiting.last = lane[1:3]
-            hour, oldest, shortened = lane[3:6]
+            hour, oldest, shortened, held = lane[3:7]
+            self.waiting.held = (held[0], held[1], held[2])
             self._ids_stood = (hour, (oldest[0], oldest[1]), shortened)
 
     def restoring(self) -> Iterator[None]:
@@ -150,5 +151,5 @@ class AttributionState:
         clock, ids = self.clock, self.ids
         return (
             (clock.now, clock.asked, clock.accepted), self.users.last_seen, self.waiting.last,
-            ids.hour, ids.oldest, ids.shortened,
+            ids.hour, ids.oldest, ids.shortened, self.waiting.held,
         )  # fmt: skip

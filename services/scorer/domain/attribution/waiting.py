@@ -83,6 +83,9 @@ class WaitingRoom:
         self._gone: set[int] = set()
         self.added_bytes = 0
         """Of the events that `take_changes` would give now."""
+        self.held = (0, 0, 0)
+        """Number of the last event that came before log time stood still; the same of the last time that it went on again,
+        and when it did: events after that number wait from then."""
 
     def __len__(self) -> int:
         """Return how many wait."""
@@ -106,7 +109,15 @@ class WaitingRoom:
     def oldest(self, *, identified: bool) -> int | None:
         """Return since when the oldest of one kind waits; None: none does."""
         first = (self._identified if identified else self._anonymous).oldest()
-        return first[1].since if first is not None else None
+        return self._since(*first) if first is not None else None
+
+    def hold(self) -> None:
+        """Note that log time stands still: what comes from now on is given a time that is long over."""
+        self.held = (self.last, self.held[1], self.held[2])
+
+    def go_on(self, now: int) -> None:
+        """Let what came since `hold` wait from the log time that was accepted."""
+        self.held = (self.held[0], self.held[0], now)
 
     def due(self) -> int | None:
         """Return the log time at which the next one has waited for long enough; None: none waits."""
@@ -133,7 +144,7 @@ class WaitingRoom:
         """Take out one event that has waited for long enough at a log time, the oldest first; None: there is none."""
         for pool in (self._identified, self._anonymous):
             first = pool.oldest()
-            if first is not None and first[1].since + self.bounds.wait_ms <= now:
+            if first is not None and self._since(*first) + self.bounds.wait_ms <= now:
                 return self._take(first[0])
         return None
 
@@ -167,6 +178,10 @@ class WaitingRoom:
         pool.add(number, event)
         self._pool_of[number] = pool
         self._of_user.setdefault(event.user, deque()).append(number)
+
+    def _since(self, number: int, event: Waiting) -> int:
+        _, after, at = self.held
+        return max(event.since, at) if number > after else event.since
 
     def _take(self, number: int) -> Waiting:
         event = self._pool_of.pop(number).pop(number)

@@ -81,6 +81,26 @@ def test_a_step_of_more_than_seven_days_is_not_taken_until_somebody_accepts_it()
     assert lane.state.ledger.steps_refused == 1
 
 
+@pytest.mark.parametrize("recovered", [False, True])
+def test_what_came_before_a_step_was_accepted_waits_from_then(recovered: bool) -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.event("e2", when=at(9, 1))
+    lane.event("e3", "u_lee", when=at(9, 2))
+    lane.clock("ACCEPT", at(9, 3))
+    if recovered:
+        lane, before = lane.reopened(), lane
+        assert before.unresolved == [("e1", "no_account")]
+    lane.member("acme", at(9, 4))
+    assert lane.forwarded == [("e2", "acme")]
+
+    lane.tick(at(16, 3) - 1)
+    assert ("e3", "no_account") not in lane.unresolved
+    lane.tick(at(16, 3))
+
+    assert lane.unresolved[-1] == ("e3", "no_account")
+
+
 def test_what_a_drive_brings_waits_from_when_it_came() -> None:
     lane = AttributionLane(start=at(300))
     lane.event("e1", when=at(), epoch=7, historical=True)
