@@ -58,11 +58,12 @@ CREATE TABLE IF NOT EXISTS people (
 CREATE MATERIALIZED VIEW IF NOT EXISTS people_of_details TO people AS
 SELECT DISTINCT user, user_id FROM event_details WHERE user_id != '';
 
--- Each event once: a client's retry has the same identity (source, account, event_id), and the first on the log wins.
+-- Each event once: a client's retry has the same identity (account or else user, source, environment, event_id), and
+-- the first on the log wins.
 CREATE OR REPLACE VIEW events_unique AS
 SELECT * FROM events
 ORDER BY account, topic, partition, offset
-LIMIT 1 BY account, source, event_id;
+LIMIT 1 BY account, if(account = '', user, ''), source, environment, event_id;
 
 -- Computed from the unique events when it is read. A sum kept up by inserts would count replays.
 CREATE OR REPLACE VIEW account_days AS

@@ -15,7 +15,10 @@ from schemas.topics import USAGE_UNATTRIBUTED
 from services.ingest.domain.admission import Request
 from services.ingest.domain.personal import UserLink
 from services.ingest.ports import LogRecord
+from services.shared.units import HOUR_MS
 
+_FORGOTTEN_AFTER_MS = 6 * HOUR_MS
+"""Attribution forgets who was not seen for long when there are too many, and then has to be told again."""
 _REMEMBERED = 200_000
 """Links, about 60 MB at the most. When there are more, all are forgotten and sent once more."""
 
@@ -30,6 +33,13 @@ class SentLinks:
     def __init__(self, remembered: int = _REMEMBERED) -> None:
         self._remembered = remembered
         self._sent: dict[Subject, UserLink] = {}
+        self._forgotten_at = 0
+
+    def now(self, at_ms: int) -> None:
+        """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago is forgotten."""
+        if at_ms >= self._forgotten_at:
+            self._sent.clear()
+            self._forgotten_at = at_ms + _FORGOTTEN_AFTER_MS
 
     def is_news(self, link: UserLink, sending: Mapping[Subject, UserLink]) -> bool:
         """Return whether a link has to be sent after others that are about to be, by `subject_of`."""

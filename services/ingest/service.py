@@ -125,6 +125,7 @@ class IngestService:
             Retryable: nothing is certain; the client has to send it again.
         """
         received_at = self._clock_ms()
+        self._links.now(received_at)
         judged, refusal = await self._work(submission, key, terms, received_at)
         if judged is not None:
             return await self._take(judged)

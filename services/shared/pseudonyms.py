@@ -27,7 +27,9 @@ class Pseudonyms:
             raise ValueError(f"a pseudonym key has {KEY_BYTES} bytes, not {len(key)}")
         self._key = key
         self.of = lru_cache(maxsize=_REMEMBERED)(self._of)
-        """Return the pseudonym of a user id or an anonymous id; the empty one has none."""
+        """Return the pseudonym of a user id; the empty one has none."""
+        self.of_anonymous = lru_cache(maxsize=_REMEMBERED)(self._of_anonymous)
+        """Return that of an anonymous id: another one, though both ids be the same text. Browsers choose anonymous ids."""
 
     @property
     def fingerprint(self) -> str:
@@ -39,9 +41,15 @@ class Pseudonyms:
         return blake2b(content, key=self._key, digest_size=16, person=b"content").hexdigest()
 
     def _of(self, id_: str) -> str:
+        return self._pseudonym(id_, b"")
+
+    def _of_anonymous(self, id_: str) -> str:
+        return self._pseudonym(id_, b"anonymous")
+
+    def _pseudonym(self, id_: str, space: bytes) -> str:
         if not id_:
             return ""
-        digest = blake2b(id_.encode(), key=self._key, digest_size=_DIGEST_BYTES).digest()
+        digest = blake2b(id_.encode(), key=self._key, digest_size=_DIGEST_BYTES, person=space).digest()
         return PREFIX + urlsafe_b64encode(digest).decode()
 
 

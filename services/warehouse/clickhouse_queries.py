@@ -30,8 +30,8 @@ _ORDER = {
 }
 
 _IDENTITY = {
-    "events": "account, source, event_id",
-    "event_details": "account, source, event_id",
+    "events": "account, if(account = '', user, ''), source, environment, event_id",
+    "event_details": "account, if(account = '', user, ''), source, environment, event_id",
     "account_health": "account, partition, offset",
     "signals": "account, signal_id",
 }

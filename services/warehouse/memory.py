@@ -37,8 +37,8 @@ _ACCOUNT_COLUMNS = [
 ]
 
 _IDENTITY = {
-    "events": ("account", "source", "event_id"),
-    "event_details": ("account", "source", "event_id"),
+    "events": ("account", "user_without_account", "source", "environment", "event_id"),
+    "event_details": ("account", "user_without_account", "source", "environment", "event_id"),
     "account_health": ("account", "partition", "offset"),
     "signals": ("account", "signal_id"),
 }
@@ -190,7 +190,7 @@ class MemoryStore:
         return {account: row for account, row in last.items() if row["reason"] != FORGOTTEN}
 
     def _unique_events(self) -> Iterable[Found]:
-        return _first({}, self._in_order("events"), "account", "source", "event_id").values()
+        return _first({}, self._in_order("events"), *_IDENTITY["events"]).values()
 
 
 def _counts(row: Found) -> bool:
@@ -199,8 +199,14 @@ def _counts(row: Found) -> bool:
 
 def _first(seen: dict[Any, Found], rows: Iterable[Found], *identity: str) -> dict[Any, Found]:
     for row in rows:
-        seen.setdefault(tuple(row[name] for name in identity), row)
+        seen.setdefault(tuple(_part_of(row, name) for name in identity), row)
     return seen
+
+
+def _part_of(row: Found, name: str) -> Any:
+    if name == "user_without_account":
+        return "" if row["account"] else row["user"]
+    return row[name]
 
 
 def _body(row: Found) -> Found:

@@ -58,5 +58,10 @@ async def submit(rules: Rules, submission: Submission, log: MemoryEventLog, *, b
 
 
 def user(user_id: str) -> str:
-    """Return the pseudonym of a user id or an anonymous id."""
+    """Return the pseudonym of a user id."""
     return PSEUDONYMS.of(user_id)
+
+
+def visitor(anonymous_id: str) -> str:
+    """Return the pseudonym of an anonymous id."""
+    return PSEUDONYMS.of_anonymous(anonymous_id)

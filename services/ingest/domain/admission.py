@@ -343,7 +343,7 @@ def _person(event: dict[str, Any], rules: Rules) -> UserIds:
     limit = rules.limits.id_chars
     user_id = identity.text(event.get("userId"), "userId", limit)
     anonymous_id = identity.text(event.get("anonymousId"), "anonymousId", limit)
-    return UserIds(user_id, anonymous_id, rules.pseudonyms.of(user_id or anonymous_id))
+    return UserIds.of(user_id, anonymous_id, rules.pseudonyms)
 
 
 def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> str:

@@ -24,6 +24,12 @@ class UserIds(NamedTuple):
     user: str
     """The pseudonym of the user id, else of the anonymous id; empty: there is neither."""
 
+    @classmethod
+    def of(cls, user_id: str, anonymous_id: str, pseudonyms: Pseudonyms) -> UserIds:
+        """Return who these ids name."""
+        user = pseudonyms.of(user_id) if user_id else pseudonyms.of_anonymous(anonymous_id)
+        return cls(user_id, anonymous_id, user)
+
 
 class Where(NamedTuple):
     """The account that an event tells of, empty for none, and how it was found: `EVENT` or `DOMAIN`."""
@@ -96,8 +102,11 @@ def links(
     if account:
         belongs = via == "DOMAIN" or kind in ("GROUP", "IDENTIFY")
         found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said, via))
-    if user_id and anonymous_id and anonymous_id != user_id:
-        found.append(UserLink("SAME", pseudonyms.of(anonymous_id), False, "", user, *said))
-    if previous and previous not in (user_id or anonymous_id, anonymous_id):
-        found.append(UserLink("SAME", pseudonyms.of(previous), False, "", user, *said))
+    if user_id and anonymous_id:
+        found.append(UserLink("SAME", pseudonyms.of_anonymous(anonymous_id), False, "", user, *said))
+    if previous and previous != anonymous_id:
+        found.append(UserLink("SAME", pseudonyms.of_anonymous(previous), False, "", user, *said))
+        # An alias does not say of which kind its former id is, and a browser may not say it of a user.
+        if authority == "SERVER" and previous != user_id:
+            found.append(UserLink("SAME", pseudonyms.of(previous), False, "", user, *said))
     return found

@@ -40,7 +40,7 @@ _OTHER_BYTES = 32 * 1024
 _encode = msgspec.json.Encoder().encode
 
 
-class Person(NamedTuple):
+class RememberedPerson(NamedTuple):
     """What all events of one person in one account have in common."""
 
     account: str
@@ -57,7 +57,7 @@ class Person(NamedTuple):
     links: tuple[UserLink, ...]
 
 
-_Persons = dict[tuple[str, str, str], Person]
+_Persons = dict[tuple[str, str, str], RememberedPerson]
 """By account, user id and anonymous id."""
 
 
@@ -74,7 +74,7 @@ class _Name(NamedTuple):
     """Whether the tracking plan has anything to say about it."""
 
 
-Taken = tuple[str, Person, bytes, bytes | None, int]
+Taken = tuple[str, RememberedPerson, bytes, bytes | None, int]
 """An event that was taken: its id, whose it is, the values of its two records, and when it happened."""
 
 
@@ -185,7 +185,7 @@ class QuickWay:
             origin = self._origins[named] = _Origin(self.parts, request, persons)
         return QuickRequest(self, request, origin, self._names)
 
-    def meet(self, request: Request, named: str, user_id: str, anonymous_id: str) -> Person | None:
+    def meet(self, request: Request, named: str, user_id: str, anonymous_id: str) -> RememberedPerson | None:
         """Return a person who was not met yet, from a valid account and ids as sent; None where they need care."""
         rules = self.rules
         account = rules.accounts.account(named)
@@ -195,15 +195,16 @@ class QuickWay:
         for given, field in ((user_id, "userId"), (anonymous_id, "anonymousId")):
             if identity.text(given, field, limit) != given:
                 return None
-        user = rules.pseudonyms.of(user_id or anonymous_id)
+        ids = UserIds.of(user_id, anonymous_id, rules.pseudonyms)
+        user = ids.user
         if not user and not account:
             return None
         value = {"account": account, "user": user, "user_id": user_id, "anonymous_id": anonymous_id}
         said = links(
-            "TRACK", UserIds(user_id, anonymous_id, user), Where(account), "", rules.pseudonyms,
+            "TRACK", ids, Where(account), "", rules.pseudonyms,
             authority=AUTHORITY[request.client], environment=request.environment,
         )  # fmt: skip
-        person = Person(
+        person = RememberedPerson(
             account,
             user,
             (account or user).encode(),
@@ -291,7 +292,7 @@ class QuickRequest:
     def _records(
         self,
         id_: str,
-        person: Person,
+        person: RememberedPerson,
         called: _Name,
         occurred_at: int,
         skew: int,
@@ -329,7 +330,7 @@ class QuickRequest:
         )  # fmt: skip
         return id_, person, value, details, occurred_at
 
-    def _person(self, event: _Event, context: dict[str, Any] | None, extra: _Extra) -> Person | None:
+    def _person(self, event: _Event, context: dict[str, Any] | None, extra: _Extra) -> RememberedPerson | None:
         account = context.get("groupId") if context else None
         user_id, anonymous_id = event.userId or "", event.anonymousId or ""
         if account:

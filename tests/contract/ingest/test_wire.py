@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.ingest import user
+from tests.support.ingest import visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -106,7 +106,7 @@ async def test_an_event_without_an_account_is_kept_under_its_user(ingest: Any) -
         "results": [{"index": 0, "message_id": "m1", "verdict": "accepted_unattributed"}],
     }
     (record,) = ingest.log.records["usage-unattributed"]
-    assert record.key == user("anon-1").encode()
+    assert record.key == visitor("anon-1").encode()
 
 
 async def test_ids_that_we_make_are_told(ingest: Any) -> None:

@@ -59,9 +59,20 @@ def test_a_client_retry_is_stored_and_the_first_on_the_log_is_found(store: Store
 
 
 def test_the_same_id_of_another_source_or_account_is_another_event(store: Store) -> None:
-    store.insert("events", [event(1, "a"), event(2, "a", source="server"), event(3, "a", account="globex")])
+    store.insert(
+        "events",
+        [
+            event(1, "a"),
+            event(2, "a", source="server"),
+            event(3, "a", account="globex"),
+            event(4, "a", environment="staging"),
+        ],
+    )
+    assert [each["environment"] for each in store.events(EventFilter("acme"))].count("staging") == 1
+    store.insert("events", [event(5, "a", account="", user="u_one"), event(6, "a", account="", user="u_two")])
+    assert len(store.events(EventFilter(""))) == 2
 
-    assert len(store.events(EventFilter("acme"))) == 2
+    assert len(store.events(EventFilter("acme"))) == 3
     assert len(store.events(EventFilter("globex"))) == 1
 
 

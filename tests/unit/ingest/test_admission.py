@@ -12,7 +12,7 @@ from services.ingest.domain.admission import Admitted, Request, Rules, admit
 from services.ingest.domain.personal import UserLink
 from services.shared.pseudonyms import Pseudonyms
 from services.shared.units import HOUR_MS
-from tests.support.ingest import rules, user
+from tests.support.ingest import rules, user, visitor
 
 NOW = 1_800_000_000_000
 REQUEST = Request("web", "production", NOW)
@@ -218,17 +218,23 @@ LINKS: list[tuple[dict[str, Any], list[UserLink]]] = [
         [UserLink("MEMBER", user("u"), True, "acme", "", *SERVER)],
     ),
     ({"type": "identify"}, []),
-    ({"anonymousId": "a"}, [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)]),
-    ({"anonymousId": "u"}, []),
-    ({"type": "alias", "previousId": "a"}, [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)]),
+    ({"anonymousId": "a"}, [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER)]),
+    ({"anonymousId": "u"}, [UserLink("SAME", visitor("u"), False, "", user("u"), *SERVER)]),
+    (
+        {"type": "alias", "previousId": "a"},
+        [
+            UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER),
+            UserLink("SAME", user("a"), False, "", user("u"), *SERVER),
+        ],
+    ),
     (
         {"type": "alias", "previousId": "a", "anonymousId": "a"},
-        [UserLink("SAME", user("a"), False, "", user("u"), *SERVER)],
+        [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER)],
     ),
-    ({"type": "alias", "previousId": "u"}, []),
+    ({"type": "alias", "previousId": "u"}, [UserLink("SAME", visitor("u"), False, "", user("u"), *SERVER)]),
     (
         {"userId": None, "anonymousId": "a", "groupId": "acme"},
-        [UserLink("NAMED", user("a"), False, "acme", "", *SERVER)],
+        [UserLink("NAMED", visitor("a"), False, "acme", "", *SERVER)],
     ),
     ({"userId": None, "groupId": "acme"}, []),
 ]
@@ -266,3 +272,19 @@ def test_traits_that_the_plan_names_stay_whatever_their_case() -> None:
     assert json.loads(admitted.event["properties"]) == {"SEATS": 4}
     assert admitted.details is not None
     assert json.loads(admitted.details["properties"]) == {"phone": "1"}
+
+
+def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
+    browser = Request("web", "production", NOW, client="browser")
+    found = [
+        link
+        for members in (
+            {"anonymousId": "kim"},
+            {"type": "alias", "previousId": "kim"},
+            {"type": "alias", "previousId": "kim", "anonymousId": "kim"},
+        )
+        for link in taken({**BASE, **members}, browser).links
+    ]
+
+    assert found == [UserLink("SAME", visitor("kim"), False, "", user("u"), "BROWSER", "production")] * 3
+    assert visitor("kim") != user("kim")

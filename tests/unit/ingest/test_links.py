@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.ingest.domain.personal import UserLink
 from services.ingest.links import SentLinks, subject_of
+from services.shared.units import HOUR_MS
 
 
 def link(kind: str, number: int = 0) -> UserLink:
@@ -49,3 +50,14 @@ def test_a_second_login_after_another_users_is_news_since_the_later_counts() -> 
 
     assert sent.is_news(kim, {})
     assert not sent.is_news(lee, {})
+
+
+def test_what_was_sent_hours_ago_is_sent_again() -> None:
+    sent = SentLinks()
+    sent.now(1_000)
+    sent.sent([link("NAMED")])
+    sent.now(1_000 + 5 * HOUR_MS)
+    assert not sent.is_news(link("NAMED"), {})
+
+    sent.now(1_000 + 6 * HOUR_MS)
+    assert sent.is_news(link("NAMED"), {})

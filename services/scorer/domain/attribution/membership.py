@@ -111,7 +111,7 @@ class KnownUser:
             return IsKnownAs(self.same)
         named = {aliases.get(account, account) for account in self.named}
         stays = self.stays
-        if stays and named and self.named_authority > self.authority and not self.more_named:
+        if stays and named and self.named_authority > self.authority:
             # of what a lower authority says, only what the higher has named counts
             stays = [stay for stay in stays if aliases.get(stay.account, stay.account) in named]
         if stays:

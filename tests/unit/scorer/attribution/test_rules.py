@@ -226,6 +226,16 @@ def test_accounts_that_have_counted_an_anonymous_person_are_told_who_it_is(lane:
     assert lane.merges[2:] == [("initech", ANON, KIM)]
 
 
+def test_of_more_accounts_than_are_kept_a_browser_cannot_choose_another_either() -> None:
+    lane = AttributionLane()
+    for number in range(MOST_NAMED + 1):
+        lane.link("NAMED", KIM, f"a{number}")
+    lane.link("MEMBER", KIM, "evil", authority="BROWSER")
+    lane.event("e1", when=at(0, 1))
+
+    assert lane.forwarded == []
+
+
 def test_a_browser_cannot_move_an_identity_that_a_server_knows(lane: AttributionLane) -> None:
     lane.member("acme")
     lane.same(KIM, "u_evil", authority="BROWSER")
