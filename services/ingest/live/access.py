@@ -37,7 +37,7 @@ class Access:
     def denied(self, headers: Mapping[str, str], peer: str) -> Denied | None:
         """Return why a request may not watch; None if it may. `headers` are by name in small letters."""
         origin, host = headers.get("origin"), headers.get("host", "")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _host_of(origin) != host:
             return Denied(403, "other_origin", "pages of other sites may not watch")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return Denied(403, "other_origin", "pages of other sites may not watch")
@@ -46,7 +46,7 @@ class Access:
             if hmac.compare_digest(given, b"Bearer " + self._token):
                 return None
             return Denied(401, "token_needed", "send TIDEMARK_INGEST_LIVE_TOKEN as Bearer authorization")
-        here = self._local and is_loopback(peer) and is_loopback(urlsplit(f"//{host}").hostname or "")
+        here = self._local and is_loopback(peer) and is_loopback(_name_of(host))
         if here and not any(name in headers for name in _PROXIED):
             return None
         return Denied(
@@ -54,6 +54,22 @@ class Access:
             "not_open",
             "without TIDEMARK_INGEST_LIVE_TOKEN, events are only shown on the machine itself, by its own name",
         )
+
+
+def _host_of(origin: str) -> str:
+    """Return the host of an origin, with its port; empty if it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _name_of(host: str) -> str:
+    """Return a host without its port; empty if it cannot be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

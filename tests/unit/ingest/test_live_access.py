@@ -72,3 +72,12 @@ def test_the_page_itself_may_watch() -> None:
     headers = HERE | {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
 
     assert Access(None, "127.0.0.1").denied(headers, "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("headers", [{"host": "[::1"}, {"origin": "http://["}, {"host": "[", "origin": "http://["}])
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_what_cannot_be_read_is_refused(headers: dict[str, str], token: SecretStr | None) -> None:
+    denied = Access(token, "127.0.0.1").denied(HERE | headers, "127.0.0.1")
+
+    assert denied is not None
+    assert denied.status in (401, 403)
