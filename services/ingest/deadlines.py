@@ -52,6 +52,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
     bounds: ClassVar[ConnectionBounds]
     transport: Any
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    """Runs while the client does not read its answers."""
     _complete = False
     _in_headers = False
     _wire_bytes = 0
@@ -72,6 +74,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(LingeringTransport(transport, self.loop, self._owed))  # type: ignore[arg-type]
+        transport.set_write_buffer_limits(high=0)  # so that it is known when anything was not read
         if len(self.connections) > self.bounds.max_connections:
             self.bounds.closed("full")
             if not self.bounds.spare:
@@ -157,6 +160,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.bounds.spare.pop(self, None)
         self._stop()
+        if self._unread is not None:
+            self._unread.cancel()
         self.transport.lost()
         running = self._running  # uvicorn tells only the newest
         if running is not None and not running.response_complete:
@@ -164,6 +169,17 @@ class _DeadlineProtocol(HttpToolsProtocol):
             running.message_event.set()
         self.pipeline.clear()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.bounds.request_timeout_s, self._not_read)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio allows
         """Called when the client will send no more: what is complete gets its answer all the same."""
@@ -247,6 +263,12 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _not_read(self) -> None:
+        """Called when a client has let an answer lie for too long: it would hold its place for ever."""
+        self._unread = None
+        self.bounds.closed("unread")
+        self.transport.close_now()
 
     def _expire(self) -> None:
         self._deadline = None

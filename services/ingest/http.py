@@ -49,7 +49,7 @@ class IngestApp:
         """Return this application for a port that it shares: there, nobody knows whose metrics would be given."""
 
         async def shared(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http" and scope["path"] == "/metrics":
+            if scope["type"] == "http" and scope["path"].rstrip("/") == "/metrics":
                 message = (
                     f"{count} workers share this port; each has its /metrics on a port of its own, like {own_port}"
                 )
@@ -68,7 +68,7 @@ class IngestApp:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"")
         if path in _REST:
-            await self._rest(scope, receive, _with(cors.headers(origin), send))
+            await self._rest({**scope, "path": path}, receive, _with(cors.headers(origin), send))
             return
         if self._live is not None and (path == _LIVE or path.startswith(f"{_LIVE}/")):
             await self._live({**scope, "path": path}, receive, send)  # for people: without CORS

@@ -74,7 +74,8 @@ class EventIntake:
             return None
         key = self.known(named)
         self.keep(call)
-        self._admit(key, call.incoming.declared)
+        # No more than is ever read of it: who announces a petabyte would silence the key for years, for one header.
+        self._admit(key, min(call.incoming.declared, self.reception.max_body_bytes))
         return key
 
     def welcomes(self, call: Call, origin: bytes) -> bool:

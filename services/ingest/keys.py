@@ -126,6 +126,10 @@ def _problems(entry: WriteKey) -> list[str]:
         for origin in entry.origins
         if not _ORIGIN.fullmatch(origin)
     ]
+    if entry.backfill and entry.client == "browser":
+        problems.append(
+            "a key with client: browser cannot have backfill: true, since anybody can read it and set times"
+        )
     for name in ("events_per_s", "bytes_per_s", "burst_s"):
         value = getattr(entry, name)
         if value is not None and not 0 < value < 1e12:

@@ -49,8 +49,8 @@ class LingeringTransport:
         self._timer = self._loop.call_later(_LINGER_S, self._transport.close)
 
     def close_now(self) -> None:
-        """Close whatever the client does."""
-        self._transport.close()
+        """Close whatever the client does: a plain close waits until it has read what was written."""
+        self._transport.abort()
 
     def discard(self, data: bytes) -> None:
         """Let bytes go by, up to a number of them."""

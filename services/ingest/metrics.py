@@ -80,11 +80,11 @@ class IngestMetrics:
         )
         self.connections_closed = Counter(
             "tidemark_ingest_connections_closed_total",
-            "Connections closed because of a limit: full, timeout, headers, url, chunks, pipelined; or malformed requests.",
+            "Connections closed because of a limit: full, timeout, unread (the client does not read its answer), headers, url, chunks, pipelined; or malformed requests.",
             ["why"],
             registry=registry,
         )
-        for why in ("full", "timeout", "headers", "url", "chunks", "pipelined", "malformed"):
+        for why in ("full", "timeout", "unread", "headers", "url", "chunks", "pipelined", "malformed"):
             self.connections_closed.labels(why)
         self.producer_restarts = Counter(
             "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry

@@ -30,12 +30,12 @@ def replay_of(headers: Mapping[bytes, bytes]) -> Replay | None:
         raise Rejected(Code.INVALID_HEADER, HEADER, f"it is not JSON that names dead letters: {error}") from error
 
 
-def check(replay: Replay, key: WriteKey, events: int) -> None:
+def check(replay: Replay, key: WriteKey, events: int, latest_ms: int) -> None:
     """
     Refuse a replay that would make other events of the originals than they were to be.
 
     Raises:
-        Rejected: the key may not say when events were received, or is of another source; or the letters do not fit.
+        Rejected: the originals were received after `latest_ms`; the key may not say when events were received, or is of another source; or the letters do not fit.
     """
     if not key.backfill:
         raise Rejected(
@@ -51,6 +51,10 @@ def check(replay: Replay, key: WriteKey, events: int) -> None:
                 field,
                 f"the write key has the {field} {found!r}, the dead letters have {wanted!r}; use a key that has the same",
             )
+    if replay.received_at > latest_ms:
+        raise Rejected(
+            Code.INVALID_HEADER, HEADER, "received_at is in the future; it is when the original was received"
+        )
     if not replay.fits(events):
         raise Rejected(
             Code.INVALID_HEADER, HEADER, f"{replay.last - replay.first + 1} letters do not make {events} events"

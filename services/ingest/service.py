@@ -149,7 +149,7 @@ class IngestService:
                 key = terms.key_in_body(_named_in(body), len(submission.body))
             terms.events(key, len(body.events))
             rules = self._rules_for(submission)
-            request = _request(submission, _denied(body, rules), key, received_at, self._name)
+            request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
@@ -310,7 +310,7 @@ def _named_in(body: Body) -> str:
     return body.write_key if isinstance(body.write_key, str) else ""
 
 
-def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str) -> Request:
+def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str, rules: Rules) -> Request:
     backfill = submission.epoch is not None or submission.historical
     if backfill and not key.backfill:
         raise Rejected(
@@ -320,7 +320,7 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         )
     replay = submission.replay
     if replay is not None:
-        replaying.check(replay, key, len(body.events))
+        replaying.check(replay, key, len(body.events), received_at + rules.limits.future_ms)
     return Request(
         source=key.source,
         environment=key.environment,

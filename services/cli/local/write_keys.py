@@ -47,11 +47,14 @@ def add(
     `more` are further members of its entry, as docs/ingest.md has them.
 
     Raises:
-        Fatal: the source has a name that records cannot carry, or the key is there already.
+        Fatal: the source has a name that records cannot carry, the key is there already, or it is a browser's and may
+            backfill.
     """
     for what, value in (("source", source), ("environment", environment)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise Fatal(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
+    if backfill and more.get("client") == "browser":
+        raise Fatal("a browser's key cannot have backfill: anybody can read it, and would set the times of events")
     entries = read(file)
     key = write_key or _new()
     if any(entry["key_sha256"] == digest(key) for entry in entries):

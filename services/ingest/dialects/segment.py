@@ -21,7 +21,7 @@ from services.shared.errors import Rejected
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
 _BATCH_PATHS = ("/v1/batch", "/batch", "/v1/b", "/b", "/v1/import")
-_CACHED: Headers = [(b"cache-control", b"public, max-age=300")]
+_CACHED: Headers = [(b"cache-control", b"public, max-age=300"), (b"vary", b"Origin")]
 
 
 def submission(call: Call, body: bytes, kind: str = "") -> Submission:

@@ -8,6 +8,8 @@ what is not taken is counted and said in the answer, which vendors show beside e
 
 from __future__ import annotations
 
+from copy import copy
+
 import msgspec
 
 from services.ingest.dialects import segment
@@ -18,15 +20,20 @@ from services.ingest.service import Answer, Submission
 from services.ingest.webhooks.door import Delivery
 from services.shared.errors import Rejected, Retryable
 
+_LONGEST_WAIT_S = 30.0
+"""That a vendor is asked for: Zendesk sends a webhook again only after less than a minute."""
+
 
 async def _take(call: Call, intake: EventIntake) -> Reply:
     delivery = await intake.webhooks.receive(call)
     intake.keep(call)
     try:
         outcome, reply = await _taken(delivery, intake)
-    except Retryable:
+    except Retryable as error:
         intake.webhooks.count(delivery.endpoint, "put_off")
-        raise
+        sooner = copy(error)
+        sooner.retry_after_s = min(error.retry_after_s, _LONGEST_WAIT_S)
+        raise sooner from error
     intake.webhooks.count(delivery.endpoint, outcome)
     return reply
 

@@ -1,8 +1,9 @@
 """
 The tracking plan's denylist: what is dropped or hashed before anything else looks at an event, or writes it anywhere.
 
-A path such as `card.number` goes from the top of properties, traits, context, and the traits in the context. Names are
-compared without regard to case. Lists are looked through: `items.email` is the email of each item.
+A path such as `card.number` goes from the top of properties, traits, context, and the traits in the context; a member that
+is itself called `card.number` there is denied too. Names are compared without regard to case, those of the holders included.
+Lists are looked through, also in the place of a holder: `items.email` is the email of each item.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from services.shared.tracking_plan.plan import DenyPlan
 
 PARSED_BYTES = 64 * 1024
 """Of an original that is refused: of a larger one nothing is kept, instead of reading it once more."""
-_HOLDERS = ("properties", "traits", "context")
+_HOLDERS = frozenset({"properties", "traits", "context"})
 _OF_CALLS = frozenset({*_HOLDERS, "batch", "userId", "anonymousId", "messageId"})
 _DEPTH = 64
 _DROPPED = object()
@@ -46,6 +47,7 @@ class Denylist:
             for name in above:
                 at = at.setdefault(name, {})
             at[last] = hashed
+            self._tree[path.lower()] = hashed
         traits = self._tree.get("traits")
         self._context = {**self._tree, "traits": {**self._tree, **traits} if isinstance(traits, dict) else self._tree}
         if isinstance(traits, bool):
@@ -66,19 +68,17 @@ class Denylist:
         found = event
         if not self._tree:
             return event
-        for holder in _HOLDERS:
-            value = event.get(holder)
-            if type(value) is dict and (cleaned := self.clean_of(holder, value)) is not value:
+        for name, value in event.items():
+            holder = name.lower()
+            if holder in _HOLDERS and (cleaned := self.clean_of(holder, value)) is not value:
                 if found is event:
                     found = dict(event)
-                found[holder] = cleaned
+                found[name] = cleaned
         return found
 
-    def clean_of(self, holder: str, value: dict[str, Any]) -> dict[str, Any]:
+    def clean_of(self, holder: str, value: Any) -> Any:
         """Return properties, traits or a context without what is denied; the same object if there is nothing of it."""
-        tree = self._context if holder == "context" else self._tree
-        cleaned: dict[str, Any] = _cleaned(value, tree, _DEPTH, self._hash)
-        return cleaned
+        return _cleaned(value, self._context if holder == "context" else self._tree, _DEPTH, self._hash)
 
     def clean_original(self, original: bytes) -> bytes:
         """
@@ -93,12 +93,18 @@ class Denylist:
             value = _decode(original)
             if type(value) is not dict or _OF_CALLS.isdisjoint(value):
                 return b""
-            found = self.clean(value)
-            if type(events := found.get("batch")) is list:
-                found = {**found, "batch": [self.clean(event) if type(event) is dict else None for event in events]}
+            found = {name: self._clean_member(name.lower(), held) for name, held in self.clean(value).items()}
             return _encode(found)  # never the original itself: of a name that is there twice it has both values
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
             return b""
+
+    def _clean_member(self, name: str, value: Any) -> Any:
+        """Return a member of a body: what is a list there may be events, whatever the sender calls it."""
+        if name in _HOLDERS:
+            return value
+        if type(value) is list:
+            return [self.clean(each) if type(each) is dict else None if name == "batch" else each for each in value]
+        return self.clean(value) if name == "batch" and type(value) is dict else value
 
 
 def _cleaned(value: Any, tree: _Tree, depth: int, hash_of: Callable[[Any], Any]) -> Any:

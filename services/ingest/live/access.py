@@ -28,16 +28,22 @@ class Denied(NamedTuple):
 
 
 class Access:
-    """`token`: what has to be known; None: nothing, on this machine alone. `host`: the address on which ingest listens."""
+    """
+    Who may watch one ingest.
 
-    def __init__(self, token: SecretStr | None, host: str) -> None:
+    `token`: what has to be known; None: nothing, on this machine alone. `host`: the address on which ingest listens.
+    `public_url`: the one at which browsers reach it; empty if it is not configured.
+    """
+
+    def __init__(self, token: SecretStr | None, host: str, public_url: str = "") -> None:
         self._token = token.get_secret_value().encode() if token is not None else b""
-        self._local = is_loopback(host)
+        # A proxy need not tell that it is one: nginx by default sends its own Host, the loopback address, and no more.
+        self._local = is_loopback(host) and (not public_url or is_loopback(_name_of(urlsplit(public_url).netloc)))
 
-    def denied(self, headers: Mapping[str, str], peer: str) -> Denied | None:
+    def denied(self, headers: Mapping[str, str], peer: str, http_version: str = "1.1") -> Denied | None:
         """Return why a request may not watch; None if it may. `headers` are by name in small letters."""
         origin, host = headers.get("origin"), headers.get("host", "")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and _host_of(origin) != host:
             return Denied(403, "other_origin", "pages of other sites may not watch")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return Denied(403, "other_origin", "pages of other sites may not watch")
@@ -46,14 +52,33 @@ class Access:
             if hmac.compare_digest(given, b"Bearer " + self._token):
                 return None
             return Denied(401, "token_needed", "send TIDEMARK_INGEST_LIVE_TOKEN as Bearer authorization")
-        here = self._local and is_loopback(peer) and is_loopback(urlsplit(f"//{host}").hostname or "")
-        if here and not any(name in headers for name in _PROXIED):
+        here = self._local and is_loopback(peer) and is_loopback(_name_of(host))
+        proxied = http_version == "1.0" or any(
+            name in headers for name in _PROXIED
+        )  # no browser speaks 1.0; nginx does
+        if here and not proxied:
             return None
         return Denied(
             403,
             "not_open",
             "without TIDEMARK_INGEST_LIVE_TOKEN, events are only shown on the machine itself, by its own name",
         )
+
+
+def _host_of(origin: str) -> str:
+    """Return the host of an origin, with its port; empty if it has none that can be read."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _name_of(host: str) -> str:
+    """Return a host without its port; empty if it cannot be read."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def is_loopback(host: str) -> bool:

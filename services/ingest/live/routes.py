@@ -59,7 +59,7 @@ class Live:
 
     async def _events(self, request: Request) -> Response:
         peer = request.client.host if request.client else ""
-        denied = self._access.denied(request.headers, peer)
+        denied = self._access.denied(request.headers, peer, request.scope["http_version"])
         if denied is not None:
             return _error(denied.status, denied.code, denied.detail)
         source = request.query_params.get("source", "")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import socket
 from typing import Any
 
 import httpx
@@ -247,3 +249,27 @@ async def test_who_closes_its_side_after_a_request_gets_the_answer(
 
     assert (await asyncio.wait_for(answer, 5)).startswith(b"HTTP/1.1 200")
     writer.close()
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_who_does_not_read_its_answers_loses_its_place(known: bool) -> None:
+    settings = IngestSettings(request_timeout_s=0.5)
+    metrics = IngestMetrics(CollectorRegistry())
+    app = application(MemoryEventLog(), WriteKeys({"wk": WriteKey("wk", "web")}), metrics, settings)
+    body = json.dumps({"batch": [{"messageId": "x" * 256}] * 2_500}).encode()
+    batch = b"POST /v1/batch HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    request, endpoint = (batch, "batch") if known else (b"GET /t.js HTTP/1.1\r\n\r\n", "tracker")
+    answered = metrics.requests.labels(endpoint, "200")._value
+    unread = metrics.connections_closed.labels("unread")._value
+    async with serving(app, "127.0.0.1", 0, **server_options(settings, metrics)) as port:
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            deaf.connect(("127.0.0.1", port))
+            deaf.setblocking(False)
+            sent = 0
+            with contextlib.suppress(OSError):
+                while not unread.get():
+                    await asyncio.get_running_loop().sock_sendall(deaf, request)
+                    sent += 1
+                    await until(lambda: unread.get() or answered.get() == sent, 10)  # noqa: B023
+            await until(unread.get, 10)

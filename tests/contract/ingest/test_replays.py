@@ -112,3 +112,13 @@ async def test_who_may_not_replay_is_told_why(
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert ingest.events() == []
+
+
+@pytest.mark.parametrize("received_at", [2**62, 10**30, 10**300])
+async def test_nothing_is_replayed_that_is_still_to_be_received(ingest: Any, received_at: int) -> None:
+    """An event of the year 5000 would be on the log, and past its bound on times ahead."""
+    headers = replay(received_at=received_at)
+    answer = await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, headers=headers, auth=("bf", ""))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_header")
+    assert not ingest.events()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest_asyncio
 
 from services.ingest.budgets import Budgets
 from services.shared.write_key import digest, id_of
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -84,6 +86,13 @@ async def test_preflight_lets_only_pages_in_that_some_browser_key_lists(anyone: 
     assert other.headers["vary"] == "Origin"
 
 
+async def test_a_cache_keeps_the_settings_of_each_origin_apart(anyone: Any) -> None:
+    """Else it would give a page those of a request without an origin, which have no CORS headers."""
+    answer = await anyone.get("/v1/projects/page/settings")
+
+    assert (answer.status_code, answer.headers["vary"]) == (200, "Origin")
+
+
 async def test_settings_are_not_for_other_pages(anyone: Any) -> None:
     settings = await anyone.get("/v1/projects/page/settings", headers={"Origin": OTHER})
     config = await anyone.get("/sourceConfig", params={"writeKey": "page"}, headers={"Origin": OTHER})
@@ -139,6 +148,20 @@ async def test_a_key_over_its_bytes_is_refused_before_its_body_is_read(ingest: A
     assert limited(ingest, "thin", "bytes") == 1
     clock.now += 1
     assert (await ingest.client.post("/v1/track", content=event, auth=("thin", ""))).status_code == 200
+
+
+async def test_what_is_announced_costs_no_more_than_what_is_read_of_it(ingest: Any, clock: Clock) -> None:
+    """Anybody can read a browser's key: one header must not silence it for years."""
+    _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    writer.write(b"POST /v1/batch HTTP/1.1\r\nX-Write-Key: thin\r\nContent-Length: 9000000000000000000\r\n\r\n")
+    await until(lambda: ingest.metrics.in_flight_requests._value.get() == 1)
+    writer.close()
+    refused = await ingest.client.post("/v1/track", json=TRACK, auth=("thin", ""))
+    clock.now += ingest.app.intake.reception.max_body_bytes / 1_000 + 1
+    taken = await ingest.client.post("/v1/track", json=TRACK, auth=("thin", ""))
+
+    assert (refused.status_code, taken.status_code) == (429, 200)
+    assert int(refused.headers["retry-after"]) < 4_200
 
 
 async def test_bytes_that_were_not_announced_are_owed(ingest: Any, clock: Clock) -> None:

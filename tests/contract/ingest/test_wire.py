@@ -350,3 +350,13 @@ async def test_events_of_a_stalled_partition_are_put_off_and_the_others_taken(in
     answer = await ingest.batch(TRACK, other, unnamed)
     assert (answer.status_code, answer.json()["accepted"]) == (200, 3)
     assert "put_off" not in answer.json()
+
+
+async def test_a_slash_at_the_end_makes_no_difference_to_metrics(ingest: Any) -> None:
+    """Else it is a redirect to whatever Host says; and on a shared port the metrics of one worker, whichever it is."""
+    shared = httpx.ASGITransport(app=ingest.app.among(2, 8090))
+    async with httpx.AsyncClient(transport=shared, base_url="http://ingest") as client:
+        on_shared = [(await client.get(path)).status_code for path in ("/metrics", "/metrics/", "/readyz/")]
+
+    assert (await ingest.client.get("/metrics/")).status_code == 200
+    assert on_shared == [404, 404, 200]

@@ -140,3 +140,10 @@ def test_what_the_tool_writes_ingest_takes_over_while_running(tmp_path: Path) ->
 
     assert keys.find(first) is None
     assert keys.find(second) is not None
+
+
+def test_no_key_of_a_browser_may_backfill(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="backfill"):
+        write_keys.add(tmp_path / "keys.yaml", "web", "production", backfill=True, client="browser")
+
+    assert not (tmp_path / "keys.yaml").exists()

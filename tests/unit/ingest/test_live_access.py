@@ -37,6 +37,22 @@ def test_from_anywhere_else_it_is_closed_without_a_token(listens: str, peer: str
     assert "TIDEMARK_INGEST_LIVE_TOKEN" in denied.detail
 
 
+def test_behind_a_proxy_that_does_not_say_so_it_is_closed_without_a_token() -> None:
+    """Nginx by default: the Host of the loopback address, no further header, and HTTP/1.0."""
+    public = Access(None, "127.0.0.1", "https://events.example")
+    local = Access(None, "127.0.0.1", "http://localhost:8080")
+
+    assert Access(None, "127.0.0.1").denied(HERE, "127.0.0.1", "1.0") is not None
+    assert public.denied(HERE, "127.0.0.1") is not None
+    assert local.denied(HERE, "127.0.0.1") is None
+    assert (
+        Access(TOKEN, "127.0.0.1", "https://events.example").denied(
+            {"host": "127.0.0.1:8080", "authorization": f"Bearer {TOKEN.get_secret_value()}"}, "127.0.0.1", "1.0"
+        )
+        is None
+    )
+
+
 def test_with_a_token_who_has_it_may_watch_from_anywhere() -> None:
     access = Access(TOKEN, "0.0.0.0")
     headers = {"host": "events.example", "x-forwarded-for": "203.0.113.7"}
@@ -72,3 +88,12 @@ def test_the_page_itself_may_watch() -> None:
     headers = HERE | {"origin": "http://127.0.0.1:8080", "sec-fetch-site": "same-origin"}
 
     assert Access(None, "127.0.0.1").denied(headers, "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("headers", [{"host": "[::1"}, {"origin": "http://["}, {"host": "[", "origin": "http://["}])
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_what_cannot_be_read_is_refused(headers: dict[str, str], token: SecretStr | None) -> None:
+    denied = Access(token, "127.0.0.1").denied(HERE | headers, "127.0.0.1")
+
+    assert denied is not None
+    assert denied.status in (401, 403)

@@ -26,7 +26,7 @@ def write(path: Path, text: str, at: int) -> None:
 
 def test_a_file_is_read(tmp_path: Path) -> None:
     more = "  client: browser\n  origins: [https://app.example.com]\n  events_per_s: 5\n  not_after: 2026-03-31\n"
-    text = entry("a", "web") + f"- key_sha256: {digest('b')}\n  source: w\n  environment: dev\n  backfill: true\n{more}"
+    text = entry("a", "web") + f"- key_sha256: {digest('b')}\n  source: w\n  environment: dev\n{more}"
     write(tmp_path / "keys", text, 1)
 
     assert read(tmp_path / "keys") == {
@@ -35,7 +35,6 @@ def test_a_file_is_read(tmp_path: Path) -> None:
             digest("b"),
             "w",
             "dev",
-            backfill=True,
             client="browser",
             origins=("https://app.example.com",),
             events_per_s=5,
@@ -56,6 +55,13 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
         read(tmp_path / "keys")
 
     assert len(caught.value.problems) == 7
+
+
+def test_a_key_that_anybody_can_read_may_not_set_the_times_of_events(tmp_path: Path) -> None:
+    write(tmp_path / "keys", entry("a", "web", client="browser", backfill=True), 1)
+
+    with pytest.raises(ConfigurationError, match="cannot have backfill"):
+        read(tmp_path / "keys")
 
 
 def test_a_key_in_the_clear_is_refused_with_what_to_do(tmp_path: Path) -> None:
