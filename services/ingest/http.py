@@ -68,7 +68,7 @@ class IngestApp:
         headers = dict(scope["headers"])
         origin = headers.get(b"origin", b"")
         if path in _REST:
-            await self._rest({**scope, "path": path}, receive, _with(cors.headers(origin), send))
+            await self._rest({**scope, "path": path}, receive, send)  # for operators: no page may read it
             return
         if self._live is not None and (path == _LIVE or path.startswith(f"{_LIVE}/")):
             await self._live({**scope, "path": path}, receive, send)  # for people: without CORS
@@ -130,17 +130,6 @@ def _endpoint(methods: Methods, method: str) -> str:
     """Return the endpoint of a path in metrics: the one of the method, else of the path's first route."""
     route = methods.get(method) or next(iter(methods.values()), None)
     return route.endpoint if route is not None else "other"
-
-
-def _with(headers: Headers, send: Send) -> Send:
-    """Return a `send` that adds headers."""
-
-    async def more(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *headers]}
-        await send(message)
-
-    return more
 
 
 async def _send(send: Send, status: int, body: bytes, headers: Headers, *, last: bool = True) -> None:

@@ -43,9 +43,11 @@ class Gone(Exception):
 class Room:
     """How many bytes all that hold some may hold together; where it is `within` another, they count there too."""
 
-    def __init__(self, limit: int, within: Room | None = None) -> None:
+    def __init__(self, limit: int, within: Room | None = None, make_room: Callable[[], bool] | None = None) -> None:
+        """Take the bytes; `make_room` is called where they are full, and returns whether somebody gave up what it held."""
         self.limit = limit
         self._within = within
+        self._make_room = make_room
         self.held = 0
         self.most = 0
 
@@ -56,8 +58,9 @@ class Room:
         Raises:
             Overloaded: there is no room.
         """
-        if self.held + size > self.limit:
-            raise Overloaded("too many request bodies are being received", 1.0)
+        while self.held + size > self.limit:
+            if self._make_room is None or not self._make_room():
+                raise Overloaded("too many request bodies are being received", 1.0)
         if self._within is not None:
             self._within.take(size)
         self.held += size
@@ -103,6 +106,11 @@ class Incoming:
             if self.complete or size > _DRAIN_FACTOR * limit:
                 return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    @property
+    def holds(self) -> bool:
+        """Whether it takes any room."""
+        return self._held > 0
+
     def small(self) -> bool:
         """Return whether what is still to come is so little that the connection may go on after it."""
         return self.complete or 0 < self.declared <= _QUIETLY_DROPPED
@@ -141,7 +149,9 @@ class Reception:
     def __init__(self, max_body_bytes: int, max_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
         self.room = Room(max_bytes)
-        self.keyless_room = Room(max_bytes // _KEYLESS_SHARE, within=self.room)
+        self.keyless_room = Room(max_bytes // _KEYLESS_SHARE, within=self.room, make_room=self._evict)
+        self._strangers: dict[Incoming, asyncio.Timeout] = {}
+        """Bodies of senders that are not known yet, the one that began first at the front."""
         self._source_rooms: dict[str, Room] = {}
 
     async def with_key(self, incoming: Incoming, source: str) -> bytes:
@@ -159,7 +169,7 @@ class Reception:
             Rejected: it is larger than bodies without a known sender may be.
         """
         limit = min(KEYLESS_BYTES, self.max_body_bytes)
-        body = b"" if incoming.declared > limit else await incoming.read(limit, self.keyless_room)
+        body = b"" if incoming.declared > limit else await self._of_stranger(incoming, limit)
         if incoming.declared > limit or len(body) > limit:
             raise Rejected(Code.BODY_TOO_LARGE, "body", f"the body is over {limit} bytes")
         return body
@@ -174,7 +184,7 @@ class Reception:
         limit = min(KEYLESS_BYTES, self.max_body_bytes)
         if encoding.strip().lower() not in (b"", b"identity") or incoming.declared > limit:
             raise missing_key(f"a compressed body, or one of over {limit} bytes, needs its write key outside of it: ")
-        body = await incoming.read(limit, self.keyless_room)
+        body = await self._of_stranger(incoming, limit)
         if len(body) > limit:
             raise missing_key(f"a body of over {limit} bytes needs its write key outside of it: ")
         seen = False
@@ -194,6 +204,35 @@ class Reception:
                 "this write key is not known here; make one with `tidemark keys create`",
             )
         raise missing_key()
+
+    async def _of_stranger(self, incoming: Incoming, limit: int) -> bytes:
+        """
+        Return the body of a sender that is not known yet.
+
+        Where all of them take too much, who has been sending for the longest makes way: a body that never ends keeps
+        nobody out.
+
+        Raises:
+            Overloaded: it had to make way.
+            Gone: the client left.
+        """
+        try:
+            async with asyncio.timeout(None) as patience:
+                self._strangers[incoming] = patience
+                return await incoming.read(limit, self.keyless_room)
+        except TimeoutError:
+            raise Overloaded("too many request bodies are being received", 1.0) from None
+        finally:
+            self._strangers.pop(incoming, None)
+
+    def _evict(self) -> bool:
+        for incoming, patience in self._strangers.items():
+            if incoming.holds:
+                del self._strangers[incoming]
+                incoming.close()
+                patience.reschedule(asyncio.get_running_loop().time())
+                return True
+        return False
 
 
 def missing_key(why: str = "") -> Rejected:

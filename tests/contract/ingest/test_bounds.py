@@ -140,6 +140,31 @@ async def test_bodies_without_a_key_have_an_eighth_of_it(ingest: Any) -> None:
     assert reception.keyless_room.most <= reception.keyless_room.limit == reception.room.limit // 8
 
 
+async def test_bodies_without_a_key_that_never_end_keep_no_other_out(ingest: Any) -> None:
+    """Sixteen of them fill the room: browsers, which name their key in the body, and vendors come in all the same."""
+    reception = ingest.app.intake.reception
+    most = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\nContent-Length: 524288\r\n\r\n" + b" " * 524_287
+    opened = []
+    for _ in range(16):
+        reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+        writer.write(most)
+        await writer.drain()
+        opened.append((reader, writer))
+    await until(lambda: reception.keyless_room.held > reception.keyless_room.limit - 500_000)
+
+    event = {"type": "track", "event": "x", "userId": "u", "messageId": "m"}
+    body = json.dumps({"batch": [event], "writeKey": "wk"}).encode() + b" " * 100_000
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as anyone:
+        answer = await anyone.post("/v1/batch", content=body)
+
+    assert answer.json()["accepted"] == 1
+    assert (await opened[0][0].readline()).startswith(b"HTTP/1.1 429")
+    for _, writer in opened:
+        writer.close()
+    await until(lambda: reception.room.held == 0)
+    assert reception.keyless_room.most <= reception.keyless_room.limit
+
+
 async def test_bodies_of_one_source_that_stop_half_way_leave_room_for_others(ingest: Any) -> None:
     room = ingest.app.intake.reception.room
     room.limit = 2_000_000
