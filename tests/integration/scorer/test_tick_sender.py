@@ -40,13 +40,13 @@ async def test_an_idle_scorer_starts_its_clocks_and_is_silent(kafka_settings: Ka
     await scorer.start()
     try:
         async with asyncio.timeout(60):
-            while "tidemark_scorer_ticks_sent_total 4.0" not in (
+            while "tidemark_scorer_ticks_sent_total 8.0" not in (
                 await scorer.metrics() if await scorer.ready() else ""
             ):
                 await asyncio.sleep(0.1)
         ready = time.monotonic()
-        while time.monotonic() - ready < 5:  # the first version sent twenty in that time
+        while time.monotonic() - ready < 5:  # four partitions of two topics; the first version sent twenty in that time
             await asyncio.sleep(0.5)
-            assert "tidemark_scorer_ticks_sent_total 4.0" in await scorer.metrics()
+            assert "tidemark_scorer_ticks_sent_total 8.0" in await scorer.metrics()
     finally:
         await scorer.kill()
