@@ -16,8 +16,8 @@ from typing import Any
 import xxhash
 
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_UNATTRIBUTED
-from services.scorer.domain.attribution.ledger import AttributionCounters, read_counters
-from services.shared.engine.position import POSITION_KEY, Position
+from services.cli import lane_counters
+from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters, read_counters
 from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -194,21 +194,9 @@ def _part(
 
 async def read_lanes(kafka: KafkaSettings) -> dict[int, tuple[int, AttributionCounters]]:
     """Return position and counters of each lane, both of the same transaction."""
-    positions: dict[int, int] = {}
-    counters: dict[int, AttributionCounters] = {}
-    settled = await ends(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, committed=True)
-    async for record in scan(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, stop=settled):
-        if record.key is None or record.value is None:
-            continue
-        if record.key == POSITION_KEY:
-            positions[record.partition] = Position.decode(record.value)[0].offset
-        else:
-            counted = read_counters(record.key, record.value)
-            if counted is not None:
-                counters[record.partition] = counted
-    return {
-        partition: (positions[partition], counters.get(partition, AttributionCounters())) for partition in positions
-    }
+    return await lane_counters.read_lanes(
+        kafka, SCORER_USAGE_UNATTRIBUTED_STATE, LEDGER_KEY, read_counters, AttributionCounters
+    )
 
 
 async def _letters(kafka: KafkaSettings) -> dict[int, dict[int, tuple[str, dict[str, Any] | None]]]:

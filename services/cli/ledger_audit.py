@@ -15,10 +15,9 @@ from typing import Any
 import xxhash
 
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED
-from services.cli import attribution_audit
+from services.cli import attribution_audit, lane_counters
 from services.cli.attribution_audit import AttributionPart
-from services.scorer.domain.lane.ledger import LedgerCounters, read_counters
-from services.shared.engine.position import POSITION_KEY, Position
+from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, read_counters
 from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -247,19 +246,7 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
 
 async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
     """Return position and counters of each lane, both of the same transaction."""
-    positions: dict[int, int] = {}
-    counters: dict[int, LedgerCounters] = {}
-    settled = await ends(kafka, SCORER_USAGE_EVENTS_STATE, committed=True)
-    async for record in scan(kafka, SCORER_USAGE_EVENTS_STATE, stop=settled):
-        if record.key is None or record.value is None:
-            continue
-        if record.key == POSITION_KEY:
-            positions[record.partition] = Position.decode(record.value)[0].offset
-        else:
-            counted = read_counters(record.key, record.value)
-            if counted is not None:
-                counters[record.partition] = counted
-    return {partition: (positions[partition], counters.get(partition, LedgerCounters())) for partition in positions}
+    return await lane_counters.read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LEDGER_KEY, read_counters, LedgerCounters)
 
 
 async def _set_aside(

@@ -22,16 +22,13 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.ingest import keys as write_keys
 from services.ingest import openapi, workers
 from services.ingest.accounts_file import load_accounts
-from services.ingest.budgets import Budgets
-from services.ingest.deadlines import protocol
+from services.ingest.connections.deadlines import protocol
 from services.ingest.dialects.registry import every_route
+from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.http import IngestApp
 from services.ingest.intake import EventIntake
-from services.ingest.kafka import KafkaEventLog
-from services.ingest.keys import WriteKeys
 from services.ingest.live.access import Access
 from services.ingest.live.log_tail import LogTail
 from services.ingest.live.routes import Live
@@ -43,6 +40,9 @@ from services.ingest.settings import IngestSettings
 from services.ingest.webhooks import endpoints as webhook_endpoints
 from services.ingest.webhooks.door import WebhookDoor
 from services.ingest.webhooks.endpoints import Endpoints
+from services.ingest.write_keys import keys as write_keys
+from services.ingest.write_keys.budgets import Budgets
+from services.ingest.write_keys.keys import WriteKeys
 from services.shared.errors import ConfigurationError
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from services.ingest import authorization
-from services.ingest.budgets import Budgets
-from services.ingest.deadlines import KEEP
+from services.ingest.connections.deadlines import KEEP
 from services.ingest.dialects.route import Call, Headers
 from services.ingest.errors import Code, Overloaded, RateLimited
-from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import Reception, missing_key
 from services.ingest.service import Answer, IngestService, Submission
 from services.ingest.webhooks.door import WebhookDoor
+from services.ingest.write_keys import authorization
+from services.ingest.write_keys.budgets import Budgets
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.errors import Rejected, Retryable
 
 __all__ = ["EventIntake", "PushedBack", "come_back", "missing_key", "pushed_back"]

@@ -9,8 +9,8 @@ import msgspec
 from schemas.topics import USAGE_REJECTED
 from services.ingest.domain.admission import Request
 from services.ingest.domain.denylist import Denylist
-from services.ingest.keys import WriteKey
 from services.ingest.ports import LogRecord
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.dead_letters import BODY_BYTES, DeadLetter
 from services.shared.errors import Rejected
 from services.shared.replays import RequestFacts

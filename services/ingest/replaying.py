@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from services.ingest.errors import Code
-from services.ingest.keys import WriteKey
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
 from services.shared.replays import HEADER, Replay, decode_replay
 

@@ -9,8 +9,8 @@ from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCou
 from services.scorer.domain.attribution.ledger import read_counters as counters_in
 from services.scorer.lane_facts import GROUP
 from services.shared.kafka.clients import admin
+from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.tail import last_records
 
 
 async def read_positions(kafka: KafkaSettings) -> dict[int, int]:

@@ -17,8 +17,8 @@ from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.scorer.usage_processor import STATE, UsageProcessor
 from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.tail import last_records
 
 GROUP = "scorer"
 """The consumer group of the scorer, without prefix."""

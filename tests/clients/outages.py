@@ -99,7 +99,7 @@ class Trial:
             running = [asyncio.create_task(self._run(*each, ingest, TRACKS)) for each in prepared]
             await until(lambda: all(ingest.events(client.name) for client in clients), 60)
             await fail(ingest, self._fault)
-            await asyncio.sleep(1 if self._fault == "restart" else SPELL_S)
+            await asyncio.sleep(1 if self._fault == "restart" else SPELL_S)  # the length of the fault itself
             await mend(ingest, self._fault)
             return await asyncio.gather(*running)
 

@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.denylist import Denylist
-from services.ingest.keys import WriteKey
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.service import Answer, IngestService, Submission
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.plan_file import default_plan
 from services.shared.pseudonyms import Pseudonyms
 from services.shared.tracking_plan.reading import read_plan

@@ -47,7 +47,7 @@ def tail(
 
 def source_of(key_or_source: str, data: Path | None) -> str:
     """Return the source that a write key stands for; what is no known key is taken for a source."""
-    from services.ingest.keys import read
+    from services.ingest.write_keys.keys import read
     from services.shared.errors import ConfigurationError
     from services.shared.write_key import digest
 

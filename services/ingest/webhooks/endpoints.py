@@ -17,8 +17,9 @@ from typing import Any, Literal
 import msgspec
 
 from services.ingest.domain.webhooks.vendors import problems_of
-from services.ingest.keys import WriteKey, stamp
 from services.ingest.metrics import IngestMetrics
+from services.ingest.watched_file import WatchedFile
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -130,9 +131,8 @@ class Endpoints:
     def __init__(
         self, endpoints: dict[str, Endpoint], path: Path | None = None, metrics: IngestMetrics | None = None
     ) -> None:
-        self._path = path
         self._metrics = metrics
-        self._seen = stamp(path)
+        self._file = WatchedFile(path)
         self._endpoints: dict[str, Endpoint] = {}
         self._take(endpoints)
 
@@ -152,12 +152,11 @@ class Endpoints:
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        seen = stamp(self._path)
-        if self._path is None or seen == self._seen:
+        path = self._file.changed()
+        if path is None:
             return
-        self._seen = seen
         try:
-            self._take(read(self._path))
+            self._take(read(path))
         except ConfigurationError as error:
             log.error("webhooks_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
             if self._metrics:

@@ -15,11 +15,11 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from services.ingest.__main__ import application, server_options
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.http import IngestApp
-from services.ingest.keys import WriteKey, WriteKeys
-from services.ingest.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http import serving
 
 SETTINGS = IngestSettings()

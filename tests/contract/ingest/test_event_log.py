@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.ingest.kafka import KafkaEventLog
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.kafka import KafkaEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog, LogRecord, ProduceBounds
 from services.shared.kafka import clients

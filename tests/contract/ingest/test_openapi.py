@@ -26,10 +26,10 @@ from services.ingest import openapi
 from services.ingest.__main__ import application, server_options
 from services.ingest.dialects.registry import every_route
 from services.ingest.domain.limits import Limits
-from services.ingest.keys import WriteKey, WriteKeys
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http import serving
 
 EXAMPLES = 8

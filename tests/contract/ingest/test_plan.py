@@ -13,9 +13,9 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from services.ingest.__main__ import application
-from services.ingest.keys import WriteKey, WriteKeys
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.plan_file import read_plan_file
 from services.shared.tracking_plan.plan import fingerprint
 from tests.contract.ingest.conftest import SETTINGS, Ingest, Server

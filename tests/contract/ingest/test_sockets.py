@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import uvloop
 
+from tests.support.clients import curl
 from tests.support.waiting import until
 
 pytestmark = [
@@ -103,10 +103,11 @@ async def test_a_tunnel_is_refused(ingest: Any) -> None:
     assert statuses(answer) == [405]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_curl_offering_http_2_is_served(ingest: Any) -> None:
-    curl = ("curl", "-s", "--http2", "-u", "wk:", "-d", "@-", f"http://127.0.0.1:{ingest.port}/v1/track")
-    running = await asyncio.create_subprocess_exec(*curl, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
+    command = (curl(), "-s", "--http2", "-u", "wk:", "-d", "@-", f"http://127.0.0.1:{ingest.port}/v1/track")
+    running = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+    )
     out, _ = await asyncio.wait_for(running.communicate(BODY), 10)
 
     assert json.loads(out)["accepted"] == 1

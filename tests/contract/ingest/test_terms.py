@@ -11,7 +11,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from services.ingest.budgets import Budgets
+from services.ingest.write_keys.budgets import Budgets
 from services.shared.write_key import digest, id_of
 from tests.support.waiting import until
 

@@ -13,12 +13,12 @@ import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from services.ingest.__main__ import application
-from services.ingest.keys import WriteKeys
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.receiving import KEYLESS_BYTES
 from services.ingest.settings import IngestSettings
 from services.ingest.webhooks.endpoints import Endpoint, Endpoints
+from services.ingest.write_keys.keys import WriteKeys
 from tests.contract.ingest.conftest import Ingest, Server
 from tests.support.webhooks import FIXTURES, SIGN, fixture
 

@@ -18,6 +18,7 @@ import pytest
 
 from services.shared.kafka.embedded import free_port
 from services.shared.units import DAY_S
+from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
@@ -49,11 +50,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         stderr=subprocess.STDOUT,
     )
     try:
-        deadline = time.monotonic() + 120
-        while "Tidemark is ready" not in output.read_text():
-            assert process.poll() is None, output.read_text()
-            assert time.monotonic() < deadline, output.read_text()
-            time.sleep(0.1)
+        wait_until(
+            lambda: "Tidemark is ready" in output.read_text() or process.poll() is not None, 120, output.read_text
+        )
+        assert process.poll() is None, output.read_text()
         yield data
     finally:
         process.send_signal(signal.SIGTERM)
@@ -122,13 +122,13 @@ def test_account_facts_reach_the_accounts_health(stack: Path, commits: Path, tmp
     assert sent["accepted"] == 1
     assert sent["problems"] == ["row 2: column 'seats': 'many' is not a number"]
     warehouse = _warehouse(stack)
-    deadline = time.monotonic() + 60
-    facts: dict[str, Any] = {}
-    while facts.get("seats") != 12:
-        assert time.monotonic() < deadline, facts
+
+    def facts_now() -> dict[str, Any]:
         found = httpx.get(f"{warehouse}/v1/accounts/a2").json()
-        facts = (found.get("health") or found).get("facts", {})
-        time.sleep(0.3)
+        return dict((found.get("health") or found).get("facts", {}))
+
+    wait_until(lambda: facts_now().get("seats") == 12, 60, lambda: str(facts_now()))
+    facts = facts_now()
     assert (facts["name"], facts["owner"]) == ("Acme", "Nora")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from services.scorer.attribution_facts import read_positions
 from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(150)]
 
@@ -60,12 +60,15 @@ def interrupt(state: BackfillState) -> None:
 
 async def settled(kafka: KafkaSettings) -> ledger_audit.Ledger:
     """Return the ledger once nothing is in flight and nobody waits for a drive."""
-    async with asyncio.timeout(60):
-        while True:
-            found = await ledger_audit.read(kafka)
-            if found.closes and not found.total("in_flight") and not found.total("deferred"):
-                return found
-            await asyncio.sleep(0.2)
+    read: list[ledger_audit.Ledger] = []
+
+    async def over() -> bool:
+        found = await ledger_audit.read(kafka)
+        read[:] = [found]
+        return found.closes and not found.total("in_flight") and not found.total("deferred")
+
+    await until(over, 60)
+    return read[0]
 
 
 async def lines(kafka: KafkaSettings) -> tuple[int, int, int]:

@@ -24,10 +24,10 @@ from services.cli.commands import rejected
 from services.cli.rejected.letters import Letter, Wanted, stretches
 from services.cli.rejected.replaying import Replayer
 from services.ingest.__main__ import application, server_options
-from services.ingest.kafka import KafkaEventLog
-from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.dead_letters import DeadLetter
 from services.shared.http import serving
 from services.shared.kafka.clients import producer

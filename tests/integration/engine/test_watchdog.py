@@ -61,7 +61,7 @@ async def test_an_end_that_is_never_told_delays_no_lane_and_turns_readiness_red(
         async def hang(*_: object) -> dict[Any, int]:
             nonlocal asked
             asked += 1
-            await asyncio.sleep(30)
+            await asyncio.Event().wait()  # never told
             return {}
 
         monkeypatch.setattr(AIOKafkaConsumer, "end_offsets", hang)

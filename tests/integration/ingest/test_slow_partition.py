@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from services.ingest.__main__ import application, server_options
-from services.ingest.kafka import KafkaEventLog
-from services.ingest.keys import WriteKey, WriteKeys
+from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.errors import Retryable
 from services.shared.http import serving
 from services.shared.kafka import clients

@@ -18,6 +18,7 @@ from services.shared.kafka.settings import KafkaSettings
 from tests.support.ingest import user as pseudonym
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(170)]
 
@@ -73,12 +74,15 @@ async def send(ingest: ServiceProcess, calls: list[dict[str, Any]]) -> None:
 
 async def settled(kafka: KafkaSettings, applied: int) -> Ledger:
     """Return the ledger once so many events have been applied and nothing is in flight."""
-    async with asyncio.timeout(120):
-        while True:
-            found = await ledger_audit.read(kafka)
-            if found.total("applied") >= applied and not found.everywhere("in_flight"):
-                return found
-            await asyncio.sleep(0.2)
+    read: list[Ledger] = []
+
+    async def over() -> bool:
+        found = await ledger_audit.read(kafka)
+        read[:] = [found]
+        return found.total("applied") >= applied and not found.everywhere("in_flight")
+
+    await until(over, 120)
+    return read[0]
 
 
 async def test_sessions_that_name_their_account_once_are_scored_whole_though_the_scorer_is_killed(

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.service import Submission
 from services.shared.errors import Rejected
 from tests.support.ingest import rules, submit

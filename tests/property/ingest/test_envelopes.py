@@ -14,11 +14,11 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.ingest.domain.admission import Request, admit
 from services.ingest.domain.limits import Limits
-from services.ingest.keys import WriteKey
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord
 from services.ingest.service import Answer, IngestService, Submission
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
 from tests.support.ingest import rules
 

@@ -16,11 +16,11 @@ from schemas import codec, formats
 from services.ingest.domain.accounts import read_accounts
 from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import Limits
-from services.ingest.keys import WriteKey
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord
 from services.ingest.service import IngestService, Submission
+from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
 from tests.support.ingest import rules
 

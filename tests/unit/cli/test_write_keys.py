@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from services.cli.commands import keys as keys_commands
 from services.cli.local import write_keys
 from services.cli.local.key_ring import KeyRing
-from services.ingest.keys import WriteKeys
-from services.ingest.keys import read as read_as_ingest
 from services.ingest.metrics import IngestMetrics
+from services.ingest.write_keys.keys import WriteKeys
+from services.ingest.write_keys.keys import read as read_as_ingest
 from services.shared.errors import Fatal
 from services.shared.write_key import digest, id_of
 

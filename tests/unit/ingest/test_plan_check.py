@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from services.ingest import keys
 from services.ingest.domain.admission import Admitted, Request, admit
 from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
+from services.ingest.write_keys import keys
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.tracking_plan.reading import read_plan
 from services.shared.tracking_plan.traffic import TrafficPlan

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from services.ingest.budgets import Bucket, Budgets
 from services.ingest.errors import RateLimited
-from services.ingest.keys import WriteKey, WriteKeys, read
 from services.ingest.metrics import IngestMetrics
+from services.ingest.write_keys.budgets import Bucket, Budgets
+from services.ingest.write_keys.keys import WriteKey, WriteKeys, read
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.write_key import digest, id_of
 from tests.support.keys import entry

@@ -19,10 +19,10 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from services.ingest.__main__ import application, server_options
-from services.ingest.keys import WriteKey, WriteKeys
-from services.ingest.memory import MemoryEventLog
+from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http import serving
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.waiting import until

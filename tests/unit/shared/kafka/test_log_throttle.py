@@ -30,7 +30,7 @@ def test_repeats_are_kept_back_and_counted() -> None:
 def test_what_a_service_says_itself_always_passes() -> None:
     quiet = RepeatFilter(every_s=1000)
 
-    assert all(quiet.filter(record("producer_replaced", name="services.ingest.kafka")) for _ in range(3))
+    assert all(quiet.filter(record("producer_replaced", name="services.ingest.event_log.kafka")) for _ in range(3))
 
 
 def test_kinds_without_end_take_no_memory_without_end() -> None:

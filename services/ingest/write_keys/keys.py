@@ -21,6 +21,7 @@ import msgspec
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
+from services.ingest.watched_file import WatchedFile
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.write_key import LONGEST, digest, id_of
 
@@ -147,10 +148,9 @@ class WriteKeys:
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Take keys by their text: for tests, and for trying requests out. Their hashes are set here."""
-        self._path: Path | None = None
         self._metrics = metrics
         self._clock = clock
-        self._seen = stamp(None)
+        self._file = WatchedFile(None)
         self.version = 0
         """Goes up with each change, for those who remember something of a key."""
         self._keys: dict[str, WriteKey] = {}
@@ -168,7 +168,7 @@ class WriteKeys:
             ConfigurationError: with everything that is wrong with it.
         """
         keys = cls({}, metrics)
-        keys._path, keys._seen = path, stamp(path)
+        keys._file = WatchedFile(path)
         keys._take(read(path))
         return keys
 
@@ -224,12 +224,11 @@ class WriteKeys:
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        seen = stamp(self._path)
-        if self._path is None or seen == self._seen:
+        path = self._file.changed()
+        if path is None:
             return
-        self._seen = seen
         try:
-            self._take(read(self._path))
+            self._take(read(path))
         except ConfigurationError as error:
             log.error("write_keys_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
             if self._metrics:
@@ -255,14 +254,3 @@ class WriteKeys:
             self._metrics.write_key_used.labels(key.source, key.id)
             if key.not_after is not None:
                 self._metrics.write_key_not_after.labels(key.source, key.id).set(key.not_after.timestamp())
-
-
-def stamp(path: Path | None) -> tuple[int, int, int] | None:
-    """Return what changes when a file does; None where there is none."""
-    if path is None:
-        return None
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size, stat.st_ino

@@ -21,7 +21,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS
-from services.ingest.batches import Route
+from services.ingest.event_log.batches import Route
 from services.ingest.ports import WRITES
 from services.shared.errors import ConfigurationError
 from services.shared.kafka import clients, topics

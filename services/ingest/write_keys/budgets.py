@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.ingest.errors import RateLimited
-from services.ingest.keys import WriteKey, WriteKeys
 from services.ingest.metrics import IngestMetrics
+from services.ingest.write_keys.keys import WriteKey, WriteKeys
 
 
 class Bucket:

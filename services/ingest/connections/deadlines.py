@@ -16,9 +16,9 @@ from typing import Any, ClassVar
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.ingest import canned, upgrades
-from services.ingest.canned import Canned
-from services.ingest.lingering import LingeringTransport
+from services.ingest.connections import canned, upgrades
+from services.ingest.connections.canned import Canned
+from services.ingest.connections.lingering import LingeringTransport
 
 KEEP = "tidemark.keep"
 """Extension of the ASGI scope: a function that spares the connection while its request is worked on."""

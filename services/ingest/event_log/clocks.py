@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from services.ingest.batches import PartitionQueue, PendingBatch, Route
+from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Route
 from services.ingest.metrics import IngestMetrics
 from services.shared.kafka.clocks import apart_ms, leader_of
 

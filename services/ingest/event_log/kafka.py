@@ -28,12 +28,12 @@ from itertools import takewhile
 from typing import Any
 
 from schemas.topics import TOPICS
-from services.ingest.batches import PartitionQueue, PendingBatch, Route, Ticket
-from services.ingest.clocks import Clocks
-from services.ingest.memory import RECORD_OVERHEAD
+from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Route, Ticket
+from services.ingest.event_log.clocks import Clocks
+from services.ingest.event_log.memory import RECORD_OVERHEAD
+from services.ingest.event_log.routes import Routes
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LONGEST_WAIT_S, WRITES, LogRecord, ProduceBounds
-from services.ingest.routes import Routes
 from services.shared.errors import Retryable
 from services.shared.kafka import topics
 from services.shared.kafka.partition import partition_for

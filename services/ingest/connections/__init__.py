@@ -1,0 +1,1 @@
+"""Connections of HTTP: bounds on them, offers of other protocols, answers without an application, and orderly ends."""

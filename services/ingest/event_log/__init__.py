@@ -1,0 +1,1 @@
+"""The log that events are written to: on Kafka, and in memory."""
