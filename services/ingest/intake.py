@@ -123,7 +123,7 @@ class EventIntake:
             body = await self.reception.with_key(call.incoming, key.source)
             if not call.incoming.declared:
                 self.budgets.received(key, len(body))
-        self._metrics.body_bytes.inc(len(body))
+        self._metrics.received(len(body))
         most = self.reception.max_body_bytes
         if key is not None and len(body) > most:
             error = Rejected(Code.BODY_TOO_LARGE, "body", f"the body is over {most} bytes; send smaller batches")

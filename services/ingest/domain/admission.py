@@ -83,8 +83,7 @@ class Rules:
     accounts: AccountBook = field(default_factory=AccountBook)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What all events of one request have in common."""
 
     source: str

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from services.shared.pseudonyms import Pseudonyms
 
 AUTHORITY = {"browser": "BROWSER", "server": "SERVER"}
@@ -38,7 +40,7 @@ class Where(NamedTuple):
     via: str = "EVENT"
 
 
-class UserLink(NamedTuple):
+class UserLink(msgspec.Struct, frozen=True, gc=False):
     """Something that an event says about a user; see the record UserLink."""
 
     kind: str

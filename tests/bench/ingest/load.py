@@ -227,7 +227,8 @@ async def measure(
 def worker(kafka: KafkaSettings, folder: Path, checkout: Path | None = None) -> Iterator[tuple[int, str]]:
     """Run one ingest worker of a deployment, of this checkout or another one; give its process id and its address."""
     keys = (checkout or Path()) / "services" / "ingest" / "keys.py"
-    hashed = "key_sha256" in keys.read_text("utf-8")  # of an older checkout the file has the keys themselves
+    # Of an older checkout the file has the keys themselves.
+    hashed = not keys.exists() or "key_sha256" in keys.read_text("utf-8")
     (folder / "keys.yaml").write_text(entry("bench", "bench") if hashed else "- {write_key: bench, source: bench}\n")
     port = free_port()
     process = subprocess.Popen(

@@ -238,7 +238,7 @@ async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
         reader, known = await asyncio.open_connection("127.0.0.1", port)
         body = json.dumps(GOOD).encode()
         known.write(b"POST /v1/track HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body[:1])
-        await until(lambda: metrics.in_flight_requests._value.get() == 1)
+        await until(lambda: metrics.requests_in_flight == 1)
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         await until(lambda: metrics.connections_closed.labels("full")._value.get() == 81)
         assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
