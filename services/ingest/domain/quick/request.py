@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -11,7 +12,7 @@ from services.ingest.domain import identity, timing
 from services.ingest.domain.admission import BROKEN, Request, finite, has_long_number, page_name
 from services.ingest.domain.personal import part
 from services.ingest.domain.plan_check import checked
-from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, RememberedPerson
+from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, RememberedName, RememberedPerson
 from services.shared.errors import Rejected
 
 _ELSEWHERE = (Rejected, *BROKEN, TypeError, KeyError)
@@ -120,34 +121,45 @@ class QuickRequest:
                 self._way.rules.plan, self._request.plan_mode, called.kind, called.name, properties
             ):
                 return None
-            occurred_at, skew = self._times(event)
-            clear = rest = _NOTHING
-            if called.clear and not called.clear.isdisjoint(properties):
-                stays, properties = part(properties, called.clear, folded=False)  # type: ignore[assignment]
-                clear = _encode(stays)
-            if properties:
-                rest = _encode(properties)
-            more = _encode(extra)
-            if len(clear) + len(rest) + len(more) > self._way.room:
-                return None
-            origin, occurred, begin = self._origin, long(occurred_at), text(id_)
-            value = b"".join(
-                (
-                    self._event_begins, begin, origin.event, person.whose, called.value, occurred,
-                    self._end(person.standing, skew, clear),
-                )
-            )  # fmt: skip
-            if not person.user and rest == more == _NOTHING:
-                return id_, person, value, None, occurred_at
-            details = b"".join(
-                (
-                    self._details_begins, begin, origin.details, person.ids, occurred, self._details_middle, size_of(rest),
-                    rest, size_of(more), more,
-                )
-            )  # fmt: skip
-            return id_, person, value, details, occurred_at
+            return self._records(id_, person, called, self._times(event), properties, extra)
         except _ELSEWHERE:
             return None
+
+    def _records(
+        self,
+        id_: str,
+        person: RememberedPerson,
+        called: RememberedName,
+        times: tuple[int, int],
+        properties: Mapping[str, Any],
+        extra: _Extra,
+    ) -> Taken | None:
+        occurred_at, skew = times
+        clear = rest = _NOTHING
+        if called.clear and not called.clear.isdisjoint(properties):
+            stays, properties = part(properties, called.clear, folded=False)
+            clear = _encode(stays)
+        if properties:
+            rest = _encode(properties)
+        more = _encode(extra)
+        if len(clear) + len(rest) + len(more) > self._way.room:
+            return None
+        origin, occurred, begin = self._origin, long(occurred_at), text(id_)
+        value = b"".join(
+            (
+                self._event_begins, begin, origin.event, person.whose, called.value, occurred,
+                self._end(person.standing, skew, clear),
+            )
+        )  # fmt: skip
+        if not person.user and rest == more == _NOTHING:
+            return id_, person, value, None, occurred_at
+        details = b"".join(
+            (
+                self._details_begins, begin, origin.details, person.ids, occurred, self._details_middle, size_of(rest),
+                rest, size_of(more), more,
+            )
+        )  # fmt: skip
+        return id_, person, value, details, occurred_at
 
     def _end(self, standing: int, skew: int, clear: bytes) -> bytes:
         """Return what comes in the record of an event after the time when it happened."""
