@@ -75,12 +75,15 @@ class Terms(Protocol):
 
     def key_in_body(self, named: str, size: int) -> WriteKey:
         """
-        Return the key that a body of `size` bytes names.
+        Return the key that a body names, which is of `size` bytes when decompressed.
 
         Raises:
             Rejected: there is none, or the sender may not use it.
             Retryable: it is over its rate.
         """
+
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Count the bytes that a body has more of since it was decompressed."""
 
     def events(self, key: WriteKey, count: int) -> None:
         """
@@ -142,11 +145,14 @@ class IngestService:
         work = self._turns.begin()
         try:
             try:
-                body = await self._read(submission, work)
+                text = await self._decompressed(submission, key, terms, work)
+                body = await work.drive(
+                    split_single(text) if submission.kind else split_batch(text, self._rules.limits)
+                )
             except Rejected as error:
                 return None, error
             if key is None:
-                key = terms.key_in_body(_named_in(body), len(submission.body))
+                key = terms.key_in_body(_named_in(body), len(text))
             terms.events(key, len(body.events))
             rules = self._rules_for(submission)
             request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
@@ -158,12 +164,19 @@ class IngestService:
         finally:
             work.release()
 
-    async def _read(self, submission: Submission, work: Work) -> Body:
-        limits = self._rules.limits
-        text = await work.drive(decompress(submission.body, submission.encoding, limits.body_bytes))
+    async def _decompressed(self, submission: Submission, key: WriteKey | None, terms: Terms, work: Work) -> bytes:
+        arrived, most = len(submission.body), self._rules.limits.body_bytes
+        try:
+            text = await work.drive(decompress(submission.body, submission.encoding, most))
+        except Rejected as error:
+            if key is not None and error.code == Code.DECOMPRESSED_TOO_LARGE:
+                terms.inflated(key, most - arrived)
+            raise
+        if key is not None:
+            terms.inflated(key, len(text) - arrived)
         if len(text) > SMALL:
             await work.enlarge()
-        return await work.drive(split_single(text) if submission.kind else split_batch(text, limits))
+        return text
 
     async def refuse(
         self, body: bytes, key: WriteKey, error: Rejected, request: str = "", received_at: int | None = None
