@@ -51,7 +51,9 @@ def diagnose(raw: bytes, error: Exception, denylist: Denylist | None = None) -> 
     if not isinstance(event, dict):
         return Rejected(Code.WRONG_TYPE, "", f"an event must be a JSON object, not {_kind(event)}")
     try:
-        return unusable_member(event, denylist) or Rejected(Code.MALFORMED_JSON, "", f"the event cannot be read: {error}")
+        return unusable_member(event, denylist) or Rejected(
+            Code.MALFORMED_JSON, "", f"the event cannot be read: {error}"
+        )
     except RecursionError:
         return Rejected(Code.TOO_DEEP, "", "objects and lists are nested too deeply")
 
