@@ -32,8 +32,10 @@ class Dev:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.output = data.parent / "dev.out"
+        key = data.parent / "dev.key"
+        key.write_text("e2e\n")
         self.process = subprocess.Popen(
-            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--write-key", "e2e"),
+            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--key-file", str(key)),
             stdout=self.output.open("w"),
             stderr=subprocess.STDOUT,
         )
