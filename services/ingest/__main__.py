@@ -133,7 +133,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
-    live = Live(LogTail(kafka), Access(settings.live_token, process.http_host, settings.public_url))
+    live = Live(LogTail(kafka), Access(settings.live_token))
     name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")
     app = application(event_log, keys, metrics, settings, name, endpoints, live)
     gc.freeze()  # modules, settings, routes: nothing of that becomes garbage

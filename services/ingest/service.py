@@ -35,6 +35,9 @@ from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
 from services.shared.replays import Replay
 
+EPOCH = "Tidemark-Epoch"
+"""Header with the epoch of a drive, which makes a request a backfill."""
+
 _encode_event = codec.encoder("usage_event")
 _encode_details = codec.encoder("event_details")
 
@@ -66,6 +69,13 @@ class Submission(msgspec.Struct, frozen=True):
     all_results: bool = False
     replay: Replay | None = None
     """The dead letters whose originals these are."""
+    fault: Rejected | None = None
+    """What is wrong with a header, which is told once it is known who sends."""
+
+    @property
+    def backfill(self) -> bool:
+        """Whether its times are to be taken as they are sent."""
+        return self.epoch is not None or self.historical or (self.fault is not None and self.fault.field == EPOCH)
 
 
 class Terms(Protocol):
@@ -73,12 +83,15 @@ class Terms(Protocol):
 
     def key_in_body(self, named: str, size: int) -> WriteKey:
         """
-        Return the key that a body of `size` bytes names.
+        Return the key that a body names, which is of `size` bytes when decompressed.
 
         Raises:
             Rejected: there is none, or the sender may not use it.
             Retryable: it is over its rate.
         """
+
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Count the bytes that a body has more of since it was decompressed."""
 
     def events(self, key: WriteKey, count: int) -> None:
         """
@@ -129,14 +142,13 @@ class IngestService:
             if at_once is not None:
                 terms.events(key, 1)
                 return await self._take(at_once)
-        judged, refusal = await self._work(submission, key, terms, received_at)
-        if judged is not None:
-            return await self._take(judged)
-        assert refusal is not None
+        found, key = await self._work(submission, key, terms, received_at)
+        if isinstance(found, Judged):
+            return await self._take(found)
         if key is not None and submission.replay is None:
             facts = letters.facts_of_body(submission, key, self._rules.denylist)
-            await self.refuse(submission.body, key, refusal, facts, received_at)
-        raise refusal
+            await self.refuse(submission.body, key, found, facts, received_at)
+        raise found
 
     def _at_once(self, submission: Submission, key: WriteKey, received_at: int) -> Judged | None:
         """Return what a single event came to; None where the quick way does not take it, or others have to go first."""
@@ -153,33 +165,46 @@ class IngestService:
 
     async def _work(
         self, submission: Submission, key: WriteKey | None, terms: Terms, received_at: int
-    ) -> tuple[Judged, None] | tuple[None, Rejected]:
-        """Return what the events of a request came to, or why it has none that could be judged."""
+    ) -> tuple[Judged | Rejected, WriteKey | None]:
+        """Return what the events of a request came to, or why it has none that could be judged; and whose it is, if known."""
         work = self._turns.begin()
         try:
             try:
-                body = await self._read(submission, work)
+                text = await self._decompressed(submission, key, terms, work)
+                body = await work.drive(
+                    split_single(text) if submission.kind else split_batch(text, self._rules.limits)
+                )
             except Rejected as error:
-                return None, error
+                return error, key
             if key is None:
-                key = terms.key_in_body(_named_in(body), len(submission.body))
+                key = terms.key_in_body(_named_in(body), len(text))
             terms.events(key, len(body.events))
             rules = self._rules_for(submission)
-            request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
+            try:
+                request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
+            except Rejected as error:
+                return error, key
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
                 self._metrics.batch_events.observe(len(body.events))
-            return await self._judge(body.events, request, submission, rules, work), None
+            return await self._judge(body.events, request, submission, rules, work), key
         finally:
             work.release()
 
-    async def _read(self, submission: Submission, work: Work) -> Body:
-        limits = self._rules.limits
-        text = await work.drive(decompress(submission.body, submission.encoding, limits.body_bytes))
+    async def _decompressed(self, submission: Submission, key: WriteKey | None, terms: Terms, work: Work) -> bytes:
+        arrived, most = len(submission.body), self._rules.limits.body_bytes
+        try:
+            text = await work.drive(decompress(submission.body, submission.encoding, most))
+        except Rejected as error:
+            if key is not None and error.code == Code.DECOMPRESSED_TOO_LARGE:
+                terms.inflated(key, most - arrived)
+            raise
+        if key is not None:
+            terms.inflated(key, len(text) - arrived)
         if len(text) > SMALL:
             await work.enlarge()
-        return await work.drive(split_single(text) if submission.kind else split_batch(text, limits))
+        return text
 
     async def refuse(
         self, body: bytes, key: WriteKey, error: Rejected, request: str = "", received_at: int | None = None
@@ -334,11 +359,13 @@ def _named_in(body: Body) -> str:
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str, rules: Rules) -> Request:
-    backfill = submission.epoch is not None or submission.historical
+    if submission.fault is not None:
+        raise submission.fault
+    backfill = submission.backfill
     if backfill and not key.backfill:
         raise Rejected(
             Code.BACKFILL_NOT_ALLOWED,
-            "Tidemark-Epoch" if submission.epoch is not None else "Tidemark-Historical",
+            EPOCH if submission.epoch is not None else "Tidemark-Historical",
             "this write key may not send backfill headers; use one that has backfill: true",
         )
     replay = submission.replay

@@ -38,6 +38,9 @@ class AnyTerms:
         """Return the key."""
         return self._key
 
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Take them."""
+
     def events(self, key: WriteKey, count: int) -> None:
         """Take them."""
 

@@ -17,7 +17,7 @@ import msgspec
 from services.ingest.domain import identity, timing
 from services.ingest.domain.accounts import AccountBook
 from services.ingest.domain.denylist import Denylist
-from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
+from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_member
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links, part
 from services.ingest.domain.plan_check import PlanMode, checked
@@ -144,7 +144,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         Rejected: with the code, the field and what to do about it.
     """
     limits = rules.limits
-    event = rules.denylist.clean(_object(raw, limits))
+    event = rules.denylist.clean(_object(raw, rules))
     context = _member(event, "context")
     if request.context is not None:
         context = {**request.context, **context} if context else request.context
@@ -192,7 +192,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         rest_json = _encode(rest).decode() if rest else "{}"
         extra_json = _encode(event).decode() if event else "{}"
     except BROKEN as error:
-        raise diagnose(raw, error) from None
+        raise diagnose(raw, error, rules.denylist) from None
     user_id, anonymous_id, user = person
     taken = {
         "event_id": event_id,
@@ -274,7 +274,8 @@ def message_id_of(raw: bytes, limits: Limits) -> str:
     return value if isinstance(value, str) and len(value) <= limits.id_chars else ""
 
 
-def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
+def _object(raw: bytes, rules: Rules) -> dict[str, Any]:
+    limits = rules.limits
     if len(raw) > limits.event_bytes:
         raise Rejected(
             Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; at most {limits.event_bytes} are taken"
@@ -287,8 +288,8 @@ def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
     try:
         event = _decode(raw)
     except BROKEN as error:
-        raise diagnose(raw, error) from None
-    if has_long_number(raw) and (fault := unusable_value(event)):
+        raise diagnose(raw, error, rules.denylist) from None
+    if has_long_number(raw) and (fault := unusable_member(event, rules.denylist)):
         raise fault
     return event
 

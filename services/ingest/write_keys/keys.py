@@ -21,7 +21,7 @@ import msgspec
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
-from services.ingest.watched_file import WatchedFile
+from services.ingest.watched_file import WatchedFile, open_to_others
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.write_key import LONGEST, digest, id_of
 
@@ -79,6 +79,8 @@ def read(path: Path) -> dict[str, WriteKey]:
     """
     where = f"TIDEMARK_WRITE_KEYS_FILE: {path}"
     try:
+        if problem := open_to_others(path, secret=False):
+            raise ConfigurationError([f"{where}: {problem}"])
         text = path.read_bytes()
         if _PLAINTEXT.search(text):
             raise ConfigurationError(

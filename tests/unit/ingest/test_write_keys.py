@@ -158,6 +158,16 @@ def test_a_bucket_gives_what_has_come_and_says_when_more_will_have() -> None:
     assert bucket.take(1) == 0.0
 
 
+def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "keys", entry("a", "web"), 1)
+    (tmp_path / "keys").chmod(0o644)  # it holds hashes: to read them harms nobody
+    assert read(tmp_path / "keys")
+
+    (tmp_path / "keys").chmod(0o646)
+    with pytest.raises(ConfigurationError, match=r"TIDEMARK_WRITE_KEYS_FILE: .* may write it.*chmod o-rwx"):
+        read(tmp_path / "keys")
+
+
 def test_a_clock_that_goes_back_gives_nothing() -> None:
     clock = Clock()
     clock.now = 50.0
