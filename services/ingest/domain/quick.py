@@ -22,7 +22,7 @@ from schemas import codec
 from schemas.flat_writer import long, size_of, text
 from services.ingest.domain import identity, timing
 from services.ingest.domain.admission import BROKEN, Request, Rules, finite, has_long_number, page_name
-from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links, part
+from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links, part
 from services.ingest.domain.plan_check import checked
 from services.shared.errors import Rejected
 
@@ -121,7 +121,7 @@ class _Parts:
         _, self.origin, self.whose, self.name, _, _, _, self.epoch, _, self.end = codec.parts(
             "usage_event", ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
             ("occurred_at",), ("received_at",), ("skew_ms",), ("epoch", "historical"), ("properties",),
-            ("identified", "internal", "via", "forwards", "accepted_by"),
+            ("identified", "internal", "via", "forwards", "authority", "accepted_by"),
         )  # fmt: skip
         _, self.details_origin, self.ids, _, _, self.details_epoch, _, _ = codec.parts(
             "event_details", ("event_id",), ("source", "environment"), ("account", "user", "user_id", "anonymous_id"),
@@ -150,7 +150,8 @@ class _Origin:
         self.standings = {
             standing: parts.end(
                 dict(zip(("identified", "internal"), standing, strict=False))
-                | {"via": "EVENT" if standing[2] else "UNKNOWN", "forwards": 0, "accepted_by": request.accepted_by}
+                | {"via": "EVENT" if standing[2] else "UNKNOWN", "forwards": 0}
+                | {"authority": AUTHORITY[request.client], "accepted_by": request.accepted_by}
             )
             for standing in product((False, True), repeat=3)
         }
@@ -200,9 +201,10 @@ class QuickWay:
         if not user and not account:
             return None
         value = {"account": account, "user": user, "user_id": user_id, "anonymous_id": anonymous_id}
+        internal = bool(user_id) and rules.plan.leaves_out(user_id)
         said = links(
             "TRACK", ids, Where(account), "", rules.pseudonyms,
-            authority=AUTHORITY[request.client], environment=request.environment,
+            Sender(AUTHORITY[request.client], request.environment, internal),
         )  # fmt: skip
         person = RememberedPerson(
             account,
@@ -211,7 +213,7 @@ class QuickWay:
             (user or account).encode(),
             self.parts.whose(value),
             self.parts.ids(value),
-            (bool(user_id), bool(user_id) and rules.plan.leaves_out(user_id), bool(account)),
+            (bool(user_id), internal, bool(account)),
             tuple(said),
         )
         if len(named) + len(user_id) + len(anonymous_id) <= _REMEMBERED_CHARS:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from services.ingest.domain.personal import UserLink
 from services.ingest.links import SentLinks, subject_of
-from services.shared.units import HOUR_MS
+from services.shared.units import HOUR_MS, MINUTE_MS
 
 
 def link(kind: str, number: int = 0) -> UserLink:
@@ -50,6 +54,51 @@ def test_a_second_login_after_another_users_is_news_since_the_later_counts() -> 
 
     assert sent.is_news(kim, {})
     assert not sent.is_news(lee, {})
+
+
+def same(user: str, **changes: Any) -> UserLink:
+    return UserLink("SAME", "u_anon", False, "", user, "BROWSER", "production")._replace(**changes)
+
+
+@pytest.mark.parametrize("login", [True, False])
+def test_of_logins_that_reach_several_processes_the_later_counts(login: bool) -> None:
+    """One process knows nothing of what another has sent in between: it may keep no login back for long."""
+    log: list[str] = []
+    one, other = SentLinks(), SentLinks()
+
+    def send(process: SentLinks, link: UserLink, at_ms: int) -> None:
+        process.now(at_ms)
+        if process.is_news(link, {}):
+            log.append(link.known_as)
+            process.sent([link])
+
+    kim, lee = same("u_kim", login=login), same("u_lee", login=login)
+    send(one, kim, MINUTE_MS)
+    send(other, lee, 2 * MINUTE_MS)
+    send(one, kim, 3 * MINUTE_MS)
+    assert log[-1] == ("u_kim" if login else "u_lee")
+
+    send(one, kim, 11 * MINUTE_MS)
+
+    assert log[-1] == "u_kim"
+
+
+def test_after_a_login_the_events_that_show_it_are_no_news() -> None:
+    sent = SentLinks()
+    login = same("u_kim", login=True)
+    assert not sent.is_news(same("u_kim"), {subject_of(login): login})
+    sent.sent([login])
+
+    assert not sent.is_news(same("u_kim"), {})
+    assert sent.is_news(same("u_kim", internal=True), {})
+    assert sent.is_news(login, {})
+
+
+def test_that_the_plan_leaves_a_user_out_is_news() -> None:
+    sent = SentLinks()
+    sent.sent([link("NAMED")])
+
+    assert sent.is_news(link("NAMED")._replace(internal=True), {})
 
 
 def test_what_was_sent_hours_ago_is_sent_again() -> None:
