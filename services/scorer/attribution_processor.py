@@ -56,6 +56,12 @@ class AttributionProcessor:
         self._appends: list[Append] = []
         self._bytes = 0
         self._driven = False
+        self.settled = 0
+        """
+        Up to when all lanes are known to have read the log, by what the next tick will say, milliseconds since 1970 UTC.
+
+        It only says when a tick is due. What expires is decided by the ticks that are in the log.
+        """
 
     @property
     def state(self) -> AttributionState:
@@ -74,8 +80,15 @@ class AttributionProcessor:
 
     @property
     def due(self) -> int | None:
-        """Return 0 where no record has set the time; else None: what has waited for long enough can wait for the next tick."""
-        return None if self.log_time else 0
+        """
+        Log time from which a tick would let something expire, milliseconds since 1970 UTC; None: none would.
+
+        0 where no record has set the time.
+        """
+        if not self.log_time:
+            return 0
+        overdue = self.overdue
+        return overdue if overdue is not None and overdue <= self.settled else None
 
     @property
     def overdue(self) -> int | None:

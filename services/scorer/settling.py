@@ -57,8 +57,15 @@ class Settling:
 
     async def look(self) -> None:
         """Find out a later time, if something in a lane waits for one."""
-        if self._wanted() <= self.at:
-            return
+        processors = [lane.processor for lane in self._lanes().values()]
+        lanes = [processor for processor in processors if isinstance(processor, AttributionProcessor)]
+        wanted = max((lane.overdue or 0 for lane in lanes), default=0)
+        if wanted > self.at:
+            await self._ask()
+        for lane in lanes:
+            lane.settled = self.at
+
+    async def _ask(self) -> None:
         now_ms = int(self._wall() * 1000)
         try:
             await self._settle()
@@ -66,8 +73,3 @@ class Settling:
             log.warning("attribution_not_settled", extra={"error": str(error)})
             return
         self.at = max(self.at, now_ms)
-
-    def _wanted(self) -> int:
-        processors = (lane.processor for lane in self._lanes().values())
-        overdue = (each.overdue for each in processors if isinstance(each, AttributionProcessor))
-        return max((at for at in overdue if at is not None), default=0)

@@ -59,9 +59,10 @@ async def test_what_is_overdue_expires_once_all_lanes_have_read_the_log_as_it_wa
 
     world.tick(at(6))
     world.tick(at(7, 1))
-    assert len(world.lane.state.waiting) == 1
+    assert (len(world.lane.state.waiting), world.lane.due) == (1, None)
     await world.settling.look()
     assert (world.asked, world.settling.at) == (1, at(7, 2))
+    assert world.lane.due == at(7, 1)  # a tick is due, which says so
     world.tick(at(7, 1) + 1)
 
     assert len(world.lane.state.waiting) == 0
