@@ -279,8 +279,7 @@ class IngestService:
         for link in admitted.links:
             if self._links.is_news(link, judged.links):
                 records.append(link_record(link, request, event["event_id"], event["occurred_at"]))
-                if link.repeats:
-                    judged.links[subject_of(link)] = link
+                judged.links[subject_of(link)] = link
         verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
         warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
         id_source = event["id_source"]

@@ -52,7 +52,7 @@ async def submit(rules: Rules, submission: Submission, log: MemoryEventLog, *, b
     Raises:
         Rejected: the request as a whole is refused.
     """
-    key = WriteKey("", "web", backfill=backfill)
+    key = WriteKey("", "web", client="server", backfill=backfill)
     ingest = IngestService(
         event_log=log, rules=rules, metrics=IngestMetrics(CollectorRegistry()), clock_ms=lambda: 1_800_000_000_000,
         assign_id=lambda: "assigned-1",

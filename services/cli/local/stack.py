@@ -203,7 +203,7 @@ class Stack:
     def _state(self, kafka: KafkaSettings, *, embedded: bool) -> StackState:
         file = Path(os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or self.data / "write-keys.yaml")
         if self._write_key and not write_keys.holds(file, self._write_key):
-            write_keys.add(file, "app", "production", write_key=self._write_key)
+            write_keys.add(file, "app", "production", client="server", write_key=self._write_key)
         ring = KeyRing(key_ring_file(self.data), file)
         return StackState(
             data=str(self.data),

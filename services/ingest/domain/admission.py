@@ -19,7 +19,7 @@ from services.ingest.domain.accounts import AccountBook
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_member
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links, part
+from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links, part
 from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
@@ -194,6 +194,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     except BROKEN as error:
         raise diagnose(raw, error, rules.denylist) from None
     user_id, anonymous_id, user = person
+    internal = bool(user_id) and rules.plan.leaves_out(user_id)
     taken = {
         "event_id": event_id,
         "id_source": id_source,
@@ -210,9 +211,10 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         "historical": request.historical,
         "properties": properties_json,
         "identified": bool(user_id),
-        "internal": bool(user_id) and rules.plan.leaves_out(user_id),
+        "internal": internal,
         "via": "EVENT" if account else "UNKNOWN",
         "forwards": 0,
+        "authority": AUTHORITY[request.client],
         "accepted_by": request.accepted_by,
     }
     details = None
@@ -237,8 +239,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         _where(account, kind, properties, context, user_id, rules.accounts),
         previous,
         rules.pseudonyms,
-        authority=AUTHORITY[request.client],
-        environment=request.environment,
+        Sender(AUTHORITY[request.client], request.environment, internal),
     )
     return Admitted(taken, details, said, violations)
 

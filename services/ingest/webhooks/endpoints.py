@@ -64,7 +64,8 @@ class Endpoint:
 
     def key(self, *, test: bool) -> WriteKey:
         """Return what admission takes it for; what the vendor calls a test is of no environment that scores."""
-        return WriteKey("", self.source, "test" if test and self.environment == "production" else self.environment)
+        environment = "test" if test and self.environment == "production" else self.environment
+        return WriteKey("", self.source, environment, client="server")
 
 
 def read(path: Path | None) -> dict[str, Endpoint]:

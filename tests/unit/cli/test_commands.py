@@ -142,7 +142,7 @@ def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
     state_in(tmp_path)
 
     result = CliRunner().invoke(
-        app_of(keys), ["keys", "create", "--source", "web", "--backfill", "--data", str(tmp_path)],
+        app_of(keys), ["keys", "create", "--source", "web", "--client", "server", "--backfill", "--data", str(tmp_path)],
         env={"TIDEMARK_WRITE_KEYS_FILE": ""},
     )  # fmt: skip
 

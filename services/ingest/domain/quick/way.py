@@ -9,7 +9,7 @@ import msgspec
 from schemas import codec
 from services.ingest.domain import identity
 from services.ingest.domain.admission import Request, Rules
-from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links
+from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links
 
 KINDS = {"track": "TRACK", "page": "PAGE", "screen": "SCREEN"}
 """The kinds of events that are taken, by the `type` that names them."""
@@ -65,7 +65,7 @@ class _Parts:
         _, self.origin, self.whose, self.name, _, _, _, self.epoch, _, self.end = codec.parts(
             "usage_event", ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
             ("occurred_at",), ("received_at",), ("skew_ms",), ("epoch", "historical"), ("properties",),
-            ("identified", "internal", "via", "forwards", "accepted_by"),
+            ("identified", "internal", "via", "forwards", "authority", "accepted_by"),
         )  # fmt: skip
         _, self.details_origin, self.ids, _, _, self.details_epoch, _, _ = codec.parts(
             "event_details", ("event_id",), ("source", "environment"), ("account", "user", "user_id", "anonymous_id"),
@@ -98,6 +98,7 @@ class Origin:
                     "internal": internal,
                     "via": "EVENT" if has_account else "UNKNOWN",
                     "forwards": 0,
+                    "authority": AUTHORITY[request.client],
                     "accepted_by": request.accepted_by,
                 }
             )
@@ -151,11 +152,12 @@ class QuickWay:
         if not user and not account:
             return None
         value = {"account": account, "user": user, "user_id": user_id, "anonymous_id": anonymous_id}
+        identified = bool(user_id)
+        internal = identified and rules.plan.leaves_out(user_id)
         said = links(
             "TRACK", ids, Where(account), "", rules.pseudonyms,
-            authority=AUTHORITY[request.client], environment=request.environment,
+            Sender(AUTHORITY[request.client], request.environment, internal),
         )  # fmt: skip
-        identified = bool(user_id)
         person = RememberedPerson(
             account,
             user,
@@ -163,7 +165,7 @@ class QuickWay:
             (user or account).encode(),
             self._parts.whose(value),
             self._parts.ids(value),
-            identified + 2 * (identified and rules.plan.leaves_out(user_id)) + 4 * bool(account),
+            identified + 2 * internal + 4 * bool(account),
             tuple(said),
         )
         if len(named) + len(user_id) + len(anonymous_id) <= _REMEMBERED_CHARS:
