@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
@@ -303,5 +304,5 @@ def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
     ]
 
     said = UserLink("SAME", visitor("kim"), False, "", user("u"), "BROWSER", "production")
-    assert found == [said, said._replace(login=True), said._replace(login=True)]
+    assert found == [said, msgspec.structs.replace(said, login=True), msgspec.structs.replace(said, login=True)]
     assert visitor("kim") != user("kim")

@@ -50,8 +50,8 @@ def test_what_another_environment_or_authority_said_is_news() -> None:
     sent = SentLinks()
     sent.sent([link("NAMED")])
 
-    assert sent.is_news(link("NAMED")._replace(authority="BROWSER"), {})
-    assert sent.is_news(link("NAMED")._replace(environment="staging"), {})
+    assert sent.is_news(msgspec.structs.replace(link("NAMED"), authority="BROWSER"), {})
+    assert sent.is_news(msgspec.structs.replace(link("NAMED"), environment="staging"), {})
 
 
 def test_a_second_login_after_another_users_is_news_since_the_later_counts() -> None:
@@ -68,7 +68,7 @@ def test_a_second_login_after_another_users_is_news_since_the_later_counts() -> 
 
 
 def same(user: str, **changes: Any) -> UserLink:
-    return UserLink("SAME", "u_anon", False, "", user, "BROWSER", "production")._replace(**changes)
+    return msgspec.structs.replace(UserLink("SAME", "u_anon", False, "", user, "BROWSER", "production"), **changes)
 
 
 @pytest.mark.parametrize("login", [True, False])
@@ -109,7 +109,7 @@ def test_that_the_plan_leaves_a_user_out_is_news() -> None:
     sent = SentLinks()
     sent.sent([link("NAMED")])
 
-    assert sent.is_news(link("NAMED")._replace(internal=True), {})
+    assert sent.is_news(msgspec.structs.replace(link("NAMED"), internal=True), {})
 
 
 @pytest.mark.parametrize("careful", [False, True])
