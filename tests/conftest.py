@@ -10,8 +10,10 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import httpx._transports.default
 import pytest
 
 from services.shared.kafka import topics
@@ -22,6 +24,8 @@ from services.shared.kafka.settings import KafkaSettings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
+# Each client of httpx reads all certificates of the machine, 25 ms of CPU, and those who wait make many: once is enough.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
