@@ -41,3 +41,13 @@ class GcPause:
 
 gc_paused = GcPause()
 """There is one a process, as there is one garbage collection."""
+
+
+def collect_less_often() -> None:
+    """
+    Collect after 20,000 new objects instead of Python's own 700.
+
+    Records, decoded values and the tasks of transactions hold no cycles and are freed as soon as nothing refers
+    to them. To look for cycles among them cost 0.25 us a record.
+    """
+    gc.set_threshold(20_000, 20, 20)

@@ -26,6 +26,7 @@ from services.shared.engine.kafka import changelog
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.ends import Ends
 from services.shared.engine.kafka.writer import LaneWriter
+from services.shared.engine.lane.gc_pause import collect_less_often
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.processor import Append, SourceRecord
@@ -87,6 +88,7 @@ class Worker:
             ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker has answered for five minutes.
         """
+        collect_less_often()
         starting = asyncio.create_task(self._start())
         stopping = asyncio.create_task(self._stopping.wait())
         await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
