@@ -148,7 +148,10 @@ class IngestService:
         if key is not None and submission.replay is None:
             facts = letters.facts_of_body(submission, key, self._rules.denylist)
             await self.refuse(submission.body, key, found, facts, received_at)
-        raise found
+        try:
+            raise found
+        finally:
+            del found  # it holds this frame, and with it the body: megabytes that only garbage collection would free
 
     def _at_once(self, submission: Submission, key: WriteKey, received_at: int) -> Judged | None:
         """Return what a single event came to; None where the quick way does not take it, or others have to go first."""

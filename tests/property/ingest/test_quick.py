@@ -162,7 +162,7 @@ def judged_alike(submissions: list[Submission], rules_: Rules, stalled: frozense
     assert dict(quick_log.records) == dict(careful_log.records)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(
     batches=st.lists(st.lists(events, max_size=4), min_size=1, max_size=3),
     sent_at=times,
@@ -183,7 +183,7 @@ def test_batches_are_judged_alike(
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     sent=st.lists(
         st.tuples(events, st.sampled_from(["track", "page", "screen", "identify", "group", "alias"])), max_size=4
