@@ -208,8 +208,8 @@ class KafkaEventLog:
     async def _send(self, queue: PartitionQueue) -> None:
         route: Route | None = None
         try:
-            await self._departs()
             while queue.batches:
+                await self._departs()
                 route = await self._own_route(queue) if queue.suspect else self._routes.common
                 if route is None or not queue.batches:
                     break

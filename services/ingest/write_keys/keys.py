@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 _TELL_EVERY_S = 1.0
+_digest = lru_cache(maxsize=4_096)(digest)
 _PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
 
 
@@ -191,7 +193,7 @@ class WriteKeys:
         Raises:
             Rejected: it is not known, or not valid any more.
         """
-        found = self._keys.get(digest(key)) if len(key) <= LONGEST else None
+        found = self._keys.get(_digest(key)) if len(key) <= LONGEST else None
         if found is None:
             raise Rejected(
                 Code.UNKNOWN_WRITE_KEY,
