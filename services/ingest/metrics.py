@@ -12,8 +12,8 @@ import contextlib
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.judged import VERDICTS
+from services.ingest.plain_counts import PlainCounts
 from services.ingest.ports import WRITES
-from services.ingest.tally import Tally
 
 _LABELLED_EVENTS = 200
 
@@ -23,7 +23,7 @@ class IngestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._tally = Tally(registry)
+        self._counts = PlainCounts(registry)
         self.requests = Counter(
             "tidemark_ingest_requests_total",
             "HTTP requests answered, by endpoint and status (499: the client left before the answer).",
@@ -169,18 +169,18 @@ class IngestMetrics:
         counter = self._answered.get((endpoint, status))
         if counter is None:
             counter = self._answered[endpoint, status] = self.requests.labels(endpoint, str(status))
-        self._tally.add(counter)
+        self._counts.add(counter)
 
     def received(self, size: int) -> None:
         """Count the bytes of a body."""
-        self._tally.add(self.body_bytes, size)
+        self._counts.add(self.body_bytes, size)
 
     def judged(self, verdict: str, source: str, count: int) -> None:
         """Count events that the log has."""
         counter = self._judged.get((verdict, source))
         if counter is None:
             counter = self._judged[verdict, source] = self.verdicts.labels(verdict, source)
-        self._tally.add(counter, count)
+        self._counts.add(counter, count)
 
     def begin(self, source: str) -> None:
         """Begin the counts of a source at zero, so that its first events are an increase."""
