@@ -7,12 +7,14 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.plan import PropertyPlan, PropertyType
 
 MAX_ID = 128
 """Characters of an id."""
 _MAX_DATE = 40
 """Characters of a date; with time, fraction of a second and offset it has 35 at most."""
+_MAX_CODE = 10
 _SHOWN = 60
 
 _RIGHT: dict[PropertyType | None, frozenset[type]] = {
@@ -23,6 +25,7 @@ _RIGHT: dict[PropertyType | None, frozenset[type]] = {
     "whole_number": frozenset({int}),
     "boolean": frozenset({bool}),
     "date": frozenset(),
+    "country": frozenset(),
     "list": frozenset({list}),
     "object": frozenset({dict}),
 }
@@ -35,6 +38,7 @@ _WORDS: dict[PropertyType, str] = {
     "whole_number": "a whole number",
     "boolean": "true or false",
     "date": "a date such as 2027-03-31, with or without a time",
+    "country": "an ISO 3166 code of a country such as DE, or of a part of one such as DE-BY",
     "list": "a list",
     "object": "an object",
 }
@@ -61,11 +65,20 @@ def _date(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value >= 0
 
 
+def _country(value: Any) -> bool:
+    return type(value) is str and len(value) <= _MAX_CODE and public_holidays.normal(value) is not None
+
+
 def _id(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= MAX_ID
 
 
-_LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {"whole_number": _whole, "date": _date, "id": _id}
+_LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {
+    "whole_number": _whole,
+    "date": _date,
+    "country": _country,
+    "id": _id,
+}
 
 
 def check_of(plan: PropertyPlan) -> tuple[frozenset[type], Callable[[Any], bool]]:
@@ -95,6 +108,6 @@ def wrong(value: Any, plan: PropertyPlan) -> tuple[str, str]:
         shown = ", ".join(map(str, plan.one_of))
         cut = f"{shown[:_SHOWN]}..." if len(shown) > _SHOWN else shown
         return "plan_wrong_value", f"send one of {cut}, not {f'{value[:_SHOWN]!r}' if type(value) is str else given}"
-    if plan.type in ("date", "id") and type(value) is str:
+    if plan.type in ("date", "id", "country") and type(value) is str:
         given = "this text"
     return "plan_wrong_type", f"send {_WORDS[plan.type or 'text']}, not {given}"
