@@ -31,6 +31,7 @@ PLANNED_ABSENCES = "absences.planned"
 """What an event means which says that an account or a person will be away."""
 ABSENCE_FROM, ABSENCE_TO, ABSENCE_SCOPE, ABSENCE_WITHDRAWN = "from", "to", "scope", "withdrawn"
 """The properties of such an event."""
+ABSENCE_PROPERTIES = (ABSENCE_FROM, ABSENCE_TO, ABSENCE_SCOPE, ABSENCE_WITHDRAWN)
 SCOPES = ("account", "person")
 
 COUNTS_OF_ALL = ("events", "active")

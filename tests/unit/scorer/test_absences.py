@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.accounts.absences import MAX_ABSENCES, of_account, of_people
+from services.scorer.domain.accounts.absences import MAX_ABSENCES, Absences, merge, note, of_account, of_people
 from tests.support.scorer import DAY, UsageLane, at
 
 
@@ -77,6 +77,17 @@ def test_absences_that_are_long_over_are_forgotten_as_a_day_closes() -> None:
     lane.event("f", when=at(1, 1))
     lane.close(1)
     assert of_account(kept(lane)) == [(DAY - 254, DAY - 254)]
+
+
+def test_the_absences_of_two_people_who_are_one_are_those_of_one() -> None:
+    known: Absences = {}
+    note(known, 1, DAY, DAY + 2, 10)
+    note(known, 1, DAY + 9, DAY + 9, 10)
+    note(known, 2, DAY, DAY + 4, 11)
+
+    assert merge(known, 1, 2)
+    assert known == {(2, DAY): (DAY + 4, 11), (2, DAY + 9): (DAY + 9, 10)}
+    assert not merge(known, 1, 2)
 
 
 def test_beyond_the_bound_an_absence_is_left_out_and_told() -> None:

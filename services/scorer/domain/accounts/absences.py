@@ -36,6 +36,14 @@ def note(absences: Absences, person: int, first: int, last: int, at: int) -> boo
     return known is None or known[0] != last
 
 
+def merge(absences: Absences, person: int, into: int) -> bool:
+    """Make one person of two; return whether the first had any absence."""
+    found = [(first, *absences.pop((of, first))) for of, first in sorted(absences) if of == person]
+    for first, last, at in found:
+        note(absences, into, first, last, at)
+    return bool(found)
+
+
 def forget_past(absences: Absences, day: int) -> bool:
     """Drop what was over 256 days before `day`; return whether there was anything."""
     gone = [key for key, (last, _) in absences.items() if max(key[1], last) <= day - SPAN]

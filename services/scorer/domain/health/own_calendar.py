@@ -41,13 +41,24 @@ class OwnCalendar(NamedTuple):
 
     shares: list[float]
     """Of a usual week, week by week, the latest first."""
-    days_off: frozenset[int]
-    """Days of these weeks on which nobody is expected: absences of the account, public holidays."""
+    days_off: int
+    """Days after the last active one on which nobody was expected: absences of the account, public holidays."""
     holidays_7: int | None
     """Public holidays among the last seven days; None: the country is not known."""
     absent_from: int | None
     absent_until: int | None
     """The planned absence that the whole account is in now."""
+
+
+class _Country(NamedTuple):
+    """What the calendar of a country has of the weeks that end with some day."""
+
+    shares: Floats
+    """A row a week, the earliest first."""
+    public: tuple[int, ...]
+    """Its public holidays."""
+    prior: Floats
+    """How busy an account is at least on the weekday of each column."""
 
 
 def calendar_of(account: Account, day: int, usual_people: float) -> OwnCalendar | None:
@@ -60,34 +71,50 @@ def calendar_of(account: Account, day: int, usual_people: float) -> OwnCalendar 
         usual_people: Active people of a usual month; each of them is a share of the account.
     """
     code = account.fact("country")
-    if not account.absences and not isinstance(code, str):
+    known = account.absences
+    if not known and not isinstance(code, str):
         return None
-    first = day - 7 * WEEKS + 1
-    days = np.arange(first, day + 1)
-    shares = np.ones(days.size)
-    off: set[int] = set()
-    public: list[int] = []
-    if isinstance(code, str):
-        public = [holiday for holiday in holidays(code) if first <= holiday <= day]
-        shares = _of_country(code, first, day)
-        off.update(public)
-    for start, end in of_people(account.absences or {}):
-        shares[(days >= start) & (days <= end)] -= 1 / max(usual_people, 1.0)
-    absent_from = absent_until = None
-    for start, end in of_account(account.absences or {}):
-        shares[(days >= start) & (days <= end)] = 0
-        off.update(range(max(start, first), min(end, day) + 1))
-        if start <= day + 1 and end >= day:  # today, or until yesterday
-            absent_from, absent_until = start, end
-    busy = _busy(account, days, weekend(code) if isinstance(code, str) else frozenset({5, 6}))
-    weekly = (np.clip(shares, 0, 1) * busy).reshape(WEEKS, 7).sum(axis=1)[::-1] / busy[:7].sum()
+    country = _of_country(code if isinstance(code, str) else "", day)
+    shares, absent_from, absent_until = country.shares, None, None
+    away: list[tuple[int, int]] = []
+    if known:
+        shares = shares.copy()
+        away = of_account(known)
+        _take_off(shares, of_people(known), day, 1 / max(usual_people, 1.0))
+        _take_off(shares, away, day, 1.0)
+        np.maximum(shares, 0, out=shares)
+        now = [(first, last) for first, last in away if first <= day + 1 and last >= day]
+        absent_from, absent_until = now[0] if now else (None, None)
+    busy = country.prior
+    active = account.history("active", day)
+    if active is not None:
+        busy = busy + active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=0)
+    weekly = ((shares * busy).sum(axis=1) / busy.sum())[::-1]
     return OwnCalendar(
-        shares=[max(FLOOR, round(float(share), 9)) for share in weekly],
-        days_off=frozenset(off),
-        holidays_7=sum(holiday > day - 7 for holiday in public) if isinstance(code, str) else None,
+        shares=np.maximum(np.round(weekly, 9), FLOOR).tolist(),
+        days_off=_days_off(account.last_active_day, day, country.public, away),
+        holidays_7=sum(holiday > day - 7 for holiday in country.public) if isinstance(code, str) else None,
         absent_from=absent_from,
         absent_until=absent_until,
     )
+
+
+def _take_off(shares: Floats, absences: list[tuple[int, int]], day: int, share: float) -> None:
+    days = shares.reshape(-1)  # a view
+    first_of_all = day - days.size + 1
+    for first, last in absences:
+        low, high = max(first - first_of_all, 0), min(last, day) - first_of_all + 1
+        if low < high:
+            days[low:high] -= share
+
+
+def _days_off(last_active_day: int, day: int, public: tuple[int, ...], away: list[tuple[int, int]]) -> int:
+    if last_active_day >= day:
+        return 0
+    off = {holiday for holiday in public if holiday > last_active_day}
+    for first, last in away:
+        off.update(range(max(first, last_active_day + 1), min(last, day) + 1))
+    return len(off)
 
 
 def with_fleet(calendar: OwnCalendar | None, levels: list[float]) -> list[float]:
@@ -102,22 +129,23 @@ def with_fleet(calendar: OwnCalendar | None, levels: list[float]) -> list[float]
     return [min(level, share) if share < 1 else level for level, share in pairs]
 
 
-def _busy(account: Account, days: npt.NDArray[np.int64], weekend_days: frozenset[int]) -> Floats:
-    """Return how busy the account is on each of the days' weekdays: its active user-days, and a little of what is usual."""
-    active = account.history("active", int(days[-1]))
-    weekdays = (days[:7] + 3) % 7  # day 0 was a Thursday
-    prior = np.where(np.isin(weekdays, list(weekend_days)), _WEEKEND_PRIOR, 1.0) * _PRIOR_WEEKS
-    seen = active[SPAN - days.size :].reshape(WEEKS, 7).sum(axis=0) if active is not None else 0
-    return np.asarray(np.tile(prior + seen, WEEKS), dtype=np.float64)
-
-
-def _of_country(code: str, first: int, last: int) -> Floats:
-    start, shares = _country(code)
-    found = np.ones(last - first + 1)
-    low, high = max(first, start), min(last + 1, start + len(shares))
-    if low < high:
-        found[low - first : high - first] = shares[low - start : high - start]
-    return found
+@lru_cache(maxsize=512)
+def _of_country(code: str, day: int) -> _Country:
+    """Return what a country's calendar has of the weeks that end with a day; an empty code stands for no country."""
+    first = day - 7 * WEEKS + 1
+    shares = np.ones(7 * WEEKS)
+    public: tuple[int, ...] = ()
+    if code:
+        public = tuple(holiday for holiday in holidays(code) if first <= holiday <= day)
+        start, of_days = _country(code)
+        low, high = max(first, start), min(day + 1, start + len(of_days))
+        if low < high:
+            shares[low - first : high - first] = of_days[low - start : high - start]
+    weekend_days = weekend(code) if code else frozenset({5, 6})
+    weekdays = [(each + 3) % 7 for each in range(first, first + 7)]  # day 0 was a Thursday
+    prior = np.array([_WEEKEND_PRIOR if weekday in weekend_days else 1.0 for weekday in weekdays]) * _PRIOR_WEEKS
+    shares.flags.writeable = prior.flags.writeable = False
+    return _Country(shares.reshape(WEEKS, 7), public, prior)
 
 
 @lru_cache(maxsize=256)

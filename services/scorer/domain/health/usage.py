@@ -136,8 +136,7 @@ def _silent_days(last_active_day: int, day: int, calendar: OwnCalendar | None) -
     """Return the closed days since the last active one that were not off; -1: no day was active yet."""
     if last_active_day < 0:
         return -1
-    off = 0 if calendar is None else sum(last_active_day < each <= day for each in calendar.days_off)
-    return max(0, day - last_active_day - off)
+    return max(0, day - last_active_day - (0 if calendar is None else calendar.days_off))
 
 
 def _gap_p90(active_days: np.typing.NDArray[np.int64]) -> int:

@@ -176,7 +176,8 @@ class SlowPath:
         has_role = account.roles is not None and account.roles.merge(person, into)
         if has_role:
             self.state.roles.add(account.name)
-        if both is None and not has_role and not any(answered):
+        was_away = account.absences is not None and absences.merge(account.absences, person, into)
+        if both is None and not has_role and not was_away and not any(answered):
             return
         self.state.ledger.people_merged += 1
         self.state.cold.add(account.name)
