@@ -10,9 +10,12 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+import httpx._transports.default
 import pytest
+from hypothesis import HealthCheck, settings
 
 from services.shared.kafka import topics
 from services.shared.kafka.embedded import EmbeddedBroker
@@ -22,6 +25,11 @@ from services.shared.kafka.settings import KafkaSettings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
+# Each client of httpx reads all certificates of the machine, 25 ms of CPU, and those who wait make many: once is enough.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
+# How long an example takes is the machine's business: other tests run beside it.
+settings.register_profile("tidemark", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tidemark")
 
 
 @dataclass(frozen=True, slots=True)

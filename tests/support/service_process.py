@@ -41,9 +41,10 @@ class ServiceProcess:
             )
 
     async def kill(self) -> None:
-        """End it with SIGKILL and wait for its end."""
+        """End it with SIGKILL and wait for its end, also where it has ended before."""
         process = self._started()
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
 
     async def stop(self) -> int:

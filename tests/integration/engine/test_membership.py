@@ -73,9 +73,9 @@ def ending(*workers: Counting) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def first_and_topics(kafka: Any, folder: Path) -> AsyncIterator[tuple[Trial, Counting]]:
+async def first_and_topics(kafka: Any, folder: Path, **environment: str) -> AsyncIterator[tuple[Trial, Counting]]:
     async with trial(kafka.bootstrap, partitions=2) as log:
-        first = Counting(log, folder / "first")
+        first = Counting(log, folder / "first", **environment)
         with ending(first):
             await first.ready()
             yield log, first
@@ -110,11 +110,13 @@ async def test_a_second_process_of_the_same_name_is_refused_and_the_first_is_not
 
 
 async def test_a_second_process_in_the_same_folder_is_refused_at_once(kafka: Any, tmp_path: Path) -> None:
+    """It does not ask the group first."""
     async with first_and_topics(kafka, tmp_path) as (log, first):
         second = Counting(log, tmp_path / "first")
         with ending(second):
-            assert await second.ended(5) == EXIT_REFUSED
+            assert await second.ended() == EXIT_REFUSED
         assert first.process.poll() is None
+        assert "waiting_for_instance" not in second.text
 
 
 async def test_a_killed_worker_that_starts_again_takes_its_own_place_at_once(kafka: Any, tmp_path: Path) -> None:
@@ -147,7 +149,8 @@ async def test_a_worker_that_has_taken_its_own_place_stays_in_the_rebalances_tha
 
 
 async def test_a_worker_without_its_folder_waits_until_the_former_is_dead(kafka: Any, tmp_path: Path) -> None:
-    async with first_and_topics(kafka, tmp_path) as (log, first):
+    # The former one's session must not end before this one has started and looks.
+    async with first_and_topics(kafka, tmp_path, TIDEMARK_ENGINE_SESSION_TIMEOUT_S="12") as (log, first):
         first.process.kill()
         await first.ended()
         elsewhere = Counting(log, tmp_path / "elsewhere")

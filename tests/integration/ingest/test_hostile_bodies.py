@@ -27,7 +27,7 @@ from tests.support.keys import entry
 pytestmark = [pytest.mark.integration, pytest.mark.alone, pytest.mark.asyncio(loop_scope="module")]
 
 ATTACKERS = 4
-ROUNDS_S = 1.0
+ROUNDS_S = 0.5
 AWAY_S = 0.2
 """Processor time that ingest may take for others while somebody waits for /healthz: of 0.25 s, the rest is the machine's."""
 GOOD_S = 0.5

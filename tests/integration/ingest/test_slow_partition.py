@@ -101,8 +101,8 @@ async def test_the_others_go_on_and_what_was_put_off_comes_again(
             clients_ = [asyncio.create_task(client(partition)) for partition in range(PARTITIONS)]
             await until(lambda: len(acknowledged) > 40, 15)
             way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
-            await until(lambda: bool(log.slow()))
-            assert log.slow() == [f"usage-events/{SLOW}"]
+            # On a busy machine others may be slow for a moment.
+            await until(lambda: log.slow() == [f"usage-events/{SLOW}"])
             before = len(acknowledged)
             await until(lambda: len(acknowledged) > before + 200, 15)
             assert log.slow() == [f"usage-events/{SLOW}"]
