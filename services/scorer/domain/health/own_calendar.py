@@ -50,7 +50,7 @@ class OwnCalendar(NamedTuple):
     """The planned absence that the whole account is in now."""
 
 
-class _Country(NamedTuple):
+class _CountryWeeks(NamedTuple):
     """What the calendar of a country has of the weeks that end with some day."""
 
     shares: Floats
@@ -130,7 +130,7 @@ def with_fleet(calendar: OwnCalendar | None, levels: list[float]) -> list[float]
 
 
 @lru_cache(maxsize=512)
-def _of_country(code: str, day: int) -> _Country:
+def _of_country(code: str, day: int) -> _CountryWeeks:
     """Return what a country's calendar has of the weeks that end with a day; an empty code stands for no country."""
     first = day - 7 * WEEKS + 1
     shares = np.ones(7 * WEEKS)
@@ -145,7 +145,7 @@ def _of_country(code: str, day: int) -> _Country:
     weekdays = [(each + 3) % 7 for each in range(first, first + 7)]  # day 0 was a Thursday
     prior = np.array([_WEEKEND_PRIOR if weekday in weekend_days else 1.0 for weekday in weekdays]) * _PRIOR_WEEKS
     shares.flags.writeable = prior.flags.writeable = False
-    return _Country(shares.reshape(WEEKS, 7), public, prior)
+    return _CountryWeeks(shares.reshape(WEEKS, 7), public, prior)
 
 
 @lru_cache(maxsize=256)
