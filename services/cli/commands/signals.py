@@ -72,7 +72,7 @@ def held(*, json: JsonOption = False, data: DataOption = None) -> None:
         print(f"    held: {', '.join(each.rules)}")
         if each.would_fire:
             print(f"    their conditions hold: {', '.join(each.would_fire)}")
-    print(f"{len(found)} accounts are held by their own calendars")
+    print(f"{len(found)} held by their own calendars")
 
 
 async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:

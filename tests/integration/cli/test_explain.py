@@ -23,6 +23,7 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.cli.commands import explain as command
+from services.cli.commands import signals
 from services.cli.explaining import reading
 from services.cli.explaining.reading import Explained
 from services.cli.held import iso, read_held
@@ -48,6 +49,8 @@ RULES = load_rules()
 
 tool = typer.Typer()
 command.register(tool)
+signals_tool = typer.Typer()
+signals.register(signals_tool)
 
 
 def at(day: int, hour: float = 0) -> int:
@@ -118,13 +121,13 @@ def published(log: Log, account: str, day: int) -> dict[str, Any]:
     )
 
 
-async def tidemark(filled: KafkaSettings, *arguments: str) -> Result:
+async def tidemark(filled: KafkaSettings, *arguments: str, by: typer.Typer = tool) -> Result:
     environment = {
         "KAFKA_BOOTSTRAP_SERVERS": filled.bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": filled.topic_prefix,
         "TIDEMARK_PARTITIONS": str(filled.partitions),
     }
-    return await asyncio.to_thread(CliRunner(env=environment).invoke, tool, list(arguments))
+    return await asyncio.to_thread(CliRunner(env=environment).invoke, by, list(arguments))
 
 
 async def test_what_is_recomputed_of_a_day_is_what_the_scorer_published_of_it(filled: KafkaSettings, log: Log) -> None:
@@ -182,12 +185,15 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     told = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1))).stdout
     rule = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1), "--rule", "usage_silent")).stdout
     held = await read_held(filled, RULES)
+    listed = (await tidemark(filled, "signals", "held", by=signals_tool)).stdout
 
     assert f"usage rules are held: away by plan from {iso(FIRST + AWAY)}" in told
     assert "no signal is open" in told
     assert "held while" in rule
     assert "yes calendar_level below 75 %: 0 %" in rule
     assert [each.account for each in held] == ["away"]
+    assert f"Away (away): away by plan from {iso(FIRST + AWAY)} to {iso(FIRST + AWAY + 20)}" in listed
+    assert "1 held by their own calendars" in listed
 
 
 async def test_an_unknown_account_is_told_what_is_there(filled: KafkaSettings) -> None:
