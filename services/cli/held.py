@@ -14,7 +14,7 @@ from schemas.topics import ACCOUNT_HEALTH_LATEST
 from services.alerter.domain.conditions import holds, measures_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import Rule, RuleSet
-from services.shared.kafka.reading import decoded, scan
+from services.shared.kafka.reading import beginnings, decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
 
@@ -71,6 +71,12 @@ def reason(snapshot: dict[str, Any], measures: Measures) -> str:
 def iso(day: int) -> str:
     """Return a day (days since 1970 UTC) as a date."""
     return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+async def records_to_read(kafka: KafkaSettings) -> int:
+    """Return about how many records `read_held` would read."""
+    first, last = await beginnings(kafka, ACCOUNT_HEALTH_LATEST), await ends(kafka, ACCOUNT_HEALTH_LATEST)
+    return sum(last.values()) - sum(first.values())
 
 
 async def read_held(kafka: KafkaSettings, rules: RuleSet) -> list[Held]:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ENOUGH_DISK = 2 * 1024**3
 _APART_S = 10.0
+_MANY_RECORDS = 200_000
+"""Health records: more than a doctor should wait for."""
 _CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -257,9 +259,11 @@ def _attribution(running: Running) -> str:
 def _held(running: Running) -> str:
     from services.alerter.rule_files import load_rules
     from services.alerter.settings import AlerterSettings
-    from services.cli.held import read_held
+    from services.cli.held import read_held, records_to_read
     from services.shared.settings import load
 
+    if asyncio.run(records_to_read(running.kafka)) > _MANY_RECORDS:
+        return "not looked at, there are too many accounts: `tidemark signals held` lists those that are held"
     settings = load(AlerterSettings)
     found = asyncio.run(read_held(running.kafka, load_rules(settings.rules_dir, settings.rules_overrides)))
     if not found:

@@ -22,11 +22,12 @@ from schemas import codec
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
+from services.cli.commands import doctor, signals
 from services.cli.commands import explain as command
-from services.cli.commands import signals
 from services.cli.explaining import reading
 from services.cli.explaining.reading import Explained
 from services.cli.held import iso, read_held
+from services.cli.local.stack_state import Running
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory.runner import MemoryRunner
@@ -185,6 +186,7 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     told = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1))).stdout
     rule = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1), "--rule", "usage_silent")).stdout
     held = await read_held(filled, RULES)
+    said = await asyncio.to_thread(doctor._held, Running(filled, None, None, None, None, None))
     listed = (await tidemark(filled, "signals", "held", by=signals_tool)).stdout
 
     assert f"usage rules are held: away by plan from {iso(FIRST + AWAY)}" in told
@@ -193,6 +195,7 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     assert "yes calendar_level below 75 %: 0 %" in rule
     assert [each.account for each in held] == ["away"]
     assert f"Away (away): away by plan from {iso(FIRST + AWAY)} to {iso(FIRST + AWAY + 20)}" in listed
+    assert said.startswith("usage signals of 1 accounts are held by planned absences or public holidays")
     assert "1 held by their own calendars" in listed
 
 
