@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas import codec
 from schemas.measures import numbered
 from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
@@ -84,6 +85,24 @@ def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:
 
     assert (unanswered.life.records, unanswered.log_time) == (1, at(0, 1))
     assert (answered.life.records, answered.log_time // DAY_MS) == (3, DAY + 30)
+
+
+def test_a_past_that_a_backfill_brought_gives_the_same_judgements_as_it_did_then() -> None:
+    log = Log(1)
+    runner = log.runner()
+    log.control("clock", clock("DRIVEN", at(), 1))
+    for day in range(40):
+        for account in ("acme", "globex"):
+            log.event(f"{account}-{day}", account, when=at(day, 9), epoch=1, historical=True)
+        log.control("tick", tick(at(day + 1), 1))
+        runner.run()
+    log.control("clock", clock("LIVE", at(40)))
+    runner.run()
+    then = [codec.decode(record.value or b"")[1] for record in log.memory.records("account-health")]
+
+    recomputed = [judgement.snapshot for judgement in replayed(log).life.judgements]
+    assert len(recomputed) > 40
+    assert recomputed == [each for each in then if each["account"] == "acme"]
 
 
 def test_each_condition_has_its_value_and_the_day_on_which_it_came_closest() -> None:
