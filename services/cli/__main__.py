@@ -27,6 +27,7 @@ COMMANDS = (
     "backfill",
     "rejected",
     "signals",
+    "explain",
     "tail",
     "rules",
     "plan",

@@ -22,7 +22,7 @@ from services.shared.kafka.reading import decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
 TOO_LATE = "too_late"
-NOT_THE_EVENT = frozenset({"bad_trait"})
+NOT_THE_EVENT = frozenset({"bad_trait", "too_many_absences"})
 """Reasons of dead letters that carry a part of an event which was applied."""
 NOT_REMEMBERED = frozenset({"fold_raised"})
 """Reasons for which an event is dead-lettered before its id is remembered: the same one may be applied later."""

@@ -219,7 +219,8 @@ def _events_of_day(account: str, story: Story, day: int, people: int, first: int
     for number, event in enumerate(story.events):
         if event.day == day:
             at = start + event.hour * HOUR_MS + number
-            yield _event(account, at, "TRACK", event.name, event.user, properties=event.properties)
+            properties = {name: _dated(value, first) for name, value in event.properties.items()}
+            yield _event(account, at, "TRACK", event.name, event.user, properties=properties)
 
 
 def _dated(value: Any, first: int) -> Any:

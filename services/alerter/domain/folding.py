@@ -66,14 +66,19 @@ def open_episodes(states: AccountState) -> int:
     return sum(state.open for state in states.values())
 
 
+def open_measures(states: AccountState, rule: str) -> Measures:
+    """Return OPEN_MEASURES as a rule sees them: what the account's other rules say."""
+    others = _other_risks(states, rule)
+    critical = sum(states[name].severity == Severity.CRITICAL for name in others)
+    return {"open_risks": float(len(others)), "open_critical": float(critical)}
+
+
 def _judge(
     rules: RuleSet, rule: Rule, states: AccountState, snapshot: Mapping[str, Any], measures: Measures
 ) -> Signal | None:
     at = snapshot["at"]
     state = states.get(rule.id) or RuleState()
-    others = [name for name in sorted(states) if name != rule.id and _is_open_risk(states[name])]
-    measures["open_risks"] = float(len(others))
-    measures["open_critical"] = float(sum(states[name].severity == Severity.CRITICAL for name in others))
+    measures |= open_measures(states, rule.id)
     verdict = evaluate(rule, measures)
     if not verdict.fires and rule.id not in states:
         return None
@@ -85,9 +90,13 @@ def _judge(
     states[rule.id] = state
     if move is None:
         return None
-    phrases = Phrases(snapshot, measures, other_risks=_titles(rules, others))
+    phrases = Phrases(snapshot, measures, other_risks=_titles(rules, _other_risks(states, rule.id)))
     stronger = rules.get(inhibitor) if inhibitor else None
     return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, inhibitor=stronger)
+
+
+def _other_risks(states: AccountState, rule: str) -> list[str]:
+    return [name for name in sorted(states) if name != rule and _is_open_risk(states[name])]
 
 
 def _is_open_risk(state: RuleState) -> bool:

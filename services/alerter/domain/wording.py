@@ -29,6 +29,7 @@ TEXTS = {
 PLACEHOLDERS = frozenset(MEASURES) | frozenset(TEXTS)
 
 UNKNOWN = "unknown"
+_WITHOUT_DAYS_OFF, _CALENDAR = "silent_days", "calendar_level"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE_FROM = 10
 _DAYS_FROM_HOURS = 72
@@ -74,8 +75,13 @@ class Phrases(dict[str, str]):
     def __missing__(self, name: str) -> str:
         """Word one value."""
         if name in MEASURES:
-            return word(self._measures.get(name), MEASURES[name].unit)
+            worded = word(self._measures.get(name), MEASURES[name].unit)
+            return f"{worded} (public holidays and planned absences left out)" if self._leaves_out(name) else worded
         return self._text(name)
+
+    def _leaves_out(self, name: str) -> bool:
+        """Return whether a number of days is smaller than the dates beside it say, because some days do not count."""
+        return name == _WITHOUT_DAYS_OFF and name in self._measures and _CALENDAR in self._measures
 
     def _text(self, name: str) -> str:
         facts, dates = self._snapshot["facts"], self._snapshot["dates"]

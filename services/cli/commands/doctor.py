@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _ENOUGH_DISK = 2 * 1024**3
 _APART_S = 10.0
+_MANY_RECORDS = 200_000
+"""Health records: more than a doctor should wait for."""
 _CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -73,6 +75,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     # As `tidemark dev` hands it to its services.
     yield from _configurations(_of_stack(state) if state else {})
     yield _judge("measures", _measures)
+    yield _judge("holidays", _holidays)
     try:
         running = find(data)
     except ConfigurationError as error:
@@ -170,6 +173,16 @@ def _measures() -> str:
     return "; ".join(said)
 
 
+def _holidays() -> str:
+    """Say for which years there are public holidays; in time before they end."""
+    from services.shared.calendars import public_holidays
+
+    years = f"public holidays are known from {public_holidays.FIRST_YEAR} to {public_holidays.LAST_YEAR}"
+    if time.gmtime().tm_year > public_holidays.LAST_YEAR - 2:
+        raise OSError(f"{years}: install a newer release, after that year none count")
+    return years
+
+
 def _rules_without(rules: Iterable[Rule], missing: frozenset[str]) -> Iterator[str]:
     from schemas.measures import MEASURES
     from services.alerter.domain.conditions import may_hold, measures_in
@@ -211,6 +224,7 @@ def _cluster(running: Running) -> Iterator[Finding]:
         yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
     yield _judge("log time", lambda: _log_time(running))
     yield _judge("attribution", lambda: _attribution(running))
+    yield _judge("held", lambda: _held(running))
     if running.ingest:
         yield _judge("clock", lambda: _clock(str(running.ingest)))
 
@@ -240,6 +254,25 @@ def _attribution(running: Running) -> str:
     if given_up:
         said.append(f"{given_up:,} of identified users were given up: `tidemark accounts resolve` brings them back")
     return "; ".join(said)
+
+
+def _held(running: Running) -> str:
+    from services.alerter.rule_files import load_rules
+    from services.alerter.settings import AlerterSettings
+    from services.cli.held import read_held, records_to_read
+    from services.shared.settings import load
+
+    if asyncio.run(records_to_read(running.kafka)) > _MANY_RECORDS:
+        return "not looked at, there are too many accounts: `tidemark signals held` lists those that are held"
+    settings = load(AlerterSettings)
+    found = asyncio.run(read_held(running.kafka, load_rules(settings.rules_dir, settings.rules_overrides)))
+    if not found:
+        return "no account is held by its own calendar"
+    waiting = sum(bool(each.would_fire) for each in found)
+    return (
+        f"usage signals of {len(found):,} accounts are held by planned absences or public holidays,"
+        f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
+    )
 
 
 def _apart(addresses: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""`tidemark signals tail`."""
+"""`tidemark signals tail | held`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Risk and expansion signals.", no_args_is_help=True)
     group.callback()(lambda: None)
     group.command("tail")(tail)
+    group.command("held")(held)
     app.add_typer(group, name="signals")
 
 
@@ -47,6 +48,36 @@ def tail(
 
     with suppress(KeyboardInterrupt):
         asyncio.run(_tail(cluster(data), find(data).warehouse, json=json, history=history, once=once, wanted=wanted))
+
+
+def held(*, json: JsonOption = False, data: DataOption = None) -> None:
+    """List the accounts whose usage signals are held: away by plan, or on public holidays. It reads the latest health of all."""
+    import msgspec
+
+    from services.alerter.rule_files import load_rules
+    from services.alerter.settings import AlerterSettings
+    from services.cli.held import read_held
+    from services.shared.settings import load
+
+    settings = load(AlerterSettings)
+    rules = load_rules(settings.rules_dir, settings.rules_overrides)
+    found = asyncio.run(_reached(cluster(data), rules, read_held))
+    if json:
+        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        return
+    for each in found:
+        print(
+            f"{each.name or each.account} ({each.account}): {each.why}" if each.name else f"{each.account}: {each.why}"
+        )
+        print(f"    held: {', '.join(each.rules)}")
+        if each.would_fire:
+            print(f"    their conditions hold: {', '.join(each.would_fire)}")
+    print(f"{len(found)} held by their own calendars")
+
+
+async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:
+    await reach(kafka)
+    return await read(kafka, rules)
 
 
 async def _tail(

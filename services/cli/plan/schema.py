@@ -43,7 +43,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PARTS = (TrackingPlan, EventPlan, PagePlan, PropertyPlan, TraitPlan, CasePlan, AnswerPlan, DenyPlan)
 
 _STATE = "[a-z][a-z0-9_]{0,39}"
-_WORD = f"^((counts|milestones|features|answers)\\.{_STATE}|cases\\.{_STATE}\\.(opened|closed))$"
+_WORD = f"^((counts|milestones|features|answers)\\.{_STATE}|cases\\.{_STATE}\\.(opened|closed)|absences\\.planned)$"
 _PATH = r"^(/([^/*?#\s]+|\*))*(/\*\*)?/?$"
 _TRIMMED = r"^\S(.*\S)?$"
 _DENIED = rf"^[^.\s]([^.]*[^.\s])?(\.[^.\s]([^.]*[^.\s])?){{0,{MAX_DEPTH - 1}}}$"

@@ -43,6 +43,8 @@ _WHY_NOT = {
     "bad_properties": _REMEMBERED.format(what="was corrected"),
     "bad_case": _REMEMBERED.format(what="was corrected"),
     "bad_score": _REMEMBERED.format(what="was corrected"),
+    "bad_absence": _REMEMBERED.format(what="was corrected"),
+    "too_many_absences": "the scorer remembers its id: send one that fits under another id",
     "bad_trait": "the event was applied without the trait: send a corrected one under another id",
     "cannot_be_judged": "the next snapshot of the account is judged as usual",
 }

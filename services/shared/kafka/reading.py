@@ -7,7 +7,7 @@ taken are passed over; `beginnings` tells where the topic starts now.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -81,7 +81,7 @@ async def scan(
     topic: str,
     start: Mapping[int, int] | None = None,
     stop: Mapping[int, int] | None = None,
-) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
+) -> AsyncGenerator[ConsumerRecord[bytes, bytes], None]:
     """
     Yield the records from `start` (else the beginning) up to before `stop` (else the end as it is now).
 

@@ -16,9 +16,12 @@ from services.shared.tracking_plan.plan import (
 )
 from services.shared.tracking_plan.property_checks import all_events, all_properties, problems_of_properties
 from services.shared.tracking_plan.state_names import (
+    ABSENT_FROM,
+    ABSENT_UNTIL,
     COUNTS_OF_ALL,
     FIRST_ACTIVITY,
     LAST_ACTIVITY,
+    PLANNED_ABSENCES,
     closed,
     opened,
 )
@@ -94,11 +97,11 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
                 yield f"{at}: {word} is there twice"
             elif kind == "cases" and name.rpartition(".")[2] not in {"opened", "closed"}:
                 yield f"{at}: write which it is, such as {_ONE_CASE} or cases.tickets.closed"
-            elif kind in {"cases", "answers"}:
+            elif kind in {"cases", "answers"} or word == PLANNED_ABSENCES:
                 if len(meant) > 1:
-                    yield f"{at}: what opens or closes a case or answers a survey means nothing else"
+                    yield f"{at}: what opens or closes a case, answers a survey or plans an absence means nothing else"
             elif kind not in _USE or not name:
-                known = ", ".join([*_USE.values(), _ONE_CASE, _ONE_ANSWER])
+                known = ", ".join([*_USE.values(), _ONE_CASE, _ONE_ANSWER, PLANNED_ABSENCES])
                 yield f"{at}: {word!r} means nothing; write such as {known}"
 
 
@@ -126,7 +129,8 @@ def _references(plan: TrackingPlan) -> Iterator[str]:
 
 def _names_of_state(plan: TrackingPlan) -> Iterator[str]:
     """Check the names of state: their form, and that each stands for one thing."""
-    taken = dict.fromkeys((*COUNTS_OF_ALL, FIRST_ACTIVITY, LAST_ACTIVITY), "every account")
+    of_all = (*COUNTS_OF_ALL, FIRST_ACTIVITY, LAST_ACTIVITY, ABSENT_FROM, ABSENT_UNTIL)
+    taken = dict.fromkeys(of_all, "every account")
     for kind, names in (
         ("cases", list(plan.cases)),
         ("counts", named(plan, "counts")),

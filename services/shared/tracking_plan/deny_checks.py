@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from services.shared.tracking_plan.plan import TrackingPlan, TraitPlan
+from services.shared.tracking_plan.plan import TrackingPlan, TraitPlan, named
 from services.shared.tracking_plan.property_checks import all_properties
+from services.shared.tracking_plan.state_names import ABSENCE_PROPERTIES, PLANNED_ABSENCES
 
 MAX_DENIED, MAX_DEPTH = 200, 8
 
@@ -52,6 +53,7 @@ def _missed(plan: TrackingPlan, taken: Mapping[str, str]) -> Iterator[str]:
     for where, name, hashable in (
         *((f"cases.{name}.id", case.id, True) for name, case in plan.cases.items()),
         *((f"answers.{name}.score", survey.score, False) for name, survey in plan.answers.items()),
+        *((PLANNED_ABSENCES, name, False) for name in (ABSENCE_PROPERTIES if named(plan, "absences") else ())),
     ):
         at = taken.get(name.lower(), "")
         if at.startswith("deny.drop") or (at and not hashable):

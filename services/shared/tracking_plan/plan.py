@@ -18,8 +18,8 @@ from xxhash import xxh64_hexdigest
 
 from services.shared.tracking_plan.state_names import FactType
 
-PropertyType = Literal["text", "id", "number", "whole_number", "boolean", "date", "list", "object"]
-"""An id is text of 1 to 128 characters or a whole number. A date has the form 2027-03-31, with or without a time, or is a number of seconds or milliseconds since 1970 UTC."""
+PropertyType = Literal["text", "id", "number", "whole_number", "boolean", "date", "country", "list", "object"]
+"""A country is an ISO 3166 code such as DE or DE-BY. An id is text of 1 to 128 characters or a whole number. A date has the form 2027-03-31, with or without a time, or is a number of seconds or milliseconds since 1970 UTC."""
 
 Scalar = str | int | float | bool
 

@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.shared.tracking_plan.plan import EventPlan, PropertyPlan, PropertyType, TrackingPlan, facts, words
-from services.shared.tracking_plan.state_names import OTHER, WELL_KNOWN
+from services.shared.tracking_plan.state_names import (
+    ABSENCE_FROM,
+    ABSENCE_SCOPE,
+    ABSENCE_TO,
+    ABSENCE_WITHDRAWN,
+    OTHER,
+    PLANNED_ABSENCES,
+    TYPE_OF_FACT,
+)
 
-_FACT_TYPES = ("text", "number", "whole_number", "date")
+_FACT_TYPES = ("text", "number", "whole_number", "date", "country")
 _ID_TYPES = ("id", "text", "whole_number")
+_ABSENCE_TYPES: Mapping[str, tuple[str, ...]] = {
+    ABSENCE_FROM: ("date",),
+    ABSENCE_TO: ("date",),
+    ABSENCE_SCOPE: ("text",),
+    ABSENCE_WITHDRAWN: ("boolean",),
+}
 _SCORE_TYPES = ("whole_number", "number")
 
 
@@ -66,12 +80,12 @@ def _facts(plan: TrackingPlan) -> Iterator[str]:
     for trait, fact, said in facts(plan):
         type_ = "text" if said.one_of is not None else said.type
         path = f"group_traits.{trait}.type"
-        must = WELL_KNOWN.get(fact)
+        must = TYPE_OF_FACT.get(fact)
         before, where = types.setdefault(fact, (type_, trait))
         if type_ not in _FACT_TYPES:
             yield f"{path}: a fact has one of the types {', '.join(_FACT_TYPES)}"
         elif must is not None and type_ != must:
-            yield f"{path}: must be {must}, not {type_}, since health records have facts.{fact} so"
+            yield f"{path}: must be {must}, not {type_}, since measures have facts.{fact} so"
         elif before != type_:
             yield f"{path}: must be {before}, as of {where}, which says facts.{fact} too"
 
@@ -105,6 +119,9 @@ def _read_from(plan: TrackingPlan) -> Iterator[str]:
             case, survey = plan.cases.get(rest.rpartition(".")[0]), plan.answers.get(rest)
             if kind == "cases" and case is not None:
                 yield from _read(f"{path}.properties.{case.id}", event.properties.get(case.id), word, _ID_TYPES)
+            if word == PLANNED_ABSENCES:
+                for name, types in _ABSENCE_TYPES.items():
+                    yield from _read(f"{path}.properties.{name}", event.properties.get(name), word, types)
             if kind == "answers" and survey is not None:
                 yield from _read(f"{path}.properties.{survey.score}", event.properties.get(survey.score), word, _SCORE_TYPES)  # fmt: skip
 

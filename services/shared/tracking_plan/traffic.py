@@ -20,12 +20,26 @@ from services.shared.tracking_plan.plan import (
     plain,
     words,
 )
+from services.shared.tracking_plan.state_names import (
+    ABSENCE_FROM,
+    ABSENCE_SCOPE,
+    ABSENCE_TO,
+    ABSENCE_WITHDRAWN,
+    PLANNED_ABSENCES,
+    SCOPES,
+)
 from services.shared.tracking_plan.values import check_of, wrong
 
 _REMEMBERED_NAMES = 20_000
 _NONE: frozenset[str] = frozenset()
 _ID = PropertyPlan(type="id")
 _SCORE = PropertyPlan(type="whole_number")
+_ABSENCE = {
+    ABSENCE_FROM: PropertyPlan(type="date", required=True),
+    ABSENCE_TO: PropertyPlan(type="date"),
+    ABSENCE_SCOPE: PropertyPlan(one_of=list(SCOPES), required=True),
+    ABSENCE_WITHDRAWN: PropertyPlan(type="boolean"),
+}
 
 
 class Violation(NamedTuple):
@@ -191,6 +205,9 @@ def _properties(plan: TrackingPlan, event: EventPlan) -> dict[str, PropertyPlan]
             name, implied = plan.cases[rest.rpartition(".")[0]].id, _ID
         elif kind == "answers":
             name, implied = plan.answers[rest].score, _SCORE
+        elif word == PLANNED_ABSENCES:
+            found |= {name: found.get(name, implied) for name, implied in _ABSENCE.items()}
+            continue
         else:
             continue
         found[name] = msgspec.structs.replace(found.get(name, implied), required=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.plan import PropertyPlan, PropertyType
 
 MAX_ID = 128
@@ -15,6 +16,7 @@ MAX_NUMBER = 10**15
 """Of a number, and of facts; its opposite is the least. A double holds every whole number up to here."""
 _MAX_DATE = 40
 """Characters of a date; with time, fraction of a second and offset it has 35 at most."""
+_MAX_CODE = 10
 _SHOWN = 60
 
 _RIGHT: dict[PropertyType | None, frozenset[type]] = {
@@ -25,6 +27,7 @@ _RIGHT: dict[PropertyType | None, frozenset[type]] = {
     "whole_number": frozenset(),
     "boolean": frozenset({bool}),
     "date": frozenset(),
+    "country": frozenset(),
     "list": frozenset({list}),
     "object": frozenset({dict}),
 }
@@ -37,6 +40,7 @@ _WORDS: dict[PropertyType, str] = {
     "whole_number": "a whole number",
     "boolean": "true or false",
     "date": "a date such as 2027-03-31, with or without a time",
+    "country": "an ISO 3166 code of a country such as DE, or of a part of one such as DE-BY",
     "list": "a list",
     "object": "an object",
 }
@@ -67,6 +71,10 @@ def _date(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and value >= 0
 
 
+def _country(value: Any) -> bool:
+    return type(value) is str and len(value) <= _MAX_CODE and public_holidays.normal(value) is not None
+
+
 def _id(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= MAX_ID
 
@@ -75,6 +83,7 @@ _LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {
     "number": _number,
     "whole_number": _whole,
     "date": _date,
+    "country": _country,
     "id": _id,
 }
 
@@ -110,6 +119,6 @@ def wrong(value: Any, plan: PropertyPlan) -> tuple[str, str]:
         if not _number(value):
             return "plan_wrong_value", "send a number from -1e15 to 1e15; what is longer, such as an id, is text"
         given = "a fraction"
-    if plan.type in ("date", "id") and type(value) is str:
+    if plan.type in ("date", "id", "country") and type(value) is str:
         given = "this text"
     return "plan_wrong_type", f"send {_WORDS[plan.type or 'text']}, not {given}"

@@ -13,10 +13,14 @@ from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.domain.lane.state_format import NEWEST
 from services.shared.errors import IncompatibleState
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.reading import read_plan
 from tests.golden.scorer.renew import PLAN as PLAN_OF_KINDS
-from tests.support.scorer import DAY, PLAN, UsageLane, at, measures
+from tests.support.plans import default_without
+from tests.support.scorer import DAY, UsageLane, at, measures
 
 HERE = Path(__file__).parent
+PLAN = read_plan(default_without("facts.country"))
+"""The default plan as it was when these bytes were written: what it has gained since would be written too."""
 
 
 def stored(version: int, name: str = "state_format") -> dict[bytes, bytes]:

@@ -44,7 +44,7 @@ def test_rules_that_go_without_a_guard_and_state_that_nothing_looks_at_are_named
     )  # fmt: skip
     plan = tmp_path / "plan.yaml"
     found = default_without("cases.", "facts.")
-    found["group_traits"] = fact_traits(country=("text", "country"), seats=("whole_number", "seats"))
+    found["group_traits"] = fact_traits(region=("text", "region"), seats=("whole_number", "seats"))
     plan.write_text(yaml.safe_dump(found), "utf-8")
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
     monkeypatch.setenv("TIDEMARK_RULES_DIR", str(rules))
@@ -52,4 +52,4 @@ def test_rules_that_go_without_a_guard_and_state_that_nothing_looks_at_are_named
     said = doctor._measures()
 
     assert "mine goes without tickets_open" in said
-    assert said.endswith("declared, and no measure looks at it: facts.country")
+    assert said.endswith("declared, and no measure looks at it: facts.region")

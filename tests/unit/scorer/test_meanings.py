@@ -16,7 +16,7 @@ def test_the_default_declares_what_there_is_and_neither_roles_nor_features() -> 
     assert kinds_of(default_plan()).state == {
         "counts.events", "counts.active", "counts.value", "counts.tickets_opened", "counts.tickets_closed", "cases.tickets",
         "answers.nps", "facts.name", "facts.owner", "facts.revenue", "facts.seats", "facts.plan", "facts.contract_start_day",
-        "facts.renewal_day", "facts.parent", "milestones.first_activity", "milestones.first_value", "people.active",
+        "facts.renewal_day", "facts.parent", "facts.country", "absences.planned", "milestones.first_activity", "milestones.first_value", "people.active",
     }  # fmt: skip
 
 
@@ -104,12 +104,12 @@ def test_the_first_value_connects_its_dimension_where_value_is_not_counted() -> 
 
 
 def test_a_change_that_no_snapshot_shows_has_nobody_evaluated() -> None:
-    plan = plan_of(group_traits=fact_traits(country=("text", "country"), seats=("whole_number", "seats")))
+    plan = plan_of(group_traits=fact_traits(region=("text", "region"), seats=("whole_number", "seats")))
     lane = UsageLane(plan=plan)
-    lane.event("e1", kind="GROUP", properties={"country": "NL"})
+    lane.event("e1", kind="GROUP", properties={"region": "north"})
     lane.tick(at(0, 1))
     before = len(lane.snapshots())
-    lane.event("e2", when=at(0, 1), kind="GROUP", properties={"country": "DE"})
+    lane.event("e2", when=at(0, 1), kind="GROUP", properties={"region": "south"})
     assert not lane.state.queue
     lane.event("e3", when=at(0, 1), kind="GROUP", properties={"seats": 5})
     lane.tick(at(0, 1) + 1_000)

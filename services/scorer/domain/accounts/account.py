@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from services.scorer.domain.accounts.absences import Absences, forget_past
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.cases import Cases, forget_closed, is_open, open_since
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS, SPAN, DailyCounts, Days
@@ -39,6 +40,7 @@ class Account:
     """
 
     __slots__ = (
+        "absences",
         "active_users",
         "behind",
         "cases",
@@ -100,6 +102,7 @@ class Account:
         self.active_users = ActiveUsers(day - 1)
         self.facts: Facts | None = None
         self.survey_answers: tuple[Answers | None, ...] | None = None
+        self.absences: Absences | None = None
         self.roles: Roles | None = None
 
     def history(self, count: str, day: int) -> Days | None:
@@ -189,6 +192,8 @@ class Account:
         if self.events_today or self.active_users.today or self.counts_today:
             counts = self.daily_counts
             counts.advance(day)
+            if self.absences and forget_past(self.absences, day) and not self.absences:
+                self.absences = None
             counts.add(ACTIVE, day, self.active_users.close(day))
             counts.add(EVENTS, day, self.events_today)
             for place, count in enumerate(self.counts_today or ()):

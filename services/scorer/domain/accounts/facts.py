@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.state_names import FactType
 from services.shared.tracking_plan.values import MAX_NUMBER
 
@@ -30,6 +31,7 @@ UNSAID = -1
 """The time of a fact that nobody has said."""
 _EPOCH = date(1970, 1, 1)
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
+_MAX_CODE = 10
 _LAST_SECOND = 230 * 365 * 86_400
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 
@@ -164,7 +166,21 @@ def _whole_number(value: Any) -> int:
     return int(number)
 
 
-def _day(value: Any) -> int:
+def _country(value: Any) -> str:
+    code = public_holidays.normal(value) if isinstance(value, str) and len(value) <= _MAX_CODE else None
+    if code is None:
+        raise ValueError("send an ISO 3166 code of a country such as DE, or of a part of one such as DE-BY")
+    return code
+
+
+def read_day(value: Any) -> int:
+    """
+    Return the day of a date, days since 1970 UTC.
+
+    Raises:
+        ValueError: it is none, or not from 1970 to 2199.
+        TypeError: it is neither text nor a number.
+    """
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise TypeError(f"send a date such as 2027-03-31, not {_kind(value)}")
     if isinstance(value, str):
@@ -193,5 +209,6 @@ _PARSERS: dict[FactType, Callable[[Any], Value]] = {
     "text": _text,
     "number": _number,
     "whole_number": _whole_number,
-    "date": _day,
+    "date": read_day,
+    "country": _country,
 }

@@ -11,7 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from services.shared.tracking_plan.plan import TrackingPlan, fact_type, facts, named
-from services.shared.tracking_plan.state_names import COUNTS_OF_ALL, FIRST_ACTIVITY, FactType, closed, opened
+from services.shared.tracking_plan.state_names import (
+    COUNTS_OF_ALL,
+    FIRST_ACTIVITY,
+    PLANNED_ABSENCES,
+    FactType,
+    closed,
+    opened,
+)
 
 Scale = tuple[int, int]
 """Lowest and highest score of a survey."""
@@ -36,7 +43,7 @@ class Kinds:
 
     __slots__ = ("answers", "cases", "counts", "facts", "features", "milestones", "roles", "scales", "state", "types")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one a kind
         self,
         counts: Iterable[str] = (),
         cases: Iterable[str] = (),
@@ -45,6 +52,8 @@ class Kinds:
         milestones: Iterable[str] = (),
         roles: Iterable[str] = (),
         features: Iterable[str] = (),
+        *,
+        absences: bool = False,
     ) -> None:
         """Number the declared names; those that every account has come first."""
         answers, facts = answers or {}, facts or {}
@@ -69,7 +78,8 @@ class Kinds:
             "milestones": self.milestones,
             "people": of_people,
         }
-        self.state = frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names)
+        of_account = {PLANNED_ABSENCES} if absences else set()
+        self.state = frozenset(f"{kind}.{name}" for kind, names in named.items() for name in names) | of_account
         """What state there is, as `counts.value`, `cases.tickets` or `people.roles`: a measure names what it needs so."""
 
 
@@ -83,6 +93,7 @@ def kinds_of(plan: TrackingPlan) -> Kinds:
         milestones=named(plan, "milestones"),
         roles=[role.strip().lower() for role in plan.roles],
         features=plan.features,
+        absences=bool(named(plan, "absences")),
     )
 
 

@@ -10,6 +10,7 @@ import msgspec
 from xxhash import xxh64_hexdigest
 
 from schemas.measures import MEASURES
+from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
 SCORED = tuple(name for name, each in MEASURES.items() if each.source == "scorer" and each.polarity != "neutral")
@@ -69,7 +70,8 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
     if problems:
         raise ValueError("\n".join(problems))
     model.measures = {name: model.measures[name] for name in SCORED if name in model.measures}
-    content = msgspec.json.encode((msgspec.structs.replace(model, fingerprint=""), fingerprint(plan)), order="sorted")
+    bare = msgspec.structs.replace(model, fingerprint="")
+    content = msgspec.json.encode((bare, fingerprint(plan), public_holidays.VERSION), order="sorted")
     model.fingerprint = f"{model.version}-{xxh64_hexdigest(content)[:12]}"
     return model
 

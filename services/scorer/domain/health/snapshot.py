@@ -17,6 +17,7 @@ from services.scorer.domain.health.model import Model
 from services.scorer.domain.health.score import Health, health
 from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.units import six_digits
+from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -67,7 +68,7 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         "score_tenths": scored.score,
         "coverage": six_digits(scored.coverage),
         "measures": numbered(values),
-        "dates": _dates(account),
+        "dates": _dates(account, known.usage),
         "lowest_user": known.sentiment.lowest_user_90,
         "facts": known.facts,
         "model_version": context.model.fingerprint,
@@ -93,9 +94,12 @@ def _band(before: LastEvaluation, scored: Health, usage: Usage, context: Evaluat
     return next_band(before.band, before.past_edge_since, scored.score, context.at)
 
 
-def _dates(account: Account) -> dict[str, int]:
+def _dates(account: Account, usage: Usage) -> dict[str, int]:
     dates = {
         **{name: account.milestone(name) for name in account.kinds.milestones},
         "last_activity": account.last_active_day,
     }
+    calendar = usage.calendar
+    if calendar is not None and calendar.absent_from is not None and calendar.absent_until is not None:
+        dates |= {ABSENT_FROM: calendar.absent_from, ABSENT_UNTIL: calendar.absent_until}
     return {name: day for name, day in dates.items() if day >= 0}

@@ -13,6 +13,7 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
+from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
@@ -26,6 +27,7 @@ class Usage(NamedTuple):
 
     day: int
     silent_days: int
+    """Closed days since the last active one, without those on which nobody was expected; -1: none was active yet."""
     active_days_7: int
     gap_p90_days: int
     baseline_weeks: int
@@ -41,6 +43,8 @@ class Usage(NamedTuple):
     value_days_28: int
     value_weeks_4: int
     value_proven: bool
+    calendar: OwnCalendar | None = None
+    """The account's own; None: it has none."""
 
     @property
     def learning(self) -> bool:
@@ -77,6 +81,9 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         weekly = active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=1)[::-1].tolist()
         active_days = int(np.count_nonzero(active[-7:]))
         gap = _gap_p90(np.flatnonzero(active[-_GAP_DAYS:]))
+    week, month, usual = _people(account, day, weeks)
+    calendar = calendar_of(account, day, usual)
+    factors = with_fleet(calendar, factors)
     windows, learned = trend(weekly, factors, weeks)
     events = account.history("events", day)
     value = account.history("value", day)
@@ -85,7 +92,6 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         recent = value[-28:]
         value_days = int(np.count_nonzero(recent))
         value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
-    week, month, usual = _people(account, day, weeks)
     baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
         reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
@@ -94,7 +100,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         proven = baseline_weeks >= LEARNING_WEEKS and windows[-1].ratio >= 0.9
     return Usage(
         day=day,
-        silent_days=max(0, day - account.last_active_day) if account.last_active_day >= 0 else -1,
+        silent_days=_silent_days(account.last_active_day, day, calendar),
         active_days_7=active_days,
         gap_p90_days=gap,
         baseline_weeks=baseline_weeks,
@@ -109,6 +115,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_days_28=value_days,
         value_weeks_4=value_weeks,
         value_proven=proven,
+        calendar=calendar,
     )
 
 
@@ -123,6 +130,13 @@ def tally(account: Account, day: int, cap_milli: int, fleet: FleetTally) -> None
     before = int(active[SPAN - 7 * (weeks + 1) : SPAN - 7].sum())
     if before > 0:
         fleet.add(int(active[-7:].sum()), before, weeks, cap_milli)
+
+
+def _silent_days(last_active_day: int, day: int, calendar: OwnCalendar | None) -> int:
+    """Return the closed days since the last active one that were not off; -1: no day was active yet."""
+    if last_active_day < 0:
+        return -1
+    return max(0, day - last_active_day - (0 if calendar is None else calendar.days_off))
 
 
 def _gap_p90(active_days: np.typing.NDArray[np.int64]) -> int:

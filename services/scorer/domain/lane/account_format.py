@@ -21,6 +21,7 @@ from services.scorer.domain.accounts.facts import UNSAID, Facts
 from services.scorer.domain.accounts.kinds import Kinds, Names
 from services.scorer.domain.accounts.roles import UNKNOWN, Roles, role_code
 from services.scorer.domain.lane.state_format import DEFAULT, HEADS, unpacked
+from services.shared.tracking_plan.state_names import PLANNED_ABSENCES
 
 HOT, COLD, ROLES = b"h:", b"c:", b"r:"
 """Prefixes of the state records; the account's name follows."""
@@ -97,6 +98,7 @@ def encode_cold(account: Account, written: int = DEFAULT) -> bytes:
             (kinds.features.declared, [*map(_pack_ring, people.features.days)]) if people.features else None,
             _facts(account.facts, kinds) if account.facts else None,
             _answers(account, kinds) if account.survey_answers else None,
+            *([[(*key, *said) for key, said in sorted(account.absences.items())]] if account.absences else []),
         )
     )
 
@@ -122,6 +124,8 @@ def decode_cold(account: Account, value: bytes) -> None:
     account.daily_counts, account.active_users = counts, people
     account.facts = _facts_of(parts[7], kinds) if parts[7] else None
     account.survey_answers = None
+    rows = parts[9] if len(parts) > 9 and PLANNED_ABSENCES in kinds.state else None
+    account.absences = {(person, first): (last, at) for person, first, last, at in rows} if rows else None
     for name, (scale, rows) in (parts[8] or {}).items():
         place = kinds.answers.get(name)
         if place is not None and kinds.scales[place] == tuple(scale):

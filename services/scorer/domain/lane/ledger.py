@@ -34,7 +34,7 @@ class LedgerCounters(msgspec.Struct):
     over_cap: int = 0
     """Of the dead-lettered: would have made one account too many."""
     fields_rejected: int = 0
-    """Single traits of applied group events that were left out; each is on the dead letters as `bad_trait`."""
+    """Traits and planned absences of applied events that were left out; each is on the dead letters."""
     people_dropped: int = 0
     """Events whose person, or whose person's role, was left out because the account has too many."""
     cases_dropped: int = 0

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.shared.tracking_plan.plan import EventPlan, TrackingPlan, plain, words
-from services.shared.tracking_plan.state_names import closed, opened
+from services.shared.tracking_plan.state_names import PLANNED_ABSENCES, closed, opened
 
 PLAIN = 0
 NO_ACTIVITY = -1
@@ -41,6 +41,8 @@ class Meaning(NamedTuple):
     field: str = ""
     """Of a case or an answer: the property that has the id or the score."""
     connects: tuple[str, ...] = ()
+    is_absence: bool = False
+    """Whether it plans an absence."""
 
     @property
     def is_case(self) -> bool:
@@ -55,7 +57,7 @@ class Meaning(NamedTuple):
     @property
     def is_use(self) -> bool:
         """Whether it is use of the product."""
-        return not self.is_case and not self.is_answer
+        return not self.is_case and not self.is_answer and not self.is_absence
 
 
 class Meanings:
@@ -116,6 +118,8 @@ class Meanings:
 
     def _one(self, word: str) -> Meaning:
         kind, _, name = word.partition(".")
+        if word == PLANNED_ABSENCES:
+            return Meaning(is_absence=True)
         if kind == "counts":
             return Meaning(counts=(self.kinds.counts[name],), connects=_connects(word))
         if kind == "milestones":

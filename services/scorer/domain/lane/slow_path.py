@@ -11,7 +11,7 @@ from typing import Any
 
 from xxhash import xxh64_intdigest
 
-from services.scorer.domain.accounts import cases, survey_answers
+from services.scorer.domain.accounts import absences, cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.accounts.facts import Facts, read_traits
@@ -21,7 +21,14 @@ from services.scorer.domain.health.measuring import MEASURED
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
-from services.scorer.domain.lane.properties import Wrong, case_id, properties_of, score_of
+from services.scorer.domain.lane.properties import (
+    PlannedAbsence,
+    Wrong,
+    absence_of,
+    case_id,
+    properties_of,
+    score_of,
+)
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan, role_trait
@@ -51,7 +58,9 @@ class SlowPath:
         # What no measure looks at shows in no snapshot, so a change of it has nobody evaluated.
         self._shown_cases = {place for name, place in self.kinds.cases.items() if f"cases.{name}" in MEASURED}
         self._shown_surveys = {place for name, place in self.kinds.answers.items() if f"answers.{name}" in MEASURED}
-        self._shown_facts = {place for name, place in self.kinds.facts.items() if name in WELL_KNOWN}
+        self._shown_facts = {
+            place for name, place in self.kinds.facts.items() if name in WELL_KNOWN or f"facts.{name}" in MEASURED
+        }
         role = role_trait(plan)
         self._role_trait = None if role is None else role.lower()
 
@@ -167,7 +176,8 @@ class SlowPath:
         has_role = account.roles is not None and account.roles.merge(person, into)
         if has_role:
             self.state.roles.add(account.name)
-        if both is None and not has_role and not any(answered):
+        was_away = account.absences is not None and absences.merge(account.absences, person, into)
+        if both is None and not has_role and not was_away and not any(answered):
             return
         self.state.ledger.people_merged += 1
         self.state.cold.add(account.name)
@@ -201,6 +211,8 @@ class SlowPath:
         meaning = self.meanings.all[number]
         if meaning.is_case:
             return case_id(properties, meaning)
+        if meaning.is_absence:
+            return absence_of(properties, event["user"], self.state.clock.today)
         return score_of(properties, meaning, self.kinds.scales[meaning.survey])
 
     def _change(
@@ -219,6 +231,8 @@ class SlowPath:
         if meaning.is_case:
             self._case(account, wanted, meaning, occurred)
             return URGENT if meaning.case in self._shown_cases else 0
+        if meaning.is_absence:
+            return self._absence(account, wanted, occurred, event, origin)
         if meaning.is_answer:
             self._answer(account, event["user"], wanted, meaning, occurred)
             return URGENT if meaning.survey in self._shown_surveys else 0
@@ -293,6 +307,20 @@ class SlowPath:
         for dimension in meaning.connects:
             state.connect(dimension)
 
+    def _absence(
+        self, account: Account, planned: PlannedAbsence, occurred: int, event: dict[str, Any], origin: Any
+    ) -> int:
+        """Take in a planned absence; return how urgent that is."""
+        person = absences.ACCOUNT if planned.of_account else xxh64_intdigest(event["user"].encode())
+        known = account.absences = {} if account.absences is None else account.absences
+        absences.forget_past(known, self.state.clock.today)
+        news = absences.note(known, person, planned.first_day, planned.last_day, occurred)
+        if news is None:
+            detail = f"the absence was left out: the account has {absences.MAX_ABSENCES} of the last 256 days or ahead"
+            self._reject(Wrong("too_many_absences", "properties.from", detail), event, origin)
+        self.state.cold.add(account.name)
+        return URGENT if news else 0
+
     def _facts(
         self, account: Account, traits: Mapping[str, Any], occurred: int, event: dict[str, Any], origin: Any
     ) -> int:
@@ -335,7 +363,9 @@ class SlowPath:
             self.state.roles.add(account.name)
 
     def _leave_out(self, trait: str, detail: str, event: dict[str, Any], origin: Any) -> None:
-        state = self.state
-        state.ledger.fields_rejected += 1
-        detail = f"the trait was left out: {detail}"
-        state.outcomes.append(Rejection("bad_trait", f"traits.{trait}", detail, event, origin, state.clock.now))
+        self._reject(Wrong("bad_trait", f"traits.{trait}", f"the trait was left out: {detail}"), event, origin)
+
+    def _reject(self, wrong: Wrong, event: dict[str, Any], origin: Any) -> None:
+        """Send what was left out of an event that was applied to the dead letters, counted."""
+        self.state.ledger.fields_rejected += 1
+        self.state.outcomes.append(Rejection(*wrong, event, origin, self.state.clock.now))

@@ -21,6 +21,7 @@ CONFIG: dict[str, Any] = {
                 "price": {"type": "number"},
                 "public": {"type": "boolean"},
                 "due": {"type": "date"},
+                "country": {"type": "country"},
                 "tags": {"type": "list"},
                 "owner": {"type": "object"},
                 "format": {"one_of": ["pdf", 1]},
@@ -31,6 +32,7 @@ CONFIG: dict[str, Any] = {
         "Ticket Opened": {"means": ["cases.tickets.opened"]},
         "Ticket Closed": {"means": ["cases.tickets.closed"]},
         "Rated": {"means": ["answers.csat"]},
+        "Away": {"means": ["absences.planned"]},
     },
     "pages": {
         "home": {"paths": ["/"]},
@@ -61,6 +63,7 @@ STRICT = TrafficPlan(read_plan({**CONFIG, "unknown_events": "reject"}))
         ("price", [7, 7.5], ["7", False]),
         ("public", [True, False], [0, "true"]),
         ("due", ["2027-03-31", "2027-03-31T10:00:00.000Z", 1_700_000_000, 1.5], ["soon", "31.3.2027", True, -1, [], "2" * 99]),
+        ("country", ["DE", "de-by", "US-CA"], ["Germany", "DE-XX", "", 49, "x" * 99]),
         ("tags", [[], [1]], [{}, "a"]),
         ("owner", [{}, {"a": 1}], [[], "a"]),
         ("anything", [1, "x", [], {}, True], []),
@@ -118,6 +121,21 @@ def test_what_state_is_read_from_is_required_though_the_event_does_not_list_it(n
     ]
     assert PLAN.violations("TRACK", name, {field: 3}) == []
     assert PLAN.clear_properties("TRACK", name) == {field}
+
+
+def test_an_absence_needs_its_first_day_and_whom_it_is_of_though_the_event_does_not_list_them() -> None:
+    right = {"from": "2027-07-19", "to": "2027-08-06", "scope": "account"}
+
+    assert PLAN.violations("TRACK", "Away", right) == []
+    assert PLAN.violations("TRACK", "Away", {"from": "2027-07-19", "scope": "person", "withdrawn": True}) == []
+    found = PLAN.violations("TRACK", "Away", {"to": "soon", "scope": "team", "withdrawn": "yes"})
+    assert {(each.code, each.field) for each in found} == {
+        ("plan_missing_property", "properties.from"),
+        ("plan_wrong_type", "properties.to"),
+        ("plan_wrong_value", "properties.scope"),
+        ("plan_wrong_type", "properties.withdrawn"),
+    }
+    assert PLAN.clear_properties("TRACK", "Away") == {"from", "to", "scope", "withdrawn"}
 
 
 def test_traits_are_compared_without_regard_to_case() -> None:

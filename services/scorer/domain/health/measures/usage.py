@@ -43,6 +43,27 @@ def fleet_level(known: Known) -> float | None:
 
 
 @measure
+def calendar_level(known: Known) -> float | None:
+    calendar = known.usage.calendar
+    if calendar is None:
+        return None
+    return 0.0 if calendar.absent_until is not None else calendar.shares[0]
+
+
+@measure
+def public_holidays_7(known: Known) -> float | None:
+    return None if known.usage.calendar is None else known.usage.calendar.holidays_7
+
+
+@measure
+def absence_days_left(known: Known) -> float | None:
+    calendar = known.usage.calendar
+    if calendar is None or calendar.absent_until is None:
+        return None
+    return max(0, calendar.absent_until - known.usage.day)
+
+
+@measure
 def baseline_weeks(known: Known) -> float | None:
     return known.usage.baseline_weeks
 

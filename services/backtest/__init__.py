@@ -1,0 +1,1 @@
+"""Back-tests: how Tidemark would have judged a history whose end is known."""

@@ -1,0 +1,135 @@
+"""Reads what an explanation needs off Kafka: the account's partition up to a day, and what was published of that day."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from difflib import get_close_matches
+from typing import Any, NamedTuple
+
+from schemas.topics import ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, USAGE_EVENTS
+from services.alerter.domain.rules import RuleSet
+from services.cli.explaining.replay import AccountReplay, Judgement, Life, closes, day_of, of_usage_events
+from services.cli.held import iso
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.health.model import Model
+from services.scorer.domain.units import DAY_MS
+from services.shared.errors import Fatal
+from services.shared.kafka.partition import partition_for
+from services.shared.kafka.reading import at_time, beginnings, decoded, ends, scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.plan import TrackingPlan
+
+PUBLISHED_WITHIN_MS = 36 * 3_600_000
+"""After the end of a day its snapshots are appended, unless a backfill drove the clock."""
+
+
+class Explained(NamedTuple):
+    """What was known of an account at the close of a day, days since 1970 UTC."""
+
+    account: str
+    day: int
+    partition: int
+    judgement: Judgement
+    life: Life
+    state: Account | None
+    log_time: int
+    log_begins: int
+    """Offset with which the partition begins; above 0 its oldest records are gone."""
+    published: dict[str, Any] | None
+    """The snapshot of that day as it was published; None: it is not on account-health, or not where it was looked for."""
+
+
+async def explain(
+    kafka: KafkaSettings, account: str, day: int | None, plan: TrackingPlan, model: Model, rules: RuleSet
+) -> Explained:
+    """
+    Recompute an account up to the close of a day; None: up to the end of the log.
+
+    Raises:
+        Fatal: the log has no such account, or does not reach to that day; says what there is.
+        UnknownVersion: a newer version wrote a record.
+    """
+    limits = await ends(kafka, USAGE_EVENTS)
+    partition = partition_for(account.encode(), len(limits))
+    begins = (await beginnings(kafka, USAGE_EVENTS))[partition]
+    replay = AccountReplay(account, plan, model, rules)
+    only = {other: end for other, end in limits.items() if other != partition}
+    async with aclosing(scan(kafka, USAGE_EVENTS, only, limits)) as records:
+        async for record in records:
+            if not replay.wants(record.key):
+                continue
+            replay.take(of_usage_events(partition, record.offset, record.key, record.value, record.timestamp))
+            if day is not None and _past(replay, day):
+                break
+    life = replay.life
+    if not life.records:
+        raise Fatal(await _unknown(kafka, account, partition, life, replay.log_time))
+    _check_day(day, partition, life, replay.log_time)
+    known = [each for each in life.judgements if day is None or each.snapshot["day"] <= day]
+    if not known:
+        first = (
+            f"its first judgement is of {iso(life.judgements[0].snapshot['day'])}"
+            if life.judgements
+            else "it was never judged"
+        )
+        raise Fatal(f"{account}: nothing was known at the close of {iso(day or 0)}: {first}")
+    judgement = known[-1]
+    explained = int(judgement.snapshot["day"])
+    return Explained(
+        account=account,
+        day=explained,
+        partition=partition,
+        judgement=judgement,
+        life=life,
+        state=replay.state,
+        log_time=replay.log_time,
+        log_begins=begins,
+        published=await _published(kafka, account, partition, explained),
+    )
+
+
+def _past(replay: AccountReplay, day: int) -> bool:
+    """Return whether the close of a day has been judged, or cannot come any more."""
+    judged = replay.life.judgements
+    if day < day_of(replay.life.first_time):  # read on, to say how far the log reaches
+        return False
+    return bool(judged and closes(judged[-1], day)) or day_of(replay.log_time) > day + 1
+
+
+def _check_day(day: int | None, partition: int, life: Life, log_time: int) -> None:
+    first, last = day_of(life.first_time), day_of(log_time)
+    if day is not None and not first <= day <= last:
+        raise Fatal(
+            f"--at {iso(day)}: the log of partition {partition} reaches from {iso(first)} to {iso(last)} (log time, UTC);"
+            " choose a day of these"
+        )
+
+
+async def _unknown(kafka: KafkaSettings, account: str, partition: int, life: Life, log_time: int) -> str:
+    """Say that there is no such account, what the log has, and which accounts are called nearly so."""
+    names: set[str] = set()
+    async for record in scan(kafka, ACCOUNT_HEALTH_LATEST):
+        if record.key is not None:
+            names.add(record.key.decode("utf-8", "replace"))
+    reaches = (
+        f"its partition {partition} is empty"
+        if not life.first_time
+        else f"its partition {partition} reaches from {iso(day_of(life.first_time))} to {iso(day_of(log_time))} and has no event of it"
+    )
+    close = get_close_matches(account, sorted(names), n=3)
+    hint = f"; do you mean {' or '.join(close)}?" if close else f"; {len(names):,} accounts are known"
+    return f"there is no account {account!r} on usage-events: {reaches}{hint}"
+
+
+async def _published(kafka: KafkaSettings, account: str, partition: int, day: int) -> dict[str, Any] | None:
+    midnight = (day + 1) * DAY_MS
+    first = await at_time(kafka, ACCOUNT_HEALTH, midnight)
+    last = await at_time(kafka, ACCOUNT_HEALTH, midnight + PUBLISHED_WITHIN_MS)
+    start = {other: last[other] if other != partition else offset for other, offset in first.items()}
+    found = None
+    async for record in scan(kafka, ACCOUNT_HEALTH, start, last):
+        if record.key == account.encode() and record.value is not None:
+            snapshot = decoded(record.value)[1]
+            if snapshot and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
+                found = snapshot
+    return found

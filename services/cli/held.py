@@ -1,0 +1,96 @@
+"""
+What is held back: accounts whose rules may not move now, because they are away by plan or on public holidays.
+
+A rule that is held says nothing by itself, so this is where people see it: the latest snapshot of each account, judged by
+the conditions of the rules in force.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any, NamedTuple
+
+from schemas.topics import ACCOUNT_HEALTH_LATEST
+from services.alerter.domain.conditions import holds, measures_in
+from services.alerter.domain.measures import Measures, measures_of
+from services.alerter.domain.rules import Rule, RuleSet
+from services.shared.kafka.reading import beginnings, decoded, ends, scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
+
+CALENDAR = "calendar_level"
+FLEET = "fleet_level"
+_EPOCH = date(1970, 1, 1)
+
+
+class Held(NamedTuple):
+    """One account some of whose rules are held."""
+
+    account: str
+    name: str
+    """As the company calls it; empty: it does not say."""
+    why: str
+    rules: tuple[str, ...]
+    """The rules that are held."""
+    would_fire: tuple[str, ...]
+    """Of them, those whose conditions hold: without the hold they would be on their way to a signal."""
+
+
+def held_of(rules: RuleSet, snapshot: dict[str, Any]) -> Held | None:
+    """Return what a snapshot says is held by the account's own calendar; None: nothing is."""
+    measures = measures_of(snapshot)
+    held = [rule for rule in rules.ordered if rule.enabled and by_calendar(rule, measures)]
+    if not held:
+        return None
+    return Held(
+        account=snapshot["account"],
+        name=snapshot["facts"]["name"] or "",
+        why=reason(snapshot, measures),
+        rules=tuple(rule.id for rule in held),
+        would_fire=tuple(rule.id for rule in held if _would_fire(rule, measures)),
+    )
+
+
+def by_calendar(rule: Rule, measures: Measures) -> bool:
+    """Return whether the account's own calendar holds a rule."""
+    return any(CALENDAR in measures_in(node) and holds(node, measures) for node in rule.hold)
+
+
+def reason(snapshot: dict[str, Any], measures: Measures) -> str:
+    """Say in words what the account's own calendar has in these days."""
+    dates = snapshot["dates"]
+    if ABSENT_FROM in dates:
+        return f"away by plan from {iso(dates[ABSENT_FROM])} to {iso(dates[ABSENT_UNTIL])}"
+    share = f"{measures[CALENDAR]:.0%} of a usual week is left"
+    public = int(measures.get("public_holidays_7", 0))
+    if public:
+        return f"{public} public holiday{'s' if public > 1 else ''} in the last seven days: {share}"
+    return f"back from a planned absence, or people are away: {share}"
+
+
+def iso(day: int) -> str:
+    """Return a day (days since 1970 UTC) as a date."""
+    return (_EPOCH + timedelta(days=day)).isoformat()
+
+
+async def records_to_read(kafka: KafkaSettings) -> int:
+    """Return about how many records `read_held` would read."""
+    first, last = await beginnings(kafka, ACCOUNT_HEALTH_LATEST), await ends(kafka, ACCOUNT_HEALTH_LATEST)
+    return sum(last.values()) - sum(first.values())
+
+
+async def read_held(kafka: KafkaSettings, rules: RuleSet) -> list[Held]:
+    """Return the accounts that are held now, by account; it reads the latest snapshot of every account."""
+    found: dict[bytes, Held] = {}
+    async for record in scan(kafka, ACCOUNT_HEALTH_LATEST):
+        snapshot = decoded(record.value)[1] if record.value is not None else {}
+        held = held_of(rules, snapshot) if snapshot else None
+        if held is None:
+            found.pop(record.key, None)
+        else:
+            found[record.key] = held
+    return [found[key] for key in sorted(found)]
+
+
+def _would_fire(rule: Rule, measures: Measures) -> bool:
+    return holds(rule.fires, measures) and not any(holds(node, measures) for node in rule.unless)

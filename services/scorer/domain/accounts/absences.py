@@ -1,0 +1,66 @@
+"""
+Planned absences: days on which an account, or one of its people, said beforehand that it would be away.
+
+Of one person and first day the newest statement holds, so that an absence can be made longer, shorter or taken back, and
+the order in which statements come does not matter.
+"""
+
+from __future__ import annotations
+
+from services.scorer.domain.accounts.daily_counts import SPAN
+
+ACCOUNT = 0
+"""Stands for the whole account in place of a person."""
+WITHDRAWN = -1
+"""The last day of an absence that was taken back."""
+MAX_DAYS = 92
+"""Days of one absence. Who is away for longer says so again; a wrong date must not keep an account quiet for years."""
+MAX_AHEAD = 366
+"""Days that an absence may lie ahead."""
+MAX_ABSENCES = 64
+"""Absences of an account: those of the last 256 days and those to come."""
+
+Absences = dict[tuple[int, int], tuple[int, int]]
+"""Hash of the person (ACCOUNT: the whole account) and first day, to last day and time of the statement (ms since 1970)."""
+
+
+def note(absences: Absences, person: int, first: int, last: int, at: int) -> bool | None:
+    """Take in a statement; return whether it is news, None if there is no room for one more."""
+    key = (person, first)
+    known = absences.get(key)
+    if known is not None and (at, last) <= (known[1], known[0]):
+        return False
+    if known is None and len(absences) >= MAX_ABSENCES:
+        return None
+    absences[key] = (last, at)
+    return known is None or known[0] != last
+
+
+def merge(absences: Absences, person: int, into: int) -> bool:
+    """Make one person of two; return whether the first had any absence."""
+    found = [(first, *absences.pop((of, first))) for of, first in sorted(absences) if of == person]
+    for first, last, at in found:
+        note(absences, into, first, last, at)
+    return bool(found)
+
+
+def forget_past(absences: Absences, day: int) -> bool:
+    """Drop what was over 256 days before `day`; return whether there was anything."""
+    gone = [key for key, (last, _) in absences.items() if max(key[1], last) <= day - SPAN]
+    for key in gone:
+        del absences[key]
+    return bool(gone)
+
+
+def of_account(absences: Absences) -> list[tuple[int, int]]:
+    """Return first and last days of the absences of the whole account, in order."""
+    return sorted(
+        (first, last) for (person, first), (last, _) in absences.items() if person == ACCOUNT and last >= first
+    )
+
+
+def of_people(absences: Absences) -> list[tuple[int, int]]:
+    """Return first and last days of the absences of single people, in order; two people may have the same."""
+    return sorted(
+        (first, last) for (person, first), (last, _) in absences.items() if person != ACCOUNT and last >= first
+    )

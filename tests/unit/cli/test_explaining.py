@@ -1,0 +1,169 @@
+"""An account's records through the folds once more, and what is said of a rule."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from schemas import codec
+from schemas.measures import numbered
+from services.alerter.domain.state_format import RuleState
+from services.alerter.rule_files import load_rules
+from services.cli.explaining.reading import Explained
+from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
+from services.cli.explaining.rule import why
+from services.shared.errors import Fatal
+from services.shared.units import DAY_MS
+from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, tick
+
+RULES = load_rules()
+CALM = {
+    "level_4w": 0.9,
+    "chance_low_4w": 0.4,
+    "expected_4w": 40.0,
+    "learning": 0.0,
+    "age_days": 300.0,
+    "fleet_level": 1.0,
+}
+
+
+def iso(day: int) -> str:
+    return (date(1970, 1, 1) + timedelta(days=DAY + day)).isoformat()
+
+
+def judged(day: int, states: dict[str, RuleState] | None = None, **measures: float) -> Judgement:
+    values = CALM | measures
+    snapshot: dict[str, Any] = {
+        "account": "acme",
+        "day": DAY + day,
+        "at": at(day + 1),
+        "reason": "DAY_CLOSE",
+        "measures": numbered(values),
+    }
+    return Judgement(snapshot, values, states or {})
+
+
+def explained(*judgements: Judgement) -> Explained:
+    last = judgements[-1]
+    life = Life(judgements=list(judgements), records=1, first_time=at(0))
+    return Explained("acme", last.snapshot["day"], 0, last, life, None, last.snapshot["at"], 0, None)
+
+
+def replayed(log: Log, account: str = "acme") -> AccountReplay:
+    replay = AccountReplay(account, PLAN, MODEL, RULES)
+    for record in log.memory.records("usage-events"):
+        if replay.wants(record.key):
+            replay.take(of_usage_events(0, record.offset, record.key, record.value, record.appended_at))
+    return replay
+
+
+def test_events_of_other_accounts_are_left_out_and_what_cannot_be_applied_is_told() -> None:
+    log = Log(1)
+    log.event("e1", "acme", when=at(0, 1))
+    log.event("e2", "globex", when=at(0, 2))
+    log.event("e3", "acme", when=at(0, 3), name="Ticket Opened")
+    log.control("tick", tick(at(0, 4)))
+    replay = replayed(log)
+
+    assert replay.life.records == 2
+    assert replay.state is not None
+    assert replay.state.today("events") == 1
+    assert [text.partition(":")[0] for text in replay.life.left_out] == ["bad_case"]
+    assert replay.life.judgements[-1].snapshot["account"] == "acme"
+
+
+def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:
+    log = Log(1)
+    log.event("e1", "acme", when=at(0, 1))
+    log.event("e2", "acme", when=at(30, 1))
+    log.event("e3", "acme", when=at(30, 2))
+    unanswered = replayed(log)
+    log.control("clock", clock("ACCEPT", at(30, 1)))
+    answered = replayed(log)
+
+    assert (unanswered.life.records, unanswered.log_time) == (1, at(0, 1))
+    assert (answered.life.records, answered.log_time // DAY_MS) == (3, DAY + 30)
+
+
+def test_a_past_that_a_backfill_brought_gives_the_same_judgements_as_it_did_then() -> None:
+    log = Log(1)
+    runner = log.runner()
+    log.control("clock", clock("DRIVEN", at(), 1))
+    for day in range(40):
+        for account in ("acme", "globex"):
+            log.event(f"{account}-{day}", account, when=at(day, 9), epoch=1, historical=True)
+        log.control("tick", tick(at(day + 1), 1))
+        runner.run()
+    log.control("clock", clock("LIVE", at(40)))
+    runner.run()
+    then = [codec.decode(record.value or b"")[1] for record in log.memory.records("account-health")]
+
+    recomputed = [judgement.snapshot for judgement in replayed(log).life.judgements]
+    assert len(recomputed) > 40
+    assert recomputed == [each for each in then if each["account"] == "acme"]
+
+
+def test_each_condition_has_its_value_and_the_day_on_which_it_came_closest() -> None:
+    found = explained(judged(1, level_4w=0.8), judged(2, level_4w=0.55, chance_low_4w=0.01), judged(3, level_4w=0.7))
+    told = why(found, RULES, "usage_decline", 90)
+    level, chance, expected = told["fires"]["all"]
+
+    assert (level["value"], level["threshold"], level["held_on"]) == (0.7, 0.5, 0)
+    assert (level["closest"]["day"], level["closest"]["value"]) == (iso(2), 0.55)
+    assert (chance["holds"], chance["held_on"]) == (False, 1)
+    assert expected["holds"]
+    assert told["nearest_day"] == {"day": iso(2), "missing": 1, "conditions": ["level_4w below 50 %"]}
+    assert (told["verdict"], told["longest"]) == ("its conditions do not hold", "never")
+
+
+def test_days_before_those_asked_for_do_not_count() -> None:
+    found = explained(judged(1, level_4w=0.1), judged(20, level_4w=0.8))
+
+    assert why(found, RULES, "usage_decline", 7)["fires"]["all"][0]["closest"]["day"] == iso(20)
+    assert why(found, RULES, "usage_decline", 7)["judged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("states", "measures", "verdict"),
+    [
+        ({}, {"learning": 1.0}, "must not fire now"),
+        ({}, {"calendar_level": 0.2}, "it is held"),
+        ({}, {"fleet_level": 0.5}, "it is held"),
+        ({"usage_silent": RuleState(started_at=at(1), severity=2, category=1)}, {}, "inhibited by usage_silent"),
+        ({"usage_decline": RuleState(resolved_at=at(1), severity=1, category=1)}, {}, "cooldown until"),
+        ({"usage_decline": RuleState(inhibited_at=at(1))}, {}, "stays quiet until"),
+        ({"usage_decline": RuleState(expired_while_firing=True)}, {}, "expired while its cause was there"),
+        ({"usage_decline": RuleState(pending_since=at(2))}, {}, "have to for 3 days"),
+        ({"usage_decline": RuleState(started_at=at(2), severity=1, category=1)}, {}, "it is open since"),
+    ],
+)
+def test_it_says_what_keeps_a_rule_from_firing_whose_conditions_hold(
+    states: dict[str, RuleState], measures: dict[str, float], verdict: str
+) -> None:
+    found = explained(judged(3, states, level_4w=0.2, chance_low_4w=0.001, **measures))
+
+    assert verdict in why(found, RULES, "usage_decline", 90)["verdict"]
+
+
+def test_what_is_not_known_is_said_to_be_so() -> None:
+    found = explained(judged(3))
+    told = why(found, RULES, "tickets_stuck", 90)
+    leaf = told["fires"]["all"][0] if "all" in told["fires"] else told["fires"]
+
+    assert (leaf["value"], leaf["words"], leaf["holds"]) == (None, "not known", False)
+    assert "closest" not in leaf
+
+
+def test_a_rule_sees_the_other_open_signals_as_it_does_in_the_alerter() -> None:
+    states = {"usage_silent": RuleState(started_at=at(1), severity=3, category=1)}
+    assert why(explained(judged(3, states)), RULES, "renewal_at_risk", 90)["judged"] == 1
+
+    assert judged(3, states).measures_for("renewal_at_risk")["open_critical"] == 1
+    assert judged(3, states).measures_for("usage_silent")["open_critical"] == 0
+
+
+def test_an_unknown_rule_is_told_which_there_are() -> None:
+    with pytest.raises(Fatal, match="there are active_users_falling, "):
+        why(explained(judged(3)), RULES, "nothing", 90)

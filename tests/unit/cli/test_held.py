@@ -1,0 +1,51 @@
+"""Which accounts are held by their own calendars, and what people read of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from schemas.measures import numbered
+from services.alerter.rule_files import load_rules
+from services.cli.held import held_of
+
+RULES = load_rules()
+QUIET = {"level_4w": 0.2, "chance_low_4w": 0.001, "expected_4w": 40.0, "age_days": 200.0, "learning": 0.0}
+
+
+def snapshot(dates: dict[str, int] | None = None, **measures: float) -> dict[str, Any]:
+    facts = {"name": "Acme"}
+    return {
+        "account": "acme", "facts": facts, "dates": dates or {}, "band": "GREEN", "score_tenths": 800, "measures": numbered(measures),
+    }  # fmt: skip
+
+
+def test_an_account_without_a_calendar_or_in_an_ordinary_week_is_not_held() -> None:
+    assert held_of(RULES, snapshot(**QUIET)) is None
+    assert held_of(RULES, snapshot(**QUIET, calendar_level=0.75)) is None
+
+
+@pytest.mark.parametrize(
+    ("dates", "measures", "why"),
+    [
+        ({"absent_from": 20_000, "absent_until": 20_013}, {"calendar_level": 0.0}, "away by plan from 2024-10-04 to 2024-10-17"),
+        ({}, {"calendar_level": 0.5, "public_holidays_7": 2.0}, "2 public holidays in the last seven days: 50% of a usual week is left"),
+        ({}, {"calendar_level": 0.4, "public_holidays_7": 0.0}, "back from a planned absence, or people are away: 40% of a usual week is left"),
+    ],
+)  # fmt: skip
+def test_it_says_why(dates: dict[str, int], measures: dict[str, float], why: str) -> None:
+    found = held_of(RULES, snapshot(dates, **measures))
+
+    assert found is not None
+    assert found.why == why
+    assert {"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"} <= set(found.rules)
+    assert "tickets_stuck" not in found.rules
+    assert found.would_fire == ()
+
+
+def test_it_names_the_rules_whose_conditions_hold_nevertheless() -> None:
+    found = held_of(RULES, snapshot(**QUIET, calendar_level=0.2))
+
+    assert found is not None
+    assert found.would_fire == ("usage_decline",)

@@ -1,0 +1,132 @@
+"""What an account's own calendar leaves of its weeks."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from services.scorer.domain.accounts.absences import ACCOUNT
+from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.daily_counts import ACTIVE
+from services.scorer.domain.accounts.facts import Facts
+from services.scorer.domain.accounts.kinds import kinds_of
+from services.scorer.domain.health.known import known_of
+from services.scorer.domain.health.measuring import measures_of
+from services.scorer.domain.health.own_calendar import FLOOR, calendar_of, with_fleet
+from services.scorer.domain.units import DAY_MS
+from services.shared.plan_file import default_plan
+
+KINDS = kinds_of(default_plan())
+LEVELS = [1.0] * 36
+
+
+def number(year: int, month: int, day: int) -> int:
+    return date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
+
+
+SUNDAY = number(2025, 3, 30)
+"""Before it there are weeks without any public holiday in Germany."""
+
+
+def account(through: int, country: str | None = None, *, weeks: int = 34, people: int = 5) -> Account:
+    """Return an account whose people are active on every working day up to a day."""
+    found = Account("acme", through + 1, KINDS)
+    for day in range(through + 1 - 7 * weeks, through + 1):
+        if (day + 3) % 7 < 5:
+            for person in range(people):
+                found.active_users.mark_past(person + 1, day)
+            found.daily_counts.add(ACTIVE, day, people)
+            found.last_active_day = day
+    found.reach(0, through + 1 - 7 * weeks)
+    if country:
+        found.facts = Facts(len(KINDS.facts))
+        found.facts.set(KINDS.facts["country"], country, 1)
+    return found
+
+
+def test_without_country_and_absences_there_is_no_calendar() -> None:
+    assert calendar_of(account(SUNDAY), SUNDAY, 5) is None
+    assert "calendar_level" not in measures_of(
+        known_of(account(SUNDAY), (SUNDAY + 1) * DAY_MS, SUNDAY, LEVELS, value_connected=False)
+    )
+
+
+def test_an_ordinary_week_is_whole() -> None:
+    found = calendar_of(account(SUNDAY, "DE"), SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == 1
+    assert found.holidays_7 == 0
+
+
+@pytest.mark.parametrize(
+    ("country", "sunday", "share"),
+    [
+        ("DE", number(2025, 10, 5), 0.85),  # Friday, 3 October: a quarter of a day is left
+        ("DE", number(2025, 6, 1), 0.75),  # Thursday, 29 May, and half of the Friday
+        ("DE", number(2024, 12, 29), 0.6),  # 25 and 26 December, a Wednesday and a Thursday, and half of the Friday
+        ("JP", number(2025, 5, 4), 0.45),  # Golden Week: Tuesday a holiday, Monday and Wednesday to Friday bridges
+        ("US-CA", number(2025, 10, 19), 1.0),  # Columbus Day is none in California
+    ],
+)
+def test_public_holidays_and_the_days_between_them_take_from_a_week(country: str, sunday: int, share: float) -> None:
+    found = calendar_of(account(sunday, country), sunday, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(share, abs=0.02)
+
+
+def test_a_week_of_a_planned_absence_leaves_next_to_nothing_and_its_days_are_not_silent() -> None:
+    acme = account(SUNDAY - 7)
+    acme.absences = {(ACCOUNT, SUNDAY - 6): (SUNDAY, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == FLOOR
+    assert found.shares[1] == 1
+    values = measures_of(known_of(acme, (SUNDAY + 1) * DAY_MS, SUNDAY, LEVELS, value_connected=False))
+    assert found.days_off == 7
+    assert (values["calendar_level"], values["absence_days_left"], values["silent_days"]) == (0, 0, 2)
+    assert values["level_2w"] == pytest.approx(1, abs=0.05)
+
+
+def test_a_person_who_is_away_takes_his_share_and_keeps_no_rule_back() -> None:
+    acme = account(SUNDAY)
+    acme.absences = {(77, SUNDAY - 6): (SUNDAY, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(0.8)
+    assert (found.days_off, found.absent_until) == (0, None)
+
+
+def test_the_only_person_who_is_away_is_the_whole_account_but_for_the_floor() -> None:
+    acme = account(SUNDAY, people=1)
+    acme.absences = {(1, SUNDAY - 6): (SUNDAY, 1)}
+    found = calendar_of(acme, SUNDAY, 1)
+    assert found is not None
+    assert found.shares[0] == FLOOR
+
+
+def test_an_absence_shows_from_the_eve_of_its_first_day_to_its_last() -> None:
+    for first, last, shows in ((SUNDAY + 2, SUNDAY + 9, False), (SUNDAY + 1, SUNDAY + 9, True), (SUNDAY - 5, SUNDAY, True), (SUNDAY - 6, SUNDAY - 1, False)):  # fmt: skip
+        acme = account(SUNDAY)
+        acme.absences = {(ACCOUNT, first): (last, 1)}
+        found = calendar_of(acme, SUNDAY, 5)
+        assert found is not None
+        assert (found.absent_from == first) is shows
+
+
+def test_a_holiday_that_the_fleet_shows_too_is_not_taken_off_twice() -> None:
+    acme = account(number(2025, 10, 5), "DE")
+    calendar = calendar_of(acme, number(2025, 10, 5), 5)
+    assert calendar is not None
+
+    assert with_fleet(calendar, [0.5, *LEVELS[1:]])[0] == 0.5
+    assert with_fleet(calendar, [0.9, *LEVELS[1:]])[0] == pytest.approx(calendar.shares[0])
+    assert with_fleet(calendar, [1.2, 1.2, *LEVELS[2:]])[1] == 1.2
+    assert with_fleet(None, LEVELS) == LEVELS
+
+
+def test_outside_the_years_of_the_table_every_week_is_whole() -> None:
+    for sunday in (number(2001, 12, 30), number(2050, 12, 25)):
+        found = calendar_of(account(sunday, "DE"), sunday, 5)
+        assert found is not None
+        assert set(found.shares) == {1.0}
