@@ -1,0 +1,104 @@
+"""
+Kept snapshots: what the scorer said of each account, so that rules can be judged again without folding again.
+
+They lie in shards by account, each a list of packed frames, so that shards can be judged in several processes and
+memory holds one frame at a time. The parts of a score are left out: rules do not look at them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from xxhash import xxh64_intdigest
+
+SHARDS = 8
+_FRAME = 2_000
+_FAST = 1
+_KEPT = (
+    "account", "sequence", "at", "day", "historical", "trigger_received_at", "stage", "band", "score_tenths", "measures",
+    "dates", "lowest_user", "facts",
+)  # fmt: skip
+"""The fields of an AccountHealth that the alerter looks at."""
+BANDS = ("UNKNOWN", "LEARNING", "RED", "YELLOW", "GREEN")
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+Said = Mapping[str, Any] | str
+"""A snapshot, or the id of an account that was forgotten."""
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """The scores of all snapshots, in the order in which they came; one entry each in every array."""
+
+    account: NDArray[np.int32]
+    """Place in the list of accounts."""
+    at: NDArray[np.int64]
+    """Log time, milliseconds since 1970 UTC."""
+    day: NDArray[np.int32]
+    """Last closed day, days since 1970 UTC."""
+    score_tenths: NDArray[np.int16]
+    band: NDArray[np.int8]
+    """Place in BANDS."""
+
+
+class Snapshots:
+    """All snapshots of one history."""
+
+    def __init__(self, shards: list[list[bytes]] | None = None) -> None:
+        """Start with these frames."""
+        self.shards: list[list[bytes]] = shards if shards is not None else [[] for _ in range(SHARDS)]
+        self._waiting: list[list[Said]] = [[] for _ in range(SHARDS)]
+
+    def add(self, said: dict[str, Any] | str) -> None:
+        """Keep one."""
+        account = said if isinstance(said, str) else said["account"]
+        shard = xxh64_intdigest(account.encode()) % SHARDS
+        waiting = self._waiting[shard]
+        waiting.append(said if isinstance(said, str) else {name: said[name] for name in _KEPT})
+        if len(waiting) >= _FRAME:
+            self._seal(shard)
+
+    def seal(self) -> None:
+        """Pack what is not packed yet; call it after the last one."""
+        for shard in range(SHARDS):
+            self._seal(shard)
+
+    def __iter__(self) -> Iterator[Said]:
+        """Return all, shard by shard; those of one account are in their order."""
+        for shard in self.shards:
+            yield from read(shard)
+
+    def _seal(self, shard: int) -> None:
+        if self._waiting[shard]:
+            self.shards[shard].append(zlib.compress(_pack(self._waiting[shard]), _FAST))
+            self._waiting[shard] = []
+
+
+def read(frames: list[bytes]) -> Iterator[Said]:
+    """Return what is in the frames of one shard."""
+    for frame in frames:
+        yield from _unpack(zlib.decompress(frame))
+
+
+def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
+    """Return account, time, score and band of every snapshot."""
+    places = {account: place for place, account in enumerate(accounts)}
+    bands = {band: place for place, band in enumerate(BANDS)}
+    rows = [
+        (places[said["account"]], said["at"], said["day"], said["score_tenths"], bands[said["band"]])
+        for said in snapshots
+        if not isinstance(said, str) and said["account"] in places
+    ]
+    columns = np.array(rows, np.int64).reshape(-1, 5).T
+    return Scores(
+        columns[0].astype(np.int32),
+        columns[1],
+        columns[2].astype(np.int32),
+        columns[3].astype(np.int16),
+        columns[4].astype(np.int8),
+    )
