@@ -206,8 +206,9 @@ _FAR = 1 << 24
 def _ended(grid: Grid, alarms: Alarms, part: Callable[[Points], Bools] | None) -> Bools:
     """Say which alarms began in a valid account-week and ended."""
     points = grid.points(alarms.account, alarms.start)
-    began = points.valid if part is None else points.valid & part(points)
-    return began & (alarms.end < grid.days)
+    began: Bools = points.valid if part is None else points.valid & part(points)
+    ended: Bools = began & (alarms.end < grid.days)
+    return ended
 
 
 def _again(alarms: Alarms) -> Bools:

@@ -80,7 +80,7 @@ class Figures:
         return self.alarms[0]
 
 
-def figures(  # noqa: PLR0913  each is a choice of the measuring
+def figures(
     name: str,
     said: Said,
     grid: Grid,
@@ -169,7 +169,7 @@ def _rankings(score: Floats, grid: Grid, weeks: Points, resampling: Resampling) 
 
 
 def _rules(said: Said, grid: Grid, weeks: Points, resampling: Resampling) -> list[RuleFigures]:
-    """Look at each step of each episode by itself: was a loss to follow?"""
+    """Look at each step of each episode by itself: whether a loss followed."""
     rows = {account: row for row, account in enumerate(said.accounts)}
     steps: dict[tuple[str, int], tuple[list[int], list[int]]] = {}
     for episode in said.episodes:
@@ -184,7 +184,9 @@ def _rules(said: Said, grid: Grid, weeks: Points, resampling: Resampling) -> lis
         points = _valid(grid, np.array(rows_, np.int64), np.array(columns, np.int64))
         right, fired = resampling.sums([(points.account, points.loss), (points.account, None)])
         precision = Interval.of(right, fired)
-        found.append(RuleFigures(rule, names[severity], len(points), precision, precision.value / rate if rate else 0.0))
+        found.append(
+            RuleFigures(rule, names[severity], len(points), precision, precision.value / rate if rate else 0.0)
+        )
     return found
 
 

@@ -137,7 +137,8 @@ class Grid:
         month = months.astype(np.int64) % 12 + 1
         day = (dates - months).astype(np.int64) + 1
         (first_month, first), (last_month, last) = HOLIDAYS
-        return ((month == first_month) & (day >= first)) | ((month == last_month) & (day <= last))
+        within: Bools = ((month == first_month) & (day >= first)) | ((month == last_month) & (day <= last))
+        return within
 
 
 def starts_of(weeks: Points) -> Points:

@@ -22,6 +22,8 @@ class Event(NamedTuple):
     properties: Mapping[str, Any] = NOTHING
     kind: str = "TRACK"
     """TRACK, PAGE, SCREEN, IDENTIFY, GROUP or ALIAS. Of GROUP the properties are facts about the account."""
+    event_id: str = ""
+    """Two of an account with one id within a day are one event; empty: it is an event of its own."""
 
 
 class Fact(NamedTuple):

@@ -37,8 +37,9 @@ class _Groups:
     def counts(self, weights: Floats) -> tuple[Floats, Floats]:
         """Return the weights of losses and of others in each group."""
         size = self.values.size
-        lost = np.bincount(self.place[self.loss], weights[self.loss], size)
-        return lost, np.bincount(self.place[~self.loss], weights[~self.loss], size)
+        lost: Floats = np.bincount(self.place[self.loss], weights[self.loss], size).astype(np.float64)
+        kept: Floats = np.bincount(self.place[~self.loss], weights[~self.loss], size).astype(np.float64)
+        return lost, kept
 
 
 def auc(lost: Floats, kept: Floats) -> float:

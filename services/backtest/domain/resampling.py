@@ -49,8 +49,8 @@ class Resampling:
 
     def sums(self, counts: Sequence[tuple[Ints, Bools | None]]) -> list[Floats]:
         """Count things by their account, those that are marked; return the sum of each under every draw."""
-        found = []
+        found: list[Floats] = []
         for account, marked in counts:
             which = account if marked is None else account[marked]
-            found.append(self.weights @ np.bincount(which, minlength=self.accounts).astype(np.float64))
+            found.append(np.asarray(self.weights @ np.bincount(which, minlength=self.accounts), np.float64))
         return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +17,8 @@ from services.backtest.domain.episodes import Episode
 from services.backtest.domain.history import Fact, History, Outcome
 from services.backtest.driving import kept
 from services.backtest.driving.judging import judge
-from services.backtest.driving.scoring import Scored, Span, score
+from services.backtest.driving.lanes import Progress, score
+from services.backtest.driving.scoring import Scored, Span
 from services.backtest.driving.snapshots import Scores, Snapshots, scores_of
 from services.scorer.domain.health.model import Model
 from services.scorer.settings import ScorerSettings, load_scoring
@@ -65,7 +66,7 @@ def drive(
     keep: Path | None = None,
     key: str | None = None,
     workers: int = 1,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress = lambda _: None,
 ) -> Driven:
     """
     Return what Tidemark would have said of a history.
@@ -77,19 +78,19 @@ def drive(
             judged again, which takes a fraction of the time.
         key: Stands for all that the snapshots depend on; by default a hash of the history, the plan, the model and
             the code of the scorer.
-        workers: Processes that judge.
+        workers: Processes, 1 or 2.
         progress: Is told the number of events so far.
 
     Raises:
         EmptyHistoryError: the history has no events.
     """
     scoring = scoring or Scoring()
-    key = key or kept.key_of(history.fingerprint, str(history.until_day), fingerprint(scoring.plan), scoring.model.fingerprint)
+    key = key or kept.key_of(
+        history.fingerprint, str(history.until_day), fingerprint(scoring.plan), scoring.model.fingerprint
+    )
     found = kept.load(keep, key) if keep is not None else None
     if found is None:
-        snapshots = Snapshots()
-        scored = score(history, scoring.plan, scoring.model, snapshots.add, progress)
-        snapshots.seal()
+        scored, snapshots = score(history, (scoring.plan, scoring.model), workers, progress)
         if keep is not None:
             kept.save(keep, key, scored, snapshots)
     else:
@@ -109,7 +110,9 @@ def drive_all(
     scoring = scoring or Scoring()
     files = [keep / f"{history.name}.snapshots" if keep else None for history in histories]
     if workers == 1 or len(histories) == 1:
-        return [drive(history, scoring, keep=file, workers=workers) for history, file in zip(histories, files, strict=True)]
+        return [
+            drive(history, scoring, keep=file, workers=workers) for history, file in zip(histories, files, strict=True)
+        ]
     with ProcessPoolExecutor(workers) as pool:
         jobs = [pool.submit(drive, history, scoring, keep=file) for history, file in zip(histories, files, strict=True)]
         return [job.result() for job in jobs]

@@ -55,7 +55,7 @@ def code_fingerprint() -> str:
         for path in _sources(Path(package.__path__[0])):
             digest.update(path.read_bytes())
     driving = Path(services.backtest.__path__[0]) / "driving"
-    for name in ("scoring.py", "snapshots.py", "kept.py"):
+    for name in ("scoring.py", "snapshots.py"):
         digest.update((driving / name).read_bytes())
     return digest.hexdigest()
 
@@ -80,7 +80,7 @@ def load(path: Path, key: str) -> tuple[Scored, Snapshots] | None:
 def save(path: Path, key: str, scored: Scored, snapshots: Snapshots) -> None:
     """Write a file, in place of the one that was there."""
     file = _File(
-        FORMAT, key, tuple(scored.span), scored.accounts, scored.activity.tobytes(), scored.rejected, scored.events,
+        FORMAT, key, (scored.span.first_day, scored.span.end_day), scored.accounts, scored.activity.tobytes(), scored.rejected, scored.events,
         snapshots.shards,
     )  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

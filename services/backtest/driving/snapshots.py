@@ -32,6 +32,11 @@ Said = Mapping[str, Any] | str
 """A snapshot, or the id of an account that was forgotten."""
 
 
+def shard_of(account: str) -> int:
+    """Return the shard of an account."""
+    return xxh64_intdigest(account.encode()) % SHARDS
+
+
 class Scores(msgspec.Struct, frozen=True):
     """The scores of all snapshots, in the order in which they came; one entry each in every array."""
 
@@ -57,7 +62,7 @@ class Snapshots:
     def add(self, said: dict[str, Any] | str) -> None:
         """Keep one."""
         account = said if isinstance(said, str) else said["account"]
-        shard = xxh64_intdigest(account.encode()) % SHARDS
+        shard = shard_of(account)
         waiting = self._waiting[shard]
         waiting.append(said if isinstance(said, str) else {name: said[name] for name in _KEPT})
         if len(waiting) >= _FRAME:

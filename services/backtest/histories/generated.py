@@ -1,0 +1,39 @@
+"""Histories of made-up customers, with the truth about them (services/backtest/generator)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.backtest.domain.history import Event, Fact, History, Outcome
+from services.backtest.generator import VERSION, Generated, generate
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Makes the events; it can go to another process."""
+
+    seed: int
+    accounts: int
+    days: int
+
+    def __call__(self) -> Iterator[Event]:
+        for event in generate(self.seed, self.accounts, self.days).events:
+            yield Event(event.account, event.user, event.at_ms, event.name, event.properties, event.kind)
+
+
+def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[History, Generated]:
+    """Return a generated history, and the truth that it was made from."""
+    generated = generate(seed, accounts, days)
+    facts = tuple(
+        Fact(each.account, each.at_ms, {"seats": each.seats, "country": each.country}) for each in generated.facts
+    )
+    outcomes = tuple(
+        Outcome(story.account, story.onset_day, story.storyline, story.kind)
+        for story in generated.truth.stories
+        if story.onset_day is not None
+    )
+    name = f"generated-{seed}"
+    fingerprint = f"generated:{VERSION}:{seed}:{accounts}:{days}"
+    until = generated.truth.first_day + generated.truth.days
+    return History(name, _Made(seed, accounts, days), fingerprint, facts, outcomes, until), generated
