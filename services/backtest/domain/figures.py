@@ -19,11 +19,11 @@ from services.backtest.domain.resampling import Interval, Resampling
 
 OURS = "Tidemark, warning or above"
 SCORE = "Tidemark's health score"
+TUNED = "silent for {days} days (as many calls)"
 SIZES = ((1.0, 3.0), (3.0, 10.0), (10.0, float("inf")))
 """Of accounts, active user-days a week."""
 USAGE_RULES = frozenset({"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"})
 DAY_MS = 86_400_000
-_CRITICAL, _WARNING = SEVERITIES["CRITICAL"], SEVERITIES["WARNING"]
 
 
 class Said(NamedTuple):
@@ -102,12 +102,10 @@ def figures(
     """
     weeks = grid.weeks()
     resampling = Resampling(grid.accounts, draws)
-    episodes = [episode for episode in said.episodes if episode.category == "RISK" and episode.rule in rules]
     naive = NaiveAlarms(grid)
-    ours = _severities(episodes, said.accounts, grid)
-    count = int(grid.points(*ours[OURS].onsets()).valid.sum())
-    tuned_days, tuned = naive.silent_as_often(count)
-    plain = {**naive.all(), f"silent for {tuned_days} days (as many calls)": tuned}
+    ours = {OURS: our_alarms(said.episodes, said.accounts, grid, rules), **_severities(said, grid, rules)}
+    tuned_days, tuned = naive.silent_as_often(ours[OURS])
+    plain = {**naive.all(), TUNED.format(days=tuned_days): tuned}
     everything = {**ours, **plain}
     few = {OURS: ours[OURS], **plain}
 
@@ -149,13 +147,21 @@ def score_at(said: Said, grid: Grid, points: Points) -> Floats:
 _FAR = 1 << 24
 
 
-def _severities(episodes: list[Episode], accounts: Sequence[str], grid: Grid) -> dict[str, Alarms]:
-    take = partial(alarms_of_episodes, episodes, accounts, grid.first_day, grid.days)
+def our_alarms(episodes: Sequence[Episode], accounts: Sequence[str], grid: Grid, rules: frozenset[str]) -> Alarms:
+    """Return Tidemark's alarms: risks of these rules, of severity warning or above."""
+    return alarms_of_episodes(_risks(episodes, rules), accounts, grid.first_day, grid.days, least=SEVERITIES["WARNING"])
+
+
+def _risks(episodes: Sequence[Episode], rules: frozenset[str]) -> list[Episode]:
+    return [episode for episode in episodes if episode.category == "RISK" and episode.rule in rules]
+
+
+def _severities(said: Said, grid: Grid, rules: frozenset[str]) -> dict[str, Alarms]:
+    take = partial(alarms_of_episodes, _risks(said.episodes, rules), said.accounts, grid.first_day, grid.days)
     return {
-        OURS: take(least=_WARNING),
-        "Tidemark, critical": take(least=_CRITICAL),
-        "Tidemark, warning alone": take(least=_WARNING, most=_WARNING),
-        "Tidemark, info alone": take(least=1, most=1),
+        "Tidemark, critical": take(least=SEVERITIES["CRITICAL"]),
+        "Tidemark, warning alone": take(least=SEVERITIES["WARNING"], most=SEVERITIES["WARNING"]),
+        "Tidemark, info alone": take(least=SEVERITIES["INFO"], most=SEVERITIES["INFO"]),
     }
 
 

@@ -72,8 +72,9 @@ class NaiveAlarms:
         falls, clears = (now < below * usual) & self._old_enough, now >= above * usual
         return alarms_of_days(_latched(falls, clears))
 
-    def silent_as_often(self, onsets: int, shortest: int = 7, longest: int = 56) -> tuple[int, Alarms]:
-        """Return the days of silence whose alarm has about so many onsets in valid weeks, and that alarm."""
+    def silent_as_often(self, other: Alarms, shortest: int = 7, longest: int = 56) -> tuple[int, Alarms]:
+        """Return the days of silence whose alarm has about as many onsets in valid weeks as another, and that alarm."""
+        onsets = int(self._grid.points(*other.onsets()).valid.sum())
         best: tuple[int, int, Alarms] | None = None
         for days in range(shortest, longest + 1):
             alarms = self.silent(days)

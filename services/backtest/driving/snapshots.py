@@ -49,6 +49,8 @@ class Scores(msgspec.Struct, frozen=True):
     score_tenths: NDArray[np.int16]
     band: NDArray[np.int8]
     """Place in BANDS."""
+    owners: frozenset[str]
+    """All who ever looked after an account."""
 
 
 class Snapshots:
@@ -91,14 +93,17 @@ def read(frames: list[bytes]) -> Iterator[Said]:
 
 
 def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
-    """Return account, time, score and band of every snapshot."""
+    """Return account, time, score and band of every snapshot, and the owners in them."""
     places = {account: place for place, account in enumerate(accounts)}
     bands = {band: place for place, band in enumerate(BANDS)}
-    rows = [
-        (places[said["account"]], said["at"], said["day"], said["score_tenths"], bands[said["band"]])
-        for said in snapshots
-        if not isinstance(said, str) and said["account"] in places
-    ]
+    rows: list[tuple[int, int, int, int, int]] = []
+    owners: set[str] = set()
+    for said in snapshots:
+        if isinstance(said, str) or said["account"] not in places:
+            continue
+        rows.append((places[said["account"]], said["at"], said["day"], said["score_tenths"], bands[said["band"]]))
+        if said["facts"]["owner"]:
+            owners.add(said["facts"]["owner"])
     columns = np.array(rows, np.int64).reshape(-1, 5).T
     return Scores(
         columns[0].astype(np.int32),
@@ -106,4 +111,5 @@ def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
         columns[2].astype(np.int32),
         columns[3].astype(np.int16),
         columns[4].astype(np.int8),
+        frozenset(owners),
     )

@@ -1,0 +1,82 @@
+"""
+One's own history: what `usage-events` still holds, read once from its beginning to its present end.
+
+Only what scores is read: events of the production environment that name an account, without those of people whom the
+tracking plan leaves out. They are put in the order in which they happened. A day that came late is on its own day here, so
+a back-test knows it earlier than the scorer did.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from schemas.topics import USAGE_EVENTS
+from services.backtest.domain.history import NOTHING, Event, History, Outcome
+from services.shared.errors import Fatal
+from services.shared.kafka.reading import decoded, scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
+
+MOST_EVENTS = 10_000_000
+"""They are held in memory, about 250 bytes each."""
+_KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP"})
+_json = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Events in memory; they can go to another process."""
+
+    events: list[Event]
+
+    def __call__(self) -> Iterator[Event]:
+        return iter(self.events)
+
+
+async def read_log(
+    kafka: KafkaSettings, outcomes: tuple[Outcome, ...], now_ms: int, most: int = MOST_EVENTS
+) -> History:
+    """
+    Return the history on the log.
+
+    Raises:
+        Fatal: there is no such topic, there are no events on it, or more than `most`.
+    """
+    events: list[Event] = []
+    async for record in scan(kafka, USAGE_EVENTS):
+        kind, value = decoded(record.value)
+        if kind != "usage_event":
+            continue
+        event = event_of(value, now_ms)
+        if event is not None:
+            events.append(event)
+        if len(events) > most:
+            raise Fatal(
+                f"usage-events holds more than {most:,} events, more than fit into memory here: export a part of them to a "
+                "file, and give that file to `tidemark backtest`"
+            )
+    if not events:
+        raise Fatal("usage-events holds no event of a production account: there is nothing to test on yet")
+    events.sort(key=lambda event: event.at_ms)
+    fingerprint = f"log:{len(events)}:{events[0].at_ms}:{events[-1].at_ms}:{events[-1].event_id}"
+    return History("own history", _Held(events), fingerprint, outcomes=outcomes, until_day=now_ms // DAY_MS)
+
+
+def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
+    """Return a decoded usage event, None where it does not score or lies on a day that is not over."""
+    if value["environment"] != "production" or value["internal"] or not value["account"] or value["kind"] not in _KINDS:
+        return None
+    if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
+        return None
+    # one text for each of the few names and the many repetitions of accounts and people
+    account, user, name = sys.intern(value["account"]), sys.intern(value["user"]), sys.intern(value["name"])
+    properties = value["properties"]
+    said = NOTHING if properties == "{}" else _json(properties)
+    return Event(
+        account, user, value["occurred_at"], name, said, value["kind"], f"{value['source']}/{value['event_id']}"
+    )
