@@ -116,6 +116,8 @@ class AlarmFigures:
     recoveries: int
     false_recoveries: float
     """Of alarms that recovered, the share after which a loss followed."""
+    found_or_on: float
+    """Of losses, those found, or with the alarm on already when they start: it came more than 4 weeks before."""
     open_share: float
     """Of account-weeks, those that end with the alarm on."""
     count: int
@@ -148,6 +150,7 @@ def measure_alarms(
     losses = losses if part is None else losses.only(part(losses))
     delays = _delays(losses, account, column)
     found = ~np.isnan(delays)
+    on = _on(alarms, grid)
     ends = grid.points(alarms.account, np.minimum(alarms.end, grid.days - 1))
     ended = _ended(grid, alarms, part)
     again = _again(alarms)
@@ -177,7 +180,8 @@ def measure_alarms(
         flap_share=_share(ended & again, ended & (alarms.end < grid.days)),
         recoveries=int(recovered.sum()),
         false_recoveries=_share(recovered & ends.loss, recovered),
-        open_share=_open_share(alarms, counted, grid),
+        found_or_on=_mean(found | on[losses.account, losses.column]),
+        open_share=_mean(on[counted.account, counted.column]),
         count=len(onsets),
     )
 
@@ -224,14 +228,16 @@ def _known(grid: Grid, points: Points) -> Bools:
     return known
 
 
-def _open_share(alarms: Alarms, weeks: Points, grid: Grid) -> float:
-    if not len(weeks):
-        return float("nan")
-    on = np.zeros((grid.accounts, grid.days + 1), np.int16)
-    np.add.at(on, (alarms.account, np.minimum(alarms.start, grid.days)), 1)
-    np.add.at(on, (alarms.account, np.minimum(alarms.end, grid.days)), -1)
-    np.cumsum(on, axis=1, out=on)
-    return float((on[weeks.account, weeks.column] > 0).mean())
+def _on(alarms: Alarms, grid: Grid) -> Bools:
+    """Say of each account and day whether the alarm is on."""
+    steps = np.zeros((grid.accounts, grid.days + 1), np.int8)
+    np.add.at(steps, (alarms.account, alarms.start), 1)
+    np.add.at(steps, (alarms.account, alarms.end), -1)
+    return np.cumsum(steps, axis=1, dtype=np.int8) > 0
+
+
+def _mean(which: Bools) -> float:
+    return float(which.mean()) if which.size else float("nan")
 
 
 def _share(of: Bools, all_of: Bools) -> float:

@@ -52,9 +52,11 @@ def of_use(figures: Figures) -> list[str]:
     lines = [_use_wins(ours, other) for other in plain if _finds_more(ours, other)]
     best = max(figures.ranking[1:], key=lambda each: each.auc.value)
     if best.auc.value > figures.ranking[0].auc.value:
+        score = figures.ranking[0]
         lines.append(
             f"As a list to work through from the top, plain “{best.name}” ranks better than the health score: AUC "
-            f"{best.auc.value:.2f} against {figures.ranking[0].auc.value:.2f}."
+            f"{best.auc.value:.2f} against {score.auc.value:.2f}, average precision {best.average_precision.value:.2f} "
+            f"against {score.average_precision.value:.2f}."
         )
     lines.append(
         f"Of {figures.losses} accounts that fell to about a third of their usual level or below, Tidemark flagged "

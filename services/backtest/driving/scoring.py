@@ -1,8 +1,8 @@
 """
 The scorer's folds over a history, without a log between them: events in, snapshots and active user-days out.
 
-Lanes and their fleet, in the order in which a driven backfill does things: a tick after each interval that had events,
-midnight, the fleet's factor of the day. Each fold is the one that production runs; what is left out is what lies between
+Lanes and their fleet, in the order in which a backfill of many years does things: the events of a day, midnight, the
+fleet's factor of the day. So accounts are judged once a day. Each fold is the one that production runs; what is left out is what lies between
 them, the encoding of records and of state. tests/integration/backtest/test_same_as_the_engine.py holds both against
 each other.
 """
@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from services.backfill.plan import Send, Tick, steps, tick_hours_for
+from services.backfill.plan import Send, Tick, steps
 from services.backtest.domain.history import Event, Fact, History
 from services.backtest.driving.snapshots import SHARDS, Snapshots, shard_of
 from services.scorer.domain.health.model import Model
@@ -27,7 +27,7 @@ from services.scorer.domain.lane.outcome import Forgotten, Partial, Rejection, S
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.shared.errors import TidemarkError
 from services.shared.tracking_plan.plan import TrackingPlan
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS
 
 EPOCH = 1
 LANES = 2
@@ -155,10 +155,9 @@ def walk(
     folds = {lane: _Lane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), span, snapshots) for lane in lanes}
     for lane in folds.values():
         lane.begin(start_ms)
-    tick_ms = tick_hours_for(start_ms, until_ms) * HOUR_MS
     count = 0
     places: dict[str, _Lane | None] = {}
-    for step in steps(_with_facts(history, start_ms), start_ms, until_ms, tick_ms):
+    for step in steps(_with_facts(history, start_ms), start_ms, until_ms, DAY_MS):
         if isinstance(step, Send):
             for event in step.calls:
                 count += 1
@@ -238,7 +237,7 @@ class _Lane:
             "skew_ms": 0,
             "epoch": EPOCH,
             "historical": True,
-            "properties": _json(event.properties).decode() if event.properties else "{}",
+            "properties": _json(dict(event.properties)).decode() if event.properties else "{}",
             "identified": True,
             "internal": False,
             "via": "EVENT",
