@@ -107,8 +107,8 @@ class _Activity:
 
     def _is_use(self, event: Event) -> bool:
         if event.kind == "TRACK":
-            return self._meanings.number(event.name) >= PLAIN
-        return event.kind in _PAGES and self._meanings.page_number(event.name) >= PLAIN
+            return PLAIN <= self._meanings.number(event.name) <= self._meanings.last_use
+        return event.kind in _PAGES and PLAIN <= self._meanings.page_number(event.name) <= self._meanings.last_use
 
 
 def span_of(history: History) -> Span:
