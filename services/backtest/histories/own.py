@@ -1,5 +1,5 @@
 """
-One's own history: what `usage-events` still holds, read once from its beginning to its present end.
+One's own history: what `usage-events` still holds, from its beginning to its present end, or what the warehouse does.
 
 Only what scores is read: events of the production environment that name an account, without those of people whom the
 tracking plan leaves out. They are put in the order in which they happened. A day that came late is on its own day here, so
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
 from services.backtest.domain.history import NOTHING, Event, History, Outcome
@@ -21,6 +22,7 @@ from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
+from services.warehouse.ports import Queries
 
 MOST_EVENTS = 10_000_000
 """They are held in memory, about 250 bytes each."""
@@ -47,24 +49,58 @@ async def read_log(
     Raises:
         Fatal: there is no such topic, there are no events on it, or more than `most`.
     """
-    events: list[Event] = []
+    held = _Holder("usage-events", now_ms, most)
     async for record in scan(kafka, USAGE_EVENTS):
         kind, value = decoded(record.value)
-        if kind != "usage_event":
-            continue
-        event = event_of(value, now_ms)
-        if event is not None:
-            events.append(event)
-        if len(events) > most:
+        if kind == "usage_event":
+            held.add(value)
+    return held.history(outcomes)
+
+
+def read_warehouse(store: Queries, outcomes: tuple[Outcome, ...], now_ms: int, most: int = MOST_EVENTS) -> History:
+    """
+    Return the history in the warehouse, which may reach further back than the log.
+
+    Raises:
+        Fatal: there are no events in it, or more than `most`.
+        Retryable: the store does not answer.
+    """
+    held = _Holder("the warehouse", now_ms, most)
+    for value in store.past():
+        held.add(value)
+    return held.history(outcomes)
+
+
+class _Holder:
+    """Takes usage events as they come, and makes a history of those that score."""
+
+    def __init__(self, where: str, now_ms: int, most: int) -> None:
+        self._where = where
+        self._now_ms = now_ms
+        self._most = most
+        self._events: list[Event] = []
+
+    def add(self, value: Mapping[str, Any]) -> None:
+        """Take one."""
+        event = event_of(value, self._now_ms)
+        if event is None:
+            return
+        self._events.append(event)
+        if len(self._events) > self._most:
             raise Fatal(
-                f"usage-events holds more than {most:,} events, more than fit into memory here: export a part of them to a "
-                "file, and give that file to `tidemark backtest`"
+                f"{self._where} holds more than {self._most:,} events, more than fit into memory here: export a part of "
+                "them to a file, and give that file to `tidemark backtest`"
             )
-    if not events:
-        raise Fatal("usage-events holds no event of a production account: there is nothing to test on yet")
-    events.sort(key=lambda event: event.at_ms)
-    fingerprint = f"log:{len(events)}:{events[0].at_ms}:{events[-1].at_ms}:{events[-1].event_id}"
-    return History("own history", _Held(events), fingerprint, outcomes=outcomes, until_day=now_ms // DAY_MS)
+
+    def history(self, outcomes: tuple[Outcome, ...]) -> History:
+        """Return all of them."""
+        events = self._events
+        if not events:
+            raise Fatal(f"{self._where} holds no event of a production account: there is nothing to test on yet")
+        events.sort(key=lambda event: event.at_ms)
+        content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
+        until = self._now_ms // DAY_MS
+        return History("own history", _Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:

@@ -8,13 +8,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.backfill.times import TimeFormat
-from services.cli.local.stack_state import DataOption, cluster
+from services.cli.local.stack_state import DataOption, cluster, data_folder
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -28,6 +30,13 @@ if TYPE_CHECKING:
 _TOLD_PROBLEMS = 10
 
 
+class Source(StrEnum):
+    """Where one's own history is read."""
+
+    LOG = "log"
+    WAREHOUSE = "warehouse"
+
+
 def register(app: typer.Typer) -> None:
     """Add the command `backtest`."""
     app.command("backtest")(backtest)
@@ -37,7 +46,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     file: Annotated[
         Path | None,
         typer.Argument(
-            help="Events, CSV or NDJSON as for `tidemark backfill`. Without it, what the running Tidemark's log holds.",
+            help="Events, CSV or NDJSON as for `tidemark backfill`. Without it, your own history: see --from.",
             exists=True,
             dir_okay=False,
         ),
@@ -70,6 +79,9 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     draws: Annotated[int, typer.Option(min=0, max=5000, help="Draws for the intervals; 0: no intervals.")] = 200,
     short: Annotated[bool, typer.Option("--short", help="Print the first lines only.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=2, help="Processes.")] = 2,
+    source: Annotated[
+        Source, typer.Option("--from", help="Where one's own history is read, if no file is given.")
+    ] = Source.LOG,
     data: DataOption = None,
 ) -> None:
     """
@@ -94,7 +106,12 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     lost, problems = _outcomes(outcomes)
     mapping = Mapping(account, user, at, time_format, event, event_name)
     measured: list[Measured] = []
-    for history, made in _histories(file, mapping, lost, generated or [], data):
+    own = partial(_own, source, lost, data)
+    if lost and file is None and generated:
+        raise Fatal(
+            "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
+        )
+    for history, made in _histories(file, mapping, lost, generated or [], own):
         driven = _driven(history, scoring, keep, workers)
         measured.append(_measured(driven, made, () if made else problems, least_base, draws))
     parts = [part_of(each) for each in measured]
@@ -134,22 +151,44 @@ def _outcomes(path: Path | None) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
 
 
 def _histories(
-    file: Path | None, mapping: Mapping, lost: tuple[Outcome, ...], seeds: list[int], data: Path | None
+    file: Path | None,
+    mapping: Mapping,
+    lost: tuple[Outcome, ...],
+    seeds: list[int],
+    own: Callable[[], History],
 ) -> Iterator[tuple[History, Generated | None]]:
     from services.backtest.histories.event_file import read_event_file
     from services.backtest.histories.generated import made_up
-    from services.backtest.histories.own import read_log
 
-    if lost and file is None and seeds:
-        raise Fatal(
-            "--outcomes says what became of real accounts; it cannot go with --generated alone: give a file of events"
-        )
     if file is not None:
         yield read_event_file(file, mapping, outcomes=lost), None
     elif not seeds:
-        yield asyncio.run(read_log(cluster(data), lost, time.time_ns() // 1_000_000)), None
+        yield own(), None
     for seed in seeds:
         yield made_up(seed)
+
+
+def _own(source: Source, lost: tuple[Outcome, ...], data: Path | None) -> History:
+    from services.backtest.histories.own import read_log, read_warehouse
+    from services.shared.settings import load
+    from services.warehouse.clickhouse import open_embedded, open_server
+    from services.warehouse.settings import WarehouseSettings
+
+    now_ms = time.time_ns() // 1_000_000
+    if source is Source.LOG:
+        return asyncio.run(read_log(cluster(data), lost, now_ms))
+    settings = load(WarehouseSettings)
+    if settings.clickhouse_url is not None:
+        store = open_server(settings.clickhouse_url.get_secret_value(), settings.clickhouse_database)
+    else:
+        folder = data_folder(data) / "warehouse" / "clickhouse"
+        if not folder.is_dir():
+            raise Fatal(f"there is no warehouse at {folder}: give --data, or set CLICKHOUSE_URL to your server")
+        store = open_embedded(folder, settings.clickhouse_database)
+    try:
+        return read_warehouse(store, lost, now_ms)
+    finally:
+        store.close()
 
 
 def _driven(history: History, scoring: Scoring, keep: Path | None, workers: int) -> Driven:

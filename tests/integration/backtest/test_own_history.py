@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 
 from schemas import codec
-from services.backtest.histories.own import read_log
+from services.backtest.histories.own import read_log, read_warehouse
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
+from services.warehouse.clickhouse import open_embedded
+from tests.contract.warehouse import stored
 
 pytestmark = pytest.mark.integration
 
@@ -117,3 +119,30 @@ async def test_a_log_that_is_empty_or_too_long_is_refused_with_what_to_do(kafka_
     await write(kafka_settings)
     with pytest.raises(Fatal, match="export a part of them to a file"):
         await read_log(kafka_settings, (), NOW, most=100)
+
+
+def test_the_warehouse_holds_the_same_history(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
+    try:
+        rows = [
+            stored.event(offset, f"e{offset}", account=account, user="ann", occurred_at=(TODAY - day) * DAY_MS + offset)
+            for offset, (account, day) in enumerate([("acme", 9), ("acme", 7), ("globex", 8), ("acme", 0)])
+        ]
+        store.insert("events", rows)
+        store.insert("events", rows[:2])
+
+        history = read_warehouse(store, (), NOW)
+    finally:
+        store.close()
+
+    assert [(event.account, TODAY - event.at_ms // DAY_MS) for event in history.read()] == [
+        ("acme", 9), ("globex", 8), ("acme", 7),
+    ]  # fmt: skip
+
+
+def test_a_folder_without_a_warehouse_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "services.cli", "backtest", "--from", "warehouse", "--data", str(tmp_path)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+
+    assert ran.returncode != 0
+    assert "give --data, or set CLICKHOUSE_URL to your server" in ran.stderr
