@@ -22,6 +22,10 @@ MOST_SILENT_WEEKS = 8
 LATER_WEEKS = 12
 LATER_DAYS = LATER_WEEKS * WEEK
 LOST_BELOW = 0.35
+BEFORE_DAYS = 28
+"""A call may come so many days before a loss starts, and finds it all the same."""
+AFTER_DAYS = 56
+"""And so many after; where it is known when accounts were lost, until the day before."""
 APART_DAYS = 56
 """A loss that begins within so many days of a week that was one already is the same loss."""
 _SUNDAY = 3
@@ -92,7 +96,10 @@ class Grid:
         self.latest = np.maximum.accumulate(places, axis=1) if self.days else places
         """The column of the latest active day up to each column; -1: none."""
         self._lost = None
+        self.found_until = AFTER_DAYS
+        """How many days after the start of a loss a call still finds it."""
         if lost is not None:
+            self.found_until = LATER_DAYS - WEEK  # it starts with the first Sunday of the 12 weeks before
             self._lost = np.full(self.accounts, np.iinfo(np.int64).max)
             for row, day in lost.items():
                 self._lost[row] = day - first_day

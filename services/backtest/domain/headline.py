@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import Figures
 from services.backtest.domain.outcomes import Calls
+from services.backtest.domain.ranking import RankingFigures
 
 SHOWN = "silent for 3 weeks"
 """The rule that most people have already."""
@@ -26,17 +27,20 @@ def of_list(calls: Sequence[Calls], owners: int) -> list[str]:
     ours, *plain = calls
     if not ours.lost:
         return ["No lost account on the list can be judged; see below why."]
-    lines = [_list_wins(ours, other) for other in plain if _serves_better(ours, other)]
-    lines.append(
-        f"Of your {ours.lost} lost accounts Tidemark would have flagged {ours.flagged}{_lead(ours)}, with "
-        f"{_a_week(ours, owners)}."
-    )
-    lines += [
-        f"The plain rule “{other.name}” would have flagged {other.flagged}{_lead(other)}, with {_a_week(other, owners)}."
-        for other in plain
-        if other.name == SHOWN
+    better = [other for other in plain if _better(other.flagged - ours.flagged, other.in_vain - ours.in_vain)]
+    better.sort(key=lambda other: (-other.flagged, other.in_vain))
+    told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
+    return [
+        (
+            f"Of your {ours.lost} lost accounts Tidemark would have flagged {ours.flagged}{_lead(ours)}, with "
+            f"{_a_week(ours, owners)}."
+        ),
+        *_does_better([other.name for other in better]),
+        *(
+            f"“{_title(other.name)}” would have flagged {other.flagged}{_lead(other)}, with {_a_week(other, owners)}."
+            for other in told
+        ),
     ]
-    return lines
 
 
 def of_use(figures: Figures) -> list[str]:
@@ -49,37 +53,52 @@ def of_use(figures: Figures) -> list[str]:
                 f"false here: {_false(ours)}."
             )
         ]
-    lines = [_use_wins(ours, other) for other in plain if _finds_more(ours, other)]
-    best = max(figures.ranking[1:], key=lambda each: each.auc.value)
-    if best.auc.value > figures.ranking[0].auc.value:
-        score = figures.ranking[0]
-        lines.append(
-            f"As a list to work through from the top, plain “{best.name}” ranks better than the health score: AUC "
-            f"{best.auc.value:.2f} against {score.auc.value:.2f}, average precision {best.average_precision.value:.2f} "
-            f"against {score.average_precision.value:.2f}."
-        )
-    lines.append(
-        f"Of {figures.losses} accounts that fell to about a third of their usual level or below, Tidemark flagged "
-        f"{_found(ours)}{_delay(ours)}, with {_false(ours)}."
-    )
-    lines += [
-        f"The plain rule “{other.name}” flagged {_found(other)}{_delay(other)}, with {_false(other)}."
-        for other in plain
-        if other.name == SHOWN
+    better = [
+        each for each in plain if _better(each.recall.value - ours.recall.value, each.false.value - ours.false.value)
     ]
-    return lines
+    better.sort(key=lambda other: (-other.recall.value, other.false.value))
+    told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
+    return [
+        (
+            f"Of {figures.losses} accounts that fell to about a third of their usual level or below, Tidemark flagged "
+            f"{_found(ours)}{_delay(ours)}, with {_false(ours)}."
+        ),
+        *_does_better([other.name for other in better]),
+        *(f"“{_title(other.name)}” flagged {_found(other)}{_delay(other)}, with {_false(other)}." for other in told),
+        *_ranks_better(figures.ranking),
+    ]
 
 
-def _serves_better(ours: Calls, other: Calls) -> bool:
-    flagged, in_vain = other.flagged - ours.flagged, other.in_vain - ours.in_vain
-    return flagged >= 0 and in_vain <= 0 and (flagged > 0 or in_vain < 0)
+def _better(found: float, false: float) -> bool:
+    """Say whether a rule that finds so many more, with so many more false calls, is better whatever one cares for."""
+    return found >= 0 and false <= 0 and (found > 0 or false < 0)
 
 
-def _list_wins(ours: Calls, other: Calls) -> str:
-    return (
-        f"The plain rule “{other.name}” does better than Tidemark here: it flags {other.flagged} of {other.lost} lost accounts "
-        f"(Tidemark {ours.flagged}){_lead(other)}, with {other.in_vain} calls in vain (Tidemark {ours.in_vain})."
-    )
+def _does_better(names: Sequence[str]) -> list[str]:
+    if not names:
+        return []
+    quoted = [f"“{name}”" for name in names]
+    rules = f"{', '.join(quoted[:-1])} and {quoted[-1]}" if quoted[:-1] else quoted[0]
+    these = "These plain rules do" if quoted[:-1] else "This plain rule does"
+    return [f"{these} better than Tidemark here, finding no less with no more false calls: {rules}."]
+
+
+def _ranks_better(ranking: Sequence[RankingFigures]) -> list[str]:
+    ours, *plain = ranking
+    best = max(plain, key=lambda each: each.auc.value)
+    if best.auc.value <= ours.auc.value:
+        return []
+    return [
+        (
+            f"As a list to work through from the top, plain “{best.name}” ranks better than the health score: AUC "
+            f"{best.auc.value:.2f} against {ours.auc.value:.2f}, average precision {best.average_precision.value:.2f} "
+            f"against {ours.average_precision.value:.2f}."
+        )
+    ]
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
 
 
 def _lead(calls: Calls) -> str:
@@ -87,23 +106,10 @@ def _lead(calls: Calls) -> str:
 
 
 def _a_week(calls: Calls, owners: int) -> str:
-    if owners:
+    if owners > 1:
         each = calls.in_vain_a_week / owners
         return f"{each:.1f} calls in vain a week for each of {owners} owners"
     return f"{calls.in_vain_a_week:.1f} calls in vain a week"
-
-
-def _finds_more(ours: AlarmFigures, other: AlarmFigures) -> bool:
-    found, false = other.recall.value - ours.recall.value, other.false.value - ours.false.value
-    return found >= 0 and false <= 0 and (found > 0 or false < 0)
-
-
-def _use_wins(ours: AlarmFigures, other: AlarmFigures) -> str:
-    return (
-        f"The plain rule “{other.name}” does better than Tidemark here: it finds {_percent(other.recall.value)} of the losses "
-        f"(Tidemark {_percent(ours.recall.value)}) with {other.false.value:.1f} false calls per 1,000 account-weeks (Tidemark "
-        f"{ours.false.value:.1f})."
-    )
 
 
 def _found(alarm: AlarmFigures) -> str:

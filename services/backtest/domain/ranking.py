@@ -109,10 +109,18 @@ class Decile:
 
 
 def deciles(score: Floats, loss: Bools) -> list[Decile]:
-    """Return ten parts of equal size, those with the lowest scores first."""
-    order = np.argsort(score, kind="stable")
-    return [
-        Decile(float(score[part[0]]), float(score[part[-1]]), int(part.size), float(loss[part].mean()))
-        for part in np.array_split(order, 10)
-        if part.size
-    ]
+    """Return ten parts of equal size, those with the lowest scores first; equal scores are divided as if by lot."""
+    if not score.size:
+        return []
+    groups = _Groups(-score, loss)
+    lost, kept = groups.counts(np.ones(score.size))
+    sizes = lost + kept
+    before = np.cumsum(sizes) - sizes
+    found = []
+    for place in range(10):
+        low, high = score.size * place / 10, score.size * (place + 1) / 10
+        taken = np.clip(np.minimum(before + sizes, high) - np.maximum(before, low), 0, None)
+        scores = groups.values[taken > 0]
+        share = float((taken / sizes * lost).sum() / taken.sum())
+        found.append(Decile(float(scores[0]), float(scores[-1]), round(float(taken.sum())), share))
+    return found

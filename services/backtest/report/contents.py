@@ -94,6 +94,7 @@ def _left_out(measured: Measured) -> Iterable[Section]:
 def _cohort(measured: Measured) -> Section:
     driven, figures = measured.driven, measured.figures
     first, last = (_EPOCH + timedelta(days=day) for day in (driven.span.first_day, driven.span.end_day - 1))
+    found = "within the 16 weeks before it" if measured.against else "within 4 weeks before and 8 weeks after its start"
     return Section(
         "What was measured",
         [
@@ -109,8 +110,7 @@ def _cohort(measured: Measured) -> Section:
             ),
             (
                 "A call is an onset: the first day of a risk of severity warning or above, with none open in the 28 days "
-                "before. It is false if no loss follows within 12 weeks. A loss is found if a call lies within 4 weeks "
-                "before and 8 weeks after its start. Ranges in brackets hold 95 % of the results when accounts are drawn anew."
+                f"before. It is false if no loss follows within 12 weeks. A loss is found if a call lies {found}. Ranges in brackets hold 95 % of the results when accounts are drawn anew."
             ),
         ],
     )
@@ -171,8 +171,11 @@ def _alarm_sections(figures: Figures) -> Iterable[Section]:
         "that end with the alarm on. The threshold “as many calls” was chosen on this very history, which favours it."
     )
     yield Section("Calls", [note], _alarms(figures.alarms, _range))
-    yield Section("Calls from 15 December to 9 January", [], _alarms(figures.holidays, _plain))
+    if figures.holidays[0].weeks:
+        yield Section("Calls from 15 December to 9 January", [], _alarms(figures.holidays, _plain))
     for size, alarms in figures.sizes.items():
+        if not alarms[0].weeks:
+            continue
         yield Section(f"Calls for accounts with {size} active user-days a week", [], _alarms(alarms, _plain))
 
 

@@ -47,6 +47,13 @@ def test_a_loss_is_found_from_four_weeks_before_its_start_to_eight_after(onset: 
     assert math.isnan(found.delay) if delay is None else found.delay == delay
 
 
+@pytest.mark.parametrize(("onset", "found"), [(293, 1), (300, 0), (187, 0), (189, 1)])
+def test_a_loss_of_a_list_is_found_until_the_day_before(onset: int, found: int) -> None:
+    asked = grid("6x400", lost={0: 300})  # the first Sunday of the 12 weeks before is column 216
+
+    assert measured(alarms_of([(0, onset, 400, False)]), asked).recall.value == found
+
+
 def test_an_alarm_that_is_on_since_long_finds_nothing_but_is_told() -> None:
     found = measured(alarms_of([(0, 100, 400, False)]), grid(STOPS))
 
