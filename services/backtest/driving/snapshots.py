@@ -92,18 +92,38 @@ def read(frames: list[bytes]) -> Iterator[Said]:
         yield from _unpack(zlib.decompress(frame))
 
 
+class _Facts(msgspec.Struct):
+    owner: str | None = None
+
+
+class _Score(msgspec.Struct):
+    """The few fields of a snapshot that make a score: to read these alone takes a fraction of the time."""
+
+    account: str
+    at: int
+    day: int
+    score_tenths: int
+    band: str
+    facts: _Facts
+
+
+_scores = msgspec.msgpack.Decoder(list[str | _Score])
+
+
 def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
     """Return account, time, score and band of every snapshot, and the owners in them."""
     places = {account: place for place, account in enumerate(accounts)}
     bands = {band: place for place, band in enumerate(BANDS)}
     rows: list[tuple[int, int, int, int, int]] = []
     owners: set[str] = set()
-    for said in snapshots:
-        if isinstance(said, str) or said["account"] not in places:
-            continue
-        rows.append((places[said["account"]], said["at"], said["day"], said["score_tenths"], bands[said["band"]]))
-        if said["facts"]["owner"]:
-            owners.add(said["facts"]["owner"])
+    for frame in (frame for shard in snapshots.shards for frame in shard):
+        for said in _scores.decode(zlib.decompress(frame)):
+            place = None if isinstance(said, str) else places.get(said.account)
+            if place is None or isinstance(said, str):
+                continue
+            rows.append((place, said.at, said.day, said.score_tenths, bands[said.band]))
+            if said.facts.owner:
+                owners.add(said.facts.owner)
     columns = np.array(rows, np.int64).reshape(-1, 5).T
     return Scores(
         columns[0].astype(np.int32),
