@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -43,6 +43,17 @@ class Outcome(NamedTuple):
     kind: str = "lost"
     """`lost`; a generator also has kinds of its own, such as `sudden_stop`, `decay`, `vacation` or `growth`."""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Events in memory, in time order; they can go to another process."""
+
+    events: Sequence[Event]
+
+    def __call__(self) -> Iterator[Event]:
+        """Return them."""
+        return iter(self.events)
 
 
 @dataclass(frozen=True, slots=True)

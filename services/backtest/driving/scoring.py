@@ -33,6 +33,8 @@ EPOCH = 1
 LANES = 2
 """Always as many, so that the number of processes changes nothing. A divisor of SHARDS."""
 DUPLICATE_IDS = 1_000_000
+NO_ACCOUNT = "they name no account; `tidemark backfill` finds it from group calls, then test on what the log holds"
+"""Why events are not counted that only attribution could place."""
 _PAGES = frozenset({"PAGE", "SCREEN"})
 _json = msgspec.json.Encoder().encode
 
@@ -155,10 +157,11 @@ def walk(
     folds = {lane: _Lane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), span, snapshots) for lane in lanes}
     for lane in folds.values():
         lane.begin(start_ms)
-    count = 0
-    places: dict[str, _Lane | None] = {}
+    count = nameless = 0
+    places: dict[str, _Lane | None] = {"": None}
     for step in steps(_with_facts(history, start_ms), start_ms, until_ms, DAY_MS):
         if isinstance(step, Send):
+            nameless += sum(not event.account for event in step.calls)
             for event in step.calls:
                 count += 1
                 account = event.account
@@ -178,6 +181,8 @@ def walk(
     snapshots.seal()
     rows = {account: row for lane in folds.values() for account, row in lane.activity.rows.items()}
     rejected = sum((lane.rejected for lane in folds.values()), Counter[str]())
+    if nameless and 0 in folds:  # told once, by whoever walks the first lane
+        rejected[NO_ACCOUNT] += nameless
     return Walked(rows, snapshots.shards, rejected, count)
 
 

@@ -7,19 +7,18 @@ from dataclasses import dataclass
 
 from services.backtest.domain.history import Event, Fact, History, Outcome
 from services.backtest.generator import VERSION, Generated, generate
+from services.backtest.generator.generating import Events
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """Makes the events; it can go to another process."""
+    """The events, made as they are read; it can go to another process."""
 
-    seed: int
-    accounts: int
-    days: int
+    events: Events
 
     def __call__(self) -> Iterator[Event]:
-        for event in generate(self.seed, self.accounts, self.days).events:
-            yield Event(event.account, event.user, event.at_ms, event.name, event.properties, event.kind)
+        for event in self.events:
+            yield Event(*event)
 
 
 def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[History, Generated]:
@@ -36,4 +35,4 @@ def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[History, G
     name = f"generated-{seed}"
     fingerprint = f"generated:{VERSION}:{seed}:{accounts}:{days}"
     until = generated.truth.first_day + generated.truth.days
-    return History(name, _Made(seed, accounts, days), fingerprint, facts, outcomes, until), generated
+    return History(name, _Made(generated.events), fingerprint, facts, outcomes, until), generated

@@ -9,15 +9,14 @@ a back-test knows it earlier than the scorer did.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
-from services.backtest.domain.history import NOTHING, Event, History, Outcome
+from services.backtest.domain.history import NOTHING, Event, Held, History, Outcome
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -28,16 +27,6 @@ MOST_EVENTS = 10_000_000
 """They are held in memory, about 250 bytes each."""
 _KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP"})
 _json = msgspec.json.Decoder().decode
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """Events in memory; they can go to another process."""
-
-    events: list[Event]
-
-    def __call__(self) -> Iterator[Event]:
-        return iter(self.events)
 
 
 async def read_log(
@@ -100,7 +89,7 @@ class _Holder:
         events.sort(key=lambda event: event.at_ms)
         content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
-        return History("own history", _Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
+        return History("own history", Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
