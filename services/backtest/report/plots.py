@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from itertools import cycle
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -15,30 +16,28 @@ from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.resampling import Interval
 
 OURS, OTHERS = "#0b6e4f", "#8a8f98"
-_WIDE, _HIGH = 7.0, 3.4
+_WIDE, _HIGH = 8.4, 3.4
 
 
 def recall_against_false_calls(figures: Figures) -> str:
     """Draw what each alarm finds against what it costs."""
     drawing, axes = _axes("false calls per 1,000 account-weeks", "losses found")
-    for alarm in figures.alarms:
+    for alarm, marker in zip(figures.alarms, cycle("os^vD<>PX*"), strict=False):
         if math.isnan(alarm.recall.value) or math.isnan(alarm.false.value):
             continue
-        ours = alarm.name.startswith("Tidemark")
         axes.errorbar(
             alarm.false.value,
             alarm.recall.value,
             xerr=_bars(alarm.false),
             yerr=_bars(alarm.recall),
-            fmt="o",
-            color=OURS if ours else OTHERS,
-            linewidth=0.8,
+            fmt=marker,
+            color=OURS if alarm.name.startswith("Tidemark") else OTHERS,
+            linewidth=0.6,
+            label=alarm.name,
         )
-        axes.annotate(
-            alarm.name, (alarm.false.value, alarm.recall.value), xytext=(5, 5), textcoords="offset points", fontsize=7
-        )
-    axes.set_ylim(0, 1)
+    axes.set_ylim(0, 1.03)
     axes.set_xlim(left=0)
+    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
     return _svg(drawing)
 
 
@@ -68,13 +67,15 @@ def lead(calls: Sequence[Calls]) -> str:
     drawing, axes = _axes("days before the loss", "lost accounts flagged by then")
     for each in calls:
         ours = each.name.startswith("Tidemark")
-        days = [*reversed(each.leads), 0]
-        count = [*range(1, len(each.leads) + 1), len(each.leads)]
+        longest = max((each.leads[-1] for each in calls if each.leads), default=0) + 1
+        days = [longest, *reversed(each.leads), 0]
+        count = [0, *range(1, len(each.leads) + 1), len(each.leads)]
         axes.step(
             days, count, where="post", color=OURS if ours else None, linewidth=2 if ours else 0.8, label=each.name
         )
     axes.invert_xaxis()
-    axes.legend(fontsize=7, frameon=False)
+    axes.set_ylim(0, calls[0].lost * 1.03)
+    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
     return _svg(drawing)
 
 
