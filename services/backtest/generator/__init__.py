@@ -6,18 +6,18 @@ like stands in `parameters.yaml`, which is frozen under its version; the truth i
 """
 
 from services.backtest.generator.figures import Figures, found
-from services.backtest.generator.generating import VERSION, AccountFacts, Event, Generated, generate
-from services.backtest.generator.stories import LOSSES, Absence, Story, Truth
+from services.backtest.generator.generating import VERSION, AccountFacts, Generated, GeneratedEvent, generate
+from services.backtest.generator.stories import LOSSES, Absence, AccountStory, Truth
 
 __all__ = [
     "LOSSES",
     "VERSION",
     "Absence",
     "AccountFacts",
-    "Event",
+    "AccountStory",
     "Figures",
     "Generated",
-    "Story",
+    "GeneratedEvent",
     "Truth",
     "found",
     "generate",

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from services.backtest.generator.dice import Dice, Floats
 from services.backtest.generator.parameters import Parameters, number
-from services.backtest.generator.stories import Absence, Story, Truth
+from services.backtest.generator.stories import Absence, AccountStory, Truth
 from services.shared.units import DAY_MS
 
 MOST = 0.97
@@ -22,7 +22,7 @@ MOST = 0.97
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class AccountPlan:
     """What one account will do."""
 
     chance: Floats
@@ -33,7 +33,7 @@ class Plan:
     """Whether the last column is an agent or an integration."""
 
 
-def plan(story: Story, truth: Truth, dice: Dice, frozen: Parameters) -> Plan:
+def plan(story: AccountStory, truth: Truth, dice: Dice, frozen: Parameters) -> AccountPlan:
     """Draw what one account will do."""
     days = np.arange(truth.first_day, truth.first_day + truth.days)
     level = _work(story, truth, days, dice, frozen) * _wander(days, dice, frozen)
@@ -56,7 +56,7 @@ def plan(story: Story, truth: Truth, dice: Dice, frozen: Parameters) -> Plan:
     if story.storyline == "agent_move":
         chance = np.column_stack([chance, _agent(story, truth, days, frozen)])
     chance[days < story.begins_day] = 0
-    return Plan(chance, tuple(absences), story.storyline == "agent_move")
+    return AccountPlan(chance, tuple(absences), story.storyline == "agent_move")
 
 
 def person(account: str, column: int) -> str:
@@ -64,7 +64,7 @@ def person(account: str, column: int) -> str:
     return f"{account}-p{column + 1}"
 
 
-def _work(story: Story, truth: Truth, days: npt.NDArray[np.int64], dice: Dice, frozen: Parameters) -> Floats:
+def _work(story: AccountStory, truth: Truth, days: npt.NDArray[np.int64], dice: Dice, frozen: Parameters) -> Floats:
     """Return how much of a working day each day is."""
     level = np.ones(len(days))
     for first, length, quiet in frozen.quiet_times[story.country]:
@@ -92,7 +92,7 @@ def _wander(days: npt.NDArray[np.int64], dice: Dice, frozen: Parameters) -> Floa
     return np.asarray(slow * noise[np.arange(len(days)) // 7])
 
 
-def _leave(story: Story, truth: Truth, dice: Dice, frozen: Parameters) -> list[Absence]:
+def _leave(story: AccountStory, truth: Truth, dice: Dice, frozen: Parameters) -> list[Absence]:
     found = []
     for column in range(story.people):
         for half in range(truth.first_day, truth.first_day + truth.days - 182, 182):
@@ -106,7 +106,7 @@ def _leave(story: Story, truth: Truth, dice: Dice, frozen: Parameters) -> list[A
     return found
 
 
-def _whole_account(story: Story, dice: Dice, frozen: Parameters) -> Absence:
+def _whole_account(story: AccountStory, dice: Dice, frozen: Parameters) -> Absence:
     assert story.onset_day is not None
     assert story.end_day is not None
     told = _told(story.onset_day, dice, frozen) if story.kind == "told" else None
@@ -117,7 +117,7 @@ def _told(first_day: int, dice: Dice, frozen: Parameters) -> int:
     return (first_day - dice.whole(*frozen.vacation.told_days_before)) * DAY_MS + dice.whole(8, 16) * 3_600_000
 
 
-def _befall(story: Story, days: npt.NDArray[np.int64], chance: Floats, dice: Dice, frozen: Parameters) -> Floats:
+def _befall(story: AccountStory, days: npt.NDArray[np.int64], chance: Floats, dice: Dice, frozen: Parameters) -> Floats:
     """Let the storyline change the chances from its onset on."""
     if story.onset_day is None:
         return chance
@@ -144,14 +144,14 @@ def _befall(story: Story, days: npt.NDArray[np.int64], chance: Floats, dice: Dic
     return chance
 
 
-def _ramp(story: Story, days: npt.NDArray[np.int64]) -> Floats:
+def _ramp(story: AccountStory, days: npt.NDArray[np.int64]) -> Floats:
     """Return how much of the change is done on each day, 0 to 1."""
     assert story.onset_day is not None
     assert story.end_day is not None
     return np.clip((days - story.onset_day) / (story.end_day - story.onset_day), 0, 1)
 
 
-def _people_leave(story: Story, days: npt.NDArray[np.int64], chance: Floats, share: float, dice: Dice) -> None:
+def _people_leave(story: AccountStory, days: npt.NDArray[np.int64], chance: Floats, share: float, dice: Dice) -> None:
     """Let a share of the people leave one by one between onset and end; the last one of all stays."""
     assert story.onset_day is not None
     assert story.end_day is not None
@@ -161,7 +161,7 @@ def _people_leave(story: Story, days: npt.NDArray[np.int64], chance: Floats, sha
         chance[days >= day, column] = 0
 
 
-def _grown(story: Story, days: npt.NDArray[np.int64], chance: Floats, dice: Dice, frozen: Parameters) -> Floats:
+def _grown(story: AccountStory, days: npt.NDArray[np.int64], chance: Floats, dice: Dice, frozen: Parameters) -> Floats:
     """Return the chances with the new people, who come one by one between onset and end."""
     assert story.onset_day is not None
     assert story.end_day is not None
@@ -175,7 +175,7 @@ def _grown(story: Story, days: npt.NDArray[np.int64], chance: Floats, dice: Dice
     return np.column_stack([chance, *columns])
 
 
-def _agent(story: Story, truth: Truth, days: npt.NDArray[np.int64], frozen: Parameters) -> Floats:
+def _agent(story: AccountStory, truth: Truth, days: npt.NDArray[np.int64], frozen: Parameters) -> Floats:
     move = frozen.agent_move
     weekend = (days + 3) % 7 >= 5
     level = np.where(weekend, move.agent_weekend_level, move.agent_level) * np.minimum(_ramp(story, days) * 3, 1)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
-from services.backtest.generator.stories import LOSSES, Story, Truth
+from services.backtest.generator.stories import LOSSES, AccountStory, Truth
 
 LEARNING_DAYS = 56
 """An account's first days, in which no trend is judged."""
@@ -110,7 +110,7 @@ def found(truth: Truth, onsets: Mapping[str, Iterable[int]]) -> Figures:
     )
 
 
-def _delay(story: Story, onsets: list[int], within: int) -> int | None:
+def _delay(story: AccountStory, onsets: list[int], within: int) -> int | None:
     """Return the days from the story's onset to the first alarm; a vacation's alarm may come until it is forgotten."""
     assert story.onset_day is not None
     last = story.onset_day + within
@@ -132,7 +132,7 @@ def _rate(truth: Truth, onsets: Mapping[str, list[int]], *, holidays_only: bool)
     return Rate(false, ordinary / 7)
 
 
-def _ordinary(story: Story, truth: Truth) -> Iterator[int]:
+def _ordinary(story: AccountStory, truth: Truth) -> Iterator[int]:
     """Yield the days on which an alarm would be false."""
     end = truth.first_day + truth.days
     first = story.begins_day + LEARNING_DAYS

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from services.backtest.generator.activity import Plan, person, plan
+from services.backtest.generator.activity import AccountPlan, person, plan
 from services.backtest.generator.dice import Dice
 from services.backtest.generator.parameters import Parameters, parameters
-from services.backtest.generator.stories import Absence, Story, Truth, tell
+from services.backtest.generator.stories import Absence, AccountStory, Truth, tell
 from services.shared.units import DAY_MS, HOUR_MS
 
 VERSION = parameters().version
@@ -50,7 +50,7 @@ _ACTOR: dict[str, Properties] = {
 }
 
 
-class Event(NamedTuple):
+class GeneratedEvent(NamedTuple):
     """One event; `at_ms` in milliseconds since 1970 UTC. `user` is empty where no person did it."""
 
     account: str
@@ -80,13 +80,13 @@ class Events:
     """A row an event: time, number of the account's user, number of the name."""
     users: tuple[tuple[str, str, Properties], ...]
     """Account, user and properties."""
-    told: tuple[Event, ...]
+    told: tuple[GeneratedEvent, ...]
     """The planned absences, in time order."""
 
     def __len__(self) -> int:
         return len(self.columns) + len(self.told)
 
-    def __iter__(self) -> Iterator[Event]:
+    def __iter__(self) -> Iterator[GeneratedEvent]:
         waiting = iter(self.told)
         next_told = next(waiting, None)
         for at_ms, user, name in self.columns.tolist():
@@ -94,7 +94,7 @@ class Events:
                 yield next_told
                 next_told = next(waiting, None)
             account, person_id, properties = self.users[user]
-            yield Event(account, person_id, at_ms, _NAMES[name], properties)
+            yield GeneratedEvent(account, person_id, at_ms, _NAMES[name], properties)
         if next_told is not None:
             yield next_told
             yield from waiting
@@ -143,14 +143,16 @@ def generate(seed: int, accounts: int = 350, days: int = 560) -> Generated:
     return Generated(ordered, tuple(facts), truth)
 
 
-def _users(story: Story, planned: Plan) -> Iterator[tuple[str, Properties]]:
+def _users(story: AccountStory, planned: AccountPlan) -> Iterator[tuple[str, Properties]]:
     people = planned.chance.shape[1] - planned.agent
     yield from ((person(story.account, column), _NOTHING) for column in range(people))
     if planned.agent:
         yield f"{story.account}-{story.kind}", _ACTOR[story.kind]
 
 
-def _events(story: Story, planned: Plan, first_day: int, first_user: int, dice: Dice, frozen: Parameters) -> Ints:
+def _events(
+    story: AccountStory, planned: AccountPlan, first_day: int, first_user: int, dice: Dice, frozen: Parameters
+) -> Ints:
     """Return a row an event: time, user, name."""
     chance = planned.chance
     day, column = np.nonzero(dice.floats(*chance.shape) < chance)
@@ -185,7 +187,7 @@ def _import(rows: Ints, dice: Dice, frozen: Parameters) -> Ints:
     return np.column_stack([times, np.full(many, user), np.full(many, _NAMES.index("Row Imported"))])
 
 
-def _facts(story: Story, planned: Plan, dice: Dice, frozen: Parameters) -> AccountFacts:
+def _facts(story: AccountStory, planned: AccountPlan, dice: Dice, frozen: Parameters) -> AccountFacts:
     seats = max(story.people, round(story.people * dice.between(*frozen.seats_factor)))
     told = tuple(
         absence
@@ -195,11 +197,13 @@ def _facts(story: Story, planned: Plan, dice: Dice, frozen: Parameters) -> Accou
     return AccountFacts(story.account, story.begins_day * DAY_MS, seats, story.country, told)
 
 
-def _told(absence: Absence) -> Event:
+def _told(absence: Absence) -> GeneratedEvent:
     assert absence.told_at_ms is not None
     days = {name: _iso(day) for name, day in (("from", absence.first_day), ("to", absence.last_day))}
     properties = days | {"scope": "person" if absence.user else "account"}
-    return Event(absence.account, absence.user, absence.told_at_ms, PLANNED_ABSENCE, MappingProxyType(properties))
+    return GeneratedEvent(
+        absence.account, absence.user, absence.told_at_ms, PLANNED_ABSENCE, MappingProxyType(properties)
+    )
 
 
 def _iso(day: int) -> str:

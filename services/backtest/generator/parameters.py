@@ -15,7 +15,7 @@ Pair: TypeAlias = tuple[float, float]
 Days: TypeAlias = tuple[int, int]
 
 
-class People(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class Headcount(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """How many people accounts have."""
 
     median: float
@@ -85,7 +85,7 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     first_day: date
     baseline_days: int
     after_days: int
-    people: People
+    people: Headcount
     seats_factor: Pair
     storylines: dict[str, float]
     people_at_least: dict[str, int]

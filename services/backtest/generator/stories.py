@@ -31,7 +31,7 @@ class Absence:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class AccountStory:
     """The truth about one account. Days are days since 1970."""
 
     account: str
@@ -55,7 +55,7 @@ class Truth:
 
     first_day: int
     days: int
-    stories: tuple[Story, ...]
+    stories: tuple[AccountStory, ...]
     holidays: Mapping[str, frozenset[int]]
     """Public holidays by country."""
     outages: frozenset[int]
@@ -111,7 +111,7 @@ def _outages(dice: Dice, days: int, frozen: Parameters) -> frozenset[int]:
     return frozenset(found)
 
 
-def _story(dice: Dice, account: str, storyline: str, people: int, days: int, frozen: Parameters) -> Story:
+def _story(dice: Dice, account: str, storyline: str, people: int, days: int, frozen: Parameters) -> AccountStory:
     country = dice.weighted({name: country.share for name, country in frozen.countries.items()})
     begins = frozen.first
     onset = frozen.first + dice.whole(frozen.baseline_days, days - frozen.after_days)
@@ -146,5 +146,5 @@ def _story(dice: Dice, account: str, storyline: str, people: int, days: int, fro
         case _:
             late = dice.chance(frozen.late_start_share)
             begins += dice.whole(*frozen.late_start_days) if late else 0
-            return Story(account, storyline, kind, None, None, begins, people, country)
-    return Story(account, storyline, kind, onset, end, begins, people, country, round(trait, 6))
+            return AccountStory(account, storyline, kind, None, None, begins, people, country)
+    return AccountStory(account, storyline, kind, onset, end, begins, people, country, round(trait, 6))

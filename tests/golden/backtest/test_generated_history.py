@@ -7,10 +7,11 @@ Whoever has to change the generator raises `version` in parameters.yaml, and wri
 from __future__ import annotations
 
 import hashlib
+from dataclasses import astuple
 
 from services.backtest.generator import VERSION, generate
 
-HASHES = {1: "b9c8821cf4f87150ef16d2724eea13dc8318356e3a410a8310d5054d2da2cadb"}
+HASHES = {1: "ec13e34c73183d5daced8dc039724f3f009346abc1f3c8c965ba396235ef6006"}
 
 
 def test_one_seed_gives_what_it_always_gave() -> None:
@@ -19,9 +20,9 @@ def test_one_seed_gives_what_it_always_gave() -> None:
     for event in generated.events:
         digest.update(repr((*event[:4], sorted(event.properties.items()), event.kind)).encode())
     for facts in generated.facts:
-        digest.update(repr(facts).encode())
+        digest.update(repr((*facts[:4], [astuple(absence) for absence in facts.absences])).encode())
     for story in generated.truth.stories:
-        digest.update(repr(story).encode())
+        digest.update(repr(astuple(story)).encode())
     digest.update(repr((generated.truth.first_day, generated.truth.days, sorted(generated.truth.outages))).encode())
 
     assert digest.hexdigest() == HASHES[VERSION]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from services.backtest.generator import Story, Truth, found
+from services.backtest.generator import AccountStory, Truth, found
 
 FIRST, DAYS, HOLIDAY = 19_758, 560, 20_000
 
 
-def truth(*stories: Story) -> Truth:
+def truth(*stories: AccountStory) -> Truth:
     return Truth(FIRST, DAYS, stories, {"DE": frozenset({HOLIDAY})}, frozenset())
 
 
 def story(
     account: str, storyline: str, onset: int | None = None, end: int | None = None, *, kind: str = "", people: int = 5
-) -> Story:
-    return Story(account, storyline, kind, onset, end, FIRST, people, "DE")
+) -> AccountStory:
+    return AccountStory(account, storyline, kind, onset, end, FIRST, people, "DE")
 
 
 def test_a_sudden_stop_counts_as_found_within_fourteen_days_and_apart_with_more_people_within_ten() -> None:

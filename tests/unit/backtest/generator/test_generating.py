@@ -10,7 +10,7 @@ from statistics import mean
 import holidays
 import pytest
 
-from services.backtest.generator import Generated, Story, generate
+from services.backtest.generator import AccountStory, Generated, generate
 from services.backtest.generator.parameters import number, parameters
 from services.shared.units import day_of
 
@@ -41,7 +41,7 @@ def user_days(active: dict[str, set[tuple[int, str]]]) -> dict[str, Counter[int]
     }
 
 
-def stories(generated: Generated, storyline: str, kind: str | None = None) -> list[Story]:
+def stories(generated: Generated, storyline: str, kind: str | None = None) -> list[AccountStory]:
     found = [s for s in generated.truth.stories if s.storyline == storyline and kind in {None, s.kind}]
     assert found
     return found
