@@ -18,7 +18,8 @@ Write = Callable[[Mapping[str, Any]], bytes]
 UNUSUAL = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
 
 _ONE = [bytes((n,)) for n in range(128)]
-_LONGEST = 63
+_LOW = [bytes((n & 127 | 128, n >> 7 | 128)) for n in range(16_384)]
+"""The lower two bytes of integers with more."""
 _HIGH: dict[int, bytes] = {}
 """The upper parts of integers that were written lately: those of times are the same for seconds."""
 _REMEMBERED = 256
@@ -52,10 +53,10 @@ def long(n: int) -> bytes:
         return _ONE[z]
     if z < 16384:
         return bytes((z & 127 | 128, z >> 7))
-    if z >> _LONGEST > 1:
-        raise OverflowError("the integer has more than 64 bits")
     high = z >> 14
-    return bytes((z & 127 | 128, z >> 7 & 127 | 128)) + (_HIGH.get(high) or _rest(high))
+    if high >> 50:
+        raise OverflowError("the integer has more than 64 bits")
+    return _LOW[z & 16_383] + (_HIGH.get(high) or _rest(high))
 
 
 def size_of(data: bytes) -> bytes:

@@ -13,6 +13,7 @@ import yaml
 
 from services.backfill.files import BadFile, rows
 from services.backfill.mapping import TimedCall
+from services.shared.tracking_plan.values import MAX_NUMBER
 
 NUMBERS = ("revenue", "arr", "seats")
 DATES = ("contract_start", "renewal_date")
@@ -82,8 +83,8 @@ def _fact(name: str, value: Any) -> Any:
             number = float(str(value).replace(",", "").replace("_", ""))
         except ValueError:
             raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a number") from None
-        if not 0 <= number < 1e15:  # not a number is refused as well
-            raise ValueError(f"column {name!r}: {number} is not a sensible number")
+        if not 0 <= number <= MAX_NUMBER:  # not a number is refused as well
+            raise ValueError(f"column {name!r}: {number} is not a number from 0 to 1e15")
         return int(number) if name == "seats" else number
     if name in DATES:
         try:

@@ -32,8 +32,5 @@ class DrivenLane(Protocol):
         """Return how many events drives have put off."""
 
 
-ReadPositions = Callable[[KafkaSettings], Awaitable[Mapping[int, int]]]
-"""Read the offsets of usage-unattributed that its lanes have committed, by partition."""
-
 ReadLanes = Callable[[KafkaSettings], Awaitable[Mapping[int, DrivenLane]]]
 """Read what the lanes have committed, by partition."""

@@ -209,7 +209,7 @@ def _raise_for(answer: httpx.Response) -> None:
     if answer.status_code != httpx.codes.OK:
         raise IngestRefuses(
             f"ingest answers {answer.status_code}: {answer.text[:300]}. A backfill needs a write key with "
-            "`backfill: true` (`tidemark keys create --backfill`)."
+            "`backfill: true` (`tidemark keys create --client server --backfill`)."
         )
 
 

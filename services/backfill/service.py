@@ -16,13 +16,13 @@ from typing import NamedTuple, Protocol
 from schemas.topics import BACKFILL_PROGRESS, USAGE_EVENTS
 from services.backfill import drive
 from services.backfill import progress as progress_topic
-from services.backfill.attribution import AttributionWait
 from services.backfill.log import UsageLog, midnight
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import AwaitFleet, Send, Tick, steps
-from services.backfill.ports import ReadLanes, ReadPositions
+from services.backfill.ports import ReadLanes
 from services.backfill.progress import Progress, named
 from services.backfill.sender import IngestSender, Tally, account_of
+from services.shared.attribution_wait import AttributionWait, ReadPositions
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings

@@ -3,12 +3,13 @@ The part of the ledger that is about events without an account, computed from th
 
 An event comes to usage-unattributed under its user. Its lane forwards it to usage-events, moves it to the lane of the
 person that its user is, lets it wait, or gives it up. Each of these leaves a trace that another program wrote: the
-forwarded record, the moved record, the dead letter. Here the traces are counted.
+forwarded record, the moved record, the dead letter. Here the traces are counted. A moved record does not say under whom
+it was before, and two users may have events of one id; so it counts as the trace of an event only where a link has said that
+the users are one person.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,15 +61,34 @@ def identity_of(source: str, user: str, event_id: str, forwards: int) -> int:
     return xxhash.xxh3_64_intdigest(f"{source}\0{user}\0{event_id}\0{forwards}".encode())
 
 
+Origin = tuple[str, int]
+"""User of an event, and the hash without its user that it has once it was moved."""
+
+
+@dataclass(slots=True)
+class _Moves:
+    """Which events were moved to which users, and who was said to be the same person as whom."""
+
+    users: dict[int, set[str]] = field(default_factory=dict)
+    """Who has an event that was moved or sent in again, by its hash without the user."""
+    known_as: dict[str, set[str]] = field(default_factory=dict)
+    """By user: all that links have named, whether attribution has believed them or not."""
+
+    def have(self, origin: Origin) -> bool:
+        """Return whether an event was moved on."""
+        user, moved = origin
+        return not self.known_as.get(user, set()).isdisjoint(self.users.get(moved, ()))
+
+
 @dataclass(slots=True)
 class _Trail:
     """What the log says about one partition."""
 
-    ids: dict[int, int] = field(default_factory=dict)
-    """Of each production event before the position: the hash without its user."""
+    ids: dict[int, Origin] = field(default_factory=dict)
+    """Of each production event before the position: where it would be moved from."""
     others: set[int] = field(default_factory=set)
     """The same of other environments."""
-    beyond: dict[int, int] = field(default_factory=dict)
+    beyond: dict[int, Origin] = field(default_factory=dict)
     records: int = 0
     set_aside: int = 0
     letters: int = 0
@@ -89,18 +109,17 @@ async def read(
     limits = await ends(kafka, USAGE_UNATTRIBUTED)
     letters = await _letters(kafka)
     trails = {partition: _Trail() for partition in limits}
-    moved: Counter[int] = Counter()
-    """How many users have an event of this source, id and number of forwards that was moved or sent in again."""
+    moves = _Moves()
     sent_again: set[int] = set()
     async for record in scan(kafka, USAGE_UNATTRIBUTED, stop=limits):
         name, value = decoded(record.value)
+        if name == "user_link" and value["kind"] == "SAME" and value["user"] != value["known_as"]:
+            moves.known_as.setdefault(value["user"], set()).add(value["known_as"])
         if name != "usage_event" or not value["user"] or value["account"]:
             continue
         if value["forwards"]:
-            identity = _identity(value)
-            if identity not in sent_again:
-                sent_again.add(identity)
-                moved[_thing(value)] += 1
+            sent_again.add(_identity(value))
+            moves.users.setdefault(_thing(value), set()).add(value["user"])
         position = lanes.get(record.partition, (0, AttributionCounters()))[0]
         _note(trails[record.partition], value, record.offset, position, letters.get(record.partition, {}))
     for partition, found in letters.items():
@@ -109,7 +128,7 @@ async def read(
             if partition in trails and offset < position and reason in GIVEN_UP and given_up is not None:
                 trails[partition].resolved += _identity(given_up, 1) in sent_again
     return [
-        _part(partition, trails[partition], lanes.get(partition, (0, AttributionCounters())), limits[partition], forwarded, moved)
+        _part(partition, trails[partition], lanes.get(partition, (0, AttributionCounters())), limits[partition], forwarded, moves)
         for partition in sorted(limits)
     ]  # fmt: skip
 
@@ -130,14 +149,14 @@ def _note(
 ) -> None:
     identity = _identity(value)
     if offset >= position:
-        trail.beyond[identity] = _thing(value, 1)
+        trail.beyond[identity] = (value["user"], _thing(value, 1))
         return
     trail.records += 1
     letter = letters.get(offset)
     if letter is not None and letter[0] not in GIVEN_UP:
         trail.set_aside += 1
     elif value["environment"] == "production":
-        trail.ids.setdefault(identity, _thing(value, 1))
+        trail.ids.setdefault(identity, (value["user"], _thing(value, 1)))
     else:
         trail.others.add(identity)
     if letter is not None and letter[0] in GIVEN_UP:
@@ -145,12 +164,11 @@ def _note(
 
 
 def _part(
-    partition: int, trail: _Trail, lane: tuple[int, AttributionCounters], end: int, forwarded: set[int], moved: Counter[int]
+    partition: int, trail: _Trail, lane: tuple[int, AttributionCounters], end: int, forwarded: set[int], moves: _Moves
 ) -> AttributionPart:  # fmt: skip
     position, counted = lane
     found_forwarded = sum(1 for identity in trail.ids if identity in forwarded)
-    found_moved = sum(1 for identity, next_ in trail.ids.items() if next_ in moved and identity not in forwarded)
-    found_moved -= trail.resolved  # these were sent in again under the same user
+    found_moved = sum(1 for identity, origin in trail.ids.items() if identity not in forwarded and moves.have(origin))
     repeats = trail.records - len(trail.ids) - len(trail.others) - trail.set_aside
     part = AttributionPart(
         partition=partition,
@@ -168,11 +186,11 @@ def _part(
         duplicates=counted.duplicates,
         in_flight=sum(
             1
-            for identity, next_ in trail.beyond.items()
+            for identity, origin in trail.beyond.items()
             if identity not in trail.ids
             and identity not in trail.others
             and identity not in forwarded
-            and next_ not in moved
+            and not moves.have(origin)
         ),
     )
     counts = counted.forwarded + counted.moved + counted.waiting + counted.dead_lettered + counted.dropped

@@ -1,7 +1,7 @@
 """
 What an operator says about users: links of the highest authority, and the events of these users that were given up, once more.
 
-An event is sent in again only if it has not been before, so the command can be repeated, also after it was cut short.
+What was said is withdrawn in the same way; events that were forwarded by it stay where they are. An event is sent in again only if it has not been before, so the command can be repeated, also after it was cut short.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaProducer
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
 from services.cli.attribution_audit import GIVEN_UP, identity_of
+from services.ingest.domain.limits import Limits
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import decoded, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -25,6 +26,8 @@ from services.shared.pseudonyms import Pseudonyms
 
 AT_ONCE = 1_000
 """Records sent before their acknowledgements are awaited."""
+_LONGEST_ACCOUNT = Limits().id_chars
+"""As ingest takes it."""
 _PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 _link = codec.encoder("user_link")
 
@@ -42,23 +45,38 @@ class Resolved(NamedTuple):
 def read_file(path: Path, pseudonyms: Pseudonyms) -> tuple[dict[str, str], list[str]]:
     """Return the account by pseudonym out of a CSV file with the columns user and account, and what is wrong with it."""
     accounts: dict[str, str] = {}
-    problems: list[str] = []
+    rows, problems = _rows(path, "user", "account")
+    for number, (user, account) in rows:
+        if not user or not account:
+            problems.append(f"line {number}: {'account' if user else 'user'} is empty")
+        elif len(account) > _LONGEST_ACCOUNT:
+            problems.append(f"line {number}: account is longer than {_LONGEST_ACCOUNT} characters")
+        elif accounts.setdefault(_pseudonym(user, pseudonyms), account) != account:
+            problems.append(f"line {number}: {user} has another account above; a user has one")
+    return accounts, problems
+
+
+def read_users(path: Path, pseudonyms: Pseudonyms) -> tuple[list[str], list[str]]:
+    """Return the pseudonyms out of a CSV file with the column user, and what is wrong with it; other columns do not matter."""
+    rows, problems = _rows(path, "user")
+    problems += [f"line {number}: user is empty" for number, (user,) in rows if not user]
+    return list(dict.fromkeys(_pseudonym(user, pseudonyms) for _, (user,) in rows if user)), problems
+
+
+def _rows(path: Path, *columns: str) -> tuple[list[tuple[int, list[str]]], list[str]]:
+    """Return what the rows have in some columns, each with the number of its line, or which columns are missing."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
-        missing = sorted({"user", "account"} - set(rows.fieldnames or ()))
+        missing = sorted(set(columns) - set(rows.fieldnames or ()))
         if missing:
-            return {}, [
+            return [], [
                 f"{path}: there is no column {' and no column '.join(missing)}; the first line names the columns"
             ]
-        for number, row in enumerate(rows, 2):
-            user, account = (row["user"] or "").strip(), (row["account"] or "").strip()
-            if not user or not account:
-                problems.append(f"line {number}: {'account' if user else 'user'} is empty")
-                continue
-            name = user if _PSEUDONYM.fullmatch(user) else pseudonyms.of(user)
-            if accounts.setdefault(name, account) != account:
-                problems.append(f"line {number}: {user} has another account above; a user has one")
-    return accounts, problems
+        return [(rows.line_num, [(row[column] or "").strip() for column in columns]) for row in rows], []
+
+
+def _pseudonym(user: str, pseudonyms: Pseudonyms) -> str:
+    return user if _PSEUDONYM.fullmatch(user) else pseudonyms.of(user)
 
 
 async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved:
@@ -73,14 +91,24 @@ async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved
     return Resolved(len(accounts), len(again), len(before))
 
 
+async def withdraw(kafka: KafkaSettings, users: Iterable[str]) -> int:
+    """Write that what an operator has said of users, given by their pseudonyms, does not hold any more; return how many."""
+    now_ms = time.time_ns() // 1_000_000
+    links = [(user, _link(_said(user, "", now_ms))) for user in sorted(users)]
+    async with producer(kafka, linger_ms=5) as out:
+        await _send(kafka, out, links)
+    return len(links)
+
+
 def _said(user: str, account: str, now_ms: int) -> dict[str, Any]:
+    """Return the link that a user belongs to an account, or to none by an operator's word any more."""
     return {
-        "kind": "MEMBER",
+        "kind": "MEMBER" if account else "WITHDRAWN",
         "user": user,
         "identified": True,
         "account": account,
         "authority": "OPERATOR",
-        "via": "OPERATOR",
+        "via": "OPERATOR" if account else "UNKNOWN",
         "source": "operator",
         "environment": "production",
         "occurred_at": 0,  # for all that the user has ever done

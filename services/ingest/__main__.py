@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import socket
@@ -44,6 +45,7 @@ from services.ingest.write_keys import keys as write_keys
 from services.ingest.write_keys.budgets import Budgets
 from services.ingest.write_keys.keys import WriteKeys
 from services.shared.errors import ConfigurationError
+from services.shared.garbage import collect_less_often
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of
@@ -124,15 +126,17 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     if settings.workers > 1 and not settings.worker:
         await workers.supervise(process, settings.workers)
         return
+    collect_less_often()
     stop = stop_event()
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
-    live = Live(LogTail(kafka), Access(settings.live_token, process.http_host, settings.public_url))
+    live = Live(LogTail(kafka), Access(settings.live_token))
     name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")
     app = application(event_log, keys, metrics, settings, name, endpoints, live)
+    gc.freeze()  # modules, settings, routes: nothing of that becomes garbage
     event_log.start()
     watch = asyncio.create_task(_watch_files(keys, endpoints))
     stopped = asyncio.create_task(stop.wait())

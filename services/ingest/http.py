@@ -80,7 +80,7 @@ class IngestApp:
             self._metrics.answered(endpoint, 204)
             await _send(send, 204, b"", cors.preflight(origin, allowed=self.intake.welcomes(call, origin)))
             return
-        self._metrics.in_flight_requests.inc()
+        self._metrics.requests_in_flight += 1
         try:
             reply = await self._reply(call, methods, endpoint)
         except Gone:
@@ -88,7 +88,7 @@ class IngestApp:
             return
         finally:
             call.incoming.close()
-            self._metrics.in_flight_requests.dec()
+            self._metrics.requests_in_flight -= 1
         self._metrics.answered(endpoint, reply.status)
         if reply.status in STATUSES:
             self._refusals.note(call, reply.status, reply.code, endpoint)

@@ -74,7 +74,7 @@ class EventIntake:
             return None
         key = self.known(named)
         self.keep(call)
-        # No more than is ever read of it: who announces a petabyte would silence the key for years, for one header.
+        # No more than is ever read of it, or `Retry-After` would be years.
         self._admit(key, min(call.incoming.declared, self.reception.max_body_bytes))
         return key
 
@@ -121,9 +121,8 @@ class EventIntake:
             body = await self.reception.without_key(call.incoming, encoding, self._admitted)
         else:
             body = await self.reception.with_key(call.incoming, key.source)
-            if not call.incoming.declared:
-                self.budgets.received(key, len(body))
-        self._metrics.body_bytes.inc(len(body))
+            self.arrived(key, len(body))
+        self._metrics.received(len(body))
         most = self.reception.max_body_bytes
         if key is not None and len(body) > most:
             error = Rejected(Code.BODY_TOO_LARGE, "body", f"the body is over {most} bytes; send smaller batches")
@@ -152,7 +151,7 @@ class EventIntake:
 
     def key_in_body(self, named: str, size: int) -> WriteKey:
         """
-        Return the key that a body of a size names.
+        Return the key that a body names, which is of `size` bytes when decompressed.
 
         Raises:
             Rejected: as `known`.
@@ -160,7 +159,25 @@ class EventIntake:
         """
         key = self.known(named)
         self._admit(key, size)
+        self.arrived(key, size)
         return key
+
+    def arrived(self, key: WriteKey, size: int) -> None:
+        """
+        Count what has arrived; `body` does that itself.
+
+        Raises:
+            Retryable: the key is over its rate.
+        """
+        try:
+            self.budgets.arrived(key, size)
+        except RateLimited:
+            self._tell(key)
+            raise
+
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Count the bytes that a body has more of since it was decompressed."""
+        self.budgets.inflated(key, size)
 
     def events(self, key: WriteKey, count: int) -> None:
         """

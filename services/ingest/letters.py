@@ -85,6 +85,6 @@ def facts_of_body(submission: Submission, key: WriteKey, denylist: Denylist) -> 
         kind=submission.kind,
         whole=True,
         encoding=submission.encoding,
-        backfill=submission.epoch is not None or submission.historical,
+        backfill=submission.backfill,
         historical=submission.historical,
     ).encode()

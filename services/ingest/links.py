@@ -1,9 +1,16 @@
 """
 Which links attribution knows already, and links as records.
 
-Every group and identify call is passed on: their order matters. What each event of a user repeats, its account and its
-ids, is passed on the first time, and again once this process has forgotten that it did. That an anonymous id is a user
+Every group, identify and alias call is passed on: their order matters. What each event of a user repeats, its account and
+its ids, is passed on the first time, and again once this process has forgotten that it did. That an anonymous id is a user
 is passed on again after it was another: of two logins the later counts.
+
+Each process remembers only what it has sent itself. That is no loss for accounts that events name: they have no order, so
+whichever process sends one, it holds. Of logins the later counts, and another process may have passed on one that came in
+between: ours would be kept back, and attribution would be left with theirs. So a login by a call is never kept back, and one
+that only shows by both ids of an event is for ten minutes at the most. Then the later one counts after all.
+
+What was sent is remembered once the log has it, so a request that fails sends its links again.
 """
 
 from __future__ import annotations
@@ -15,12 +22,14 @@ from schemas.topics import USAGE_UNATTRIBUTED
 from services.ingest.domain.admission import Request
 from services.ingest.domain.personal import UserLink
 from services.ingest.ports import LogRecord
-from services.shared.units import HOUR_MS
+from services.shared.units import HOUR_MS, MINUTE_MS
 
 _FORGOTTEN_AFTER_MS = 6 * HOUR_MS
 """Attribution forgets who was not seen for long when there are too many, and then has to be told again."""
+_SAME_AGAIN_MS = 10 * MINUTE_MS
+"""That an anonymous id is a user is sent again after this while: another process may have sent that it is another."""
 _REMEMBERED = 200_000
-"""Links, about 60 MB at the most. When there are more, all are forgotten and sent once more."""
+"""Links, about 75 MB at the most. When there are more, all are forgotten and sent once more."""
 
 Subject = UserLink | tuple[str, str, str]
 
@@ -32,11 +41,14 @@ class SentLinks:
 
     def __init__(self, remembered: int = _REMEMBERED) -> None:
         self._remembered = remembered
-        self._sent: dict[Subject, UserLink] = {}
+        self._sent: dict[Subject, tuple[UserLink, int]] = {}
+        """Each with when it was sent."""
         self._forgotten_at = 0
+        self._now = 0
 
     def now(self, at_ms: int) -> None:
         """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago is forgotten."""
+        self._now = at_ms
         if at_ms >= self._forgotten_at:
             self._sent.clear()
             self._forgotten_at = at_ms + _FORGOTTEN_AFTER_MS
@@ -46,15 +58,20 @@ class SentLinks:
         if not link.repeats:
             return True
         subject = subject_of(link)
-        return (sending.get(subject) or self._sent.get(subject)) != link
+        before = sending.get(subject)
+        if before is None:
+            before, at = self._sent.get(subject, (None, 0))
+            if before is None or (link.known_as and self._now - at >= _SAME_AGAIN_MS):
+                return True
+        return (before.known_as, before.internal) != (link.known_as, link.internal)
 
     def sent(self, links: Iterable[UserLink]) -> None:
         """Remember links that the log has now; not before it has them, or one that failed would never be sent."""
         for link in links:
-            if link.repeats:
+            if link.repeats or link.known_as:
                 if len(self._sent) >= self._remembered:
                     self._sent.clear()
-                self._sent[subject_of(link)] = link
+                self._sent[subject_of(link)] = (link, self._now)
 
 
 def subject_of(link: UserLink) -> Subject:
@@ -68,6 +85,7 @@ def link_record(link: UserLink, request: Request, event_id: str, occurred_at: in
         "kind": link.kind,
         "user": link.user,
         "identified": link.identified,
+        "internal": link.internal,
         "account": link.account,
         "known_as": link.known_as,
         "authority": link.authority,

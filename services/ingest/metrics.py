@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.ingest.judged import VERDICTS
 from services.ingest.ports import WRITES
+from services.ingest.tally import Tally
 
 _LABELLED_EVENTS = 200
 
@@ -22,6 +23,7 @@ class IngestMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
+        self._tally = Tally(registry)
         self.requests = Counter(
             "tidemark_ingest_requests_total",
             "HTTP requests answered, by endpoint and status (499: the client left before the answer).",
@@ -78,6 +80,9 @@ class IngestMetrics:
         self.in_flight_requests = Gauge(
             "tidemark_ingest_in_flight_requests", "Requests being received, or waiting for Kafka.", registry=registry
         )
+        self.requests_in_flight = 0
+        """What the gauge shows."""
+        self.in_flight_requests.set_function(lambda: self.requests_in_flight)
         self.connections_closed = Counter(
             "tidemark_ingest_connections_closed_total",
             "Connections closed because of a limit: full, timeout, unread (the client does not read its answer), headers, url, chunks, pipelined; or malformed requests.",
@@ -164,14 +169,18 @@ class IngestMetrics:
         counter = self._answered.get((endpoint, status))
         if counter is None:
             counter = self._answered[endpoint, status] = self.requests.labels(endpoint, str(status))
-        counter.inc()
+        self._tally.add(counter)
+
+    def received(self, size: int) -> None:
+        """Count the bytes of a body."""
+        self._tally.add(self.body_bytes, size)
 
     def judged(self, verdict: str, source: str, count: int) -> None:
         """Count events that the log has."""
         counter = self._judged.get((verdict, source))
         if counter is None:
             counter = self._judged[verdict, source] = self.verdicts.labels(verdict, source)
-        counter.inc(count)
+        self._tally.add(counter, count)
 
     def begin(self, source: str) -> None:
         """Begin the counts of a source at zero, so that its first events are an increase."""

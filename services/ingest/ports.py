@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_REJECTED, USAGE_UNATTRIBUTED
 
@@ -14,7 +16,7 @@ LONGEST_WAIT_S = 60.0
 """That a sender is asked to wait when the log takes nothing; it grows up to this, since SDKs count attempts, not time."""
 
 
-class LogRecord(NamedTuple):
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
     """One record to be written."""
 
     topic: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
@@ -22,7 +22,8 @@ from services.ingest.domain import timing
 from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
-from services.ingest.domain.quick import QuickWay
+from services.ingest.domain.quick.request import QuickRequest, quick_request
+from services.ingest.domain.quick.way import QuickWay
 from services.ingest.errors import Code
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.links import SentLinks, link_record, subject_of
@@ -34,8 +35,9 @@ from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
 from services.shared.replays import Replay
 
-_new = tuple.__new__
-"""Makes a record by the tuple's own constructor, in half of the time."""
+EPOCH = "Tidemark-Epoch"
+"""Header with the epoch of a drive, which makes a request a backfill."""
+
 _encode_event = codec.encoder("usage_event")
 _encode_details = codec.encoder("event_details")
 
@@ -55,8 +57,7 @@ class Answer(msgspec.Struct, omit_defaults=True):
     """Events that break the tracking plan and were taken nonetheless; `results` has the warnings for the first of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """One request as it came in, with its write key still unknown where it is in the body."""
 
     body: bytes
@@ -68,6 +69,13 @@ class Submission:
     all_results: bool = False
     replay: Replay | None = None
     """The dead letters whose originals these are."""
+    fault: Rejected | None = None
+    """What is wrong with a header, which is told once it is known who sends."""
+
+    @property
+    def backfill(self) -> bool:
+        """Whether its times are to be taken as they are sent."""
+        return self.epoch is not None or self.historical or (self.fault is not None and self.fault.field == EPOCH)
 
 
 class Terms(Protocol):
@@ -75,12 +83,15 @@ class Terms(Protocol):
 
     def key_in_body(self, named: str, size: int) -> WriteKey:
         """
-        Return the key that a body of `size` bytes names.
+        Return the key that a body names, which is of `size` bytes when decompressed.
 
         Raises:
             Rejected: there is none, or the sender may not use it.
             Retryable: it is over its rate.
         """
+
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Count the bytes that a body has more of since it was decompressed."""
 
     def events(self, key: WriteKey, count: int) -> None:
         """
@@ -126,44 +137,74 @@ class IngestService:
         """
         received_at = self._clock_ms()
         self._links.now(received_at)
-        judged, refusal = await self._work(submission, key, terms, received_at)
-        if judged is not None:
-            return await self._take(judged)
-        assert refusal is not None
+        if key is not None and submission.kind and not submission.encoding:
+            at_once = self._at_once(submission, key, received_at)
+            if at_once is not None:
+                terms.events(key, 1)
+                return await self._take(at_once)
+        found, key = await self._work(submission, key, terms, received_at)
+        if isinstance(found, Judged):
+            return await self._take(found)
         if key is not None and submission.replay is None:
             facts = letters.facts_of_body(submission, key, self._rules.denylist)
-            await self.refuse(submission.body, key, refusal, facts, received_at)
-        raise refusal
+            await self.refuse(submission.body, key, found, facts, received_at)
+        raise found
+
+    def _at_once(self, submission: Submission, key: WriteKey, received_at: int) -> Judged | None:
+        """Return what a single event came to; None where the quick way does not take it, or others have to go first."""
+        body = submission.body
+        if len(body) > SMALL or submission.replay is not None or self._turns.over():
+            return None
+        try:
+            request = _request(submission, Body([body]), key, received_at, self._name, self._rules)
+        except Rejected:
+            return None
+        quick = quick_request(self._quick, request)
+        judged = Judged(request.source, replayed=False)
+        return judged if quick is not None and self._quickly(quick, body, request, submission, judged) else None
 
     async def _work(
         self, submission: Submission, key: WriteKey | None, terms: Terms, received_at: int
-    ) -> tuple[Judged, None] | tuple[None, Rejected]:
-        """Return what the events of a request came to, or why it has none that could be judged."""
+    ) -> tuple[Judged | Rejected, WriteKey | None]:
+        """Return what the events of a request came to, or why it has none that could be judged; and whose it is, if known."""
         work = self._turns.begin()
         try:
             try:
-                body = await self._read(submission, work)
+                text = await self._decompressed(submission, key, terms, work)
+                body = await work.drive(
+                    split_single(text) if submission.kind else split_batch(text, self._rules.limits)
+                )
             except Rejected as error:
-                return None, error
+                return error, key
             if key is None:
-                key = terms.key_in_body(_named_in(body), len(submission.body))
+                key = terms.key_in_body(_named_in(body), len(text))
             terms.events(key, len(body.events))
             rules = self._rules_for(submission)
-            request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
+            try:
+                request = _request(submission, _denied(body, rules), key, received_at, self._name, rules)
+            except Rejected as error:
+                return error, key
             if request.sent_at is not None:
                 self._metrics.skew_seconds.observe(abs(received_at - request.sent_at) / 1000)
             if not submission.kind:
                 self._metrics.batch_events.observe(len(body.events))
-            return await self._judge(body.events, request, submission, rules, work), None
+            return await self._judge(body.events, request, submission, rules, work), key
         finally:
             work.release()
 
-    async def _read(self, submission: Submission, work: Work) -> Body:
-        limits = self._rules.limits
-        text = await work.drive(decompress(submission.body, submission.encoding, limits.body_bytes))
+    async def _decompressed(self, submission: Submission, key: WriteKey | None, terms: Terms, work: Work) -> bytes:
+        arrived, most = len(submission.body), self._rules.limits.body_bytes
+        try:
+            text = await work.drive(decompress(submission.body, submission.encoding, most))
+        except Rejected as error:
+            if key is not None and error.code == Code.DECOMPRESSED_TOO_LARGE:
+                terms.inflated(key, most - arrived)
+            raise
+        if key is not None:
+            terms.inflated(key, len(text) - arrived)
         if len(text) > SMALL:
             await work.enlarge()
-        return await work.drive(split_single(text) if submission.kind else split_batch(text, limits))
+        return text
 
     async def refuse(
         self, body: bytes, key: WriteKey, error: Rejected, request: str = "", received_at: int | None = None
@@ -189,26 +230,33 @@ class IngestService:
         self, events: list[bytes], request: Request, submission: Submission, rules: Rules, work: Work
     ) -> Judged:
         judged = Judged(request.source, replayed=submission.replay is not None)
-        quick = None if judged.replayed else self._quick.of(request)
-        all_results = submission.all_results
+        quick = None if judged.replayed else quick_request(self._quick, request)
         for index, raw in enumerate(events):
             if work.due():
                 await work.pause()
-            taken = None if quick is None else quick.take(raw)
-            if taken is None:
+            if quick is None or not self._quickly(quick, raw, request, submission, judged):
                 self._with_care(index, raw, request, submission, rules, judged)
-                continue
-            event_id, person, value, details, occurred_at = taken
-            records = [_new(LogRecord, (USAGE_EVENTS if person.account else USAGE_UNATTRIBUTED, person.key, value))]
-            if details is not None:
-                records.append(_new(LogRecord, (USAGE_DETAILS, person.details_key, details)))
-            for link in person.links:
-                if self._links.is_news(link, judged.links):
-                    records.append(link_record(link, request, event_id, occurred_at))
-                    judged.links[subject_of(link)] = link
-            verdict = ACCEPTED if person.account else ACCEPTED_UNATTRIBUTED
-            judged.take(event_id, verdict, records, told=all_results or verdict != ACCEPTED)
         return judged
+
+    def _quickly(
+        self, quick: QuickRequest, raw: bytes, request: Request, submission: Submission, judged: Judged
+    ) -> bool:
+        """Judge an event of the common shape; return whether it was one."""
+        taken = quick.take(raw)
+        if taken is None:
+            return False
+        event_id, person, value, details, occurred_at = taken
+        attributed = bool(person.account)
+        records = [LogRecord(USAGE_EVENTS if attributed else USAGE_UNATTRIBUTED, person.key, value)]
+        if details is not None:
+            records.append(LogRecord(USAGE_DETAILS, person.details_key, details))
+        for link in person.links:
+            if self._links.is_news(link, judged.links):
+                records.append(link_record(link, request, event_id, occurred_at))
+                judged.links[subject_of(link)] = link
+        verdict = ACCEPTED if attributed else ACCEPTED_UNATTRIBUTED
+        judged.take(event_id, verdict, records, told=submission.all_results or not attributed)
+        return True
 
     def _with_care(
         self, index: int, raw: bytes, request: Request, submission: Submission, rules: Rules, judged: Judged
@@ -231,8 +279,7 @@ class IngestService:
         for link in admitted.links:
             if self._links.is_news(link, judged.links):
                 records.append(link_record(link, request, event["event_id"], event["occurred_at"]))
-                if link.repeats:
-                    judged.links[subject_of(link)] = link
+                judged.links[subject_of(link)] = link
         verdict = ACCEPTED if event["account"] else ACCEPTED_UNATTRIBUTED
         warnings = judged.warn(rules.plan.named(event["kind"], event["name"]), admitted.violations)
         id_source = event["id_source"]
@@ -301,7 +348,7 @@ def _denied(body: Body, rules: Rules) -> Body:
     """Take what is denied out of a batch's own context, once for all its events."""
     if not rules.denylist or body.context is None:
         return body
-    return replace(body, context=rules.denylist.clean_of("context", body.context))
+    return msgspec.structs.replace(body, context=rules.denylist.clean_of("context", body.context))
 
 
 def _named_in(body: Body) -> str:
@@ -311,11 +358,13 @@ def _named_in(body: Body) -> str:
 
 
 def _request(submission: Submission, body: Body, key: WriteKey, received_at: int, name: str, rules: Rules) -> Request:
-    backfill = submission.epoch is not None or submission.historical
+    if submission.fault is not None:
+        raise submission.fault
+    backfill = submission.backfill
     if backfill and not key.backfill:
         raise Rejected(
             Code.BACKFILL_NOT_ALLOWED,
-            "Tidemark-Epoch" if submission.epoch is not None else "Tidemark-Historical",
+            EPOCH if submission.epoch is not None else "Tidemark-Historical",
             "this write key may not send backfill headers; use one that has backfill: true",
         )
     replay = submission.replay

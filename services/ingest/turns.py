@@ -43,6 +43,13 @@ class Turns:
             self._ends = _now() + _TURN_S
         return Work(self, self._ends)
 
+    def over(self) -> bool:
+        """Return whether this turn of the loop has no time left for work at once."""
+        if not self._ends:
+            asyncio.get_running_loop().call_soon(self._turned)
+            self._ends = _now() + _TURN_S
+        return _now() > self._ends
+
     def _turned(self) -> None:
         self._ends = 0.0
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import sys
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -18,6 +19,7 @@ from starlette.applications import Starlette
 
 from schemas import formats
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.scorer.attribution_facts import read_positions
 from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.domain.accounts.kinds import kinds_of
 from services.scorer.domain.health.measuring import not_taken
@@ -25,14 +27,17 @@ from services.scorer.lane_facts import GROUP
 from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.scorer.metrics import ScorerMetrics
 from services.scorer.settings import ScorerSettings, load_scoring
+from services.scorer.settling import ASK_EVERY_S, SETTLED_WITHIN_S, Settling
 from services.scorer.tick_sender import TickSender, tick_producer
 from services.scorer.ticker import Ticker
+from services.shared.attribution_wait import AttributionWait
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
+from services.shared.kafka.reading import ends as read_ends
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
@@ -63,7 +68,11 @@ async def run(
         kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written
     )
     attribution = attribution_lanes(
-        settings.waiting_bounds, settings.users, settings.duplicate_ids, AttributionMetrics(registry)
+        settings.waiting_bounds,
+        settings.users,
+        settings.duplicate_ids,
+        AttributionMetrics(registry),
+        settings.user_bytes,
     )
     specs = [usage, attribution, fleet_lane()]
     worker = Worker(GROUP, specs, kafka, engine, registry, process)
@@ -86,18 +95,36 @@ async def _tick(worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics) ->
     """Move the clocks of the lanes that this worker has; ends by an error only, which ends the process."""
     await wait_for_broker(kafka)
     async with asyncio.TaskGroup() as group:
-        group.create_task(_tick_topic(USAGE_EVENTS, worker, kafka, metrics, watched=True))
-        group.create_task(_tick_topic(USAGE_UNATTRIBUTED, worker, kafka, metrics, watched=False))
+        group.create_task(_tick_topic(USAGE_EVENTS, worker, kafka, metrics))
+        settling = Settling(lambda: worker.open_lanes(USAGE_UNATTRIBUTED), lambda: settle(kafka))
+        group.create_task(settling.run())
+        group.create_task(_tick_topic(USAGE_UNATTRIBUTED, worker, kafka, metrics, settling))
 
 
 async def _tick_topic(
-    topic: str, worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics, *, watched: bool
+    topic: str, worker: Worker, kafka: KafkaSettings, metrics: ScorerMetrics, settling: Settling | None = None
 ) -> None:
     sender = TickSender(kafka.scoped(topic), lambda: tick_producer(kafka))
     try:
-        await Ticker(lambda: worker.open_lanes(topic), sender, metrics, watched=watched).run()
+        await Ticker(
+            lambda: worker.open_lanes(topic), sender, metrics, watched=settling is None,
+            settled=lambda: settling.at if settling else 0,
+        ).run()  # fmt: skip
     finally:
         await sender.close()
+
+
+async def settle(kafka: KafkaSettings) -> None:
+    """
+    Return once all lanes of attribution have read what is on usage-unattributed now, and what followed from it.
+
+    Raises:
+        NotAttributed: they had not in ten minutes.
+    """
+    wait = AttributionWait(
+        kafka, partial(read_ends, kafka, USAGE_UNATTRIBUTED), read_positions, SETTLED_WITHIN_S, ASK_EVERY_S
+    )
+    await wait.settle()
 
 
 def check(

@@ -86,6 +86,12 @@ class AttributionMetrics:
             ["partition"],
             registry=registry,
         )
+        self.settled = Gauge(
+            "tidemark_attribution_settled_seconds",
+            "Time up to which all lanes are known to have read the log, in seconds since 1970: what expires by then is given up. It moves only when something is due to expire.",
+            ["partition"],
+            registry=registry,
+        )
         self.clock_waiting = Gauge(
             "tidemark_attribution_clock_waiting",
             "1 if the lane waits for an operator to accept or refuse a step of more than seven days; it goes on meanwhile, at its time.",
@@ -100,7 +106,7 @@ class AttributionMetrics:
     def forget(self, partition: int) -> None:
         """Take the gauges of a lane away that has left this process: another tells them now."""
         label = str(partition)
-        for gauge in (self.waiting_bytes, self.log_time, self.clock_waiting):
+        for gauge in (self.waiting_bytes, self.log_time, self.settled, self.clock_waiting):
             with suppress(KeyError):
                 gauge.remove(label)
         for gauge, kinds in (
@@ -170,4 +176,5 @@ class AttributionLaneMetrics:
         for kind, count in zip(_USER_KINDS, state.users.counts(), strict=True):
             metrics.users.labels(label, kind).set(count)
         metrics.log_time.labels(label).set(state.clock.now / 1000)
+        metrics.settled.labels(label).set(state.clock.settled / 1000)
         metrics.clock_waiting.labels(label).set(state.clock.asked > 0)

@@ -56,6 +56,12 @@ class AttributionProcessor:
         self._appends: list[Append] = []
         self._bytes = 0
         self._driven = False
+        self.settled = 0
+        """
+        Up to when all lanes are known to have read the log, by what the next tick will say, milliseconds since 1970 UTC.
+
+        It only says when a tick is due. What expires is decided by the ticks that are in the log.
+        """
 
     @property
     def state(self) -> AttributionState:
@@ -74,8 +80,24 @@ class AttributionProcessor:
 
     @property
     def due(self) -> int | None:
-        """Log time at which the next event has waited for long enough, milliseconds since 1970 UTC; None: none waits."""
-        return self._fold.due
+        """
+        Log time from which a tick would let something expire, milliseconds since 1970 UTC; None: none would.
+
+        0 where no record has set the time.
+        """
+        if not self.log_time:
+            return 0
+        overdue = self.overdue
+        return overdue if overdue is not None and overdue <= self.settled else None
+
+    @property
+    def overdue(self) -> int | None:
+        """
+        Log time at which the next event has waited for long enough, if that is over, milliseconds since 1970 UTC.
+
+        It goes with a tick that says that all lanes had read the log by then. None: it is not over, or none waits.
+        """
+        return self._fold.overdue
 
     @property
     def waiting(self) -> int | None:
@@ -121,7 +143,8 @@ class AttributionProcessor:
         kind, value, at, record = item
         if kind == _EVENT:
             self._driven = self._driven or value["epoch"] != 0
-            return self._fold.event(value, at, offset, record, step)
+            self._fold.event(value, at, offset, record)
+            return None
         if kind == _LINK:
             self._driven = self._driven or value["epoch"] != 0
             return self._fold.link(value, at, step)
@@ -188,11 +211,12 @@ def append_of(outcome: Forward | Move | Link) -> Append:
             return Append(USAGE_EVENTS, None, link["account"].encode(), _encode_link(link))
         return Append(USAGE_UNATTRIBUTED, None, link["user"].encode(), _encode_link(link))
     event = outcome.event or _event_in(outcome.value)
-    forwards, encode = event["forwards"] + 1, _encoder_of(outcome.value[:5])
+    encode = _encoder_of(outcome.value[:5])
+    again = {"forwards": event["forwards"] + 1, "internal": event["internal"] or outcome.internal}
     if isinstance(outcome, Forward):
-        changed = {**event, "forwards": forwards, "account": outcome.account, "via": outcome.via}
+        changed = {**event, **again, "account": outcome.account, "via": outcome.via}
         return Append(USAGE_EVENTS, None, outcome.account.encode(), encode(changed))
-    changed = {**event, "forwards": forwards, "user": outcome.user, "identified": True}
+    changed = {**event, **again, "user": outcome.user, "identified": True}
     return Append(USAGE_UNATTRIBUTED, None, outcome.user.encode(), encode(changed))
 
 
@@ -211,6 +235,8 @@ def _check(link: Mapping[str, Any]) -> None:
     if kind == "SAME":
         if not link["known_as"]:
             raise Poison("no_known_as", "known_as", "a SAME link names the user that its user is known as")
+    elif kind == "WITHDRAWN":
+        return
     elif kind not in ("MEMBER", "NAMED"):
         raise Poison("unknown_kind", "kind", f"this version does not know links of kind {kind}")
     elif not link["account"]:

@@ -17,6 +17,7 @@ from services.scorer import attribution_processor
 from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.attribution_processor import AttributionProcessor
 from services.scorer.domain.attribution.fold import AttributionFold
+from services.scorer.domain.attribution.state import USER_BYTES
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.state_format import DEFAULT
@@ -61,16 +62,17 @@ def attribution_lanes(
     most_users: int = 500_000,
     duplicate_ids: int = 4_000_000,
     metrics: AttributionMetrics | None = None,
+    user_bytes: int = USER_BYTES,
 ) -> LaneSpec:
     """
-    Return the lanes of usage-unattributed, each with so many users and ids at most.
+    Return the lanes of usage-unattributed, each with so many users and ids at most, and so many bytes of users.
 
     A replay leaves them off: what they forwarded is in the log.
     """
     within = bounds or WaitingBounds()
 
     def processor(partition: int) -> Processor:
-        fold = AttributionFold(duplicate_ids, within, most_users)
+        fold = AttributionFold(duplicate_ids, within, most_users, user_bytes)
         return AttributionProcessor(partition, fold, metrics.lane(partition) if metrics else None)
 
     stores = {

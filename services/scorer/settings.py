@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.scorer.domain.attribution.state import USER_BYTES
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.domain.health.model import Model, read_model
 from services.shared.errors import ConfigurationError
@@ -41,6 +42,8 @@ class ScorerSettings(PlanSettings):
     """The same in bytes."""
     users: int = Field(500_000, ge=1_000, le=100_000_000, validation_alias="TIDEMARK_ATTRIBUTION_USERS")
     """Users whose accounts a partition remembers, about 400 bytes each; who was not seen for longest goes first."""
+    user_bytes: int = Field(USER_BYTES, ge=1 << 20, validation_alias="TIDEMARK_ATTRIBUTION_USERS_BYTES")
+    """The same in bytes, without what Python needs beside them: the bound where somebody sends account ids of great length."""
     ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
     """Whether this process sends ticks to its lanes; turn it off for a replay."""
 

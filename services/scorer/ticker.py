@@ -44,6 +44,7 @@ class Ticker:
     def __init__(
         self, lanes: Callable[[], Mapping[int, OpenLane]], sender: TickSender, metrics: ScorerMetrics,
         wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic, *, watched: bool = True,
+        settled: Callable[[], int] = lambda: 0,
     ) -> None:  # fmt: skip
         """
         Make a ticker.
@@ -55,6 +56,7 @@ class Ticker:
             wall: Seconds since 1970 UTC.
             monotonic: Seconds that never jump.
             watched: Whether `metrics` show of each lane who moves its clock; lanes of one topic alone do.
+            settled: Returns up to when all lanes of the topic are known to have read it, milliseconds since 1970 UTC.
         """
         self._lanes = lanes
         self._sender = sender
@@ -62,6 +64,7 @@ class Ticker:
         self._wall = wall
         self._monotonic = monotonic
         self._watched = watched
+        self._settled = settled
         self._paces: dict[int, Pace] = {}
         self._on_their_way: dict[int, asyncio.Task[None]] = {}
         self._seen: set[int] = set()
@@ -108,7 +111,7 @@ class Ticker:
     async def _tick(self, partition: int, at: int) -> None:
         sent_ms = int(self._wall() * 1000)
         try:
-            appended = await self._sender.send(partition, _encode({"at": at, "epoch": 0}))
+            appended = await self._sender.send(partition, _encode({"at": at, "epoch": 0, "settled": self._settled()}))
         except (KafkaError, OSError, TimeoutError) as error:
             self._metrics.ticks_failed.inc()
             log.warning("tick_failed", extra={"partition": partition, "error": repr(error)})

@@ -2,6 +2,7 @@
 `make bench`: measures everything in one run on this machine, one thing at a time, on one broker, and prints it.
 
     python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--against DIR] [--quick]
+    python -m tests.bench.run --peers [--record PAGE] [--quick]
 
 Each part is a script of its own that prints JSON; short ones are repeated and the median counts, with the least and
 the greatest beside it. Ratios are counted within this run. The broker, what is measured and what drives it share the
@@ -28,9 +29,9 @@ from services.shared.kafka.embedded import EmbeddedBroker
 from tests.bench import figures, machine
 from tests.bench.cluster import BROKER_PID
 from tests.bench.figures import Figure
+from tests.bench.ingest import peers
 
 _WITHIN_S = 600
-_BEGIN, _END = "<!-- measured -->", "<!-- end of measured -->"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ class Part:
 
 
 PARTS: Mapping[str, Part] = {
-    "ingest": Part("ingest.load", 1, figures.ingest, ("--json", "--rounds", "3", "--seconds", "4"), ("--rounds", "1")),
+    "ingest": Part("ingest.load", 1, figures.ingest, ("--json", "--half", "--rounds", "3", "--seconds", "4"), ("--rounds", "1")),
     "cost": Part("ingest.cost", 1, figures.cost, ("--json",), ("--rounds", "2", "--events", "20000")),
     "counting": Part("engine.counting", 1, figures.counting, ("--rounds", "3"), ("--rounds", "1")),
     "scorer": Part("scorer.throughput", 3, figures.scorer, (), ("--events", "150000")),
@@ -103,15 +104,6 @@ def run(parts: Mapping[str, Part], say: Console, *, quick: bool) -> tuple[list[F
     return found, raw
 
 
-def record(page: Path, table: str) -> None:
-    """Put a table between the two marks of a page."""
-    before, begin, rest = page.read_text("utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise SystemExit(f"{page} has no {_BEGIN} and {_END} to write between")
-    page.write_text(f"{before}{begin}\n{table}\n{end}{after}", "utf-8")
-
-
 def main() -> int:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -119,8 +111,13 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="put the table into this page, between its two marks")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, for the part `cost`")
+    parser.add_argument("--peers", action="store_true", help="only ingest, beside the peers whose binaries are given")
     parser.add_argument("--quick", action="store_true", help="a first look: fewer and shorter rounds")
     chosen = parser.parse_args()
+    if chosen.peers:
+        page = ["--record", str(chosen.record)] if chosen.record else []
+        peers.main([*page, *(("--rounds", "1", "--events", "10000") if chosen.quick else ())])
+        return 0
     say = Console()
     if not say.is_terminal:
         say.width = 140
@@ -143,7 +140,7 @@ def main() -> int:
         )
         say.print(f"written to {chosen.json}")
     if chosen.record:
-        record(chosen.record, figures.markdown(found, about))
+        figures.record(chosen.record, "measured", figures.markdown(found, about))
         say.print(f"recorded in {chosen.record}")
     return 0 if all("error" not in printed for printed in raw.values()) else 1
 

@@ -13,7 +13,7 @@ from schemas import codec
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.scorer.domain.attribution.fold import AttributionFold
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Outcome, Unresolved
-from services.scorer.domain.attribution.state import AttributionState
+from services.scorer.domain.attribution.state import USER_BYTES, AttributionState
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
@@ -37,6 +37,7 @@ def event(event_id: str, user: str = KIM, when: int | None = None, **changes: An
         "internal": False,
         "via": "UNKNOWN",
         "forwards": 0,
+        "authority": "BROWSER",
         **{name: value for name, value in changes.items() if name != "properties"},
     }
 
@@ -48,6 +49,7 @@ def link(kind: str, user: str = KIM, account: str = "", when: int | None = None,
         "kind": kind,
         "user": user,
         "identified": not user.startswith(ANON),
+        "internal": False,
         "account": account,
         "known_as": "",
         "authority": "SERVER",
@@ -77,11 +79,18 @@ def read(value: bytes) -> dict[str, Any]:
 class AttributionLane:
     """One pure lane, fed by hand. What comes out gathers in `out`."""
 
-    def __init__(self, bounds: WaitingBounds | None = None, most_users: int = 1_000, start: int | None = None) -> None:
+    def __init__(
+        self,
+        bounds: WaitingBounds | None = None,
+        most_users: int = 1_000,
+        start: int | None = None,
+        user_bytes: int = USER_BYTES,
+    ) -> None:
         """Start at the first moment of the first test day, or at `start`; 0: not started."""
         self._bounds = bounds or WaitingBounds()
         self._most_users = most_users
-        self.fold = AttributionFold(200_000, self._bounds, most_users)
+        self._user_bytes = user_bytes
+        self.fold = AttributionFold(200_000, self._bounds, most_users, user_bytes)
         self.out: list[Outcome] = []
         self._records: dict[bytes, bytes] = {}
         self._ids: dict[bytes, bytes] = {}
@@ -98,7 +107,8 @@ class AttributionLane:
         """Fold an event; see `event` for the arguments."""
         value = event(event_id, user, when, **changes)
         self._offset += 1
-        self._drain(self.fold.event(value, value["received_at"], self._offset, encode("usage_event", value), 0))
+        self.fold.event(value, value["received_at"], self._offset, encode("usage_event", value))
+        self._drain(None)
 
     def link(self, kind: str, user: str = KIM, account: str = "", when: int | None = None, **changes: Any) -> None:
         """Fold a link; see `link` for the arguments."""
@@ -113,9 +123,10 @@ class AttributionLane:
         """Fold that two users are one person."""
         self.link("SAME", user, "", when, known_as=known_as, **{"authority": "BROWSER", **changes})
 
-    def tick(self, when: int, epoch: int = 0) -> None:
-        """Fold a tick."""
-        self._drain(self.fold.tick(tick(when, epoch), when, 0))
+    def tick(self, when: int, epoch: int = 0, settled: int | None = None) -> None:
+        """Fold a tick; unless told, it says that all lanes have read the log as of its own time."""
+        value = {**tick(when, epoch), "settled": when if settled is None else settled}
+        self._drain(self.fold.tick(value, when, 0))
 
     def clock(self, mode: str, when: int) -> None:
         """Fold a clock record."""
@@ -160,7 +171,7 @@ class AttributionLane:
 
     def reopened(self) -> AttributionLane:
         """Return a lane restored from this one's state."""
-        other = AttributionLane(self._bounds, self._most_users, start=0)
+        other = AttributionLane(self._bounds, self._most_users, start=0, user_bytes=self._user_bytes)
         other._records, other._ids = self.state_records(), dict(self._ids)
         other._offset = self._offset
         for key, value in sorted(other._records.items()):
@@ -217,10 +228,10 @@ class Log:
         for partition in range(self.partitions):
             self.memory.append(topic, None, encode(kind, value), partition, NO_APPEND_TIME)
 
-    def tick(self, when: int) -> None:
-        """Append a tick to every partition of both topics."""
+    def tick(self, when: int, settled: int | None = None) -> None:
+        """Append a tick to every partition of both topics; unless told, all lanes have read the log as of its time."""
         for topic in (USAGE_UNATTRIBUTED, USAGE_EVENTS):
-            self.control("tick", tick(when), topic)
+            self.control("tick", {**tick(when), "settled": when if settled is None else settled}, topic)
 
     def runner(self, cuts: Cuts | None = None) -> MemoryRunner:
         """Return a runner of the scorer's lanes over this log."""

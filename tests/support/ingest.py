@@ -38,6 +38,9 @@ class AnyTerms:
         """Return the key."""
         return self._key
 
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Take them."""
+
     def events(self, key: WriteKey, count: int) -> None:
         """Take them."""
 
@@ -49,7 +52,7 @@ async def submit(rules: Rules, submission: Submission, log: MemoryEventLog, *, b
     Raises:
         Rejected: the request as a whole is refused.
     """
-    key = WriteKey("", "web", backfill=backfill)
+    key = WriteKey("", "web", client="server", backfill=backfill)
     ingest = IngestService(
         event_log=log, rules=rules, metrics=IngestMetrics(CollectorRegistry()), clock_ms=lambda: 1_800_000_000_000,
         assign_id=lambda: "assigned-1",

@@ -9,5 +9,5 @@ from services.shared.write_key import digest
 
 
 def entry(write_key: str, source: str, **more: Any) -> str:
-    """Return the line of a key that is known by its text to the test alone."""
-    return "- " + json.dumps({"key_sha256": digest(write_key), "source": source, **more}) + "\n"
+    """Return the line of a key that is known by its text to the test alone; of a server, unless told."""
+    return "- " + json.dumps({"key_sha256": digest(write_key), "source": source, "client": "server", **more}) + "\n"

@@ -47,7 +47,7 @@ class MemoryIngest:
         self.answers: list[Answer] = []
         """What POST requests were answered, in order."""
         self._settings = IngestSettings()
-        self._keys = {key: WriteKey("", key) for key in write_keys}
+        self._keys = {key: WriteKey("", key, client="server") for key in write_keys}
         self._server = contextlib.AsyncExitStack()
 
     @property

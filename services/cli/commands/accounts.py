@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -130,20 +130,26 @@ _WHY = {
 def resolve(
     file: Annotated[
         Path,
-        typer.Argument(help="CSV with the columns user (id or pseudonym) and account.", exists=True, dir_okay=False),
+        typer.Argument(
+            help="CSV with the columns user (id or pseudonym) and account; user alone to withdraw.",
+            exists=True,
+            dir_okay=False,
+        ),
     ],
+    withdraw: Annotated[
+        bool, typer.Option("--withdraw", help="Take back what was said of the file's users before.")
+    ] = False,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
     """
     Say which accounts users belong to, and send in again their events that were given up.
 
-    What the file says overrides all that calls say of these users. Doing it again changes nothing. Malformed rows are listed
-    and left out.
+    What the file says overrides all that calls say of these users, until it is withdrawn: then what calls say holds again, for
+    the events that come after that. Doing it again changes nothing. Malformed rows are listed and left out.
     """
+    from services.cli import resolving
     from services.cli.local.pseudonym_key import existing
-    from services.cli.resolving import read_file
-    from services.cli.resolving import resolve as write
     from services.shared.pseudonyms import Pseudonyms, read_key
 
     running = find(data)
@@ -151,15 +157,31 @@ def resolve(
         pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
-    accounts, problems = read_file(file, pseudonyms)
-    done = asyncio.run(write(running.kafka, accounts))
+    if withdraw:
+        users, problems = resolving.read_users(file, pseudonyms)
+        count = asyncio.run(resolving.withdraw(running.kafka, users))
+        _tell(f"what was said of {count:,} users is withdrawn", {"withdrawn": count}, problems, json=json)
+        return
+    accounts, problems = resolving.read_file(file, pseudonyms)
+    done = asyncio.run(resolving.resolve(running.kafka, accounts))
+    before = f", {done.before:,} had been before" if done.before else ""
+    text = f"{done.users:,} users have an account; {done.events:,} events are sent in again{before}"
+    _tell(text, done._asdict(), problems, json=json)
+
+
+def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) -> None:
+    """
+    Print what was done, and which rows were left out.
+
+    Raises:
+        Exit: with status 1, if there are any.
+    """
     if json:
         import msgspec
 
-        print(msgspec.json.encode({**done._asdict(), "problems": problems}).decode())
+        print(msgspec.json.encode({**facts, "problems": problems}).decode())
     else:
-        before = f", {done.before:,} had been before" if done.before else ""
-        print(f"{done.users:,} users have an account; {done.events:,} events are sent in again{before}")
+        print(text)
         for problem in problems:
             print(f"  {problem}")
     if problems:
@@ -173,16 +195,21 @@ def apply(
             help="YAML with aliases and domains.", envvar="TIDEMARK_ACCOUNTS_FILE", exists=True, dir_okay=False
         ),
     ],
+    within: Annotated[
+        float, typer.Option(help="Seconds in which attribution has to have read the aliases.", min=1)
+    ] = 60.0,
     data: DataOption = None,
 ) -> None:
     """
     Put the aliases of the accounts file in force for users who are known already, and forget the merged accounts.
 
-    Restart ingest with the same file first (TIDEMARK_ACCOUNTS_FILE): until then it writes events under the aliases.
+    Restart ingest with the same file first (TIDEMARK_ACCOUNTS_FILE): until then it writes events under the aliases. The
+    scorer has to run: the accounts are forgotten once it has read the aliases. If it has not in time, nothing is forgotten, and
+    the command ends with status 1.
     """
     from services.cli.account_aliases import apply as write
     from services.ingest.accounts_file import load_accounts
 
-    count = asyncio.run(write(find(data).kafka, load_accounts(file)))
+    count = asyncio.run(write(find(data).kafka, load_accounts(file), within))
     print(f"{count:,} aliases are in force for attribution; accounts under these ids are forgotten, without a signal.")
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.stack_state import DEFAULT_DATA
 from services.shared.errors import Fatal
 
@@ -29,12 +30,12 @@ def dev(
         int, typer.Option(min=1, max=65532, help="Port of ingest; the other services take the next three.")
     ] = 8080,
     data: Annotated[Path, typer.Option(help="Folder for all data.", envvar="TIDEMARK_DEV_DATA")] = (DEFAULT_DATA),
-    write_key: Annotated[
-        str | None, typer.Option(help="A write key to accept; by default one is created at the first start.")
-    ] = None,
+    key_file: KeyFileOption = None,
 ) -> None:
     """
     Run the whole pipeline on this machine until Ctrl-C: Kafka, ingest, scorer, alerter, warehouse.
+
+    Ingest accepts the write key of --key-file; by default one is created at the first start.
 
     Processes that end are restarted. With KAFKA_BOOTSTRAP_SERVERS set, that cluster is used and no broker is started.
     """
@@ -43,13 +44,13 @@ def dev(
     interrupt_on_signals()
     started = time.monotonic()
     try:
-        with Stack(data, port, write_key, say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
+        with Stack(data, port, key_of(key_file), say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
             stop = stop_on_signals()
             tell_absence(stack)
             print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")
             for name, address in stack.state.addresses.items():
                 print(f"  {name:10} {address}")
-            print(f"  {'live':10} {stack.state.addresses['ingest']}/live")
+            print(f"  {'live':10} {stack.state.live}")
             print(f"  {'kafka':10} {stack.state.kafka}")
             print(f"  {'write key':10} {stack.state.write_key}")
             print(f"  {'data':10} {stack.data}", flush=True)

@@ -52,6 +52,9 @@ def register(app: typer.Typer) -> None:
 
 def create(  # noqa: PLR0913  typer reads the options from the signature
     source: Annotated[str, typer.Option(help="Name of the app, site or server that uses the key; records carry it.")],
+    client: Annotated[
+        KeyHolder, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
+    ],
     environment: Annotated[
         str,
         typer.Option(
@@ -59,9 +62,6 @@ def create(  # noqa: PLR0913  typer reads the options from the signature
         ),
     ] = "production",
     backfill: Annotated[bool, typer.Option("--backfill", help="Allow it to send past events.")] = False,
-    client: Annotated[
-        KeyHolder, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
-    ] = KeyHolder.SERVER,
     origin: Annotated[
         list[str] | None,
         typer.Option(help="Origin of pages that may use it, https://app.example.com; may be repeated."),
@@ -75,11 +75,10 @@ def create(  # noqa: PLR0913  typer reads the options from the signature
 ) -> None:
     """Create a write key and print it, this once: only its hash is stored. Ingest accepts it within seconds."""
     more: dict[str, Any] = {
-        **({"client": client.value} if client != KeyHolder.SERVER else {}),
         **({"plan": plan.value} if plan != PlanMode.OBSERVE else {}),
         **({"origins": [_origin(each) for each in origin]} if origin else {}),
     }
-    print(write_keys.add(_file(file, data), source, environment, backfill=backfill, **more))
+    print(write_keys.add(_file(file, data), source, environment, client=client.value, backfill=backfill, **more))
 
 
 def list_(file: FileOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:

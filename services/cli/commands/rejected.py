@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
 from services.shared.errors import Fatal
@@ -112,13 +114,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     limit: Annotated[
         int | None, typer.Option(min=1, help="Most letters to send, the oldest of each partition.")
     ] = None,
-    write_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="TIDEMARK_BACKFILL_KEY",
-            help="A write key of the letters' source that has `backfill: true`. `tidemark dev` makes one by itself.",
-        ),
-    ] = None,
+    key_file: KeyFileOption = None,
     any_source: Annotated[
         bool, typer.Option("--any-source", help="Send letters of every source, as events of the key's own source.")
     ] = False,
@@ -132,10 +128,14 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
 
     Nothing is deleted. What was taken is noted beside its letter, so no other replay sends it again; what is refused
     again keeps its letter. Exit status 3 if something was refused again.
+
+    It takes a write key of the letters' source that has `backfill: true`: from --key-file, else from
+    TIDEMARK_BACKFILL_KEY. `tidemark dev` makes one by itself.
     """
     from services.cli.rejected import wording
     from services.cli.rejected.tally import ReplayTally
 
+    given = key_of(key_file) or os.environ.get("TIDEMARK_BACKFILL_KEY")
     wanted = _wanted(since, until, reason, source, by, account)
     kafka, running = cluster(data), find(data)
     places, planned = asyncio.run(_planned(kafka, wanted, limit))
@@ -152,7 +152,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
         typer.confirm("replay?", abort=True, err=json)
     if planned.sources and running.ingest is None:
         raise Fatal("where is ingest? Start `tidemark dev`, name its folder with --data, or set TIDEMARK_INGEST_URL")
-    key_for = _keys(running, write_key, any_source=any_source)
+    key_for = _keys(running, given, any_source=any_source)
     tally = asyncio.run(_replay(kafka, running.ingest, key_for, places, wanted, limit, any_source))
     if json:
         _print_json(tally)
@@ -267,7 +267,7 @@ def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[
         if one is not None:
             return one
         if state is None:
-            raise Fatal("give --write-key, or set TIDEMARK_BACKFILL_KEY, to a key that has `backfill: true`")
+            raise Fatal("give --key-file, or set TIDEMARK_BACKFILL_KEY, with a key that has `backfill: true`")
         ring = KeyRing(key_ring_file(Path(state.data)), Path(state.write_keys_file))
         return ring.key(source, backfill=True, environment=environment)
 

@@ -94,6 +94,7 @@ def gather(state: StackState) -> dict[str, Any]:
         "write_key": state.write_key,
         "backfill_key": state.backfill_key,
         "write_keys_file": state.write_keys_file,
+        "live": state.live,
         "supervisor": state.supervisor,
         "logs": str(Path(state.data) / "logs"),
     }  # fmt: skip
@@ -123,5 +124,6 @@ def _show(facts: dict[str, Any]) -> None:
               f"  {facts['readiness'][name]}")  # fmt: skip
     print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
     _show_formats(facts)
+    print(f"  {'live':10} {facts['live']}")
     print(f"  {'write key':10} {facts['write_key']}")
     print(f"  {'logs':10} {facts['logs']}")

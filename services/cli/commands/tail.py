@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach, read_state
+from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from services.ingest.domain.arrivals import Arrival
     from services.ingest.live.log_tail import News
+    from services.ingest.write_keys.keys import WriteKey
     from services.shared.kafka.settings import KafkaSettings
 
 STYLES = {"accepted": "green", "attributed": "green", "unattributed": "yellow", "rejected": "bold red"}
@@ -32,33 +35,59 @@ def register(app: typer.Typer) -> None:
 
 
 def tail(
-    key_or_source: Annotated[
-        str, typer.Argument(help="A write key, or the source that it stands for; all sources by default.")
+    source: Annotated[
+        str, typer.Argument(help="A source, or the id of a write key as `keys list` shows it; all sources by default.")
     ] = "",
     *,
+    key_file: KeyFileOption = None,
     json: JsonOption = False,
     limit: Annotated[int, typer.Option(help="Stop after so many events; 0: go on until Ctrl-C.", min=0)] = 0,
     data: DataOption = None,
 ) -> None:
     """Show events as they arrive: the verdict on each, its account and how that was found, or why it was rejected."""
+    wanted = source_of(source, key_of(key_file), data)
     with suppress(KeyboardInterrupt):
-        asyncio.run(_tail(cluster(data), source_of(key_or_source, data), json=json, limit=limit))
+        asyncio.run(_tail(cluster(data), wanted, json=json, limit=limit))
 
 
-def source_of(key_or_source: str, data: Path | None) -> str:
-    """Return the source that a write key stands for; what is no known key is taken for a source."""
+def source_of(named: str, key: str | None, data: Path | None) -> str:
+    """
+    Return the source that is named, or the one that a write key or its id stands for.
+
+    Raises:
+        Fatal: the key is not known here; or a key was given in the place of a source.
+    """
+    from services.shared.write_key import ID_CHARS, digest, id_of
+
+    keys = _known_keys(data)
+    if key is not None:
+        found = keys.get(digest(key))
+        if found is None:
+            raise Fatal(f"no file of write keys here has the key with the id {id_of(digest(key))}; name its source")
+        return found.source
+    if digest(named) in keys or named.startswith("tmk_"):
+        raise Fatal(
+            "this is a write key, and every user of the machine sees command lines: give its source, its id"
+            " (`tidemark keys list`), or --key-file"
+        )
+    if len(named) == ID_CHARS:
+        return next((each.source for each in keys.values() if each.id == named), named)
+    return named
+
+
+def _known_keys(data: Path | None) -> dict[str, WriteKey]:
+    """Return the keys of ingest's file by their hashes; none where it cannot be read, as ingest itself says."""
     from services.ingest.write_keys.keys import read
     from services.shared.errors import ConfigurationError
-    from services.shared.write_key import digest
 
     state = read_state(data)
-    named = os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
-    if not named or not key_or_source:
-        return key_or_source
-    with suppress(ConfigurationError):  # the file is that of ingest, which says what is wrong with it
-        known = read(Path(named)).get(digest(key_or_source))
-        return known.source if known else key_or_source
-    return key_or_source
+    file = os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or (state.write_keys_file if state else None)
+    if not file:
+        return {}
+    try:
+        return read(Path(file))
+    except ConfigurationError:
+        return {}
 
 
 async def _tail(kafka: KafkaSettings, source: str, *, json: bool, limit: int) -> None:

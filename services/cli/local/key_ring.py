@@ -37,7 +37,7 @@ class KeyRing:
             name += f"/{environment}"
         key = known.get(name)
         if key is None or not write_keys.holds(self._write_keys_file, key):
-            key = write_keys.add(self._write_keys_file, source, environment, backfill=backfill)
+            key = write_keys.add(self._write_keys_file, source, environment, client="server", backfill=backfill)
             self._file.touch(mode=0o600)  # before it holds keys
             self._file.write_text(json.dumps({**known, name: key}, indent=2))
         return key

@@ -22,9 +22,10 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+from urllib.parse import quote
 
 from schemas.topics import TOPICS
-from services.cli.local import pseudonym_key, supervision, write_keys
+from services.cli.local import live_token, pseudonym_key, supervision, write_keys
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.readiness import readiness_of_all
 from services.cli.local.stack_state import StackState, write_state
@@ -202,7 +203,7 @@ class Stack:
     def _state(self, kafka: KafkaSettings, *, embedded: bool) -> StackState:
         file = Path(os.environ.get("TIDEMARK_WRITE_KEYS_FILE") or self.data / "write-keys.yaml")
         if self._write_key and not write_keys.holds(file, self._write_key):
-            write_keys.add(file, "app", "production", write_key=self._write_key)
+            write_keys.add(file, "app", "production", client="server", write_key=self._write_key)
         ring = KeyRing(key_ring_file(self.data), file)
         return StackState(
             data=str(self.data),
@@ -215,6 +216,7 @@ class Stack:
             write_keys_file=str(file),
             write_key=self._write_key or ring.key("app"),
             backfill_key=ring.key("backfill", backfill=True),
+            live=f"http://127.0.0.1:{self.port}/live#token={quote(live_token.token_of(self.data), safe='')}",
             supervisor=str(supervision.socket_path(self.data)),
             pid=os.getpid(),
         )
@@ -238,6 +240,7 @@ class Stack:
             }
             if name == "ingest":
                 environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
+                environment[live_token.VARIABLE] = live_token.token_of(self.data)
             programs.append(
                 supervision.Program(name, [sys.executable, "-m", f"services.{name}"], 10 + offset, environment)
             )

@@ -43,6 +43,8 @@ class StackState(msgspec.Struct, frozen=True, kw_only=True):
     write_keys_file: str
     write_key: str
     backfill_key: str
+    live: str
+    """Address of the page that shows events as they arrive, with its token."""
     supervisor: str
     """Path of the supervisor's unix socket."""
     pid: int

@@ -37,6 +37,7 @@ def add(
     source: str,
     environment: str,
     *,
+    client: str,
     backfill: bool = False,
     write_key: str | None = None,
     **more: Any,
@@ -44,7 +45,7 @@ def add(
     """
     Add a key to a file and return it; running ingest processes take it up within seconds.
 
-    `more` are further members of its entry, as docs/ingest.md has them.
+    `client` is who holds it, `server` or `browser`; `more` are further members of its entry, as docs/ingest.md has them.
 
     Raises:
         Fatal: the source has a name that records cannot carry, the key is there already, or it is a browser's and may
@@ -53,13 +54,19 @@ def add(
     for what, value in (("source", source), ("environment", environment)):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", value):
             raise Fatal(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
-    if backfill and more.get("client") == "browser":
+    if backfill and client == "browser":
         raise Fatal("a browser's key cannot have backfill: anybody can read it, and would set the times of events")
     entries = read(file)
     key = write_key or _new()
     if any(entry["key_sha256"] == digest(key) for entry in entries):
         raise Fatal(f"this write key is in {file} already")
-    entry = {"key_sha256": digest(key), "source": source, "environment": environment, "backfill": backfill}
+    entry = {
+        "key_sha256": digest(key),
+        "source": source,
+        "environment": environment,
+        "client": client,
+        "backfill": backfill,
+    }
     _write(file, [*entries, {**entry, **more}])
     return key
 

@@ -28,6 +28,7 @@ _PERSONAL_NAME = re.compile(
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.[^\s@.]{2,63}")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _is_date = check_of(PropertyPlan(type="date"))[1]
+_is_number = check_of(PropertyPlan(type="number"))[1]
 _VOLATILE_PART = re.compile(r".*\d.*|.{25,}")
 
 
@@ -38,7 +39,7 @@ class PropertySeen:
 
     def __init__(self) -> None:
         self.count = 0
-        self.types: set[PropertyType] = set()
+        self.types: set[PropertyType | None] = set()
         self.personal = False
         self.no_id = False
         """Whether a value of it cannot be an id."""
@@ -160,9 +161,12 @@ def _is_id(value: Any) -> bool:
     return type(value) is int or (isinstance(value, str) and 0 < len(value) <= MAX_ID)
 
 
-def _type_of(value: Any) -> PropertyType:
+def _type_of(value: Any) -> PropertyType | None:
+    """Return the narrowest type of a value; None for a number that is too large for all of them."""
     if isinstance(value, bool):
         return "boolean"
+    if isinstance(value, (int, float)) and not _is_number(value):
+        return None
     if isinstance(value, int):
         return "whole_number"
     if isinstance(value, float):

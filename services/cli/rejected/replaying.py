@@ -224,7 +224,7 @@ class Replayer:
             return False
         raise Fatal(
             f"ingest at {self._ingest} answers {answer.status_code}: {answer.text[:300]}. A replay needs a write key with "
-            "`backfill: true` of the letters' source (`tidemark keys create --backfill --source SOURCE`)"
+            "`backfill: true` of the letters' source (`tidemark keys create --client server --backfill --source SOURCE`)"
         )
 
     async def _append(self, letters: AsyncIterator[Letter]) -> None:

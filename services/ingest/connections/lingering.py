@@ -1,8 +1,11 @@
 """
-Close a connection such that the client can read its answer.
+Close a connection such that the client can read its answer, and send an answer in one packet.
 
 A socket that is closed while the client is still sending is reset, and a reset discards what the client has not yet
 read, the answer included. So our side is closed first, and what still comes goes by for a while.
+
+Uvicorn writes the head of an answer and its body apart. The head waits for the body, which nearly always follows at
+once: one system call and one packet instead of two.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ from typing import Any
 
 _LINGER_S = 2.0
 _LINGER_BYTES = 1024 * 1024
+_HEAD, _CONTINUE = b"HTTP/1.1 ", b"HTTP/1.1 100 "
 
 
 class LingeringTransport:
@@ -25,7 +29,7 @@ class LingeringTransport:
         self._owes = owes
         self._timer: asyncio.TimerHandle | None = None
         self._discarded = 0
-        self.write = transport.write
+        self._head = b""
         self.resume_reading = transport.resume_reading
         self.pause_reading = transport.pause_reading
         self.get_extra_info = transport.get_extra_info
@@ -35,17 +39,33 @@ class LingeringTransport:
         """Return whether nothing can be written any more."""
         return self.lingering or self._transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        """Write; the head of an answer waits for what follows it, at most until the event loop turns."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(_HEAD) and not data.startswith(_CONTINUE):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def _flush(self) -> None:
+        if self._head:
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
     def close(self) -> None:
         """Close, at once or once the client has had time to read."""
         if self.is_closing():
             return
+        self._flush()
         if not (self._owes() and self._transport.can_write_eof()):
             self._transport.close()
             return
         self.lingering = True
         self._transport.write_eof()
         self._transport.resume_reading()
-        self.write = self.pause_reading = self.resume_reading = _ignore
+        self.write = self.pause_reading = self.resume_reading = _ignore  # type: ignore[assignment,method-assign]
         self._timer = self._loop.call_later(_LINGER_S, self._transport.close)
 
     def close_now(self) -> None:

@@ -81,6 +81,7 @@ async def _take(call: Call, intake: EventIntake, key: WriteKey, kind: str) -> An
     except Rejected as error:
         await intake.refuse(_WRITE_KEY.sub(b"", call.query).lstrip(b"&"), key, error)
         raise
+    intake.arrived(key, len(event))
     return await intake.submit(Submission(event, kind=kind), key)
 
 

@@ -22,7 +22,7 @@ JSON_TYPE = b"application/json"
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call:
     """One request, before its body is read."""
 
@@ -51,7 +51,7 @@ class Call:
         return unquote_plus(found[1].decode("latin-1")) if found else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What a call is answered with; the application adds length and CORS."""
 

@@ -16,7 +16,7 @@ from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code
 from services.ingest.intake import EventIntake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of
-from services.ingest.service import Answer, Submission
+from services.ingest.service import EPOCH, Answer, Submission
 from services.shared.errors import Rejected
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
@@ -25,19 +25,20 @@ _CACHED: Headers = [(b"cache-control", b"public, max-age=300"), (b"vary", b"Orig
 
 
 def submission(call: Call, body: bytes, kind: str = "") -> Submission:
-    """
-    Return a body in Segment's format as what is submitted; `kind` for a single event.
-
-    Raises:
-        Rejected: a header of ours has an invalid value.
-    """
+    """Return a body in Segment's format as what is submitted; `kind` for a single event."""
+    epoch, replay, fault = None, None, None
+    try:
+        epoch, replay = _epoch(call), replay_of(call.headers)
+    except Rejected as error:
+        fault = error
     return Submission(
         body=body,
         encoding=call.header(b"content-encoding").lower(),
         kind=kind,
-        epoch=_epoch(call),
+        epoch=epoch,
         historical=call.header(b"tidemark-historical").lower() == "true",
-        replay=replay_of(call.headers),
+        replay=replay,
+        fault=fault,
         all_results=call.header(b"tidemark-results") == "all" or b"results=all" in call.query,
     )
 
@@ -98,7 +99,7 @@ def _epoch(call: Call) -> int | None:
     if value is None:
         return None
     if not value.isdigit() or len(value) > 18:
-        raise Rejected(Code.INVALID_HEADER, "Tidemark-Epoch", "the epoch must be a whole number, 0 or more")
+        raise Rejected(Code.INVALID_HEADER, EPOCH, "the epoch must be a whole number, 0 or more")
     return int(value)
 
 

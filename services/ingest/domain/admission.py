@@ -17,9 +17,9 @@ import msgspec
 from services.ingest.domain import identity, timing
 from services.ingest.domain.accounts import AccountBook
 from services.ingest.domain.denylist import Denylist
-from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_value
+from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_member
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import AUTHORITY, UserIds, UserLink, Where, links, part
+from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links, part
 from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
@@ -83,8 +83,7 @@ class Rules:
     accounts: AccountBook = field(default_factory=AccountBook)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """What all events of one request have in common."""
 
     source: str
@@ -145,7 +144,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         Rejected: with the code, the field and what to do about it.
     """
     limits = rules.limits
-    event = rules.denylist.clean(_object(raw, limits))
+    event = rules.denylist.clean(_object(raw, rules))
     context = _member(event, "context")
     if request.context is not None:
         context = {**request.context, **context} if context else request.context
@@ -193,8 +192,9 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         rest_json = _encode(rest).decode() if rest else "{}"
         extra_json = _encode(event).decode() if event else "{}"
     except BROKEN as error:
-        raise diagnose(raw, error) from None
+        raise diagnose(raw, error, rules.denylist) from None
     user_id, anonymous_id, user = person
+    internal = bool(user_id) and rules.plan.leaves_out(user_id)
     taken = {
         "event_id": event_id,
         "id_source": id_source,
@@ -211,9 +211,10 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         "historical": request.historical,
         "properties": properties_json,
         "identified": bool(user_id),
-        "internal": bool(user_id) and rules.plan.leaves_out(user_id),
+        "internal": internal,
         "via": "EVENT" if account else "UNKNOWN",
         "forwards": 0,
+        "authority": AUTHORITY[request.client],
         "accepted_by": request.accepted_by,
     }
     details = None
@@ -238,8 +239,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         _where(account, kind, properties, context, user_id, rules.accounts),
         previous,
         rules.pseudonyms,
-        authority=AUTHORITY[request.client],
-        environment=request.environment,
+        Sender(AUTHORITY[request.client], request.environment, internal),
     )
     return Admitted(taken, details, said, violations)
 
@@ -275,7 +275,8 @@ def message_id_of(raw: bytes, limits: Limits) -> str:
     return value if isinstance(value, str) and len(value) <= limits.id_chars else ""
 
 
-def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
+def _object(raw: bytes, rules: Rules) -> dict[str, Any]:
+    limits = rules.limits
     if len(raw) > limits.event_bytes:
         raise Rejected(
             Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; at most {limits.event_bytes} are taken"
@@ -288,8 +289,8 @@ def _object(raw: bytes, limits: Limits) -> dict[str, Any]:
     try:
         event = _decode(raw)
     except BROKEN as error:
-        raise diagnose(raw, error) from None
-    if has_long_number(raw) and (fault := unusable_value(event)):
+        raise diagnose(raw, error, rules.denylist) from None
+    if has_long_number(raw) and (fault := unusable_member(event, rules.denylist)):
         raise fault
     return event
 

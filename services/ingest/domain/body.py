@@ -13,7 +13,6 @@ one of the largest size has goes the other way, which stops at the first element
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -45,8 +44,7 @@ _SCALAR_BYTES = 4 * 1024
 _BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(msgspec.Struct, frozen=True):
     """The parts of a request body: its events in order, and what applies to all of them."""
 
     events: list[bytes]

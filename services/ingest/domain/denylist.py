@@ -59,6 +59,12 @@ class Denylist:
         again._hash = _hashed_once  # noqa: SLF001  a copy of itself
         return again
 
+    def masked(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Return an event without what is denied, hashed or not: what may be quoted. It may hold what no JSON can."""
+        masking = copy(self)
+        masking._hash = _nothing  # noqa: SLF001  a copy of itself
+        return masking.clean(event)
+
     def __bool__(self) -> bool:
         """Return whether anything is denied."""
         return bool(self._tree)
@@ -131,6 +137,10 @@ def _cleaned(value: Any, tree: _Tree, depth: int, hash_of: Callable[[Any], Any])
         else:
             found[name] = new
     return found
+
+
+def _nothing(_value: Any) -> None:
+    return None
 
 
 def _hashed_once(value: Any) -> Any:

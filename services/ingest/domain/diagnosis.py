@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any
 
+from services.ingest.domain.denylist import Denylist
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 
@@ -31,8 +32,12 @@ def depth_of(raw: bytes) -> int:
     return deepest
 
 
-def diagnose(raw: bytes, error: Exception) -> Rejected:
-    """Return the refusal for an event whose bytes msgspec could not read or write, naming the field if found."""
+def diagnose(raw: bytes, error: Exception, denylist: Denylist | None = None) -> Rejected:
+    """
+    Return the refusal for an event whose bytes msgspec could not read or write, naming the field if found.
+
+    Of what is denied nothing is named: below it, names of members are data too.
+    """
     try:
         event = json.loads(raw)
     except RecursionError:
@@ -46,7 +51,9 @@ def diagnose(raw: bytes, error: Exception) -> Rejected:
     if not isinstance(event, dict):
         return Rejected(Code.WRONG_TYPE, "", f"an event must be a JSON object, not {_kind(event)}")
     try:
-        return unusable_value(event) or Rejected(Code.MALFORMED_JSON, "", f"the event cannot be read: {error}")
+        return unusable_member(event, denylist) or Rejected(
+            Code.MALFORMED_JSON, "", f"the event cannot be read: {error}"
+        )
     except RecursionError:
         return Rejected(Code.TOO_DEEP, "", "objects and lists are nested too deeply")
 
@@ -54,6 +61,15 @@ def diagnose(raw: bytes, error: Exception) -> Rejected:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
     return names.get(type(value), "a number")
+
+
+def unusable_member(event: dict[str, Any], denylist: Denylist | None) -> Rejected | None:
+    """Return the refusal for the first value of an event that cannot be carried; None where all can."""
+    found = unusable_value(denylist.masked(event) if denylist else event)
+    if found is None and denylist and (denied := unusable_value(event)):
+        detail = "something that the tracking plan denies holds a number or text that JSON cannot carry; leave it out"
+        return Rejected(denied.code, "", detail)
+    return found
 
 
 def unusable_value(value: Any, path: str = "") -> Rejected | None:

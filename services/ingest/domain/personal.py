@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import msgspec
+
 from services.shared.pseudonyms import Pseudonyms
 
 AUTHORITY = {"browser": "BROWSER", "server": "SERVER"}
@@ -38,7 +40,16 @@ class Where(NamedTuple):
     via: str = "EVENT"
 
 
-class UserLink(NamedTuple):
+class Sender(NamedTuple):
+    """Who says something about a user, and where."""
+
+    authority: str
+    environment: str
+    internal: bool
+    """Whether the tracking plan leaves the user out."""
+
+
+class UserLink(msgspec.Struct, frozen=True, gc=False):
     """Something that an event says about a user; see the record UserLink."""
 
     kind: str
@@ -50,11 +61,15 @@ class UserLink(NamedTuple):
     environment: str
     via: str = "EVENT"
     """How the account was found, as in UsageEvent."""
+    internal: bool = False
+    """Whether the tracking plan leaves the user out; of SAME, whether it leaves out `known_as`."""
+    login: bool = False
+    """Of SAME: whether an identify or alias call says so, not just an event with both ids."""
 
     @property
     def repeats(self) -> bool:
         """Whether it says nothing new the next time: then it is sent only now and then."""
-        return self.kind != "MEMBER" or self.via == "DOMAIN"
+        return self.via == "DOMAIN" if self.kind == "MEMBER" else not self.login
 
 
 def part(
@@ -82,9 +97,7 @@ def links(
     where: Where,
     previous: str,
     pseudonyms: Pseudonyms,
-    *,
-    authority: str,
-    environment: str,
+    sender: Sender,
 ) -> list[UserLink]:
     """
     Return what an event says about its user.
@@ -96,17 +109,19 @@ def links(
     user_id, anonymous_id, user = person
     if not user:
         return []
+    authority, environment, internal = sender
     said = (authority, environment)
+    same = (*said, "EVENT", internal, kind in ("IDENTIFY", "ALIAS"))
     found = []
     account, via = where
     if account:
         belongs = via == "DOMAIN" or kind in ("GROUP", "IDENTIFY")
-        found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said, via))
+        found.append(UserLink("MEMBER" if belongs else "NAMED", user, bool(user_id), account, "", *said, via, internal))
     if user_id and anonymous_id:
-        found.append(UserLink("SAME", pseudonyms.of_anonymous(anonymous_id), False, "", user, *said))
+        found.append(UserLink("SAME", pseudonyms.of_anonymous(anonymous_id), False, "", user, *same))
     if previous and previous != anonymous_id:
-        found.append(UserLink("SAME", pseudonyms.of_anonymous(previous), False, "", user, *said))
+        found.append(UserLink("SAME", pseudonyms.of_anonymous(previous), False, "", user, *same))
         # An alias does not say of which kind its former id is, and a browser may not say it of a user.
         if authority == "SERVER" and previous != user_id:
-            found.append(UserLink("SAME", pseudonyms.of(previous), False, "", user, *said))
+            found.append(UserLink("SAME", pseudonyms.of(previous), False, "", user, *same))
     return found

@@ -69,9 +69,11 @@ class KafkaEventLog:
         self._queues: dict[tuple[str, int], PartitionQueue] = {}
         self._shut: set[PartitionQueue] = set()
         self._in_flight = 0
+        metrics.in_flight_bytes.set_function(lambda: self._in_flight)
         self._tickets: dict[Ticket, None] = {}
         self._queue_of: dict[tuple[str, bytes], PartitionQueue] = {}
         self._queue_share = bounds.in_flight_bytes // _QUEUE_SHARE
+        self._departure: asyncio.Future[None] | None = None
         self._last_ack = time.monotonic()
         self._closing = False
         self.failed = self._routes.failed
@@ -139,7 +141,6 @@ class KafkaEventLog:
         self._tickets[ticket] = None
         for record in records:
             self._add(common, record, ticket, now)
-        self._metrics.in_flight_bytes.set(self._in_flight)
         try:
             await ticket.done
         finally:
@@ -168,7 +169,7 @@ class KafkaEventLog:
             )
 
     def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
-        _, key, value = record
+        key, value = record.key, record.value
         queue = self._queue_for(record)
         batches = queue.batches
         batch = batches[-1] if batches else None
@@ -190,7 +191,7 @@ class KafkaEventLog:
             queue.sending = self._routes.background(self._send(queue))
 
     def _queue_for(self, record: LogRecord) -> PartitionQueue:
-        topic, key, _ = record
+        topic, key = record.topic, record.key
         queue = self._queue_of.get((topic, key))
         if queue is not None:
             return queue
@@ -207,7 +208,7 @@ class KafkaEventLog:
     async def _send(self, queue: PartitionQueue) -> None:
         route: Route | None = None
         try:
-            await asyncio.sleep(self._bounds.linger_s)
+            await self._departs()
             while queue.batches:
                 route = await self._own_route(queue) if queue.suspect else self._routes.common
                 if route is None or not queue.batches:
@@ -228,6 +229,14 @@ class KafkaEventLog:
                 self._give_up(route, error)
         finally:
             queue.sending = None
+
+    def _departs(self) -> asyncio.Future[None]:
+        """Return what is done when the next batches leave: all partitions together, so that one request takes them all."""
+        if self._departure is None or self._departure.done():
+            loop = asyncio.get_running_loop()
+            self._departure = loop.create_future()
+            loop.call_later(self._bounds.linger_s, _depart, self._departure)
+        return self._departure
 
     def _delivered(self, queue: PartitionQueue, batch: PendingBatch, delivered: asyncio.Future[Any]) -> None:
         route = batch.route
@@ -257,7 +266,6 @@ class KafkaEventLog:
             batch.route.held.pop(batch, None)
         queue.bytes -= batch.size
         self._in_flight -= batch.size
-        self._metrics.in_flight_bytes.set(self._in_flight)
         if not queue.slow and queue in self._shut and queue.bytes <= self._queue_share:
             self._shut.discard(queue)
 
@@ -346,3 +354,8 @@ class KafkaEventLog:
         if self._routes.reason is not None:
             since = min(since, self._routes.last_sign)
         return min(LONGEST_WAIT_S, max(1.0, now - since))
+
+
+def _depart(departure: asyncio.Future[None]) -> None:
+    if not departure.done():  # `close` cancels those that wait for it, and it with them
+        departure.set_result(None)

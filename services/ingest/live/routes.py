@@ -58,8 +58,7 @@ class Live:
         self._closing.set()
 
     async def _events(self, request: Request) -> Response:
-        peer = request.client.host if request.client else ""
-        denied = self._access.denied(request.headers, peer, request.scope["http_version"])
+        denied = self._access.denied(request.headers)
         if denied is not None:
             return _error(denied.status, denied.code, denied.detail)
         source = request.query_params.get("source", "")

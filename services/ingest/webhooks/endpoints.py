@@ -18,7 +18,7 @@ import msgspec
 
 from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.watched_file import WatchedFile
+from services.ingest.watched_file import WatchedFile, open_to_others
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
 
@@ -64,7 +64,8 @@ class Endpoint:
 
     def key(self, *, test: bool) -> WriteKey:
         """Return what admission takes it for; what the vendor calls a test is of no environment that scores."""
-        return WriteKey("", self.source, "test" if test and self.environment == "production" else self.environment)
+        environment = "test" if test and self.environment == "production" else self.environment
+        return WriteKey("", self.source, environment, client="server")
 
 
 def read(path: Path | None) -> dict[str, Endpoint]:
@@ -77,6 +78,8 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     if path is None:
         return {}
     try:
+        if problem := open_to_others(path, secret=True):
+            raise ConfigurationError([f"{_VARIABLE}: {path}: {problem}"])
         entries = msgspec.yaml.decode(path.read_bytes(), type=list[Any] | None) or []
     except OSError as error:
         raise ConfigurationError([f"{_VARIABLE}: {path} cannot be read ({error.strerror})"]) from error

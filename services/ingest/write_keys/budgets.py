@@ -4,6 +4,10 @@ How much each write key may send: a token bucket for its events and one for its 
 A bucket holds some seconds of its rate. What is asked for is taken if it is there, else refused with the time until it
 will be. What is larger than the whole bucket is taken from a full one, which then owes the rest: a batch of 2,500
 must be possible at any rate, and is paid for afterwards.
+
+Bytes are those of the decompressed body, which is what costs, and are counted as they turn out: what is announced and never
+comes costs nothing. So a body may leave its bucket in debt, but only one that began when there was none; the next requests
+are refused by their headers until it is paid.
 """
 
 from __future__ import annotations
@@ -44,12 +48,14 @@ class Bucket:
             cost: How many.
             already: How many the same request has taken before: a full bucket lacks those.
         """
-        left = self.left()
-        needed = min(cost, self.size - already)
-        if left >= needed:
-            self._tokens = left - cost
-            return 0.0
-        return (needed - left) / self.rate
+        wait = self.wait(cost, already)
+        if not wait:
+            self._tokens -= cost
+        return wait
+
+    def wait(self, cost: float, already: float = 0.0) -> float:
+        """Return the seconds until so many tokens could be taken, as `take` has it; 0 if they can be now."""
+        return max(0.0, min(cost, self.size - already) - self.left()) / self.rate
 
     def owe(self, cost: float) -> None:
         """Take tokens whether they are there or not."""
@@ -77,23 +83,37 @@ class Budgets:
         self._budgets: dict[str, _Budget] = {}
         self._version = keys.version
 
-    def admit(self, key: WriteKey, size: int) -> None:
+    def admit(self, key: WriteKey, announced: int) -> None:
         """
-        Let a request with a body of so many bytes begin, 0 if that is not known yet; it counts as one event.
+        Let a request begin, of which so many bytes are announced, 0 if that is not known; it counts as one event.
 
         Raises:
             RateLimited: the key is over its rate.
         """
         budget = self._of(key)
-        if budget.bytes is not None and (wait := budget.bytes.take(max(1, size))):
+        if budget.bytes is not None and (wait := budget.bytes.wait(max(1, announced))):
             self._refuse(key, "bytes", wait)
         if budget.events is not None and (wait := budget.events.take(1)):
             self._refuse(key, "events", wait)
 
-    def received(self, key: WriteKey, size: int) -> None:
-        """Count bytes that were not announced."""
+    def arrived(self, key: WriteKey, size: int) -> None:
+        """
+        Count a body that has arrived.
+
+        Raises:
+            RateLimited: others that arrived at the same time have used the budget up; it is not counted.
+        """
         budget = self._of(key)
-        if budget.bytes is not None:
+        if budget.bytes is None:
+            return
+        if wait := budget.bytes.wait(min(1, size)):
+            self._refuse(key, "bytes", wait)
+        budget.bytes.owe(size)
+
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Count the bytes that a body has more of since it was decompressed."""
+        budget = self._of(key)
+        if budget.bytes is not None and size > 0:
             budget.bytes.owe(size)
 
     def events(self, key: WriteKey, count: int) -> None:

@@ -21,7 +21,7 @@ import msgspec
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
-from services.ingest.watched_file import WatchedFile
+from services.ingest.watched_file import WatchedFile, open_to_others
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.write_key import LONGEST, digest, id_of
 
@@ -43,8 +43,12 @@ class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is not `production` is stored, and never scores."""
     backfill: bool = False
     """Whether it may send the backfill headers, which set the time of events."""
-    client: Literal["server", "browser"] = "server"
-    """Who holds it: a server, which can be believed about memberships, or browsers, where anybody can read it."""
+    client: Literal["server", "browser"] = "browser"
+    """
+    Who holds it: a server, which can be believed about memberships, or browsers, where anybody can read it.
+
+    An entry of the file has to say it; a key that is made without a file is believed the less.
+    """
     origins: tuple[str, ...] = ()
     """Origins of the pages that may use it, `https://app.example.com`; none: any."""
     events_per_s: float | None = None
@@ -79,12 +83,15 @@ def read(path: Path) -> dict[str, WriteKey]:
     """
     where = f"TIDEMARK_WRITE_KEYS_FILE: {path}"
     try:
+        if problem := open_to_others(path, secret=False):
+            raise ConfigurationError([f"{where}: {problem}"])
         text = path.read_bytes()
         if _PLAINTEXT.search(text):
             raise ConfigurationError(
                 [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
             )
-        entries = msgspec.convert(_dated(msgspec.yaml.decode(text)), list[WriteKey])
+        raw = _dated(msgspec.yaml.decode(text))
+        entries = msgspec.convert(raw, list[WriteKey])
     except OSError as error:
         raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
@@ -93,6 +100,11 @@ def read(path: Path) -> dict[str, WriteKey]:
     keys: dict[str, WriteKey] = {}
     for number, entry in enumerate(entries, 1):
         problems += [f"{where}: entry {number}: {problem}" for problem in _problems(entry)]
+        if "client" not in raw[number - 1]:
+            problems.append(
+                f"{where}: entry {number}: client is missing from the key {entry.id or 'without key_sha256'} of source"
+                f" {entry.source!r}: write `client: server` if only servers hold it, `client: browser` if pages or apps do"
+            )
         if entry.key_sha256 in keys:
             problems.append(f"{where}: entry {number}: this key_sha256 is there twice")
         keys[entry.key_sha256] = entry

@@ -61,7 +61,7 @@ class _Compiled:
         if self.folded:
             if not (properties or self.required):
                 return found
-            properties = {name.lower(): value for name, value in properties.items()}
+            properties = _folded(properties)
         for name, right, is_right, plan in self.fields:
             value = properties.get(name)
             if type(value) in right:
@@ -70,10 +70,36 @@ class _Compiled:
                 if plan.required:
                     detail = f"{name} is missing; the tracking plan requires it"
                     found.append(Violation("plan_missing_property", f"{self.holder}.{name}", detail))
-            elif not is_right(value):
-                code, detail = wrong(value, plan)
-                found.append(Violation(code, f"{self.holder}.{name}", detail))
+                continue
+            for each in value.values if type(value) is _Several else (value,):
+                if type(each) not in right and not is_right(each):
+                    code, detail = wrong(each, plan)
+                    found.append(Violation(code, f"{self.holder}.{name}", detail))
+                    break
         return found
+
+
+class _Several(NamedTuple):
+    """The values of names that differ in case alone: each of them is judged, since each stays on the log."""
+
+    values: list[Any]
+
+
+def _folded(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Return properties by their names in lower case; null is not there."""
+    found: dict[str, Any] = {}
+    for name, value in properties.items():
+        if value is None:
+            continue
+        small = name.lower()
+        before = found.get(small)
+        if before is None:
+            found[small] = value
+        elif type(before) is _Several:
+            before.values.append(value)
+        else:
+            found[small] = _Several([before, value])
+    return found
 
 
 class TrafficPlan:

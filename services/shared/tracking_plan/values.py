@@ -11,6 +11,8 @@ from services.shared.tracking_plan.plan import PropertyPlan, PropertyType
 
 MAX_ID = 128
 """Characters of an id."""
+MAX_NUMBER = 10**15
+"""Of a number, and of facts; its opposite is the least. A double holds every whole number up to here."""
 _MAX_DATE = 40
 """Characters of a date; with time, fraction of a second and offset it has 35 at most."""
 _SHOWN = 60
@@ -19,8 +21,8 @@ _RIGHT: dict[PropertyType | None, frozenset[type]] = {
     None: frozenset({str, int, float, bool, list, dict}),
     "text": frozenset({str}),
     "id": frozenset({int}),
-    "number": frozenset({int, float}),
-    "whole_number": frozenset({int}),
+    "number": frozenset(),
+    "whole_number": frozenset(),
     "boolean": frozenset({bool}),
     "date": frozenset(),
     "list": frozenset({list}),
@@ -45,8 +47,12 @@ def _never(_value: Any) -> bool:
     return False
 
 
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and -MAX_NUMBER <= value <= MAX_NUMBER
+
+
 def _whole(value: Any) -> bool:
-    return type(value) is float and math.isfinite(value) and value == int(value)
+    return _number(value) and value == int(value)
 
 
 def _date(value: Any) -> bool:
@@ -65,7 +71,12 @@ def _id(value: Any) -> bool:
     return type(value) is str and 0 < len(value) <= MAX_ID
 
 
-_LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {"whole_number": _whole, "date": _date, "id": _id}
+_LOOKED_AT: dict[PropertyType | None, Callable[[Any], bool]] = {
+    "number": _number,
+    "whole_number": _whole,
+    "date": _date,
+    "id": _id,
+}
 
 
 def check_of(plan: PropertyPlan) -> tuple[frozenset[type], Callable[[Any], bool]]:
@@ -95,6 +106,10 @@ def wrong(value: Any, plan: PropertyPlan) -> tuple[str, str]:
         shown = ", ".join(map(str, plan.one_of))
         cut = f"{shown[:_SHOWN]}..." if len(shown) > _SHOWN else shown
         return "plan_wrong_value", f"send one of {cut}, not {f'{value[:_SHOWN]!r}' if type(value) is str else given}"
+    if plan.type in ("number", "whole_number") and type(value) in (int, float):
+        if not _number(value):
+            return "plan_wrong_value", "send a number from -1e15 to 1e15; what is longer, such as an id, is text"
+        given = "a fraction"
     if plan.type in ("date", "id") and type(value) is str:
         given = "this text"
     return "plan_wrong_type", f"send {_WORDS[plan.type or 'text']}, not {given}"

@@ -5,6 +5,7 @@ Measures ingest: events a second in batches, single requests a second, and the t
     python -m tests.bench.ingest.load --url http://127.0.0.1:8080 --write-key KEY
     python -m tests.bench.ingest.load --single --connections 64 --seconds 5 --json
     python -m tests.bench.ingest.load --rate 150           a fixed number of requests a second, spread evenly
+    python -m tests.bench.ingest.load --half               and then at half of what was reached
 
 Every answer is a 200 that Kafka acknowledged; any other is counted and shown. The client shares the machine with the
 worker and the broker. Bodies are made before the clock starts; each event has its own id and one of 5,000 accounts.
@@ -27,6 +28,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import uvloop
@@ -61,9 +63,14 @@ def event(rng: random.Random, number: int) -> dict[str, Any]:
 
 
 def requests(
-    batch: int, write_key: str, host: str, bodies: int = BODIES, make: Callable[..., dict[str, Any]] = event
+    batch: int,
+    write_key: str,
+    host: str,
+    bodies: int = BODIES,
+    make: Callable[..., dict[str, Any]] = event,
+    single: str = "/v1/track",
 ) -> list[bytes]:
-    """Return whole HTTP requests, ready to be written to a socket; `make` makes an event of its number."""
+    """Return whole HTTP requests, ready to be written to a socket; `make` makes an event of its number, `single` takes one."""
     rng = random.Random(7)
     made = []
     for number in range(bodies):
@@ -74,7 +81,7 @@ def requests(
             body = json.dumps({**make(rng, number), **sent_at})
         basic = base64.b64encode(f"{write_key}:".encode()).decode()
         head = (
-            f"POST {'/v1/batch' if batch else '/v1/track'} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {basic}\r\n"
+            f"POST {'/v1/batch' if batch else single} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic {basic}\r\n"
             f"Content-Type: application/json\r\nUser-Agent: load\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         made.append(head.encode() + body.encode())
@@ -213,6 +220,7 @@ async def measure(
     return {
         "what": f"batches of {batch}" if batch else "single events",
         "connections": connections,
+        "offered_per_s": round(rate, 1),
         "seconds": round(run.elapsed, 2),
         "requests_per_s": round(ok / run.elapsed),
         "events_per_s": round(ok * max(1, batch) / run.elapsed),
@@ -227,7 +235,8 @@ async def measure(
 def worker(kafka: KafkaSettings, folder: Path, checkout: Path | None = None) -> Iterator[tuple[int, str]]:
     """Run one ingest worker of a deployment, of this checkout or another one; give its process id and its address."""
     keys = (checkout or Path()) / "services" / "ingest" / "keys.py"
-    hashed = "key_sha256" in keys.read_text("utf-8")  # of an older checkout the file has the keys themselves
+    # Of an older checkout the file has the keys themselves.
+    hashed = not keys.exists() or "key_sha256" in keys.read_text("utf-8")
     (folder / "keys.yaml").write_text(entry("bench", "bench") if hashed else "- {write_key: bench, source: bench}\n")
     port = free_port()
     process = subprocess.Popen(
@@ -282,20 +291,27 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="batches of this many events only")
     parser.add_argument("--connections", type=int)
     parser.add_argument("--rate", type=float, default=0.0, help="requests a second; 0: as fast as answers come")
+    parser.add_argument(
+        "--half", action="store_true", help="afterwards the same at half of the rate reached, whenever answers come"
+    )
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
     runs = [(0, 64)] if chosen.single else [(chosen.batch, 16)] if chosen.batch else [(100, 16), (0, 64)]
+    reached: dict[int, list[float]] = {}
     with started(chosen) as (pid, url):
-        for batch, connections in [run for _ in range(chosen.rounds) for run in runs]:
-            figures = uvloop.run(
-                measure(
-                    url, chosen.write_key, batch=batch, connections=chosen.connections or connections,
-                    seconds=chosen.seconds, rate=chosen.rate, pid=pid,
-                )
-            )  # fmt: skip
-            print(json.dumps(figures) if chosen.json else "  ".join(f"{k}={v}" for k, v in figures.items()), flush=True)
+        for half in (False, True) if chosen.half else (False,):
+            for batch, connections in [run for _ in range(chosen.rounds) for run in runs]:
+                found = uvloop.run(
+                    measure(
+                        url, chosen.write_key, batch=batch, connections=chosen.connections or connections,
+                        seconds=chosen.seconds, rate=median(reached[batch]) / 2 if half else chosen.rate, pid=pid,
+                    )
+                )  # fmt: skip
+                if not half:
+                    reached.setdefault(batch, []).append(found["requests_per_s"])
+                print(json.dumps(found) if chosen.json else "  ".join(f"{k}={v}" for k, v in found.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -82,13 +82,13 @@ async def ingest(server: Server) -> AsyncIterator[Ingest]:
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys(
         {
-            "wk": WriteKey("", "web"),
-            "staging": WriteKey("", "web", "staging"),
-            "bf": WriteKey("", "import", backfill=True),
+            "wk": WriteKey("", "web", client="server"),
+            "staging": WriteKey("", "web", "staging", client="server"),
+            "bf": WriteKey("", "import", backfill=True, client="server"),
             "page": WriteKey("", "site", client="browser", origins=("https://app.example",)),
-            "slow": WriteKey("", "slow", events_per_s=10, burst_s=2),
-            "thin": WriteKey("", "thin", bytes_per_s=1_000, burst_s=1),
-            "old": WriteKey("", "web", not_after=datetime(2026, 1, 1, tzinfo=UTC)),
+            "slow": WriteKey("", "slow", events_per_s=10, burst_s=2, client="server"),
+            "thin": WriteKey("", "thin", bytes_per_s=1_000, burst_s=1, client="server"),
+            "old": WriteKey("", "web", not_after=datetime(2026, 1, 1, tzinfo=UTC), client="server"),
         },
         metrics,
     )

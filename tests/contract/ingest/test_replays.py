@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from schemas import codec
@@ -111,6 +112,33 @@ async def test_who_may_not_replay_is_told_why(
     answer = await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, headers=raw, auth=(key, ""))
 
     assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert ingest.events() == []
+
+
+@pytest.mark.parametrize(
+    ("key", "header", "code"),
+    [
+        ("bf", {"Tidemark-Epoch": "-1"}, "invalid_header"),
+        ("wk", {"Tidemark-Epoch": "1"}, "backfill_not_allowed"),
+        ("wk", {"Tidemark-Historical": "true"}, "backfill_not_allowed"),
+        ("bf", {HEADER: "now"}, "invalid_header"),
+    ],
+)
+@pytest.mark.parametrize("place", ["header", "body"])
+async def test_what_is_refused_for_a_header_of_ours_is_kept_for_the_owner_of_the_key(
+    ingest: Any, key: str, header: dict[str, str], code: str, place: str
+) -> None:
+    body = {"batch": [{**TRACK, "timestamp": RECEIVED}], **({"writeKey": key} if place == "body" else {})}
+    auth: Any = (key, "") if place == "header" else None
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        answer = await client.post("/v1/batch", json=body, headers=header, auth=auth)
+    [letter] = ingest.letters()
+    facts = decode_facts(letter["request"])
+
+    assert answer.json()["code"] == letter["reason"] == code
+    assert letter["source"] == {"bf": "import", "wk": "web"}[key]
+    assert facts.whole
+    assert facts.backfill == (HEADER not in header), "or a replay would take its times for those of live events"
     assert ingest.events() == []
 
 

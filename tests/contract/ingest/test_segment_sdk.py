@@ -48,7 +48,12 @@ async def test_the_python_sdk_waits_and_repeats_when_pushed_back(ingest: Any) ->
     client.track("ann", "Opened", context={"groupId": "acme"})
 
     def refused() -> float:
-        return float(ingest.metrics.requests.labels("batch", "429")._value.get())
+        return float(
+            ingest.metrics.registry.get_sample_value(
+                "tidemark_ingest_requests_total", {"endpoint": "batch", "status": "429"}
+            )
+            or 0
+        )
 
     for _ in range(500):
         if refused():

@@ -144,7 +144,7 @@ async def test_what_came_before_a_bad_request_is_answered_first(
     ingest: Any, slow_log: asyncio.Event, bad: bytes, status: int
 ) -> None:
     answer = asyncio.create_task(answers(ingest.port, POST + bad + HEALTH * 1_000))
-    await until(lambda: ingest.metrics.in_flight_requests._value.get() == 1)
+    await until(lambda: ingest.metrics.requests_in_flight == 1)
     slow_log.set()
 
     assert statuses(await answer) == [200, status]
@@ -191,7 +191,7 @@ async def test_who_closes_its_side_gets_the_answer_to_what_was_complete(
     ingest: Any, slow_log: asyncio.Event, rest: bytes, expected: list[int]
 ) -> None:
     answer = asyncio.create_task(answers(ingest.port, POST + rest, eof=True))
-    await until(lambda: ingest.metrics.in_flight_requests._value.get() == 1)
+    await until(lambda: ingest.metrics.requests_in_flight == 1)
     done, _ = await asyncio.wait([answer], timeout=0.1)
     assert not done
     slow_log.set()

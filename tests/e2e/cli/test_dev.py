@@ -32,8 +32,10 @@ class Dev:
     def __init__(self, data: Path) -> None:
         self.data = data
         self.output = data.parent / "dev.out"
+        key = data.parent / "dev.key"
+        key.write_text("e2e\n")
         self.process = subprocess.Popen(
-            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--write-key", "e2e"),
+            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--key-file", str(key)),
             stdout=self.output.open("w"),
             stderr=subprocess.STDOUT,
         )
@@ -76,6 +78,10 @@ def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
     assert {"ingest", "scorer", "alerter", "warehouse"} == status["addresses"].keys()
     assert all(psutil.pid_exists(process["pid"]) for process in status["processes"].values())
     assert status["write_key"] == "e2e"
+    page, _, token = status["live"].partition("#token=")
+    with httpx.stream("GET", f"{page}/events", headers={"Authorization": f"Bearer {token}"}) as stream:
+        assert stream.status_code == 200
+    assert httpx.get(f"{page}/events").status_code == 401
     if not os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         assert "kafka.Kafka" in psutil.Process(status["processes"]["kafka"]["pid"]).cmdline()
 

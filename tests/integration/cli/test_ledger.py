@@ -23,6 +23,7 @@ pytestmark = pytest.mark.integration
 event = codec.encoder("usage_event")
 letter = codec.encoder("dead_letter")
 tick = codec.encoder("tick")
+link = codec.encoder("user_link")
 
 
 @dataclass
@@ -57,6 +58,14 @@ class Topics:
         counters = encode_attribution(AttributionCounters(**counts))
         for key, value in {POSITION_KEY: Position(position).encode(), LEDGER_KEY: counters}.items():
             await self.producer.send_and_wait(topic, value, key=key, partition=partition)
+
+    async def same(self, user: str, known_as: str, partition: int) -> None:
+        """Append that a user is the same person as another."""
+        value = link(
+            {"kind": "SAME", "user": user, "known_as": known_as, "authority": "BROWSER", "source": "app",
+             "environment": "production", "occurred_at": 1, "received_at": 1}
+        )  # fmt: skip
+        await self.producer.send_and_wait(self.kafka.scoped("usage-unattributed"), value, partition=partition)
 
     async def given_up(self, offset: int, event_id: str, *, topic: str, **changes: Any) -> None:
         """Append the dead letter of an event that waited for too long in partition 0."""
@@ -197,6 +206,7 @@ async def test_an_event_that_was_forwarded_is_counted_where_it_came_to(topics: T
     await topics.event("staging", 0, **one, environment="staging")
     await topics.event("forwarded", 0, **one)
     await topics.event("new", 0, **one)
+    await topics.same("u_anon", "u_kim", 0)
     for event_id, forwards in (("forwarded", 1), ("moved", 2), ("again", 2)):
         await topics.event(event_id, 2, user="u_kim", via="USER", forwards=forwards)
     for offset, event_id in ((given_up, "given-up"), (again, "again")):
@@ -222,6 +232,27 @@ async def test_an_event_that_was_forwarded_is_counted_where_it_came_to(topics: T
     )
     assert [found[line] for line in lines] == [8, 3, 1, 1, 1, 1, 1]
     assert (found["forwarded"], found["resolved"], found["duplicates"]) == (3, 1, 1)
+
+
+async def test_of_two_users_with_an_event_of_one_id_each_is_counted_where_it_is(topics: Topics) -> None:
+    # Given two visitors whose events have one id: one of them has logged in, the other waits;
+    one: dict[str, Any] = {"topic": "usage-unattributed", "account": ""}
+    await topics.event("m1", 0, **one, user="u_anon-1")
+    await topics.same("u_anon-1", "u_kim", 0)
+    await topics.event("m1", 0, **one, user="u_anon-2")
+    await topics.event("m1", 1, **one, user="u_kim", forwards=1)
+    # and the same where nobody has read the second yet.
+    await topics.event("m2", 2, **one, user="u_anon-1")
+    await topics.event("m2", 1, **one, user="u_kim", forwards=1)
+    await topics.event("m2", 2, **one, user="u_anon-2")
+    await topics.attribution(0, 3, moved=1, waiting_anonymous=1)
+    await topics.attribution(1, 2, waiting_identified=2)
+    await topics.attribution(2, 1, moved=1)
+
+    found = await ledger_audit.read(topics.kafka)
+
+    assert found.problems == []
+    assert (found.without_account("awaiting"), found.everywhere("in_flight"), found.accepted) == (3, 1, 4)
 
 
 @pytest.mark.parametrize(

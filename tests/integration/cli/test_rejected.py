@@ -41,9 +41,9 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 KEYS = {
-    "web": WriteKey("", "web"),
-    "web-past": WriteKey("", "web", backfill=True),
-    "app-past": WriteKey("", "app", backfill=True),
+    "web": WriteKey("", "web", client="server"),
+    "web-past": WriteKey("", "web", client="server", backfill=True),
+    "app-past": WriteKey("", "app", client="server", backfill=True),
 }
 MENDED = {"account_fields": "workspace_id"}
 """The mapping that knows where a release puts the account."""

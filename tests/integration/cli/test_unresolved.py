@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,20 @@ from schemas import codec
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
-from services.cli.resolving import read_file, resolve
+from services.cli.resolving import read_file, read_users, resolve, withdraw
 from services.cli.unresolved import unresolved
 from services.ingest.domain.accounts import read_accounts
 from services.scorer.attribution_facts import read_counters
+from services.shared.attribution_wait import NotAttributed
 from services.shared.kafka.clients import producer
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.attribution import ANON, AttributionLane, Log, read
 from tests.support.ingest import PSEUDONYMS
 from tests.support.ingest import user as pseudonym
 from tests.support.scorer import at
+from tests.support.scorer_group import scorer_group
+from tests.support.waiting import until
 
 KIM, LEE = pseudonym("kim"), pseudonym("lee@example.com")
 
@@ -42,6 +46,27 @@ def test_a_file_names_users_by_their_id_or_their_pseudonym(tmp_path: Path) -> No
     assert problems == [
         "line 4: user is empty", "line 5: account is empty", "line 6: kim has another account above; a user has one",
     ]  # fmt: skip
+
+
+def test_an_account_that_no_event_could_name_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(f"user,account\nkim,{'a' * 257}\nlee@example.com,{'a' * 256}\n")
+
+    accounts, problems = read_file(file, PSEUDONYMS)
+
+    assert accounts == {LEE: "a" * 256}
+    assert problems == ["line 2: account is longer than 256 characters"]
+
+
+def test_to_withdraw_a_file_needs_its_users_alone(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(f"user\nkim\n{LEE}\n\n,\nkim\n")
+    assert read_users(file, PSEUDONYMS) == ([KIM, LEE], ["line 5: user is empty"])
+
+    file.write_text("user,account\nkim,acme\n")
+    assert read_users(file, PSEUDONYMS) == ([KIM], [])
+    file.write_text("id\nkim\n")
+    assert "there is no column user" in read_users(file, PSEUDONYMS)[1][0]
 
 
 def test_a_file_without_the_columns_says_which(tmp_path: Path) -> None:
@@ -131,16 +156,56 @@ async def test_what_was_given_up_comes_back_once_and_the_ledger_closes(kafka_set
 
 
 @pytest.mark.integration
-async def test_aliases_reach_every_partition_of_attribution_and_end_the_merged_accounts(
+async def test_what_was_resolved_is_withdrawn_and_calls_decide_again(kafka_settings: KafkaSettings) -> None:
+    await resolve(kafka_settings, {KIM: "acme"})
+    await withdraw(kafka_settings, [KIM])
+    log = Log(kafka_settings.partitions)
+    log.tick(at())
+    log.link("MEMBER", KIM, "globex", at(0, 1))
+    log.event("before", KIM, at(0, 2))
+    written = [record async for record in scan(kafka_settings, USAGE_UNATTRIBUTED)]
+    log.memory.append(USAGE_UNATTRIBUTED, written[0].key, written[0].value)
+    log.event("resolved", KIM, at(0, 3))
+    log.memory.append(USAGE_UNATTRIBUTED, written[1].key, written[1].value)
+    log.event("withdrawn", KIM, at(0, 4))
+    log.runner().run()
+
+    events = [read(value) for value in log.memory.values(USAGE_EVENTS) if codec.decode(value)[0] == "usage_event"]
+    assert sorted((value["event_id"], value["account"]) for value in events) == [
+        ("before", "globex"), ("resolved", "acme"), ("withdrawn", "globex"),
+    ]  # fmt: skip
+
+
+@pytest.mark.integration
+async def test_aliases_reach_every_partition_and_the_merged_accounts_end_once_they_are_read(
     kafka_settings: KafkaSettings,
 ) -> None:
-    count = await apply(kafka_settings, read_accounts({"aliases": {"crm-17": "acme", "crm-18": "globex"}}))
+    book = read_accounts({"aliases": {"crm-17": "acme", "crm-18": "globex"}})
 
+    # While nobody reads them, no account is forgotten, and the operator is told what to do.
+    with pytest.raises(NotAttributed, match="no account is forgotten yet. Start the scorer"):
+        await apply(kafka_settings, book, within_s=1)
     tables = [
         (r.partition, codec.decode(r.value or b"")[1]["aliases"])
         async for r in scan(kafka_settings, USAGE_UNATTRIBUTED)
     ]
-    orders = [(r.key, codec.decode(r.value or b"")[1]["command"]) async for r in scan(kafka_settings, USAGE_EVENTS)]
-    assert count == 2
     assert sorted(tables) == [(n, {"crm-17": "acme", "crm-18": "globex"}) for n in range(kafka_settings.partitions)]
+    assert [r async for r in scan(kafka_settings, USAGE_EVENTS)] == []
+
+    # Once the lanes of a scorer have committed them, they are.
+    read = dict.fromkeys(range(kafka_settings.partitions), 2)  # those of both runs
+
+    async def written() -> bool:
+        return await ends(kafka_settings, USAGE_UNATTRIBUTED) == read
+
+    async with scorer_group(kafka_settings) as group:
+        applying = asyncio.create_task(apply(kafka_settings, book, within_s=30))
+        await until(written)
+        await group.has_read({partition: end for partition, end in read.items() if partition})
+        await asyncio.wait({applying}, timeout=0.5)
+        assert not applying.done()
+        await group.has_read({0: 2})
+        assert await applying == 2
+
+    orders = [(r.key, codec.decode(r.value or b"")[1]["command"]) async for r in scan(kafka_settings, USAGE_EVENTS)]
     assert sorted(orders) == [(b"crm-17", "FORGET"), (b"crm-18", "FORGET")]

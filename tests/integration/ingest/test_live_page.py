@@ -71,7 +71,7 @@ async def running(kafka: KafkaSettings, folder: Path, **environment: str) -> Asy
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ingest(topics_of_module: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ingest]:
-    async with running(topics_of_module, tmp_path_factory.mktemp("live")) as started:
+    async with running(topics_of_module, tmp_path_factory.mktemp("live"), TIDEMARK_INGEST_LIVE_TOKEN=TOKEN) as started:
         yield started
 
 
@@ -106,7 +106,10 @@ async def test_a_developer_sees_what_becomes_of_each_event(
     ingest: Ingest, browser: Browser, topics_of_module: KafkaSettings
 ) -> None:
     said: list[str] = []
-    page = await opened(browser, f"{ingest.address}/live?source=web", said)
+    page = await opened(browser, f"{ingest.address}/live?source=web#token={TOKEN}", said)
+    await until(lambda: said_to_watch(page), 20)
+    assert page.url == f"{ingest.address}/live?source=web"  # so that no screen and no history shows the token
+    await page.reload()
     await until(lambda: said_to_watch(page), 20)
 
     await ingest.send("m1", groupId="acme")
@@ -141,7 +144,7 @@ async def test_a_developer_sees_what_becomes_of_each_event(
 
 async def test_it_works_with_the_keyboard_alone(ingest: Ingest, browser: Browser) -> None:
     said: list[str] = []
-    page = await opened(browser, f"{ingest.address}/live", said)
+    page = await opened(browser, f"{ingest.address}/live#token={TOKEN}", said)
     await until(lambda: said_to_watch(page), 20)
     await ingest.send("m1", groupId="acme")
     await until(lambda: page.locator("#rows tr").count(), 10)
@@ -179,7 +182,7 @@ async def test_it_works_with_the_keyboard_alone(ingest: Ingest, browser: Browser
     assert said == []
 
 
-async def test_with_a_token_the_page_asks_for_it_and_an_open_stream_does_not_hold_up_the_end(
+async def test_the_page_asks_for_the_token_and_an_open_stream_does_not_hold_up_the_end(
     topics_of_module: KafkaSettings, tmp_path: Path, browser: Browser
 ) -> None:
     async with running(topics_of_module, tmp_path, TIDEMARK_INGEST_LIVE_TOKEN=TOKEN) as closed:
@@ -207,7 +210,8 @@ async def test_another_sites_page_cannot_watch(ingest: Ingest, browser: Browser)
 
 
 async def test_the_page_may_run_nothing_but_its_own_script(ingest: Ingest) -> None:
-    async with ingest.client.stream("GET", "/live/events") as stream:
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    async with ingest.client.stream("GET", "/live/events", auth=httpx.Auth(), headers=bearer) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert "access-control-allow-origin" not in stream.headers
     answer = await ingest.client.get("/live", headers={"Origin": "https://evil.example"})

@@ -144,7 +144,19 @@ async def test_the_command_prints_what_arrives_for_a_write_key(
     keys = tmp_path / "keys.yaml"
     keys.write_text(entry("wk", "web"))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "services.cli", "tail", "wk", "--json", "--limit", "2", "--data", str(tmp_path)),
+        *(
+            sys.executable,
+            "-m",
+            "services.cli",
+            "tail",
+            "--key-file",
+            "-",
+            "--json",
+            "--limit",
+            "2",
+            "--data",
+            str(tmp_path),
+        ),
         env={
             **os.environ,
             "KAFKA_BOOTSTRAP_SERVERS": kafka_settings.bootstrap_servers,
@@ -152,10 +164,14 @@ async def test_the_command_prints_what_arrives_for_a_write_key(
             "TIDEMARK_PARTITIONS": str(kafka_settings.partitions),
             "TIDEMARK_WRITE_KEYS_FILE": str(keys),
         },
+        stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    assert process.stdin is not None
     assert process.stderr is not None
+    process.stdin.write(b"wk\n")
+    process.stdin.close()
     async with asyncio.timeout(60):
         assert b"Waiting for events of web" in await process.stderr.readline()
         await log.event(event_id="m0", source="app")

@@ -25,6 +25,7 @@ FILE = "- {{vendor: stripe, name: billing, source: stripe, account: metadata.acc
 async def test_a_secret_is_changed_while_webhooks_come(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
     keys, hooks = tmp_path / "keys.yaml", tmp_path / "webhooks.yaml"
     keys.write_text("[]")
+    hooks.touch(mode=0o600)
     hooks.write_text(FILE.format([FIRST]))
     ingest = ServiceProcess(
         "ingest", kafka_settings, tmp_path, TIDEMARK_WRITE_KEYS_FILE=str(keys), TIDEMARK_WEBHOOKS_FILE=str(hooks)

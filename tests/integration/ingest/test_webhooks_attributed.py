@@ -27,6 +27,7 @@ async def test_what_waited_goes_to_the_account_that_the_vendors_own_event_names(
 ) -> None:
     keys, hooks = tmp_path / "keys.yaml", tmp_path / "webhooks.yaml"
     keys.write_text("[]")
+    hooks.touch(mode=0o600)
     endpoint = {"vendor": "stripe", "name": "billing", "source": "stripe", "account": "metadata.account_id"}
     hooks.write_text("- " + json.dumps({**endpoint, "secrets": [SECRET]}))
     files = {"TIDEMARK_WRITE_KEYS_FILE": str(keys), "TIDEMARK_WEBHOOKS_FILE": str(hooks)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ import httpx
 import pytest
 
 from schemas import codec
+from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
 from services.cli import ledger_audit
 from services.cli.ledger_audit import Ledger
+from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import HOUR_MS
+from tests.support.attribution import KIM, encode, event, read
 from tests.support.ingest import user as pseudonym
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
@@ -118,3 +123,27 @@ async def test_sessions_that_name_their_account_once_are_scored_whole_though_the
     health = [codec.decode(r.value)[1] async for r in scan(kafka_settings, "account-health") if r.value]
     assert health
     assert {snapshot["account"] for snapshot in health} == {"acme"}
+
+
+async def test_what_nobody_knows_the_account_of_is_given_up_once_all_lanes_have_read_the_log(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    # Given an event of two hours ago on the log of a scorer that lets events wait for one hour
+    then = time.time_ns() // 1_000_000 - 2 * HOUR_MS
+    async with producer(kafka_settings) as out:
+        value = encode("usage_event", event("e1", KIM, then))
+        await out.send_and_wait(kafka_settings.scoped(USAGE_UNATTRIBUTED), value, key=KIM.encode())
+    process = ServiceProcess(
+        "scorer", kafka_settings, tmp_path, TIDEMARK_ENGINE_INSTANCE="scorer-2", TIDEMARK_ATTRIBUTION_WAIT_HOURS="1"
+    )
+
+    async def given_up() -> bool:
+        return [read(r.value or b"")["reason"] async for r in scan(kafka_settings, DEAD_LETTERS)] == ["no_account"]
+
+    await process.start()
+    try:
+        await until(given_up, 120)
+    finally:
+        await process.kill()
+    records = [read(r.value or b"") async for r in scan(kafka_settings, USAGE_UNATTRIBUTED)]
+    assert {each["settled"] > then + HOUR_MS for each in records if "settled" in each} == {True, False}

@@ -60,3 +60,22 @@ def test_nothing_denied_is_written(batch: list[Any], context: Any, cut: int | No
     written = [record for records in log.records.values() for record in records]
     assert written
     assert not [record for record in written if SECRET.encode() in record.value + record.key]
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    holder=st.sampled_from(["properties", "traits", "context"]),
+    name=st.sampled_from(["password", "Email"]),
+    value=st.sampled_from(["NaN", "1e999", "9" * 40, '"\\ud800"', "1e"]),
+    listed=st.booleans(),
+)
+def test_nothing_denied_is_quoted(holder: str, name: str, value: str, listed: bool) -> None:
+    """Names of members below what is denied are data as well: card numbers, addresses."""
+    below = f'{{"{SECRET}": {value}}}'
+    held = f'{{"{name}": {f"[{below}]" if listed else below}}}'
+    body = f'{{"batch": [{{"type": "track", "event": "x", "userId": "u", "{holder}": {held}}}]}}'.encode()
+    answer = asyncio.run(submit(RULES, Submission(body), MemoryEventLog()))
+
+    [told] = answer.results
+    assert told.code in ("number_not_finite", "number_out_of_range", "invalid_text", "malformed_json")
+    assert SECRET not in told.field + told.detail

@@ -86,6 +86,9 @@ class Anything:
     def key_in_body(self, named: str, size: int) -> WriteKey:
         return KEY
 
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Take them."""
+
     def events(self, key: WriteKey, count: int) -> None:
         """Take them."""
 

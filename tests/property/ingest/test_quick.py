@@ -137,6 +137,9 @@ class Anything:
     def key_in_body(self, named: str, size: int) -> WriteKey:
         return KEY
 
+    def inflated(self, key: WriteKey, size: int) -> None:
+        """Take them."""
+
     def events(self, key: WriteKey, count: int) -> None:
         """Take them."""
 
@@ -241,8 +244,8 @@ def test_the_level_in_force_is_written_alike_and_followed(event: dict[str, Any],
 
 def test_nobody_is_remembered_without_end(monkeypatch: Any) -> None:
     """The caches are emptied when full; what is judged afterwards is judged as before."""
-    monkeypatch.setattr("services.ingest.domain.quick._REMEMBERED_PERSONS", 3)
-    monkeypatch.setattr("services.ingest.domain.quick._REMEMBERED_NAMES", 2)
+    monkeypatch.setattr("services.ingest.domain.quick.way._REMEMBERED_PERSONS", 3)
+    monkeypatch.setattr("services.ingest.domain.quick.way._REMEMBERED_NAMES", 2)
     batch = [
         json.dumps({"type": "track", "event": f"e{n % 5}", "userId": f"u{n % 7}", "messageId": str(n)}).encode()
         for n in range(40)
@@ -254,7 +257,7 @@ def test_nobody_is_remembered_without_end(monkeypatch: Any) -> None:
     assert outcome(ingest, body) == outcome(careful, body)
     assert dict(log.records) == dict(careful_log.records)
     assert sum(len(known) for known in ingest._quick._persons.values()) <= 3
-    assert all(len(known) <= 2 for known in ingest._quick._names.values())
+    assert all(len(known) <= 2 for known in ingest._quick.names.values())
 
 
 def test_what_sdks_send_takes_the_quick_way() -> None:

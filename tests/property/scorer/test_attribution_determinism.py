@@ -31,6 +31,7 @@ def history(seed: int, hours: int = 60) -> Log:
         for n in range(dice.randrange(5)):
             user, when = dice.choice(users), now + dice.randrange(HOUR_MS)
             changes: dict[str, Any] = {"internal": dice.random() < 0.1, "forwards": dice.choice([0, 0, 0, 4])}
+            changes["authority"] = dice.choice(["BROWSER", "SERVER"])
             if dice.random() < 0.1:
                 changes["environment"] = "staging"
             each = (f"e{hour}-{n}", user, when - dice.randrange(3) * DAY_MS, {**changes, "received_at": when})
@@ -39,15 +40,15 @@ def history(seed: int, hours: int = 60) -> Log:
                 log.event(event_id, who, occurred, **rest)
         if dice.random() < 0.4:
             authority = dice.choice(["BROWSER", "BROWSER", "SERVER", "OPERATOR"])
-            kind = dice.choice(["MEMBER", "MEMBER", "NAMED", "SAME"])
+            kind = dice.choice([*2 * ["MEMBER", "MEMBER", "NAMED", "SAME"], "WITHDRAWN"])
             rest = {"authority": authority, "via": dice.choice(["EVENT", "DOMAIN"]), "received_at": now}
-            rest["forwards"] = dice.choice([0, 0, 0, 4])
+            rest |= {"forwards": dice.choice([0, 0, 0, 4]), "internal": dice.random() < 0.2}
             if kind == "SAME":
                 rest["known_as"] = dice.choice(users)
-            account = "" if kind == "SAME" else dice.choice(["acme", "globex", "crm-17"])
+            account = "" if kind in ("SAME", "WITHDRAWN") else dice.choice(["acme", "globex", "crm-17"])
             log.link(kind, dice.choice(users), account, now - dice.randrange(2) * DAY_MS, **rest)
         if dice.random() < 0.7:
-            log.tick(now)
+            log.tick(now, settled=now - dice.choice([0, 0, 3]) * DAY_MS)
         if dice.random() < 0.05:
             table = {"crm-17": dice.choice(["acme", "globex"])} if dice.random() < 0.8 else {}
             log.control("account_aliases", {"at": now, "by": "", "aliases": table})

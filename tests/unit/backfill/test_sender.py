@@ -102,7 +102,7 @@ async def test_a_refused_write_key_is_said_at_once_with_what_to_do(ingest: Inges
     ingest.answers = [JSONResponse({"code": "backfill_not_allowed"}, status_code=403)]
 
     async with IngestSender(ingest.url, "key") as sender:
-        with pytest.raises(IngestRefuses, match="keys create --backfill"):
+        with pytest.raises(IngestRefuses, match="keys create --client server --backfill"):
             await sender.send(calls(1))
 
 
@@ -130,5 +130,5 @@ async def test_a_refusal_of_many_calls_says_as_much_as_one_of_a_few(ingest: Inge
     """The batches travel side by side; the tool shows the error of one, not a group of errors."""
     ingest.answers = [Response("no", 403) for _ in range(10)]
     async with IngestSender(ingest.url, "k", batch=2) as sender:
-        with pytest.raises(IngestRefuses, match="keys create --backfill"):
+        with pytest.raises(IngestRefuses, match="keys create --client server --backfill"):
             await sender.send(calls(10))

@@ -41,6 +41,7 @@ def app_of(*modules: object) -> typer.Typer:
 def state_in(data: Path) -> StackState:
     """Write the state of a stack that is not there any more, on ports nobody serves."""
     state = StackState(
+        live="http://127.0.0.1:8080/live#token=t",
         data=str(data), kafka="127.0.0.1:1", embedded=True, topic_prefix="p-", partitions=4, replication=1,
         addresses={"ingest": "http://127.0.0.1:1"}, write_keys_file=str(data / "keys.yaml"), write_key="k",
         backfill_key="b", supervisor=str(data / "socket"), pid=os.getpid(),
@@ -141,7 +142,7 @@ def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
     state_in(tmp_path)
 
     result = CliRunner().invoke(
-        app_of(keys), ["keys", "create", "--source", "web", "--backfill", "--data", str(tmp_path)],
+        app_of(keys), ["keys", "create", "--source", "web", "--client", "server", "--backfill", "--data", str(tmp_path)],
         env={"TIDEMARK_WRITE_KEYS_FILE": ""},
     )  # fmt: skip
 

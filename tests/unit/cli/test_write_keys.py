@@ -27,9 +27,9 @@ def test_a_new_key_is_one_that_ingest_reads(tmp_path: Path) -> None:
     """Both sides agree on the file, and the key is not in it."""
     file = tmp_path / "new" / "write-keys.yaml"
 
-    web = write_keys.add(file, "web", "production")
-    staging = write_keys.add(file, "web-staging", "staging")
-    history = write_keys.add(file, "import", "production", backfill=True)
+    web = write_keys.add(file, "web", "production", client="server")
+    staging = write_keys.add(file, "web-staging", "staging", client="server")
+    history = write_keys.add(file, "import", "production", client="server", backfill=True)
 
     known = read_as_ingest(file)
     assert known[digest(web)].source == "web"
@@ -40,17 +40,17 @@ def test_a_new_key_is_one_that_ingest_reads(tmp_path: Path) -> None:
 
 def test_a_key_is_added_only_once(tmp_path: Path) -> None:
     """A second owner of a key could not be told from the first."""
-    write_keys.add(tmp_path / "keys.yaml", "web", "production", write_key="k")
+    write_keys.add(tmp_path / "keys.yaml", "web", "production", client="server", write_key="k")
 
     with pytest.raises(Fatal, match="already"):
-        write_keys.add(tmp_path / "keys.yaml", "app", "production", write_key="k")
+        write_keys.add(tmp_path / "keys.yaml", "app", "production", client="server", write_key="k")
 
 
 @pytest.mark.parametrize("source", ["", "two words", "x" * 65, "ü"])
 def test_a_source_that_records_cannot_carry_is_refused(tmp_path: Path, source: str) -> None:
     """Names of sources are labels of metrics too."""
     with pytest.raises(Fatal, match="the source"):
-        write_keys.add(tmp_path / "keys.yaml", source, "production")
+        write_keys.add(tmp_path / "keys.yaml", source, "production", client="server")
 
 
 def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
@@ -122,18 +122,27 @@ def test_the_tool_prints_a_key_once_and_lists_it_by_its_id(tmp_path: Path) -> No
 @pytest.mark.parametrize("origin", ["app.example.com", "https://app.example.com/", "https://App.example.com"])
 def test_an_origin_that_no_browser_sends_is_refused(tmp_path: Path, origin: str) -> None:
     ran = CliRunner().invoke(
-        APP, ["keys", "create", "--source", "s", "--origin", origin, "--file", str(tmp_path / "k")]
+        APP,
+        ["keys", "create", "--source", "s", "--client", "browser", "--origin", origin, "--file", str(tmp_path / "k")],
     )
 
     assert ran.exit_code != 0
     assert isinstance(ran.exception, Fatal)
 
 
+def test_the_tool_asks_who_holds_a_key(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(APP, ["keys", "create", "--source", "s", "--file", str(tmp_path / "k")])
+
+    assert ran.exit_code == 2
+    assert "--client" in ran.output
+    assert not (tmp_path / "k").exists()
+
+
 def test_what_the_tool_writes_ingest_takes_over_while_running(tmp_path: Path) -> None:
     from prometheus_client import CollectorRegistry
 
     file = tmp_path / "keys.yaml"
-    first = write_keys.add(file, "web", "production")
+    first = write_keys.add(file, "web", "production", client="server")
     keys = WriteKeys.from_file(file, IngestMetrics(CollectorRegistry()))
     second = write_keys.rotate(file, "web", datetime.now(UTC) - timedelta(seconds=1))
     keys.refresh()
@@ -144,6 +153,6 @@ def test_what_the_tool_writes_ingest_takes_over_while_running(tmp_path: Path) ->
 
 def test_no_key_of_a_browser_may_backfill(tmp_path: Path) -> None:
     with pytest.raises(Fatal, match="backfill"):
-        write_keys.add(tmp_path / "keys.yaml", "web", "production", backfill=True, client="browser")
+        write_keys.add(tmp_path / "keys.yaml", "web", "production", client="browser", backfill=True)
 
     assert not (tmp_path / "keys.yaml").exists()

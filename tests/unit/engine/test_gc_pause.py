@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.shared.engine.lane.gc_pause import GcPause, collect_less_often
+from services.shared.garbage import GcPause, collect_less_often
 
 
 @pytest.fixture(autouse=True)

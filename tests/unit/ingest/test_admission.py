@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
@@ -66,6 +67,7 @@ def test_an_event_becomes_the_record_that_the_log_has() -> None:
         "internal": False,
         "via": "EVENT",
         "forwards": 0,
+        "authority": "SERVER",
         "accepted_by": "ingest-a-0",
     }
     assert admitted.key == b"acme"
@@ -208,6 +210,17 @@ def test_users_that_the_plan_leaves_out_are_marked() -> None:
     assert not taken({"type": "track", "event": "x", "anonymousId": "eve@us.example"}).event["internal"]
 
 
+def test_what_they_say_about_themselves_says_that_the_plan_leaves_them_out() -> None:
+    for members in ({"groupId": "acme", "anonymousId": "a"}, {"type": "group", "groupId": "acme", "anonymousId": "a"}):
+        assert [link.internal for link in taken({**BASE, **members, "userId": "eve@us.example"}).links] == [True, True]
+        assert [link.internal for link in taken({**BASE, **members}).links] == [False, False]
+
+
+def test_a_record_says_who_holds_the_key_that_it_came_with() -> None:
+    assert taken(BASE).event["authority"] == "SERVER"
+    assert taken(BASE, Request("web", "production", NOW, client="browser")).event["authority"] == "BROWSER"
+
+
 SERVER = ("SERVER", "production")
 LINKS: list[tuple[dict[str, Any], list[UserLink]]] = [
     ({"type": "track"}, []),
@@ -219,19 +232,23 @@ LINKS: list[tuple[dict[str, Any], list[UserLink]]] = [
     ),
     ({"type": "identify"}, []),
     ({"anonymousId": "a"}, [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER)]),
+    (
+        {"type": "identify", "anonymousId": "a"},
+        [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER, login=True)],
+    ),
     ({"anonymousId": "u"}, [UserLink("SAME", visitor("u"), False, "", user("u"), *SERVER)]),
     (
         {"type": "alias", "previousId": "a"},
         [
-            UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER),
-            UserLink("SAME", user("a"), False, "", user("u"), *SERVER),
+            UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER, login=True),
+            UserLink("SAME", user("a"), False, "", user("u"), *SERVER, login=True),
         ],
     ),
     (
         {"type": "alias", "previousId": "a", "anonymousId": "a"},
-        [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER)],
+        [UserLink("SAME", visitor("a"), False, "", user("u"), *SERVER, login=True)],
     ),
-    ({"type": "alias", "previousId": "u"}, [UserLink("SAME", visitor("u"), False, "", user("u"), *SERVER)]),
+    ({"type": "alias", "previousId": "u"}, [UserLink("SAME", visitor("u"), False, "", user("u"), *SERVER, login=True)]),
     (
         {"userId": None, "anonymousId": "a", "groupId": "acme"},
         [UserLink("NAMED", visitor("a"), False, "acme", "", *SERVER)],
@@ -286,5 +303,6 @@ def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
         for link in taken({**BASE, **members}, browser).links
     ]
 
-    assert found == [UserLink("SAME", visitor("kim"), False, "", user("u"), "BROWSER", "production")] * 3
+    said = UserLink("SAME", visitor("kim"), False, "", user("u"), "BROWSER", "production")
+    assert found == [said, msgspec.structs.replace(said, login=True), msgspec.structs.replace(said, login=True)]
     assert visitor("kim") != user("kim")

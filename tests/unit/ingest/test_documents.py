@@ -52,6 +52,7 @@ def test_the_documented_webhooks_are_the_ones_that_are_taken(docs: Path) -> None
 
 def test_the_documented_webhooks_file_is_one(docs: Path, tmp_path: Path) -> None:
     text = (docs / "webhooks.md").read_text().partition("```yaml\n")[2].partition("```")[0]
+    (tmp_path / "webhooks.yaml").touch(mode=0o600)
     (tmp_path / "webhooks.yaml").write_text(re.sub(r"\[(\S+?)\.\.\.\]", r"[\1-0123456789]", text))
 
     assert len(read(tmp_path / "webhooks.yaml")) == 3

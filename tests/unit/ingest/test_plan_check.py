@@ -97,10 +97,11 @@ def test_the_mode_is_that_of_the_write_key(tmp_path: Path) -> None:
     file = tmp_path / "keys.yaml"
     given, default = "a" * 64, "b" * 64
     file.write_text(
-        f"- {{key_sha256: {given}, source: web, plan: reject}}\n- {{key_sha256: {default}, source: web}}\n", "utf-8"
+        f"- {{key_sha256: {given}, source: web, client: server, plan: reject}}\n- {{key_sha256: {default}, source: web, client: server}}\n",
+        "utf-8",
     )
     assert {key: each.plan for key, each in keys.read(file).items()} == {given: "reject", default: "observe"}
 
-    file.write_text(f"- {{key_sha256: {given}, source: web, plan: refuse}}\n", "utf-8")
+    file.write_text(f"- {{key_sha256: {given}, source: web, client: server, plan: refuse}}\n", "utf-8")
     with pytest.raises(ConfigurationError, match="plan"):
         keys.read(file)

@@ -29,6 +29,7 @@ GOOD = """
 
 
 def write(path: Path, text: str, at: int = 1) -> Path:
+    path.touch(mode=0o600)
     path.write_text(text)
     os.utime(path, ns=(at, at))
     return path
@@ -78,6 +79,37 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "hooks")
+
+
+@pytest.mark.parametrize(
+    ("mode", "may"), [(0o644, "read it"), (0o604, "read it"), (0o602, "write it"), (0o666, "read and write it")]
+)
+def test_a_file_of_secrets_that_others_may_open_is_refused(tmp_path: Path, mode: int, may: str) -> None:
+    path = write(tmp_path / "hooks", GOOD)
+    path.chmod(mode)
+
+    with pytest.raises(ConfigurationError, match=f"every user of this machine may {may}.*chmod o-rwx"):
+        read(path)
+
+
+def test_the_group_of_a_file_of_secrets_may_read_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "hooks", GOOD)
+    path.chmod(0o640)
+
+    assert read(path)
+
+
+def test_who_closes_a_file_of_secrets_has_it_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "hooks", GOOD)
+    metrics = IngestMetrics(CollectorRegistry())
+    endpoints = Endpoints.from_file(path, metrics)
+    write(path, GOOD.replace("billing", "money"), 2).chmod(0o644)
+    endpoints.refresh()
+    assert (endpoints.find("stripe/money"), metrics.webhooks_errors._value.get()) == (None, 1)
+
+    path.chmod(0o600)
+    endpoints.refresh()
+    assert endpoints.find("stripe/money") is not None
 
 
 def test_secrets_are_in_no_text_of_an_endpoint(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     write(tmp_path / "keys", text, 1)
 
     assert read(tmp_path / "keys") == {
-        digest("a"): WriteKey(digest("a"), "web"),
+        digest("a"): WriteKey(digest("a"), "web", client="server"),
         digest("b"): WriteKey(
             digest("b"),
             "w",
@@ -54,7 +54,19 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         read(tmp_path / "keys")
 
-    assert len(caught.value.problems) == 7
+    assert len(caught.value.problems) == 8
+
+
+def test_a_key_has_to_say_who_holds_it(tmp_path: Path) -> None:
+    write(tmp_path / "keys", entry("a", "web") + f"- {{key_sha256: {digest('b')}, source: site}}\n", 1)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path / "keys")
+
+    [problem] = caught.value.problems
+    assert f"entry 2: client is missing from the key {id_of(digest('b'))} of source 'site'" in problem
+    assert "client: server" in problem
+    assert "client: browser" in problem
 
 
 def test_a_key_that_anybody_can_read_may_not_set_the_times_of_events(tmp_path: Path) -> None:
@@ -76,9 +88,9 @@ def test_a_key_in_the_clear_is_refused_with_what_to_do(tmp_path: Path) -> None:
     [
         "- {key_sha256: a}",
         "a: 1",
-        f"- {{key_sha256: {'0' * 64}, source: s, colour: red}}",
+        f"- {{key_sha256: {'0' * 64}, source: s, client: server, colour: red}}",
         f"- {{key_sha256: {'0' * 64}, source: s, client: phone}}",
-        f"- {{key_sha256: {'0' * 64}, source: s, not_after: soon}}",
+        f"- {{key_sha256: {'0' * 64}, source: s, client: server, not_after: soon}}",
         "- [",
         "\x00",
     ],
@@ -99,14 +111,14 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
 
     write(path, entry("b", "web"), 2)
     keys.refresh()
-    assert (keys.find("a"), keys.find("b"), keys.version) == (None, WriteKey(digest("b"), "web"), 1)
+    assert (keys.find("a"), keys.find("b"), keys.version) == (None, WriteKey(digest("b"), "web", client="server"), 1)
     assert id_of(digest("a")) not in generate_latest(metrics.registry).decode()
 
     write(path, "nonsense", 3)
     keys.refresh()
     path.unlink()
     keys.refresh()
-    assert keys.find("b") == WriteKey(digest("b"), "web")
+    assert keys.find("b") == WriteKey(digest("b"), "web", client="server")
     assert metrics.write_keys_errors._value.get() == 2
 
 
@@ -127,7 +139,7 @@ def test_a_long_name_is_not_even_hashed() -> None:
 
 
 def test_before_a_key_is_named_pages_of_any_browser_key_are_welcome() -> None:
-    server = WriteKey("", "api")
+    server = WriteKey("", "api", client="server")
     page = WriteKey("", "site", client="browser", origins=("https://a.example",))
 
     assert WriteKeys({"s": server}).welcomes(b"https://evil.example")
@@ -156,6 +168,16 @@ def test_a_bucket_gives_what_has_come_and_says_when_more_will_have() -> None:
     assert bucket.take(50) == 5.0
     clock.now += 4.9
     assert bucket.take(1) == 0.0
+
+
+def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "keys", entry("a", "web"), 1)
+    (tmp_path / "keys").chmod(0o644)  # it holds hashes: to read them harms nobody
+    assert read(tmp_path / "keys")
+
+    (tmp_path / "keys").chmod(0o646)
+    with pytest.raises(ConfigurationError, match=r"TIDEMARK_WRITE_KEYS_FILE: .* may write it.*chmod o-rwx"):
+        read(tmp_path / "keys")
 
 
 def test_a_clock_that_goes_back_gives_nothing() -> None:

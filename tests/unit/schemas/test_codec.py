@@ -24,7 +24,7 @@ def test_a_value_starts_with_a_zero_byte_and_its_schema_id() -> None:
 
 
 def test_fields_with_a_default_may_be_left_out() -> None:
-    assert codec.decode(TICK({"at": 5})) == ("tick", {"at": 5, "epoch": 0})
+    assert codec.decode(TICK({"at": 5})) == ("tick", {"at": 5, "epoch": 0, "settled": 0})
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_schemas_are_registered_under_the_record_name_and_used() -> None:
     assert sorted(registry.registered) == sorted(f.subject for f in codec.FILES)
     assert "io.tidemark.UsageEvent" in registry.registered
     assert sorted(codec.FILE_IDS.values()) == sorted(registry.ids.values())
-    assert codec.decode(codec.encoder("tick")({"at": 1})) == ("tick", {"at": 1, "epoch": 0})
+    assert codec.decode(codec.encoder("tick")({"at": 1})) == ("tick", {"at": 1, "epoch": 0, "settled": 0})
 
 
 def test_a_schema_that_the_registry_has_is_not_registered_again() -> None:

@@ -58,7 +58,7 @@ def test_ids_are_those_of_the_registry_that_the_variable_names(registry: str, mo
 
     tick = codec.encoder("tick")({"at": 1})
     assert codec.schema_id(tick) >= 1000
-    assert codec.decode(tick) == ("tick", {"at": 1, "epoch": 0})
+    assert codec.decode(tick) == ("tick", {"at": 1, "epoch": 0, "settled": 0})
 
 
 def test_without_the_variable_the_ids_are_those_of_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ def record(value: bytes | None) -> SourceRecord:
 
 
 def test_a_record_of_a_kind_that_is_taken_is_decoded() -> None:
-    assert decode(record(TICK), ("tick", "clock")) == ("tick", {"at": 1, "epoch": 0})
+    assert decode(record(TICK), ("tick", "clock")) == ("tick", {"at": 1, "epoch": 0, "settled": 0})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,11 @@ let paused = false;
 let unseen = 0;
 let seen = 0;
 
+// `tidemark dev` prints an address with the token behind a #, which browsers send nowhere. A tab keeps it over a reload.
+const given = new URLSearchParams(location.hash.slice(1)).get("token");
+if (given) history.replaceState(null, "", location.pathname + location.search);
+$("token").value = given || sessionStorage.getItem("token") || "";
+
 function status(text, problem = false) {
   $("status").textContent = text;
   $("status").classList.toggle("problem", problem);
@@ -106,6 +111,7 @@ async function read(controller) {
     status(`Not connected: ${told.message}.`, true);
     return answer.status === 429 || answer.status >= 500;
   }
+  sessionStorage.setItem("token", $("token").value);
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let text = "";
   for (;;) {

@@ -17,6 +17,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.shared.tracking_plan.state_names import FactType
+from services.shared.tracking_plan.values import MAX_NUMBER
 
 Value = str | float | int | None
 Since = tuple[int, Value]
@@ -151,7 +152,7 @@ def _number(value: Any) -> float:
             raise ValueError("send a number, not text that is none") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"send a number, not {_kind(value)}")
-    if not math.isfinite(value) or not 0 <= value <= 1e15:
+    if not math.isfinite(value) or not 0 <= value <= MAX_NUMBER:
         raise ValueError("send a number from 0 to 1e15")
     return float(value)
 

@@ -16,6 +16,7 @@ from xxhash import xxh64_intdigest
 from services.scorer.domain.attribution.membership import (
     NAMES,
     NO_ACCOUNT,
+    OPERATOR,
     Belongs,
     Decision,
     IsKnownAs,
@@ -25,7 +26,7 @@ from services.scorer.domain.attribution.membership import (
     rank_of,
 )
 from services.scorer.domain.attribution.outcome import Forward, Link, Move, Unresolved
-from services.scorer.domain.attribution.state import AttributionState
+from services.scorer.domain.attribution.state import USER_BYTES, AttributionState
 from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds
 from services.scorer.domain.units import HOUR_MS
 
@@ -46,24 +47,22 @@ class AttributionFold:
     of the past, and waits by the time at which it came.
     """
 
-    def __init__(self, duplicate_ids: int, bounds: WaitingBounds, most_users: int) -> None:
+    def __init__(
+        self, duplicate_ids: int, bounds: WaitingBounds, most_users: int, user_bytes: int = USER_BYTES
+    ) -> None:
         """Make an empty lane."""
-        self.state = AttributionState(duplicate_ids, bounds, most_users)
+        self.state = AttributionState(duplicate_ids, bounds, most_users, user_bytes)
 
     @property
-    def due(self) -> int | None:
-        """Log time at which the next thing is due in this lane; None: nothing is."""
-        return self.state.waiting.due() if self.state.clock.now else self.state.clock.now
+    def overdue(self) -> int | None:
+        """Log time at which the next event has waited for long enough, if that is over; None: it is not, or none waits."""
+        due = self.state.waiting.due()
+        return due if due is not None and due <= self.state.clock.now else None
 
-    def event(self, event: Mapping[str, Any], at: int, offset: int, value: bytes, step: int) -> Iterator[None] | None:
+    def event(self, event: Mapping[str, Any], at: int, offset: int, value: bytes) -> None:
         """Fold a usage event without an account."""
-        if step:
-            return self._let_go_then_apply(event, offset, value)
         self._move(at, live=event["epoch"] == 0)
-        if self._overdue():
-            return self._let_go_then_apply(event, offset, value)
         self._apply(event, offset, value)
-        return None
 
     def link(self, link: Mapping[str, Any], at: int, step: int) -> Iterator[None] | None:
         """Fold what a call says about a user."""
@@ -73,7 +72,7 @@ class AttributionFold:
             state.ledger.links += 1
             if link["environment"] != PRODUCTION or not self._learn(link):
                 state.ledger.links_ignored += 1
-        if state.waiting.first_of(link["user"]) is not None or self._overdue():
+        if state.waiting.first_of(link["user"]) is not None:
             return self._decide_again([link["user"]])
         return None
 
@@ -83,8 +82,10 @@ class AttributionFold:
             self.state.ledger.ticks += 1
             if tick["epoch"]:
                 self.state.ledger.controls_ignored += 1
+            else:
+                self.state.clock.settled = max(self.state.clock.settled, tick["settled"])
             self._move(at, live=tick["epoch"] == 0)
-        return self._let_go() if self._overdue() else None
+        return self._let_go() if self._in_vain() else None
 
     def clock(self, record: Mapping[str, Any], at: int, step: int) -> Iterator[None] | None:
         """Fold a clock record: the answer to a step that was too long."""
@@ -103,7 +104,7 @@ class AttributionFold:
                 state.clock.asked = 0
             else:
                 state.ledger.controls_ignored += 1
-        return self._let_go() if self._overdue() else None
+        return self._let_go() if self._in_vain() else None
 
     def aliases(self, record: Mapping[str, Any], step: int) -> Iterator[None] | None:
         """Fold a new table of aliases; who belonged to an alias belongs to its account from now on."""
@@ -148,21 +149,30 @@ class AttributionFold:
             return
         user = state.users.get(name)
         decision: Decision = NO_ACCOUNT
+        internal = event["internal"]
         if user is not None:
-            state.users.touch(name, user, state.day)
+            if not event["forwards"] and internal != user.internal and event["identified"]:
+                user.internal = internal  # as ingest sees it now
+                state.users.put(name, user, state.day)
+            else:
+                state.users.touch(name, user, state.day)
+            internal = internal or user.internal
             decision = user.decide(event["occurred_at"], state.aliases)
         if isinstance(decision, Waits):
             # Nobody is to be told about an unknown visitor, nor about staff.
-            identified = event["identified"] and not event["internal"]
-            waits = Waiting(name, identified, state.clock.now, event["occurred_at"], offset, event["forwards"], value)
+            waits = Waiting(
+                name, event["identified"] and not internal, event["authority"] == "SERVER", state.clock.now,
+                event["occurred_at"], offset, event["forwards"], value,
+            )  # fmt: skip
             for gone in state.waiting.add(waits):
                 self._give_up(gone, expired=False)
         else:
-            self._let_through(decision, value, event["forwards"], offset, event)
+            self._let_through(decision, internal, value, event["forwards"], offset, event)
 
     def _let_through(
         self,
         decision: Belongs | IsKnownAs,
+        internal: bool,
         value: bytes,
         forwards: int,
         offset: int,
@@ -176,13 +186,13 @@ class AttributionFold:
                 state.ledger.forwarded_operator += 1
             else:
                 state.ledger.forwarded_user += 1
-            state.outcomes.append(Forward(value, decision.account, decision.via, event))
+            state.outcomes.append(Forward(value, decision.account, decision.via, internal, event))
         elif forwards >= MOST_FORWARDS:
             state.ledger.too_many_forwards += 1
             state.outcomes.append(Unresolved("too_many_forwards", value, offset, state.clock.now))
         else:
             state.ledger.moved += 1
-            state.outcomes.append(Move(value, decision.user, event))
+            state.outcomes.append(Move(value, decision.user, internal or decision.internal, event))
 
     def _give_up(self, event: Waiting, *, expired: bool) -> None:
         state = self.state
@@ -194,15 +204,15 @@ class AttributionFold:
             reason = decision.reason if isinstance(decision, Waits) else NO_ACCOUNT.reason
             state.outcomes.append(Unresolved(reason, event.value, event.offset, state.clock.now))
 
-    def _overdue(self) -> bool:
+    def _in_vain(self) -> bool:
         due = self.state.waiting.due()
-        return due is not None and due <= self.state.clock.now
+        return due is not None and due <= self.state.clock.certain
 
     def _let_go(self) -> Iterator[None]:
         """Give up what has waited for long enough, in steps."""
         state = self.state
         events = size = 0
-        while (event := state.waiting.overdue(state.clock.now)) is not None:
+        while (event := state.waiting.overdue(state.clock.certain)) is not None:
             state.moved = True
             self._give_up(event, expired=True)
             events, size = events + 1, size + len(event.value)
@@ -210,12 +220,8 @@ class AttributionFold:
                 events = size = 0
                 yield
 
-    def _let_go_then_apply(self, event: Mapping[str, Any], offset: int, value: bytes) -> Iterator[None]:
-        yield from self._let_go()
-        self._apply(event, offset, value)
-
     def _decide_again(self, users: list[str]) -> Iterator[None]:
-        """Decide again about what waits of some users, and give up what has waited for long enough; in steps."""
+        """Decide again about what waits of some users; in steps."""
         state = self.state
         events = size = 0
         for name in users:
@@ -226,12 +232,11 @@ class AttributionFold:
                     break
                 state.moved = True
                 state.waiting.take_first_of(name)
-                self._let_through(decision, event.value, event.forwards, event.offset)
+                self._let_through(decision, user.internal, event.value, event.forwards, event.offset)
                 events, size = events + 1, size + len(event.value)
                 if events >= STEP_EVENTS or size >= STEP_BYTES:
                     events = size = 0
                     yield
-        yield from self._let_go()
 
     # links
 
@@ -245,18 +250,24 @@ class AttributionFold:
         user.identified = user.identified or link["identified"]
         authority = authority_of(link["authority"])
         kind = link["kind"]
+        internal = user.internal
+        if kind in ("MEMBER", "NAMED") and authority != OPERATOR:
+            user.internal = link["internal"] or (internal and link["forwards"] > 0)
         if kind == "SAME":
             taken = self._same(user, link, authority)
+        elif kind == "WITHDRAWN":
+            taken = authority == OPERATOR and user.withdraw()
         elif user.same and authority <= user.same_authority:
-            self._move_link(link, user.same)
+            said = {**link, "internal": user.same_internal}
+            self._move_link(said, user.same)
             if kind == "NAMED":
-                self._merge(link, user.same, [state.aliases.get(link["account"], link["account"])])
+                self._merge(said, user.same, [state.aliases.get(link["account"], link["account"])])
             taken = True
         elif kind == "MEMBER":
             taken = user.join(link["account"], link["occurred_at"], rank_of(authority, link["via"]))
         else:
             taken = user.name(link["account"], authority)
-        if taken:
+        if taken or (user.internal != internal and state.users.get(name) is not None):
             state.users.put(name, user, state.day)
         return taken
 
@@ -266,7 +277,7 @@ class AttributionFold:
         if known_as == link["user"]:
             return False
         again = user.same == known_as
-        if not user.become(known_as, link["occurred_at"], authority):
+        if not user.become(known_as, link["occurred_at"], authority, internal=link["internal"]):
             return False
         if again and not user.stays and not user.named:
             return True

@@ -12,6 +12,8 @@ class Forward(NamedTuple):
     value: bytes
     account: str
     via: str
+    internal: bool
+    """Whether the tracking plan leaves its user out."""
     event: Mapping[str, Any] | None = None
     """The same decoded, where it is at hand."""
 
@@ -21,6 +23,8 @@ class Move(NamedTuple):
 
     value: bytes
     user: str
+    internal: bool
+    """Whether the tracking plan leaves that user out."""
     event: Mapping[str, Any] | None = None
 
 

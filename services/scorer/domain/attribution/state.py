@@ -26,8 +26,9 @@ USER, WAITING = b"u:", b"w:"
 CLOCK_KEY, ALIASES_KEY = b"l:clock", b"l:aliases"
 STEP_MS = 7 * DAY_MS
 """How far log time may step without a clock record."""
+USER_BYTES = 128 << 20
+"""What the users of a lane take at the most, by default."""
 _HEAD = bytes((FORMAT,))
-_USER_BYTES = 200
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
@@ -35,7 +36,7 @@ _unpack = msgspec.msgpack.Decoder().decode
 class Clock:
     """Log time of one lane, milliseconds since 1970 UTC."""
 
-    __slots__ = ("accepted", "asked", "now")
+    __slots__ = ("accepted", "asked", "now", "settled")
 
     def __init__(self) -> None:
         """Stand before all time."""
@@ -44,6 +45,13 @@ class Clock:
         """Where a step of more than seven days would have led, that was not taken; 0: none was."""
         self.accepted = 0
         """Up to this time steps of any length are right."""
+        self.settled = 0
+        """All lanes have read what was on the topic at this time, and what followed from it."""
+
+    @property
+    def certain(self) -> int:
+        """The time by which events have waited in vain: whatever was on the log by then has been read, by every lane."""
+        return min(self.now, self.settled)
 
     def move(self, at: int) -> bool | None:
         """Move to the time of a record, if it is later; return whether it is, None if the step is too long."""
@@ -60,10 +68,12 @@ class Clock:
 class AttributionState:
     """Everything that the records of one lane have led to."""
 
-    def __init__(self, duplicate_ids: int, bounds: WaitingBounds, most_users: int) -> None:
+    def __init__(
+        self, duplicate_ids: int, bounds: WaitingBounds, most_users: int, user_bytes: int = USER_BYTES
+    ) -> None:
         """Start empty; the duplicate window holds at most `duplicate_ids` identities."""
         self.clock = Clock()
-        self.users = Users(most_users)
+        self.users = Users(most_users, user_bytes)
         self.waiting = WaitingRoom(bounds)
         self.ids = DuplicateWindow(duplicate_ids)
         self.aliases: dict[str, str] = {}
@@ -83,7 +93,7 @@ class AttributionState:
     @property
     def changed_bytes(self) -> int:
         """About how many bytes `take_changes` would give now."""
-        return self.waiting.added_bytes + _USER_BYTES * self.users.changed_count
+        return self.waiting.added_bytes + self.users.changed_bytes
 
     def take_changes(self) -> Iterator[tuple[bytes, bytes | None]]:
         """Return and forget the state records that changed, in a fixed order."""
@@ -132,7 +142,7 @@ class AttributionState:
         elif key == CLOCK_KEY:
             clock = self.clock
             lane = _unpack(body)
-            clock.now, clock.asked, clock.accepted = lane[0]
+            clock.now, clock.asked, clock.accepted, clock.settled = lane[0]
             self.users.last_seen, self.waiting.last = lane[1:3]
             hour, oldest, shortened, held = lane[3:7]
             self.waiting.held = (held[0], held[1], held[2])
@@ -150,6 +160,6 @@ class AttributionState:
     def _lane(self) -> tuple[Any, ...]:
         clock, ids = self.clock, self.ids
         return (
-            (clock.now, clock.asked, clock.accepted), self.users.last_seen, self.waiting.last,
+            (clock.now, clock.asked, clock.accepted, clock.settled), self.users.last_seen, self.waiting.last,
             ids.hour, ids.oldest, ids.shortened, self.waiting.held,
         )  # fmt: skip

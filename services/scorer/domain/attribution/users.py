@@ -1,6 +1,7 @@
 """
-The users that a lane knows, bounded: whoever was not seen for longest goes first, and the least certain before others.
+The users that a lane knows, bounded in number and bytes.
 
+Whoever was not seen for longest goes first, and the least certain before others.
 A user is kept as bytes, since a lane may know half a million. The order in which they go follows from numbers that are
 part of them, so it is the same after a recovery.
 """
@@ -20,17 +21,21 @@ _AT_ONCE = 5_000
 
 
 def _kind(user: KnownUser) -> int:
-    if max(user.authority, user.named_authority, user.same_authority) >= SERVER:
+    if max(user.said_by, user.same_authority) >= SERVER:
         return CERTAIN
     return IDENTIFIED if user.identified else ANONYMOUS
 
 
 class Users:
-    """All users of one lane, at most so many."""
+    """All users of one lane, at most so many and so many bytes."""
 
-    def __init__(self, most: int) -> None:
-        """Start empty."""
+    def __init__(self, most: int, most_bytes: int) -> None:
+        """Start empty; the bytes are those of names and of what is known."""
         self.most = most
+        self.most_bytes = most_bytes
+        self.bytes = 0
+        self.changed_bytes = 0
+        """About how many bytes `take_changes` would give now."""
         self.last_seen = 0
         """The greatest number that was given to a user who was seen."""
         self.evicted = [0, 0, 0]
@@ -64,10 +69,14 @@ class Users:
             self.last_seen += 1
             user.seen, user.seen_day = self.last_seen, max(day, user.seen_day)
             for others in self._kinds:
-                others.pop(name, None)
-        users[name] = user.encode()
-        self._changed.add(name)
-        while len(self) > self.most:
+                self._drop(others, name)
+        packed = user.encode()
+        self.bytes += len(packed) - len(users[name]) if name in users else len(name) + len(packed)
+        users[name] = packed
+        if name not in self._changed:
+            self._changed.add(name)
+            self.changed_bytes += len(name) + len(packed)
+        while len(self) > self.most or (self.bytes > self.most_bytes and len(self) > 1):
             self._evict()
 
     def touch(self, name: str, user: KnownUser, day: int) -> None:
@@ -80,14 +89,9 @@ class Users:
         for users in self._kinds:
             yield from users
 
-    @property
-    def changed_count(self) -> int:
-        """How many records `take_changes` would give now."""
-        return len(self._changed)
-
     def take_changes(self) -> Iterator[tuple[str, bytes | None]]:
         """Return and forget who changed, in order; None: is known no more."""
-        changed, self._changed = sorted(self._changed), set()
+        changed, self._changed, self.changed_bytes = sorted(self._changed), set(), 0
         for name in changed:
             yield name, next((users[name] for users in self._kinds if name in users), None)
 
@@ -103,11 +107,18 @@ class Users:
         for n, index in enumerate(order.tolist()):
             name, packed, _, kind = loaded[index]
             self._kinds[kind][name] = packed
+            self.bytes += len(name) + len(packed)
             if n % _AT_ONCE == _AT_ONCE - 1:
                 yield
 
     def _evict(self) -> None:
         kind, users = next((kind, users) for kind, users in enumerate(self._kinds) if users)
-        name, _ = users.popitem(last=False)
+        name = next(iter(users))
+        self._drop(users, name)
         self.evicted[kind] += 1
         self._changed.add(name)
+
+    def _drop(self, users: OrderedDict[str, bytes], name: str) -> None:
+        packed = users.pop(name, None)
+        if packed is not None:
+            self.bytes -= len(name) + len(packed)

@@ -2,7 +2,8 @@
 The events that wait for an account, bounded in time, number and bytes, those of identified users apart from the rest.
 
 An event waits as the bytes of its record. Whoever makes a page ask for it can have anonymous visitors without end: they
-have a pool of their own, so they take nothing from identified users.
+have a pool of their own, so they take nothing from identified users. And anyone who copies the key of a browser can send
+events of any user: in each pool, and of each user, the events of browsers go before the first one of a server does.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ class Waiting(NamedTuple):
     user: str
     identified: bool
     """Whether it is in the pool of the identified."""
+    of_server: bool
+    """Whether it was sent with a server's key."""
     since: int
     """Log time from which it waits, milliseconds since 1970 UTC."""
     occurred_at: int
@@ -42,29 +45,45 @@ class Waiting(NamedTuple):
 
 
 class _Pool:
-    """The events of one kind, oldest first."""
+    """The events of one kind: those of browsers and those of servers, each oldest first."""
 
     def __init__(self, most: int, most_bytes: int) -> None:
         self.most = most
         self.most_bytes = most_bytes
         self.bytes = 0
-        self.events: OrderedDict[int, Waiting] = OrderedDict()
+        self.of: tuple[OrderedDict[int, Waiting], OrderedDict[int, Waiting]] = (OrderedDict(), OrderedDict())
+        """Of browsers, of servers."""
+
+    def __len__(self) -> int:
+        browsers, servers = self.of
+        return len(browsers) + len(servers)
 
     def add(self, number: int, event: Waiting) -> None:
-        self.events[number] = event
+        self.of[event.of_server][number] = event
         self.bytes += len(event.value)
 
+    def get(self, number: int) -> Waiting:
+        browsers, servers = self.of
+        return browsers.get(number) or servers[number]
+
     def pop(self, number: int) -> Waiting:
-        event = self.events.pop(number)
+        browsers, servers = self.of
+        event = browsers.pop(number, None) or servers.pop(number)
         self.bytes -= len(event.value)
         return event
 
     @property
     def full(self) -> bool:
-        return len(self.events) > self.most or (self.bytes > self.most_bytes and len(self.events) > 1)
+        return len(self) > self.most or (self.bytes > self.most_bytes and len(self) > 1)
+
+    def first_to_go(self) -> int:
+        """Return the number of the oldest event of a browser, of a server where there is none."""
+        browsers, servers = self.of
+        return next(iter(browsers or servers))
 
     def oldest(self) -> tuple[int, Waiting] | None:
-        return next(iter(self.events.items()), None)
+        heads = [next(iter(events.items())) for events in self.of if events]
+        return min(heads) if heads else None
 
 
 class WaitingRoom:
@@ -77,7 +96,8 @@ class WaitingRoom:
         """The number of the latest event that came to wait."""
         self._identified = _Pool(bounds.identified, bounds.identified_bytes)
         self._anonymous = _Pool(bounds.anonymous, bounds.anonymous_bytes)
-        self._of_user: dict[str, deque[int]] = {}
+        self._of_user: tuple[dict[str, deque[int]], dict[str, deque[int]]] = ({}, {})
+        """The numbers of each user's events: of browsers, of servers."""
         self._pool_of: dict[int, _Pool] = {}
         self._added: dict[int, Waiting] = {}
         self._gone: set[int] = set()
@@ -94,12 +114,12 @@ class WaitingRoom:
     @property
     def identified(self) -> int:
         """How many events of identified users wait."""
-        return len(self._identified.events)
+        return len(self._identified)
 
     @property
     def anonymous(self) -> int:
         """How many others wait."""
-        return len(self._anonymous.events)
+        return len(self._anonymous)
 
     @property
     def bytes(self) -> int:
@@ -130,14 +150,15 @@ class WaitingRoom:
         pool = self._identified if event.identified else self._anonymous
         pool.add(self.last, event)
         self._pool_of[self.last] = pool
-        self._of_user.setdefault(event.user, deque()).append(self.last)
+        self._of_user[event.of_server].setdefault(event.user, deque()).append(self.last)
         self._added[self.last] = event
         self.added_bytes += len(event.value)
         gone = []
-        if len(self._of_user[event.user]) > self.bounds.of_user:
-            gone.append(self._take(self._of_user[event.user][0]))
+        theirs = [numbers for of_user in self._of_user if (numbers := of_user.get(event.user))]
+        if sum(map(len, theirs)) > self.bounds.of_user:
+            gone.append(self._take(theirs[0][0]))
         while pool.full:
-            gone.append(self._take(next(iter(pool.events))))
+            gone.append(self._take(pool.first_to_go()))
         return gone
 
     def overdue(self, now: int) -> Waiting | None:
@@ -150,20 +171,30 @@ class WaitingRoom:
 
     def users(self) -> list[str]:
         """Return the users whose events wait, in order."""
-        return sorted(self._of_user)
+        browsers, servers = self._of_user
+        return sorted(browsers.keys() | servers.keys())
 
     def of(self, user: str) -> list[Waiting]:
         """Return the events of a user that wait, in order."""
-        return [self._pool_of[number].events[number] for number in self._of_user.get(user, ())]
+        numbers = sorted(number for of_user in self._of_user for number in of_user.get(user, ()))
+        return [self._pool_of[number].get(number) for number in numbers]
 
     def first_of(self, user: str) -> Waiting | None:
         """Return the oldest event of a user that waits."""
-        numbers = self._of_user.get(user)
-        return self._pool_of[numbers[0]].events[numbers[0]] if numbers else None
+        number = self._first_of(user)
+        return None if number is None else self._pool_of[number].get(number)
 
     def take_first_of(self, user: str) -> Waiting:
-        """Take the oldest event of a user out."""
-        return self._take(self._of_user[user][0])
+        """
+        Take the oldest event of a user out.
+
+        Raises:
+            KeyError: none waits.
+        """
+        number = self._first_of(user)
+        if number is None:
+            raise KeyError(user)
+        return self._take(number)
 
     def take_changes(self) -> Iterator[tuple[int, Waiting | None]]:
         """Return and forget which came and which went since, in order; None: waits no more."""
@@ -177,7 +208,10 @@ class WaitingRoom:
         pool = self._identified if event.identified else self._anonymous
         pool.add(number, event)
         self._pool_of[number] = pool
-        self._of_user.setdefault(event.user, deque()).append(number)
+        self._of_user[event.of_server].setdefault(event.user, deque()).append(number)
+
+    def _first_of(self, user: str) -> int | None:
+        return min((of_user[user][0] for of_user in self._of_user if user in of_user), default=None)
 
     def _since(self, number: int, event: Waiting) -> int:
         _, after, at = self.held
@@ -185,13 +219,14 @@ class WaitingRoom:
 
     def _take(self, number: int) -> Waiting:
         event = self._pool_of.pop(number).pop(number)
-        numbers = self._of_user[event.user]
+        of_user = self._of_user[event.of_server]
+        numbers = of_user[event.user]
         if numbers[0] == number:
             numbers.popleft()
         else:
             numbers.remove(number)
         if not numbers:
-            del self._of_user[event.user]
+            del of_user[event.user]
         if self._added.pop(number, None) is not None:
             self.added_bytes -= len(event.value)  # came and went within one transaction: never written
         else:

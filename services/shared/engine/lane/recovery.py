@@ -14,12 +14,12 @@ from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import restore
 from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.fold.start import start
-from services.shared.engine.lane.gc_pause import gc_paused
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from services.shared.garbage import gc_paused
 
 log = logging.getLogger(__name__)
 

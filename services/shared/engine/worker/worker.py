@@ -26,7 +26,6 @@ from services.shared.engine.kafka import changelog
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.ends import Ends
 from services.shared.engine.kafka.writer import LaneWriter
-from services.shared.engine.lane.gc_pause import collect_less_often
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.processor import Append, SourceRecord
@@ -37,6 +36,7 @@ from services.shared.engine.worker.lanes import Lanes
 from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
+from services.shared.garbage import collect_less_often
 from services.shared.kafka.clients import producer, wait_for_broker
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings

@@ -49,6 +49,9 @@ def drafted(*observed: Observed | None) -> TrackingPlan:
         ("report_id", ["a", ""], "text"),
         ("report_id", [1.5], "number"),
         ("paid", [1, "a"], None),
+        ("x", [1, 1e300], None),
+        ("x", [2**60], None),
+        ("account_id", [2**60], "id"),
     ],
 )
 def test_a_type_is_the_narrowest_that_all_values_have(name: str, values: list[Any], type_: str | None) -> None:

@@ -135,6 +135,39 @@ def test_long_work_comes_in_steps() -> None:
     assert len(lane.take_appends()) == 3 * STEP_EVENTS + 1
 
 
+def test_a_lane_without_a_time_is_due_at_once() -> None:
+    lane = processor()
+    assert lane.due == 0
+
+    for _ in lane.fold(0, lane.decode(record("tick", {"at": at(), "epoch": 0}, b"")), 0) or ():
+        pass
+
+    assert lane.due is None
+
+
+def test_staff_who_log_in_count_for_nothing_whatever_they_did_before() -> None:
+    log = Log(2)
+    log.tick(at(0, 8))
+    for number in range(3):
+        log.event(f"page-{number}", ANON, at(0, 9) + number, kind="PAGE")
+    log.link("SAME", ANON, when=at(0, 10), known_as=KIM, authority="BROWSER", internal=True)
+    log.link("MEMBER", KIM, "acme", at(0, 11), authority="BROWSER", internal=True)
+    log.event("own", KIM, at(0, 12), internal=True)
+    log.event("other", "u_lee", at(0, 12), account="acme", via="EVENT")
+    runner = log.runner()
+    runner.run()
+    account = next(
+        runner.processor(USAGE_EVENTS, p).state.accounts["acme"]  # type: ignore[attr-defined]
+        for p in range(2)
+        if "acme" in runner.processor(USAGE_EVENTS, p).state.accounts  # type: ignore[attr-defined]
+    )
+
+    assert sorted((value["event_id"], value["internal"]) for value in events(log)) == [
+        ("other", False), ("own", True), ("page-0", True), ("page-1", True), ("page-2", True),
+    ]  # fmt: skip
+    assert (account.today("events"), account.today("active")) == (1, 1)
+
+
 # a whole session
 
 

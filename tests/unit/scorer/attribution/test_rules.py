@@ -6,8 +6,8 @@ import pytest
 
 from services.scorer.domain.attribution.fold import MOST_FORWARDS
 from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
-from services.scorer.domain.attribution.outcome import Link
-from tests.support.attribution import ANON, KIM, AttributionLane
+from services.scorer.domain.attribution.outcome import Forward, Link, Move
+from tests.support.attribution import ANON, KIM, AttributionLane, read
 from tests.support.scorer import at
 
 
@@ -160,6 +160,55 @@ def test_an_operator_is_over_a_server(lane: AttributionLane) -> None:
     assert lane.state.ledger.forwarded_operator == 1
 
 
+def test_what_an_operator_has_said_can_be_withdrawn_and_what_calls_said_holds_again(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.member("globex", authority="OPERATOR", via="OPERATOR")
+    lane.member("initech", at(0, 1))
+    lane.event("e1", when=at(0, 2))
+
+    lane.link("WITHDRAWN", authority="OPERATOR")
+    lane.link("WITHDRAWN", authority="OPERATOR")
+    lane.event("e2", when=at(0, 0.5))
+    lane.event("e3", when=at(0, 2))
+
+    assert lane.forwarded == [("e1", "globex"), ("e2", "acme"), ("e3", "initech")]
+    assert lane.state.ledger.links_ignored == 1
+
+
+def test_a_user_of_whom_only_an_operator_has_said_anything_waits_again_once_it_is_withdrawn(
+    lane: AttributionLane,
+) -> None:
+    lane.member("globex", authority="OPERATOR", via="OPERATOR")
+    lane.link("WITHDRAWN", authority="OPERATOR")
+    lane.event("e1")
+    assert lane.forwarded == []
+
+    lane.member("acme", authority="BROWSER")
+
+    assert lane.forwarded == [("e1", "acme")]
+
+
+def test_an_identity_that_an_operator_gave_an_account_is_the_other_person_again_once_it_is_withdrawn(
+    lane: AttributionLane,
+) -> None:
+    lane.same()
+    lane.member("globex", user=ANON, authority="OPERATOR", via="OPERATOR")
+    lane.event("e1", ANON)
+    lane.link("WITHDRAWN", ANON, authority="OPERATOR")
+    lane.event("e2", ANON)
+
+    assert (lane.forwarded, lane.moved) == ([("e1", "globex")], [("e2", KIM)])
+
+
+@pytest.mark.parametrize("authority", ["SERVER", "BROWSER"])
+def test_nobody_else_withdraws_what_an_operator_has_said(lane: AttributionLane, authority: str) -> None:
+    lane.member("globex", authority="OPERATOR", via="OPERATOR")
+    lane.link("WITHDRAWN", authority=authority)
+    lane.event("e1")
+
+    assert lane.forwarded == [("e1", "globex")]
+
+
 @pytest.mark.parametrize("authority", ["SERVER", "BROWSER"])
 def test_an_e_mail_domain_is_below_a_call_that_names_the_account(lane: AttributionLane, authority: str) -> None:
     lane.member("by-domain", authority=authority, via="DOMAIN")
@@ -190,6 +239,48 @@ def test_what_was_done_before_a_login_counts_for_the_account_after_it(lane: Attr
 
     assert lane.moved == [("before", KIM), ("after", KIM)]
     assert lane.state.ledger.moved == 2
+
+
+def internal(lane: AttributionLane) -> list[tuple[str, bool]]:
+    """Return the ids that were let through, each with whether it counts as one of staff."""
+    return [(read(o.value)["event_id"], o.internal) for o in lane.out if isinstance(o, (Forward, Move))]
+
+
+def test_what_staff_did_before_the_login_is_staffs_too(lane: AttributionLane) -> None:
+    lane.event("before", ANON)
+    lane.same(internal=True)
+    lane.event("after", ANON)
+    assert internal(lane.reopened()) == []
+    lane.same(internal=False)  # the plan does not leave this user out any more
+    lane.event("later", ANON)
+
+    assert internal(lane) == [("before", True), ("after", True), ("later", False)]
+
+
+@pytest.mark.parametrize("recovered", [False, True])
+def test_what_waited_of_a_user_who_turns_out_to_be_staff_is_staffs(lane: AttributionLane, recovered: bool) -> None:
+    lane.event("waited")
+    lane.member("acme", internal=True)
+    lane = lane.reopened() if recovered else lane
+    lane.event("moved", forwards=1)
+    lane.event("own", internal=False)  # as ingest sees it now
+    lane.event("moved-2", forwards=1)
+    lane.member("acme", at(0, 1), authority="OPERATOR", via="OPERATOR", internal=True)  # an operator does not know
+    lane.event("moved-3", forwards=1)
+
+    expected = [("waited", True), ("moved", True), ("own", False), ("moved-2", False), ("moved-3", False)]
+    assert internal(lane) == expected[recovered:]
+
+
+def test_what_an_anonymous_id_of_staff_said_goes_along_as_staffs(lane: AttributionLane) -> None:
+    lane.member("acme", user=ANON, authority="BROWSER")
+    lane.link("NAMED", ANON, "globex", authority="BROWSER")
+    lane.same(internal=True)
+    lane.link("NAMED", ANON, "initech", authority="BROWSER")
+
+    assert {(o.value["kind"], o.value["internal"]) for o in lane.out if isinstance(o, Link)} == {
+        ("MEMBER", True), ("NAMED", True), ("SAME", True),
+    }  # fmt: skip
 
 
 def test_memberships_of_an_anonymous_id_go_along(lane: AttributionLane) -> None:

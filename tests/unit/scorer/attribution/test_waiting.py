@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.scorer.domain.attribution.membership import MOST_MEMBERSHIPS, MOST_NAMED
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.shared.errors import IncompatibleState
 from services.shared.units import DAY_MS, HOUR_MS
@@ -43,27 +44,53 @@ def test_an_event_of_a_visitor_or_of_staff_is_only_counted(user: str, internal: 
     assert lane.state.ledger.expired_anonymous == 1
 
 
-def test_the_time_that_an_event_brings_ends_the_wait_of_others() -> None:
+def test_an_event_waits_until_all_lanes_have_read_the_log_up_to_its_end() -> None:
+    # Given a scorer that was away for nine days: this lane has read its part of the log, the others have not.
     lane = AttributionLane()
     lane.event("e1")
-    lane.tick(at(6))
-    lane.event("e2", when=at(7))
+    lane.event("e2", "u_lee")
+    lane.event("later", "u_jo", at(5))
+    lane.event("now", "u_jo", at(9))
+    lane.tick(at(9), settled=0)
+    lane.tick(at(9, 1), settled=at(7) - 1)
+    assert (lane.fold.overdue, lane.unresolved) == (at(7), [])
+
+    # When another lane has come to a link of the first days, and passes it on,
+    lane.member("acme", at(0, 2), forwards=1)
+    lane.tick(at(9, 2), settled=at(7))
+
+    # then what it speaks of was not given up; what nobody speaks of is, once all have read on.
+    assert (lane.forwarded, lane.unresolved) == ([("e1", "acme")], [("e2", "no_account")])
+
+
+def test_that_all_lanes_have_read_the_log_is_no_reason_to_run_ahead_of_log_time() -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.tick(at(1), settled=at(400))  # a wrong clock
+
+    assert lane.unresolved == []
+
+
+@pytest.mark.parametrize("recovered", [False, True])
+def test_how_far_all_lanes_have_read_is_never_less_again(recovered: bool) -> None:
+    lane = AttributionLane()
+    lane.event("e1")
+    lane.tick(at(6), settled=at(8))
+    lane = lane.reopened() if recovered else lane
+    lane.tick(at(7), settled=0)  # of a scorer that has just started
 
     assert lane.unresolved == [("e1", "no_account")]
-    assert waiting(lane, KIM) == 1
 
 
-def test_the_lane_says_when_the_next_event_is_due() -> None:
+def test_the_lane_says_since_when_an_event_is_overdue() -> None:
     lane = AttributionLane()
-    assert lane.fold.due is None
     lane.event("e1", ANON, at(0, 1))
     lane.event("e2", when=at(0, 2))
+    assert lane.fold.overdue is None
 
-    assert lane.fold.due == at(7, 1)
+    lane.tick(at(7, 1), settled=at(1))
 
-
-def test_a_lane_without_a_time_is_due_at_once() -> None:
-    assert AttributionLane(start=0).fold.due == 0
+    assert lane.fold.overdue == at(7, 1)
 
 
 def test_a_step_of_more_than_seven_days_is_not_taken_until_somebody_accepts_it() -> None:
@@ -76,6 +103,7 @@ def test_a_step_of_more_than_seven_days_is_not_taken_until_somebody_accepts_it()
     lane.clock("REFUSE", at(100))
     assert lane.state.clock.asked == 0
     lane.clock("ACCEPT", at(8))
+    lane.tick(at(8))
 
     assert (lane.state.clock.now, lane.unresolved) == (at(8), [("e1", "no_account"), ("e2", "no_account")])
     assert lane.state.ledger.steps_refused == 1
@@ -88,6 +116,7 @@ def test_what_came_before_a_step_was_accepted_waits_from_then(recovered: bool) -
     lane.event("e2", when=at(9, 1))
     lane.event("e3", "u_lee", when=at(9, 2))
     lane.clock("ACCEPT", at(9, 3))
+    lane.tick(at(9, 3))
     if recovered:
         lane, before = lane.reopened(), lane
         assert before.unresolved == [("e1", "no_account")]
@@ -145,6 +174,71 @@ def test_a_pool_is_bounded_in_bytes() -> None:
 
     assert [id_ for id_, _ in lane.unresolved] == ["e0", "e1"]
     assert lane.state.waiting.bytes == 3 * SIZE
+
+
+def test_what_a_browsers_key_sends_takes_no_place_of_what_a_servers_key_sent() -> None:
+    lane = AttributionLane(SMALL)
+    for number in range(5):
+        lane.event(f"s{number}", authority="SERVER")
+        lane.event(f"a{number}", f"{ANON}-{number}", authority="SERVER")
+    known = {user: waiting(lane, user) for user in lane.state.waiting.users()}
+    assert sum(known.values()) == 5 + SMALL.anonymous
+
+    for number in range(200):  # by a copied key: of the same user, of others, of visitors
+        lane.event(f"k{number}")
+        lane.event(f"u{number}", f"u_{number}", properties={"long": "x" * 20_000})
+        lane.event(f"v{number}", f"{ANON}-x{number}")
+
+    assert {user: waiting(lane, user) for user in known} == known
+    assert (lane.state.waiting.identified, lane.state.waiting.anonymous) == (SMALL.identified, SMALL.anonymous)
+    assert not [event_id for event_id, _ in lane.unresolved if event_id.startswith("s")]
+    assert lane.state.ledger.evicted_identified == 2 * 200 - (SMALL.identified - 5)
+    assert lane.state.ledger.evicted_anonymous == 2 + 200
+
+    for number in range(5, 20):  # a server does take the place of browsers, then of the oldest of servers
+        lane.event(f"s{number}", f"u_s{number}", authority="SERVER")
+    assert [event_id for event_id, _ in lane.unresolved if event_id.startswith("s")][:2] == ["s0", "s1"]
+    assert lane.reopened().state_records() == lane.state_records()
+
+
+def test_events_of_servers_and_browsers_of_one_user_are_let_go_in_the_order_in_which_they_came() -> None:
+    lane = AttributionLane()
+    for number, authority in enumerate(("SERVER", "BROWSER", "BROWSER", "SERVER", "UNKNOWN", "SERVER")):
+        lane.event(f"e{number}", authority=authority)
+    lane.member("acme")
+
+    assert [event_id for event_id, _ in lane.forwarded] == [f"e{number}" for number in range(6)]
+
+
+def test_users_are_bounded_in_bytes_whatever_is_said_of_them() -> None:
+    # Given ids as long as ingest takes them, in characters of four bytes, in all places that hold one
+    longest = chr(0x1F30A) * 255
+    lane = AttributionLane(most_users=10_000, user_bytes=100_000)
+    ordinary = AttributionLane()
+    for target, account in ((lane, longest), (ordinary, "0b6f8c52-6a2e-4d5b-9d1c-9e0c4c1f3a77-")):
+        for number in range(2 * MOST_MEMBERSHIPS):
+            target.member(f"{account}{number % 10}", at(0, number))
+            target.link("NAMED", account=f"{account}{number % 10}")
+        target.member(account, authority="OPERATOR")
+
+    # then a user takes no more than the documentation says, and ordinary ids lose nothing.
+    for target, most in ((lane, 4_000), (ordinary, 1_400)):
+        [(_, packed)] = [(key, value) for key, value in target.state_records().items() if key == b"u:" + KIM.encode()]
+        assert most / 2 < len(packed) < most
+    user = ordinary.state.users.get(KIM)
+    assert user is not None
+    assert (len(user.stays), len(user.named)) == (MOST_MEMBERSHIPS, MOST_NAMED)
+
+    # And many such users are bounded together: those of browsers go, those of servers stay.
+    lane = AttributionLane(most_users=10_000, user_bytes=100_000)
+    for number in range(20):
+        lane.member("acme", user=f"u_server-{number}")
+    for number in range(1_000):
+        lane.member(f"{longest}{number % 10}", user=f"u_{number}", authority="BROWSER")
+    assert 95_000 < lane.state.users.bytes <= 100_000
+    assert lane.state.users.counts()[2] == 20
+    assert lane.state.users.evicted[1] > 900
+    assert lane.reopened().state.users.bytes == lane.state.users.bytes
 
 
 def test_a_lane_knows_so_many_users_and_forgets_who_was_not_seen_for_longest() -> None:

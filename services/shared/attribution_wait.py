@@ -1,7 +1,8 @@
 """
-Waiting for attribution: what a drive sent without an account must be on usage-events before the day is ticked to its end.
+Waiting for attribution: until its lanes have read what is on usage-unattributed now, and what follows from it there.
 
-Otherwise the events of a day come after its close, as late ones, and its figures lack them.
+A drive waits before it ticks a day to its end: otherwise the events of the day come after its close, as late ones. The scorer
+waits before it lets anything expire, and an operator's tool before it forgets the accounts of aliases.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from services.backfill.ports import ReadPositions
 from services.shared.errors import TidemarkError
 from services.shared.kafka.reading import Offsets
 from services.shared.kafka.settings import KafkaSettings
 
-ASK_EVERY_S = 0.05
+ReadPositions = Callable[[KafkaSettings], Awaitable[Mapping[int, int]]]
+"""Read the offsets of usage-unattributed that its lanes have committed, by partition."""
+
 ROUNDS = 6
 """A record moves from user to user four times at most; then it is forwarded. Live traffic may never stand still."""
 
@@ -28,13 +30,19 @@ class AttributionWait:
     """Waits for the lanes of usage-unattributed, as often as there is something to wait for."""
 
     def __init__(
-        self, kafka: KafkaSettings, ends: Callable[[], Awaitable[Offsets]], read_positions: ReadPositions, within_s: float
-    ) -> None:  # fmt: skip
-        """Take how to ask for the ends of usage-unattributed and for what its lanes have committed."""
+        self,
+        kafka: KafkaSettings,
+        ends: Callable[[], Awaitable[Offsets]],
+        read_positions: ReadPositions,
+        within_s: float,
+        every_s: float = 0.05,
+    ) -> None:
+        """Take how to ask for the ends of usage-unattributed and for what its lanes have committed, and how often."""
         self._kafka = kafka
         self._ends = ends
         self._read_positions = read_positions
         self._within_s = within_s
+        self._every_s = every_s
         self._settled: Offsets = {}
         self._events = -1
 
@@ -77,4 +85,4 @@ class AttributionWait:
                     f"partitions {behind} of usage-unattributed were not read in {self._within_s:.0f} s: is the scorer running and "
                     "ready (`tidemark doctor`)? Run the same command again to go on from here."
                 )
-            await asyncio.sleep(ASK_EVERY_S)
+            await asyncio.sleep(self._every_s)

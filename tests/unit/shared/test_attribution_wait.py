@@ -1,10 +1,10 @@
-"""A drive waits for attribution when there is something to wait for."""
+"""Whoever needs attribution to have read the log waits for it, when there is something to wait for."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.backfill.attribution import AttributionWait, NotAttributed
+from services.shared.attribution_wait import AttributionWait, NotAttributed
 from services.shared.kafka.settings import KafkaSettings
 
 

@@ -1,5 +1,5 @@
 """
-Python's cyclic garbage collection, kept out of the way of large states.
+Python's cyclic garbage collection, kept out of the way of records and of large states.
 
 Restoring a lane makes millions of objects of which none is garbage, and a collection goes through all of them again
 and again meanwhile: a third of the time of a restore. Afterwards a full collection would stop the loop for as long

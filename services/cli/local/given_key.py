@@ -1,0 +1,37 @@
+"""Write keys that commands are given: in a file or on standard input, since every user of a machine sees command lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.shared.errors import Fatal
+from services.shared.write_key import LONGEST
+
+KeyFileOption = Annotated[
+    Path | None,
+    typer.Option("--key-file", help="File with a write key and nothing else; - reads standard input.", allow_dash=True),
+]
+
+
+def key_of(file: Path | None) -> str | None:
+    """
+    Return the write key of a file, or of standard input for `-`; None where no file is named.
+
+    Raises:
+        Fatal: there is no such file, or it does not hold one key.
+    """
+    if file is None:
+        return None
+    where = "standard input" if str(file) == "-" else str(file)
+    try:
+        text = sys.stdin.read(2 * LONGEST) if str(file) == "-" else file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Fatal(f"the write key cannot be read from {where}: {error}") from error
+    key = text.strip()
+    if not key or len(key.split()) > 1 or len(key) > LONGEST:
+        raise Fatal(f"{where} must hold one write key of at most {LONGEST} characters, and nothing else")
+    return key
