@@ -15,6 +15,7 @@ from tests.support.backtests import FIRST_DAY, at, rows
 
 STEADY, WEEKENDS_OFF = "4x420", "(3 3 3 3 3 0 0)x60"
 STOPS, FADES = "4x260 0x160", "6x220 4x30 2x30 1x140"
+RULES = frozenset({"usage_silent", "usage_decline", "active_users_falling"})
 ACCOUNTS = {
     "acme": STOPS,
     "globex": FADES,
@@ -39,7 +40,7 @@ def driven(*outcomes: Outcome) -> Driven:
     ]
     return Driven(
         "six accounts", Span(FIRST_DAY, FIRST_DAY + activity.shape[1]), sorted(ACCOUNTS), activity,
-        _snapshots(activity), episodes, (), outcomes, {"too_late": 3}, int(activity.sum()),
+        _snapshots(activity), episodes, RULES, outcomes, {"too_late": 3}, int(activity.sum()),
     )  # fmt: skip
 
 

@@ -22,7 +22,6 @@ SCORE = "Tidemark's health score"
 TUNED = "silent for {days} days (as many calls)"
 SIZES = ((1.0, 3.0), (3.0, 10.0), (10.0, float("inf")))
 """Of accounts, active user-days a week."""
-USAGE_RULES = frozenset({"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"})
 DAY_MS = 86_400_000
 
 
@@ -86,7 +85,7 @@ def figures(
     grid: Grid,
     *,
     target: str = "",
-    rules: frozenset[str] = USAGE_RULES,
+    rules: frozenset[str],
     draws: int = 200,
 ) -> Figures:
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from services.alerter.domain.rules import RuleSet
 from services.alerter.rule_files import load_rules
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.history import Fact, History, Outcome
+from services.backtest.domain.history import History, Outcome
 from services.backtest.driving import kept
-from services.backtest.driving.judging import judge
+from services.backtest.driving.judging import judge, usage_rules
 from services.backtest.driving.lanes import Progress, score
-from services.backtest.driving.scoring import Scored, Span
+from services.backtest.driving.scoring import Span
 from services.backtest.driving.snapshots import Scores, Snapshots, scores_of
 from services.scorer.domain.health.model import Model
 from services.scorer.settings import ScorerSettings, load_scoring
@@ -47,7 +47,8 @@ class Driven:
     """Every snapshot as the alerter sees it, by account in time order; iterate to read them."""
     episodes: list[Episode]
     """Of all rules and severities, by start and account."""
-    facts: tuple[Fact, ...]
+    usage_rules: frozenset[str]
+    """The rules whose signals are told from use alone: these are measured."""
     outcomes: tuple[Outcome, ...]
     rejected: dict[str, int]
     """Events that the scorer could not apply, by reason."""
@@ -95,12 +96,17 @@ def drive(
             kept.save(keep, key, scored, snapshots)
     else:
         scored, snapshots = found
-    return _driven(history, scored, snapshots, judge(snapshots, scoring.rules, workers))
+    return Driven(
+        history.name, scored.span, scored.accounts, scored.activity, snapshots,
+        judge(snapshots, scoring.rules, workers), usage_rules(scoring.rules), history.outcomes,
+        scored.rejected, scored.events,
+    )  # fmt: skip
 
 
 def judge_again(driven: Driven, rules: RuleSet, *, workers: int = 1) -> Driven:
     """Return the same history, judged by other rules."""
-    again = replace(driven, episodes=judge(driven.snapshots, rules, workers))
+    episodes = judge(driven.snapshots, rules, workers)
+    again = replace(driven, episodes=episodes, usage_rules=usage_rules(rules))
     again.__dict__["scores"] = driven.scores  # of the same snapshots, and slow to read
     return again
 
@@ -118,10 +124,3 @@ def drive_all(
     with ProcessPoolExecutor(workers) as pool:
         jobs = [pool.submit(drive, history, scoring, keep=file) for history, file in zip(histories, files, strict=True)]
         return [job.result() for job in jobs]
-
-
-def _driven(history: History, scored: Scored, snapshots: Snapshots, episodes: Iterable[Episode]) -> Driven:
-    return Driven(
-        history.name, scored.span, scored.accounts, scored.activity, snapshots, list(episodes), history.facts,
-        history.outcomes, scored.rejected, scored.events,
-    )  # fmt: skip

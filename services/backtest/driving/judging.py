@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
+from schemas.measures import MEASURES
+from services.alerter.domain.conditions import measures_in
 from services.alerter.domain.folding import fold_snapshot, forget_account
-from services.alerter.domain.rules import RuleSet
+from services.alerter.domain.rules import Category, Rule, RuleSet
 from services.backtest.domain.episodes import Episode, episodes_of
 from services.backtest.driving.snapshots import Said, Snapshots, read
 
@@ -21,6 +23,16 @@ def judge(snapshots: Snapshots, rules: RuleSet, workers: int = 1) -> list[Episod
             parts = list(pool.map(_judge_shard, [rules] * len(snapshots.shards), snapshots.shards))
     episodes = [episode for part in parts for episode in part]
     return sorted(episodes, key=lambda episode: (episode.started_at, episode.account, episode.rule))
+
+
+def usage_rules(rules: RuleSet) -> frozenset[str]:
+    """Return the risks that fire on how much an account uses the product, and on nothing else."""
+    return frozenset(rule.id for rule in rules.ordered if rule.category is Category.RISK and _of_use(rule))
+
+
+def _of_use(rule: Rule) -> bool:
+    dimensions = {MEASURES[measure].dimension for measure in measures_in(rule.fires)}
+    return bool(dimensions) and dimensions <= {"usage", "breadth"}
 
 
 def _judge_shard(rules: RuleSet, frames: list[bytes]) -> list[Episode]:

@@ -16,6 +16,7 @@ from services.backtest.domain.grid import Grid
 from tests.support.backtests import FIRST_DAY, at
 
 DAYS = 300
+RULES = frozenset({"usage_silent", "usage_decline"})
 
 
 @given(st.integers(0, 2**32 - 1), st.permutations(range(6)))
@@ -47,7 +48,7 @@ def test_shuffling_the_accounts_changes_nothing(seed: int, order: list[int]) -> 
 def measured(activity: Any, names: list[str], episodes: list[Episode], snapshots: list[tuple[int, int, int]]) -> Any:
     columns = np.array(snapshots).T
     said = Said(names, episodes, columns[0].astype(np.int32), columns[1], columns[2].astype(np.int16))
-    return asdict(figures("x", said, Grid(activity.astype(np.uint16), FIRST_DAY, least_base=0.5), draws=0))
+    return asdict(figures("x", said, Grid(activity.astype(np.uint16), FIRST_DAY, least_base=0.5), rules=RULES, draws=0))
 
 
 def same(one: Any, other: Any) -> bool:
