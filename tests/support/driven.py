@@ -9,7 +9,7 @@ import numpy as np
 from services.backtest.domain.episodes import Episode
 from services.backtest.domain.history import Outcome
 from services.backtest.driving import Driven
-from services.backtest.driving.scoring import Span
+from services.backtest.driving.lane import Span
 from services.backtest.driving.snapshots import Snapshots
 from tests.support.backtests import FIRST_DAY, at, rows
 

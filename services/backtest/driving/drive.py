@@ -17,8 +17,8 @@ from services.backtest.domain.episodes import Episode
 from services.backtest.domain.history import History, Outcome
 from services.backtest.driving import kept
 from services.backtest.driving.judging import judge, usage_rules
+from services.backtest.driving.lane import Span
 from services.backtest.driving.lanes import Progress, score
-from services.backtest.driving.scoring import Span
 from services.backtest.driving.snapshots import Scores, Snapshots, scores_of
 from services.scorer.domain.health.model import Model
 from services.scorer.settings import ScorerSettings, load_scoring

@@ -20,7 +20,8 @@ from xxhash import xxh3_128
 import schemas
 import services.scorer
 import services.shared.tracking_plan
-from services.backtest.driving.scoring import Scored, Span
+from services.backtest.driving.lane import Span
+from services.backtest.driving.scoring import Scored
 from services.backtest.driving.snapshots import Snapshots
 
 FORMAT = 1

@@ -8,7 +8,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from services.backtest.domain.history import History
-from services.backtest.driving.scoring import LANES, Scored, Span, Walked, span_of, together, walk
+from services.backtest.driving.lane import Span
+from services.backtest.driving.scoring import LANES, Scored, Walked, span_of, together, walk
 from services.backtest.driving.snapshots import Snapshots
 from services.scorer.domain.fleet import decide
 from services.scorer.domain.health.model import Model

@@ -24,7 +24,8 @@ from services.backtest.domain.episodes import episodes_of
 from services.backtest.domain.history import Event, Fact, History
 from services.backtest.driving import Driven, drive, judge_again
 from services.backtest.driving.drive import Scoring
-from services.backtest.driving.scoring import EPOCH, LANES
+from services.backtest.driving.lane import EPOCH
+from services.backtest.driving.scoring import LANES
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from services.backfill.mapping import Mapping
 from services.backtest.domain.history import Event
 from services.backtest.driving import drive
 from services.backtest.driving.scoring import NO_ACCOUNT
 from services.backtest.histories.event_file import read_event_file
+from services.shared.errors import Fatal
 
 AT = "2026-01-05T10:00:00.000Z"
 AT_MS = 1_767_607_200_000
@@ -47,3 +50,13 @@ def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> N
     assert driven.rejected == {NO_ACCOUNT: 1}
     assert driven.accounts == ["acme"]
     assert driven.activity.tolist() == [[2]]
+
+
+def test_a_history_of_more_than_forty_years_has_a_wrong_time(tmp_path: Path) -> None:
+    file = tmp_path / "years.csv"
+    file.write_text("account,user,timestamp\nacme,ann,1971-01-01\nacme,ann,2026-01-01\n")
+
+    with pytest.raises(
+        Fatal, match="years spans 55 years, more than 40: are the times of its first and last events right"
+    ):
+        drive(read_event_file(file, Mapping()))
