@@ -228,8 +228,13 @@ def _progress(history: History) -> Iterator[Callable[[int], None]]:
     total = sum(1 for _ in history.read())
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(history.name, total=total)
-        yield lambda count: bar.update(task, completed=count)
+        task = bar.add_task(f"{history.name}: driving", total=total)
+
+        def told(count: int) -> None:
+            doing = "driving" if count < total else "judging"
+            bar.update(task, completed=count, description=f"{history.name}: {doing}")
+
+        yield told
 
 
 def _command() -> str:
