@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from services.backtest.report.contents import Measured
 
 _TOLD_PROBLEMS = 10
+_NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers")
 
 
 class Source(StrEnum):
@@ -238,5 +239,12 @@ def _progress(history: History) -> Iterator[Callable[[int], None]]:
 
 
 def _command() -> str:
-    """Return the command line, with files by their names."""
-    return " ".join(["tidemark", *(Path(word).name if "/" in word else word for word in sys.argv[1:])])
+    """Return the command line: files by their names, without what does not change the figures."""
+    words: list[str] = []
+    skipped = False
+    for word in sys.argv[1:]:
+        if skipped or word.startswith(_NO_FIGURES):
+            skipped = not skipped and "=" not in word
+            continue
+        words.append(Path(word).name if "/" in word else word)
+    return " ".join(["tidemark", *words])
