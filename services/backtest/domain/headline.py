@@ -46,6 +46,13 @@ def of_list(calls: Sequence[Calls], owners: int) -> list[str]:
 def of_use(figures: Figures) -> list[str]:
     """Return the first lines where losses are told from the use of accounts alone."""
     ours, plain = figures.ours, [each for each in figures.alarms if not each.name.startswith("Tidemark")]
+    if not figures.weeks:
+        return [
+            (
+                "Nothing can be measured: no account has a week with at least 8 weeks of history before it, enough use, and 12 "
+                "known weeks after it. Give a longer history."
+            )
+        ]
     if not figures.losses:
         return [
             (

@@ -44,9 +44,8 @@ def _plots(part: Part) -> Iterator[tuple[str, str]]:
         yield "How early lost accounts were flagged.", plots.lead(part.against.calls)
     if not part.figures.weeks:
         return
-    yield (
-        "What each alarm finds, and what it costs; up and to the left is better. Bars: 95 % intervals.",
-        plots.recall_against_false_calls(part.figures),
-    )
+    if part.figures.losses:
+        caption = "What each alarm finds, and what it costs; up and to the left is better. Bars: 95 % intervals."
+        yield caption, plots.recall_against_false_calls(part.figures)
     yield "How well each score ranks account-weeks; 0.5 is chance.", plots.ranking(part.figures)
     yield "Losses by tenths of the health score; dotted: all.", plots.calibration(part.figures)
