@@ -121,7 +121,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     if markdown is not None:
         markdown.write_text(text, "utf-8")
     if html is not None:
-        html.write_text(page("Back-test", intro, parts), "utf-8")
+        html.write_text(page("Back-test", [line.replace("`", "") for line in intro], parts), "utf-8")
     if short:
         for part in parts:
             print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
