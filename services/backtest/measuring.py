@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.backtest import generator
 from services.backtest.domain.alarms import Alarms
 from services.backtest.domain.cohort import cohort_of
-from services.backtest.domain.figures import OURS, TUNED, Figures, Said, figures, our_alarms
+from services.backtest.domain.figures import OURS, TUNED, BacktestFigures, Said, figures, our_alarms
 from services.backtest.domain.grid import Grid
 from services.backtest.domain.naive import NaiveAlarms
 from services.backtest.domain.outcomes import Calls, Lost, lost_of, measure_calls
@@ -31,7 +31,7 @@ class AgainstList:
 
 def measure(
     driven: Driven, *, least_base: float = 1.0, draws: int = 200, rules: frozenset[str] | None = None
-) -> Figures:
+) -> BacktestFigures:
     """
     Measure a driven history: by its list of lost accounts where it has one, else by what its accounts did afterwards.
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.history import Outcome
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.driving import Driven
 from services.backtest.driving.lane import Span
 from services.backtest.driving.snapshots import Snapshots
@@ -26,7 +26,7 @@ ACCOUNTS = {
 }
 
 
-def driven(*outcomes: Outcome) -> Driven:
+def driven(*outcomes: AccountOutcome) -> Driven:
     """Return six accounts of sixty weeks: two stop, one fades, one takes a break, two go on."""
     activity = rows(*ACCOUNTS.values())
     episodes = [
@@ -44,9 +44,9 @@ def driven(*outcomes: Outcome) -> Driven:
     )  # fmt: skip
 
 
-def lost(account: str, column: int) -> Outcome:
+def lost(account: str, column: int) -> AccountOutcome:
     """Return the loss of an account on the day of a column."""
-    return Outcome(account, FIRST_DAY + column)
+    return AccountOutcome(account, FIRST_DAY + column)
 
 
 def episode(

@@ -49,7 +49,7 @@ class RuleFigures:
 
 
 @dataclass(frozen=True)
-class Figures:
+class BacktestFigures:
     """What was measured of one history."""
 
     name: str
@@ -87,7 +87,7 @@ def figures(
     target: str = "",
     rules: frozenset[str],
     draws: int = 200,
-) -> Figures:
+) -> BacktestFigures:
     """
     Measure a history.
 
@@ -112,7 +112,7 @@ def figures(
         return [measure_alarms(each, alarms, grid, weeks, resampling, part) for each, alarms in which.items()]
 
     score = score_at(said, grid, weeks)
-    return Figures(
+    return BacktestFigures(
         name=name,
         target=target,
         least_base=grid.least_base,

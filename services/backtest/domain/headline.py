@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from services.backtest.domain.alarms import AlarmFigures
-from services.backtest.domain.figures import Figures
+from services.backtest.domain.figures import BacktestFigures
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.ranking import RankingFigures
 
@@ -43,7 +43,7 @@ def of_list(calls: Sequence[Calls], owners: int) -> list[str]:
     ]
 
 
-def of_use(figures: Figures) -> list[str]:
+def of_use(figures: BacktestFigures) -> list[str]:
     """Return the first lines where losses are told from the use of accounts alone."""
     ours, plain = figures.ours, [each for each in figures.alarms if not each.name.startswith("Tidemark")]
     if not figures.weeks:

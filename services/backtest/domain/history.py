@@ -34,7 +34,7 @@ class Fact(NamedTuple):
     traits: Mapping[str, Any]
 
 
-class Outcome(NamedTuple):
+class AccountOutcome(NamedTuple):
     """What became of an account."""
 
     account: str
@@ -57,7 +57,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class BacktestHistory:
     """The past of some accounts."""
 
     name: str
@@ -67,7 +67,7 @@ class History:
     fingerprint: str
     """Equal where the events and facts are: kept snapshots are found by it."""
     facts: tuple[Fact, ...] = ()
-    outcomes: tuple[Outcome, ...] = field(default=())
+    outcomes: tuple[AccountOutcome, ...] = field(default=())
     """Empty: what became of the accounts is not known, and is told from their use alone."""
     until_day: int | None = None
     """The first day that is not known any more, days since 1970 UTC; None: the day after the last event."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from services.backtest.domain.alarms import Alarms
 from services.backtest.domain.grid import FEWEST_WEEKS, LATER_DAYS, WEEK, Grid
-from services.backtest.domain.history import Outcome
+from services.backtest.domain.history import AccountOutcome
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Calls:
         return self.in_vain / self.weeks if self.weeks else float("nan")
 
 
-def lost_of(outcomes: Sequence[Outcome], accounts: Sequence[str], grid: Grid) -> Lost:
+def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: Grid) -> Lost:
     """Place losses on the grid. Of several of one account the first counts."""
     rows = {account: row for row, account in enumerate(accounts)}
     columns: dict[int, int] = {}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from services.alerter.domain.rules import RuleSet
 from services.alerter.rule_files import load_rules
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.history import History, Outcome
+from services.backtest.domain.history import AccountOutcome, BacktestHistory
 from services.backtest.driving import kept
 from services.backtest.driving.judging import judge, usage_rules
 from services.backtest.driving.lane import Span
@@ -49,7 +49,7 @@ class Driven:
     """Of all rules and severities, by start and account."""
     usage_rules: frozenset[str]
     """The rules whose signals are told from use alone: these are measured."""
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[AccountOutcome, ...]
     rejected: dict[str, int]
     """Events that the scorer could not apply, by reason."""
     events: int
@@ -61,7 +61,7 @@ class Driven:
 
 
 def drive(
-    history: History,
+    history: BacktestHistory,
     scoring: Scoring | None = None,
     *,
     keep: Path | None = None,
@@ -112,7 +112,7 @@ def judge_again(driven: Driven, rules: RuleSet, *, workers: int = 1) -> Driven:
 
 
 def drive_all(
-    histories: Sequence[History], scoring: Scoring | None = None, *, keep: Path | None = None, workers: int = 2
+    histories: Sequence[BacktestHistory], scoring: Scoring | None = None, *, keep: Path | None = None, workers: int = 2
 ) -> list[Driven]:
     """Drive several histories, in as many processes; `keep` is a folder for their files."""
     scoring = scoring or Scoring()

@@ -29,7 +29,7 @@ FORMAT = 1
 _CODE = (services.scorer, services.shared.tracking_plan, schemas)
 
 
-class _File(msgspec.Struct, array_like=True):
+class _KeptFile(msgspec.Struct, array_like=True):
     format: int
     key: str
     span: tuple[int, int]
@@ -65,7 +65,7 @@ def _sources(folder: Path) -> Iterator[Path]:
 def load(path: Path, key: str) -> tuple[Scored, Snapshots] | None:
     """Return what is kept in a file under this key; None: there is no such file, or it was made of something else."""
     try:
-        file = msgspec.msgpack.decode(path.read_bytes(), type=_File)
+        file = msgspec.msgpack.decode(path.read_bytes(), type=_KeptFile)
     except (OSError, msgspec.DecodeError):
         return None
     if file.format != FORMAT or file.key != key:
@@ -77,7 +77,7 @@ def load(path: Path, key: str) -> tuple[Scored, Snapshots] | None:
 
 def save(path: Path, key: str, scored: Scored, snapshots: Snapshots) -> None:
     """Write a file, in place of the one that was there."""
-    file = _File(
+    file = _KeptFile(
         FORMAT, key, (scored.span.first_day, scored.span.end_day), scored.accounts, scored.activity.tobytes(), scored.rejected, scored.events,
         snapshots.shards,
     )  # fmt: skip

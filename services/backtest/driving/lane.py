@@ -62,7 +62,7 @@ class _Activity:
         return event.kind in _PAGES and PLAIN <= self._meanings.page_number(event.name) <= self._meanings.last_use
 
 
-class Lane:
+class FoldedLane:
     """One lane of usage-events."""
 
     def __init__(self, fold: UsageFold, span: Span, snapshots: Snapshots) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from services.backtest.domain.history import History
+from services.backtest.domain.history import BacktestHistory
 from services.backtest.driving.lane import Span
 from services.backtest.driving.scoring import LANES, Scored, Walked, span_of, together, walk
 from services.backtest.driving.snapshots import Snapshots
@@ -21,7 +21,7 @@ _PARTIALS, _COUNT, _DONE, _FAILED = range(4)
 
 
 def score(
-    history: History, scoring: tuple[TrackingPlan, Model], workers: int, progress: Progress
+    history: BacktestHistory, scoring: tuple[TrackingPlan, Model], workers: int, progress: Progress
 ) -> tuple[Scored, Snapshots]:
     """
     Drive a history through the scorer, in one process or two; the result is the same.
@@ -51,7 +51,7 @@ class Aggregator:
 
 
 def _in_processes(
-    history: History, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress
+    history: BacktestHistory, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress
 ) -> list[Walked]:
     aggregate = Aggregator()
     lanes = [multiprocessing.Pipe() for _ in range(LANES)]
@@ -91,7 +91,9 @@ def _next(own: Connection, progress: Progress) -> tuple[int, Any]:
         progress(value)
 
 
-def _lane(theirs: Connection, history: History, span: Span, lane: int, scoring: tuple[TrackingPlan, Model]) -> None:
+def _lane(
+    theirs: Connection, history: BacktestHistory, span: Span, lane: int, scoring: tuple[TrackingPlan, Model]
+) -> None:
     def ask(partials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         theirs.send((_PARTIALS, partials))
         decision: Mapping[str, Any] = theirs.recv()

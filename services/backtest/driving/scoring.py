@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.backfill.plan import Send, Tick, steps
-from services.backtest.domain.history import Event, Fact, History
-from services.backtest.driving.lane import Lane, Span
+from services.backtest.domain.history import BacktestHistory, Event, Fact
+from services.backtest.driving.lane import FoldedLane, Span
 from services.backtest.driving.snapshots import SHARDS, Snapshots, shard_of
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.usage_fold import UsageFold
@@ -70,7 +70,7 @@ def lane_of(account: str) -> int:
     return shard_of(account) % LANES
 
 
-def span_of(history: History) -> Span:
+def span_of(history: BacktestHistory) -> Span:
     """
     Return the days of a history.
 
@@ -94,7 +94,7 @@ def span_of(history: History) -> Span:
 
 
 def walk(
-    history: History,
+    history: BacktestHistory,
     span: Span,
     lanes: Sequence[int],
     scoring: tuple[TrackingPlan, Model],
@@ -118,11 +118,11 @@ def walk(
     plan, model = scoring
     start_ms, until_ms = span.first_day * DAY_MS, span.end_day * DAY_MS
     snapshots = Snapshots()
-    folds = {lane: Lane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), span, snapshots) for lane in lanes}
+    folds = {lane: FoldedLane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), span, snapshots) for lane in lanes}
     for lane in folds.values():
         lane.begin(start_ms)
     count = nameless = 0
-    places: dict[str, Lane | None] = {"": None}
+    places: dict[str, FoldedLane | None] = {"": None}
     for step in steps(_with_facts(history, start_ms, until_ms), start_ms, until_ms, DAY_MS):
         if isinstance(step, Send):
             nameless += sum(not event.account for event in step.calls)
@@ -162,7 +162,7 @@ def together(span: Span, parts: Sequence[Walked]) -> tuple[Scored, Snapshots]:
     return Scored(span, accounts, activity, rejected, parts[0].events), Snapshots(shards)
 
 
-def _with_facts(history: History, start_ms: int, until_ms: int) -> Iterable[Event]:
+def _with_facts(history: BacktestHistory, start_ms: int, until_ms: int) -> Iterable[Event]:
     facts = [fact for fact in history.facts if fact.at_ms < until_ms]
     if not facts:
         return history.read()

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping, TimedCall
-from services.backtest.domain.history import NOTHING, Event, Held, History, Outcome
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, Held
 
 _KINDS = {
     "track": "TRACK",
@@ -22,8 +22,8 @@ _KINDS = {
 
 
 def read_event_file(
-    path: Path, mapping: Mapping, *, outcomes: tuple[Outcome, ...] = (), skip_bad_rows: bool = False
-) -> History:
+    path: Path, mapping: Mapping, *, outcomes: tuple[AccountOutcome, ...] = (), skip_bad_rows: bool = False
+) -> BacktestHistory:
     """
     Return the history in a file. It is parsed here, and its events are held in memory.
 
@@ -32,7 +32,7 @@ def read_event_file(
     """
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
     events = Held([_event(timed) for timed in file.events()])
-    return History(path.name.split(".")[0], events, file.sha256, outcomes=outcomes)
+    return BacktestHistory(path.name.split(".")[0], events, file.sha256, outcomes=outcomes)
 
 
 def _event(timed: TimedCall) -> Event:

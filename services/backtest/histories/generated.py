@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from services.backtest.domain.history import Event, Fact, History, Outcome
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Fact
 from services.backtest.generator import VERSION, Generated, generate
 from services.backtest.generator.generating import Events
 
@@ -21,18 +21,18 @@ class _Made:
             yield Event(*event)
 
 
-def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[History, Generated]:
+def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[BacktestHistory, Generated]:
     """Return a generated history, and the truth that it was made from."""
     generated = generate(seed, accounts, days)
     facts = tuple(
         Fact(each.account, each.at_ms, {"seats": each.seats, "country": each.country}) for each in generated.facts
     )
     outcomes = tuple(
-        Outcome(story.account, story.onset_day, story.storyline, story.kind)
+        AccountOutcome(story.account, story.onset_day, story.storyline, story.kind)
         for story in generated.truth.stories
         if story.onset_day is not None
     )
     name = f"generated-{seed}"
     fingerprint = f"generated:{VERSION}:{seed}:{accounts}:{days}"
     until = generated.truth.first_day + generated.truth.days
-    return History(name, _Made(generated.events), fingerprint, facts, outcomes, until), generated
+    return BacktestHistory(name, _Made(generated.events), fingerprint, facts, outcomes, until), generated

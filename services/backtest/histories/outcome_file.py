@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.backtest.domain.history import Outcome
+from services.backtest.domain.history import AccountOutcome
 from services.shared.errors import TidemarkError
 
 _EPOCH = date(1970, 1, 1).toordinal()
@@ -28,7 +28,7 @@ class BadOutcomesError(TidemarkError):
 class OutcomeFile:
     """What a list of lost customers says."""
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[AccountOutcome, ...]
     problems: tuple[str, ...]
     """One sentence for each line that was left out, with its number (the header is line 1)."""
 
@@ -44,7 +44,7 @@ def read_outcomes(path: Path, today: date) -> OutcomeFile:
     Raises:
         BadOutcomesError: it cannot be read, has no such columns, or no line of it can be used.
     """
-    outcomes: list[Outcome] = []
+    outcomes: list[AccountOutcome] = []
     problems: list[str] = []
     seen: dict[str, int] = {}
     try:
@@ -61,7 +61,7 @@ def read_outcomes(path: Path, today: date) -> OutcomeFile:
                 if rows.line_num > MOST_LINES:
                     raise BadOutcomesError(f"{path.name}: more than {MOST_LINES:,} lines: is it the right file?")
                 found = _outcome(row, names, today)
-                before = seen.get(found.account) if isinstance(found, Outcome) else None
+                before = seen.get(found.account) if isinstance(found, AccountOutcome) else None
                 if isinstance(found, str):
                     problems.append(f"line {rows.line_num}: {found}")
                 elif before is not None:
@@ -84,7 +84,7 @@ def read_outcomes(path: Path, today: date) -> OutcomeFile:
     return OutcomeFile(tuple(outcomes), tuple(problems))
 
 
-def _outcome(row: dict[str | None, str | None], names: dict[str, str], today: date) -> Outcome | str:
+def _outcome(row: dict[str | None, str | None], names: dict[str, str], today: date) -> AccountOutcome | str:
     """Return the outcome in a row, or what is wrong with it."""
     if row.get(None):
         return "more cells than the first line has columns: put quotes around text with commas"
@@ -103,4 +103,4 @@ def _outcome(row: dict[str | None, str | None], names: dict[str, str], today: da
     if day < _EARLIEST:
         return f"date {text[:10]} lies before {_EARLIEST.year}: is the year right?"
     reason = (row[names["reason"]] or "").strip() if "reason" in names else ""
-    return Outcome(account, day.toordinal() - _EPOCH, "lost", reason)
+    return AccountOutcome(account, day.toordinal() - _EPOCH, "lost", reason)

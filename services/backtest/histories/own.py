@@ -16,7 +16,7 @@ import msgspec
 from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
-from services.backtest.domain.history import NOTHING, Event, Held, History, Outcome
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, Held
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -30,15 +30,15 @@ _json = msgspec.json.Decoder().decode
 
 
 async def read_log(
-    kafka: KafkaSettings, outcomes: tuple[Outcome, ...], now_ms: int, most: int = MOST_EVENTS
-) -> History:
+    kafka: KafkaSettings, outcomes: tuple[AccountOutcome, ...], now_ms: int, most: int = MOST_EVENTS
+) -> BacktestHistory:
     """
     Return the history on the log.
 
     Raises:
         Fatal: there is no such topic, there are no events on it, or more than `most`.
     """
-    held = _Holder("usage-events", now_ms, most)
+    held = _Holder(USAGE_EVENTS, now_ms, most)
     async for record in scan(kafka, USAGE_EVENTS):
         kind, value = decoded(record.value)
         if kind == "usage_event":
@@ -46,7 +46,9 @@ async def read_log(
     return held.history(outcomes)
 
 
-def read_warehouse(store: Queries, outcomes: tuple[Outcome, ...], now_ms: int, most: int = MOST_EVENTS) -> History:
+def read_warehouse(
+    store: Queries, outcomes: tuple[AccountOutcome, ...], now_ms: int, most: int = MOST_EVENTS
+) -> BacktestHistory:
     """
     Return the history in the warehouse, which may reach further back than the log.
 
@@ -81,7 +83,7 @@ class _Holder:
                 "them to a file, and give that file to `tidemark backtest`"
             )
 
-    def history(self, outcomes: tuple[Outcome, ...]) -> History:
+    def history(self, outcomes: tuple[AccountOutcome, ...]) -> BacktestHistory:
         """Return all of them."""
         events = self._events
         if not events:
@@ -89,7 +91,7 @@ class _Holder:
         events.sort(key=lambda event: event.at_ms)
         content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
-        return History("own history", Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
+        return BacktestHistory("own history", Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:

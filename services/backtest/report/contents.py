@@ -9,7 +9,7 @@ from datetime import date, timedelta
 
 from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
-from services.backtest.domain.figures import Figures
+from services.backtest.domain.figures import BacktestFigures
 from services.backtest.domain.headline import of_list, of_use
 from services.backtest.domain.resampling import Interval
 from services.backtest.driving import Driven
@@ -39,13 +39,13 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Part:
+class ReportPart:
     """What a report says about one history."""
 
     name: str
     headline: list[str]
     sections: list[Section]
-    figures: Figures
+    figures: BacktestFigures
     against: AgainstList | None = None
 
 
@@ -54,7 +54,7 @@ class Measured:
     """A history and all that was measured of it."""
 
     driven: Driven
-    figures: Figures
+    figures: BacktestFigures
     against: AgainstList | None = None
     truth: dict[str, generator.Figures] | None = None
     """By name of an alarm, for a generated history."""
@@ -62,7 +62,7 @@ class Measured:
     """What was left out of what was given, and why."""
 
 
-def part_of(measured: Measured) -> Part:
+def part_of(measured: Measured) -> ReportPart:
     """Return what there is to say about one history."""
     figures, against = measured.figures, measured.against
     headline = of_list(against.calls, against.owners) if against else of_use(figures)
@@ -76,7 +76,7 @@ def part_of(measured: Measured) -> Part:
         _ranking(figures),
         _calibration(figures),
     ]
-    return Part(figures.name, headline, sections, figures, against)
+    return ReportPart(figures.name, headline, sections, figures, against)
 
 
 def _left_out(measured: Measured) -> Iterable[Section]:
@@ -163,7 +163,7 @@ def _case(found: Found) -> str:
     return f"{found.alarmed} of {found.cases}{days}"
 
 
-def _alarm_sections(figures: Figures) -> Iterable[Section]:
+def _alarm_sections(figures: BacktestFigures) -> Iterable[Section]:
     note = (
         "Per 1,000 account-weeks, but for precision, recall and shares. Or on already: losses found, or with the alarm on "
         "since more than 4 weeks. Delay: median days from the start of a loss to the call that finds it. Flaps: alarms that come again within "
@@ -204,7 +204,7 @@ def _alarms(alarms: Sequence[AlarmFigures], written: Callable[[Interval, int], s
     return Table(head, rows)
 
 
-def _rules(figures: Figures) -> Section:
+def _rules(figures: BacktestFigures) -> Section:
     rows = [
         (f"{each.rule}, {each.severity}", str(each.fired), _range(each.precision, 2), _number(each.lift, 1))
         for each in figures.rules
@@ -214,7 +214,7 @@ def _rules(figures: Figures) -> Section:
     return Section("Rules", [note], Table(("rule", "signals", "precision", "lift"), rows))
 
 
-def _ranking(figures: Figures) -> Section:
+def _ranking(figures: BacktestFigures) -> Section:
     rows = [
         (
             each.name,
@@ -229,7 +229,7 @@ def _ranking(figures: Figures) -> Section:
     return Section("Ranking account-weeks", [], Table(head, rows))
 
 
-def _calibration(figures: Figures) -> Section:
+def _calibration(figures: BacktestFigures) -> Section:
     rows = [
         (f"{each.lowest:.0f} to {each.highest:.0f}", str(each.weeks), _percent(each.losses))
         for each in figures.calibration

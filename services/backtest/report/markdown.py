@@ -5,17 +5,17 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
-from services.backtest.report.contents import Part, Table
+from services.backtest.report.contents import ReportPart, Table
 
 _WIDTH = 120
 
 
-def markdown(title: str, intro: Sequence[str], parts: Sequence[Part]) -> str:
+def markdown(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> str:
     """Return the whole report."""
     return "\n".join(_lines(title, intro, parts)).rstrip() + "\n"
 
 
-def _lines(title: str, intro: Sequence[str], parts: Sequence[Part]) -> Iterator[str]:
+def _lines(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> Iterator[str]:
     yield from _heading(1, title)
     yield from _paragraphs(intro)
     for part in parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from services.backtest.report.contents import Part
+from services.backtest.report.contents import ReportPart
 from services.shared.errors import Fatal
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
@@ -28,7 +28,7 @@ def require_page() -> None:
         ) from error
 
 
-def page(title: str, intro: Sequence[str], parts: Sequence[Part]) -> str:
+def page(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> str:
     """Return the whole page."""
     from jinja2 import Environment, StrictUndefined
 
@@ -37,7 +37,7 @@ def page(title: str, intro: Sequence[str], parts: Sequence[Part]) -> str:
     return template.render(title=title, intro=intro, parts=[(part, list(_plots(part))) for part in parts])
 
 
-def _plots(part: Part) -> Iterator[tuple[str, str]]:
+def _plots(part: ReportPart) -> Iterator[tuple[str, str]]:
     from services.backtest.report import plots
 
     if part.against is not None and part.against.calls[0].lost:

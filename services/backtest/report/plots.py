@@ -11,7 +11,7 @@ import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from services.backtest.domain.figures import Figures
+from services.backtest.domain.figures import BacktestFigures
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.resampling import Interval
 
@@ -19,7 +19,7 @@ OURS, OTHERS = "#0b6e4f", "#8a8f98"
 _WIDE, _HIGH = 8.4, 3.4
 
 
-def recall_against_false_calls(figures: Figures) -> str:
+def recall_against_false_calls(figures: BacktestFigures) -> str:
     """Draw what each alarm finds against what it costs."""
     drawing, axes = _axes("false calls per 1,000 account-weeks", "losses found")
     for alarm, marker in zip(figures.alarms, cycle("os^vD<>PX*"), strict=False):
@@ -41,7 +41,7 @@ def recall_against_false_calls(figures: Figures) -> str:
     return _svg(drawing)
 
 
-def ranking(figures: Figures) -> str:
+def ranking(figures: BacktestFigures) -> str:
     """Draw the AUC of each score."""
     drawing, axes = _axes("AUC", "")
     for place, each in enumerate(reversed(figures.ranking)):
@@ -52,7 +52,7 @@ def ranking(figures: Figures) -> str:
     return _svg(drawing)
 
 
-def calibration(figures: Figures) -> str:
+def calibration(figures: BacktestFigures) -> str:
     """Draw how many account-weeks of each tenth by health score were followed by a loss."""
     drawing, axes = _axes("health score", "followed by a loss")
     names = [f"{each.lowest:.0f}-{each.highest:.0f}" for each in figures.calibration]

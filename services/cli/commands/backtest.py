@@ -21,7 +21,7 @@ from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
     from services.backfill.mapping import Mapping
-    from services.backtest.domain.history import History, Outcome
+    from services.backtest.domain.history import AccountOutcome, BacktestHistory
     from services.backtest.driving import Driven
     from services.backtest.driving.drive import Scoring
     from services.backtest.generator import Generated
@@ -31,7 +31,7 @@ _TOLD_PROBLEMS = 10
 _NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers")
 
 
-class Source(StrEnum):
+class HistorySource(StrEnum):
     """Where one's own history is read."""
 
     LOG = "log"
@@ -81,8 +81,8 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     short: Annotated[bool, typer.Option("--short", help="Print the first lines only.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=2, help="Processes.")] = 2,
     source: Annotated[
-        Source, typer.Option("--from", help="Where one's own history is read, if no file is given.")
-    ] = Source.LOG,
+        HistorySource, typer.Option("--from", help="Where one's own history is read, if no file is given.")
+    ] = HistorySource.LOG,
     data: DataOption = None,
 ) -> None:
     """
@@ -133,7 +133,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         print("\n".join(f"wrote {path}" for path in (markdown, html) if path is not None))
 
 
-def _outcomes(path: Path | None) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
+def _outcomes(path: Path | None) -> tuple[tuple[AccountOutcome, ...], tuple[str, ...]]:
     """Read the list of lost customers; say at once what cannot be used of it."""
     from services.backtest.histories.outcome_file import read_outcomes
 
@@ -154,10 +154,10 @@ def _outcomes(path: Path | None) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
 def _histories(
     file: Path | None,
     mapping: Mapping,
-    lost: tuple[Outcome, ...],
+    lost: tuple[AccountOutcome, ...],
     seeds: list[int],
-    own: Callable[[], History],
-) -> Iterator[tuple[History, Generated | None]]:
+    own: Callable[[], BacktestHistory],
+) -> Iterator[tuple[BacktestHistory, Generated | None]]:
     from services.backtest.histories.event_file import read_event_file
     from services.backtest.histories.generated import made_up
 
@@ -169,14 +169,14 @@ def _histories(
         yield made_up(seed)
 
 
-def _own(source: Source, lost: tuple[Outcome, ...], data: Path | None) -> History:
+def _own(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:
     from services.backtest.histories.own import read_log, read_warehouse
     from services.shared.settings import load
     from services.warehouse.clickhouse import open_embedded, open_server
     from services.warehouse.settings import WarehouseSettings
 
     now_ms = time.time_ns() // 1_000_000
-    if source is Source.LOG:
+    if source is HistorySource.LOG:
         return asyncio.run(read_log(cluster(data), lost, now_ms))
     settings = load(WarehouseSettings)
     if settings.clickhouse_url is not None:
@@ -192,7 +192,7 @@ def _own(source: Source, lost: tuple[Outcome, ...], data: Path | None) -> Histor
         store.close()
 
 
-def _driven(history: History, scoring: Scoring, keep: Path | None, workers: int) -> Driven:
+def _driven(history: BacktestHistory, scoring: Scoring, keep: Path | None, workers: int) -> Driven:
     from services.backtest.driving import drive
 
     file = None if keep is None else keep / f"{history.name.replace(' ', '-')}.snapshots"
@@ -217,7 +217,7 @@ def _measured(
 
 
 @contextmanager
-def _progress(history: History) -> Iterator[Callable[[int], None]]:
+def _progress(history: BacktestHistory) -> Iterator[Callable[[int], None]]:
     """Show how many events have been driven, on a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.backtest.domain.history import Outcome
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.outcome_file import BadOutcomesError, OutcomeFile, read_outcomes
 
 TODAY = date(2026, 6, 1)
@@ -41,8 +41,8 @@ def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path)
     found = read(tmp_path, TEN_BAD)
 
     assert found.outcomes == (
-        Outcome("acme", day(2026, 3, 31), "lost", "price"),
-        Outcome("tyrell", day(2026, 1, 15), "lost", ""),
+        AccountOutcome("acme", day(2026, 3, 31), "lost", "price"),
+        AccountOutcome("tyrell", day(2026, 1, 15), "lost", ""),
     )
     assert [problem.split(":")[0] for problem in found.problems] == [f"line {number}" for number in range(3, 13)]
 
@@ -67,7 +67,7 @@ def test_each_says_what_to_do(tmp_path: Path, line: int, says: str) -> None:
 def test_columns_may_be_in_any_order_and_case_and_the_file_may_come_from_excel(tmp_path: Path) -> None:
     found = read(tmp_path, "\ufeffReason,Date,Account\r\nprice,2026-03-31,acme\r\n")
 
-    assert found.outcomes == (Outcome("acme", day(2026, 3, 31), "lost", "price"),)
+    assert found.outcomes == (AccountOutcome("acme", day(2026, 3, 31), "lost", "price"),)
     assert not found.problems
 
 

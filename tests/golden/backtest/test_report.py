@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from services.backtest.measuring import measure, measure_list
-from services.backtest.report.contents import Measured, Part, part_of
+from services.backtest.report.contents import Measured, ReportPart, part_of
 from services.backtest.report.markdown import markdown
 from services.backtest.report.page import page
 from tests.support.driven import driven, lost
@@ -21,12 +21,12 @@ GOLDEN = Path(__file__).parent
 LOST = (lost("acme", 300), lost("umbrella", 280), lost("nobody", 280))
 
 
-def by_use() -> Part:
+def by_use() -> ReportPart:
     told = driven()
     return part_of(Measured(told, measure(told, draws=20)))
 
 
-def by_list() -> Part:
+def by_list() -> ReportPart:
     told = driven(*LOST)
     problems = ("lost.csv, line 7: date is empty",)
     return part_of(Measured(told, measure(told, draws=20), measure_list(told), None, problems))
@@ -62,4 +62,3 @@ def test_the_page_says_what_the_text_says_and_needs_nothing_else() -> None:
 
 def test_the_page_of_equal_figures_is_byte_for_byte_equal() -> None:
     assert page("x", [], [by_use()]) == page("x", [], [by_use()])
-

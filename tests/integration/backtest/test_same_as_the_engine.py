@@ -21,7 +21,7 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.backfill.plan import Send, Tick, steps
 from services.backtest.domain.episodes import episodes_of
-from services.backtest.domain.history import Event, Fact, History
+from services.backtest.domain.history import BacktestHistory, Event, Fact
 from services.backtest.driving import Driven, drive, judge_again
 from services.backtest.driving.drive import Scoring
 from services.backtest.driving.lane import EPOCH
@@ -64,7 +64,7 @@ FACTS = tuple(
     Fact(f"account-{number}", FIRST * DAY_MS, {"seats": 6, "owner": "olga", "renewal_date": "2024-06-01"})
     for number in (5, 6, 9)
 )
-HISTORY = History("customers", Customers(), "customers", FACTS)
+HISTORY = BacktestHistory("customers", Customers(), "customers", FACTS)
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +168,12 @@ def test_kept_snapshots_are_judged_by_other_rules_without_driving_again(tmp_path
 
 def test_snapshots_of_another_history_or_a_torn_file_are_not_taken(tmp_path: Path) -> None:
     kept = tmp_path / "customers.snapshots"
-    small = History("small", lambda: iter([Event("a", "ann", FIRST * DAY_MS)]), "small")
+    small = BacktestHistory("small", lambda: iter([Event("a", "ann", FIRST * DAY_MS)]), "small")
     drive(small, keep=kept)
     told: list[int] = []
 
-    drive(History("small", small.read, "another"), keep=kept, progress=told.append)
+    drive(BacktestHistory("small", small.read, "another"), keep=kept, progress=told.append)
     kept.write_bytes(kept.read_bytes()[:-1])
-    drive(History("small", small.read, "another"), keep=kept, progress=told.append)
+    drive(BacktestHistory("small", small.read, "another"), keep=kept, progress=told.append)
 
     assert told == [1, 1]

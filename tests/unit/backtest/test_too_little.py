@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from services.backtest.domain.history import Event, Held, History, Outcome
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Held
 from services.backtest.driving import drive
 from services.backtest.driving.scoring import EmptyHistoryError
 from services.backtest.measuring import measure, measure_list
-from services.backtest.report.contents import Measured, Part, part_of
+from services.backtest.report.contents import Measured, ReportPart, part_of
 from services.backtest.report.page import page
 from services.shared.units import DAY_MS
 
 FIRST = 19_700
 
 
-def report(days: int, *outcomes: Outcome) -> Part:
+def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
     events = [Event(account, "ann", (FIRST + day) * DAY_MS) for day in range(days) for account in ("a", "b")]
-    driven = drive(History("short", Held(events), f"short {days}", outcomes=outcomes))
+    driven = drive(BacktestHistory("short", Held(events), f"short {days}", outcomes=outcomes))
     against = measure_list(driven) if outcomes else None
     part = part_of(Measured(driven, measure(driven, draws=5), against))
     assert page("x", [], [part])
@@ -39,7 +39,7 @@ def test_a_history_without_a_loss_tells_of_false_calls_alone() -> None:
 
 
 def test_a_list_of_strangers_is_told_with_the_reason() -> None:
-    part = report(160, Outcome("somebody", FIRST + 100))
+    part = report(160, AccountOutcome("somebody", FIRST + 100))
 
     assert part.headline == ["No lost account on the list can be judged; see below why."]
     table = part.sections[0].table
@@ -49,4 +49,4 @@ def test_a_list_of_strangers_is_told_with_the_reason() -> None:
 
 def test_a_history_without_events_is_refused() -> None:
     with pytest.raises(EmptyHistoryError, match="nothing has no events"):
-        drive(History("nothing", Held([]), "nothing"))
+        drive(BacktestHistory("nothing", Held([]), "nothing"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from services.backtest.domain.alarms import alarms_of
-from services.backtest.domain.history import Outcome
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.domain.outcomes import Calls, lost_of, measure_calls
 from tests.support.backtests import FIRST_DAY, grid
 
@@ -13,8 +13,8 @@ ACCOUNTS = ["a", "b", "c"]
 GRID = grid("5x500", "5x500", "5x500")
 
 
-def lost(**columns: int) -> list[Outcome]:
-    return [Outcome(account, FIRST_DAY + column) for account, column in columns.items()]
+def lost(**columns: int) -> list[AccountOutcome]:
+    return [AccountOutcome(account, FIRST_DAY + column) for account, column in columns.items()]
 
 
 def calls(stretches: list[tuple[int, int, int, bool]], **columns: int) -> Calls:
