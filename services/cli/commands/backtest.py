@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -102,6 +103,9 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
 
     if html is not None:
         require_page()
+    for path in (html, markdown):
+        if path is not None and not os.access(path.parent, os.W_OK):  # not after minutes of work
+            raise Fatal(f"{path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable")
     plan, model = load_scoring(load(ScorerSettings))
     scoring = Scoring(plan, model, load_rules(rules or SHIPPED_RULES, overrides))
     lost, problems = _outcomes(outcomes)

@@ -81,6 +81,12 @@ def test_a_page_without_the_packages_for_it_is_refused_before_any_work(events: P
     assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in ran.stderr
 
 
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(events: Path, tmp_path: Path) -> None:
+    ran = run(*columns(events), "--markdown", str(tmp_path / "nowhere" / "report.md"), rc=1)
+
+    assert "cannot be written: there is no folder" in ran.stderr
+
+
 def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
     lost.write_text("account,date\nc0,2024-06-01\n")
