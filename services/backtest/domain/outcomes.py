@@ -41,10 +41,13 @@ class Calls:
     in_vain: int
     weeks: float
     """Weeks over which calls were counted."""
-    missed: tuple[str, ...]
-    """Accounts that were lost and not flagged."""
-    leads: tuple[int, ...]
-    """Days of each that was flagged, the shortest first."""
+    accounts: tuple[tuple[str, int, int | None], ...]
+    """Each lost account, the day of its loss (days since 1970 UTC), and how many days before it was flagged; None: it was not."""
+
+    @property
+    def leads(self) -> list[int]:
+        """Days of each account that was flagged, the shortest first."""
+        return sorted(lead for _, _, lead in self.accounts if lead is not None)
 
     @property
     def in_vain_a_week(self) -> float:
@@ -80,17 +83,15 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
 
 def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str], grid: Grid) -> Calls:
     """Say what an alarm would have meant for the accounts that were lost, and for the others."""
-    leads: list[int] = []
-    missed: list[str] = []
+    each: list[tuple[str, int, int | None]] = []
     for row, column in lost.columns.items():
         stretches = alarms.account == row
         # an alarm of column c is on the list in the morning of the next day
         start, end = alarms.start[stretches] + 1, alarms.end[stretches] + 1
         on = (start < column) & (end > column - LATER_DAYS)
-        if on.any():
-            leads.append(int(column - start[on].min()))
-        else:
-            missed.append(accounts[row])
+        lead = int(column - start[on].min()) if on.any() else None
+        each.append((accounts[row], column + grid.first_day, lead))
+    leads = [lead for _, _, lead in each if lead is not None]
     account, start = alarms.onsets()
     loss = np.full(grid.accounts, np.iinfo(np.int64).max)
     for row, column in lost.columns.items():
@@ -106,6 +107,5 @@ def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str]
         calls=int(counted.sum()),
         in_vain=int((~right).sum()),
         weeks=max(0.0, (last - first) / WEEK),
-        missed=tuple(sorted(missed)),
-        leads=tuple(sorted(leads)),
+        accounts=tuple(sorted(each, key=lambda one: (one[1], one[0]))),
     )

@@ -10,14 +10,14 @@ from datetime import date, timedelta
 from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import BacktestFigures
-from services.backtest.domain.headline import of_list, of_use
+from services.backtest.domain.headline import SHOWN, of_list, of_use
 from services.backtest.domain.resampling import Interval
 from services.backtest.driving import Driven
 from services.backtest.generator.figures import Found
 from services.backtest.measuring import AgainstList
 
 _EPOCH = date(1970, 1, 1)
-MOST_NAMES = 20
+MOST_NAMES = 1000
 NOTHING = "-"
 
 
@@ -135,10 +135,17 @@ def _list_sections(against: AgainstList) -> Iterable[Section]:
         "was not lost within 12 weeks. The threshold “as many calls” was chosen on this very history, which favours it."
     )
     yield Section("The list of lost customers", [note], Table(head, rows))
-    missed = against.calls[0].missed
-    if missed:
-        more = f", and {len(missed) - MOST_NAMES} more" if len(missed) > MOST_NAMES else ""
-        yield Section("Lost and not flagged", [", ".join(missed[:MOST_NAMES]) + more + "."])
+    ours = against.calls[0]
+    plain = next(each for each in against.calls if each.name == SHOWN)
+    columns = ("account", "lost on", "Tidemark, days before", f"{SHOWN}, days before")
+    each = [
+        (account, (_EPOCH + timedelta(days=day)).isoformat(), _number(lead), _number(other))
+        for (account, day, lead), (_, _, other) in zip(ours.accounts, plain.accounts, strict=True)
+    ]
+    if each:
+        more = f"The first {MOST_NAMES:,} of {len(each):,}. " if len(each) > MOST_NAMES else ""
+        note = f"{more}Days from when the account was on the list to the loss; -: it was not flagged."
+        yield Section("Each lost account", [note], Table(columns, each[:MOST_NAMES]))
 
 
 def _truth_sections(truth: dict[str, generator.Figures]) -> Iterable[Section]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from services.backtest.domain.headline import SHOWN, of_list
 from services.backtest.domain.outcomes import Calls
 
-OURS = Calls("Tidemark, warning or above", 40, 31, 23.0, 200, 140, 100.0, (), ())
+OURS = Calls("Tidemark, warning or above", 40, 31, 23.0, 200, 140, 100.0, ())
 PLAIN = replace(OURS, name=SHOWN, flagged=28, lead_days=11.0, in_vain=200)
 
 

@@ -24,17 +24,18 @@ def calls(stretches: list[tuple[int, int, int, bool]], **columns: int) -> Calls:
 def test_an_account_is_flagged_if_the_alarm_was_on_in_the_twelve_weeks_before() -> None:
     found = calls([(0, 269, 280, True), (1, 100, 190, True)], a=300, b=300, c=300)
 
-    assert (found.lost, found.flagged, found.missed) == (3, 1, ("b", "c"))
+    assert (found.lost, found.flagged) == (3, 1)
+    assert found.accounts == (("a", FIRST_DAY + 300, 30), ("b", FIRST_DAY + 300, None), ("c", FIRST_DAY + 300, None))
     assert found.lead_days == 30  # the alarm is on the list in the morning of the next day
 
 
 def test_an_alarm_that_comes_on_the_day_of_the_loss_or_later_is_too_late() -> None:
-    assert calls([(0, 298, 400, False)], a=300).leads == (1,)
+    assert calls([(0, 298, 400, False)], a=300).leads == [1]
     assert calls([(0, 299, 400, False)], a=300).flagged == 0
 
 
 def test_an_alarm_that_has_been_on_for_long_counts_from_when_it_came() -> None:
-    assert calls([(0, 149, 400, False)], a=300).leads == (150,)
+    assert calls([(0, 149, 400, False)], a=300).leads == [150]
 
 
 def test_a_call_is_in_vain_if_the_account_is_not_lost_within_twelve_weeks() -> None:
