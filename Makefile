@@ -130,6 +130,10 @@ chaos: setup ## Break everything in turn, under load on three brokers: make chao
 bench: setup .venv-bench/.synced ## Measure everything in one run on this machine: make bench ARGS="--json FILE"
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
+.PHONY: backtest
+backtest: setup ## Back-test on made-up customers, and write docs/backtest.md: make backtest ARGS="commits.csv.gz --account acct"
+	@$(BIN)/tidemark backtest --generated 10 --generated 11 --generated 12 --markdown docs/backtest.md $(ARGS)
+
 .PHONY: docs
 docs: setup ## Regenerate the pages of docs/ that are written from the code: measures, metrics, settings, topics, the plan's schema
 	@for page in services.cli.pages.measures services.cli.pages.metrics services.cli.pages.settings services.cli.plan.schema schemas.topics_page; do $(BIN)/python -m $$page >/dev/null; done; git --no-pager diff --stat docs
@@ -149,7 +153,7 @@ tracker: setup $(NODE_MADE) ## Build the page tracker from its TypeScript
 
 .PHONY: lock
 lock: $(VENV)/.made ## Regenerate the lock files from pyproject.toml (versions and hashes, no addresses)
-	@$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.txt
+	@$(UV) pip compile pyproject.toml --group dev --extra backtest --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-dev.txt
 	@$(UV) pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -c requirements-dev.txt -o requirements.txt
 	@$(UV) pip compile --group bench --universal --python-version 3.11 --generate-hashes --no-annotate --no-header -q -o requirements-bench.txt
 

@@ -10,18 +10,29 @@ tick interval that an event lies before; intervals without events need none, sin
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from services.backfill.mapping import TimedCall
 from services.shared.units import DAY_MS
 
 _LONG_MS = 731 * DAY_MS
 
 
-class Send(NamedTuple):
+class Timed(Protocol):
+    """Anything that happened at a time."""
+
+    @property
+    def at_ms(self) -> int:
+        """Return when, milliseconds since 1970 UTC."""
+        ...
+
+
+T = TypeVar("T", bound=Timed)
+
+
+class Send(NamedTuple, Generic[T]):
     """Offer these calls to ingest and wait until all are acknowledged."""
 
-    calls: list[TimedCall]
+    calls: list[T]
 
 
 class Tick(NamedTuple):
@@ -36,7 +47,7 @@ class AwaitFleet(NamedTuple):
     day: int
 
 
-Step = Send | Tick | AwaitFleet
+Step = Send[T] | Tick | AwaitFleet
 
 
 def tick_hours_for(first_ms: int, last_ms: int) -> int:
@@ -50,8 +61,8 @@ def tick_hours_for(first_ms: int, last_ms: int) -> int:
 
 
 def steps(
-    calls: Iterable[TimedCall], start_ms: int, until_ms: int, tick_ms: int, slice_size: int = 10_000
-) -> Iterator[Step]:
+    calls: Iterable[T], start_ms: int, until_ms: int, tick_ms: int, slice_size: int = 10_000
+) -> Iterator[Step[T]]:
     """
     Yield what to do, in order, from `start_ms` until the clock can be handed over at `until_ms`.
 
@@ -63,7 +74,7 @@ def steps(
         slice_size: Most calls in one Send, which bounds memory.
     """
     clock = start_ms
-    waiting: list[TimedCall] = []
+    waiting: list[T] = []
     untold = False  # whether events lie between the clock and its next boundary
     for call in calls:
         if call.at_ms >= _next(clock, tick_ms):
@@ -92,7 +103,7 @@ def steps(
         yield from _tick(clock)
 
 
-def _tick(at_ms: int) -> Iterator[Step]:
+def _tick(at_ms: int) -> Iterator[Tick | AwaitFleet]:
     yield Tick(at_ms)
     if at_ms % DAY_MS == 0:
         yield AwaitFleet(at_ms // DAY_MS - 1)

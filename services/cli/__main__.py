@@ -25,6 +25,7 @@ COMMANDS = (
     "accounts",
     "clock",
     "backfill",
+    "backtest",
     "rejected",
     "signals",
     "explain",

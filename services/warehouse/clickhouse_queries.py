@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -40,6 +40,10 @@ _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
 toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
 skew_ms, epoch, historical, properties, identified, internal, via"""
+
+_PAST_COLUMNS = """
+account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
+internal"""
 
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 
@@ -105,6 +109,19 @@ class ClickHouseQueries:
             name=wanted.name,
             topic=topic,
         )
+
+    def past(self) -> Iterator[Found]:
+        """Yield all that scores."""
+        query = f"""SELECT {_PAST_COLUMNS} FROM events_unique
+            WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
+            ORDER BY occurred_at, topic, partition, offset"""
+        try:
+            with self._reader.query_row_block_stream(query) as blocks:
+                names = [name.removesuffix("_ms") for name in blocks.source.column_names]
+                for block in blocks:
+                    yield from (dict(zip(names, row, strict=True)) for row in block)
+        except (ClickHouseError, OSError) as error:
+            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -139,6 +139,11 @@ class MemoryStore:
         ]
         rows.sort(key=lambda row: EventCursor.of(row).order)
         return rows[: wanted.limit]
+
+    def past(self) -> Iterator[Found]:
+        """Yield all that scores."""
+        rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _counts(row)]
+        yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from services.shared.errors import Retryable
@@ -62,6 +62,14 @@ class Queries(Protocol):
 
     def events(self, wanted: EventFilter) -> list[Found]:
         """Return unique events with their place on the log, latest `occurred_at` first."""
+
+    def past(self) -> Iterator[Found]:
+        """
+        Yield all that scores, earliest `occurred_at` first: unique production events with an account.
+
+        Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment` and
+        `internal`. Events are fetched as they are taken, so memory does not grow with their number.
+        """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids, in the order of the log."""

@@ -16,6 +16,7 @@ def test_an_empty_store_answers_every_question_with_nothing(store: Store) -> Non
     assert store.history("acme", 10) == []
     assert store.account_days("acme", 10) == []
     assert store.events(EventFilter("acme")) == []
+    assert list(store.past()) == []
     assert store.signals(SignalFilter()) == []
     assert store.totals() == []
 
@@ -137,6 +138,20 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
         {"day": T0 // DAY_MS, "events": 3, "active_users": 2},
     ]
+
+
+def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(store: Store) -> None:
+    store.insert("events", [event(1, "late", occurred_at=T0 + 9), event(2, "early", occurred_at=T0, account="globex")])
+    store.insert("events", [event(3, "late", occurred_at=T0 + 9), event(4, "test", environment="staging")])
+    store.insert("events", [event(5, "staff", internal=True), event(6, "x", topic="usage-unattributed", account="")])
+
+    found = list(store.past())
+
+    assert [(e["account"], e["event_id"], e["occurred_at"]) for e in found] == [
+        ("globex", "early", T0),
+        ("acme", "late", T0 + 9),
+    ]
+    assert {"user", "kind", "name", "source", "properties", "environment", "internal"} <= found[0].keys()
 
 
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:

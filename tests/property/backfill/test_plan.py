@@ -13,7 +13,7 @@ times = st.lists(st.integers(0, 9 * DAY_MS), max_size=60).map(sorted)
 ticks = st.sampled_from([1, 2, 3, 6, 12, 24])
 
 
-def plan(at: list[int], tick_hours: int, until: int = 10 * DAY_MS, slice_size: int = 7) -> list[Step]:
+def plan(at: list[int], tick_hours: int, until: int = 10 * DAY_MS, slice_size: int = 7) -> list[Step[TimedCall]]:
     calls = (TimedCall(at_ms, {"number": number}) for number, at_ms in enumerate(at))
     return list(steps(calls, 0, until, tick_hours * HOUR_MS, slice_size))
 

@@ -1,0 +1,73 @@
+"""What a back-test is given: events in time order, facts about accounts, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Event(NamedTuple):
+    """One event of one person of one account, as Segment's calls have it."""
+
+    account: str
+    user: str
+    """Empty: no person, so it is no active user-day."""
+    at_ms: int
+    """When it happened, milliseconds since 1970 UTC."""
+    name: str = "Activity"
+    properties: Mapping[str, Any] = NOTHING
+    kind: str = "TRACK"
+    """TRACK, PAGE, SCREEN, IDENTIFY, GROUP or ALIAS. Of GROUP the properties are facts about the account."""
+    event_id: str = ""
+    """Two of an account with one id within a day are one event; empty: it is an event of its own."""
+
+
+class Fact(NamedTuple):
+    """What a `group` call says about an account from some time on: seats, renewal_date, owner, plan, revenue."""
+
+    account: str
+    at_ms: int
+    traits: Mapping[str, Any]
+
+
+class AccountOutcome(NamedTuple):
+    """What became of an account."""
+
+    account: str
+    day: int
+    """When, days since 1970 UTC."""
+    kind: str = "lost"
+    """`lost`; a generator also has kinds of its own, such as `sudden_stop`, `decay`, `vacation` or `growth`."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Events in memory, in time order; they can go to another process."""
+
+    events: Sequence[Event]
+
+    def __call__(self) -> Iterator[Event]:
+        """Return them."""
+        return iter(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class BacktestHistory:
+    """The past of some accounts."""
+
+    name: str
+    """For people, and for files' names."""
+    read: Callable[[], Iterable[Event]]
+    """Returns the events in time order, always the same ones: they may be read more than once."""
+    fingerprint: str
+    """Equal where the events and facts are: kept snapshots are found by it."""
+    facts: tuple[Fact, ...] = ()
+    outcomes: tuple[AccountOutcome, ...] = field(default=())
+    """Empty: what became of the accounts is not known, and is told from their use alone."""
+    until_day: int | None = None
+    """The first day that is not known any more, days since 1970 UTC; None: the day after the last event."""

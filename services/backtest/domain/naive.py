@@ -1,0 +1,101 @@
+"""The plainest rules, which anybody could write into a spreadsheet: what Tidemark has to be better than."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from services.backtest.domain.alarms import Alarms, alarms_of_days
+from services.backtest.domain.grid import BASE_WEEKS, FEWEST_WEEKS, WEEK, Bools, Floats, Grid, Points
+
+_SMOOTH = 0.5
+
+
+def scores(grid: Grid, weeks: Points) -> dict[str, Floats]:
+    """Return the scores of account-weeks by name; higher is more at risk."""
+    account, column = weeks.account, weeks.column
+    silent = (column - grid.latest[account, column]).astype(np.float64)
+
+    def fall(days: int, before: int) -> Floats:
+        """Return how far the last days fell against the days before, as whole periods of the same length."""
+        now = grid.sum(account, column, days)
+        then = grid.sum(account, column - days, before) * (days / before)
+        return np.asarray(-(now + _SMOOTH) / (then + _SMOOTH), np.float64)
+
+    return {
+        "days silent": silent,
+        "weeks silent": np.floor(silent / WEEK),
+        "30 days against the 30 before": fall(30, 30),
+        "7 days against the 7 before": fall(7, 7),
+        "4 weeks against the 30 before": fall(4 * WEEK, BASE_WEEKS * WEEK),
+    }
+
+
+class NaiveAlarms:
+    """Alarms of the plainest rules."""
+
+    def __init__(self, grid: Grid) -> None:
+        """Work on this activity."""
+        self._grid = grid
+        columns = np.arange(grid.days)
+        self._silent = columns - grid.latest
+        self._old_enough: Bools = columns - grid.first[:, None] + 1 >= FEWEST_WEEKS * WEEK
+
+    def all(self) -> dict[str, Alarms]:
+        """Return those with fixed thresholds, by name."""
+        return {
+            "silent for 3 weeks": self.silent(21),
+            "silent for 4 weeks": self.silent(28),
+            "7 days over 50 % below the 7 before": self.falls(7, 0.5),
+            "30 days over 20 % below the 30 before": self.falls(30, 0.8),
+            "4 weeks below 20 % of the 30 before": self.level(0.2, 0.4),
+        }
+
+    def silent(self, days: int) -> Alarms:
+        """Raise one while nobody has been active for so many days."""
+        return alarms_of_days((self._silent >= days) & self._old_enough)
+
+    def falls(self, days: int, below: float) -> Alarms:
+        """Raise one while so many days come to less than this share of the same number of days before."""
+        now = self._ending(days)
+        before = np.zeros_like(now)
+        before[:, days:] = now[:, :-days]
+        return alarms_of_days((now < below * before) & self._old_enough)
+
+    def level(self, below: float, above: float) -> Alarms:
+        """Raise one once four weeks are below a share of the weekly mean of the 30 before; until they are above another."""
+        days, span = 4 * WEEK, BASE_WEEKS * WEEK
+        now = self._ending(days)
+        then = np.zeros_like(now, dtype=np.float64)
+        length = np.clip(np.arange(self._grid.days) - days - self._grid.first[:, None] + 1, 1, span)
+        then[:, days:] = self._ending(span)[:, :-days]
+        usual = then * days / length
+        falls, clears = (now < below * usual) & self._old_enough, now >= above * usual
+        return alarms_of_days(_latched(falls, clears))
+
+    def silent_as_often(self, other: Alarms, shortest: int = 7, longest: int = 56) -> tuple[int, Alarms]:
+        """Return the days of silence whose alarm has about as many onsets in valid weeks as another, and that alarm."""
+        onsets = int(self._grid.points(*other.onsets()).valid.sum())
+        best: tuple[int, int, Alarms] | None = None
+        for days in range(shortest, longest + 1):
+            alarms = self.silent(days)
+            count = int(self._grid.points(*alarms.onsets()).valid.sum())
+            if best is None or abs(count - onsets) < best[0]:
+                best = (abs(count - onsets), days, alarms)
+        if best is None:
+            raise ValueError("no number of days to try")
+        return best[1], best[2]
+
+    def _ending(self, days: int) -> Floats:
+        """Return the user-days of so many days that end with each column; of the first columns, of those there are."""
+        sums = self._grid.sums
+        found = sums[:, 1:].astype(np.float64)
+        found[:, days:] -= sums[:, 1:-days]
+        return found
+
+
+def _latched(sets: Bools, clears: Bools) -> Bools:
+    """Return what is on from a day that sets it until one that clears it."""
+    columns = np.arange(sets.shape[1])
+    last_set = np.maximum.accumulate(np.where(sets, columns, -1), axis=1)
+    last_clear = np.maximum.accumulate(np.where(clears & ~sets, columns, -1), axis=1)
+    return last_set > last_clear

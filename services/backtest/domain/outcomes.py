@@ -1,0 +1,111 @@
+"""
+What an alarm would have meant for the accounts that were lost: who would have been called, how early, and how often in vain.
+
+A lost account was *flagged* if the alarm was on at any time in the 12 weeks before the day of the loss. A call (an onset,
+see alarms.py) is *in vain* if the account was not lost within 12 weeks after it. Calls in the last 12 weeks of the history
+are not counted, since nobody knows yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.backtest.domain.alarms import Alarms
+from services.backtest.domain.grid import FEWEST_WEEKS, LATER_DAYS, WEEK, Grid
+from services.backtest.domain.history import AccountOutcome
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The accounts of a list of losses that can be judged, and why the others cannot."""
+
+    columns: Mapping[int, int]
+    """The day of the loss, by row of the activity: a column."""
+    left_out: list[tuple[str, str]]
+    """Account, and why."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """What one alarm would have meant."""
+
+    name: str
+    lost: int
+    flagged: int
+    lead_days: float
+    """Median days from when the alarm came to the loss, of those flagged; not a number: none was."""
+    calls: int
+    in_vain: int
+    weeks: float
+    """Weeks over which calls were counted."""
+    accounts: tuple[tuple[str, int, int | None], ...]
+    """Each lost account, the day of its loss (days since 1970 UTC), and how many days before it was flagged; None: it was not."""
+
+    @property
+    def leads(self) -> list[int]:
+        """Days of each account that was flagged, the shortest first."""
+        return sorted(lead for _, _, lead in self.accounts if lead is not None)
+
+    @property
+    def in_vain_a_week(self) -> float:
+        """Calls in vain a week, over all accounts."""
+        return self.in_vain / self.weeks if self.weeks else float("nan")
+
+
+def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: Grid) -> Lost:
+    """Place losses on the grid. Of several of one account the first counts."""
+    rows = {account: row for row, account in enumerate(accounts)}
+    columns: dict[int, int] = {}
+    left_out: list[tuple[str, str]] = []
+    for outcome in sorted(outcomes, key=lambda each: (each.day, each.account)):
+        row = rows.get(outcome.account)
+        if row is None:
+            left_out.append((outcome.account, "no event of it in the history: is the id the one that events carry?"))
+            continue
+        if row in columns:
+            left_out.append((outcome.account, "lost twice in the list: the first time counts"))
+            continue
+        column = outcome.day - grid.first_day
+        first = int(grid.first[row])
+        if column > grid.days:
+            left_out.append((outcome.account, "lost after the end of the history"))
+        elif first >= grid.days or column - first < FEWEST_WEEKS * WEEK:
+            left_out.append(
+                (outcome.account, f"lost within {FEWEST_WEEKS} weeks of its first activity: too early to judge")
+            )
+        else:
+            columns[row] = column
+    return Lost(columns, left_out)
+
+
+def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str], grid: Grid) -> Calls:
+    """Say what an alarm would have meant for the accounts that were lost, and for the others."""
+    each: list[tuple[str, int, int | None]] = []
+    for row, column in lost.columns.items():
+        stretches = alarms.account == row
+        # an alarm of column c is on the list in the morning of the next day
+        start, end = alarms.start[stretches] + 1, alarms.end[stretches] + 1
+        on = (start < column) & (end > column - LATER_DAYS)
+        lead = int(column - start[on].min()) if on.any() else None
+        each.append((accounts[row], column + grid.first_day, lead))
+    leads = [lead for _, _, lead in each if lead is not None]
+    account, start = alarms.onsets()
+    loss = np.full(grid.accounts, np.iinfo(np.int64).max)
+    for row, column in lost.columns.items():
+        loss[row] = column
+    first, last = FEWEST_WEEKS * WEEK, grid.days - LATER_DAYS
+    counted = (start >= first) & (start < last) & (start < loss[account])
+    right = loss[account[counted]] - start[counted] <= LATER_DAYS
+    return Calls(
+        name=name,
+        lost=len(lost.columns),
+        flagged=len(leads),
+        lead_days=float(np.median(leads)) if leads else float("nan"),
+        calls=int(counted.sum()),
+        in_vain=int((~right).sum()),
+        weeks=max(0.0, (last - first) / WEEK),
+        accounts=tuple(sorted(each, key=lambda one: (one[1], one[0]))),
+    )

@@ -1,0 +1,109 @@
+"""The lanes of one history, in this process or each in one of its own; the fleet is decided here, day by day."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+from services.backtest.domain.history import BacktestHistory
+from services.backtest.driving.lane import Span
+from services.backtest.driving.scoring import LANES, Scored, Walked, span_of, together, walk
+from services.backtest.driving.snapshots import Snapshots
+from services.scorer.domain.fleet import decide
+from services.scorer.domain.health.model import Model
+from services.shared.errors import Fatal
+from services.shared.tracking_plan.plan import TrackingPlan
+
+Progress = Callable[[int], None]
+_PARTIALS, _COUNT, _DONE, _FAILED = range(4)
+
+
+def score(
+    history: BacktestHistory, scoring: tuple[TrackingPlan, Model], workers: int, progress: Progress
+) -> tuple[Scored, Snapshots]:
+    """
+    Drive a history through the scorer, in one process or two; the result is the same.
+
+    Raises:
+        EmptyHistoryError: the history has no events.
+    """
+    span = span_of(history)
+    if workers == 1:
+        parts = [walk(history, span, range(LANES), scoring, Aggregator(), progress)]
+    else:
+        parts = _in_processes(history, span, scoring, progress)
+    return together(span, parts)
+
+
+class Aggregator:
+    """Decides the fleet's factor of each day from the partials of all lanes."""
+
+    def __init__(self) -> None:
+        self._connected: Sequence[str] = ()
+
+    def __call__(self, partials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Decide one day."""
+        decision = decide(partials, self._connected)
+        self._connected = decision["connected"]
+        return decision
+
+
+def _in_processes(
+    history: BacktestHistory, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress
+) -> list[Walked]:
+    aggregate = Aggregator()
+    lanes = [multiprocessing.Pipe() for _ in range(LANES)]
+    processes = [
+        multiprocessing.Process(target=_lane, args=(theirs, history, span, lane, scoring), daemon=True)
+        for lane, (_, theirs) in enumerate(lanes)
+    ]
+    try:
+        for process, (_, theirs) in zip(processes, lanes, strict=True):
+            process.start()
+            theirs.close()  # so that a process that dies is seen
+        ours = [own for own, _ in lanes]
+        while True:
+            said = [_next(own, progress) for own in ours]
+            if said[0][0] == _DONE:
+                return [each[1] for each in said]
+            decision = aggregate([partial for _, partials in said for partial in partials])
+            for own in ours:
+                own.send(decision)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def _next(own: Connection, progress: Progress) -> tuple[int, Any]:
+    """Return what a lane says next, other than how far it is."""
+    while True:
+        try:
+            what, value = own.recv()
+        except EOFError as error:
+            raise Fatal("a process of the back-test has died: is there enough memory?") from error
+        if what == _FAILED:
+            raise value
+        if what != _COUNT:
+            return what, value
+        progress(value)
+
+
+def _lane(
+    theirs: Connection, history: BacktestHistory, span: Span, lane: int, scoring: tuple[TrackingPlan, Model]
+) -> None:
+    def ask(partials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+        theirs.send((_PARTIALS, partials))
+        decision: Mapping[str, Any] = theirs.recv()
+        return decision
+
+    def count(events: int) -> None:
+        if lane == 0:
+            theirs.send((_COUNT, events))
+
+    try:
+        theirs.send((_DONE, walk(history, span, (lane,), scoring, ask, count)))
+    except Exception as error:  # noqa: BLE001 - it is raised again where the lanes are waited for
+        theirs.send((_FAILED, error))

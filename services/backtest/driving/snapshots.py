@@ -1,0 +1,135 @@
+"""
+Kept snapshots: what the scorer said of each account, so that rules can be judged again without folding again.
+
+They lie in shards by account, each a list of packed frames, so that shards can be judged in several processes and
+memory holds one frame at a time. The parts of a score are left out: rules do not look at them.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from xxhash import xxh64_intdigest
+
+SHARDS = 8
+_FRAME = 2_000
+_FAST = 1
+_KEPT = (
+    "account", "sequence", "at", "day", "historical", "trigger_received_at", "stage", "band", "score_tenths", "measures",
+    "dates", "lowest_user", "facts",
+)  # fmt: skip
+"""The fields of an AccountHealth that the alerter looks at."""
+BANDS = ("UNKNOWN", "LEARNING", "RED", "YELLOW", "GREEN")
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder().decode
+
+Said = Mapping[str, Any] | str
+"""A snapshot, or the id of an account that was forgotten."""
+
+
+def shard_of(account: str) -> int:
+    """Return the shard of an account."""
+    return xxh64_intdigest(account.encode()) % SHARDS
+
+
+class Scores(msgspec.Struct, frozen=True):
+    """The scores of all snapshots, in the order in which they came; one entry each in every array."""
+
+    account: NDArray[np.int32]
+    """Place in the list of accounts."""
+    at: NDArray[np.int64]
+    """Log time, milliseconds since 1970 UTC."""
+    day: NDArray[np.int32]
+    """Last closed day, days since 1970 UTC."""
+    score_tenths: NDArray[np.int16]
+    band: NDArray[np.int8]
+    """Place in BANDS."""
+    owners: frozenset[str]
+    """All who ever looked after an account."""
+
+
+class Snapshots:
+    """All snapshots of one history."""
+
+    def __init__(self, shards: list[list[bytes]] | None = None) -> None:
+        """Start with these frames."""
+        self.shards: list[list[bytes]] = shards if shards is not None else [[] for _ in range(SHARDS)]
+        self._waiting: list[list[Said]] = [[] for _ in range(SHARDS)]
+
+    def add(self, said: dict[str, Any] | str) -> None:
+        """Keep one."""
+        account = said if isinstance(said, str) else said["account"]
+        shard = shard_of(account)
+        waiting = self._waiting[shard]
+        waiting.append(said if isinstance(said, str) else {name: said[name] for name in _KEPT})
+        if len(waiting) >= _FRAME:
+            self._seal(shard)
+
+    def seal(self) -> None:
+        """Pack what is not packed yet; call it after the last one."""
+        for shard in range(SHARDS):
+            self._seal(shard)
+
+    def __iter__(self) -> Iterator[Said]:
+        """Return all, shard by shard; those of one account are in their order."""
+        for shard in self.shards:
+            yield from read(shard)
+
+    def _seal(self, shard: int) -> None:
+        if self._waiting[shard]:
+            self.shards[shard].append(zlib.compress(_pack(self._waiting[shard]), _FAST))
+            self._waiting[shard] = []
+
+
+def read(frames: list[bytes]) -> Iterator[Said]:
+    """Return what is in the frames of one shard."""
+    for frame in frames:
+        yield from _unpack(zlib.decompress(frame))
+
+
+class _Facts(msgspec.Struct):
+    owner: str | None = None
+
+
+class _Score(msgspec.Struct):
+    """The few fields of a snapshot that make a score: to read these alone takes a fraction of the time."""
+
+    account: str
+    at: int
+    day: int
+    score_tenths: int
+    band: str
+    facts: _Facts
+
+
+_scores = msgspec.msgpack.Decoder(list[str | _Score])
+
+
+def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
+    """Return account, time, score and band of every snapshot, and the owners in them."""
+    places = {account: place for place, account in enumerate(accounts)}
+    bands = {band: place for place, band in enumerate(BANDS)}
+    rows: list[tuple[int, int, int, int, int]] = []
+    owners: set[str] = set()
+    for frame in (frame for shard in snapshots.shards for frame in shard):
+        for said in _scores.decode(zlib.decompress(frame)):
+            place = None if isinstance(said, str) else places.get(said.account)
+            if place is None or isinstance(said, str):
+                continue
+            rows.append((place, said.at, said.day, said.score_tenths, bands[said.band]))
+            if said.facts.owner:
+                owners.add(said.facts.owner)
+    columns = np.array(rows, np.int64).reshape(-1, 5).T
+    return Scores(
+        columns[0].astype(np.int32),
+        columns[1],
+        columns[2].astype(np.int32),
+        columns[3].astype(np.int16),
+        columns[4].astype(np.int8),
+        frozenset(owners),
+    )

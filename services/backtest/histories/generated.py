@@ -1,0 +1,38 @@
+"""Histories of made-up customers, with the truth about them (services/backtest/generator)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Fact
+from services.backtest.generator import VERSION, Generated, generate
+from services.backtest.generator.generating import Events
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """The events, made as they are read; it can go to another process."""
+
+    events: Events
+
+    def __call__(self) -> Iterator[Event]:
+        for event in self.events:
+            yield Event(*event)
+
+
+def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[BacktestHistory, Generated]:
+    """Return a generated history, and the truth that it was made from."""
+    generated = generate(seed, accounts, days)
+    facts = tuple(
+        Fact(each.account, each.at_ms, {"seats": each.seats, "country": each.country}) for each in generated.facts
+    )
+    outcomes = tuple(
+        AccountOutcome(story.account, story.onset_day, story.storyline, story.kind)
+        for story in generated.truth.stories
+        if story.onset_day is not None
+    )
+    name = f"generated-{seed}"
+    fingerprint = f"generated:{VERSION}:{seed}:{accounts}:{days}"
+    until = generated.truth.first_day + generated.truth.days
+    return BacktestHistory(name, _Made(generated.events), fingerprint, facts, outcomes, until), generated

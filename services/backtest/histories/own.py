@@ -1,0 +1,109 @@
+"""
+One's own history: what `usage-events` still holds, from its beginning to its present end, or what the warehouse does.
+
+Only what scores is read: events of the production environment that name an account, without those of people whom the
+tracking plan leaves out. They are put in the order in which they happened. A day that came late is on its own day here, so
+a back-test knows it earlier than the scorer did.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from xxhash import xxh3_128
+
+from schemas.topics import USAGE_EVENTS
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, Held
+from services.shared.errors import Fatal
+from services.shared.kafka.reading import decoded, scan
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
+from services.warehouse.ports import Queries
+
+MOST_EVENTS = 10_000_000
+"""They are held in memory, about 250 bytes each."""
+_KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP"})
+_json = msgspec.json.Decoder().decode
+
+
+async def read_log(
+    kafka: KafkaSettings, outcomes: tuple[AccountOutcome, ...], now_ms: int, most: int = MOST_EVENTS
+) -> BacktestHistory:
+    """
+    Return the history on the log.
+
+    Raises:
+        Fatal: there is no such topic, there are no events on it, or more than `most`.
+    """
+    held = _Holder(USAGE_EVENTS, now_ms, most)
+    async for record in scan(kafka, USAGE_EVENTS):
+        kind, value = decoded(record.value)
+        if kind == "usage_event":
+            held.add(value)
+    return held.history(outcomes)
+
+
+def read_warehouse(
+    store: Queries, outcomes: tuple[AccountOutcome, ...], now_ms: int, most: int = MOST_EVENTS
+) -> BacktestHistory:
+    """
+    Return the history in the warehouse, which may reach further back than the log.
+
+    Raises:
+        Fatal: there are no events in it, or more than `most`.
+        Retryable: the store does not answer.
+    """
+    held = _Holder("the warehouse", now_ms, most)
+    for value in store.past():
+        held.add(value)
+    return held.history(outcomes)
+
+
+class _Holder:
+    """Takes usage events as they come, and makes a history of those that score."""
+
+    def __init__(self, where: str, now_ms: int, most: int) -> None:
+        self._where = where
+        self._now_ms = now_ms
+        self._most = most
+        self._events: list[Event] = []
+
+    def add(self, value: Mapping[str, Any]) -> None:
+        """Take one."""
+        event = event_of(value, self._now_ms)
+        if event is None:
+            return
+        self._events.append(event)
+        if len(self._events) > self._most:
+            raise Fatal(
+                f"{self._where} holds more than {self._most:,} events, more than fit into memory here: export a part of "
+                "them to a file, and give that file to `tidemark backtest`"
+            )
+
+    def history(self, outcomes: tuple[AccountOutcome, ...]) -> BacktestHistory:
+        """Return all of them."""
+        events = self._events
+        if not events:
+            raise Fatal(f"{self._where} holds no event of a production account: there is nothing to test on yet")
+        events.sort(key=lambda event: event.at_ms)
+        content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
+        until = self._now_ms // DAY_MS
+        return BacktestHistory("own history", Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
+
+
+def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
+    """Return a decoded usage event, None where it does not score or lies on a day that is not over."""
+    if value["environment"] != "production" or value["internal"] or not value["account"] or value["kind"] not in _KINDS:
+        return None
+    if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
+        return None
+    # one text for each of the few names and the many repetitions of accounts and people
+    account, user, name = sys.intern(value["account"]), sys.intern(value["user"]), sys.intern(value["name"])
+    properties = value["properties"]
+    said = NOTHING if properties == "{}" else _json(properties)
+    return Event(
+        account, user, value["occurred_at"], name, said, value["kind"], f"{value['source']}/{value['event_id']}"
+    )

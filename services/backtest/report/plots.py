@@ -1,0 +1,103 @@
+"""The plots of a report, as SVG to be put into a page. Needs the extra `backtest` (matplotlib)."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from itertools import cycle
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from services.backtest.domain.figures import BacktestFigures
+from services.backtest.domain.outcomes import Calls
+from services.backtest.domain.resampling import Interval
+
+OURS, OTHERS = "#0b6e4f", "#8a8f98"
+_WIDE, _HIGH = 8.4, 3.4
+
+
+def recall_against_false_calls(figures: BacktestFigures) -> str:
+    """Draw what each alarm finds against what it costs."""
+    drawing, axes = _axes("false calls per 1,000 account-weeks", "losses found")
+    for alarm, marker in zip(figures.alarms, cycle("os^vD<>PX*"), strict=False):
+        if math.isnan(alarm.recall.value) or math.isnan(alarm.false.value):
+            continue
+        axes.errorbar(
+            alarm.false.value,
+            alarm.recall.value,
+            xerr=_bars(alarm.false),
+            yerr=_bars(alarm.recall),
+            fmt=marker,
+            color=OURS if alarm.name.startswith("Tidemark") else OTHERS,
+            linewidth=0.6,
+            label=alarm.name,
+        )
+    axes.set_ylim(0, 1.03)
+    axes.set_xlim(left=0)
+    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
+    return _svg(drawing)
+
+
+def ranking(figures: BacktestFigures) -> str:
+    """Draw the AUC of each score."""
+    drawing, axes = _axes("AUC", "")
+    for place, each in enumerate(reversed(figures.ranking)):
+        color = OURS if each.name.startswith("Tidemark") else OTHERS
+        axes.errorbar(each.auc.value, place, xerr=_bars(each.auc), fmt="o", color=color)
+    axes.set_yticks(range(len(figures.ranking)), [each.name for each in reversed(figures.ranking)], fontsize=8)
+    axes.axvline(0.5, color=OTHERS, linewidth=0.6, linestyle=":")
+    return _svg(drawing)
+
+
+def calibration(figures: BacktestFigures) -> str:
+    """Draw how many account-weeks of each tenth by health score were followed by a loss."""
+    drawing, axes = _axes("health score", "followed by a loss")
+    names = [f"{each.lowest:.0f}-{each.highest:.0f}" for each in figures.calibration]
+    axes.bar(range(len(names)), [each.losses for each in figures.calibration], color=OURS)
+    axes.set_xticks(range(len(names)), names, fontsize=7)
+    axes.axhline(figures.base_rate, color=OTHERS, linewidth=0.8, linestyle=":")
+    return _svg(drawing)
+
+
+def lead(calls: Sequence[Calls]) -> str:
+    """Draw how many of the lost accounts were flagged so many days before, or earlier."""
+    drawing, axes = _axes("days before the loss", "lost accounts flagged by then")
+    for each in calls:
+        ours = each.name.startswith("Tidemark")
+        longest = max((each.leads[-1] for each in calls if each.leads), default=0) + 1
+        days = [longest, *reversed(each.leads), 0]
+        count = [0, *range(1, len(each.leads) + 1), len(each.leads)]
+        axes.step(
+            days, count, where="post", color=OURS if ours else None, linewidth=2 if ours else 0.8, label=each.name
+        )
+    axes.invert_xaxis()
+    axes.set_ylim(0, calls[0].lost * 1.03)
+    drawing.legend(loc="outside right upper", fontsize=7, frameon=False)
+    return _svg(drawing)
+
+
+def _axes(x: str, y: str) -> tuple[Figure, Axes]:
+    drawing = Figure(figsize=(_WIDE, _HIGH), layout="constrained")
+    axes = drawing.add_subplot()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return drawing, axes
+
+
+def _bars(interval: Interval) -> list[list[float]] | None:
+    if math.isnan(interval.low):
+        return None
+    return [[max(0.0, interval.value - interval.low)], [max(0.0, interval.high - interval.value)]]
+
+
+def _svg(drawing: Figure) -> str:
+    """Return an SVG element: equal for equal figures, and text as text."""
+    out = io.StringIO()
+    with mpl.rc_context({"svg.hashsalt": "tidemark", "svg.fonttype": "none", "font.family": "sans-serif"}):
+        drawing.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]

@@ -1,0 +1,90 @@
+"""Lists of lost customers as people make them: what is wrong is told by line, with what to do, and the rest is used."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from services.backtest.domain.history import AccountOutcome
+from services.backtest.histories.outcome_file import BadOutcomesError, OutcomeFile, read_outcomes
+
+TODAY = date(2026, 6, 1)
+TEN_BAD = """account,date,reason
+acme,2026-03-31,price
+,2026-03-31,no account
+globex,,no date
+initech,31.03.2026,German
+umbrella,03/31/2026,American
+hooli,2026-02-30,no such day
+stark,soon,a word
+wayne,2027-01-01,in the future
+wonka,1970-01-01,too early
+acme,2026-05-01,twice
+soylent,2026-04-30,too,many,cells
+tyrell,2026-01-15T10:00:00Z,
+"""
+
+
+def read(tmp_path: Path, text: str | bytes) -> OutcomeFile:
+    path = tmp_path / "lost.csv"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return read_outcomes(path, TODAY)
+
+
+def day(year: int, month: int, day_: int) -> int:
+    return date(year, month, day_).toordinal() - date(1970, 1, 1).toordinal()
+
+
+def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path) -> None:
+    found = read(tmp_path, TEN_BAD)
+
+    assert found.outcomes == (
+        AccountOutcome("acme", day(2026, 3, 31), "lost", "price"),
+        AccountOutcome("tyrell", day(2026, 1, 15), "lost", ""),
+    )
+    assert [problem.split(":")[0] for problem in found.problems] == [f"line {number}" for number in range(3, 13)]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (3, "account is empty: give the id that events carry"),
+        (4, "date is empty: give the day"),
+        (5, "date '31.03.2026' is not a date: write it as 2026-03-31"),
+        (7, "date '2026-02-30' is not a date"),
+        (9, "lies in the future"),
+        (10, "is the year right?"),
+        (11, "account 'acme' is on line 2 already"),
+        (12, "put quotes around text with commas"),
+    ],
+)
+def test_each_says_what_to_do(tmp_path: Path, line: int, says: str) -> None:
+    assert says in read(tmp_path, TEN_BAD).problems[line - 3]
+
+
+def test_columns_may_be_in_any_order_and_case_and_the_file_may_come_from_excel(tmp_path: Path) -> None:
+    found = read(tmp_path, "\ufeffReason,Date,Account\r\nprice,2026-03-31,acme\r\n")
+
+    assert found.outcomes == (AccountOutcome("acme", day(2026, 3, 31), "lost", "price"),)
+    assert not found.problems
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "there is no column 'account' and no column 'date'"),
+        ("customer,date\nacme,2026-03-31\n", "there is no column 'account'. The first line must name the columns"),
+        ("account,date\n", "it has only a header"),
+        ("account,date\nacme,soon\n", "line 2: date 'soon' is not a date"),
+        ("account,date\nm\xfcller,2026-01-01\n".encode("latin-1"), "save it as CSV UTF-8"),
+        ("account,date\n" + "x" * 200_000 + ",2026-01-01\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_is_of_no_use_is_refused_with_what_to_do(tmp_path: Path, text: str | bytes, says: str) -> None:
+    with pytest.raises(BadOutcomesError, match=".") as refused:
+        read(tmp_path, text)
+
+    assert says in str(refused.value)
+    assert "lost.csv" in str(refused.value)

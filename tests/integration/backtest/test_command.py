@@ -1,0 +1,100 @@
+"""The command over a file of events: the short form, both reports, other rules over kept snapshots, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+FIRST, DAYS = date(2024, 1, 1), 300
+NO_PLOTS = """
+import sys
+sys.modules["matplotlib"] = None
+from services.cli.__main__ import main
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eleven accounts with two people on workdays; two of them stop."""
+    file = tmp_path_factory.mktemp("events") / "events.csv.gz"
+    with gzip.open(file, "wt", newline="") as text:
+        rows = csv.writer(text)
+        rows.writerow(("company", "person", "when"))
+        for day in range(DAYS):
+            at = FIRST + timedelta(days=day)
+            for account in range(11):
+                if at.weekday() < 5 and (account > 1 or day < 180):
+                    rows.writerows((f"c{account}", person, f"{at.isoformat()}T10:00:00Z") for person in ("ann", "bob"))
+    return file
+
+
+def run(*words: str, code: str = "", rc: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "services.cli"]
+    ran = subprocess.run([*command, "backtest", *words], capture_output=True, text=True, check=False, timeout=170)
+    assert ran.returncode == rc, ran.stderr
+    return ran
+
+
+def columns(file: Path) -> list[str]:
+    return [str(file), "--account", "company", "--user", "person", "--time", "when", "--draws", "10"]
+
+
+def test_a_file_is_judged_by_a_list_and_again_by_other_rules(events: Path, tmp_path: Path) -> None:
+    lost = tmp_path / "lost.csv"
+    lost.write_text(f"account,date\nc0,{FIRST + timedelta(days=210)}\nc1,{FIRST + timedelta(days=205)}\n")
+    page, text, keep = tmp_path / "report.html", tmp_path / "report.md", tmp_path / "kept"
+    given = [*columns(events), "--outcomes", str(lost), "--keep", str(keep)]
+
+    first = run(*given, "--html", str(page), "--markdown", str(text))
+
+    assert "Of your 2 lost accounts Tidemark would have flagged 2, at the median" in first.stdout
+    assert "0.0 calls in vain a week." in first.stdout
+    assert first.stdout.splitlines()[1].strip() in text.read_text().replace("\n", " ")
+    assert page.read_text().count("<svg") == 4
+    made_by = text.read_text().split("`")[1].replace("\n", " ")
+    assert made_by == (
+        "tidemark backtest events.csv.gz --account company --user person --time when --draws 10 --outcomes lost.csv"
+    )
+    kept = (keep / "events.snapshots").stat().st_mtime_ns
+
+    off = tmp_path / "off.yaml"
+    off.write_text(
+        "".join(f"{rule}: {{enabled: false}}\n" for rule in ("usage_silent", "usage_decline", "usage_decline_fast"))
+    )
+    other = run(*given, "--overrides", str(off), "--short")
+
+    assert "Tidemark would have flagged 0, with 0.0 calls in vain a week." in other.stdout
+    assert "These plain rules do better than Tidemark here" in other.stdout
+    assert (keep / "events.snapshots").stat().st_mtime_ns == kept
+
+
+def test_a_page_without_the_packages_for_it_is_refused_before_any_work(events: Path, tmp_path: Path) -> None:
+    ran = run(*columns(events), "--html", str(tmp_path / "x.html"), code=NO_PLOTS, rc=1)
+
+    assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in ran.stderr
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_any_work(events: Path, tmp_path: Path) -> None:
+    ran = run(*columns(events), "--markdown", str(tmp_path / "nowhere" / "report.md"), rc=1)
+
+    assert "cannot be written: there is no folder" in ran.stderr
+
+
+def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
+    lost = tmp_path / "lost.csv"
+    lost.write_text("account,date\nc0,2024-06-01\n")
+
+    assert (
+        "--outcomes says what became of real accounts" in run("--outcomes", str(lost), "--generated", "1", rc=1).stderr
+    )
+
+
+def test_a_file_with_other_columns_is_refused_by_their_names(events: Path) -> None:
+    assert "column 'timestamp' is missing" in run(str(events), rc=1).stderr

@@ -1,0 +1,148 @@
+"""One's own history: from events on a real log and a list of lost customers to the report of the command."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import codec
+from services.backtest.histories.own import read_log, read_warehouse
+from services.shared.errors import Fatal
+from services.shared.kafka.clients import producer
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.units import DAY_MS
+from services.warehouse.clickhouse import open_embedded
+from tests.contract.warehouse import stored
+
+pytestmark = pytest.mark.integration
+
+DAYS = 330
+NOW = time.time_ns() // 1_000_000
+TODAY = NOW // DAY_MS
+STOPPED = 100
+"""Days ago, of the account that was lost 60 days ago."""
+_event = codec.encoder("usage_event")
+
+
+def usage(account: str, user: str, day: int, **changes: Any) -> tuple[bytes, bytes]:
+    at = day * DAY_MS + 10 * 3_600_000
+    value = {
+        "event_id": f"{account}-{user}-{day}", "id_source": "CLIENT", "source": "app", "environment": "production",
+        "account": account, "user": user, "kind": "TRACK", "name": "Page Viewed", "occurred_at": at, "received_at": at,
+        "historical": True, **changes,
+    }  # fmt: skip
+    return account.encode(), _event(value)
+
+
+async def write(kafka: KafkaSettings) -> None:
+    """Twelve accounts with three people each; `gone` stops. What does not score is among their events."""
+    client = producer(kafka)
+    await client.start()
+    try:
+        topic = kafka.scoped("usage-events")
+        for day in range(TODAY - DAYS, TODAY + 1):
+            for account in ["gone", *(f"stays-{number}" for number in range(11))]:
+                if account == "gone" and day > TODAY - STOPPED:
+                    continue
+                for user in ("ann", "bob", "cid"):
+                    key, value = usage(account, user, day)
+                    await client.send(topic, value, key=key)
+        for changes in ({"environment": "staging"}, {"internal": True}):
+            key, value = usage("gone", "dora", TODAY - 20, event_id=str(changes), **changes)
+            await client.send(topic, value, key=key)
+        await client.flush()
+    finally:
+        await client.stop()
+
+
+def command(kafka: KafkaSettings, *words: str) -> subprocess.CompletedProcess[str]:
+    env = {
+        **os.environ,
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "services.cli", "backtest", *words],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=150,
+    )
+
+
+async def test_a_list_of_lost_customers_is_held_against_what_the_log_holds(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    await write(kafka_settings)
+    lost = tmp_path / "lost.csv"
+    lost_on = (datetime.now(UTC) - timedelta(days=60)).date().isoformat()
+    lost.write_text(f"account,date,reason\ngone,{lost_on},price\nnobody,{lost_on},\nstays-1,soon,\n")
+    report = tmp_path / "report.md"
+
+    ran = command(kafka_settings, "--outcomes", str(lost), "--markdown", str(report), "--draws", "10")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "lost.csv: 1 lines were left out, 2 are used:\n  line 4: date 'soon' is not a date" in ran.stderr
+    assert (
+        "Of your 1 lost accounts Tidemark would have flagged 1, at the median 3" in ran.stdout
+    )  # 40 days less the week
+    assert "with 0.0 calls in vain a week." in ran.stdout
+    text = report.read_text()
+    assert "nobody: no event of it in the history: is the id the one that events carry?" in text
+    assert "lost.csv, line 4: date 'soon' is not a date" in text
+    assert text.index("Of your 1 lost accounts") < text.index("### Left out")
+
+
+async def test_only_what_scores_and_days_that_are_over_are_read(kafka_settings: KafkaSettings) -> None:
+    await write(kafka_settings)
+
+    history = await read_log(kafka_settings, (), NOW)
+    events = list(history.read())
+
+    assert len(events) == DAYS * 36 - (STOPPED - 1) * 3
+    assert events == sorted(events, key=lambda event: event.at_ms)
+    assert "dora" not in {event.user for event in events}
+    assert history.until_day == TODAY
+
+
+async def test_a_log_that_is_empty_or_too_long_is_refused_with_what_to_do(kafka_settings: KafkaSettings) -> None:
+    with pytest.raises(Fatal, match="there is nothing to test on yet"):
+        await read_log(kafka_settings, (), NOW)
+    await write(kafka_settings)
+    with pytest.raises(Fatal, match="export a part of them to a file"):
+        await read_log(kafka_settings, (), NOW, most=100)
+
+
+def test_the_warehouse_holds_the_same_history(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
+    try:
+        rows = [
+            stored.event(offset, f"e{offset}", account=account, user="ann", occurred_at=(TODAY - day) * DAY_MS + offset)
+            for offset, (account, day) in enumerate([("acme", 9), ("acme", 7), ("globex", 8), ("acme", 0)])
+        ]
+        store.insert("events", rows)
+        store.insert("events", rows[:2])
+
+        history = read_warehouse(store, (), NOW)
+    finally:
+        store.close()
+
+    assert [(event.account, TODAY - event.at_ms // DAY_MS) for event in history.read()] == [
+        ("acme", 9), ("globex", 8), ("acme", 7),
+    ]  # fmt: skip
+
+
+def test_a_folder_without_a_warehouse_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "services.cli", "backtest", "--from", "warehouse", "--data", str(tmp_path)]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+
+    assert ran.returncode != 0
+    assert "give --data, or set CLICKHOUSE_URL to your server" in ran.stderr

@@ -1,0 +1,65 @@
+"""The plainest rules, each on a series on which it can be checked by counting on one's fingers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.backtest.domain.alarms import Alarms
+from services.backtest.domain.naive import NaiveAlarms, scores
+from tests.support.backtests import grid
+
+
+def stretches(alarms: Alarms) -> list[tuple[int, int]]:
+    return [(int(start), int(end)) for start, end in zip(alarms.start, alarms.end, strict=True)]
+
+
+def test_silence_is_on_from_so_many_days_until_somebody_comes() -> None:
+    # the last active day is column 99, so 21 days are over at the end of column 120
+    assert stretches(NaiveAlarms(grid("2x100 0x40 2x60")).silent(21)) == [(120, 140)]
+
+
+def test_no_plain_rule_looks_at_an_account_in_its_first_eight_weeks() -> None:
+    young = NaiveAlarms(grid("0x20 2x10 0x40 2x130"))
+
+    assert stretches(young.silent(21)) == []
+
+
+def test_a_fall_compares_days_with_the_same_number_before() -> None:
+    # on with the fifth low day: 4 + 4 and five of 1 are 13, below half of 28; off when the days before are as low:
+    # 7 in column 111 is not below half of 4 + 4 and five of 1
+    assert stretches(NaiveAlarms(grid("4x100 1x60")).falls(7, 0.5)) == [(104, 111)]
+
+
+def test_four_weeks_below_a_share_stay_on_until_above_another() -> None:
+    alarms = NaiveAlarms(grid("5x238 0x28 1x14 5x120")).level(0.2, 0.4)
+    (start, end), *rest = stretches(alarms)
+
+    assert not rest
+    assert start == 238 + 22  # 5 of 28 days left are 0.18 of the usual level
+    assert 238 + 28 + 14 < end < 238 + 28 + 14 + 28  # not at once, though one a day is more than nothing
+
+
+def test_silence_is_tuned_to_the_number_of_calls_of_another_alarm() -> None:
+    naive = NaiveAlarms(grid("2x100 0x12 2x30 0x25 2x200", "2x150 0x18 2x250"))
+    days, alarms = naive.silent_as_often(naive.silent(15))
+
+    assert 13 <= days <= 18
+    assert stretches(alarms) == stretches(naive.silent(days))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("days silent", 9),
+        ("weeks silent", 1),
+        ("7 days against the 7 before", -0.5 / (2 * 5 + 0.5)),
+        ("30 days against the 30 before", -(2 * 21 + 0.5) / (2 * 30 + 0.5)),
+        ("4 weeks against the 30 before", -(2 * 19 + 0.5) / (2 * 28 + 0.5)),
+    ],
+)
+def test_scores_are_higher_where_more_is_at_risk(name: str, expected: float) -> None:
+    asked = grid("2x300 0x200")
+    weeks = asked.points(np.array([0]), np.array([308]))
+
+    assert scores(asked, weeks)[name][0] == pytest.approx(expected)

@@ -1,0 +1,60 @@
+"""A list of lost accounts: who was flagged, how early, and which calls were in vain."""
+
+from __future__ import annotations
+
+import math
+
+from services.backtest.domain.alarms import alarms_of
+from services.backtest.domain.history import AccountOutcome
+from services.backtest.domain.outcomes import Calls, lost_of, measure_calls
+from tests.support.backtests import FIRST_DAY, grid
+
+ACCOUNTS = ["a", "b", "c"]
+GRID = grid("5x500", "5x500", "5x500")
+
+
+def lost(**columns: int) -> list[AccountOutcome]:
+    return [AccountOutcome(account, FIRST_DAY + column) for account, column in columns.items()]
+
+
+def calls(stretches: list[tuple[int, int, int, bool]], **columns: int) -> Calls:
+    return measure_calls("x", alarms_of(stretches), lost_of(lost(**columns), ACCOUNTS, GRID), ACCOUNTS, GRID)
+
+
+def test_an_account_is_flagged_if_the_alarm_was_on_in_the_twelve_weeks_before() -> None:
+    found = calls([(0, 269, 280, True), (1, 100, 190, True)], a=300, b=300, c=300)
+
+    assert (found.lost, found.flagged) == (3, 1)
+    assert found.accounts == (("a", FIRST_DAY + 300, 30), ("b", FIRST_DAY + 300, None), ("c", FIRST_DAY + 300, None))
+    assert found.lead_days == 30  # the alarm is on the list in the morning of the next day
+
+
+def test_an_alarm_that_comes_on_the_day_of_the_loss_or_later_is_too_late() -> None:
+    assert calls([(0, 298, 400, False)], a=300).leads == [1]
+    assert calls([(0, 299, 400, False)], a=300).flagged == 0
+
+
+def test_an_alarm_that_has_been_on_for_long_counts_from_when_it_came() -> None:
+    assert calls([(0, 149, 400, False)], a=300).leads == [150]
+
+
+def test_a_call_is_in_vain_if_the_account_is_not_lost_within_twelve_weeks() -> None:
+    found = calls([(0, 216, 300, True), (1, 215, 300, True), (2, 200, 210, True)], a=300, b=300)
+
+    assert (found.calls, found.in_vain) == (3, 2)
+    assert math.isclose(found.in_vain_a_week, 2 / ((500 - 84 - 56) / 7))
+
+
+def test_calls_in_the_last_twelve_weeks_and_after_the_loss_do_not_count() -> None:
+    found = calls([(0, 330, 340, True), (1, 416, 420, True), (2, 40, 50, True)], a=300)
+
+    assert found.calls == 0
+
+
+def test_accounts_that_cannot_be_judged_are_told_with_the_reason() -> None:
+    found = lost_of(lost(a=40, b=300, nobody=300, c=900), ACCOUNTS, GRID)
+
+    assert dict(found.columns) == {1: 300}
+    assert [account for account, _ in found.left_out] == ["a", "nobody", "c"]
+    assert "within 8 weeks of its first activity" in found.left_out[0][1]
+    assert "no event of it" in found.left_out[1][1]

@@ -1,0 +1,28 @@
+"""Tops and tenths of a list, with scores that are equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.backtest.domain.ranking import deciles, precision_at
+
+
+def test_the_top_of_a_list_takes_a_share_of_those_who_tie() -> None:
+    lost, kept = np.array([1.0, 2.0, 0.0]), np.array([0.0, 2.0, 5.0])
+
+    assert precision_at(lost, kept, 1) == 1
+    assert precision_at(lost, kept, 3) == pytest.approx(2 / 3)  # the first, and two of four of whom half are losses
+
+
+def test_tenths_are_of_equal_size_and_divide_equal_scores_as_if_by_lot() -> None:
+    score = np.array([10.0] * 10 + [90.0] * 10)
+    loss = np.array([True] * 5 + [False] * 5 + [False] * 10)
+
+    found = deciles(score, loss)
+
+    assert [(each.lowest, each.weeks, each.losses) for each in found] == [(10, 2, 0.5)] * 5 + [(90, 2, 0)] * 5
+
+
+def test_no_scores_have_no_tenths() -> None:
+    assert deciles(np.zeros(0), np.zeros(0, np.bool_)) == []

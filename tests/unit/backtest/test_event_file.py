@@ -1,0 +1,62 @@
+"""Files of calls in Segment's format as a history."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.backfill.mapping import Mapping
+from services.backtest.domain.history import Event
+from services.backtest.driving import drive
+from services.backtest.driving.scoring import NO_ACCOUNT
+from services.backtest.histories.event_file import read_event_file
+from services.shared.errors import Fatal
+
+AT = "2026-01-05T10:00:00.000Z"
+AT_MS = 1_767_607_200_000
+CALLS = [
+    {"type": "group", "groupId": "acme", "userId": "ann", "timestamp": AT, "traits": {"seats": 5}},
+    {"type": "track", "event": "Report Shared", "userId": "ann", "context": {"groupId": "acme"}, "timestamp": AT},
+    {"type": "page", "name": "Home", "anonymousId": "x1", "context": {"groupId": "acme"}, "timestamp": AT},
+    {"type": "track", "event": "Report Shared", "userId": "bob", "timestamp": AT},
+    {"type": "alias", "previousId": "x1", "userId": "ann", "context": {"groupId": "acme"}, "timestamp": AT},
+]
+
+
+def calls(tmp_path: Path) -> Path:
+    file = tmp_path / "calls.ndjson"
+    file.write_text("".join(json.dumps(call) + "\n" for call in CALLS))
+    return file
+
+
+def test_each_kind_of_call_is_an_event_of_its_kind(tmp_path: Path) -> None:
+    history = read_event_file(calls(tmp_path), Mapping())
+
+    assert list(history.read()) == [
+        Event("acme", "ann", AT_MS, "", {"seats": 5}, "GROUP"),
+        Event("acme", "ann", AT_MS, "Report Shared"),
+        Event("acme", "x1", AT_MS, "Home", kind="PAGE"),
+        Event("", "bob", AT_MS, "Report Shared"),
+        Event("acme", "ann", AT_MS, "", kind="ALIAS"),
+    ]
+    assert history.name == "calls"
+
+
+def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> None:
+    driven = drive(read_event_file(calls(tmp_path), Mapping()))
+
+    assert driven.rejected == {NO_ACCOUNT: 1}
+    assert driven.accounts == ["acme"]
+    assert driven.activity.tolist() == [[2]]
+
+
+def test_a_history_of_more_than_forty_years_has_a_wrong_time(tmp_path: Path) -> None:
+    file = tmp_path / "years.csv"
+    file.write_text("account,user,timestamp\nacme,ann,1971-01-01\nacme,ann,2026-01-01\n")
+
+    with pytest.raises(
+        Fatal, match="years spans 55 years, more than 40: are the times of its first and last events right"
+    ):
+        drive(read_event_file(file, Mapping()))

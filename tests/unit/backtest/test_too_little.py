@@ -1,0 +1,52 @@
+"""Histories of which little or nothing can be measured: the report says so, and nothing raises."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Held
+from services.backtest.driving import drive
+from services.backtest.driving.scoring import EmptyHistoryError
+from services.backtest.measuring import measure, measure_list
+from services.backtest.report.contents import Measured, ReportPart, part_of
+from services.backtest.report.page import page
+from services.shared.units import DAY_MS
+
+FIRST = 19_700
+
+
+def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
+    events = [Event(account, "ann", (FIRST + day) * DAY_MS) for day in range(days) for account in ("a", "b")]
+    driven = drive(BacktestHistory("short", Held(events), f"short {days}", outcomes=outcomes))
+    against = measure_list(driven) if outcomes else None
+    part = part_of(Measured(driven, measure(driven, draws=5), against))
+    assert page("x", [], [part])
+    return part
+
+
+def test_a_history_of_some_weeks_says_that_a_longer_one_is_needed() -> None:
+    assert "Nothing can be measured" in report(30).headline[0]
+    assert "Give a longer history." in report(30).headline[0]
+
+
+def test_a_history_without_a_loss_tells_of_false_calls_alone() -> None:
+    assert report(160).headline == [
+        (
+            "No account fell to a third of its usual level in 6 account-weeks, so alarms can only be false here: 0.0 false calls "
+            "a week per 100 accounts."
+        )
+    ]
+
+
+def test_a_list_of_strangers_is_told_with_the_reason() -> None:
+    part = report(160, AccountOutcome("somebody", FIRST + 100))
+
+    assert part.headline == ["No lost account on the list can be judged; see below why."]
+    table = part.sections[0].table
+    assert table is not None
+    assert table.rows[0][0].startswith("somebody: no event of it in the history")
+
+
+def test_a_history_without_events_is_refused() -> None:
+    with pytest.raises(EmptyHistoryError, match="nothing has no events"):
+        drive(BacktestHistory("nothing", Held([]), "nothing"))
