@@ -75,7 +75,7 @@ def ending(*workers: Counting) -> Iterator[None]:
 @asynccontextmanager
 async def first_and_topics(kafka: Any, folder: Path, **environment: str) -> AsyncIterator[tuple[Trial, Counting]]:
     async with trial(kafka.bootstrap, partitions=2) as log:
-        first = Counting(log, folder / "first", **environment)
+        first = Counting(log, folder / "first", **environment)  # type: ignore[arg-type]
         with ending(first):
             await first.ready()
             yield log, first

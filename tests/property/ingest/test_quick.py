@@ -127,7 +127,7 @@ def service(rules_: Rules, *, quick: bool) -> tuple[IngestService, MemoryEventLo
         name="ingest-a-0",
     )
     if not quick:
-        made._quick.of = lambda _request: None  # type: ignore[assignment,method-assign]
+        made._quick.origin = lambda _request: None  # type: ignore[assignment,method-assign]
     return made, log
 
 

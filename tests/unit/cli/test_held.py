@@ -14,16 +14,16 @@ RULES = load_rules()
 QUIET = {"level_4w": 0.2, "chance_low_4w": 0.001, "expected_4w": 40.0, "age_days": 200.0, "learning": 0.0}
 
 
-def snapshot(dates: dict[str, int] | None = None, **measures: float) -> dict[str, Any]:
+def snapshot(measures: dict[str, float], dates: dict[str, int] | None = None) -> dict[str, Any]:
     facts = {"name": "Acme"}
     return {
-        "account": "acme", "facts": facts, "dates": dates or {}, "band": "GREEN", "score_tenths": 800, "measures": numbered(measures),
+        "account": "acme", "facts": facts, "dates": dates or {}, "band": "GREEN", "score_tenths": 800, "measures": numbered(dict(measures)),
     }  # fmt: skip
 
 
 def test_an_account_without_a_calendar_or_in_an_ordinary_week_is_not_held() -> None:
-    assert held_of(RULES, snapshot(**QUIET)) is None
-    assert held_of(RULES, snapshot(**QUIET, calendar_level=0.75)) is None
+    assert held_of(RULES, snapshot(QUIET)) is None
+    assert held_of(RULES, snapshot({**QUIET, "calendar_level": 0.75})) is None
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def test_an_account_without_a_calendar_or_in_an_ordinary_week_is_not_held() -> N
     ],
 )  # fmt: skip
 def test_it_says_why(dates: dict[str, int], measures: dict[str, float], why: str) -> None:
-    found = held_of(RULES, snapshot(dates, **measures))
+    found = held_of(RULES, snapshot(measures, dates))
 
     assert found is not None
     assert found.why == why
@@ -45,7 +45,7 @@ def test_it_says_why(dates: dict[str, int], measures: dict[str, float], why: str
 
 
 def test_it_names_the_rules_whose_conditions_hold_nevertheless() -> None:
-    found = held_of(RULES, snapshot(**QUIET, calendar_level=0.2))
+    found = held_of(RULES, snapshot({**QUIET, "calendar_level": 0.2}))
 
     assert found is not None
     assert found.would_fire == ("usage_decline",)
