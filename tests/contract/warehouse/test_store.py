@@ -82,7 +82,8 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
     made = row(Place("usage-unattributed", 2, 11, T0), "usage_event", value)
     assert made is not None
     store.insert("events", [made])
-    del value["accepted_by"], value["forwards"]  # which ingest it was, and its way, is for the log alone
+    for name in ("accepted_by", "forwards", "authority"):  # of which ingest and key, and its way: for the log alone
+        del value[name]
 
     assert store.events(EventFilter(value["account"])) == [
         {"topic": "usage-unattributed", "partition": 2, "offset": 11, **value}

@@ -29,6 +29,7 @@ EVENTS = st.fixed_dictionaries(
         "internal": st.booleans(),
         "via": st.sampled_from(["UNKNOWN", "EVENT", "DOMAIN", "USER", "OPERATOR"]),
         "forwards": st.integers(0, 9),
+        "authority": st.sampled_from(["UNKNOWN", "BROWSER", "SERVER", "OPERATOR"]),
         "accepted_by": TEXT,
     }
 )

@@ -150,7 +150,7 @@ async def test_two_hundred_kilobytes_are_left_behind_by_a_page_that_goes(trackin
 
 
 async def test_no_beacon_is_risked_while_the_server_fails(tracking: Any) -> None:
-    tracking.gateway.failures = [(503, {"Retry-After": "1"})]
+    tracking.gateway.failures = [(503, {"Retry-After": "4"})]  # longer than a slow machine needs for the next page
     page = await tracking.open(tracking.site.page("/"))
     await until(lambda: page.evaluate("'tidemark:wait' in localStorage"), 10)
     await page.evaluate("tidemark.track('Late')")
