@@ -52,7 +52,8 @@ def free_port(count: int = 1) -> int:
     It is below the range from which systems take the ports of outgoing connections: there, a client that keeps
     trying a server which is being restarted may be connected to itself, and then it is the client that has the port.
     """
-    for first in random.sample(range(15_000, 32_000), 500):
+    # The system's random numbers: processes that were seeded alike would choose alike.
+    for first in random.SystemRandom().sample(range(15_000, 32_000), 500):
         if all(is_free(port) for port in range(first, first + count)):
             return first
     raise Fatal("no free port between 15000 and 32000")
