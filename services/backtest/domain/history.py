@@ -46,7 +46,7 @@ class AccountOutcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class KeptEvents:
     """Events in memory, in time order; they can go to another process."""
 
     events: Sequence[Event]

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping, TimedCall
-from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, Held
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
 
 _KINDS = {
     "track": "TRACK",
@@ -31,7 +31,7 @@ def read_event_file(
         BadFile: it cannot be read as it is; the message says which rows, and what to do.
     """
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
-    events = Held([_event(timed) for timed in file.events()])
+    events = KeptEvents([_event(timed) for timed in file.events()])
     return BacktestHistory(path.name.split(".")[0], events, file.sha256, outcomes=outcomes)
 
 

@@ -16,7 +16,7 @@ import msgspec
 from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
-from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, Held
+from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -91,7 +91,7 @@ class _Holder:
         events.sort(key=lambda event: event.at_ms)
         content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
-        return BacktestHistory("own history", Held(events), f"own:{content}", outcomes=outcomes, until_day=until)
+        return BacktestHistory("own history", KeptEvents(events), f"own:{content}", outcomes=outcomes, until_day=until)
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:

@@ -39,14 +39,14 @@ class PropertySeen:
 
     def __init__(self) -> None:
         self.count = 0
+        """Events that have it."""
         self.types: set[PropertyType | None] = set()
         self.personal = False
         self.no_id = False
         """Whether a value of it cannot be an id."""
 
     def add(self, value: Any) -> None:
-        """Look at one value, not null."""
-        self.count += 1
+        """Look at one value, not null; who adds it counts the event."""
         type_ = _type_of(value)
         self.types.add(type_)
         self.no_id |= not _is_id(value)
@@ -80,6 +80,7 @@ class EventSeen:
     def add(self, properties: Iterable[tuple[str, Any]]) -> None:
         """Look at one event."""
         self.count += 1
+        counted: set[str] = set()  # of traits, several may have one name in lower case
         for name, value in properties:
             if value is None:
                 continue
@@ -90,6 +91,9 @@ class EventSeen:
                     continue
                 seen = self.properties[name] = PropertySeen()
             seen.add(value)
+            if name not in counted:
+                counted.add(name)
+                seen.count += 1
 
     def is_required(self, name: str) -> bool:
         """Return whether every event has a property, and there were enough to say so."""
@@ -128,8 +132,8 @@ class Traffic:
             if event is not None:
                 event.add(properties.items())
         elif kind in ("GROUP", "IDENTIFY"):
-            traits = {trait.lower(): value for trait, value in properties.items()}
-            (self.group if kind == "GROUP" else self.identify).add(traits.items())
+            traits = ((trait.lower(), value) for trait, value in properties.items())
+            (self.group if kind == "GROUP" else self.identify).add(traits)
         elif kind == "PAGE" and path:
             pattern = pattern_of(path)
             if pattern and (pattern in self.paths or len(self.paths) < MAX_NAMES):

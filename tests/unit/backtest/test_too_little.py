@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Held
+from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, KeptEvents
 from services.backtest.driving import drive
 from services.backtest.driving.scoring import EmptyHistoryError
 from services.backtest.measuring import measure, measure_list
@@ -17,7 +17,7 @@ FIRST = 19_700
 
 def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
     events = [Event(account, "ann", (FIRST + day) * DAY_MS) for day in range(days) for account in ("a", "b")]
-    driven = drive(BacktestHistory("short", Held(events), f"short {days}", outcomes=outcomes))
+    driven = drive(BacktestHistory("short", KeptEvents(events), f"short {days}", outcomes=outcomes))
     against = measure_list(driven) if outcomes else None
     part = part_of(Measured(driven, measure(driven, draws=5), against))
     assert page("x", [], [part])
@@ -49,4 +49,4 @@ def test_a_list_of_strangers_is_told_with_the_reason() -> None:
 
 def test_a_history_without_events_is_refused() -> None:
     with pytest.raises(EmptyHistoryError, match="nothing has no events"):
-        drive(BacktestHistory("nothing", Held([]), "nothing"))
+        drive(BacktestHistory("nothing", KeptEvents([]), "nothing"))
