@@ -14,6 +14,7 @@ from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.scorer import encode, tick
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -35,18 +36,21 @@ async def test_each_partition_answers_with_its_append_time_and_its_leader(kafka_
     assert sorted(value["at"] for _, value in written) == [7, 7, 7, 7, 8]
 
 
+async def eight_ticks(scorer: ServiceProcess) -> bool:
+    return await scorer.ready() and "tidemark_scorer_ticks_sent_total 8.0" in await scorer.metrics()
+
+
+async def not_eight_ticks(scorer: ServiceProcess) -> bool:
+    return "tidemark_scorer_ticks_sent_total 8.0" not in await scorer.metrics()
+
+
 async def test_an_idle_scorer_starts_its_clocks_and_is_silent(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
     scorer = ServiceProcess("scorer", kafka_settings, tmp_path, TIDEMARK_ENGINE_INSTANCE="scorer-that-idles")
     await scorer.start()
     try:
-        async with asyncio.timeout(60):
-            while "tidemark_scorer_ticks_sent_total 8.0" not in (
-                await scorer.metrics() if await scorer.ready() else ""
-            ):
-                await asyncio.sleep(0.1)
-        ready = time.monotonic()
-        while time.monotonic() - ready < 5:  # four partitions of two topics; the first version sent twenty in that time
-            await asyncio.sleep(0.5)
-            assert "tidemark_scorer_ticks_sent_total 8.0" in await scorer.metrics()
+        await until(lambda: eight_ticks(scorer))  # four partitions of two topics
+        # The first version sent twenty in this time.
+        with pytest.raises(TimeoutError):
+            await until(lambda: not_eight_ticks(scorer), within_s=5)
     finally:
         await scorer.kill()

@@ -23,6 +23,7 @@ from services.shared.kafka.embedded import EmbeddedBroker, free_port
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -83,7 +84,7 @@ async def test_producers_consumers_and_admin_clients_find_the_broker_where_the_l
                     for client in (alone, group):
                         assert [(await client.getone()).value for _ in range(2)] == [b"after", b"in a transaction"]
                     await group.commit()
-                    assert topic in await _persistently(asking.list_topics)
+                    await until(lambda: _lists(asking, topic))
         finally:
             for client in (plain, lanes, alone, group):
                 await client.stop()
@@ -110,9 +111,8 @@ async def test_a_worker_finds_the_broker_where_the_list_says(moving: TwoAddresse
         assert not left
 
 
-async def _persistently(call: Any) -> Any:
-    while True:
-        try:
-            return await call()
-        except Exception:  # noqa: BLE001 - a client that has not found back yet
-            await asyncio.sleep(0.1)
+async def _lists(client: Any, topic: str) -> bool:
+    try:
+        return topic in await client.list_topics()
+    except Exception:  # noqa: BLE001 - a client that has not found back yet
+        return False

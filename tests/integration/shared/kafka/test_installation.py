@@ -22,6 +22,7 @@ from services.shared.kafka.watch import ClusterWatch
 from tests.conftest import Kafka
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -36,11 +37,12 @@ def other(kafka: KafkaSettings, partitions: int) -> KafkaSettings:
 async def grow(kafka: KafkaSettings, names: list[str], to: int) -> None:
     async with admin(kafka) as client:
         await client.create_partitions({kafka.scoped(name): NewPartitions(to) for name in names})
-        async with asyncio.timeout(30):
-            while any(
-                len(t["partitions"]) != to for t in await client.describe_topics([kafka.scoped(n) for n in names])
-            ):
-                await asyncio.sleep(0.05)
+
+        async def grown() -> bool:
+            described = await client.describe_topics([kafka.scoped(name) for name in names])
+            return all(len(each["partitions"]) == to for each in described)
+
+        await until(grown, within_s=30)
 
 
 def shared() -> list[str]:
@@ -133,9 +135,7 @@ async def test_every_service_refuses_topics_that_are_missing(kafka: Kafka, tmp_p
 async def test_a_backfill_refuses_a_wrong_setting(kafka_settings: KafkaSettings, tmp_path: Path) -> None:
     ingest = service("ingest", kafka_settings, tmp_path)
     await ingest.start()
-    async with asyncio.timeout(60):
-        while not await ingest.ready():
-            await asyncio.sleep(0.1)
+    await until(ingest.ready)
     (tmp_path / "events.csv").write_text("account,user,timestamp\na,u,2026-01-01T00:00:00Z\n")
     given = {"TIDEMARK_INGEST_URL": f"http://127.0.0.1:{ingest.port}", "TIDEMARK_BACKFILL_KEY": "key"}
     try:
@@ -151,9 +151,8 @@ async def test_every_running_service_notices_that_a_topic_grows(kafka_settings: 
     processes = all_services(kafka_settings, tmp_path)
     for process in processes:
         await process.start()
-    async with asyncio.timeout(90):
-        while not all([await process.ready() for process in processes]):
-            await asyncio.sleep(0.1)
+    for process in processes:
+        await until(process.ready, within_s=90)
 
     await grow(kafka_settings, ["usage-events", "account-health"], 5)
 
