@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import stat
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+from prometheus_client import Counter
+
+from services.shared.errors import ConfigurationError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 def open_to_others(path: Path, *, secret: bool) -> str:
@@ -24,20 +35,30 @@ def open_to_others(path: Path, *, secret: bool) -> str:
 
 
 class WatchedFile:
-    """Tells whether a file has changed since it was last looked at; without a path it never has."""
+    """Gives what a file holds once it has changed since it was last looked at; without a path it never has."""
 
     def __init__(self, path: Path | None) -> None:
         """Take the file as it is now for read."""
         self.path = path
         self._seen = _stamp(path)
 
-    def changed(self) -> Path | None:
-        """Return the path if the file has changed since the last time, and take it for read."""
+    def renewed(self, read: Callable[[Path], T], what: str, failures: Counter | None) -> T | None:
+        """
+        Return what `read` makes of the file if it has changed; None if not, or if it has errors.
+
+        Errors are logged as WHAT_unreadable and counted, and what was known before stays in force.
+        """
         seen = _stamp(self.path)
         if self.path is None or seen == self._seen:
             return None
         self._seen = seen
-        return self.path
+        try:
+            return read(self.path)
+        except ConfigurationError as error:
+            log.error("%s_unreadable", what, extra={"problems": error.problems})  # noqa: TRY400  the text says it
+            if failures is not None:
+                failures.inc()
+            return None
 
 
 def _stamp(path: Path | None) -> tuple[int, ...] | None:

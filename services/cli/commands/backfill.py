@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.backfill.times import TimeFormat
+from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
 from services.shared.errors import Fatal
@@ -42,12 +43,12 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
         bool,
         typer.Option("--abandon", help="Give up the drive of an unfinished backfill: the clock is live again."),
     ] = False,
-    account: Annotated[str, typer.Option(help="Column with the account.")] = "account",
-    user: Annotated[str, typer.Option(help="Column with the user.")] = "user",
-    at: Annotated[str, typer.Option("--time", help="Column with the time.")] = "timestamp",
-    time_format: Annotated[TimeFormat, typer.Option(help="Format of the times.")] = TimeFormat.ISO,
-    event: Annotated[str | None, typer.Option(help="Column with the event's name.")] = None,
-    event_name: Annotated[str, typer.Option(help="Name of the events if no column has it.")] = "Activity",
+    account: AccountColumn = "account",
+    user: UserColumn = "user",
+    at: TimeColumn = "timestamp",
+    time_format: TimesFormat = TimeFormat.ISO,
+    event: EventColumn = None,
+    event_name: EventName = "Activity",
     event_id: Annotated[
         str | None, typer.Option("--id", help="Column with the event's id; by default it is made from file and row.")
     ] = None,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.backfill.times import TimeFormat
+from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
 from services.cli.local.stack_state import DataOption, cluster, data_folder
 from services.shared.errors import Fatal
 
@@ -61,12 +62,12 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     generated: Annotated[
         list[int] | None, typer.Option(help="Also test on made-up customers of this seed; may be repeated.")
     ] = None,
-    account: Annotated[str, typer.Option(help="Column with the account.")] = "account",
-    user: Annotated[str, typer.Option(help="Column with the user.")] = "user",
-    at: Annotated[str, typer.Option("--time", help="Column with the time.")] = "timestamp",
-    time_format: Annotated[TimeFormat, typer.Option(help="Format of the times.")] = TimeFormat.ISO,
-    event: Annotated[str | None, typer.Option(help="Column with the event's name.")] = None,
-    event_name: Annotated[str, typer.Option(help="Name of the events if no column has it.")] = "Activity",
+    account: AccountColumn = "account",
+    user: UserColumn = "user",
+    at: TimeColumn = "timestamp",
+    time_format: TimesFormat = TimeFormat.ISO,
+    event: EventColumn = None,
+    event_name: EventName = "Activity",
     rules: Annotated[Path | None, typer.Option(help="Folder with rule files, to try other rules.")] = None,
     overrides: Annotated[Path | None, typer.Option(help="File that overrides members of rules.")] = None,
     least_base: Annotated[

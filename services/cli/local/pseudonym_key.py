@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from services.cli.local.own_secret import own_secret
 from services.shared.errors import Fatal
 from services.shared.pseudonyms import KEY_BYTES
 
@@ -29,13 +30,4 @@ def existing(data: Path) -> str:
 
 def key_of(data: Path) -> str:
     """Return the key, in hexadecimal, and make it the first time."""
-    given = os.environ.get(VARIABLE)
-    if given:
-        return given
-    file = data / _FILE
-    if not file.exists():
-        draft = file.with_name(file.name + ".draft")
-        draft.touch(mode=0o600)  # before it holds the key
-        draft.write_text(secrets.token_hex(KEY_BYTES) + "\n")
-        draft.replace(file)
-    return file.read_text().strip()
+    return own_secret(VARIABLE, data / _FILE, lambda: secrets.token_hex(KEY_BYTES))

@@ -155,16 +155,10 @@ class Endpoints:
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        path = self._file.changed()
-        if path is None:
+        endpoints = self._file.renewed(read, "webhooks", self._metrics.webhooks_errors if self._metrics else None)
+        if endpoints is None:
             return
-        try:
-            self._take(read(path))
-        except ConfigurationError as error:
-            log.error("webhooks_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
-            if self._metrics:
-                self._metrics.webhooks_errors.inc()
-            return
+        self._take(endpoints)
         log.info("webhooks_reloaded", extra={"endpoints": len(self._endpoints)})
 
     def _take(self, endpoints: dict[str, Endpoint]) -> None:

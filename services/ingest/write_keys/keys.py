@@ -32,6 +32,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 _TELL_EVERY_S = 1.0
 _digest = lru_cache(maxsize=4_096)(digest)
+"""Of what was named lately, known or not: 2 MB at the most."""
 _PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
 
 
@@ -238,16 +239,10 @@ class WriteKeys:
 
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        path = self._file.changed()
-        if path is None:
+        keys = self._file.renewed(read, "write_keys", self._metrics.write_keys_errors if self._metrics else None)
+        if keys is None:
             return
-        try:
-            self._take(read(path))
-        except ConfigurationError as error:
-            log.error("write_keys_unreadable", extra={"problems": error.problems})  # noqa: TRY400  the text says it
-            if self._metrics:
-                self._metrics.write_keys_errors.inc()
-            return
+        self._take(keys)
         self.version += 1
         log.info("write_keys_reloaded", extra={"keys": len(self._keys)})
 
