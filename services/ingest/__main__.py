@@ -23,19 +23,20 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from services.ingest import openapi, workers
+from services.ingest import workers
 from services.ingest.accounts_file import load_accounts
 from services.ingest.connections.deadlines import protocol
 from services.ingest.dialects.registry import every_route
 from services.ingest.event_log.kafka import KafkaEventLog
-from services.ingest.http import IngestApp
+from services.ingest.http import openapi
+from services.ingest.http.app import IngestApp
+from services.ingest.http.receiving import Reception
 from services.ingest.intake import EventIntake
 from services.ingest.live.access import Access
 from services.ingest.live.log_tail import LogTail
 from services.ingest.live.routes import Live
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, EventLog
-from services.ingest.receiving import Reception
 from services.ingest.service import IngestService
 from services.ingest.settings import IngestSettings
 from services.ingest.webhooks import endpoints as webhook_endpoints

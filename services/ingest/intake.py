@@ -8,8 +8,8 @@ from typing import NamedTuple
 from services.ingest.connections.deadlines import KEEP
 from services.ingest.dialects.route import Call, Headers
 from services.ingest.errors import Code, Overloaded, RateLimited
+from services.ingest.http.receiving import Reception, missing_key
 from services.ingest.metrics import IngestMetrics
-from services.ingest.receiving import Reception, missing_key
 from services.ingest.service import Answer, IngestService, Submission
 from services.ingest.webhooks.door import WebhookDoor
 from services.ingest.write_keys import authorization

@@ -25,11 +25,11 @@ from services.ingest.domain.compression import decompress
 from services.ingest.domain.quick.request import QuickRequest, quick_request
 from services.ingest.domain.quick.way import QuickWay
 from services.ingest.errors import Code
+from services.ingest.http.receiving import missing_key
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged
 from services.ingest.links import SentLinks, link_record, subject_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import EventLog, LogRecord
-from services.ingest.receiving import missing_key
 from services.ingest.turns import SMALL, Turns, Work
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected

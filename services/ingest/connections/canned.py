@@ -7,8 +7,8 @@ from http import HTTPStatus
 
 import msgspec
 
-from services.ingest import cors
 from services.ingest.errors import STATUS, Code
+from services.ingest.http import cors
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 import msgspec
 
 from services.ingest.errors import Code
-from services.ingest.receiving import Incoming
+from services.ingest.http.receiving import Incoming
 
 if TYPE_CHECKING:
     from services.ingest.intake import EventIntake

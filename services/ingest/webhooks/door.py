@@ -10,8 +10,8 @@ from services.ingest.domain.webhooks.payload import Mapped
 from services.ingest.domain.webhooks.signatures import claimed, verify
 from services.ingest.domain.webhooks.vendors import events_of
 from services.ingest.errors import Code
+from services.ingest.http.receiving import Reception
 from services.ingest.metrics import IngestMetrics
-from services.ingest.receiving import Reception
 from services.ingest.webhooks.endpoints import Endpoint, Endpoints
 from services.shared.errors import Rejected
 

@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.ingest.__main__ import application, server_options
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.http import IngestApp
+from services.ingest.http.app import IngestApp
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys

@@ -15,8 +15,8 @@ from prometheus_client import CollectorRegistry
 
 from services.ingest.__main__ import application, server_options
 from services.ingest.event_log.memory import MemoryEventLog
+from services.ingest.http.receiving import KEYLESS_BYTES
 from services.ingest.metrics import IngestMetrics
-from services.ingest.receiving import KEYLESS_BYTES
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http import serving

@@ -22,11 +22,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from services.ingest import openapi
 from services.ingest.__main__ import application, server_options
 from services.ingest.dialects.registry import every_route
 from services.ingest.domain.limits import Limits
 from services.ingest.event_log.memory import MemoryEventLog
+from services.ingest.http import openapi
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys

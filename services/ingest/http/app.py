@@ -11,14 +11,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 
-from services.ingest import cors
 from services.ingest.dialects.registry import Methods, RouteTable
 from services.ingest.dialects.route import Call, Headers, Reply, refusal
 from services.ingest.errors import Code, status_of
+from services.ingest.http import cors
+from services.ingest.http.receiving import Gone, Incoming, Message, Receive
+from services.ingest.http.refusals import STATUSES, RefusalLog
 from services.ingest.intake import EventIntake, pushed_back
 from services.ingest.metrics import IngestMetrics
-from services.ingest.receiving import Gone, Incoming, Message, Receive
-from services.ingest.refusals import STATUSES, RefusalLog
 from services.shared.errors import Rejected, Retryable
 
 log = logging.getLogger(__name__)
