@@ -19,6 +19,7 @@ from xxhash import xxh3_128
 
 import schemas
 import services.scorer
+import services.shared.calendars
 import services.shared.tracking_plan
 from services.backtest.driving.lane import Span
 from services.backtest.driving.scoring import Scored
@@ -26,7 +27,7 @@ from services.backtest.driving.snapshots import Snapshots
 
 FORMAT = 1
 """Of the file. Raise it too where driving itself comes to keep something else."""
-_CODE = (services.scorer, services.shared.tracking_plan, schemas)
+_CODE = (services.scorer, services.shared.calendars, services.shared.tracking_plan, schemas)
 
 
 class _KeptFile(msgspec.Struct, array_like=True):
