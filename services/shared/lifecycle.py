@@ -19,7 +19,7 @@ from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
-from services.shared.ports import PORTS, port_of
+from services.shared.ports import APART, PORTS, port_of
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import ProcessSettings, Settings, load_all
 
@@ -76,7 +76,7 @@ def run_service(
 
 
 def _with_its_port(name: str, settings: Settings) -> Settings:
-    if isinstance(settings, ProcessSettings) and name in PORTS and "http_port" not in settings.model_fields_set:
+    if isinstance(settings, ProcessSettings) and name in PORTS | APART and "http_port" not in settings.model_fields_set:
         return settings.model_copy(update={"http_port": port_of(name, settings.slot)})
     return settings
 

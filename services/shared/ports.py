@@ -7,9 +7,13 @@ A second process of a service on one machine (TIDEMARK_SLOT=1) is ten ports furt
 from __future__ import annotations
 
 PORTS = {"ingest": 8080, "warehouse": 8081, "scorer": 8082, "alerter": 8083}
+
+APART = {"console": 8084}
+"""Of services that another one serves as well, and that run by themselves only where somebody wants them apart."""
+
 _PORTS_A_SLOT = 10
 
 
 def port_of(service: str, slot: int = 0) -> int:
     """Return the port of a service where TIDEMARK_HTTP_PORT sets none."""
-    return PORTS[service] + _PORTS_A_SLOT * slot
+    return (PORTS | APART)[service] + _PORTS_A_SLOT * slot

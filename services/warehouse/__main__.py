@@ -11,8 +11,13 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
+from services.console.api_client import InProcess
+from services.console.app import console_app
+from services.console.identity import on_loopback
+from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
@@ -36,8 +41,11 @@ log = logging.getLogger(__name__)
 class Warehouse:
     """One running warehouse: the store once it is open, and who asks for it."""
 
-    def __init__(self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+    def __init__(
+        self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, console: ConsoleSettings
+    ) -> None:
         self._kafka = kafka
+        self._console = console
         self._process = process
         self._settings = settings
         self._store: Store | None = None
@@ -49,10 +57,14 @@ class Warehouse:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
+        queries = query_routes(self._opened, self._metrics)
+        is_open = on_loopback(self._process.http_host)
+        console = console_app(InProcess(Starlette(routes=queries)), self._console, is_open=is_open)
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *query_routes(self._opened, self._metrics),
+            *queries,
             *registry_routes(),
+            Mount("/", console),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
@@ -128,14 +140,16 @@ class Warehouse:
         return (self._watch.not_ready() or self._sink.not_ready()) if self._sink else "no broker answers yet"
 
 
-async def run(kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+async def run(
+    kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, console: ConsoleSettings
+) -> None:
     """Run until SIGTERM or SIGINT."""
-    await Warehouse(kafka, process, settings).run(stop_event())
+    await Warehouse(kafka, process, settings, console).run(stop_event())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run)
+    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings, ConsoleSettings], run)
 
 
 if __name__ == "__main__":

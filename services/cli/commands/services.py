@@ -1,4 +1,4 @@
-"""`tidemark ingest | scorer | alerter | warehouse`: run one service in this process."""
+"""`tidemark ingest | scorer | alerter | warehouse | console`: run one service in this process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ SERVICES = {
     "ingest": "Accept events over HTTP and write them to Kafka.",
     "scorer": "Keep each account's usage trends and health.",
     "alerter": "Turn health into risk and expansion signals.",
-    "warehouse": "Store events, health and signals, and answer queries.",
+    "warehouse": "Store events, health and signals, answer queries, and serve the console.",
+    "console": "Serve the console apart from the warehouse, against the query API at --api.",
 }
 
 

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
 from services.alerter.settings import AlerterSettings
+from services.console.settings import ConsoleSettings
 from services.ingest.settings import IngestSettings
 from services.scorer.settings import ScorerSettings
 from services.shared.engine.settings import EngineSettings
@@ -40,6 +41,7 @@ SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "Scorer": (ScorerSettings,),
     "Alerter": (AlerterSettings,),
     "Warehouse": (WarehouseSettings,),
+    "Console, in the warehouse's process or its own": (ConsoleSettings,),
 }
 
 _HEAD = """# Settings

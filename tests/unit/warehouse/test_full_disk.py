@@ -13,6 +13,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.console.settings import ConsoleSettings
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
@@ -73,6 +74,7 @@ async def test_a_warehouse_that_finds_its_disk_full_says_so_and_stops_when_it_is
             KafkaSettings(),
             ProcessSettings(http_port=port, data_dir=tmp_path),
             WarehouseSettings(clickhouse_url=SecretStr(url)),
+            ConsoleSettings(),
         )
         running = asyncio.create_task(warehouse.run(stop))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(30):

@@ -1,0 +1,135 @@
+"""The query API as the console asks it: in the same process, or over the network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import httpx
+import msgspec
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+TIMEOUT = httpx.Timeout(20.0, connect=5.0)
+STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+_STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
+
+Told = dict[str, Any]
+
+
+class ApiError(Exception):
+    """
+    The API refused, or did not answer.
+
+    `status` is its status, 503 where it did not answer; `code`, `field` and `detail` are its own words.
+    """
+
+    def __init__(self, status: int, code: str, field: str, detail: str) -> None:
+        super().__init__(f"{status} {code} {field}: {detail}")
+        self.status, self.code, self.field, self.detail = status, code, field, detail
+
+
+class Upstream(Protocol):
+    """Where the API is."""
+
+    client: httpx.AsyncClient
+
+    async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on to the API as it streams, and its answer back."""
+
+
+class InProcess:
+    """The API as an ASGI app of this process. It is called as its owner, so it asks for no token."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://tidemark.internal", timeout=TIMEOUT
+        )
+
+    async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the app itself: httpx's transport would wait for the end of a stream that has none."""
+        del token
+        inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "app_root_path": ""}
+        for name in ("app", "router", "endpoint", "path_params"):
+            inner.pop(name, None)
+        await self._app(inner, receive, send)
+
+
+class Apart:
+    """The API at an address."""
+
+    def __init__(self, address: str) -> None:
+        self.client = httpx.AsyncClient(base_url=address.rstrip("/"), timeout=TIMEOUT)
+
+    async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the stream and write what comes."""
+        del receive
+        headers = {"accept": "text/event-stream", **_bearer(token)}
+        for name, value in scope["headers"]:
+            if name == b"last-event-id":
+                headers["last-event-id"] = value.decode("latin-1")
+        query = scope["query_string"].decode("latin-1")
+        async with self.client.stream(
+            "GET", path + (f"?{query}" if query else ""), headers=headers, timeout=STREAM_TIMEOUT
+        ) as answer:
+            kept = [(n, v) for n, v in answer.headers.raw if n.lower() in (b"content-type", b"cache-control")]
+            await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+            async for part in answer.aiter_raw():
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+
+class Api:
+    """The API in the name of one reader."""
+
+    def __init__(self, upstream: Upstream, token: str | None = None) -> None:
+        self.upstream = upstream
+        self.token = token
+
+    async def get(self, path: str, **parameters: Any) -> Told:
+        """
+        Return the answer to a GET; parameters that are None or empty are left out.
+
+        Raises:
+            ApiError: it refused, or did not answer.
+        """
+        given = {name: _text(value) for name, value in parameters.items() if value not in (None, "", ())}
+        try:
+            answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
+        except httpx.HTTPError as error:
+            raise ApiError(503, "unavailable", "", f"the query API does not answer: {error}") from error
+        if answer.status_code != httpx.codes.OK:
+            raise _refused(answer)
+        told: Told = msgspec.json.decode(answer.content)
+        return told
+
+    async def account(self, account: str, part: str = "", **parameters: Any) -> Told:
+        """Return an account, or a `part` of what is known of it: history, events, people."""
+        return await self.get(f"/v1/accounts/{in_path(account)}" + (f"/{part}" if part else ""), **parameters)
+
+
+def in_path(account: str) -> str:
+    """Return the id of an account as one segment of an address."""
+    quoted = quote(account, safe="")
+    return quoted.replace(".", "%2E") if account in {".", ".."} else quoted
+
+
+def _bearer(token: str | None) -> Mapping[str, str]:
+    return {} if token is None else {"authorization": f"Bearer {token}"}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _refused(answer: httpx.Response) -> ApiError:
+    try:
+        told = msgspec.json.decode(answer.content)
+        told = told.get("error", told)
+    except (msgspec.DecodeError, AttributeError):
+        told = {}
+    code = told.get("code") or _STATES.get(answer.status_code, "unavailable")
+    return ApiError(answer.status_code, code, told.get("field", ""), told.get("detail", answer.reason_phrase))

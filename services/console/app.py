@@ -1,0 +1,121 @@
+"""The console as an ASGI app: its routes, who may read them, and what every answer carries."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from services.console.api_client import Api, ApiError, Upstream
+from services.console.assets import serve_asset
+from services.console.identity import Identity, identify, same_site
+from services.console.pages import failed, portfolio, preferences
+from services.console.rendering import Visit
+from services.console.settings import ConsoleSettings
+from services.console.words import LANGUAGES, catalogue, preferred
+
+log = logging.getLogger(__name__)
+
+Page = Callable[[Visit], Awaitable[Response]]
+
+PAGES: list[tuple[str, Page]] = [
+    ("/portfolio", portfolio.show),
+]
+"""Pages that are read. Longer addresses come first."""
+FORMS: list[tuple[str, Page]] = [
+    ("/preferences", preferences.change),
+]
+"""What forms are sent to, by POST from a page of the console itself."""
+
+
+def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool) -> Starlette:
+    """
+    Return the console.
+
+    Args:
+        upstream: Where the API is.
+        settings: What it shows, and to whom.
+        is_open: Whether those who have not signed in are let in, as on loopback.
+    """
+    made = _Console(upstream, settings, is_open=is_open)
+    routes: list[BaseRoute] = [
+        Route("/static/{digest}/{name:path}", serve_asset),
+        *(Route(path, made.reading(page), methods=["GET"]) for path, page in PAGES),
+        *(Route(path, made.sending(form), methods=["POST"]) for path, form in FORMS),
+        Route("/{path:path}", made.reading(failed.no_such_page)),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
+
+
+class _Console:
+    def __init__(self, upstream: Upstream, settings: ConsoleSettings, *, is_open: bool) -> None:
+        self._upstream = upstream
+        self._settings = settings
+        self._is_open = is_open
+
+    def reading(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page."""
+
+        async def answer(request: Request) -> Response:
+            identity = identify(request, self._settings, is_open=self._is_open)
+            if identity is None:
+                return RedirectResponse("/sign-in", 303)
+            return await self._answered(page, self._visit(request, identity))
+
+        return answer
+
+    def sending(self, form: Page) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a form; forms of other sites are refused."""
+        reading = self.reading(form)
+
+        async def answer(request: Request) -> Response:
+            if not same_site(request):
+                return PlainTextResponse("this form was sent from another site\n", 403)
+            return await reading(request)
+
+        return answer
+
+    async def _answered(self, page: Page, visit: Visit) -> Response:
+        try:
+            return await page(visit)
+        except ApiError as error:
+            if error.status >= 500:
+                log.warning("api_failed", extra={"path": visit.request.url.path, "error": str(error)})
+            return failed.page(visit, error)
+
+    def _visit(self, request: Request, identity: Identity) -> Visit:
+        chosen = request.cookies.get("tidemark_language", "")
+        language = chosen if chosen in LANGUAGES else self._settings.language
+        words = catalogue(language or preferred(request.headers.get("accept-language", "")))
+        return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings.currency)
+
+
+class _Headers:
+    """Adds the headers that every answer of the console carries."""
+
+    _ADDED = (
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"same-origin"),
+        (b"cross-origin-opener-policy", b"same-origin"),
+        (b"x-frame-options", b"DENY"),
+    )
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers: list[Any] = list(message.get("headers", []))
+                message = {**message, "headers": [*headers, *self._ADDED]}
+            await send(message)
+
+        await self._app(scope, receive, sending)

@@ -1,0 +1,65 @@
+"""Amounts by band over time, as layers on top of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from markupsafe import Markup
+
+from services.console.charts.drawing import Point, drawing, element, line, nice_top, short
+
+WIDTH, HEIGHT = 520.0, 168.0
+LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 22.0
+_GRID = 2
+
+
+def layers(
+    days: Sequence[str],
+    amounts: Mapping[str, Sequence[float]],
+    label: str,
+    *,
+    amount: Callable[[float], str],
+    day: Callable[[str], str],
+) -> Markup:
+    """
+    Draw one layer a band, the first one lowest.
+
+    Args:
+        days: One a column, oldest first.
+        amounts: By band, one amount for each day.
+        label: What it shows, in words.
+        amount: Words an amount for the axis.
+        day: Words a day for the axis.
+    """
+    sums = [sum(each[place] for each in amounts.values()) for place in range(len(days))]
+    top = nice_top(max(sums, default=0))
+    xs = [LEFT + (WIDTH - LEFT - RIGHT) * (place / max(1, len(days) - 1)) for place in range(len(days))]
+
+    def y(value: float) -> float:
+        return TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top)
+
+    inside: list[Markup] = []
+    for step in range(_GRID + 1):
+        value = top * step / _GRID
+        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
+        inside.append(element("text", amount(value), class_="axis end", x=LEFT - 6, y=y(value) + 3.5))
+    below = [0.0] * len(days)
+    for band, values in amounts.items():
+        upper = [low + value for low, value in zip(below, values, strict=True)]
+        if any(values):
+            inside.append(_layer(band, xs, [y(v) for v in below], [y(v) for v in upper]))
+        below = upper
+    for place in _marked(len(days)):
+        where = "start" if place == 0 else "end" if place == len(days) - 1 else "middle"
+        inside.append(element("text", day(days[place]), class_=f"axis {where}", x=xs[place], y=HEIGHT - 6))
+    return drawing(WIDTH, HEIGHT, label, *inside, class_="chart")
+
+
+def _layer(band: str, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:
+    forth: list[Point] = list(zip(xs, high, strict=True))
+    back: list[Point] = list(zip(reversed(xs), reversed(low), strict=True))
+    return element("path", class_=f"area-{band.lower()}", d=line([*forth, *back]) + "Z")
+
+
+def _marked(count: int) -> list[int]:
+    return sorted({0, count // 2, count - 1}) if count else []

@@ -1,0 +1,73 @@
+"""
+Who reads the console: the name is "mine" in lists, and the author of what is recorded.
+
+In this order: a trusted proxy names the person in a header; a token was exchanged for a cookie; on loopback without
+either, everyone is let in, and the console says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import unquote
+
+from starlette.requests import Request
+
+from services.console.settings import ConsoleSettings
+
+TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
+ME_COOKIE = "tidemark_me"
+_LONGEST_NAME = 200
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One reader."""
+
+    name: str
+    """Who they are; empty where nobody has said it."""
+    how: str
+    """`proxy`, `token` or `open`."""
+    token: str | None = None
+    """What the API is asked with."""
+    owner: str = ""
+    """The owner whose accounts are "mine": what they chose, or else their name."""
+
+
+def identify(request: Request, settings: ConsoleSettings, *, is_open: bool) -> Identity | None:
+    """Return who asks, or None where they have to sign in first."""
+    chosen = unquote(request.cookies.get(ME_COOKIE, ""))[:_LONGEST_NAME]
+    own_token = settings.api_token.get_secret_value() if settings.api_token else None
+    if settings.user_header and _from_proxy(request, settings.trusted_proxies):
+        name = request.headers.get(settings.user_header, "").strip()[:_LONGEST_NAME]
+        if name:
+            return Identity(name, "proxy", own_token, chosen or name)
+    if token := request.cookies.get(TOKEN_COOKIE):
+        return Identity(chosen, "token", token, chosen)
+    return Identity(chosen, "open", own_token, chosen) if is_open else None
+
+
+def on_loopback(host: str) -> bool:
+    """Return whether an address to listen on is this machine's own."""
+    return host in _LOOPBACK
+
+
+def same_site(request: Request) -> bool:
+    """Return whether a form was sent from a page of the console itself."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site in {"same-origin", "none"}
+    origin = request.headers.get("origin")
+    return origin is None or origin.partition("://")[2] == request.headers.get("host")
+
+
+def _from_proxy(request: Request, trusted: Sequence[object]) -> bool:
+    if request.client is None:
+        return False
+    try:
+        address = ip_address(request.client.host)
+    except ValueError:
+        return False
+    return any(address in network for network in trusted)  # type: ignore[operator]

@@ -1,0 +1,1 @@
+"""The pages, one module each: a function that asks the API and renders a template."""

@@ -1,0 +1,29 @@
+"""What is shown instead of a page: that there is none, or that the API refused or did not answer."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from services.console.api_client import ApiError
+from services.console.rendering import Visit
+
+_KINDS = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
+
+
+async def no_such_page(visit: Visit) -> Response:
+    """Say that nothing is at this address."""
+    return visit.page("failed.html.jinja", status=404, kind="no_such_page", detail="")
+
+
+def page(visit: Visit, error: ApiError) -> Response:
+    """Say what the API said."""
+    kind = _KINDS.get(error.status, "unavailable")
+    status = error.status if error.status in _KINDS else 503
+    response = visit.page("failed.html.jinja", status=status, kind=kind, detail=_detail(error))
+    if status == 503:
+        response.headers["Retry-After"] = "5"
+    return response
+
+
+def _detail(error: ApiError) -> str:
+    return f"{error.field}: {error.detail}" if error.field else error.detail

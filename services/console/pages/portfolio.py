@@ -1,0 +1,159 @@
+"""The portfolio: every account with its health, found by filter and search, and a picture of the whole base."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from starlette.responses import Response
+
+from services.console.addresses import account_address
+from services.console.charts.scatter import Mark
+from services.console.charts.sparkline import scores
+from services.console.rendering import Visit
+
+ROWS = 100
+WEEKS = 30
+BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
+JUDGED = BANDS[:3]
+STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
+COLUMNS = (
+    ("account", "account"),
+    ("health", "score"),
+    ("weeks", ""),
+    ("signals", "-signals"),
+    ("renewal", "renewal"),
+    ("revenue", "-revenue"),
+    ("stage", ""),
+    ("owner", ""),
+)
+"""Columns of the table and what the API sorts them by; a leading minus: largest first."""
+DEFAULT_SORT = "-revenue"
+_FILTERS = ("q", "band", "stage", "owner", "sort")
+_LONGEST_SEARCH = 200
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page, or its list alone."""
+    chosen = _chosen(visit)
+    if visit.wants_part:
+        response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
+        response.headers["HX-Replace-Url"] = visit.address()
+        return response
+    listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get("/v1/portfolio", weeks=WEEKS))
+    return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
+
+
+def _render(visit: Visit, template: str, values: Mapping[str, Any]) -> Response:
+    return visit.page(template, "portfolio", bands=BANDS, stages=STAGES, default_sort=DEFAULT_SORT, **values)
+
+
+def _chosen(visit: Visit) -> dict[str, Any]:
+    given = visit.request.query_params
+    bands = [band for band in BANDS if band in {each.upper() for each in given.getlist("band")}]
+    return {
+        "q": given.get("q", "").strip()[:_LONGEST_SEARCH],
+        "band": bands,
+        "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
+        "owner": given.get("owner", ""),
+        "sort": given.get("sort") or DEFAULT_SORT,
+    }
+
+
+async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    cursor = visit.request.query_params.get("cursor")
+    told = await visit.api.get("/v1/accounts", **chosen, weeks=WEEKS, limit=ROWS, cursor=cursor)
+    rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
+    return {
+        "rows": rows,
+        "total": told["total"],
+        "following": told["next"],
+        "continued": cursor is not None,
+        "chosen": chosen,
+        "filtered": any(chosen[name] for name in _FILTERS if name != "sort"),
+        "as_of": told["as_of"],
+        "sorts": [_sort(visit, name, key, chosen["sort"]) for name, key in COLUMNS],
+    }
+
+
+def _row(visit: Visit, account: Mapping[str, Any], as_of: str) -> dict[str, Any]:
+    weeks = account.get("weeks") or []
+    judged = scores(weeks)
+    words = visit.words
+    label = (
+        words("portfolio.spark", first=round(judged[0]), last=round(judged[-1]), low=round(min(judged)))
+        if judged
+        else words("portfolio.spark_none")
+    )
+    known = account["band"] in JUDGED
+    return {
+        **account,
+        "known": known,
+        "change": _change(weeks) if known else None,
+        "address": account_address(account["account"]),
+        "label": label,
+        "renewal_in": _days_between(as_of, account["renewal_date"]),
+    }
+
+
+def _change(weeks: Sequence[Mapping[str, Any] | None]) -> float | None:
+    """Return by how many points the score moved in the four weeks to the last one."""
+    judged = [week["score"] if week and week["band"] in JUDGED else None for week in weeks[-5:]]
+    if len(judged) < 2 or judged[-1] is None:
+        return None
+    first = next((score for score in judged if score is not None), None)
+    return None if first is None else float(judged[-1]) - float(first)
+
+
+def _days_between(as_of: str, day: str | None) -> int | None:
+    return (date.fromisoformat(day) - date.fromisoformat(as_of[:10])).days if day else None
+
+
+def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:
+    """Return a column: where a click on its head leads, and how it is sorted now."""
+    if not key:
+        return {"name": name, "address": None, "state": None}
+    bare = key.removeprefix("-")
+    state = None
+    if current.removeprefix("-") == bare:
+        state = "descending" if current.startswith("-") else "ascending"
+    turned = bare if current.startswith("-") else f"-{bare}"
+    return {"name": name, "address": visit.address(sort=turned if state else key, cursor=None), "state": state}
+
+
+def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:
+    weeks = [week for week in base["weeks"] if week.get("bands")]
+    latest = weeks[-1]["bands"] if weeks else {}
+    revenue = {band: [_amount(week, band, "revenue") for week in weeks] for band in (*reversed(JUDGED), *BANDS[3:])}
+    accounts = {band: [_amount(week, band, "accounts") for week in weeks] for band in revenue}
+    by_revenue = any(any(values) for values in revenue.values())
+    marks = [
+        Mark(each["score"], each["revenue"], each["band"], _title(visit, each), account_address(each["account"]))
+        for each in base["accounts"]
+        if each["band"] in JUDGED and each["score"] is not None and each["revenue"]
+    ]
+    return {
+        "latest": {band: latest.get(band) or {"accounts": 0, "revenue": 0} for band in BANDS},
+        "tiles": [band for band in BANDS if band in JUDGED or latest.get(band)],
+        "by_revenue": by_revenue,
+        "days": [week["day"] for week in weeks],
+        "amounts": revenue if by_revenue else accounts,
+        "marks": marks,
+        "owners": [each["owner"] for each in base.get("owners", ()) if each["owner"]],
+        "base_total": sum(int(each["accounts"]) for each in latest.values()),
+    }
+
+
+def _amount(week: Mapping[str, Any], band: str, what: str) -> float:
+    return float((week["bands"].get(band) or {}).get(what) or 0)
+
+
+def _title(visit: Visit, account: Mapping[str, Any]) -> str:
+    return visit.words(
+        "portfolio.mark",
+        name=account["name"] or account["account"],
+        score=visit.formats.score(account["score"]),
+        revenue=visit.formats.money(account["revenue"]),
+    )

@@ -1,0 +1,54 @@
+"""Settings of the console."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from services.shared.settings import Settings
+
+Language = Literal["en", "pt", "it"]
+
+
+class ConsoleSettings(Settings):
+    """What the console shows, and to whom."""
+
+    api: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_API")
+    """Address of the query API, for a console that runs apart: `https://tidemark.example`."""
+    api_token: SecretStr | None = Field(None, validation_alias="TIDEMARK_CONSOLE_API_TOKEN")
+    """Token that the console reads the API with, for those whom a trusted proxy has signed in."""
+    user_header: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_USER_HEADER")
+    """Header in which a trusted proxy names the signed-in person, for example `X-Forwarded-User`."""
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
+        (), validation_alias="TIDEMARK_CONSOLE_TRUSTED_PROXIES"
+    )
+    """Addresses of these proxies, separated by commas, as addresses or networks: `10.0.0.0/8`."""
+    language: Language | None = Field(None, validation_alias="TIDEMARK_CONSOLE_LANGUAGE")
+    """Language of those who have chosen none: `en`, `pt` or `it`. By default the browser's."""
+    currency: str | None = Field(None, pattern="^[A-Z]{3}$", validation_alias="TIDEMARK_CONSOLE_CURRENCY")
+    """ISO 4217 code of the currency of revenue. Without it, revenue is shown as plain numbers."""
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, given: object) -> object:
+        if not isinstance(given, str):
+            return given
+        return tuple(ip_network(each.strip()) for each in given.split(",") if each.strip())
+
+    @field_validator("api")
+    @classmethod
+    def _address(cls, given: str | None) -> str | None:
+        if given is not None and not given.startswith(("http://", "https://")):
+            raise ValueError("must begin with http:// or https://")
+        return given
+
+    @model_validator(mode="after")
+    def _whom_to_trust(self) -> ConsoleSettings:
+        if self.user_header and not self.trusted_proxies:
+            raise ValueError(
+                "TIDEMARK_CONSOLE_USER_HEADER needs TIDEMARK_CONSOLE_TRUSTED_PROXIES: anyone could send the header otherwise"
+            )
+        return self

@@ -1,0 +1,81 @@
+// What markup alone cannot do: times in the reader's zone, and the keyboard. Every page can be read without it.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.classList.add("scripted");
+
+  const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const whole = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long" });
+
+  function localTimes(within) {
+    for (const time of within.querySelectorAll("time[data-local]")) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      time.textContent = clock.format(at);
+      time.title = whole.format(at);
+    }
+  }
+
+  // --- keyboard ---
+
+  const GO = { t: "/", p: "/portfolio", i: "/ingest", w: "/waiting" };
+  let going = 0;
+
+  function rows() {
+    return [...document.querySelectorAll("[data-rows] tbody tr, [data-rows] > li")];
+  }
+
+  function move(step) {
+    const all = rows();
+    if (!all.length) return;
+    const now = all.findIndex((row) => row.contains(document.activeElement));
+    const next = all[Math.min(Math.max(now + step, 0), all.length - 1)];
+    next.querySelector("a")?.focus();
+    next.scrollIntoView({ block: "nearest" });
+  }
+
+  function search() {
+    const field = document.querySelector("[data-search-here]") ?? document.querySelector("[data-search]");
+    field?.focus();
+    field?.select();
+  }
+
+  const KEYS = {
+    "/": search,
+    j: () => move(1),
+    k: () => move(-1),
+    "?": () => document.getElementById("keys")?.showModal(),
+    g: () => { going = Date.now(); },
+  };
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const typing = event.target.closest?.("input, textarea, select, [contenteditable], dialog");
+    if (event.key === "Escape") {
+      if (event.target.matches?.("input")) event.target.blur();
+      for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+      return;
+    }
+    if (typing) return;
+    if (Date.now() - going < 1000 && Object.hasOwn(GO, event.key)) {
+      going = 0;
+      location.assign(GO[event.key]);
+      return;
+    }
+    if (Object.hasOwn(KEYS, event.key)) {
+      event.preventDefault();
+      KEYS[event.key]();
+    }
+  });
+
+  document.addEventListener("click", (event) => {
+    for (const menu of document.querySelectorAll("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+
+  // A list that came by itself: its times and the heads that sort it.
+  document.addEventListener("htmx:after:swap", () => localTimes(document));
+
+  localTimes(document);
+})();

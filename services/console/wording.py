@@ -1,0 +1,97 @@
+"""
+Signals, bands, stages and measures in a reader's language.
+
+The catalogues hold title and next step of every shipped rule. They stand in for the text of a signal only where that
+is the shipped one: a rule of one's own, or one whose text was overridden, speaks in its own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.console.words import Catalogue, catalogue
+from services.console.words.formats import DASH, Formats
+
+_EVIDENCE_SHOWN = 3
+
+
+class Wording:
+    """Words for what the API tells."""
+
+    def __init__(self, words: Catalogue, formats: Formats) -> None:
+        self._words = words
+        self._formats = formats
+
+    def title(self, signal: Mapping[str, Any]) -> str:
+        """Return what has happened, in a few words."""
+        return self._shipped(signal, "title") or str(signal["title"])
+
+    def action(self, signal: Mapping[str, Any]) -> str:
+        """Return what to do next."""
+        return self._shipped(signal, "action") or str(signal["action"])
+
+    def meaning(self, signal: Mapping[str, Any]) -> str:
+        """Return what the signal means in general; empty for rules of one's own."""
+        key = f"rules.{signal['rule']}.meaning"
+        return self._words(key) if self._shipped(signal, "title") else ""
+
+    def evidence(self, signal: Mapping[str, Any]) -> str:
+        """Return what it rests on, in one line: the values of measures, and what is usual."""
+        if not self._shipped(signal, "title"):
+            return str(signal["summary"])
+        parts = [self.fact(item) for item in signal["evidence"][:_EVIDENCE_SHOWN] if item["value"] is not None]
+        return " · ".join(parts)
+
+    def fact(self, item: Mapping[str, Any]) -> str:
+        """Return one measure with its value, and the usual one where it is known."""
+        label, value = self.measure(item), self.value(item["value"], item["unit"])
+        if item.get("usual") is None:
+            return self._words("evidence.plain", label=label, value=value)
+        key = f"evidence.{item['name']}" if self._words.has(f"evidence.{item['name']}") else "evidence.usual"
+        return self._words(key, label=label, value=value, usual=self.value(item["usual"], item["unit"]))
+
+    def measure(self, item: Mapping[str, Any]) -> str:
+        """Return the label of a measure; that of a measure not in the catalogues is the API's."""
+        return self._or(f"measures.{item['name']}", str(item["label"]))
+
+    def value(self, value: float | None, unit: str) -> str:
+        """Return a value in its unit."""
+        if value is None:
+            return DASH
+        match unit:
+            case "share" | "chance":
+                return self._formats.share(value)
+            case "days" | "hours":
+                return self._words(f"unit.{unit}", count=round(value), value=self._formats.number(round(value)))
+            case "flag":
+                return self._words("unit.yes" if value else "unit.no")
+            case _:
+                return self._formats.number(value, 0 if abs(value) >= 10 else 1)
+
+    def band(self, band: str) -> str:
+        """Return the name of a band."""
+        return self._or(f"band.{band.lower()}", band)
+
+    def stage(self, stage: str) -> str:
+        """Return the name of a stage."""
+        return self._or(f"stage.{stage.lower()}", stage.replace("_", " ").capitalize())
+
+    def severity(self, severity: str) -> str:
+        """Return the name of a severity."""
+        return self._or(f"severity.{severity.lower()}", severity.capitalize())
+
+    def _shipped(self, signal: Mapping[str, Any], part: str) -> str | None:
+        """Return a part of a shipped rule's text, in the reader's language; None where the signal says something else."""
+        for key in _keys(signal, "title"):
+            if catalogue("en").own(key) and catalogue("en")(key) == signal["title"]:
+                return next((self._words(k) for k in _keys(signal, part) if self._words.has(k)), None)
+        return None
+
+    def _or(self, key: str, otherwise: str) -> str:
+        return self._words(key) if self._words.has(key) else otherwise
+
+
+def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:
+    rule, severity = signal["rule"], str(signal["severity"]).lower()
+    return f"rules.{rule}.{severity}.{part}", f"rules.{rule}.{part}"

@@ -1,0 +1,83 @@
+"""
+Catalogues: a text by dotted key, with placeholders in braces, and plural forms where the text counts something.
+
+English is complete, which a test holds; where another language misses a key it says it in English.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+from babel import Locale, negotiate_locale
+
+LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português", "it": "Italiano"}
+_PLURALS = frozenset({"zero", "one", "two", "few", "many", "other"})
+
+Entry = str | Mapping[str, str]
+
+
+class Catalogue:
+    """The words of one language."""
+
+    def __init__(self, language: str, entries: Mapping[str, Entry], otherwise: Catalogue | None = None) -> None:
+        self.language = language
+        self.locale = Locale.parse(language)
+        self.entries = entries
+        self._otherwise = otherwise
+
+    def __call__(self, key: str, count: float | None = None, **values: Any) -> str:
+        """
+        Return the text of a key, with `values` in its placeholders; `count` chooses the plural form, and is `{count}`.
+
+        Raises:
+            KeyError: no catalogue has the key, which is a defect.
+        """
+        entry = self.entries.get(key)
+        if entry is None:
+            if self._otherwise is None:
+                raise KeyError(key)
+            return self._otherwise(key, count, **values)
+        if not isinstance(entry, str):
+            entry = entry.get(self.locale.plural_form(count or 0)) or entry["other"]
+        return entry.format_map({"count": count, **values})
+
+    def has(self, key: str) -> bool:
+        """Return whether this language, or English, says the key."""
+        return key in self.entries or (self._otherwise is not None and self._otherwise.has(key))
+
+    def own(self, key: str) -> bool:
+        """Return whether this language says the key itself."""
+        return key in self.entries
+
+
+@cache
+def catalogue(language: str) -> Catalogue:
+    """Return the catalogue of one of LANGUAGES."""
+    english = None if language == "en" else catalogue("en")
+    text = (files("services.console.words") / f"{language}.yaml").read_text("utf-8")
+    return Catalogue(language, dict(_flat(yaml.safe_load(text), "")), english)
+
+
+def preferred(accept_language: str) -> str:
+    """Return the language that fits an Accept-Language header best."""
+    wanted = []
+    for part in accept_language[:500].split(","):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            wanted.append((-float(quality or 1), tag.replace("-", "_")))
+        except ValueError:
+            continue
+    ordered = [tag for _, tag in sorted(wanted, key=lambda each: each[0])]
+    return negotiate_locale(ordered, list(LANGUAGES)) or "en"
+
+
+def _flat(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Entry]]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and not ("other" in value and value.keys() <= _PLURALS):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

@@ -1,0 +1,85 @@
+"""Numbers, money and days as a language writes them. Days are those that the log counts, in UTC."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, format_skeleton
+from babel.numbers import (
+    format_compact_currency,
+    format_compact_decimal,
+    format_currency,
+    format_decimal,
+    format_percent,
+)
+
+_WHOLE_FROM = 10
+_MOST = 1e15
+DASH = "–"
+
+
+class Formats:
+    """How one reader reads values."""
+
+    def __init__(self, locale: Locale, currency: str | None) -> None:
+        self.locale = locale
+        self.currency = currency
+
+    def number(self, value: float | None, digits: int = 0) -> str:
+        """Return a number with at most so many digits after the point; a dash where it is not known."""
+        if value is None:
+            return DASH
+        return format_decimal(value, f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale)
+
+    def score(self, value: float | None) -> str:
+        """Return a score as whole points."""
+        return DASH if value is None else self.number(value)
+
+    def change(self, value: float | None) -> str:
+        """Return a change with its sign."""
+        if value is None:
+            return DASH
+        rounded = round(value)
+        return "±0" if rounded == 0 else format_decimal(rounded, "+#,##0;−#,##0", locale=self.locale)
+
+    def money(self, value: float | None, *, short: bool = True) -> str:
+        """Return money, in short as `84 K`; a plain number where the currency is not known."""
+        if value is None or abs(value) > _MOST:
+            return DASH
+        if self.currency is None:
+            return (
+                format_compact_decimal(value, locale=self.locale, fraction_digits=_digits(value))
+                if short
+                else self.number(value)
+            )
+        if short:
+            return format_compact_currency(value, self.currency, locale=self.locale, fraction_digits=_digits(value))
+        return format_currency(value, self.currency, "¤#,##0", locale=self.locale, currency_digits=False)
+
+    def share(self, value: float | None) -> str:
+        """Return a share of 1 in percent."""
+        return DASH if value is None else format_percent(value, locale=self.locale)
+
+    def day(self, day: str | None) -> str:
+        """Return a day of the log, given as `2026-03-31`."""
+        return DASH if not day else format_date(date.fromisoformat(day), "medium", locale=self.locale)
+
+    def short_day(self, day: str | None) -> str:
+        """Return a day of the log without its year."""
+        return DASH if not day else format_skeleton("MMMd", datetime.fromisoformat(day), locale=self.locale)
+
+    def time(self, at: str | None) -> str:
+        """Return a time, given as ISO 8601 in UTC, in UTC: scripts put it into the reader's zone."""
+        if not at:
+            return DASH
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+        return format_datetime(moment, "d MMM, HH:mm 'UTC'", locale=self.locale)
+
+
+def _digits(value: float) -> int:
+    """Return how many digits a compact number keeps: 8.4 K but 84 K."""
+    scaled = abs(value)
+    while scaled >= 1000:
+        scaled /= 1000
+    return 1 if 0 < scaled < _WHOLE_FROM else 0

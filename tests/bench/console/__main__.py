@@ -1,0 +1,88 @@
+"""
+Serve the console on a simulated past, without Kafka: `python -m tests.bench.console --port 8090`.
+
+The first start of a day simulates it, which takes about half a minute; later ones read `.cache/console`. With
+`--accounts 10000` the sixty accounts are repeated under other names until there are so many. `--store clickhouse` takes the
+embedded ClickHouse instead of the store in memory.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import pickle
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from services.console.api_client import InProcess
+from services.console.app import console_app
+from services.console.settings import ConsoleSettings
+from services.shared.http import serve
+from services.shared.units import HOUR_MS
+from services.warehouse.api import query_routes
+from services.warehouse.clickhouse import open_embedded
+from services.warehouse.memory import MemoryStore
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Store
+from tests.bench.console.past import Past, now_ms, simulated
+from tests.bench.console.repeated import repeated
+
+_CACHE = Path(".cache/console")
+_CHUNK = 20_000
+
+
+def past() -> Past:
+    """Return the past that ends this hour, or the one of today that is kept."""
+    until_ms = now_ms() // HOUR_MS * HOUR_MS
+    file = _CACHE / f"past-{until_ms // HOUR_MS // 24}.pickle"
+    if file.exists():
+        kept: Past = pickle.loads(file.read_bytes())
+        return kept
+    print("simulating 35 weeks of sixty accounts: half a minute, once a day")
+    made = simulated(until_ms)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_suffix(".draft")
+    draft.write_bytes(pickle.dumps(made))
+    draft.replace(file)
+    return made
+
+
+def fill(store: Store, rows: Past) -> None:
+    """Store all rows."""
+    for table, of_table in rows.tables.items():
+        for start in range(0, len(of_table), _CHUNK):
+            store.insert(table, of_table[start : start + _CHUNK])
+
+
+def app_over(store: Store, settings: ConsoleSettings) -> Starlette:
+    """Return the query API and the console over a store, as the warehouse serves them."""
+    queries = query_routes(lambda: store, WarehouseMetrics(CollectorRegistry()))
+    console = console_app(InProcess(Starlette(routes=queries)), settings, is_open=True)
+    return Starlette(routes=[*queries, Mount("/", console)])
+
+
+def main() -> None:
+    """Serve until Ctrl-C."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, default=8090)
+    parser.add_argument("--accounts", type=int, default=60)
+    parser.add_argument("--store", choices=["memory", "clickhouse"], default="memory")
+    parser.add_argument("--currency", default="EUR")
+    given = parser.parse_args()
+    rows = repeated(past(), given.accounts)
+    with tempfile.TemporaryDirectory() as folder:
+        store: Store = MemoryStore() if given.store == "memory" else open_embedded(Path(folder), "tidemark")
+        fill(store, rows)
+        print(f"http://127.0.0.1:{given.port}/")
+        with suppress(KeyboardInterrupt):
+            asyncio.run(serve(app_over(store, ConsoleSettings(currency=given.currency)), "127.0.0.1", given.port))
+        store.close()
+
+
+if __name__ == "__main__":
+    main()
