@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from services.console.api_client import Api, ApiError, Upstream
 from services.console.assets import serve_asset
 from services.console.identity import Identity, identify, same_site
-from services.console.pages import failed, portfolio, preferences
+from services.console.pages import failed, ingest, live, portfolio, preferences, today, waiting
 from services.console.rendering import Visit
 from services.console.settings import ConsoleSettings
 from services.console.words import LANGUAGES, catalogue, preferred
@@ -27,7 +27,11 @@ log = logging.getLogger(__name__)
 Page = Callable[[Visit], Awaitable[Response]]
 
 PAGES: list[tuple[str, Page]] = [
+    ("/", today.show),
     ("/portfolio", portfolio.show),
+    ("/ingest", ingest.show),
+    ("/waiting", waiting.show),
+    ("/live", live.relay),
 ]
 """Pages that are read. Longer addresses come first."""
 FORMS: list[tuple[str, Page]] = [
@@ -95,7 +99,7 @@ class _Console:
         chosen = request.cookies.get("tidemark_language", "")
         language = chosen if chosen in LANGUAGES else self._settings.language
         words = catalogue(language or preferred(request.headers.get("accept-language", "")))
-        return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings.currency)
+        return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings)
 
 
 class _Headers:

@@ -22,6 +22,7 @@ from services.console.addresses import account_address
 from services.console.api_client import Api
 from services.console.assets import asset
 from services.console.identity import Identity
+from services.console.settings import ConsoleSettings
 from services.console.wording import Wording
 from services.console.words import LANGUAGES, Catalogue
 from services.console.words.formats import Formats
@@ -40,18 +41,23 @@ class Visit:
     api: Api
     identity: Identity
     words: Catalogue
-    currency: str | None
+    settings: ConsoleSettings
     nonce: str = field(default_factory=lambda: secrets.token_urlsafe(16))
 
     @cached_property
     def formats(self) -> Formats:
         """Return how this reader reads values."""
-        return Formats(self.words.locale, self.currency)
+        return Formats(self.words.locale, self.settings.currency)
 
     @cached_property
     def wording(self) -> Wording:
         """Return how signals, bands and measures are worded for this reader."""
         return Wording(self.words, self.formats)
+
+    @property
+    def ingest(self) -> str | None:
+        """Return the address of ingest as browsers reach it, where it is known."""
+        return self.settings.ingest
 
     @property
     def theme(self) -> str:

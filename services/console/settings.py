@@ -31,6 +31,9 @@ class ConsoleSettings(Settings):
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", validation_alias="TIDEMARK_CONSOLE_CURRENCY")
     """ISO 4217 code of the currency of revenue. Without it, revenue is shown as plain numbers."""
 
+    ingest: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_INGEST")
+    """Address of ingest as browsers reach it, for the link to its live tail and for calls to copy."""
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, given: object) -> object:
@@ -38,12 +41,12 @@ class ConsoleSettings(Settings):
             return given
         return tuple(ip_network(each.strip()) for each in given.split(",") if each.strip())
 
-    @field_validator("api")
+    @field_validator("api", "ingest")
     @classmethod
     def _address(cls, given: str | None) -> str | None:
         if given is not None and not given.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
-        return given
+        return given.rstrip("/") if given else given
 
     @model_validator(mode="after")
     def _whom_to_trust(self) -> ConsoleSettings:

@@ -13,7 +13,9 @@ from typing import Any
 from services.console.words import Catalogue, catalogue
 from services.console.words.formats import DASH, Formats
 
-_EVIDENCE_SHOWN = 3
+_EVIDENCE_SHOWN = 2
+_TOLD_ELSEWHERE = frozenset({"renewal_in_days", "score"})
+"""Evidence that moves by the day and stands beside every signal, as it is now."""
 
 
 class Wording:
@@ -40,16 +42,18 @@ class Wording:
         """Return what it rests on, in one line: the values of measures, and what is usual."""
         if not self._shipped(signal, "title"):
             return str(signal["summary"])
-        parts = [self.fact(item) for item in signal["evidence"][:_EVIDENCE_SHOWN] if item["value"] is not None]
-        return " · ".join(parts)
+        told = [
+            item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE
+        ]
+        return " · ".join(self.fact(item) for item in told[:_EVIDENCE_SHOWN])
 
     def fact(self, item: Mapping[str, Any]) -> str:
         """Return one measure with its value, and the usual one where it is known."""
-        label, value = self.measure(item), self.value(item["value"], item["unit"])
+        values = {"label": self.measure(item), "value": self.value(item["value"], item["unit"])}
         if item.get("usual") is None:
-            return self._words("evidence.plain", label=label, value=value)
-        key = f"evidence.{item['name']}" if self._words.has(f"evidence.{item['name']}") else "evidence.usual"
-        return self._words(key, label=label, value=value, usual=self.value(item["usual"], item["unit"]))
+            return self._or(f"evidence.{item['name']}.plain", self._words("evidence.plain", **values), **values)
+        values["usual"] = self.value(item["usual"], item["unit"])
+        return self._or(f"evidence.{item['name']}.usual", self._words("evidence.usual", **values), **values)
 
     def measure(self, item: Mapping[str, Any]) -> str:
         """Return the label of a measure; that of a measure not in the catalogues is the API's."""
@@ -88,8 +92,8 @@ class Wording:
                 return next((self._words(k) for k in _keys(signal, part) if self._words.has(k)), None)
         return None
 
-    def _or(self, key: str, otherwise: str) -> str:
-        return self._words(key) if self._words.has(key) else otherwise
+    def _or(self, key: str, otherwise: str, **values: str) -> str:
+        return self._words(key, **values) if self._words.has(key) else otherwise
 
 
 def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:

@@ -6,8 +6,9 @@ stylesheet, so that no chart needs a style of its own and all follow the theme. 
 of charts go into one page.
 """
 
+from services.console.charts.columns import bars, columns
 from services.console.charts.layers import layers
 from services.console.charts.scatter import scatter
 from services.console.charts.sparkline import sparkline
 
-__all__ = ["layers", "scatter", "sparkline"]
+__all__ = ["bars", "columns", "layers", "scatter", "sparkline"]

@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 44.0, 10.0, 8.0, 22.0
 LINKED = 60
 """So many of the largest accounts are links with a name; the others are marks alone, which keeps the page small."""
 _EDGES = (50, 75)
+_FEW_POWERS = 3
 _SHAPES: Mapping[str, Callable[[float, float, float], str]] = {
     "RED": lambda x, y, r: f"M{short(x)} {short(y - r)}l{short(r)} {short(r)} {short(-r)} {short(r)} {short(-r)} {short(-r)}z",
     "YELLOW": lambda x, y, r: f"M{short(x)} {short(y - r)}l{short(r)} {short(1.8 * r)}h{short(-2 * r)}z",
@@ -53,7 +54,7 @@ def scatter(marks: Sequence[Mark], label: str, *, amount: Callable[[float], str]
         return TOP + (HEIGHT - TOP - BOTTOM) * (1 - share)
 
     inside: list[Markup] = []
-    for revenue in (low, math.sqrt(low * top), top):
+    for revenue in _ticks(low, top):
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(revenue))}H{short(WIDTH - RIGHT)}"))
         inside.append(element("text", amount(revenue), class_="axis end", x=LEFT - 6, y=y(revenue) + 3.5))
     inside += [
@@ -65,6 +66,13 @@ def scatter(marks: Sequence[Mark], label: str, *, amount: Callable[[float], str]
     inside += [_crowd(band, marks[LINKED:], x, y) for band in _SHAPES]
     inside += [_linked(mark, x, y) for mark in reversed(marks[:LINKED]) if mark.band in _SHAPES]
     return drawing(WIDTH, HEIGHT, label, *inside, class_="chart scatter")
+
+
+def _ticks(low: float, top: float) -> list[float]:
+    """Return powers of ten between two amounts, with three times each where there are few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(top)) + 1)
+    factors = (1, 3) if len(powers) <= _FEW_POWERS else (1,)
+    return [factor * 10.0**power for power in powers for factor in factors if low <= factor * 10.0**power <= top]
 
 
 def _crowd(band: str, marks: Sequence[Mark], x: Any, y: Any) -> Markup:

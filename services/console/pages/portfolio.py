@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import date
 from typing import Any
 
 from starlette.responses import Response
@@ -12,18 +11,18 @@ from starlette.responses import Response
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
+from services.console.pages.today import JUDGED, days_between
 from services.console.rendering import Visit
 
 ROWS = 100
 WEEKS = 30
 BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
-JUDGED = BANDS[:3]
 STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 COLUMNS = (
-    ("account", "account"),
+    ("account", "name"),
     ("health", "score"),
     ("weeks", ""),
-    ("signals", "-signals"),
+    ("signals", ""),
     ("renewal", "renewal"),
     ("revenue", "-revenue"),
     ("stage", ""),
@@ -94,7 +93,7 @@ def _row(visit: Visit, account: Mapping[str, Any], as_of: str) -> dict[str, Any]
         "change": _change(weeks) if known else None,
         "address": account_address(account["account"]),
         "label": label,
-        "renewal_in": _days_between(as_of, account["renewal_date"]),
+        "renewal_in": days_between(as_of, account["renewal_date"]),
     }
 
 
@@ -105,10 +104,6 @@ def _change(weeks: Sequence[Mapping[str, Any] | None]) -> float | None:
         return None
     first = next((score for score in judged if score is not None), None)
     return None if first is None else float(judged[-1]) - float(first)
-
-
-def _days_between(as_of: str, day: str | None) -> int | None:
-    return (date.fromisoformat(day) - date.fromisoformat(as_of[:10])).days if day else None
 
 
 def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:

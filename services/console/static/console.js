@@ -74,6 +74,41 @@
     }
   });
 
+  // --- what has happened since ---
+
+  const note = document.querySelector("[data-live]");
+  let source = null;
+  let news = 0;
+
+  function tell() {
+    news += 1;
+    note.querySelector("a").textContent = note.dataset.words.replace("{count}", String(news));
+    note.hidden = false;
+  }
+
+  function listen() {
+    source?.close();
+    source = null;
+    // Browsers open six connections to a server at most: pages that nobody looks at give theirs back.
+    if (!note || document.hidden) return;
+    source = new EventSource(note.dataset.live);
+    source.addEventListener("signal", tell);
+  }
+
+  document.addEventListener("visibilitychange", listen);
+  listen();
+
+  // --- code to copy ---
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest?.("[data-copy]");
+    if (!button) return;
+    await navigator.clipboard.writeText(button.parentElement.querySelector("code").textContent);
+    const before = button.textContent;
+    button.textContent = button.dataset.done;
+    setTimeout(() => { button.textContent = before; }, 1500);
+  });
+
   // A list that came by itself: its times and the heads that sort it.
   document.addEventListener("htmx:after:swap", () => localTimes(document));
 

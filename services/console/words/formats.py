@@ -32,6 +32,10 @@ class Formats:
             return DASH
         return format_decimal(value, f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale)
 
+    def count(self, value: float) -> str:
+        """Return a count in short."""
+        return format_compact_decimal(value, locale=self.locale, fraction_digits=_digits(value))
+
     def score(self, value: float | None) -> str:
         """Return a score as whole points."""
         return DASH if value is None else self.number(value)
@@ -68,6 +72,11 @@ class Formats:
     def short_day(self, day: str | None) -> str:
         """Return a day of the log without its year."""
         return DASH if not day else format_skeleton("MMMd", datetime.fromisoformat(day), locale=self.locale)
+
+    def hour(self, at: str) -> str:
+        """Return an hour, given as ISO 8601 in UTC, in UTC; with its day where the day begins."""
+        moment = datetime.fromisoformat(at).astimezone(UTC)
+        return format_datetime(moment, "HH:mm" if moment.hour else "d MMM", locale=self.locale)
 
     def time(self, at: str | None) -> str:
         """Return a time, given as ISO 8601 in UTC, in UTC: scripts put it into the reader's zone."""

@@ -1,0 +1,99 @@
+"""What comes in, for product engineers: rates by event, and events of users whose account is not known."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from starlette.responses import Response
+
+from services.console.rendering import Visit
+
+SPANS = (24, 168)
+"""Hours that one may look back."""
+_ROWS = 200
+
+
+@dataclass
+class _Name:
+    """All arrivals of one name of event."""
+
+    name: str
+    kind: str
+    sources: set[str] = field(default_factory=set)
+    environments: set[str] = field(default_factory=set)
+    by_hour: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def events(self) -> int:
+        return sum(self.by_hour.values())
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page."""
+    given = visit.request.query_params.get("hours", "")
+    span = int(given) if given in {str(each) for each in SPANS} else SPANS[0]
+    told = await visit.api.get("/v1/activity", hours=span)
+    hours = _hours(told["as_of"], span)
+    names, lost = _by_name(told["events"]), _by_name(told["unattributed"])
+    known, unknown = _by_hour(told["events"], hours), _by_hour(told["unattributed"], hours)
+    return visit.page(
+        "ingest.html.jinja",
+        "ingest",
+        spans=SPANS,
+        span=span,
+        as_of=told["as_of"],
+        hours=hours,
+        known=known,
+        unknown=unknown,
+        names=[_row(visit, each, hours) for each in names[:_ROWS]],
+        all_names=len(names),
+        lost=[_row(visit, each, hours) for each in lost[:_ROWS]],
+        sources=sorted({source for each in (*names, *lost) for source in each.sources}),
+        ingest=visit.ingest,
+    )
+
+
+def _hours(as_of: str, span: int) -> list[str]:
+    """Return the hours up to the one that runs, oldest first, as the API names them."""
+    last = datetime.fromisoformat(as_of).replace(minute=0, second=0, microsecond=0)
+    return [_named(last - timedelta(hours=back)) for back in range(span - 1, -1, -1)]
+
+
+def _named(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:00:00.000Z}"
+
+
+def _by_name(arrivals: Iterable[Mapping[str, Any]]) -> list[_Name]:
+    found: dict[tuple[str, str], _Name] = {}
+    for each in arrivals:
+        name = found.setdefault((each["kind"], each["name"]), _Name(each["name"], each["kind"]))
+        name.sources.add(each["source"])
+        name.environments.add(each["environment"])
+        name.by_hour[each["hour"]] += each["events"]
+    return sorted(found.values(), key=lambda each: -each.events)
+
+
+def _by_hour(arrivals: Iterable[Mapping[str, Any]], hours: Sequence[str]) -> list[int]:
+    sums: dict[str, int] = defaultdict(int)
+    for each in arrivals:
+        sums[each["hour"]] += each["events"]
+    return [sums[hour] for hour in hours]
+
+
+def _row(visit: Visit, name: _Name, hours: Sequence[str]) -> dict[str, Any]:
+    counts = [name.by_hour.get(hour, 0) for hour in hours]
+    label = visit.words("ingest.bars", most=visit.formats.number(max(counts, default=0)))
+    return {
+        "name": name.name or visit.words("ingest.nameless"),
+        "kind": name.kind.lower(),
+        "sources": ", ".join(sorted(name.sources)),
+        "environments": ", ".join(sorted(name.environments - {"production"})),
+        "events": name.events,
+        "counts": counts,
+        "label": label,
+        "last": max(name.by_hour),
+    }

@@ -1,0 +1,75 @@
+"""Today: what changed since yesterday, and the open signals in the order in which a person should work them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from starlette.responses import Response
+
+from services.console.addresses import account_address
+from services.console.rendering import Visit
+
+CHANGES_SHOWN = 12
+JUDGED = ("RED", "YELLOW", "GREEN")
+"""The bands in which a score means something."""
+_REASONS = 2
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page, for all owners or for one's own accounts."""
+    mine = visit.request.query_params.get("mine") == "1"
+    owner = visit.identity.owner if mine else ""
+    if mine and not owner:
+        return visit.page("who_are_you.html.jinja", "today")
+    told = await visit.api.get("/v1/today", owner=owner)
+    signals = [_signal(signal, told["as_of"]) for signal in told["signals"]]
+    changes = [_change(visit, change) for change in told["changes"]]
+    return visit.page(
+        "today.html.jinja",
+        "today",
+        mine=mine,
+        as_of=told["as_of"],
+        opened=told["opened"],
+        resolved=told["resolved"],
+        total=told["total"],
+        risks=[each for each in signals if each["category"] == "RISK"],
+        chances=[each for each in signals if each["category"] != "RISK"],
+        changes=changes[:CHANGES_SHOWN],
+        more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
+        judged=JUDGED,
+    )
+
+
+def _signal(signal: Mapping[str, Any], as_of: str) -> dict[str, Any]:
+    is_risk = signal["category"] == "RISK"
+    return {
+        **signal,
+        "name": signal["account_name"] or signal["account"],
+        "address": account_address(signal["account"]),
+        "kind": str(signal["severity"]).lower() if is_risk else "expansion",
+        "days": days_between(signal["episode_started_at"], as_of),
+        "age": days_between(signal["at"], as_of),
+        "renewal_in": days_between(as_of, signal["renewal_date"]),
+    }
+
+
+def _change(visit: Visit, change: Mapping[str, Any]) -> dict[str, Any]:
+    before, after = change["from"], change["to"]
+    known = before["score"] is not None and after["score"] is not None
+    reasons = [part for part in change["why"] if part["change"]][:_REASONS]
+    return {
+        **change,
+        "name": change["name"] or change["account"],
+        "address": account_address(change["account"]),
+        "points": after["score"] - before["score"] if known else None,
+        "reasons": [f"{visit.wording.measure(part)} {visit.formats.change(part['change'])}" for part in reasons],
+    }
+
+
+def days_between(first: str | None, last: str | None) -> int | None:
+    """Return the whole days from one time or day to another, negative backwards; None where one is not known."""
+    if not first or not last:
+        return None
+    return (datetime.fromisoformat(last[:10]) - datetime.fromisoformat(first[:10])).days

@@ -1,0 +1,124 @@
+"""Waiting for data: which measures and signals are off because nothing feeds them, and what would switch them on."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.responses import Response
+
+from services.console.rendering import Visit
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One kind of data that somebody has to send."""
+
+    name: str
+    """Its words are under `waiting.feeds.`."""
+    needs: frozenset[str]
+    """State that it gives, as the records of measures name it."""
+    known: tuple[str, ...]
+    """It comes where any of these measures is known of any account..."""
+    positive: tuple[str, ...]
+    """... or any of these is above 0: they are known, as 0, of all accounts."""
+    call: str
+    event: str
+    fields: Mapping[str, Any]
+    """Properties of a track call, traits of a group call."""
+    signals: tuple[str, ...] = ()
+    """Shipped rules that cannot fire without it."""
+
+
+def _group(name: str, needs: str, known: str, trait: str, value: Any, signals: tuple[str, ...] = ()) -> Feed:
+    return Feed(name, frozenset({needs}), (known,), (), "group", "", {trait: value}, signals)
+
+
+USE_RULES = ("usage_silent", "usage_decline_fast", "usage_decline", "active_users_falling", "usage_growth")
+FEEDS = (
+    Feed(
+        "use",
+        frozenset({"counts.active", "counts.events", "people.active", "milestones.first_activity"}),
+        ("baseline_weeks",), (), "track", "Report Opened", {}, USE_RULES,
+    ),
+    Feed(
+        "value", frozenset({"counts.value", "milestones.first_value"}), (), ("value_days_28", "value_weeks_4"),
+        "track", "Report Shared", {},
+    ),
+    Feed(
+        "tickets",
+        frozenset({"cases.tickets", "counts.tickets_opened", "counts.tickets_closed"}),
+        (), ("tickets_open", "tickets_opened_28", "tickets_closed_28"),
+        "track", "Ticket Opened", {"ticket_id": "T-1041"}, ("tickets_stuck",),
+    ),
+    Feed(
+        "survey", frozenset({"answers.nps"}), (), ("survey_responses",), "track", "NPS Submitted", {"score": 8},
+        ("nps_detractor",),
+    ),
+    _group("renewal", "facts.renewal_day", "renewal_in_days", "renewal_date", "2027-03-31", ("renewal_at_risk",)),
+    _group("seats", "facts.seats", "seats", "seats", 25, ("seat_saturation",)),
+    _group("revenue", "facts.revenue", "revenue", "revenue", 24000),
+    _group("country", "facts.country", "calendar_level", "country", "PT"),
+    Feed(
+        "absence", frozenset({"absences.planned"}), ("absence_days_left",), (), "track", "Planned Absence",
+        {"from": "2026-12-21", "to": "2027-01-03", "scope": "account"},
+    ),
+)  # fmt: skip
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page."""
+    told, covered = await asyncio.gather(visit.api.get("/v1/measures"), visit.api.get("/v1/coverage"))
+    coverage = {each["name"]: each for each in covered["measures"]}
+    feeds = [_feed(visit, feed, told["measures"], coverage, covered["accounts"]) for feed in FEEDS]
+    return visit.page(
+        "waiting.html.jinja",
+        "waiting",
+        as_of=covered["as_of"],
+        accounts=covered["accounts"],
+        off=[feed for feed in feeds if not feed["on"]],
+        on=[feed for feed in feeds if feed["on"]],
+    )
+
+
+def _feed(
+    visit: Visit, feed: Feed, measures: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any], accounts: int
+) -> dict[str, Any]:
+    fed = [each for each in measures if feed.needs & set(each["needs"])]
+    known = max((coverage.get(name, {}).get("known", 0) for name in feed.known), default=0)
+    positive = max((coverage.get(name, {}).get("positive", 0) for name in feed.positive), default=0)
+    words = visit.words
+    return {
+        "name": feed.name,
+        "on": bool(known or positive),
+        "accounts": max(known, positive),
+        "of": accounts,
+        "measures": [visit.wording.measure(each) for each in fed],
+        "signals": [words(f"rules.{rule}.title") for rule in feed.signals],
+        "code": code_of(feed),
+        "curl": curl_of(feed, visit.ingest or "http://127.0.0.1:8080"),
+    }
+
+
+def code_of(feed: Feed) -> str:
+    """Return the call of a Segment SDK."""
+    fields = json.dumps(feed.fields, ensure_ascii=False)
+    if feed.call == "group":
+        return f'analytics.group("acme", {fields})'
+    return f'analytics.track({json.dumps(feed.event)}, {fields}, {{"context": {{"groupId": "acme"}}}})'
+
+
+def curl_of(feed: Feed, ingest: str) -> str:
+    """Return the same as a request."""
+    body: dict[str, Any] = {"userId": "ann"}
+    if feed.call == "group":
+        body |= {"groupId": "acme", "traits": feed.fields}
+    else:
+        body |= {"event": feed.event, "properties": feed.fields, "context": {"groupId": "acme"}}
+    return (
+        f"curl -u WRITE_KEY: {ingest}/v1/{feed.call} \\\n  -H 'content-type: application/json' \\\n"
+        f"  -d '{json.dumps(body, ensure_ascii=False)}'"
+    )
