@@ -36,7 +36,8 @@ async def run(process: ProcessSettings, settings: ConsoleSettings) -> None:
     console = console_app(upstream, settings, is_open=on_loopback(process.http_host))
     routes = [*ops_routes(CollectorRegistry(), lambda: None), Mount("/", console)]
     stop = stop_event()
-    async with upstream.client, serving(Starlette(routes=routes), process.http_host, process.http_port) as port:
+    app = Starlette(routes=routes)
+    async with upstream.client, serving(app, process.http_host, process.http_port, proxy_headers=False) as port:
         log.info("listening", extra={"port": port, "api": settings.api})
         await stop.wait()
 

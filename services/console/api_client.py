@@ -39,21 +39,34 @@ class Upstream(Protocol):
 
 
 class InProcess:
-    """The API as an ASGI app of this process. It is called as its owner, so it asks for no token."""
+    """The API as an ASGI app of this process."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, checked: ASGIApp | None = None) -> None:
+        """
+        Take the API.
+
+        Args:
+            app: Without a check of who asks, for readers whom the console has let in.
+            checked: With it, for those who come with a token; None: there are no tokens.
+        """
         self._app = app
+        self._checked = checked or app
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://tidemark.internal", timeout=TIMEOUT
+            transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal", timeout=TIMEOUT
         )
+
+    async def _chosen(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_token = any(name == b"authorization" for name, _ in scope["headers"])
+        await (self._checked if has_token else self._app)(scope, receive, send)
 
     async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the app itself: httpx's transport would wait for the end of a stream that has none."""
-        del token
-        inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "app_root_path": ""}
-        for name in ("app", "router", "endpoint", "path_params"):
+        headers = [(name, value) for name, value in scope["headers"] if name not in (b"authorization", b"cookie")]
+        headers += [(name.encode(), value.encode()) for name, value in _bearer(token).items()]
+        inner = {**scope, "path": path, "raw_path": path.encode(), "root_path": "", "headers": headers}
+        for name in ("app", "app_root_path", "router", "endpoint", "path_params"):
             inner.pop(name, None)
-        await self._app(inner, receive, send)
+        await self._chosen(inner, receive, send)
 
 
 class Apart:

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console.api_client import Api, ApiError, Upstream
 from services.console.assets import serve_asset
+from services.console.holders import UNAUTHORIZED, Holders
 from services.console.identity import Identity, identify, same_site
-from services.console.pages import failed, ingest, live, portfolio, preferences, today, waiting
+from services.console.pages import failed, ingest, live, portfolio, preferences, signin, today, waiting
 from services.console.rendering import Visit
 from services.console.settings import ConsoleSettings
 from services.console.words import LANGUAGES, catalogue, preferred
@@ -54,6 +55,9 @@ def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool)
         Route("/static/{digest}/{name:path}", serve_asset),
         *(Route(path, made.reading(page), methods=["GET"]) for path, page in PAGES),
         *(Route(path, made.sending(form), methods=["POST"]) for path, form in FORMS),
+        Route("/sign-in", made.outside(signin.show), methods=["GET"]),
+        Route("/sign-in", made.outside(signin.enter), methods=["POST"]),
+        Route("/sign-out", made.outside(signin.leave), methods=["POST"]),
         Route("/{path:path}", made.reading(failed.no_such_page)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
@@ -64,6 +68,7 @@ class _Console:
         self._upstream = upstream
         self._settings = settings
         self._is_open = is_open
+        self._holders = Holders(upstream)
 
     def reading(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page."""
@@ -72,7 +77,25 @@ class _Console:
             identity = identify(request, self._settings, is_open=self._is_open)
             if identity is None:
                 return RedirectResponse("/sign-in", 303)
+            if identity.how == "token":
+                try:
+                    identity = await self._holders.named(identity)
+                except ApiError as error:
+                    if error.status == UNAUTHORIZED:
+                        return signin.forget(RedirectResponse("/sign-in?again=1", 303))
+                    return failed.page(self._visit(request, identity), error)
             return await self._answered(page, self._visit(request, identity))
+
+        return answer
+
+    def outside(self, page: Page) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page for those who have not signed in."""
+
+        async def answer(request: Request) -> Response:
+            if request.method == "POST" and not same_site(request):
+                return PlainTextResponse("this form was sent from another site\n", 403)
+            identity = identify(request, self._settings, is_open=self._is_open)
+            return await self._answered(page, self._visit(request, identity or Identity("", "nobody")))
 
         return answer
 

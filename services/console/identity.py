@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from services.console.settings import ConsoleSettings
 TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
 ME_COOKIE = "tidemark_me"
 _LONGEST_NAME = 200
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 
@@ -46,12 +47,20 @@ def identify(request: Request, settings: ConsoleSettings, *, is_open: bool) -> I
             return Identity(name, "proxy", own_token, chosen or name)
     if token := request.cookies.get(TOKEN_COOKIE):
         return Identity(chosen, "token", token, chosen)
-    return Identity(chosen, "open", own_token, chosen) if is_open else None
+    return Identity(chosen, "open", own_token, chosen) if is_open and _is_local(request) else None
 
 
 def on_loopback(host: str) -> bool:
     """Return whether an address to listen on is this machine's own."""
     return host in _LOOPBACK
+
+
+def over_tls(request: Request, settings: ConsoleSettings) -> bool:
+    """Return whether the reader's browser speaks TLS, to us or to a trusted proxy."""
+    if request.url.scheme == "https":
+        return True
+    forwarded = request.headers.get("x-forwarded-proto", "")
+    return forwarded == "https" and _from_proxy(request, settings.trusted_proxies)
 
 
 def same_site(request: Request) -> bool:
@@ -63,11 +72,23 @@ def same_site(request: Request) -> bool:
     return origin is None or origin.partition("://")[2] == request.headers.get("host")
 
 
-def _from_proxy(request: Request, trusted: Sequence[object]) -> bool:
+def _is_local(request: Request) -> bool:
+    """
+    Return whether a request is from this machine itself.
+
+    A name that was made to resolve to this machine (DNS rebinding) and a proxy in front of us both reach a loopback address
+    from elsewhere: the first shows in the host, the second says for whom it asks.
+    """
+    host = request.headers.get("host", "").lower()
+    name = host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+    return name in _LOOPBACK and not any(header in request.headers for header in _FORWARDED)
+
+
+def _from_proxy(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:
     if request.client is None:
         return False
     try:
         address = ip_address(request.client.host)
     except ValueError:
         return False
-    return any(address in network for network in trusted)  # type: ignore[operator]
+    return any(address in network for network in trusted)

@@ -49,11 +49,13 @@ class Wording:
 
     def fact(self, item: Mapping[str, Any]) -> str:
         """Return one measure with its value, and the usual one where it is known."""
-        values = {"label": self.measure(item), "value": self.value(item["value"], item["unit"])}
+        label, value = self.measure(item), self.value(item["value"], item["unit"])
         if item.get("usual") is None:
-            return self._or(f"evidence.{item['name']}.plain", self._words("evidence.plain", **values), **values)
-        values["usual"] = self.value(item["usual"], item["unit"])
-        return self._or(f"evidence.{item['name']}.usual", self._words("evidence.usual", **values), **values)
+            own, common, usual = f"evidence.{item['name']}.plain", "evidence.plain", ""
+        else:
+            own, common = f"evidence.{item['name']}.usual", "evidence.usual"
+            usual = self.value(item["usual"], item["unit"])
+        return self._words(own if self._words.has(own) else common, label=label, value=value, usual=usual)
 
     def measure(self, item: Mapping[str, Any]) -> str:
         """Return the label of a measure; that of a measure not in the catalogues is the API's."""
@@ -92,8 +94,8 @@ class Wording:
                 return next((self._words(k) for k in _keys(signal, part) if self._words.has(k)), None)
         return None
 
-    def _or(self, key: str, otherwise: str, **values: str) -> str:
-        return self._words(key, **values) if self._words.has(key) else otherwise
+    def _or(self, key: str, otherwise: str) -> str:
+        return self._words(key) if self._words.has(key) else otherwise
 
 
 def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:

@@ -66,7 +66,9 @@ class Warehouse:
             *registry_routes(),
             Mount("/", console),
         ]
-        async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
+        host, port = self._process.http_host, self._process.http_port
+        # Whom to believe about the reader is the console's own question: the server must not put another address in.
+        async with serving(Starlette(routes=routes), host, port, proxy_headers=False) as port:
             log.info("listening", extra={"port": port})
             try:
                 await self._until(stop, self._start())

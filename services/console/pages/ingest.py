@@ -92,7 +92,7 @@ def _row(visit: Visit, name: _Name, hours: Sequence[str]) -> dict[str, Any]:
         "kind": name.kind.lower(),
         "sources": ", ".join(sorted(name.sources)),
         "environments": ", ".join(sorted(name.environments - {"production"})),
-        "events": name.events,
+        "events": sum(counts),
         "counts": counts,
         "label": label,
         "last": max(name.by_hour),

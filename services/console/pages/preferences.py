@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 from starlette.responses import RedirectResponse, Response
 
 from services.console.forms import fields_of
-from services.console.identity import ME_COOKIE
+from services.console.identity import ME_COOKIE, over_tls
 from services.console.rendering import THEMES, Visit
 from services.console.words import LANGUAGES
 
@@ -26,7 +26,7 @@ async def change(visit: Visit) -> Response:
     }
     for name, value in chosen.items():
         if value is not None:
-            secure = visit.request.url.scheme == "https"
+            secure = over_tls(visit.request, visit.settings)
             response.set_cookie(name, quote(value, safe=""), _YEAR_S, httponly=True, samesite="lax", secure=secure)
     return response
 
