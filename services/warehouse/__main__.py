@@ -11,6 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.shared.errors import Retryable
@@ -21,9 +22,9 @@ from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
-from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.http.app import query_app
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -51,8 +52,8 @@ class Warehouse:
         """Serve and store until `stop` is set; then store what was read, and close."""
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *query_routes(self._opened, self._metrics),
             *registry_routes(),
+            Mount("", query_app(self._opened, self._metrics)),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
