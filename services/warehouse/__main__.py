@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.console.api_client import InProcess
@@ -26,9 +26,9 @@ from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
-from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.http.app import query_app
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -57,13 +57,12 @@ class Warehouse:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
-        queries = query_routes(self._opened, self._metrics)
-        is_open = on_loopback(self._process.http_host)
-        console = console_app(InProcess(Starlette(routes=queries)), self._console, is_open=is_open)
+        api = query_app(self._opened, self._metrics)
+        console = console_app(InProcess(api), self._console, is_open=on_loopback(self._process.http_host))
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *queries,
             *registry_routes(),
+            Route("/v1/{path:path}", api),
             Mount("/", console),
         ]
         host, port = self._process.http_host, self._process.http_port

@@ -1,33 +1,17 @@
-"""The questions of the query API as SQL, always over the views that show each thing once."""
+"""The questions of the query API as SQL, always over what shows each thing once."""
 
 # ruff: noqa: S608  what people send goes in as parameters; only names and numbers of ours are put into the text
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import msgspec
-from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
-
-from services.shared.errors import Retryable
-from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventFilter, SignalFilter
-from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.ports import Found
-
-_ACCOUNT_COLUMNS = """
-account, name, owner, revenue, seats, renewal_day, stage, band, score_tenths, previous_score_tenths, coverage,
-last_active_day, silent_days, sequence, day, toUnixTimestamp64Milli(at) AS at_ms"""
-
-_ORDER = {
-    "account": "account",
-    "score": "score_tenths",
-    "change": "score_tenths - ifNull(previous_score_tenths, score_tenths)",
-    "revenue": "ifNull(revenue, 0)",
-    "renewal": "ifNull(renewal_day, 1000000)",
-    "silent": "silent_days",
-}
+from services.warehouse.clickhouse_asking import after, order_by
+from services.warehouse.clickhouse_health import HealthQueries
+from services.warehouse.clickhouse_signals import SignalQueries
+from services.warehouse.domain.filters import EventFilter, PeopleFilter, end_of
+from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.ports import Found, Page
 
 _IDENTITY = {
     "events": "account, if(account = '', user, ''), source, environment, event_id",
@@ -47,81 +31,85 @@ internal"""
 
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 
+_EVENT_ORDER = {
+    "occurred_at": "toUnixTimestamp64Milli(occurred_at)",
+    "topic": "topic",
+    "partition": "partition",
+    "offset": "offset",
+}
+_PEOPLE_ORDER = {"last_active_day": "last_active_day", "user": "user"}
 
-class ClickHouseQueries:
+_COUNTS = "topic = 'usage-events' AND environment = 'production' AND NOT internal"
+
+
+class ClickHouseQueries(HealthQueries, SignalQueries):
     """Keeps the `Queries` port."""
 
-    def __init__(self, reader: Client) -> None:
-        self._reader = reader
-
-    def accounts(self, wanted: AccountFilter) -> list[Found]:
-        """Return the latest health of accounts."""
-        direction = "DESC" if wanted.descending else "ASC"
-        first = f"band IN {UNJUDGED}, " if wanted.sort == "score" else ""
-        return self._found(
-            f"""SELECT {_ACCOUNT_COLUMNS} FROM account_health_latest
-            WHERE (band = {{band:String}} OR {{band:String}} = '') AND (owner = {{owner:String}} OR {{owner:String}} = '')
-            ORDER BY {first}{_ORDER[wanted.sort]} {direction}, account
-            LIMIT {wanted.limit} OFFSET {wanted.offset}""",
-            band=wanted.band,
-            owner=wanted.owner,
-        )
-
-    def latest(self, account: str) -> Found | None:
-        """Return the account's latest snapshot whole."""
-        bodies = self._bodies(
-            "SELECT body FROM account_health_latest WHERE account = {account:String}", account=account
-        )
-        return bodies[0] if bodies else None
-
-    def history(self, account: str, days: int) -> list[Found]:
-        """Return the last snapshot of each day."""
-        return self._bodies(
-            f"""SELECT body FROM account_health WHERE account = {{account:String}} AND reason != '{FORGOTTEN}'
-            ORDER BY day DESC, offset DESC LIMIT 1 BY day LIMIT {days}""",
-            account=account,
-        )
-
-    def account_days(self, account: str, days: int) -> list[Found]:
+    def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return what happened on each day."""
+        known = "true" if until_day is None else f"toUnixTimestamp64Milli(occurred_at) < {end_of(until_day)}"
         return self._found(
-            f"""SELECT toInt64(toRelativeDayNum(day)) AS day, events, active_users FROM account_days
-            WHERE account = {{account:String}} ORDER BY day DESC LIMIT {days}""",
+            f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
+                uniqExactIf(user, user != '') AS active_users FROM events_unique
+            WHERE account = {{account:String}} AND {_COUNTS} AND {known} GROUP BY day ORDER BY day DESC LIMIT {days}""",
             account=account,
         )
 
-    def events(self, wanted: EventFilter) -> list[Found]:
+    def events(self, wanted: EventFilter) -> Page:
         """Return unique events."""
-        after, topic, before = "", "", ""
+        conditions = ["account = {account:String}"]
+        if wanted.name:
+            conditions.append("name = {name:String}")
         if wanted.before is not None:
-            before = f"AND toUnixTimestamp64Milli(occurred_at) < toInt64({wanted.before})"
-        if wanted.after is not None:
-            time, topic, partition, offset = wanted.after.order
-            after = f"""AND (-toUnixTimestamp64Milli(occurred_at), toString(topic), toInt64(partition), -toInt64(offset))
-            > (toInt64({time}), {{topic:String}}, toInt64({partition}), toInt64({offset}))"""
-        return self._found(
-            f"""SELECT {_EVENT_COLUMNS} FROM events_unique WHERE account = {{account:String}}
-            AND (name = {{name:String}} OR {{name:String}} = '')
-            {before}
-            {after}
-            ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {wanted.limit}""",
+            conditions.append(f"toUnixTimestamp64Milli(occurred_at) < toInt64({wanted.before})")
+        source = f"events_unique WHERE {' AND '.join(conditions)}"
+        given = {"account": wanted.account, "name": wanted.name}
+        beyond, place = after(wanted.order, wanted.after, _EVENT_ORDER)
+        rows = self._found(
+            f"""SELECT {_EVENT_COLUMNS} FROM {source} AND {beyond}
+            ORDER BY {order_by(wanted.order, _EVENT_ORDER)} LIMIT {wanted.limit}""",
+            **given,
+            **place,
+        )
+        if wanted.after is None and len(rows) < wanted.limit:
+            return Page(rows, len(rows))
+        return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
+
+    def account_people(self, wanted: PeopleFilter) -> Page:
+        """Return who was active in production; a repeated event makes no other day."""
+        first = wanted.until_day - wanted.days + 1
+        source = f"""(SELECT user, toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day FROM events
+            WHERE account = {{account:String}} AND user != '' AND {_COUNTS} AND day BETWEEN {first} AND {wanted.until_day})"""
+        people = f"""(SELECT user, min(day) AS first_active_day, max(day) AS last_active_day, uniqExact(day) AS active_days,
+            uniqExactIf(day, day > {wanted.until_day - RECENT_DAYS}) AS active_days_28 FROM {source} GROUP BY user)"""
+        beyond, place = after(wanted.order, wanted.after, _PEOPLE_ORDER)
+        rows = self._found(
+            f"""SELECT * FROM {people} WHERE {beyond}
+            ORDER BY {order_by(wanted.order, _PEOPLE_ORDER)} LIMIT {wanted.limit}""",
             account=wanted.account,
-            name=wanted.name,
-            topic=topic,
+            **place,
+        )
+        total = self._found(f"SELECT uniqExact(user) AS n FROM {source}", account=wanted.account)
+        return Page(rows, total[0]["n"])
+
+    def arrivals(self, since_ms: int) -> list[Found]:
+        """Return what was received, by the hour."""
+        return self._found(
+            f"""SELECT topic, toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, name, source, environment, kind, count() AS events
+            FROM arrivals FINAL WHERE hour >= toDateTime({since_ms // 1000}, 'UTC')
+            GROUP BY topic, hour, name, source, environment, kind
+            ORDER BY hour_ms DESC, events DESC, topic, name, source, environment, kind LIMIT 10000"""
         )
 
     def past(self) -> Iterator[Found]:
         """Yield all that scores."""
         query = f"""SELECT {_PAST_COLUMNS} FROM events_unique
-            WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
+            WHERE {_COUNTS}
             ORDER BY occurred_at, topic, partition, offset"""
-        try:
-            with self._reader.query_row_block_stream(query) as blocks:
-                names = [name.removesuffix("_ms") for name in blocks.source.column_names]
-                for block in blocks:
-                    yield from (dict(zip(names, row, strict=True)) for row in block)
-        except (ClickHouseError, OSError) as error:
-            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+        with self._reader() as reader, reader.query_row_block_stream(query) as blocks:
+            names = [name.removesuffix("_ms") for name in blocks.source.column_names]
+            for block in blocks:
+                yield from (dict(zip(names, row, strict=True)) for row in block)
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""
@@ -143,21 +131,6 @@ class ClickHouseQueries:
         )
         return {row["user"]: row["user_id"] for row in found}
 
-    def signals(self, wanted: SignalFilter) -> list[Found]:
-        """Return signals, or the open ones among the episodes."""
-        given = {n: getattr(wanted, n) for n in ("account", "rule", "category", "severity", "owner")}
-        conditions = [f"{name} = {{{name}:String}}" for name, value in given.items() if value]
-        if wanted.historical is not None:
-            conditions.append(f"historical = {str(wanted.historical).lower()}")
-        if wanted.open_only:
-            conditions.append("transition != 'RESOLVED'")
-        return self._bodies(
-            f"""SELECT body FROM {"episodes" if wanted.open_only else "signals_unique"}
-            WHERE {" AND ".join(conditions) or "true"}
-            ORDER BY at DESC, signal_id LIMIT {wanted.limit} OFFSET {wanted.offset}""",
-            **given,
-        )
-
     def totals(self) -> list[Found]:
         """Return how much is stored of each topic."""
         counts = " UNION ALL ".join(
@@ -166,14 +139,3 @@ class ClickHouseQueries:
             for table, identity in _IDENTITY.items()
         )
         return self._found(f"SELECT topic, rows, unique FROM ({counts}) ORDER BY topic")
-
-    def _found(self, query: str, **parameters: Any) -> list[Found]:
-        try:
-            result = self._reader.query(query, parameters=parameters)
-            names = [name.removesuffix("_ms") if name != "skew_ms" else name for name in result.column_names]
-            return [dict(zip(names, row, strict=True)) for row in result.result_rows]
-        except (ClickHouseError, OSError) as error:
-            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
-
-    def _bodies(self, query: str, **parameters: Any) -> list[Found]:
-        return [msgspec.json.decode(found["body"]) for found in self._found(query, **parameters)]

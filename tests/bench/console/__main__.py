@@ -17,15 +17,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.http import serve
 from services.shared.units import HOUR_MS
-from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded
+from services.warehouse.http.app import query_app
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
@@ -61,9 +61,9 @@ def fill(store: Store, rows: Past) -> None:
 
 def app_over(store: Store, settings: ConsoleSettings) -> Starlette:
     """Return the query API and the console over a store, as the warehouse serves them."""
-    queries = query_routes(lambda: store, WarehouseMetrics(CollectorRegistry()))
-    console = console_app(InProcess(Starlette(routes=queries)), settings, is_open=True)
-    return Starlette(routes=[*queries, Mount("/", console)])
+    api = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()))
+    console = console_app(InProcess(api), settings, is_open=True)
+    return Starlette(routes=[Route("/v1/{path:path}", api), Mount("/", console)])
 
 
 def main() -> None:

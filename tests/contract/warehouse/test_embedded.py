@@ -23,7 +23,7 @@ def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path
 
     store = open_embedded(tmp_path / "ch", "tidemark")
     try:
-        assert len(store.events(EventFilter("acme"))) == 1
+        assert len(store.events(EventFilter("acme")).rows) == 1
         assert store.positions() == {("usage-events", 0): 2}
     finally:
         store.close()
@@ -86,7 +86,7 @@ def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_
     store = open_embedded(tmp_path / "ch", "tidemark")
     try:
         store.insert("events", [event(1, "a")])
-        assert len(store.events(EventFilter("acme"))) == 1
+        assert len(store.events(EventFilter("acme")).rows) == 1
     finally:
         store.close()
 
