@@ -18,13 +18,16 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
+from xxhash import xxh3_64_hexdigest
 
+from services.backtest.driving.kept import code_fingerprint
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.http import serve
-from services.shared.units import HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import open_embedded
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
 from services.warehouse.http.app import query_app
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
@@ -39,7 +42,7 @@ _CHUNK = 20_000
 def past() -> Past:
     """Return the past that ends this hour, or the one of today that is kept."""
     until_ms = now_ms() // HOUR_MS * HOUR_MS
-    file = _CACHE / f"past-{until_ms // HOUR_MS // 24}.pickle"
+    file = _CACHE / f"past-{until_ms // DAY_MS}-{_made_by()}.pickle"
     if file.exists():
         kept: Past = pickle.loads(file.read_bytes())
         return kept
@@ -50,6 +53,12 @@ def past() -> Past:
     draft.write_bytes(pickle.dumps(made))
     draft.replace(file)
     return made
+
+
+def _made_by() -> str:
+    """Return what changes with the code that rows depend on."""
+    tables = {table: columns(table) for table in TABLE_OF_TOPIC.values()}
+    return xxh3_64_hexdigest(f"{code_fingerprint()} {tables}".encode())
 
 
 def fill(store: Store, rows: Past) -> None:
