@@ -107,7 +107,7 @@ class Api:
         Raises:
             ApiError: it refused, or did not answer.
         """
-        given = {name: _text(value) for name, value in parameters.items() if value not in (None, "", ())}
+        given = {name: _text(value) for name, value in parameters.items() if value not in (None, "", (), [])}
         try:
             answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
         except httpx.HTTPError as error:

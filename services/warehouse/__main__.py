@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.console.api_client import InProcess
@@ -29,6 +29,7 @@ from services.shared.settings import ProcessSettings
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.http.app import query_app
+from services.warehouse.http.front import api_or
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -62,8 +63,7 @@ class Warehouse:
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *registry_routes(),
-            Route("/v1/{path:path}", api),
-            Mount("/", console),
+            Mount("", api_or(api, console)),
         ]
         host, port = self._process.http_host, self._process.http_port
         # Whom to believe about the reader is the console's own question: the server must not put another address in.

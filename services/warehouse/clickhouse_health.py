@@ -154,6 +154,19 @@ class HealthQueries(ClickHouseAsking):
                 found.append((_listed(before), _listed(now)))
         return found
 
+    def known_measures(self) -> list[Found]:
+        """Return of how many accounts each measure is known."""
+        return self._found(
+            """SELECT measure.1 AS name, count() AS known, countIf(measure.2 > 0) AS positive FROM (
+                SELECT arrayJoin(JSONExtractKeysAndValues(body, 'measures', 'Float64')) AS measure FROM (
+                    SELECT account, body FROM account_health
+                    WHERE (account, topic, partition, offset) IN
+                        (SELECT account, topic, partition, offset FROM account_health_latest)
+                    LIMIT 1 BY account
+                )
+            ) GROUP BY name ORDER BY name"""
+        )
+
 
 def _slot(last_day: int, weeks: int) -> str:
     return f"greatest(0, {weeks - 1} - intDiv({last_day} - known_day, {WEEK}))"

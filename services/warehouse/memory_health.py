@@ -79,6 +79,16 @@ class MemoryHealth(MemoryTables):
             if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
         ]
 
+    def known_measures(self) -> list[Found]:
+        """Return of how many accounts each measure is known."""
+        known: Counter[str] = Counter()
+        positive: Counter[str] = Counter()
+        for row in self._latest().values():
+            measures = body(row)["measures"]
+            known.update(measures.keys())
+            positive.update(name for name, value in measures.items() if value > 0)
+        return [{"name": name, "known": known[name], "positive": positive[name]} for name in sorted(known)]
+
     def _health(self, until_day: int | None = None) -> list[Found]:
         rows = self._in_order("account_health")
         return rows if until_day is None else [row for row in rows if day_of(row["at"]) <= until_day]

@@ -85,6 +85,9 @@ class Queries(Protocol):
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return each account's health at the end of a day and now, as `accounts` has it, if `is_news` says that it changed."""
 
+    def known_measures(self) -> list[Found]:
+        """Return by `name`, in its order, of how many accounts a measure is `known` now, and of how many `positive`."""
+
     def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return `day`, `events` and `active_users` of each day with unique production events, latest first."""
 

@@ -136,7 +136,7 @@ def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:
         "days": [week["day"] for week in weeks],
         "amounts": revenue if by_revenue else accounts,
         "marks": marks,
-        "owners": [each["owner"] for each in base.get("owners", ()) if each["owner"]],
+        "owners": sorted({each["owner"] for each in base["accounts"] if each["owner"]}),
         "base_total": sum(int(each["accounts"]) for each in latest.values()),
     }
 

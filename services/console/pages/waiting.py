@@ -71,7 +71,7 @@ FEEDS = (
 
 async def show(visit: Visit) -> Response:
     """Render the page."""
-    told, covered = await asyncio.gather(visit.api.get("/v1/measures"), visit.api.get("/v1/coverage"))
+    told, covered = await asyncio.gather(visit.api.get("/v1/measures"), visit.api.get("/v1/measures/known"))
     coverage = {each["name"]: each for each in covered["measures"]}
     feeds = [_feed(visit, feed, told["measures"], coverage, covered["accounts"]) for feed in FEEDS]
     return visit.page(

@@ -376,6 +376,22 @@ class Measures(List):
     measures: list[Measure]
 
 
+class KnownMeasure(TypedDict):
+    """Of how many accounts a measure is known now, and of how many it is above 0."""
+
+    name: str
+    known: int
+    positive: int
+
+
+class KnownMeasures(List):
+    """Which measures are known of how many accounts; those that are known of none are left out."""
+
+    measures: list[KnownMeasure]
+    accounts: int
+    as_of: str | None
+
+
 class Person(TypedDict):
     """Who stands behind a pseudonym."""
 

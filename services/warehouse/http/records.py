@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from schemas.measures import MEASURES
 from services.warehouse.domain import filters, ordering, parameters, presentation
-from services.warehouse.domain.filters import SignalFilter
+from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http import answers
-from services.warehouse.http.question import AT, CURSOR, Asked, NotFound, Question, Told, limit, paged
+from services.warehouse.http.question import AT, CURSOR, Asked, NotFound, Question, Told, as_of, in_time, limit, paged
 
 
 def _signals(asked: Asked) -> Told:
@@ -37,6 +37,18 @@ def _person(asked: Asked) -> Told:
 
 def _measures(_: Asked) -> Told:
     return {"measures": [presentation.measure(name) for name in MEASURES], "total": len(MEASURES), "next": None}
+
+
+def _known_measures(asked: Asked) -> Told:
+    found = asked.store.known_measures()
+    accounts = asked.store.accounts(AccountFilter(limit=0)).total
+    return {
+        "measures": found,
+        "accounts": accounts,
+        "as_of": in_time(as_of(asked)),
+        "total": len(found),
+        "next": None,
+    }
 
 
 def _totals(asked: Asked) -> Told:
@@ -75,6 +87,12 @@ QUESTIONS = (
     ),
     Question(
         "/v1/measures", "The record of each measure: label, meaning, unit, dimension.", _measures, answers.Measures
+    ),
+    Question(
+        "/v1/measures/known",
+        "Of how many accounts each measure is known now, and of how many it is above 0.",
+        _known_measures,
+        answers.KnownMeasures,
     ),
     Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, answers.Totals),
 )

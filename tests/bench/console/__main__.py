@@ -16,8 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
-from starlette.routing import Mount, Route
 from xxhash import xxh3_64_hexdigest
 
 from services.backtest.driving.kept import code_fingerprint
@@ -28,7 +26,8 @@ from services.shared.http import serve
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import open_embedded
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
-from services.warehouse.http.app import query_app
+from services.warehouse.http.app import App, query_app
+from services.warehouse.http.front import api_or
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
@@ -68,11 +67,11 @@ def fill(store: Store, rows: Past) -> None:
             store.insert(table, of_table[start : start + _CHUNK])
 
 
-def app_over(store: Store, settings: ConsoleSettings) -> Starlette:
+def app_over(store: Store, settings: ConsoleSettings) -> App:
     """Return the query API and the console over a store, as the warehouse serves them."""
     api = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()))
     console = console_app(InProcess(api), settings, is_open=True)
-    return Starlette(routes=[Route("/v1/{path:path}", api), Mount("/", console)])
+    return api_or(api, console)
 
 
 def main() -> None:

@@ -316,3 +316,18 @@ def test_what_changed_since_a_day_is_told_with_both_states(store: Store) -> None
     assert told() == [("band", 500, 499), ("fall", 500, 450)]
     assert told(until_day=day) == [("band", 500, 499), ("fall", 500, 440)]
     assert told(owners=("nobody",)) == []
+
+
+def test_of_how_many_accounts_a_measure_is_known_and_of_how_many_it_is_above_0(store: Store) -> None:
+    store.insert("account_health", [health(0, "acme"), health(1, "globex"), health(2, "gone")])
+    store.insert("account_health", [health(3, "acme", measures=numbered({"tickets_open": 0.0, "age_days": 7.0}))])
+    store.insert("account_health", [forgotten(Place("account-health", 0, 4, T0), "gone")])
+
+    found = store.known_measures()
+
+    known = {each["name"]: (each["known"], each["positive"]) for each in found}
+    assert known["tickets_open"] == (2, 1)
+    assert known["age_days"] == (2, 2)
+    assert known["seats"] == (1, 1)
+    assert "calendar_level" not in known
+    assert [each["name"] for each in found] == sorted(known)
