@@ -112,6 +112,11 @@ def policy(nonce: str) -> str:
     )
 
 
+def clipped(text: str, most: int = 80) -> str:
+    """Return a text that is not longer than what there is room for."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
 _made: list[Environment] = []
 
 
@@ -124,6 +129,7 @@ def _environment() -> Environment:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        environment.filters["clip"] = clipped
         environment.globals.update(asset=asset, account_address=account_address)
         _made.append(environment)
     return _made[0]

@@ -28,11 +28,10 @@ def element(tag: str, *inside: Markup | str, **attributes: object) -> Markup:
     return Markup("<{}{}>{}</{}>").format(tag, given, body, tag)
 
 
-def drawing(width: float, height: float, label: str, *inside: Markup, class_: str) -> Markup:
-    """Return a chart that says what it shows."""
-    return element(
-        "svg", *inside, class_=class_, viewBox=f"0 0 {short(width)} {short(height)}", role="img", aria_label=label
-    )  # fmt: skip
+def drawing(width: float, height: float, label: str, *inside: Markup, class_: str, role: str = "img") -> Markup:
+    """Return a chart that says what it shows; one with links inside is a `group`."""
+    view = f"0 0 {short(width)} {short(height)}"
+    return element("svg", *inside, class_=class_, viewBox=view, role=role, aria_label=label)
 
 
 def line(points: Sequence[Point]) -> str:

@@ -12,7 +12,7 @@ from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
 from services.console.pages.today import JUDGED, days_between
-from services.console.rendering import Visit
+from services.console.rendering import Visit, clipped
 
 ROWS = 100
 WEEKS = 30
@@ -148,7 +148,7 @@ def _amount(week: Mapping[str, Any], band: str, what: str) -> float:
 def _title(visit: Visit, account: Mapping[str, Any]) -> str:
     return visit.words(
         "portfolio.mark",
-        name=account["name"] or account["account"],
+        name=clipped(account["name"] or account["account"]),
         score=visit.formats.score(account["score"]),
         revenue=visit.formats.money(account["revenue"]),
     )

@@ -1,0 +1,144 @@
+"""The console in a real Chromium: nothing that axe-core objects to, no error, nothing wider than the screen, and the keyboard."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page
+
+from tests.support.clients import node_package
+from tests.support.waiting import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
+
+PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
+LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NOT_THERE_YET = "/live"
+
+
+@asynccontextmanager
+async def opened(browser: Browser, **options: Any) -> AsyncIterator[tuple[Page, list[str]]]:
+    """Open a page of its own; what goes wrong in it is added to the list."""
+    context = await browser.new_context(**options)
+    said: list[str] = []
+    page = await context.new_page()
+    page.on("console", lambda message: said.append(f"{message.text} {message.location['url']}"))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    yield page, said
+    await context.close()
+
+
+async def found_by_axe(page: Page) -> list[str]:
+    """Return what axe-core objects to, with the places."""
+    source = (node_package("axe-core") / "axe.min.js").read_text("utf-8")
+    await page.evaluate(source)
+    result = await page.evaluate("levels => axe.run(document, {runOnly: levels})", LEVELS)
+    return [
+        f"{each['impact']} {each['id']}: {[node['target'] for node in each['nodes'][:3]]}"
+        for each in result["violations"]
+        if each["impact"] in {"serious", "critical", "moderate"}
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_are_accessible_and_without_errors_in_both_themes(
+    address: str, browser: Browser, scheme: Any
+) -> None:
+    async with opened(browser, color_scheme=scheme, viewport={"width": 1440, "height": 900}) as (page, said):
+        for path in PAGES:
+            await page.goto(address + path)
+            assert await found_by_axe(page) == [], path
+        assert [each for each in said if NOT_THERE_YET not in each] == []
+
+
+async def test_pages_fit_a_narrow_screen(address: str, browser: Browser) -> None:
+    async with opened(browser, viewport={"width": 360, "height": 740}) as (page, _):
+        for path in PAGES:
+            await page.goto(address + path)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
+            assert await found_by_axe(page) == [], path
+
+
+async def test_search_as_you_type_narrows_the_list_and_stays_in_the_address(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{address}/portfolio")
+        await page.keyboard.press("/")
+        await page.keyboard.type("globex")
+        await until(lambda: _shows(page, 1), 10)
+        await until(lambda: _is_at(page, f"{address}/portfolio?q=globex"), 10)
+        await page.get_by_role("link", name="Health", exact=True).click()
+        await until(lambda: _is_at(page, f"{address}/portfolio?q=globex&sort=score"), 10)
+        await page.reload()
+        assert await page.locator("#q").input_value() == "globex"
+        assert await page.locator("#list tbody tr").count() == 1
+        assert [each for each in said if NOT_THERE_YET not in each] == []
+
+
+async def test_an_attribute_that_was_injected_without_the_nonce_does_nothing(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{address}/portfolio")
+        await page.evaluate(
+            """() => {
+                const planted = document.createElement("button");
+                planted.setAttribute("hx-get", "/waiting");
+                planted.setAttribute("hx-target", "#list");
+                document.querySelector("main").append(planted);
+                htmx.process(planted);
+                planted.click();
+            }"""
+        )
+        await until(lambda: _said(said, "blocked"), 10)
+        blocked = await page.evaluate(
+            """() => { try { document.body.innerHTML = "<p>x"; return false } catch (error) { return error.name } }"""
+        )
+        assert blocked == "TypeError"  # Trusted Types: nobody but htmx writes HTML
+        assert await page.locator("#list tbody tr").count() > 1
+
+
+async def test_rows_are_walked_and_opened_by_the_keyboard(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, _):
+        await page.goto(f"{address}/portfolio")
+        await page.keyboard.press("j")
+        await page.keyboard.press("j")
+        second = page.locator("#list tbody tr a").nth(1)
+        assert await second.evaluate("link => link === document.activeElement")
+        await page.keyboard.press("?")
+        assert await page.locator("#keys").is_visible()
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("g")
+        await page.keyboard.press("w")
+        await until(lambda: _is_at(page, f"{address}/waiting"), 10)
+
+
+async def test_without_script_every_page_reads_and_filters(address: str, browser: Browser) -> None:
+    async with opened(browser, java_script_enabled=False) as (page, _):
+        await page.goto(f"{address}/portfolio")
+        await page.fill("#q", "globex")
+        await page.get_by_role("button", name="Apply").click()
+        assert "q=globex" in page.url
+        assert await page.locator("#list tbody tr").count() == 1
+        await page.goto(address)
+        assert await page.locator(".work").count() > 1
+        assert "UTC" in await page.locator(".asof").inner_text()
+
+
+async def test_times_are_in_the_readers_zone(address: str, browser: Browser) -> None:
+    async with opened(browser, timezone_id="Asia/Tokyo") as (page, _):
+        await page.goto(f"{address}/waiting")
+        shown = page.locator(".asof time")
+        at = await shown.get_attribute("datetime")
+        assert at is not None
+        assert f"{(int(at[11:13]) + 9) % 24 % 12 or 12:02}:{at[14:16]}" in await shown.inner_text()
+
+
+async def _shows(page: Page, count: int) -> bool:
+    return await page.locator("#list tbody tr").count() == count
+
+
+async def _is_at(page: Page, address: str) -> bool:
+    return page.url == address
+
+
+async def _said(said: list[str], part: str) -> bool:
+    return any(part in each for each in said)

@@ -1,0 +1,52 @@
+"""The console over the store in memory, with accounts of hostile names among others."""
+
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from services.console.api_client import InProcess
+from services.console.app import console_app
+from services.console.settings import ConsoleSettings
+from services.warehouse.domain.rows import Place, row
+from services.warehouse.http.app import query_app
+from services.warehouse.memory import MemoryStore
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Store
+from tests.contract.warehouse.stored import T0, example, health, signal
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7*7 }}{% raw %}",
+    "'; DROP TABLE accounts;--",
+    "x" * 10_240,
+    "\u202egnp.exe حساب",
+    "😀 👩‍👩‍👧 ١٢٣",
+    "../../a//b?c=%2F&d#e",
+    "100% %s %(x)s {0} {name}",
+]
+"""Names that somebody could send."""
+
+
+def filled(names: list[str]) -> MemoryStore:
+    store = MemoryStore()
+    for number, name in enumerate(names):
+        facts = example("account_health/examples/red.json")["facts"] | {"name": name, "owner": name}
+        store.insert("account_health", [health(number, name or "x", facts=facts, sequence=1)])
+        told = {"account_name": name, "owner": name, "title": name, "summary": name, "action": name}
+        store.insert("signals", [signal(number, name or "x", "usage_decline", 1, "FIRING", **told)])
+        event = example("usage_event/examples/track.json", account=name, name=name, source=name)
+        made = row(Place("usage-events", 0, number, T0), "usage_event", event)
+        assert made is not None
+        store.insert("events", [made])
+    return store
+
+
+def app_over(store: Any, settings: ConsoleSettings | None = None, *, is_open: bool = True) -> Any:
+    def opened() -> Store:
+        if isinstance(store, Exception):
+            raise store
+        return store  # type: ignore[no-any-return]
+
+    api = query_app(opened, WarehouseMetrics(CollectorRegistry()), clock=lambda: T0 / 1000 + 60)
+    return console_app(InProcess(api), settings or ConsoleSettings(), is_open=is_open)

@@ -1,0 +1,231 @@
+"""Every page over the store in memory: what it carries, and that nothing that was sent can act in it."""
+
+import re
+from collections.abc import AsyncIterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+
+from services.console.api_client import Apart
+from services.console.app import console_app
+from services.console.assets import asset
+from services.console.settings import ConsoleSettings
+from services.shared.errors import Retryable
+from services.warehouse.memory import MemoryStore
+from tests.support.console import HOSTILE, app_over, filled
+
+PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
+
+
+class Found(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def client_of(app: Any, **options: Any) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8081", **options)
+
+
+@pytest.fixture(scope="module")
+def store() -> MemoryStore:
+    return filled(["acme", "globex", *HOSTILE])
+
+
+@pytest.fixture
+async def client(store: MemoryStore) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app_over(store)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_has_nothing_inline_and_a_policy_that_forbids_it(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.get(path)
+    page = Found(answer.text)
+
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "unsafe" not in policy
+    assert "require-trusted-types-for 'script'" in policy
+    assert page.all("style") == []
+    assert [each for tag, each in page.tags if "style" in each or any(name.startswith("on") for name in each)] == []
+    assert all(script.get("src", "").startswith("/static/") for script in page.all("script"))  # type: ignore[union-attr]
+    nonce = re.search(r"'nonce-([^']+)'", policy)
+    assert nonce is not None
+    assert {each["hx-nonce"] for _, each in page.tags if any(name.startswith("hx-") for name in each)} <= {nonce[1]}
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "private, no-cache"
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_a_page_has_one_heading_a_title_a_language_and_labels(client: httpx.AsyncClient, path: str) -> None:
+    page = Found((await client.get(path, headers={"accept-language": "it"})).text)
+
+    assert len(page.all("h1")) == 1
+    assert page.all("html")[0]["lang"] == "it"
+    labelled = {label.get("for") for label in page.all("label")}
+    assert [each for each in page.all("input") if "id" in each and each["id"] not in labelled] == []
+    assert [each for each in page.all("svg") if "aria-label" not in each and "aria-hidden" not in each] == []
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("language", ["en", "pt", "it"])
+async def test_hostile_names_stay_text_on_every_page(client: httpx.AsyncClient, path: str, language: str) -> None:
+    answer = await client.get(path, headers={"accept-language": language})
+    page = Found(answer.text)
+
+    assert answer.status_code == 200
+    assert page.all("img") == []
+    assert len(page.all("script")) == 3
+    assert "49" not in answer.text or "{{ 7*7 }}" in answer.text
+
+
+async def test_an_account_with_a_hostile_name_is_found_and_linked(client: httpx.AsyncClient) -> None:
+    for name in HOSTILE:
+        if len(name) > 200:
+            continue
+        answer = await client.get("/portfolio", params={"q": name}, headers={"hx-request": "true"})
+        assert answer.status_code == 200, name
+        links = [each["href"] for each in Found(answer.text).all("a") if (each["href"] or "").startswith("/accounts")]
+        assert len(links) == 1, name
+
+
+async def test_filters_and_order_stand_in_the_address_and_on_the_page(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/portfolio?band=red&band=yellow&stage=ongoing&sort=-score&q=acme&unknown=1")
+    page = Found(answer.text)
+
+    boxes = {each["value"] for each in page.all("input") if each.get("name") == "band" and "checked" in each}
+    assert boxes == {"red", "yellow"}
+    assert {each["value"] for each in page.all("input") if each.get("name") == "sort"} == {"-score"}
+    assert "descending" in {each.get("aria-sort") for each in page.all("th")}
+
+
+async def test_script_gets_the_list_alone_with_the_address_to_show(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/portfolio?q=acme&stage=&owner=", headers={"hx-request": "true"})
+
+    assert answer.text.lstrip().startswith("<section")
+    assert answer.headers["hx-replace-url"] == "/portfolio?q=acme"
+    assert "hx-request" in answer.headers["vary"].lower()
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("/portfolio?sort=nonsense", "sort"), ("/portfolio?cursor=nonsense", "cursor")],
+)
+async def test_an_address_that_asks_for_what_is_not_there_says_which_part(
+    client: httpx.AsyncClient, address: str, words: str
+) -> None:
+    answer = await client.get(address)
+
+    assert answer.status_code == 400
+    assert words in answer.text
+
+
+async def test_what_is_not_there_is_said(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/nowhere/at/all")
+
+    assert answer.status_code == 404
+    assert "There is no such page" in answer.text
+
+
+async def test_while_the_store_is_away_the_page_says_so_and_that_nothing_is_lost() -> None:
+    async with client_of(app_over(Retryable("the store is not open yet"))) as client:
+        for path in PAGES:
+            answer = await client.get(path)
+            assert answer.status_code == 503, path
+            assert "Nothing is lost" in answer.text
+            assert answer.headers["retry-after"]
+
+
+async def test_an_api_that_cannot_be_reached_is_said_and_no_error_of_the_console() -> None:
+    app = console_app(Apart("http://127.0.0.1:1"), ConsoleSettings(), is_open=True)
+    async with client_of(app) as client:
+        answer = await client.get("/portfolio")
+
+    assert answer.status_code == 503
+    assert "does not answer" in answer.text
+
+
+async def test_without_any_account_each_page_says_what_to_do_first() -> None:
+    async with client_of(app_over(MemoryStore())) as client:
+        assert "tidemark demo" in (await client.get("/")).text
+        assert "tidemark demo" in (await client.get("/portfolio")).text
+        assert "curl -u WRITE_KEY:" in (await client.get("/ingest")).text
+        assert len(Found((await client.get("/waiting")).text).all("pre")) >= 9
+
+
+async def test_preferences_are_kept_and_lead_back_to_the_page(client: httpx.AsyncClient) -> None:
+    answer = await client.post(
+        "/preferences", data={"theme": "dark", "language": "it", "me": "Nora Lünd", "back": "/portfolio?band=red"}
+    )
+    page = (await client.get("/?mine=1")).text
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == "/portfolio?band=red"
+    assert 'data-theme="dark"' in page
+    assert 'lang="it"' in page
+    assert all("HttpOnly" in each for each in answer.headers.get_list("set-cookie"))
+
+
+@pytest.mark.parametrize(
+    "back", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\r\nX: y"]
+)
+async def test_preferences_lead_back_to_this_site_only(client: httpx.AsyncClient, back: str) -> None:
+    answer = await client.post("/preferences", data={"back": back})
+
+    assert answer.headers["location"] == "/"
+
+
+async def test_a_form_of_another_site_is_refused(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/preferences", data={"theme": "dark"}, headers={"sec-fetch-site": "cross-site"})
+
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+async def test_a_form_that_is_too_large_changes_nothing(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/preferences", data={"me": "x" * 100_000})
+
+    assert answer.status_code == 303
+    assert "set-cookie" not in answer.headers
+
+
+async def test_mine_asks_who_one_is_as_long_as_nobody_has_said(client: httpx.AsyncClient) -> None:
+    page = Found((await client.get("/?mine=1")).text)
+
+    assert "me" in {each.get("name") for each in page.all("input")}
+
+
+async def test_beyond_this_machine_every_page_leads_to_the_sign_in(store: MemoryStore) -> None:
+    async with client_of(app_over(store, is_open=False)) as client:
+        for path in [*PAGES, "/live"]:
+            answer = await client.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        page = await client.get("/sign-in")
+        assert page.status_code == 200
+        assert "acme" not in page.text
+        assert (await client.post("/preferences", data={"theme": "dark"})).status_code == 303
+
+
+async def test_assets_are_kept_for_good_and_sent_packed(client: httpx.AsyncClient) -> None:
+    sizes = 0
+    for name in ("console.css", "console.js", "vendor/htmx.min.js", "vendor/hx-csp.min.js"):
+        answer = await client.get(asset(name), headers={"accept-encoding": "gzip"})
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip"
+        sizes += int(answer.headers["content-length"])
+    assert sizes < 50_000
+    assert (await client.get("/static/x/../settings.py")).status_code == 404
+    assert "immutable" not in (await client.get("/static/old/console.css")).headers.get("cache-control", "")

@@ -1,0 +1,117 @@
+"""Signals in the reader's language: those of shipped rules by the catalogue, others in their own words."""
+
+from typing import Any
+
+import pytest
+
+from services.console.wording import Wording
+from services.console.words import catalogue
+from services.console.words.formats import Formats
+
+
+def wording(language: str, currency: str | None = None) -> Wording:
+    words = catalogue(language)
+    return Wording(words, Formats(words.locale, currency))
+
+
+def signal(**changes: Any) -> dict[str, Any]:
+    return {
+        "rule": "usage_silent",
+        "severity": "WARNING",
+        "title": "Nobody is active any more",
+        "summary": "Nobody has been active for 9 days.",
+        "action": "Call a second contact today. Ask your sponsor whether the team still works with the product.",
+        "evidence": [
+            {"name": "silent_days", "label": "Silent for", "unit": "days", "value": 9.0, "usual": 7.0},
+            {
+                "name": "user_days_2w",
+                "label": "Active user-days, two weeks",
+                "unit": "count",
+                "value": 0.0,
+                "usual": 39.04,
+            },
+            {
+                "name": "user_days_4w",
+                "label": "Active user-days, four weeks",
+                "unit": "count",
+                "value": 25.0,
+                "usual": 83.4,
+            },
+        ],
+        **changes,
+    }
+
+
+def test_a_shipped_signal_is_told_in_each_language() -> None:
+    assert wording("en").title(signal()) == "Nobody is active any more"
+    assert wording("pt").title(signal()) == "Já ninguém está ativo"
+    assert wording("it").title(signal()) == "Nessuno è più attivo"
+    assert wording("it").action(signal()).startswith("Chiama oggi un secondo contatto.")
+    assert wording("it").meaning(signal()).startswith("Nessuno è attivo")
+
+
+def test_an_escalated_signal_has_the_title_of_its_severity() -> None:
+    critical = signal(severity="CRITICAL", title="Nobody has been active for three weeks")
+
+    assert wording("it").title(critical) == "Nessuno è attivo da tre settimane"
+    assert wording("it").action(critical).startswith("Chiama oggi")
+
+
+def test_the_evidence_is_one_line_of_the_first_two_facts() -> None:
+    assert wording("en").evidence(signal()) == (
+        "Silent for 9 days, usual pauses up to 7 days · 0 user-days in two weeks, 39 expected"
+    )
+    assert wording("it").evidence(signal()) == (
+        "In silenzio da 9 giorni, pause abituali fino a 7 giorni · 0 giorni-persona in due settimane, 39 previsti"
+    )
+
+
+def test_a_rule_of_ones_own_speaks_in_its_own_words() -> None:
+    own = signal(
+        rule="no_exports", title="Exporte bleiben aus", summary="Seit 12 Tagen kein Export.", action="Anrufen."
+    )
+
+    assert wording("it").title(own) == "Exporte bleiben aus"
+    assert wording("it").action(own) == "Anrufen."
+    assert wording("it").evidence(own) == "Seit 12 Tagen kein Export."
+    assert wording("it").meaning(own) == ""
+
+
+def test_a_shipped_rule_with_an_overridden_text_speaks_in_that_text() -> None:
+    own = signal(title="They are gone", action="Tell Ada.", summary="Gone for 9 days.")
+
+    assert wording("pt").title(own) == "They are gone"
+    assert wording("pt").action(own) == "Tell Ada."
+    assert wording("pt").evidence(own) == "Gone for 9 days."
+
+
+def test_the_english_evidence_of_a_measure_that_nothing_is_said_of_has_the_label_of_the_api() -> None:
+    unknown = {"name": "measure_99", "label": "Measure 99", "unit": "count", "value": 3.0, "usual": None}
+
+    assert wording("en").fact(unknown) == "Measure 99: 3"
+    assert wording("it").fact({**unknown, "usual": 4.5}) == "Measure 99: 3, di solito 4,5"
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.302663, "share", "30%"),
+        (1.0, "days", "1 day"),
+        (6.2, "days", "6 days"),
+        (31.5, "hours", "32 hours"),
+        (1.0, "flag", "yes"),
+        (0.0, "flag", "no"),
+        (10.4, "count", "10"),
+        (6.5, "points", "6.5"),
+        (None, "count", "–"),
+    ],
+)
+def test_values_are_said_in_their_units(value: float | None, unit: str, text: str) -> None:
+    assert wording("en").value(value, unit) == text
+
+
+def test_bands_and_stages_that_a_later_version_adds_are_said_as_they_are() -> None:
+    assert wording("it").band("RED") == "A rischio"
+    assert wording("it").band("PURPLE") == "PURPLE"
+    assert wording("it").stage("WINDING_DOWN") == "Winding down"
+    assert wording("it").severity("CRITICAL") == "Critico"
