@@ -34,7 +34,7 @@ def import_file(
     json: JsonOption = False,
 ) -> None:
     """
-    Send account facts (name, owner, revenue, seats, plan, contract_start, renewal_date, parent) as group calls.
+    Send account facts (name, owner, revenue, seats, plan, contract_start, go_live_on, renewal_date, parent) as group calls.
 
     Importing the same rows again changes nothing. Malformed rows are listed and left out; the others are sent.
     """

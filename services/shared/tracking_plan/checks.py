@@ -163,6 +163,10 @@ def _paths(plan: TrackingPlan) -> Iterator[str]:
 
 
 def _excluded(plan: TrackingPlan) -> Iterator[str]:
-    for user in plan.excluded_users:
-        if user in {"", "*"}:
-            yield f"excluded_users: {user!r} leaves out everybody; give user ids, or endings such as '*@example.com'"
+    for part, users, does in (
+        ("excluded_users", plan.excluded_users, "leaves out everybody"),
+        ("agent_users", plan.agent_users, "makes everybody an agent"),
+    ):
+        for user in users:
+            if user in {"", "*"}:
+                yield f"{part}: {user!r} {does}; give user ids, or endings such as '*@example.com'"

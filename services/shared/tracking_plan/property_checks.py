@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from services.shared.tracking_plan.plan import EventPlan, PropertyPlan, PropertyType, TrackingPlan, facts, words
-from services.shared.tracking_plan.state_names import OTHER, WELL_KNOWN
+from services.shared.tracking_plan.state_names import OTHER, TYPE_OF_FACT
 
 _FACT_TYPES = ("text", "number", "whole_number", "date")
 _ID_TYPES = ("id", "text", "whole_number")
@@ -66,12 +66,12 @@ def _facts(plan: TrackingPlan) -> Iterator[str]:
     for trait, fact, said in facts(plan):
         type_ = "text" if said.one_of is not None else said.type
         path = f"group_traits.{trait}.type"
-        must = WELL_KNOWN.get(fact)
+        must = TYPE_OF_FACT.get(fact)
         before, where = types.setdefault(fact, (type_, trait))
         if type_ not in _FACT_TYPES:
             yield f"{path}: a fact has one of the types {', '.join(_FACT_TYPES)}"
         elif must is not None and type_ != must:
-            yield f"{path}: must be {must}, not {type_}, since health records have facts.{fact} so"
+            yield f"{path}: must be {must}, not {type_}, since measures have facts.{fact} so"
         elif before != type_:
             yield f"{path}: must be {before}, as of {where}, which says facts.{fact} too"
 

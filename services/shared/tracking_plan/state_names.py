@@ -24,6 +24,9 @@ WELL_KNOWN: Mapping[str, FactType] = {
 }
 """Facts that health records name, with the only type that a plan may give them."""
 
+TYPE_OF_FACT: Mapping[str, FactType] = {**WELL_KNOWN, "go_live_day": "date"}
+"""Facts that measures are taken from, with the only type that a plan may give them."""
+
 COUNTS_OF_ALL = ("events", "active")
 """The daily counts that every account has: activity events and active users."""
 FIRST_ACTIVITY = "first_activity"
