@@ -81,7 +81,8 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
     made = row(Place("usage-unattributed", 2, 11, T0), "usage_event", value)
     assert made is not None
     store.insert("events", [made])
-    del value["accepted_by"], value["forwards"]  # which ingest it was, and its way, is for the log alone
+    for name in ("accepted_by", "forwards", "authority"):  # of which ingest and key, and its way: for the log alone
+        del value[name]
 
     assert store.events(EventFilter(value["account"])) == [
         {"topic": "usage-unattributed", "partition": 2, "offset": 11, **value}
@@ -130,12 +131,14 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
             event(4, "d", user="", occurred_at=T0 + DAY_MS),
             event(5, "e", user="u3", occurred_at=T0, environment="staging"),
             event(6, "f", topic="usage-unattributed"),
+            event(7, "g", user="u4", occurred_at=T0, actor="AGENT"),
+            event(8, "h", user="u5", occurred_at=T0, actor="INTEGRATION"),
         ],
     )
 
     assert store.account_days("acme", 5) == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
-        {"day": T0 // DAY_MS, "events": 3, "active_users": 2},
+        {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
 
 
