@@ -85,6 +85,8 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
     """Check that each event is use of the product, counted in any number of ways, or one case or answer."""
     for path, event in all_events(plan):
         meant = words(event)
+        if event.actor is not None and (event.means == "ignored" or any(not _is_use(word) for word in meant)):
+            yield f"{path}.actor: who acts counts for use of the product alone; leave it out, or change means"
         if isinstance(event.means, list) and not meant:
             yield f"{path}.means: name what it means, or write use or ignored"
         for number, word in enumerate(meant):
@@ -100,6 +102,10 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
             elif kind not in _USE or not name:
                 known = ", ".join([*_USE.values(), _ONE_CASE, _ONE_ANSWER])
                 yield f"{at}: {word!r} means nothing; write such as {known}"
+
+
+def _is_use(word: str) -> bool:
+    return word.partition(".")[0] in _USE
 
 
 def _references(plan: TrackingPlan) -> Iterator[str]:

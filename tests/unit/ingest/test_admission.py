@@ -9,13 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from schemas import codec
+from schemas.topics import USAGE_EVENTS
 from services.ingest.domain.admission import Admitted, Request, Rules, admit
 from services.ingest.domain.personal import UserLink
 from services.ingest.errors import Code
+from services.ingest.event_log.memory import MemoryEventLog
+from services.ingest.service import Submission
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
+from services.shared.tracking_plan.actors import Actor
 from services.shared.units import HOUR_MS
-from tests.support.ingest import rules, user, visitor
+from tests.support.ingest import rules, submit, user, visitor
 
 NOW = 1_800_000_000_000
 REQUEST = Request("web", "production", NOW)
@@ -267,6 +272,20 @@ def test_a_word_for_no_actor_is_told_to_its_sender_and_refused_where_the_plan_mu
     assert told is not None
     assert [(each.code, each.field) for each in told] == [("plan_wrong_value", "context.actor")]
     assert (refused.value.code, refused.value.field) == (Code.PLAN_WRONG_VALUE, "context.actor")
+
+
+@pytest.mark.parametrize(("actor", "written"), [(None, "UNKNOWN"), ("integration", "INTEGRATION")])
+@pytest.mark.parametrize("careful", [False, True])
+async def test_a_key_says_who_acts_in_what_is_sent_with_it(actor: Actor | None, written: str, careful: bool) -> None:
+    event = {**BASE, "messageId": "m1", "timestamp": "2027-01-15T07:59:00.000Z", "context": {"groupId": "acme"}}
+    log = MemoryEventLog()
+
+    await submit(
+        rules(), Submission(json.dumps({"batch": [event | ({"odd": 1} if careful else {})]}).encode()), log, actor=actor
+    )
+
+    (record,) = log.records[USAGE_EVENTS]
+    assert codec.decode(record.value)[1]["actor"] == written
 
 
 SERVER = ("SERVER", "production")
