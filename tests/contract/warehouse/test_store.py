@@ -132,12 +132,14 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
             event(4, "d", user="", occurred_at=T0 + DAY_MS),
             event(5, "e", user="u3", occurred_at=T0, environment="staging"),
             event(6, "f", topic="usage-unattributed"),
+            event(7, "g", user="u4", occurred_at=T0, actor="AGENT"),
+            event(8, "h", user="u5", occurred_at=T0, actor="INTEGRATION"),
         ],
     )
 
     assert store.account_days("acme", 5) == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
-        {"day": T0 // DAY_MS, "events": 3, "active_users": 2},
+        {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
 
 
