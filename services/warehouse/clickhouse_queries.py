@@ -43,7 +43,7 @@ skew_ms, epoch, historical, properties, identified, internal, via, actor"""
 
 _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
-internal"""
+internal, actor"""
 
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 

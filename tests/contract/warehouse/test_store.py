@@ -154,7 +154,7 @@ def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(
         ("globex", "early", T0),
         ("acme", "late", T0 + 9),
     ]
-    assert {"user", "kind", "name", "source", "properties", "environment", "internal"} <= found[0].keys()
+    assert {"user", "kind", "name", "source", "properties", "environment", "internal", "actor"} <= found[0].keys()
 
 
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:

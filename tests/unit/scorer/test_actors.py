@@ -145,6 +145,13 @@ def test_an_account_that_agents_have_always_run_has_no_people_to_lose() -> None:
     assert (found["level_4w"], found["people_share_usual"], found["people_level_4w"]) == (1, 0, 1)
 
 
+def test_a_person_who_is_away_takes_their_part_and_none_of_what_agents_do() -> None:
+    found = account((1, ALL), (AGENTS | 1, ALL), (AGENTS | 2, ALL), (AGENTS | 3, ALL))
+    found.absences = {(1, DAY - 28): (DAY - 1, at())}
+
+    assert measured(found)["calendar_level"] == pytest.approx(0.75)
+
+
 @pytest.mark.parametrize(
     ("went_live", "weeks"), [(None, 34), (DAY - 70, 10), (DAY - 1, 0), (DAY, 34), (DAY + 500, 34), (DAY - 900, 34)]
 )

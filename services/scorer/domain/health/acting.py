@@ -8,7 +8,6 @@ import numpy as np
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.health.trend import Window
 
 _MONTH = 28
 _SMOOTH = 0.5
@@ -22,22 +21,27 @@ class Acting(NamedTuple):
     """Of the user-days of four weeks; None: there are none."""
     people_share_usual: float | None
     """The same of the weeks before them; None: there are none, or none of the account's own time."""
-    people_level: float | None
-    """People's user-days of four weeks, against their usual share of the expected ones."""
+    people: int
+    """Their user-days of four weeks."""
     agents: int
     """Active in four weeks."""
     integrations: int
 
+    def people_level(self, expected: float) -> float | None:
+        """Return people's user-days of four weeks against their usual share of those expected; None: they have none."""
+        if self.people_share_usual is None:
+            return None
+        return (self.people + _SMOOTH) / (expected * self.people_share_usual + _SMOOTH)
 
-def acting(account: Account, day: int, month: Window, baseline_weeks: int) -> Acting | None:
+
+def acting(account: Account, day: int, baseline_weeks: int) -> Acting | None:
     """
     Return who did what in the four weeks up to a day; None: only people are known of.
 
     Args:
         account: Its daily counts hold the days up to `day`.
         day: The last closed day.
-        month: The window of four weeks.
-        baseline_weeks: Of the account, before these.
+        baseline_weeks: Of the account, before these four weeks.
     """
     active = account.history("active", day)
     others = account.active_users.others(day)
@@ -46,11 +50,13 @@ def acting(account: Account, day: int, month: Window, baseline_weeks: int) -> Ac
     machines = sum(kind.sum(axis=0, dtype=np.int64) for kind in others)
     people = active - machines
     agents, integrations = (int(np.count_nonzero(kind[:, -_MONTH:].any(axis=1))) for kind in others)
-    usual = _share(people, active, SPAN - _MONTH - 7 * baseline_weeks, SPAN - _MONTH)
-    level = None
-    if usual is not None:
-        level = (int(people[-_MONTH:].sum()) + _SMOOTH) / (month.expected * usual + _SMOOTH)
-    return Acting(_share(people, active, SPAN - _MONTH, SPAN), usual, level, agents, integrations)
+    return Acting(
+        people_share=_share(people, active, SPAN - _MONTH, SPAN),
+        people_share_usual=_share(people, active, SPAN - _MONTH - 7 * baseline_weeks, SPAN - _MONTH),
+        people=int(people[-_MONTH:].sum()),
+        agents=agents,
+        integrations=integrations,
+    )
 
 
 def _share(

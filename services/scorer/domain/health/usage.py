@@ -91,6 +91,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_connected: Whether the deployment counts events of value and has had any.
     """
     weeks = own_weeks(account, day)
+    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     active = account.history("active", day)
     if active is None:
         weekly, active_days, gap = _NO_WEEKS, 0, 0
@@ -99,7 +100,10 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_days = int(np.count_nonzero(active[-7:]))
         gap = _gap_p90(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
     week, month, usual = _people(account, day, weeks)
-    calendar = calendar_of(account, day, usual)
+    who = acting(account, day, baseline_weeks)
+    # who is away is a share of all that is expected, and agents go on
+    share = who.people_share_usual or 1.0 if who is not None else 1.0
+    calendar = calendar_of(account, day, usual / share)
     factors = with_fleet(calendar, factors)
     windows, learned = trend(weekly, factors, weeks)
     events = account.history("events", day)
@@ -109,7 +113,6 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         recent = value[-28:]
         value_days = int(np.count_nonzero(recent))
         value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
-    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
         reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
         proven = reached and value_weeks >= 3
@@ -133,7 +136,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_weeks_4=value_weeks,
         value_proven=proven,
         calendar=calendar,
-        acting=acting(account, day, windows[-1], baseline_weeks),
+        acting=who,
     )
 
 

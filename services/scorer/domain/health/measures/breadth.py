@@ -60,7 +60,8 @@ def people_share_usual(known: Known) -> float | None:
 
 @measure
 def people_level_4w(known: Known) -> float | None:
-    return known.usage.acting.people_level if known.usage.acting else None
+    usage = known.usage
+    return usage.acting.people_level(usage.windows[-1].expected) if usage.acting else None
 
 
 @measure
