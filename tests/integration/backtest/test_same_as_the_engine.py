@@ -146,7 +146,7 @@ def test_one_process_says_what_two_say(driven: Driven) -> None:
 
 def test_active_user_days_are_those_in_the_history(driven: Driven) -> None:
     counted = {
-        (event.account, event.at_ms // DAY_MS - FIRST, event.user)
+        (event.account, event.at_ms // DAY_MS - FIRST, event.user, event.actor)
         for event in Customers()()
         if event.name in {"Report Shared", "Page Viewed"}
     }
