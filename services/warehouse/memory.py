@@ -27,7 +27,9 @@ class MemoryStore(MemoryHealth, MemorySignals):
         for row in self._unique_events():
             known = until_day is None or row["occurred_at"] < end_of(until_day)
             if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row) and known:
-                found.setdefault(row["occurred_at"] // DAY_MS, []).append(row["user"])
+                found.setdefault(row["occurred_at"] // DAY_MS, []).append(
+                    "" if row["actor"] in {"AGENT", "INTEGRATION"} else row["user"]
+                )
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
             for day in sorted(found, reverse=True)[:days]
