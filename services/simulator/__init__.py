@@ -10,5 +10,6 @@ from services.simulator.history import History, TimedEvent
 from services.simulator.live import live_traffic
 from services.simulator.roster import Customer, roster
 from services.simulator.storylines import Storyline
+from services.simulator.strays import stray_traffic
 
-__all__ = ["Customer", "History", "Storyline", "TimedEvent", "live_traffic", "roster"]
+__all__ = ["Customer", "History", "Storyline", "TimedEvent", "live_traffic", "roster", "stray_traffic"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from services.simulator.records import Record
 from services.simulator.roster import Customer, Person
 from services.simulator.storylines import Storyline, begins, renewal_in
 
@@ -52,14 +53,31 @@ def group(account: Customer, last_day: int, weeks: int) -> Call:
             "revenue": account.revenue,
             "contract_start": signed.isoformat(),
             "renewal_date": renewal.isoformat(),
+            **({"country": account.country} if account.country else {}),
         },
     }
 
 
+def by_agent(call: Call) -> Call:
+    """Return the call as one that an agent makes for its person."""
+    return call | {"context": {**call["context"], "actor": "agent"}}
+
+
+def recorded(record: Record, account: Customer, last_day: int) -> Call:
+    """Return the call that somebody of the vendor makes about an account: it has no user."""
+    days = {name: (EPOCH + timedelta(days=last_day - left)).isoformat() for name, left in record.days.items()}
+    properties = {**days, **record.properties}
+    return {"type": "track", "event": record.event, "context": {"groupId": account.account}, "properties": properties}
+
+
 def stamped(call: Call, message_id: str, at_ms: int) -> Call:
-    """Return the call with its id and its time, in UTC with milliseconds."""
-    moment = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return call | {"messageId": message_id, "timestamp": moment.replace("+00:00", "Z")}
+    """Return the call with its id and its time."""
+    return call | {"messageId": message_id, "timestamp": in_text(at_ms)}
+
+
+def in_text(at_ms: int) -> str:
+    """Return a time in UTC with milliseconds."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _call(kind: str, account: Customer, person: Person) -> Call:

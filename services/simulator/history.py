@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
+from services.shared.calendars import public_holidays
 from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import calls
 from services.simulator.calls import Call
+from services.simulator.records import records
 from services.simulator.roster import Customer, Person, roster
-from services.simulator.storylines import Script, activity, begins, finds_value, script, staffing
+from services.simulator.storylines import Script, activity, begins, by_agents, finds_value, script, staffing
 
 WEEKEND_LEVEL = 0.07
 FIRST_HOUR, LAST_HOUR = 8, 18
@@ -77,10 +80,16 @@ class History:
         if left == first:
             for number, person in enumerate(account.people):
                 yield start + 2_000 + number, calls.identify(person, account)
-        level = activity(account.storyline, left, account.shift) * (WEEKEND_LEVEL if day % 7 in (2, 3) else 1.0)
+        usual = WEEKEND_LEVEL if is_free(account, day) else 1.0
+        level = activity(account.storyline, left, account.shift) * usual
         for person in people:
             if dice.random() < person.keenness * level:
                 yield from self._person_day(account, person, start, dice)
+        yield from self._agents_day(account, left, start, usual)
+        yield from self._scripted(account, dated, left, dice)
+
+    def _scripted(self, account: Customer, dated: Script, left: int, dice: Random) -> Iterator[tuple[int, Call]]:
+        start = (self.last_day - left) * DAY_MS
         champion = account.people[0]
         for number, (opened, closed) in enumerate(dated.tickets):
             ticket = {"ticket_id": f"{account.account}-{number + 1}"}
@@ -93,11 +102,33 @@ class History:
             if left == surveyed:
                 person = account.people[who]
                 yield _at(start, account, dice), calls.track(person, account, "NPS Submitted", {"score": score})
+        for record in records(account.storyline, account.shift, account.owner):
+            if left == record.left:
+                yield _at(start, account, dice), calls.recorded(record, account, self.last_day)
+
+    def _agents_day(self, account: Customer, left: int, start: int, usual: float) -> Iterator[tuple[int, Call]]:
+        share = by_agents(account.storyline, left)
+        if share:
+            dice = Random(f"tidemark-agents/{self.seed}/{account.account}/{left}")
+            for person in account.people:
+                if dice.random() < person.keenness * share * usual:
+                    for _ in range(dice.randint(2, 5)):
+                        yield _at(start, account, dice), calls.by_agent(person_call(account, person, dice))
 
     def _person_day(self, account: Customer, person: Person, start: int, dice: Random) -> Iterator[tuple[int, Call]]:
         own = Random(dice.random())  # so that the pace does not shift what comes after
         for _ in range(1 + int(own.expovariate(1 / (person.events * self.pace)))):
             yield _at(start, account, own), person_call(account, person, own)
+
+
+def is_free(account: Customer, day: int) -> bool:
+    """Return whether hardly anybody of the account works on a day, given as days since 1970 UTC."""
+    return day % 7 in (2, 3) or (account.country is not None and day in _holidays(account.country))
+
+
+@cache
+def _holidays(country: str) -> frozenset[int]:
+    return frozenset(public_holidays.holidays(country))
 
 
 def present(account: Customer, left: int) -> tuple[Person, ...]:

@@ -15,7 +15,7 @@ from services.simulator import calls
 from services.simulator.calls import Call
 from services.simulator.history import TimedEvent, person_call, present
 from services.simulator.roster import Customer, roster
-from services.simulator.storylines import Storyline, activity
+from services.simulator.storylines import Storyline, activity, by_agents
 
 
 def live_traffic(seed: int, from_ms: int, rate: float) -> Iterator[TimedEvent]:
@@ -41,7 +41,10 @@ def live_traffic(seed: int, from_ms: int, rate: float) -> Iterator[TimedEvent]:
             yield _live(seed, from_ms, number, moment, call)
             number += 1
         account, person = dice.choice(workers)
-        yield _live(seed, from_ms, number, int(at_ms), person_call(account, person, dice))
+        call = person_call(account, person, dice)
+        if dice.random() < by_agents(account.storyline, 0):
+            call = calls.by_agent(call)
+        yield _live(seed, from_ms, number, int(at_ms), call)
         number += 1
 
 

@@ -27,6 +27,23 @@ OWNERS = ("Nora Lindt", "Peter Osei", "Maya Torres", "Ivan Petrov")
 PLANS = (("team", 30.0), ("business", 55.0), ("enterprise", 90.0))
 """Plan and price of a seat a month."""
 ZONES = (-8, -5, 0, 1, 2, 8)
+COUNTRIES = {
+    -8: ("US-CA", "US-WA"), -5: ("US-NY", "US-MA"), 0: ("GB", "PT"), 1: ("DE", "IT", "FR", "ES"), 2: ("FI", "GR"),
+    8: ("SG",),
+}  # fmt: skip
+"""Where an account of a zone may be."""
+_STATES_ITS_COUNTRY = 0.85
+
+
+_WITH_SEVERAL_PEOPLE = frozenset(
+    {
+        Storyline.SEAT_LOSS,
+        Storyline.SLOW_DECAY,
+        Storyline.SEAT_SATURATION,
+        Storyline.GROWING,
+        Storyline.MOVED_TO_AGENTS,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +74,8 @@ class Customer:
     """A year."""
     zone: int
     """Hours ahead of UTC."""
+    country: str | None
+    """Where its people work, as it says itself; None: it does not say, and keeps no holidays."""
     contract_age_days: int
     """At the end of the simulated time, for accounts that did not begin within it."""
     people: tuple[Person, ...]
@@ -74,25 +93,33 @@ def roster(seed: int) -> tuple[Customer, ...]:
 def _account(dice: Random, company: str, storyline: Storyline, shift: int) -> Customer:
     slug = "-".join(word for word in company.lower().replace("&", "and").split())
     size = round(min(28, max(5, dice.lognormvariate(2.15, 0.45))))
-    if storyline in (Storyline.SEAT_LOSS, Storyline.SLOW_DECAY, Storyline.SEAT_SATURATION, Storyline.GROWING):
+    if storyline in _WITH_SEVERAL_PEOPLE:
         size = max(size, 9)  # a loss of people shows only where there are some
     tight = storyline is Storyline.SEAT_SATURATION
     seats = size if tight else max(size + 2, round(size * dice.uniform(1.3, 1.9)))
     plan, price = PLANS[min(2, size // 9)]
     people = tuple(_person(dice, slug, number, sturdy=number == 0 or tight) for number in range(size))
+    owner, revenue = dice.choice(OWNERS), round(seats * price * 12 / 100) * 100.0
+    zone = dice.choice(ZONES)
     return Customer(
         account=slug,
         name=company,
         storyline=storyline,
         shift=shift,
-        owner=dice.choice(OWNERS),
+        owner=owner,
         plan=plan,
         seats=seats,
-        revenue=round(seats * price * 12 / 100) * 100.0,
-        zone=dice.choice(ZONES),
+        revenue=revenue,
+        zone=zone,
+        country=_country(slug, zone),
         contract_age_days=dice.randint(270, 900),
         people=people,
     )
+
+
+def _country(slug: str, zone: int) -> str | None:
+    dice = Random(f"tidemark-country/{slug}")
+    return dice.choice(COUNTRIES[zone]) if dice.random() < _STATES_ITS_COUNTRY else None
 
 
 def _person(dice: Random, slug: str, number: int, *, sturdy: bool) -> Person:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 FLEET_DIP = range(96, 107)
 """Days (left) of the summer break in which all customers do little."""
@@ -32,6 +33,7 @@ class Storyline(StrEnum):
     SEAT_SATURATION = "seat_saturation"
     RETURNING = "returning"
     QUARTER_END = "quarter_end"
+    MOVED_TO_AGENTS = "moved_to_agents"
 
 
 CAST: dict[Storyline, int] = {
@@ -48,7 +50,8 @@ CAST: dict[Storyline, int] = {
     Storyline.RENEWAL_DRIFT: 2,
     Storyline.SEAT_SATURATION: 2,
     Storyline.RETURNING: 2,
-    Storyline.QUARTER_END: 2,
+    Storyline.QUARTER_END: 1,
+    Storyline.MOVED_TO_AGENTS: 1,
 }
 """How many of the sixty accounts live through each storyline."""
 
@@ -65,9 +68,33 @@ class Script:
     """Days on which the account facts are sent again."""
 
 
+class Absence(NamedTuple):
+    """An absence of the whole account that was announced. Days are days left; the last ones may lie ahead."""
+
+    told: int
+    first: int
+    last: int
+    text: str
+
+
+def announced(storyline: Storyline, shift: int) -> tuple[Absence, ...]:
+    """Return the absences that the account announced. Of the long holidays one is announced; the others are not."""
+    match storyline, shift:
+        case Storyline.LONG_HOLIDAY, 0:
+            return (Absence(61, 52, 31, "The office is closed for three weeks."),)
+        case Storyline.STEADY, 4:
+            return (Absence(12, 3, -6, "The whole company is at its yearly meeting."),)
+        case Storyline.STEADY, 6:
+            return (Absence(5, -9, -23, "Closed over the holidays."),)
+        case _:
+            return ()
+
+
 def activity(storyline: Storyline, left: int, shift: int) -> float:
     """Return how active a person of the account is, 1.0 being as usual."""
     level = FLEET_DIP_LEVEL if left in FLEET_DIP else 1.0
+    if any(absence.last <= left <= absence.first for absence in announced(storyline, shift)):
+        return 0.0
     match storyline:
         case Storyline.SLOW_DECAY:
             return level * ramp(left, 84 + shift, 4, 1.0, 0.15)
@@ -87,8 +114,15 @@ def activity(storyline: Storyline, left: int, shift: int) -> float:
             return level * (1.25 if left % 91 < 12 else 0.85)
         case Storyline.GROWING:
             return level * ramp(left, 60, 10, 0.8, 1.15)
+        case Storyline.MOVED_TO_AGENTS:
+            return level * (1.0 - by_agents(storyline, left))
         case _:
             return level
+
+
+def by_agents(storyline: Storyline, left: int) -> float:
+    """Return the share of its people's work that agents do for them, 0 to 1."""
+    return ramp(left, 62, 40, 0.0, 0.9) if storyline is Storyline.MOVED_TO_AGENTS else 0.0
 
 
 def staffing(storyline: Storyline, left: int, shift: int) -> float:

@@ -70,7 +70,8 @@ def expected(calls: Iterable[TimedCall]) -> Days:
     events: dict[str, Counter[int]] = defaultdict(Counter)
     people: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
     for at_ms, call in calls:
-        if call["type"] in ("track", "page", "screen") and call.get("event") not in NO_ACTIVITY:
+        of_somebody = "userId" in call  # what is recorded of an account has no user, and is no use of the product
+        if of_somebody and call["type"] in ("track", "page", "screen") and call.get("event") not in NO_ACTIVITY:
             account, day = call["context"]["groupId"], at_ms // DAY_MS
             events[account][day] += 1
             people[account][day].add(call["userId"])

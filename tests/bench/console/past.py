@@ -23,6 +23,7 @@ from services.backtest.driving.lane import FoldedLane, Span
 from services.backtest.driving.lanes import Aggregator
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
+from services.shared.tracking_plan.actors import UNSAID
 from services.shared.units import DAY_MS
 from services.simulator import History
 from services.simulator.history import TimedEvent
@@ -99,8 +100,9 @@ def _events(timed: Iterator[TimedEvent], past: Past) -> Iterator[Event]:
         properties = call.get("traits") if kind in {"GROUP", "IDENTIFY"} else call.get("properties", {})
         name = call.get("event") or call.get("name", "")
         account = call["context"]["groupId"]
-        user = f"u_{zlib.crc32(call['userId'].encode()):08x}"
-        event = Event(account, user, at_ms, name, properties or {}, kind, call["messageId"])
+        user = f"u_{zlib.crc32(call['userId'].encode()):08x}" if "userId" in call else ""
+        actor = call["context"].get("actor", UNSAID).upper()
+        event = Event(account, user, at_ms, name, properties or {}, kind, call["messageId"], actor, "demo")
         _store(event, call, past)
         yield event
 
@@ -118,9 +120,9 @@ def _store(event: Event, call: Mapping[str, Any], past: Past) -> None:
         "properties": msgspec.json.encode(dict(event.properties)).decode(),
     }
     told = {**common, "id_source": "CLIENT", "identified": True, "internal": False, "via": "EVENT", "kind": event.kind}
-    told |= {"name": event.name, "skew_ms": 0, "historical": False}
+    told |= {"actor": event.actor, "name": event.name, "skew_ms": 0, "historical": False}
     past.add("usage-events", "events", "usage_event", told, event.at_ms)
-    details = {**common, "user_id": call["userId"], "anonymous_id": "", "properties": "{}", "extra": "{}"}
+    details = {**common, "user_id": call.get("userId", ""), "anonymous_id": "", "properties": "{}", "extra": "{}"}
     past.add("usage-details", "event_details", "event_details", details, event.at_ms)
 
 

@@ -28,6 +28,7 @@ from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.settings import load
 from services.shared.units import DAY_MS, HOUR_MS
 from services.simulator import History, Storyline, roster
+from services.simulator.storylines import announced
 from tests.support.ingest import rules
 
 pytestmark = pytest.mark.timeout(300)
@@ -133,10 +134,29 @@ def test_slow_decay_is_found_before_the_end(signals: dict[str, list[Signal]]) ->
 
 @pytest.mark.parametrize("storyline", [Storyline.LONG_HOLIDAY, Storyline.RETURNING])
 def test_whoever_comes_back_is_recovered(signals: dict[str, list[Signal]], storyline: Storyline) -> None:
-    for account in accounts(storyline):
+    for shift, account in enumerate(accounts(storyline)):
+        if announced(storyline, shift):
+            continue
         last = [signal for signal in signals[account] if signal["rule"] == "usage_silent"][-1]
 
         assert (last["transition"], last["resolved_reason"]) == ("RESOLVED", "recovered")
+
+
+def test_whoever_announces_an_absence_gets_no_signal_for_it(signals: dict[str, list[Signal]]) -> None:
+    told = [
+        account
+        for storyline in Storyline
+        for shift, account in enumerate(accounts(storyline))
+        if announced(storyline, shift)
+    ]
+
+    assert len(told) == 3
+    assert {account: fired(signals[account]) for account in told if signals[account]} == {}
+
+
+def test_work_that_moves_to_agents_is_told_apart_from_a_decline(signals: dict[str, list[Signal]]) -> None:
+    for account in accounts(Storyline.MOVED_TO_AGENTS):
+        assert fired(signals[account]).keys() == {"moved_to_agents"}
 
 
 @pytest.mark.parametrize(

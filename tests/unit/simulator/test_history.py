@@ -8,8 +8,13 @@ from itertools import islice
 import msgspec
 import pytest
 
+from services.ingest.domain.admission import Request, admit
+from services.shared.calendars import public_holidays
+from services.shared.errors import Rejected
 from services.shared.units import DAY_MS
-from services.simulator import History, Storyline, TimedEvent, live_traffic, roster
+from services.simulator import History, Storyline, TimedEvent, live_traffic, roster, stray_traffic
+from services.simulator.strays import REFUSED
+from tests.support.ingest import rules
 
 UNTIL_MS = 1_795_010_000_000
 
@@ -28,6 +33,7 @@ def active_user_days(events: list[TimedEvent], account: str, first_left: int, la
             for event in events
             if event.call["context"]["groupId"] == account
             and event.call["type"] in ("track", "page")
+            and "userId" in event.call
             and last_left <= last_day - event.at_ms // DAY_MS <= first_left
         }
     )
@@ -112,3 +118,53 @@ def test_somebody_becomes_unhappy_within_the_first_live_seconds() -> None:
     early = [event for event in islice(live_traffic(7, 0, 10.0), 400) if event.at_ms < 10_000]
 
     assert any(event.call.get("event") == "NPS Submitted" for event in early)
+
+
+def test_whoever_states_a_country_keeps_its_holidays(events: list[TimedEvent]) -> None:
+    countries = {each.account: each.country for each in roster(7) if each.country}
+    last = UNTIL_MS // DAY_MS
+    active: Counter[bool] = Counter()
+    days: Counter[bool] = Counter()
+    for account, country in countries.items():
+        off = set(public_holidays.holidays(country))
+        working = [day for day in range(last - 80, last) if day % 7 not in (2, 3)]
+        days.update(day in off for day in working)
+        seen = {e.at_ms // DAY_MS for e in events if e.call["context"]["groupId"] == account and "userId" in e.call}
+        active.update(day in off for day in working if day in seen)
+
+    assert 30 < len(countries) < 60
+    assert active[True] / days[True] < 0.6 * active[False] / days[False]
+
+
+def test_records_of_an_account_have_an_author_and_no_user(events: list[TimedEvent]) -> None:
+    recorded = [event.call for event in events if "userId" not in event.call]
+
+    assert {call["event"] for call in recorded} == {
+        "Customer Contacted", "Note Added", "Goal Set", "Account Handed Over", "Planned Absence",
+    }  # fmt: skip
+    assert all(call["properties"]["author"] for call in recorded)
+
+
+def test_agents_take_over_what_people_of_one_account_did(events: list[TimedEvent]) -> None:
+    by_agents = [event for event in events if event.call["context"].get("actor") == "agent"]
+    moved = next(each.account for each in roster(7) if each.storyline is Storyline.MOVED_TO_AGENTS)
+
+    assert {event.call["context"]["groupId"] for event in by_agents} == {moved}
+    assert {(UNTIL_MS // DAY_MS - event.at_ms // DAY_MS) < 62 for event in by_agents} == {True}
+
+
+def test_strays_are_refused_or_of_nobody_and_both_come_within_the_first_seconds() -> None:
+    early = list(islice(stray_traffic(7, UNTIL_MS), 6))
+    request = Request("app", "production", UNTIL_MS + 60_000)
+    refused = []
+    for event in [*early, *(TimedEvent(UNTIL_MS, {"userId": "u", "messageId": "m", **call}) for call in REFUSED)]:
+        try:
+            admitted = admit(msgspec.json.encode(event.call), request, rules(), str)
+        except Rejected as error:
+            refused.append(error.code)
+        else:
+            assert not admitted.event["account"]
+
+    assert early[-1].at_ms - UNTIL_MS < 10_000
+    assert 0 < len(refused) - len(REFUSED) < len(early)
+    assert {"missing_field", "wrong_type", "invalid_timestamp", "unknown_type", "timestamp_in_future"} <= set(refused)
