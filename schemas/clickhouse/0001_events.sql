@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
     kind LowCardinality(String)
 ) ENGINE = ReplacingMergeTree ORDER BY (hour, topic, partition, offset) TTL hour + INTERVAL 35 DAY;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of_events TO arrivals AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of TO arrivals AS
 SELECT toStartOfHour(toDateTime(received_at, 'UTC')) AS hour, topic, partition, offset, name, source, environment, kind
 FROM events;
 

@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.shared.errors import Retryable
+from services.shared.errors import ConfigurationError, Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
@@ -24,7 +24,9 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
-from services.warehouse.http.app import query_app
+from services.warehouse.http.app import App, query_app
+from services.warehouse.http.guard import Guard, is_loopback, with_cors
+from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -53,7 +55,7 @@ class Warehouse:
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *registry_routes(),
-            Mount("", query_app(self._opened, self._metrics)),
+            Mount("", self._guarded(query_app(self._opened, self._metrics))),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
@@ -64,6 +66,11 @@ class Warehouse:
             finally:
                 if self._store:
                     await asyncio.to_thread(self._store.close)
+
+    def _guarded(self, app: App) -> App:
+        file = self._settings.query_tokens_file
+        tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
+        return with_cors(Guard(app, tokens, self._metrics), self._settings.cors_origins)
 
     async def _start(self) -> None:
         async for attempt in AsyncRetrying(
@@ -134,9 +141,23 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: Warehous
     await Warehouse(kafka, process, settings).run(stop_event())
 
 
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> list[str]:
+    """Return what is wrong with who may ask."""
+    if settings.query_tokens_file is None:
+        if is_loopback(process.http_host):
+            return []
+        why = f"TIDEMARK_HTTP_HOST is {process.http_host}, and whoever reaches it could read all accounts"
+        return [f"{VARIABLE}: must be set, since {why}; `tidemark tokens create --file FILE` makes the file"]
+    try:
+        read(settings.query_tokens_file)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run)
+    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run, check)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Busy(Retryable):
     """Too many questions are waiting."""
 
 
-class Turns:
+class QueryTurns:
     """Who may ask now."""
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
@@ -78,7 +78,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 def answering(
-    question: Question, store: Callable[[], Queries], turns: Turns, metrics: WarehouseMetrics,
+    question: Question, store: Callable[[], Queries], turns: QueryTurns, metrics: WarehouseMetrics,
     clock: Callable[[], float] = time.time,
 ) -> Answer:  # fmt: skip
     """Return what answers the requests of one address."""
@@ -105,7 +105,7 @@ def answering(
             except Exception:
                 log.exception("question_failed", extra={"route": question.path})
                 return problem(500, "internal_error", "an error of ours; it is logged, and asking again is safe")
-        return _conditional(request, body)
+        return conditional(request, body)
 
     return answer
 
@@ -119,7 +119,7 @@ def _unavailable(error: Retryable) -> Response:
     return problem(503, "unavailable", detail, headers=wait)
 
 
-def _conditional(request: Request, body: bytes) -> Response:
+def conditional(request: Request, body: bytes) -> Response:
     """Return an answer, or that it is still the one that the client has."""
     tag = f'"{xxh3_128_hexdigest(body)}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}

@@ -7,10 +7,13 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Route
 
 from services.warehouse.http import accounts, overview, records
-from services.warehouse.http.answering import Turns, answering
+from services.warehouse.http.answering import QueryTurns, answering, conditional
+from services.warehouse.http.openapi import document
 from services.warehouse.http.problems import no_such_address, no_such_method
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
@@ -34,8 +37,14 @@ def query_app(store: Callable[[], Queries], metrics: WarehouseMetrics, clock: Ca
         metrics: Where the time of each question goes.
         clock: The time in seconds since 1970.
     """
-    turns = Turns()
+    turns = QueryTurns()
     routes = [Route(q.path, answering(q, store, turns, metrics, clock), methods=["GET"]) for q in QUESTIONS]
+    described = document(QUESTIONS)
+
+    async def openapi(request: Request) -> Response:
+        return conditional(request, described)
+
+    routes.append(Route("/openapi.json", openapi, methods=["GET"]))
     app = Starlette(routes=routes, exception_handlers={404: no_such_address, 405: no_such_method})
     app.router.redirect_slashes = False
 
