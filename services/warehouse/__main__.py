@@ -24,7 +24,9 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
-from services.warehouse.http.app import App, query_app
+from services.warehouse.http.app import query_app
+from services.warehouse.http.asgi import App
+from services.warehouse.http.feed import Feed
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
@@ -48,6 +50,7 @@ class Warehouse:
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
+        self._feed = Feed(self._opened)
         self._watch = ClusterWatch(kafka, process.liveness_s)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -55,7 +58,7 @@ class Warehouse:
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *registry_routes(),
-            Mount("", self._guarded(query_app(self._opened, self._metrics))),
+            Mount("", self._guarded(query_app(self._opened, self._metrics, feed=self._feed))),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
@@ -64,6 +67,7 @@ class Warehouse:
                 if self._sink and not stop.is_set():
                     await self._store_until(stop, self._sink)
             finally:
+                self._feed.close()
                 if self._store:
                     await asyncio.to_thread(self._store.close)
 
@@ -83,7 +87,7 @@ class Warehouse:
         await wait_for_broker(self._kafka)
         await refuse_misfits(self._kafka, TABLE_OF_TOPIC)
         self._watch.answered()
-        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
+        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics, self._feed.publish)
 
     def _opening_failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

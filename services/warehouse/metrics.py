@@ -84,3 +84,6 @@ class WarehouseMetrics:
             "Changes of the file of tokens that could not be taken over, so that those known before stay valid.",
             registry=registry,
         )
+        self.listeners = Gauge(
+            "tidemark_warehouse_stream_listeners", "Open streams of the query API.", registry=registry
+        )

@@ -35,7 +35,8 @@ class Sink(Protocol):
         """
         Store rows; when it returns they survive the death of the process.
 
-        Rows of one partition are in offset order. A row that is stored again replaces itself.
+        Rows of one partition are in offset order. A row that is stored again replaces itself. A call that failed may have
+        stored the rows: repeat it, since what is made out of them may still be missing.
         """
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:

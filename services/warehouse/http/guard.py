@@ -17,7 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from services.shared.errors import Rejected
-from services.warehouse.http.app import App, Receive, Scope, Send
+from services.warehouse.http.asgi import App, Receive, Scope, Send
 from services.warehouse.http.problems import problem
 from services.warehouse.http.tokens import Tokens
 from services.warehouse.metrics import WarehouseMetrics

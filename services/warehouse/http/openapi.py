@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from services.warehouse.domain.parameters import Parameter
-from services.warehouse.http import answers, problems
+from services.warehouse.http import answers, problems, stream
 from services.warehouse.http.question import Question
 
 Schema = dict[str, Any]
@@ -38,6 +38,7 @@ def document(questions: Sequence[Question]) -> bytes:
     shapes = [*(each.shape for each in questions), answers.ProblemAnswer]
     _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     paths = {re.sub(r":path}", "}", each.path): {"get": _operation(each)} for each in questions}
+    paths["/v1/stream"] = {"get": _stream()}
     whole = {
         "openapi": "3.1.0",
         "info": {
@@ -81,6 +82,26 @@ def _operation(question: Question) -> Schema:
                 "headers": {"ETag": _ETAG},
             },
             **{str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses},
+        },
+    }
+
+
+def _stream() -> Schema:
+    events = {"text/event-stream": {"schema": {"type": "string"}}}
+    return {
+        "operationId": "v1_stream",
+        "summary": "Health and signals as they are stored, as server-sent events.",
+        "description": (
+            "`health` and `signal` have the form of the lists; `forgotten` names an account that is gone; after `reload`, ask"
+            " for the lists again. `ready` comes first. Send the id of the last event as Last-Event-ID to go on there."
+        ),
+        "parameters": [
+            *(_in_query(each) for each in stream.PARAMETERS),
+            {"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}},
+        ],
+        "responses": {
+            "200": {"description": "The stream; it ends after a quarter of an hour at the latest.", "content": events},
+            **{str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in (400, 401, 421, 503)},
         },
     }
 
