@@ -86,15 +86,15 @@ class Queries(Protocol):
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return each account's health at the end of a day and now, as `accounts` has it, if `is_news` says that it changed."""
 
-    def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
-        """Return `day`, `events` and `active_users` of each day with unique production events, latest first."""
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
+        """Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first."""
 
     def events(self, wanted: EventFilter) -> Page:
         """Return unique events with their place on the log."""
 
     def account_people(self, wanted: PeopleFilter) -> Page:
         """
-        Return who was active in production.
+        Return which people were active in production; agents and integrations are none.
 
         Each has `user`, `first_active_day`, `last_active_day`, `active_days` and `active_days_28`, all within the days asked
         for.
@@ -111,8 +111,8 @@ class Queries(Protocol):
         """
         Yield all that scores, earliest `occurred_at` first: unique production events with an account.
 
-        Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment` and
-        `internal`. Events are fetched as they are taken, so memory does not grow with their number.
+        Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment`,
+        `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

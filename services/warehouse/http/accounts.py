@@ -62,8 +62,9 @@ def _accounts(asked: Asked) -> Told:
 
 def _account(asked: Asked) -> Told:
     store, name, until = asked.store, asked.path["account"], asked.given["at"]
+    known = as_of(asked)
     latest = store.latest(name, until)
-    activity = store.account_days(name, asked.given["days"], until)
+    activity = store.account_days(name, _today(asked, known) - asked.given["days"] + 1, until)
     past = store.history(name, asked.given["days"], until)
     if not past and not activity:
         _must_be_known(asked)
@@ -75,7 +76,7 @@ def _account(asked: Asked) -> Told:
         "activity": [presentation.activity(each) for each in activity],
         "signals": [presentation.signal(each) for each in signals.rows],
         "signals_total": signals.total,
-        "as_of": in_time(as_of(asked)),
+        "as_of": in_time(known),
     }
 
 
@@ -110,7 +111,7 @@ def _events(asked: Asked) -> Told:
 def _people(asked: Asked) -> Told:
     store, given = asked.store, asked.given
     known = as_of(asked)
-    today = filters.day_of(known if known is not None else asked.now_ms)
+    today = _today(asked, known)
     wanted = PeopleFilter(asked.path["account"], today, given["days"], given["limit"])
     rows, page = paged(wanted, given["cursor"], store.account_people)
     if not page["total"]:
@@ -121,6 +122,11 @@ def _people(asked: Asked) -> Told:
         state = person.state(row["first_active_day"], row["last_active_day"], today)
         told.append({**presentation.person(row, state), "user_id": names.get(row["user"])})
     return {"account": wanted.account, "people": told, **page, "as_of": in_time(known)}
+
+
+def _today(asked: Asked, known: int | None) -> int:
+    """Return the day from which days are counted back: that of the log, which a backfill may have moved away from ours."""
+    return filters.day_of(known if known is not None else asked.now_ms)
 
 
 def _must_be_known(asked: Asked) -> None:

@@ -229,6 +229,7 @@ class EventAnswer(TypedDict):
     identified: bool
     internal: bool
     via: str
+    actor: str
     kind: str
     name: str
     occurred_at: str

@@ -95,7 +95,7 @@ def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today
                 toInt64({today - days}) * {DAY_MS} + intDiv(n * {days * DAY_MS // 1000}, {events}) * 1000 AS ms
             SELECT 'usage-events', toUInt32(a % 24), n, at_, hex(h), 'CLIENT', 'web', 'production',
                 concat('account-', toString(a)) AS account, concat('u_', leftPad(toString(a), 8, '0'), leftPad(toString(u), 12, '0')),
-                true, false, 'call', 'TRACK', concat('Feature ', toString(h % 37)), at_,
+                true, false, 'call', 'PERSON', 'TRACK', concat('Feature ', toString(h % 37)), at_,
                 fromUnixTimestamp64Milli(ms, 'UTC') AS at_, 0, 0, false, concat('{{"n":', toString(h % 1000), '}}')
             FROM numbers({count})""",
             settings={"max_block_size": 65_536, "max_insert_block_size": _BLOCK, "max_threads": 1},
