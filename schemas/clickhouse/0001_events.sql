@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS events (
     identified Bool,
     internal Bool,
     via LowCardinality(String),
+    actor LowCardinality(String),
     kind LowCardinality(String),
     name String,
     occurred_at DateTime64(3, 'UTC'),
@@ -25,7 +26,8 @@ CREATE TABLE IF NOT EXISTS events (
     skew_ms Int64,
     epoch Int64,
     historical Bool,
-    properties String CODEC(ZSTD(1))
+    properties String CODEC(ZSTD(1)),
+    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
 -- The same in the order in which it arrived, without account and person: for what came in during the last hours and days.
@@ -41,7 +43,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
     kind LowCardinality(String)
 ) ENGINE = ReplacingMergeTree ORDER BY (hour, topic, partition, offset) TTL hour + INTERVAL 35 DAY;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of_events TO arrivals AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of TO arrivals AS
 SELECT toStartOfHour(toDateTime(received_at, 'UTC')) AS hour, topic, partition, offset, name, source, environment, kind
 FROM events;
 
@@ -88,7 +90,7 @@ SELECT
     account,
     toDate32(occurred_at) AS day,
     count() AS events,
-    uniqExactIf(user, user != '') AS active_users
+    uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS active_users
 FROM events_unique
 WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
 GROUP BY account, day;

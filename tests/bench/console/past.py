@@ -23,6 +23,7 @@ from services.backtest.driving.lane import FoldedLane, Span
 from services.backtest.driving.lanes import Aggregator
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.units import DAY_MS
 from services.simulator import History
 from services.simulator.history import TimedEvent
@@ -77,7 +78,7 @@ def simulated(until_ms: int, seed: int = 7, weeks: int = 35) -> Past:
     plan, model = load_scoring(ScorerSettings())
     span = Span(first_day, history.last_day + 1)
     alerter: Any = _Alerter(past, until_ms - 14 * DAY_MS)
-    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), span, alerter)
+    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), TrafficPlan(plan), span, alerter)
     fleet = Aggregator()
     lane.begin(first_day * DAY_MS)
     number = 0
@@ -118,7 +119,7 @@ def _store(event: Event, call: Mapping[str, Any], past: Past) -> None:
         "properties": msgspec.json.encode(dict(event.properties)).decode(),
     }
     told = {**common, "id_source": "CLIENT", "identified": True, "internal": False, "via": "EVENT", "kind": event.kind}
-    told |= {"name": event.name, "skew_ms": 0, "historical": False}
+    told |= {"name": event.name, "skew_ms": 0, "historical": False, "actor": "PERSON"}
     past.add("usage-events", "events", "usage_event", told, event.at_ms)
     details = {**common, "user_id": call["userId"], "anonymous_id": "", "properties": "{}", "extra": "{}"}
     past.add("usage-details", "event_details", "event_details", details, event.at_ms)
