@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS events (
     skew_ms Int64,
     epoch Int64,
     historical Bool,
-    properties String CODEC(ZSTD(1))
+    properties String CODEC(ZSTD(1)),
+    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
 -- The same in the order in which it arrived, without account and person: for what came in during the last hours and days.
@@ -42,7 +43,7 @@ CREATE TABLE IF NOT EXISTS arrivals (
     kind LowCardinality(String)
 ) ENGINE = ReplacingMergeTree ORDER BY (hour, topic, partition, offset) TTL hour + INTERVAL 35 DAY;
 
-CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of_events TO arrivals AS
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of TO arrivals AS
 SELECT toStartOfHour(toDateTime(received_at, 'UTC')) AS hour, topic, partition, offset, name, source, environment, kind
 FROM events;
 

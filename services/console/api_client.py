@@ -10,6 +10,8 @@ import httpx
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.console.recent import Recent
+
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 _STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
@@ -33,6 +35,7 @@ class Upstream(Protocol):
     """Where the API is."""
 
     client: httpx.AsyncClient
+    recent: Recent
 
     async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on to the API as it streams, and its answer back."""
@@ -51,6 +54,7 @@ class InProcess:
         """
         self._app = app
         self._checked = checked or app
+        self.recent = Recent()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal", timeout=TIMEOUT
         )
@@ -74,6 +78,7 @@ class Apart:
 
     def __init__(self, address: str) -> None:
         self.client = httpx.AsyncClient(base_url=address.rstrip("/"), timeout=TIMEOUT)
+        self.recent = Recent()
 
     async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the stream and write what comes."""
@@ -116,6 +121,17 @@ class Api:
             raise _refused(answer)
         told: Told = msgspec.json.decode(answer.content)
         return told
+
+    async def get_recent(self, path: str, **parameters: Any) -> Told:
+        """
+        Return the answer to a GET, or one that is some seconds old and was given to somebody else.
+
+        Raises:
+            ApiError: it refused, or did not answer.
+        """
+        return await self.upstream.recent.get(
+            f"{path} {sorted(parameters.items())}", lambda: self.get(path, **parameters)
+        )
 
     async def account(self, account: str, part: str = "", **parameters: Any) -> Told:
         """Return an account, or a `part` of what is known of it: history, events, people."""

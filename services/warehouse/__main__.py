@@ -16,20 +16,23 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from services.console.api_client import InProcess
 from services.console.app import console_app
-from services.console.identity import on_loopback
 from services.console.settings import ConsoleSettings
-from services.shared.errors import Retryable
+from services.shared.errors import ConfigurationError, Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
-from services.shared.settings import ProcessSettings
+from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.http.app import query_app
+from services.warehouse.http.asgi import App
+from services.warehouse.http.feed import Feed
 from services.warehouse.http.front import api_or
+from services.warehouse.http.guard import Guard, is_loopback, with_cors
+from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -54,16 +57,18 @@ class Warehouse:
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
+        self._feed = Feed(self._opened)
         self._watch = ClusterWatch(kafka, process.liveness_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
-        api = query_app(self._opened, self._metrics)
-        console = console_app(InProcess(api), self._console, is_open=on_loopback(self._process.http_host))
+        api = query_app(self._opened, self._metrics, feed=self._feed)
+        guarded = self._guarded(api)
+        console = self._console_over(api, guarded)
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *registry_routes(),
-            Mount("", api_or(api, console)),
+            Mount("", api_or(guarded, console)),
         ]
         host, port = self._process.http_host, self._process.http_port
         # Whom to believe about the reader is the console's own question: the server must not put another address in.
@@ -74,8 +79,21 @@ class Warehouse:
                 if self._sink and not stop.is_set():
                     await self._store_until(stop, self._sink)
             finally:
+                self._feed.close()
                 if self._store:
                     await asyncio.to_thread(self._store.close)
+
+    def _console_over(self, api: App, guarded: App) -> App:
+        """Return the console: readers with a token ask the guarded API, others were let in by the console itself."""
+        has_tokens = self._settings.query_tokens_file is not None
+        is_open = is_loopback(self._process.http_host) and not has_tokens and self._console.user_header is None
+        upstream = InProcess(api, guarded if has_tokens else None)
+        return console_app(upstream, self._console, is_open=is_open)
+
+    def _guarded(self, app: App) -> App:
+        file = self._settings.query_tokens_file
+        tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
+        return with_cors(Guard(app, tokens, self._metrics), self._settings.cors_origins)
 
     async def _start(self) -> None:
         async for attempt in AsyncRetrying(
@@ -88,7 +106,7 @@ class Warehouse:
         await wait_for_broker(self._kafka)
         await refuse_misfits(self._kafka, TABLE_OF_TOPIC)
         self._watch.answered()
-        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
+        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics, self._feed.publish)
 
     def _opening_failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -148,9 +166,24 @@ async def run(
     await Warehouse(kafka, process, settings, console).run(stop_event())
 
 
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, __: ConsoleSettings) -> list[str]:
+    """Return what is wrong with who may ask."""
+    if settings.query_tokens_file is None:
+        if is_loopback(process.http_host):
+            return []
+        why = f"TIDEMARK_HTTP_HOST is {process.http_host}, and whoever reaches it could read all accounts"
+        return [f"{VARIABLE}: must be set, since {why}; `tidemark tokens create --file FILE` makes the file"]
+    try:
+        read(settings.query_tokens_file)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings, ConsoleSettings], run)
+    kinds: list[type[Settings]] = [KafkaSettings, ProcessSettings, WarehouseSettings, ConsoleSettings]
+    return run_service("warehouse", argv, kinds, run, check)
 
 
 if __name__ == "__main__":

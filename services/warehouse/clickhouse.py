@@ -9,6 +9,7 @@ row can never be dropped for it; what opens wrongly is `Fatal`.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +22,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.clickhouse_derived import make_whole
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
+
+log = logging.getLogger(__name__)
 
 _TABLES = ("events", "event_details", "account_health", "signals")
 
@@ -126,6 +130,7 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
         first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(1 + READERS)]
         migrate(clients[1])
+        lacking = make_whole(clients[1])
     except (ClickHouseError, OSError, Fatal) as error:
         for client in reversed(clients):
             with contextlib.suppress(ClickHouseError, OSError):
@@ -134,6 +139,8 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
             raise
         raise _in_words(error, where) from error
     first.close()
+    if lacking:
+        log.warning("tables_made_whole", extra={"partitions": lacking})
     return ClickHouseStore(clients[1], clients[2:])
 
 

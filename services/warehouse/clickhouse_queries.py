@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from services.shared.units import DAY_MS
 from services.warehouse.clickhouse_asking import after, order_by
 from services.warehouse.clickhouse_health import HealthQueries
 from services.warehouse.clickhouse_signals import SignalQueries
-from services.warehouse.domain.filters import EventFilter, PeopleFilter, end_of
+from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.domain.rows import instant
 from services.warehouse.ports import Found, Page
 
 _IDENTITY = {
@@ -40,18 +42,29 @@ _EVENT_ORDER = {
 _PEOPLE_ORDER = {"last_active_day": "last_active_day", "user": "user"}
 
 _COUNTS = "topic = 'usage-events' AND environment = 'production' AND NOT internal"
+_PERSON = "actor NOT IN ('AGENT', 'INTEGRATION')"
+
+
+def _during(first_day: int, last_day: int | None) -> str:
+    """Return the condition that something happened from a day on, to the end of another; it uses the index of times."""
+    bounds = [f"occurred_at >= fromUnixTimestamp64Milli(toInt64({instant(first_day * DAY_MS)}), 'UTC')"]
+    if last_day is not None:
+        bounds.append(f"occurred_at < fromUnixTimestamp64Milli(toInt64({instant((last_day + 1) * DAY_MS)}), 'UTC')")
+    return " AND ".join(bounds)
 
 
 class ClickHouseQueries(HealthQueries, SignalQueries):
     """Keeps the `Queries` port."""
 
-    def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
         """Return what happened on each day."""
-        known = "true" if until_day is None else f"toUnixTimestamp64Milli(occurred_at) < {end_of(until_day)}"
         return self._found(
             f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
-                uniqExactIf(user, user != '') AS active_users FROM events_unique
-            WHERE account = {{account:String}} AND {_COUNTS} AND {known} GROUP BY day ORDER BY day DESC LIMIT {days}""",
+                uniqExactIf(user, user != '' AND {_PERSON}) AS active_users FROM (
+                    SELECT occurred_at, user, actor, internal, topic, environment FROM events
+                    WHERE account = {{account:String}} AND {_during(since_day, until_day)}
+                    ORDER BY topic, partition, offset LIMIT 1 BY source, environment, event_id)
+            WHERE {_COUNTS} GROUP BY day ORDER BY day DESC""",
             account=account,
         )
 
@@ -79,7 +92,7 @@ class ClickHouseQueries(HealthQueries, SignalQueries):
         """Return who was active in production; a repeated event makes no other day."""
         first = wanted.until_day - wanted.days + 1
         source = f"""(SELECT user, toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day FROM events
-            WHERE account = {{account:String}} AND user != '' AND {_COUNTS} AND day BETWEEN {first} AND {wanted.until_day})"""
+            WHERE account = {{account:String}} AND user != '' AND {_PERSON} AND {_COUNTS} AND {_during(first, wanted.until_day)})"""
         people = f"""(SELECT user, min(day) AS first_active_day, max(day) AS last_active_day, uniqExact(day) AS active_days,
             uniqExactIf(day, day > {wanted.until_day - RECENT_DAYS}) AS active_days_28 FROM {source} GROUP BY user)"""
         beyond, place = after(wanted.order, wanted.after, _PEOPLE_ORDER)

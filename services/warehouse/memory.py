@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
 from services.shared.units import DAY_MS, HOUR_MS
-from services.warehouse.domain.filters import EventFilter, PeopleFilter, end_of
+from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.ordering import after, in_order
 from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory_health import MemoryHealth
@@ -21,18 +21,17 @@ _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymo
 class MemoryStore(MemoryHealth, MemorySignals):
     """Keeps the `Store` port."""
 
-    def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
-            known = until_day is None or row["occurred_at"] < end_of(until_day)
+            day = row["occurred_at"] // DAY_MS
+            known = since_day <= day and (until_day is None or day <= until_day)
             if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row) and known:
-                found.setdefault(row["occurred_at"] // DAY_MS, []).append(
-                    "" if row["actor"] in {"AGENT", "INTEGRATION"} else row["user"]
-                )
+                found.setdefault(day, []).append(row["user"] if _is_person(row) else "")
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
-            for day in sorted(found, reverse=True)[:days]
+            for day in sorted(found, reverse=True)
         ]
 
     def events(self, wanted: EventFilter) -> Page:
@@ -55,6 +54,7 @@ class MemoryStore(MemoryHealth, MemorySignals):
             if (
                 row["account"] == wanted.account
                 and row["user"]
+                and _is_person(row)
                 and row["topic"] == USAGE_EVENTS
                 and _counts(row)
                 and wanted.until_day - wanted.days < day <= wanted.until_day
@@ -117,6 +117,10 @@ class MemoryStore(MemoryHealth, MemorySignals):
 
     def _unique_events(self) -> Iterable[Found]:
         return first(self._in_order("events"), *IDENTITY["events"]).values()
+
+
+def _is_person(row: Found) -> bool:
+    return row["actor"] not in {"AGENT", "INTEGRATION"}
 
 
 def _counts(row: Found) -> bool:

@@ -35,7 +35,8 @@ class Sink(Protocol):
         """
         Store rows; when it returns they survive the death of the process.
 
-        Rows of one partition are in offset order. A row that is stored again replaces itself.
+        Rows of one partition are in offset order. A row that is stored again replaces itself. A call that failed may have
+        stored the rows: repeat it, since what is made out of them may still be missing.
         """
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -88,15 +89,15 @@ class Queries(Protocol):
     def known_measures(self) -> list[Found]:
         """Return by `name`, in its order, of how many accounts a measure is `known` now, and of how many `positive`."""
 
-    def account_days(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
-        """Return `day`, `events` and `active_users` of each day with unique production events, latest first."""
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
+        """Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first."""
 
     def events(self, wanted: EventFilter) -> Page:
         """Return unique events with their place on the log."""
 
     def account_people(self, wanted: PeopleFilter) -> Page:
         """
-        Return who was active in production.
+        Return which people were active in production; agents and integrations are none.
 
         Each has `user`, `first_active_day`, `last_active_day`, `active_days` and `active_days_28`, all within the days asked
         for.

@@ -41,7 +41,7 @@ async def show(visit: Visit) -> Response:
         response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
         response.headers["HX-Replace-Url"] = visit.address()
         return response
-    listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get("/v1/portfolio", weeks=WEEKS))
+    listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get_recent("/v1/portfolio", weeks=WEEKS))
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
 
 

@@ -37,7 +37,14 @@ def _group(name: str, needs: str, known: str, trait: str, value: Any, signals: t
     return Feed(name, frozenset({needs}), (known,), (), "group", "", {trait: value}, signals)
 
 
-USE_RULES = ("usage_silent", "usage_decline_fast", "usage_decline", "active_users_falling", "usage_growth")
+USE_RULES = (
+    "usage_silent",
+    "usage_decline_fast",
+    "usage_decline",
+    "active_users_falling",
+    "moved_to_agents",
+    "usage_growth",
+)
 FEEDS = (
     Feed(
         "use",

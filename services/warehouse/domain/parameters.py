@@ -66,7 +66,7 @@ def parsed(wanted: Sequence[Parameter], given: Iterable[tuple[str, str]]) -> dic
 
 
 @dataclass(frozen=True)
-class Text:
+class TextParameter:
     """Any text up to a length."""
 
     name: str
@@ -86,7 +86,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextsParameter:
     """Several texts with commas between; one that has a comma itself is also found whole."""
 
     name: str
@@ -105,7 +105,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Choices:
+class ChoicesParameter:
     """Some of a few words, in any case, with commas between."""
 
     name: str
@@ -130,7 +130,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChoiceParameter:
     """One of a few words."""
 
     name: str
@@ -150,7 +150,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Sort:
+class SortParameter:
     """What a list is sorted by; a minus turns the order round."""
 
     name: str
@@ -172,7 +172,7 @@ class Sort:
 
 
 @dataclass(frozen=True)
-class Number:
+class NumberParameter:
     """A whole number."""
 
     name: str
@@ -194,7 +194,7 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Flag:
+class FlagParameter:
     """True, false, or not said."""
 
     name: str
@@ -214,7 +214,7 @@ class Flag:
 
 
 @dataclass(frozen=True)
-class Day:
+class DayParameter:
     """A day of UTC, as days since 1970."""
 
     name: str
@@ -238,7 +238,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Time:
+class TimeParameter:
     """A day or a moment, as milliseconds since 1970 UTC; without a zone it is UTC."""
 
     name: str

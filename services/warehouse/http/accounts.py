@@ -62,8 +62,9 @@ def _accounts(asked: Asked) -> Told:
 
 def _account(asked: Asked) -> Told:
     store, name, until = asked.store, asked.path["account"], asked.given["at"]
+    known = as_of(asked)
     latest = store.latest(name, until)
-    activity = store.account_days(name, asked.given["days"], until)
+    activity = store.account_days(name, _today(asked, known) - asked.given["days"] + 1, until)
     past = store.history(name, asked.given["days"], until)
     if not past and not activity:
         _must_be_known(asked)
@@ -75,7 +76,7 @@ def _account(asked: Asked) -> Told:
         "activity": [presentation.activity(each) for each in activity],
         "signals": [presentation.signal(each) for each in signals.rows],
         "signals_total": signals.total,
-        "as_of": in_time(as_of(asked)),
+        "as_of": in_time(known),
     }
 
 
@@ -110,7 +111,7 @@ def _events(asked: Asked) -> Told:
 def _people(asked: Asked) -> Told:
     store, given = asked.store, asked.given
     known = as_of(asked)
-    today = filters.day_of(known if known is not None else asked.now_ms)
+    today = _today(asked, known)
     wanted = PeopleFilter(asked.path["account"], today, given["days"], given["limit"])
     rows, page = paged(wanted, given["cursor"], store.account_people)
     if not page["total"]:
@@ -121,6 +122,11 @@ def _people(asked: Asked) -> Told:
         state = person.state(row["first_active_day"], row["last_active_day"], today)
         told.append({**presentation.person(row, state), "user_id": names.get(row["user"])})
     return {"account": wanted.account, "people": told, **page, "as_of": in_time(known)}
+
+
+def _today(asked: Asked, known: int | None) -> int:
+    """Return the day from which days are counted back: that of the log, which a backfill may have moved away from ours."""
+    return filters.day_of(known if known is not None else asked.now_ms)
 
 
 def _must_be_known(asked: Asked) -> None:
@@ -144,16 +150,16 @@ QUESTIONS = (
         "/v1/accounts",
         "The latest health of accounts. Sorted by score, those in bands learning and unknown come last in both directions.",
         _accounts,
-        answers.Accounts,
+        answers.AccountsAnswer,
         (
-            parameters.Text("q", "Part of the id, the name or the owner, in any case.", 200),
-            parameters.Choices("band", "Bands, with commas between.", filters.BANDS),
-            parameters.Choices("stage", "Stages, with commas between.", filters.STAGES),
-            parameters.Texts("owner", "Owners, with commas between."),
-            parameters.Sort(
+            parameters.TextParameter("q", "Part of the id, the name or the owner, in any case.", 200),
+            parameters.ChoicesParameter("band", "Bands, with commas between.", filters.BANDS),
+            parameters.ChoicesParameter("stage", "Stages, with commas between.", filters.STAGES),
+            parameters.TextsParameter("owner", "Owners, with commas between."),
+            parameters.SortParameter(
                 "sort", "What to sort by; a minus turns the order round.", ordering.ACCOUNT_SORTS, ("score", False)
             ),
-            parameters.Number("weeks", "How many weeks of score and band to give with each.", 0, 0, 52),
+            parameters.NumberParameter("weeks", "How many weeks of score and band to give with each.", 0, 0, 52),
             limit(),
             CURSOR,
             AT,
@@ -163,7 +169,7 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/history",
         "The last snapshot of each day, whole.",
         _history,
-        answers.History,
+        answers.HistoryAnswer,
         (days(90), limit(), CURSOR, AT),
         names_people=True,
     ),
@@ -171,10 +177,10 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/events",
         "Its events, latest first, with what is still kept beyond the long log.",
         _events,
-        answers.Events,
+        answers.EventsAnswer,
         (
-            parameters.Text("name", "Only events of this name."),
-            parameters.Time("before", "Only events that happened before this day or time."),
+            parameters.TextParameter("name", "Only events of this name."),
+            parameters.TimeParameter("before", "Only events that happened before this day or time."),
             limit(),
             CURSOR,
         ),
@@ -183,14 +189,14 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/people",
         "Who was active in production, latest active first.",
         _people,
-        answers.People,
+        answers.PeopleAnswer,
         (days(210), limit(), CURSOR, AT),
     ),
     Question(
         "/v1/accounts/{account:path}",
         "One account whole: health, history and activity by day, signals.",
         _account,
-        answers.Account,
+        answers.AccountAnswer,
         (days(90), AT),
         names_people=True,
     ),

@@ -22,6 +22,7 @@ from xxhash import xxh3_128_hexdigest
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain import people
 from services.warehouse.domain.parameters import parsed
+from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.problems import problem
 from services.warehouse.http.question import Asked, NotFound, Question
 from services.warehouse.metrics import WarehouseMetrics
@@ -39,7 +40,7 @@ class Busy(Retryable):
     """Too many questions are waiting."""
 
 
-class Turns:
+class QueryTurns:
     """Who may ask now."""
 
     def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
@@ -78,7 +79,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 
 def answering(
-    question: Question, store: Callable[[], Queries], turns: Turns, metrics: WarehouseMetrics,
+    question: Question, store: Callable[[], Queries], turns: QueryTurns, metrics: WarehouseMetrics,
     clock: Callable[[], float] = time.time,
 ) -> Answer:  # fmt: skip
     """Return what answers the requests of one address."""
@@ -94,7 +95,7 @@ def answering(
             try:
                 given = parsed(question.parameters, request.query_params.multi_items())
                 path = {name: unquote(text) for name, text in request.path_params.items()}
-                asked = Asked(store(), path, given, int(clock() * 1000))
+                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME))
                 body = await turns.take(lambda: ask(asked))
             except NotFound as error:
                 return problem(404, error.code, error.detail, error.field)
@@ -105,7 +106,7 @@ def answering(
             except Exception:
                 log.exception("question_failed", extra={"route": question.path})
                 return problem(500, "internal_error", "an error of ours; it is logged, and asking again is safe")
-        return _conditional(request, body)
+        return conditional(request, body)
 
     return answer
 
@@ -119,7 +120,7 @@ def _unavailable(error: Retryable) -> Response:
     return problem(503, "unavailable", detail, headers=wait)
 
 
-def _conditional(request: Request, body: bytes) -> Response:
+def conditional(request: Request, body: bytes) -> Response:
     """Return an answer, or that it is still the one that the client has."""
     tag = f'"{xxh3_128_hexdigest(body)}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}

@@ -7,20 +7,20 @@ of the page to follow.
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Band = Literal["LEARNING", "UNKNOWN", "RED", "YELLOW", "GREEN"]
 Stage = Literal["UNKNOWN", "ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL"]
 
 
-class List(TypedDict):
+class ListAnswer(TypedDict):
     """What every list has beside its things."""
 
     total: int
     next: str | None
 
 
-class OpenSignals(TypedDict):
+class OpenSignalsAnswer(TypedDict):
     """How many signals of an account are open: risks by severity, and chances."""
 
     critical: int
@@ -29,7 +29,7 @@ class OpenSignals(TypedDict):
     expansion: int
 
 
-class Week(TypedDict):
+class WeekAnswer(TypedDict):
     """What was known at the end of a week, which ended on `day`."""
 
     day: str
@@ -37,7 +37,7 @@ class Week(TypedDict):
     band: Band
 
 
-class ListedAccount(TypedDict):
+class ListedAccountAnswer(TypedDict):
     """An account in a list."""
 
     account: str
@@ -56,18 +56,18 @@ class ListedAccount(TypedDict):
     sequence: int
     day: str | None
     at: str
-    open_signals: OpenSignals
-    weeks: NotRequired[list[Week | None]]
+    open_signals: OpenSignalsAnswer
+    weeks: NotRequired[list[WeekAnswer | None]]
 
 
-class Accounts(List):
+class AccountsAnswer(ListAnswer):
     """A page of accounts."""
 
-    accounts: list[ListedAccount]
+    accounts: list[ListedAccountAnswer]
     as_of: str | None
 
 
-class Words(TypedDict):
+class WordsAnswer(TypedDict):
     """The name of a measure, and how people call it."""
 
     name: str
@@ -76,13 +76,13 @@ class Words(TypedDict):
     unit: str
 
 
-class MeasureValue(Words):
+class MeasureValueAnswer(WordsAnswer):
     """A measure of an account."""
 
     value: float
 
 
-class Part(Words):
+class PartAnswer(WordsAnswer):
     """A part of a score: `points` of it, `change` since the snapshot before."""
 
     score: int
@@ -91,7 +91,7 @@ class Part(Words):
     change: float
 
 
-class Facts(TypedDict):
+class FactsAnswer(TypedDict):
     """What is known of an account by its facts."""
 
     name: str | None
@@ -104,7 +104,7 @@ class Facts(TypedDict):
     parent: str | None
 
 
-class Snapshot(TypedDict):
+class SnapshotAnswer(TypedDict):
     """A health snapshot, whole."""
 
     account: str
@@ -119,22 +119,22 @@ class Snapshot(TypedDict):
     triggered_at: str | None
     score: float
     previous_score: float | None
-    measures: list[MeasureValue]
-    parts: list[Part]
+    measures: list[MeasureValueAnswer]
+    parts: list[PartAnswer]
     dates: dict[str, str | None]
     lowest_user: str
-    facts: Facts
+    facts: FactsAnswer
     model_version: str
 
 
-class History(List):
+class HistoryAnswer(ListAnswer):
     """A page of the history of an account, latest day first."""
 
     account: str
-    history: list[Snapshot]
+    history: list[SnapshotAnswer]
 
 
-class HistoryPoint(TypedDict):
+class HistoryPointAnswer(TypedDict):
     """One day of the short history."""
 
     day: str | None
@@ -148,7 +148,7 @@ class HistoryPoint(TypedDict):
     silent_days: float | None
 
 
-class ActiveDay(TypedDict):
+class ActiveDayAnswer(TypedDict):
     """What happened on one day."""
 
     day: str | None
@@ -156,14 +156,14 @@ class ActiveDay(TypedDict):
     active_users: int
 
 
-class Evidence(Words):
+class EvidenceAnswer(WordsAnswer):
     """A measure that speaks for a signal; `usual` is what it usually is, if that is known."""
 
     value: float
     usual: float | None
 
 
-class Signal(TypedDict):
+class SignalAnswer(TypedDict):
     """One transition of an episode."""
 
     signal_id: str
@@ -183,7 +183,7 @@ class Signal(TypedDict):
     title: str
     summary: str
     action: str
-    evidence: list[Evidence]
+    evidence: list[EvidenceAnswer]
     owner: str
     revenue: float | None
     renewal_date: str | None
@@ -194,25 +194,25 @@ class Signal(TypedDict):
     rules_version: str
 
 
-class Signals(List):
+class SignalsAnswer(ListAnswer):
     """A page of signals."""
 
-    signals: list[Signal]
+    signals: list[SignalAnswer]
 
 
-class Account(TypedDict):
+class AccountAnswer(TypedDict):
     """One account whole. `signals` are the latest 100 of `signals_total`."""
 
     account: str
-    health: Snapshot | None
-    history: list[HistoryPoint]
-    activity: list[ActiveDay]
-    signals: list[Signal]
+    health: SnapshotAnswer | None
+    history: list[HistoryPointAnswer]
+    activity: list[ActiveDayAnswer]
+    signals: list[SignalAnswer]
     signals_total: int
     as_of: str | None
 
 
-class Event(TypedDict):
+class EventAnswer(TypedDict):
     """An event, by its place on the log; `properties` and `extra` are JSON texts."""
 
     topic: str
@@ -229,6 +229,7 @@ class Event(TypedDict):
     identified: bool
     internal: bool
     via: str
+    actor: str
     kind: str
     name: str
     occurred_at: str
@@ -240,14 +241,14 @@ class Event(TypedDict):
     extra: str
 
 
-class Events(List):
+class EventsAnswer(ListAnswer):
     """A page of events."""
 
     account: str
-    events: list[Event]
+    events: list[EventAnswer]
 
 
-class AccountPerson(TypedDict):
+class AccountPersonAnswer(TypedDict):
     """Somebody of an account, as far as the days that were asked for tell."""
 
     user: str
@@ -259,36 +260,36 @@ class AccountPerson(TypedDict):
     state: Literal["joined", "active", "quiet", "left"]
 
 
-class People(List):
+class PeopleAnswer(ListAnswer):
     """A page of people."""
 
     account: str
-    people: list[AccountPerson]
+    people: list[AccountPersonAnswer]
     as_of: str | None
 
 
-class State(TypedDict):
+class StateAnswer(TypedDict):
     """Where an account stood."""
 
     score: float
     band: Band
 
 
-Change = TypedDict(
-    "Change",
+ChangeAnswer = TypedDict(
+    "ChangeAnswer",
     {
         "account": str,
         "name": str,
         "owner": str,
         "revenue": float | None,
-        "from": State,
-        "to": State,
-        "why": list[Part],
+        "from": StateAnswer,
+        "to": StateAnswer,
+        "why": list[PartAnswer],
     },
 )
 
 
-class Today(TypedDict):
+class TodayAnswer(TypedDict):
     """
     What changed since the end of the day before.
 
@@ -296,29 +297,29 @@ class Today(TypedDict):
     """
 
     as_of: str | None
-    changes: list[Change]
+    changes: list[ChangeAnswer]
     changes_total: int
-    signals: list[Signal]
+    signals: list[SignalAnswer]
     opened: int
     resolved: int
     total: int
 
 
-class BandSum(TypedDict):
+class BandSumAnswer(TypedDict):
     """How many accounts were in a band, and their revenue."""
 
     accounts: int
     revenue: float
 
 
-class PortfolioWeek(TypedDict):
+class PortfolioWeekAnswer(TypedDict):
     """The bands at the end of a week."""
 
     day: str | None
-    bands: dict[Band, BandSum]
+    bands: dict[Band, BandSumAnswer]
 
 
-class PortfolioAccount(TypedDict):
+class PortfolioAccountAnswer(TypedDict):
     """One account of the picture."""
 
     account: str
@@ -331,15 +332,15 @@ class PortfolioAccount(TypedDict):
     renewal_date: str | None
 
 
-class Portfolio(List):
+class PortfolioAnswer(ListAnswer):
     """The whole base; `accounts` are the 2,000 with the largest revenue."""
 
-    weeks: list[PortfolioWeek]
-    accounts: list[PortfolioAccount]
+    weeks: list[PortfolioWeekAnswer]
+    accounts: list[PortfolioAccountAnswer]
     as_of: str | None
 
 
-class Arrival(TypedDict):
+class ArrivalAnswer(TypedDict):
     """How many records of one kind came in during an hour."""
 
     hour: str
@@ -350,33 +351,33 @@ class Arrival(TypedDict):
     events: int
 
 
-class Activity(List):
+class ActivityAnswer(ListAnswer):
     """What came in, latest hour first; at most 10,000 lines."""
 
-    events: list[Arrival]
-    unattributed: list[Arrival]
+    events: list[ArrivalAnswer]
+    unattributed: list[ArrivalAnswer]
     since: str
     as_of: str
 
 
-class Measure(Words):
+class MeasureAnswer(WordsAnswer):
     """The record of a measure."""
 
     meaning: str
     window_days: int | None
     fresh_days: int | None
     polarity: str
-    evidence: dict[str, object]
+    evidence: dict[str, Any]
     needs: list[str]
 
 
-class Measures(List):
+class MeasuresAnswer(ListAnswer):
     """All measures."""
 
-    measures: list[Measure]
+    measures: list[MeasureAnswer]
 
 
-class KnownMeasure(TypedDict):
+class KnownMeasureAnswer(TypedDict):
     """Of how many accounts a measure is known now, and of how many it is above 0."""
 
     name: str
@@ -384,22 +385,29 @@ class KnownMeasure(TypedDict):
     positive: int
 
 
-class KnownMeasures(List):
+class KnownMeasuresAnswer(ListAnswer):
     """Which measures are known of how many accounts; those that are known of none are left out."""
 
-    measures: list[KnownMeasure]
+    measures: list[KnownMeasureAnswer]
     accounts: int
     as_of: str | None
 
 
-class Person(TypedDict):
+class WhoAnswer(TypedDict):
+    """Who asks: the name of the token, empty where there are no tokens."""
+
+    name: str
+    open: bool
+
+
+class PersonAnswer(TypedDict):
     """Who stands behind a pseudonym."""
 
     user: str
     user_id: str
 
 
-class Total(TypedDict):
+class TotalAnswer(TypedDict):
     """How much is stored of a topic."""
 
     topic: str
@@ -407,13 +415,13 @@ class Total(TypedDict):
     unique: int
 
 
-class Totals(List):
+class TotalsAnswer(ListAnswer):
     """How much is stored."""
 
-    totals: list[Total]
+    totals: list[TotalAnswer]
 
 
-class Problem(TypedDict):
+class ProblemAnswer(TypedDict):
     """Why a question was not answered, and what to do (RFC 9457). `field` names the parameter at fault, if one is."""
 
     type: str

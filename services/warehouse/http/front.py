@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.warehouse.http.app import App, Receive, Scope, Send
+from services.warehouse.http.asgi import App, Receive, Scope, Send
 
 _DOCUMENT = "/openapi.json"
 _PREFIX = "/v1/"

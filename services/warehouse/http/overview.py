@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.units import HOUR_MS, MINUTE_MS
 from services.warehouse.domain import changes, filters, parameters, presentation, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
@@ -15,7 +16,7 @@ _MOST_CHANGES = 100
 _MOST_SIGNALS = 100
 _MOST_ACCOUNTS = 2_000
 _MOST_HOURS = 24 * 35
-_OWNER = parameters.Texts("owner", "Owners, with commas between.")
+_OWNER = parameters.TextsParameter("owner", "Owners, with commas between.")
 _SHOWN = ("account", "name", "owner", "band", "revenue", "stage")
 
 
@@ -78,8 +79,8 @@ def _activity(asked: Asked) -> Told:
     since = asked.now_ms // HOUR_MS * HOUR_MS - asked.given["hours"] * HOUR_MS
     found = asked.store.arrivals(since)
     return {
-        "events": [presentation.arrival(each) for each in found if each["topic"] == "usage-events"],
-        "unattributed": [presentation.arrival(each) for each in found if each["topic"] == "usage-unattributed"],
+        "events": [presentation.arrival(each) for each in found if each["topic"] == USAGE_EVENTS],
+        "unattributed": [presentation.arrival(each) for each in found if each["topic"] == USAGE_UNATTRIBUTED],
         "since": presentation.time_of(since),
         "as_of": presentation.time_of(asked.now_ms // MINUTE_MS * MINUTE_MS),
         "total": len(found),
@@ -92,7 +93,7 @@ QUESTIONS = (
         "/v1/today",
         "What changed since the day before, and the open signals in the order in which to work on them.",
         _today,
-        answers.Today,
+        answers.TodayAnswer,
         (_OWNER, AT),
         names_people=True,
     ),
@@ -100,14 +101,14 @@ QUESTIONS = (
         "/v1/portfolio",
         "How many accounts and how much revenue were in each band, week by week, and the largest accounts.",
         _portfolio,
-        answers.Portfolio,
-        (parameters.Number("weeks", "How many weeks.", 30, 1, 104), _OWNER, AT),
+        answers.PortfolioAnswer,
+        (parameters.NumberParameter("weeks", "How many weeks.", 30, 1, 104), _OWNER, AT),
     ),
     Question(
         "/v1/activity",
         "What came in, hour by hour. Records are counted, so a client's retry counts again.",
         _activity,
-        answers.Activity,
-        (parameters.Number("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
+        answers.ActivityAnswer,
+        (parameters.NumberParameter("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
     ),
 )

@@ -17,7 +17,7 @@ MEDIA_TYPE = "application/problem+json"
 
 def problem(status: int, code: str, detail: str, field: str = "", headers: Mapping[str, str] | None = None) -> Response:
     """Return an error as an answer."""
-    told = answers.Problem(
+    told = answers.ProblemAnswer(
         type=f"urn:tidemark:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,

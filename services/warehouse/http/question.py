@@ -31,6 +31,8 @@ class Asked:
     given: Mapping[str, Any]
     """The values of all parameters, by name."""
     now_ms: int
+    token_name: str | None = None
+    """Who has the token that was sent; None where there are no tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,18 @@ class Question:
     """Whether texts of the answer may hold pseudonyms that are to be replaced where the person is known."""
 
 
-AT = parameters.Day("at", "As it was known at the end of this day, UTC; without it, now.")
-CURSOR = parameters.Text("cursor", "`next` of the page before, with the other parameters unchanged.", 4_000)
+AT = parameters.DayParameter("at", "As it was known at the end of this day, UTC; without it, now.")
+CURSOR = parameters.TextParameter("cursor", "`next` of the page before, with the other parameters unchanged.", 4_000)
 
 
-def limit(default: int = 100) -> parameters.Number:
+def limit(default: int = 100) -> parameters.NumberParameter:
     """Return the parameter for the length of a page."""
-    return parameters.Number("limit", "How many to list at most.", default, 1, MOST_ROWS)
+    return parameters.NumberParameter("limit", "How many to list at most.", default, 1, MOST_ROWS)
 
 
-def days(default: int) -> parameters.Number:
+def days(default: int) -> parameters.NumberParameter:
     """Return the parameter for a number of days."""
-    return parameters.Number("days", "How many days back.", default, 1, MOST_ROWS)
+    return parameters.NumberParameter("days", "How many days back.", default, 1, MOST_ROWS)
 
 
 def paged(wanted: Filter, text: str, ask: Callable[[Filter], Page]) -> tuple[list[Found], Told]:

@@ -51,6 +51,10 @@ def _known_measures(asked: Asked) -> Told:
     }
 
 
+def _whoami(asked: Asked) -> Told:
+    return {"name": asked.token_name or "", "open": asked.token_name is None}
+
+
 def _totals(asked: Asked) -> Told:
     found = asked.store.totals()
     return {"totals": found, "total": len(found), "next": None}
@@ -61,16 +65,16 @@ QUESTIONS = (
         "/v1/signals",
         "Signals; with `open`, the last transition of each episode that is not resolved.",
         _signals,
-        answers.Signals,
+        answers.SignalsAnswer,
         (
-            parameters.Text("account", "Only of this account.", 20_000),
-            parameters.Text("rule", "Only of this rule."),
-            parameters.Choices("category", "Risk, expansion.", filters.CATEGORIES),
-            parameters.Choices("severity", "Severities, with commas between.", filters.SEVERITIES),
-            parameters.Texts("owner", "Owners, with commas between."),
-            parameters.Flag("open", "Only open ones."),
-            parameters.Flag("historical", "Only those that a backfill caused, or only the others."),
-            parameters.Choice(
+            parameters.TextParameter("account", "Only of this account.", 20_000),
+            parameters.TextParameter("rule", "Only of this rule."),
+            parameters.ChoicesParameter("category", "Risk, expansion.", filters.CATEGORIES),
+            parameters.ChoicesParameter("severity", "Severities, with commas between.", filters.SEVERITIES),
+            parameters.TextsParameter("owner", "Owners, with commas between."),
+            parameters.FlagParameter("open", "Only open ones."),
+            parameters.FlagParameter("historical", "Only those that a backfill caused, or only the others."),
+            parameters.ChoiceParameter(
                 "order",
                 "`latest` first, or as to `work` on them: risk, then severity, revenue and the nearest renewal.",
                 tuple(ordering.SIGNAL_ORDERS),
@@ -83,16 +87,25 @@ QUESTIONS = (
         names_people=True,
     ),
     Question(
-        "/v1/people/{user}", "The user id that a pseudonym stands for, as long as it is known.", _person, answers.Person
+        "/v1/people/{user}",
+        "The user id that a pseudonym stands for, as long as it is known.",
+        _person,
+        answers.PersonAnswer,
     ),
     Question(
-        "/v1/measures", "The record of each measure: label, meaning, unit, dimension.", _measures, answers.Measures
+        "/v1/measures",
+        "The record of each measure: label, meaning, unit, dimension.",
+        _measures,
+        answers.MeasuresAnswer,
     ),
+    Question(
+        "/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, answers.TotalsAnswer
+    ),
+    Question("/v1/whoami", "Who has the token that was sent.", _whoami, answers.WhoAnswer),
     Question(
         "/v1/measures/known",
         "Of how many accounts each measure is known now, and of how many it is above 0.",
         _known_measures,
-        answers.KnownMeasures,
+        answers.KnownMeasuresAnswer,
     ),
-    Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, answers.Totals),
 )

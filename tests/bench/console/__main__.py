@@ -26,7 +26,8 @@ from services.shared.http import serve
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import open_embedded
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
-from services.warehouse.http.app import App, query_app
+from services.warehouse.http.app import query_app
+from services.warehouse.http.asgi import App
 from services.warehouse.http.front import api_or
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics

@@ -24,6 +24,7 @@ from services.backtest.driving.lanes import Aggregator
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.tracking_plan.actors import UNSAID
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.units import DAY_MS
 from services.simulator import History
 from services.simulator.history import TimedEvent
@@ -78,7 +79,7 @@ def simulated(until_ms: int, seed: int = 7, weeks: int = 35) -> Past:
     plan, model = load_scoring(ScorerSettings())
     span = Span(first_day, history.last_day + 1)
     alerter: Any = _Alerter(past, until_ms - 14 * DAY_MS)
-    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), span, alerter)
+    lane = FoldedLane(UsageFold(0, 1, plan, model, 1_000_000), TrafficPlan(plan), span, alerter)
     fleet = Aggregator()
     lane.begin(first_day * DAY_MS)
     number = 0

@@ -17,7 +17,7 @@ def test_an_empty_store_answers_every_question_with_nothing(store: Store) -> Non
     assert store.accounts(AccountFilter()).rows == []
     assert store.latest("acme") is None
     assert store.history("acme", 10) == []
-    assert store.account_days("acme", 10) == []
+    assert store.account_days("acme", 0) == []
     assert store.events(EventFilter("acme")).rows == []
     assert list(store.past()) == []
     assert store.signals(SignalFilter()).rows == []
@@ -55,7 +55,7 @@ def test_rows_that_are_stored_again_are_found_once(store: Store) -> None:
     store.insert("events", rows)
 
     assert len(store.events(EventFilter("acme")).rows) == 20
-    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 5)] == [(20, 1)]
+    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 0)] == [(20, 1)]
 
 
 def test_a_client_retry_is_stored_and_the_first_on_the_log_is_found(store: Store) -> None:
@@ -147,7 +147,7 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
         ],
     )
 
-    assert store.account_days("acme", 5) == [
+    assert store.account_days("acme", 0) == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
         {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
@@ -232,6 +232,7 @@ def test_people_of_an_account_come_latest_active_first(store: Store) -> None:
         ]
         + [
             event(2000, "test", user="test", environment="staging", occurred_at=T0),
+            event(2004, "agent", user="agent", actor="AGENT", occurred_at=T0),
             event(2001, "staff", user="staff", internal=True, occurred_at=T0),
             event(2002, "nobody", user="", occurred_at=T0),
             event(2003, "other", user="other", account="globex", occurred_at=T0),
@@ -285,5 +286,5 @@ def test_activity_of_a_past_day_ends_with_it(store: Store) -> None:
     store.insert("events", [event(n, f"e{n}", occurred_at=T0 + n * DAY_MS) for n in range(3)])
 
     day = T0 // DAY_MS
-    assert [each["day"] for each in store.account_days("acme", 9, until_day=day + 1)] == [day + 1, day]
-    assert [each["day"] for each in store.account_days("acme", 1)] == [day + 2]
+    assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1)] == [day + 1, day]
+    assert [each["day"] for each in store.account_days("acme", day + 2)] == [day + 2]

@@ -1,0 +1,14 @@
+"""The types of ASGI, as far as they are used here."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Scope]]
+Send = Callable[[Scope], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+TOKEN_NAME = "tidemark.token_name"  # noqa: S105 - the name of a member, not a token
+"""In a scope: who has the token that the request came with; missing where there are no tokens."""

@@ -1,0 +1,66 @@
+"""Answers that are kept for a while."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from services.console.recent import KEPT_S, Recent
+
+
+class Asking:
+    """Counts, and answers when it is let to."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go = asyncio.Event()
+        self.error: Exception | None = None
+
+    async def __call__(self) -> dict[str, Any]:
+        self.asked += 1
+        await self.go.wait()
+        if self.error:
+            raise self.error
+        return {"asked": self.asked}
+
+
+async def test_those_who_ask_at_once_get_one_answer_and_one_who_leaves_takes_it_from_nobody() -> None:
+    recent, ask = Recent(), Asking()
+    first, second = (asyncio.create_task(recent.get("q", ask)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    ask.go.set()
+
+    assert await second == {"asked": 1}
+    assert await recent.get("q", ask) == {"asked": 1}
+
+
+async def test_an_answer_that_is_too_old_is_asked_for_anew() -> None:
+    now = 0.0
+    recent, ask = Recent(lambda: now), Asking()
+    ask.go.set()
+    await recent.get("q", ask)
+    now = KEPT_S
+
+    assert await recent.get("q", ask) == {"asked": 2}
+    assert await recent.get("other", ask) == {"asked": 3}
+
+
+async def test_a_refusal_is_not_kept() -> None:
+    recent, ask = Recent(), Asking()
+    ask.go.set()
+    ask.error = ValueError("no")
+    with pytest.raises(ValueError, match="no"):
+        await recent.get("q", ask)
+    ask.error = None
+
+    assert await recent.get("q", ask) == {"asked": 2}
+
+
+async def test_what_is_kept_is_bounded() -> None:
+    recent, ask = Recent(), Asking()
+    ask.go.set()
+    for number in range(500):
+        await recent.get(str(number), ask)
+
+    assert len(recent._kept) <= 50
