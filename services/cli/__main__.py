@@ -29,6 +29,7 @@ COMMANDS = (
     "backtest",
     "rejected",
     "signals",
+    "report",
     "explain",
     "tail",
     "rules",

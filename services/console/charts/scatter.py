@@ -31,6 +31,7 @@ class Mark(NamedTuple):
     band: str
     title: str
     address: str
+    """Of its page; empty: it is no link."""
 
 
 def scatter(marks: Sequence[Mark], label: str, *, amount: Callable[[float], str]) -> Markup:
@@ -83,5 +84,7 @@ def _crowd(band: str, marks: Sequence[Mark], x: Any, y: Any) -> Markup:
 def _linked(mark: Mark, x: Any, y: Any) -> Markup:
     shape = _SHAPES[mark.band](x(mark.score), y(mark.revenue), 4.0)
     drawn = element("path", element("title", mark.title), class_=f"mark-{mark.band.lower()}", d=shape)
+    if not mark.address:
+        return drawn
     # The list below has every account for the keyboard: sixty more stops before it would be in the way.
     return element("a", drawn, href=mark.address, aria_label=mark.title, tabindex=-1)

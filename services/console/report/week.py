@@ -1,0 +1,189 @@
+"""What the weekly report is made of, as the query API answers it. Every list that is read has a bound."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from services.console.api_client import Api
+from services.shared.errors import Fatal
+
+Found = Mapping[str, Any]
+
+BASE_WEEKS = 30
+SPARK_WEEKS = 13
+DAYS = 7
+NEWS_POINTS = 5.0
+"""A score that moves by less in a week is no news while the band stays."""
+MOST_SIGNALS = 100
+MOST_EXPLAINED = 20
+"""Of so many accounts it is asked why their score moved."""
+_PAGE = 1000
+_MOST_PAGES = 50
+_MOST_TRANSITION_PAGES = 10
+_TOLD_OWNERS = 10
+_AT_ONCE = 4
+"""So many questions at a time: the API answers other readers meanwhile."""
+_RANK = {"RED": 0, "YELLOW": 1, "GREEN": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Week:
+    """One week of a portfolio. Days are texts such as `2026-03-31`."""
+
+    owner: str
+    as_of: str
+    first_day: str
+    """The day from whose end on the week is told."""
+    last_day: str
+    base: Sequence[Found]
+    """Accounts and revenue by band, week by week, oldest first."""
+    accounts: Sequence[Found]
+    """All accounts, largest revenue first, each with its score week by week."""
+    total: int
+    """How many there are; more than `accounts` where there are very many."""
+    changed: Sequence[Found]
+    """Those that changed, the worst first, each with `before` and `now`; the first ones have `why`."""
+    signals: Sequence[Found]
+    """Open signals in the order in which to work them."""
+    open_total: int
+    fired: Sequence[Found]
+    """Signals that opened in the week, latest first."""
+    resolved: Sequence[Found]
+
+
+async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
+    """
+    Return the week that ends now, or at the end of a day.
+
+    Args:
+        api: The query API.
+        owner: Whose accounts; empty: everybody's.
+        at: The day, as `2026-03-31`.
+
+    Raises:
+        ApiError: the API refuses, or does not answer.
+        Fatal: there is nothing to report on; says what to do.
+    """
+    base, opened, listed = await asyncio.gather(
+        api.get("/v1/portfolio", weeks=BASE_WEEKS, owner=owner, at=at),
+        api.get("/v1/signals", open=True, order="work", limit=MOST_SIGNALS, owner=owner, at=at),
+        _accounts(api, owner, at),
+    )
+    accounts, total = listed
+    if base["as_of"] is None:
+        raise Fatal("nothing is stored yet: a report needs accounts. `tidemark demo` has sixty simulated ones")
+    if not total:
+        raise Fatal(await _no_accounts(api, owner, at))
+    last_day = base["weeks"][-1]["day"]
+    first_day = (datetime.fromisoformat(last_day) - timedelta(days=DAYS)).date().isoformat()
+    changed, news = await asyncio.gather(
+        _changed(api, accounts, at), _transitions(api, owner, at, (first_day, last_day))
+    )
+    return Week(
+        owner=owner,
+        as_of=base["as_of"],
+        first_day=first_day,
+        last_day=last_day,
+        base=[week for week in base["weeks"] if week["bands"]],
+        accounts=accounts,
+        total=total,
+        changed=changed,
+        signals=opened["signals"],
+        open_total=opened["total"],
+        fired=[each for each in news if each["transition"] == "FIRING"],
+        resolved=[each for each in news if each["transition"] == "RESOLVED"],
+    )
+
+
+async def _accounts(api: Api, owner: str, at: str | None) -> tuple[list[Found], int]:
+    found: list[Found] = []
+    asked = {"sort": "-revenue", "weeks": SPARK_WEEKS, "owner": owner, "at": at, "limit": _PAGE}
+    total = 0
+    async for page in _pages(api, "/v1/accounts", asked, _MOST_PAGES):
+        found += page["accounts"]
+        total = page["total"]
+    return found, total
+
+
+async def _no_accounts(api: Api, owner: str, at: str | None) -> str:
+    if not owner:
+        return f"no account was known at the end of {at}: choose a later day"
+    told = await api.get("/v1/accounts", sort="-revenue", limit=_PAGE, at=at)
+    owners = sorted({each["owner"] for each in told["accounts"] if each["owner"]})
+    some = ", ".join(repr(each) for each in owners[:_TOLD_OWNERS]) or "none has an owner"
+    return f"no account has the owner {owner!r}; the largest ones have: {some}"
+
+
+async def _changed(api: Api, accounts: Sequence[Found], at: str | None) -> list[Found]:
+    found: list[Found] = [each for account in accounts if (each := _change(account)) is not None]
+    found.sort(key=lambda each: (each["points"] is None or each["points"] >= 0, -abs(each["points"] or 0.0)))
+    turns = asyncio.Semaphore(_AT_ONCE)
+
+    async def explained_by(account: str) -> list[Found]:
+        async with turns:
+            return await _why(api, account, at)
+
+    explained = await asyncio.gather(*(explained_by(each["account"]) for each in found[:MOST_EXPLAINED]))
+    return [{**each, "why": why} for each, why in zip(found, explained, strict=False)] + found[MOST_EXPLAINED:]
+
+
+def _change(account: Found) -> dict[str, Any] | None:
+    """Return an account with what it was a week ago and what it is now; None: it is much the same."""
+    before, now = (account.get("weeks") or [None, None])[-2:]
+    if before is None or now is None:
+        return None
+    judged = before["band"] in _RANK and now["band"] in _RANK
+    points = now["score"] - before["score"] if judged else None
+    if before["band"] == now["band"] and (points is None or abs(points) < NEWS_POINTS):
+        return None
+    return {**account, "before": before, "now": now, "points": points, "why": []}
+
+
+async def _why(api: Api, account: str, at: str | None) -> list[Found]:
+    """Return the parts of the score that moved it most in the week, in the direction in which it went."""
+    told = await api.account(account, "history", days=DAYS + 1, limit=DAYS + 1, at=at)
+    days = told["history"]
+    if len(days) < 2:
+        return []
+    new = {part["name"]: part for part in days[0]["parts"]}
+    old = {part["name"]: part for part in days[-1]["parts"]}
+    fell = days[0]["score"] < days[-1]["score"]
+    parts = []
+    for name in [*new, *(each for each in old if each not in new)]:
+        part = new.get(name) or old[name]
+        change = (new[name]["points"] if name in new else 0.0) - (old[name]["points"] if name in old else 0.0)
+        if change and (change < 0) == fell:
+            parts.append({**part, "change": change})
+    return sorted(parts, key=lambda part: -abs(part["change"]))
+
+
+async def _transitions(api: Api, owner: str, at: str | None, week: tuple[str, str]) -> list[Found]:
+    """Return the signals of the days after the first one, up to the end of the last one, latest first."""
+    since, until = (_end_of(day) for day in week)
+    found: list[Found] = []
+    asked = {"order": "latest", "owner": owner, "at": at, "limit": _PAGE}
+    async for page in _pages(api, "/v1/signals", asked, _MOST_TRANSITION_PAGES):
+        told = [each for each in page["signals"] if datetime.fromisoformat(each["at"]) > since]
+        found += [each for each in told if datetime.fromisoformat(each["at"]) <= until]
+        if len(told) < len(page["signals"]):
+            break
+    return found
+
+
+async def _pages(api: Api, path: str, asked: Mapping[str, Any], most: int) -> AsyncIterator[Found]:
+    cursor = None
+    for _ in range(most):
+        page = await api.get(path, **asked, cursor=cursor)
+        yield page
+        cursor = page["next"]
+        if cursor is None:
+            return
+
+
+def _end_of(day: str) -> datetime:
+    """Return the midnight that ends a day; the closing of a day belongs to it."""
+    return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)
