@@ -166,7 +166,7 @@ async def run(
     await Warehouse(kafka, process, settings, console).run(stop_event())
 
 
-def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, __: ConsoleSettings) -> list[str]:
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> list[str]:
     """Return what is wrong with who may ask."""
     if settings.query_tokens_file is None:
         if is_loopback(process.http_host):
