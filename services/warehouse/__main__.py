@@ -55,12 +55,7 @@ class Warehouse:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
-        routes = [
-            *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *registry_routes(),
-            Mount("", self._guarded(query_app(self._opened, self._metrics, feed=self._feed))),
-        ]
-        async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
+        async with serving(self.application(), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
             try:
                 await self._until(stop, self._start())
@@ -70,6 +65,16 @@ class Warehouse:
                 self._feed.close()
                 if self._store:
                     await asyncio.to_thread(self._store.close)
+
+    def application(self) -> Starlette:
+        """Return what the process serves: what operators and standard consumers ask, and the query API."""
+        return Starlette(
+            routes=[
+                *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
+                *registry_routes(),
+                Mount("", self._guarded(query_app(self._opened, self._metrics, feed=self._feed))),
+            ]
+        )
 
     def _guarded(self, app: App) -> App:
         file = self._settings.query_tokens_file
