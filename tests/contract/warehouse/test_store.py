@@ -288,3 +288,15 @@ def test_activity_of_a_past_day_ends_with_it(store: Store) -> None:
     day = T0 // DAY_MS
     assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1)] == [day + 1, day]
     assert [each["day"] for each in store.account_days("acme", day + 2)] == [day + 2]
+
+
+def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Store) -> None:
+    rows = [event(n, f"e{n % 40}", occurred_at=T0 + n) for n in range(400)]  # only the first forty count
+    store.insert("events", rows)
+    store.insert("events", rows[30:50])  # and some of these stand there twice
+
+    first = store.events(EventFilter("acme", limit=25))
+    second = store.events(EventFilter("acme", limit=25, after=place(EVENTS, first.rows[-1])))
+
+    assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
+    assert first.total == second.total == 40
