@@ -90,7 +90,7 @@ def test_a_process_whose_store_is_not_open_answers_operators_and_tells_others_to
     assert asked.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
     assert client.get("/v1/today").status_code == 401
     assert client.get("/openapi.json", headers=bearer).status_code == 200
-    assert client.get("/nothing", headers=bearer).status_code == 404
+    assert client.get("/v1/nothing", headers=bearer).status_code == 404
     assert client.get("/readyz").json()["reason"] == "the store is not open yet"
     assert client.get("/metrics").status_code == 200
     assert "io.tidemark.Signal" in client.get("/subjects").json()
