@@ -62,17 +62,9 @@ class Warehouse:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
-        api = query_app(self._opened, self._metrics, feed=self._feed)
-        guarded = self._guarded(api)
-        console = self._console_over(api, guarded)
-        routes = [
-            *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *registry_routes(),
-            Mount("", api_or(guarded, console)),
-        ]
-        host, port = self._process.http_host, self._process.http_port
         # Whom to believe about the reader is the console's own question: the server must not put another address in.
-        async with serving(Starlette(routes=routes), host, port, proxy_headers=False) as port:
+        host, port = self._process.http_host, self._process.http_port
+        async with serving(self.application(), host, port, proxy_headers=False) as port:
             log.info("listening", extra={"port": port})
             try:
                 await self._until(stop, self._start())
@@ -82,6 +74,18 @@ class Warehouse:
                 self._feed.close()
                 if self._store:
                     await asyncio.to_thread(self._store.close)
+
+    def application(self) -> Starlette:
+        """Return what the process serves: what operators and standard consumers ask, the query API, and the console."""
+        api = query_app(self._opened, self._metrics, feed=self._feed)
+        guarded = self._guarded(api)
+        return Starlette(
+            routes=[
+                *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
+                *registry_routes(),
+                Mount("", api_or(guarded, self._console_over(api, guarded))),
+            ]
+        )
 
     def _console_over(self, api: App, guarded: App) -> App:
         """Return the console: readers with a token ask the guarded API, others were let in by the console itself."""
@@ -166,7 +170,7 @@ async def run(
     await Warehouse(kafka, process, settings, console).run(stop_event())
 
 
-def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, __: ConsoleSettings) -> list[str]:
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> list[str]:
     """Return what is wrong with who may ask."""
     if settings.query_tokens_file is None:
         if is_loopback(process.http_host):

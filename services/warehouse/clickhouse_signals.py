@@ -83,9 +83,9 @@ class SignalQueries(ClickHouseAsking):
         total = len(found)
         if wanted.after is not None or total == wanted.limit:
             total = self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
-        return Page(self._whole(found), total)
+        return Page(self._whole_signals(found), total)
 
-    def _whole(self, places: Sequence[Found]) -> list[Found]:
+    def _whole_signals(self, places: Sequence[Found]) -> list[Found]:
         """Return the signals at these places, in the same order."""
         if not places:
             return []

@@ -50,8 +50,8 @@ class Page(NamedTuple):
     """A part of a list."""
 
     rows: list[Found]
-    total: int
-    """How many there are on all pages."""
+    total: int | None
+    """How many there are on all pages; None where that would take too long to count."""
 
 
 class Queries(Protocol):

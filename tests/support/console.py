@@ -9,6 +9,7 @@ from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.http.app import query_app
+from services.warehouse.http.feed import Feed
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
@@ -29,6 +30,7 @@ HOSTILE = [
 
 
 def filled(names: list[str]) -> MemoryStore:
+    """Return a store with an account, a signal and an event for each name."""
     store = MemoryStore()
     for number, name in enumerate(names):
         facts = example("account_health/examples/red.json")["facts"] | {"name": name, "owner": name}
@@ -42,11 +44,15 @@ def filled(names: list[str]) -> MemoryStore:
     return store
 
 
-def app_over(store: Any, settings: ConsoleSettings | None = None, *, is_open: bool = True) -> Any:
+def app_over(
+    store: Any, settings: ConsoleSettings | None = None, *, is_open: bool = True, feed: Feed | None = None
+) -> Any:
+    """Return the console over a store, or over one that raises this."""
+
     def opened() -> Store:
         if isinstance(store, Exception):
             raise store
         return store  # type: ignore[no-any-return]
 
-    api = query_app(opened, WarehouseMetrics(CollectorRegistry()), clock=lambda: T0 / 1000 + 60)
+    api = query_app(opened, WarehouseMetrics(CollectorRegistry()), clock=lambda: T0 / 1000 + 60, feed=feed)
     return console_app(InProcess(api), settings or ConsoleSettings(), is_open=is_open)

@@ -31,6 +31,9 @@ def layers(
         amount: Words an amount for the axis.
         day: Words a day for the axis.
     """
+    if len(days) == 1:  # a line of one point is nothing: show it as a level
+        days = [*days, *days]
+        amounts = {band: [*values, *values] for band, values in amounts.items()}
     sums = [sum(each[place] for each in amounts.values()) for place in range(len(days))]
     top = nice_top(max(sums, default=0))
     xs = [LEFT + (WIDTH - LEFT - RIGHT) * (place / max(1, len(days) - 1)) for place in range(len(days))]
@@ -49,7 +52,7 @@ def layers(
         if any(values):
             inside.append(_layer(band, xs, [y(v) for v in below], [y(v) for v in upper]))
         below = upper
-    for place in _marked(len(days)):
+    for place in _marked(days):
         where = "start" if place == 0 else "end" if place == len(days) - 1 else "middle"
         inside.append(element("text", day(days[place]), class_=f"axis {where}", x=xs[place], y=HEIGHT - 6))
     return drawing(WIDTH, HEIGHT, label, *inside, class_="chart")
@@ -61,5 +64,7 @@ def _layer(band: str, xs: Sequence[float], low: Sequence[float], high: Sequence[
     return element("path", class_=f"area-{band.lower()}", d=line([*forth, *back]) + "Z")
 
 
-def _marked(count: int) -> list[int]:
-    return sorted({0, count // 2, count - 1}) if count else []
+def _marked(days: Sequence[str]) -> list[int]:
+    """Return the places of the days that the axis names: the first, the middle and the last, each day once."""
+    places = sorted({0, len(days) // 2, len(days) - 1}) if days else []
+    return list({days[place]: place for place in reversed(places)}.values())

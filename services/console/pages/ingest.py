@@ -38,7 +38,7 @@ async def show(visit: Visit) -> Response:
     span = int(given) if given in {str(each) for each in SPANS} else SPANS[0]
     told = await visit.api.get("/v1/activity", hours=span)
     hours = _hours(told["as_of"], span)
-    names, lost = _by_name(told["events"]), _by_name(told["unattributed"])
+    names, lost = _by_name(told["events"], hours), _by_name(told["unattributed"], hours)
     known, unknown = _by_hour(told["events"], hours), _by_hour(told["unattributed"], hours)
     return visit.page(
         "ingest.html.jinja",
@@ -67,9 +67,12 @@ def _named(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:00:00.000Z}"
 
 
-def _by_name(arrivals: Iterable[Mapping[str, Any]]) -> list[_Name]:
+def _by_name(arrivals: Iterable[Mapping[str, Any]], hours: Sequence[str]) -> list[_Name]:
     found: dict[tuple[str, str], _Name] = {}
+    within = frozenset(hours)
     for each in arrivals:
+        if each["hour"] not in within:
+            continue
         name = found.setdefault((each["kind"], each["name"]), _Name(each["name"], each["kind"]))
         name.sources.add(each["source"])
         name.environments.add(each["environment"])

@@ -18,7 +18,7 @@
 
   // --- keyboard ---
 
-  const GO = { t: "/", p: "/portfolio", i: "/ingest", w: "/waiting" };
+  const GO = { t: "/", p: "/portfolio", i: "/ingest", w: "/waiting", r: "/right" };
   let going = 0;
 
   function rows() {
@@ -92,7 +92,9 @@
     // Browsers open six connections to a server at most: pages that nobody looks at give theirs back.
     if (!note || document.hidden) return;
     source = new EventSource(note.dataset.live);
-    source.addEventListener("signal", tell);
+    // What a backfill of the past brings to light is no news.
+    source.addEventListener("signal", (event) => { if (!JSON.parse(event.data).historical) tell(); });
+    source.addEventListener("reload", tell);
   }
 
   document.addEventListener("visibilitychange", listen);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, format_skeleton
@@ -30,7 +31,7 @@ class Formats:
         """Return a number with at most so many digits after the point; a dash where it is not known."""
         if value is None:
             return DASH
-        return format_decimal(value, f"#,##0.{'#' * digits}" if digits else "#,##0", locale=self.locale)
+        return _number(value, digits, self.locale)
 
     def count(self, value: float) -> str:
         """Return a count in short."""
@@ -45,33 +46,38 @@ class Formats:
         if value is None:
             return DASH
         rounded = round(value)
-        return "±0" if rounded == 0 else format_decimal(rounded, "+#,##0;−#,##0", locale=self.locale)
+        return "±0" if rounded == 0 else _change(rounded, self.locale)
+
+    def change_exact(self, value: float) -> str:
+        """Return a change with its sign and one decimal, so that changes can be added up."""
+        return format_decimal(value, "+#,##0.0;−#,##0.0", locale=self.locale)
 
     def money(self, value: float | None, *, short: bool = True) -> str:
         """Return money, in short as `84 K`; a plain number where the currency is not known."""
         if value is None or abs(value) > _MOST:
             return DASH
-        if self.currency is None:
-            return (
-                format_compact_decimal(value, locale=self.locale, fraction_digits=_digits(value))
-                if short
-                else self.number(value)
-            )
         if short:
-            return format_compact_currency(value, self.currency, locale=self.locale, fraction_digits=_digits(value))
+            return _short_money(value, self.currency, self.locale)
+        if self.currency is None:
+            return self.number(value)
         return format_currency(value, self.currency, "¤#,##0", locale=self.locale, currency_digits=False)
 
     def share(self, value: float | None) -> str:
         """Return a share of 1 in percent."""
-        return DASH if value is None else format_percent(value, locale=self.locale)
+        return DASH if value is None else _share(round(value, 4), self.locale)
 
     def day(self, day: str | None) -> str:
         """Return a day of the log, given as `2026-03-31`."""
-        return DASH if not day else format_date(date.fromisoformat(day), "medium", locale=self.locale)
+        return DASH if not day else _day(day, self.locale)
 
     def short_day(self, day: str | None) -> str:
         """Return a day of the log without its year."""
         return DASH if not day else format_skeleton("MMMd", datetime.fromisoformat(day), locale=self.locale)
+
+    def month(self, day: str) -> str:
+        """Return the month of a day; that of January with its year."""
+        moment = date.fromisoformat(day)
+        return format_date(moment, "MMM y" if moment.month == 1 else "MMM", locale=self.locale)
 
     def hour(self, at: str) -> str:
         """Return an hour, given as ISO 8601 in UTC, in UTC; with its day where the day begins."""
@@ -92,3 +98,34 @@ def _digits(value: float) -> int:
     while scaled >= 1000:
         scaled /= 1000
     return 1 if 0 < scaled < _WHOLE_FROM else 0
+
+
+# Babel takes some tens of microseconds a value, and a list has hundreds, most of them the same as a moment ago.
+_kept = lru_cache(maxsize=4096)
+
+
+@_kept
+def _number(value: float, digits: int, locale: Locale) -> str:
+    return format_decimal(value, f"#,##0.{'#' * digits}" if digits else "#,##0", locale=locale)
+
+
+@_kept
+def _change(value: int, locale: Locale) -> str:
+    return format_decimal(value, "+#,##0;−#,##0", locale=locale)
+
+
+@_kept
+def _share(value: float, locale: Locale) -> str:
+    return format_percent(value, locale=locale)
+
+
+@_kept
+def _short_money(value: float, currency: str | None, locale: Locale) -> str:
+    if currency is None:
+        return format_compact_decimal(value, locale=locale, fraction_digits=_digits(value))
+    return format_compact_currency(value, currency, locale=locale, fraction_digits=_digits(value))
+
+
+@_kept
+def _day(day: str, locale: Locale) -> str:
+    return format_date(date.fromisoformat(day), "medium", locale=locale)

@@ -98,7 +98,7 @@ def _events(asked: Asked) -> Told:
     store, given = asked.store, asked.given
     wanted = EventFilter(asked.path["account"], given["name"], given["before"], limit=given["limit"])
     rows, page = paged(wanted, given["cursor"], store.events)
-    if not page["total"]:
+    if not rows:
         _must_be_known(asked)
     beyond = people.by_event(store.details([each["event_id"] for each in rows]))
     return {
@@ -179,7 +179,7 @@ QUESTIONS = (
         _events,
         answers.EventsAnswer,
         (
-            parameters.TextParameter("name", "Only events of this name."),
+            parameters.TextsParameter("name", "Only events of these names, with commas between."),
             parameters.TimeParameter("before", "Only events that happened before this day or time."),
             limit(),
             CURSOR,

@@ -241,9 +241,11 @@ class EventAnswer(TypedDict):
     extra: str
 
 
-class EventsAnswer(ListAnswer):
-    """A page of events."""
+class EventsAnswer(TypedDict):
+    """A page of events. `total` is null where the account has more than 200,000: counting different ones takes too long."""
 
+    total: int | None
+    next: str | None
     account: str
     events: list[EventAnswer]
 

@@ -100,12 +100,15 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
     ]
 
 
-def test_events_come_latest_first_and_are_filtered_by_name_and_time(store: Store) -> None:
-    store.insert("events", [event(n, f"e{n}", name=f"n{n % 2}", occurred_at=T0 + n) for n in range(10)])
+def test_events_come_latest_first_and_are_filtered_by_names_and_time(store: Store) -> None:
+    store.insert("events", [event(n, f"e{n}", name=f"n{n % 3}", occurred_at=T0 + n) for n in range(10)])
 
-    found = store.events(EventFilter("acme", name="n1", before=T0 + 7, limit=2)).rows
+    assert _ids(store, EventFilter("acme", names=("n1",), before=T0 + 7, limit=2)) == ["e4", "e1"]
+    assert _ids(store, EventFilter("acme", names=("n1", "n2", "none"), limit=3)) == ["e8", "e7", "e5"]
 
-    assert [e["event_id"] for e in found] == ["e5", "e3"]
+
+def _ids(store: Store, wanted: EventFilter) -> list[str]:
+    return [event["event_id"] for event in store.events(wanted).rows]
 
 
 def test_events_of_one_moment_are_paged_without_a_gap_or_a_repetition(store: Store) -> None:
@@ -288,3 +291,15 @@ def test_activity_of_a_past_day_ends_with_it(store: Store) -> None:
     day = T0 // DAY_MS
     assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1)] == [day + 1, day]
     assert [each["day"] for each in store.account_days("acme", day + 2)] == [day + 2]
+
+
+def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Store) -> None:
+    rows = [event(n, f"e{n % 40}", occurred_at=T0 + n) for n in range(400)]  # only the first forty count
+    store.insert("events", rows)
+    store.insert("events", rows[30:50])  # and some of these stand there twice
+
+    first = store.events(EventFilter("acme", limit=25))
+    second = store.events(EventFilter("acme", limit=25, after=place(EVENTS, first.rows[-1])))
+
+    assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
+    assert first.total == second.total == 40

@@ -7,16 +7,30 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from services.shared.http import serving
+from services.warehouse.http.feed import Feed
+from services.warehouse.memory import MemoryStore
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.console import HOSTILE, app_over, filled
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def address() -> AsyncIterator[str]:
-    """Where the console is served, over accounts with hostile and with plain names."""
-    store = await asyncio.to_thread(filled, ["acme", "globex", "initech", *HOSTILE])
-    async with serving(app_over(store), "127.0.0.1", 0) as port:
+async def store() -> MemoryStore:
+    """Accounts with hostile and with plain names."""
+    return await asyncio.to_thread(filled, ["acme", "globex", "initech", *HOSTILE])
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def feed(store: MemoryStore) -> Feed:
+    """What streams tell."""
+    return Feed(lambda: store)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def address(store: MemoryStore, feed: Feed) -> AsyncIterator[str]:
+    """Where the console is served."""
+    async with serving(app_over(store, feed=feed), "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
+        feed.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -15,7 +15,7 @@ OPEN = ConsoleSettings()
 PROXIED = ConsoleSettings(
     user_header="X-Forwarded-User",
     trusted_proxies="10.0.0.0/8, 192.0.2.7",
-    api_token=SecretStr("secret"),  # type: ignore[arg-type]
+    api_token=SecretStr("secret"),
 )
 
 
