@@ -142,6 +142,10 @@ docs: setup ## Regenerate the pages of docs/ that are written from the code: mea
 golden: setup ## Regenerate the golden files; read the diff before you commit it
 	@TIDEMARK_GOLDEN=renew $(BIN)/python -m pytest -q tests/golden $(ARGS); git --no-pager diff --stat tests/golden schemas
 
+.PHONY: screenshots
+screenshots: setup ## Take the pictures of the README in a headless Chromium, from simulated data
+	@$(BIN)/python -m tests.bench.console.pictures $(ARGS)
+
 .PHONY: tracker
 tracker: setup $(NODE_MADE) ## Build the page tracker from its TypeScript
 	@npm --prefix tests/node run --silent check-tracker

@@ -7,6 +7,8 @@ The past goes through the real ingest once and is kept; a second start goes on f
 from __future__ import annotations
 
 import asyncio
+import heapq
+import os
 import shutil
 import sys
 import time
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from services.cli.local.stack import Stack
     from services.cli.local.stack_state import Running
+    from services.simulator import History
 
 DATA = Path(".data/demo")
 EVENTS_A_SECOND = 8.0
@@ -47,23 +50,35 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the simulation; another one gives other customers.")] = 7,
     weeks: Annotated[int, typer.Option(min=1, max=35, help="Weeks of history.")] = 35,
     stop_after: Annotated[float | None, typer.Option(help="Seconds of live traffic; by default until Ctrl-C.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the console, where there is a desktop.")] = True,
 ) -> None:
-    """Run the whole pipeline with simulated customers and show signals as they fire, until Ctrl-C."""
+    """
+    Run the whole pipeline with simulated customers until Ctrl-C, and show it in the console and here.
+
+    It prints the address of the console first, then a tour of five customers, then signals as they fire.
+    """
     from rich.console import Console
 
     from services.cli.commands.dev import interrupt_on_signals, stop_on_signals, tell_absence
     from services.cli.local.stack import Stack
+    from services.cli.local.tour import open_browser
 
     console = Console(highlight=False)
     interrupt_on_signals()
     if fresh and (data / "demo.json").exists():
         shutil.rmtree(data)
+    os.environ.setdefault("TIDEMARK_CONSOLE_CURRENCY", "EUR")
     started = time.monotonic()
     try:
         with Stack(data, port, say=lambda text: print(f"  {text} ...", file=sys.stderr)) as stack:
             tell_absence(stack)
-            asyncio.run(_past(stack, console, seed, weeks))
-            console.print(f"\nReady after {time.monotonic() - started:.1f} s.", style="bold")
+            address = stack.state.addresses["warehouse"]
+            console.print(f"\nThe console: {address}/\n", style="bold", soft_wrap=True)
+            history = asyncio.run(_past(stack, console, seed, weeks))
+            opened = browser and open_browser(address)
+            where = " The console is open in your browser." if opened else ""
+            console.print(f"\nReady after {time.monotonic() - started:.1f} s.{where}", style="bold")
+            _show_tour(history, address, console)
             _how_to_look_further(stack, console)
             stop = stop_on_signals()
             asyncio.run(_present(stack, console, seed, stop, stop_after))
@@ -73,7 +88,7 @@ def demo(
         raise typer.Exit(1) from None
 
 
-async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
+async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> History:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -112,6 +127,17 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> None:
         )
     else:
         console.print(f"  {outcome.rows:,} events of the past are here from an earlier start (--fresh starts over)")
+    return history.history
+
+
+def _show_tour(history: History, address: str, console: Console) -> None:
+    from services.cli.local.tour import LEAST_WEEKS, tour
+
+    if history.weeks < LEAST_WEEKS:
+        return
+    console.print("\nFive customers to look at:", style="bold")
+    for stop in tour(history.seed, address):
+        console.print(f"  {stop.name}: {stop.look}\n    {stop.address}", soft_wrap=True, markup=False)
 
 
 async def _present(stack: Stack, console: Console, seed: int, stop: threading.Event, stop_after: float | None) -> None:
@@ -151,11 +177,15 @@ async def _traffic(stack: Stack, seed: int) -> None:
     """Send what the simulated customers do now, at the moment they do it."""
     from services.backfill.mapping import TimedCall
     from services.backfill.sender import IngestSender
-    from services.simulator import live_traffic
+    from services.simulator import live_traffic, stray_traffic
 
+    now = time.time_ns() // 1_000_000
+    traffic = heapq.merge(
+        live_traffic(seed, now, EVENTS_A_SECOND), stray_traffic(seed, now), key=lambda each: each.at_ms
+    )
     async with IngestSender(stack.state.addresses["ingest"], stack.state.write_key, historical=False) as sender:
         waiting: list[TimedCall] = []
-        for at_ms, call in live_traffic(seed, time.time_ns() // 1_000_000, EVENTS_A_SECOND):
+        for at_ms, call in traffic:
             ahead = at_ms / 1000 - time.time()
             if ahead > 0:
                 if waiting:
@@ -170,6 +200,7 @@ def _how_to_look_further(stack: Stack, console: Console) -> None:
     console.print(
         f"""
 Look further, in another terminal:
+  the week as one HTML file   .venv/bin/tidemark report --data {stack.data} --currency EUR
   all accounts, worst first   curl -s '{addresses["warehouse"]}/v1/accounts?limit=10'
   all signals of the past     .venv/bin/tidemark signals tail --data {stack.data} --history --once
   what became of each event   .venv/bin/tidemark ledger --data {stack.data}

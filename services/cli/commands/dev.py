@@ -48,6 +48,7 @@ def dev(
             stop = stop_on_signals()
             tell_absence(stack)
             print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")
+            print(f"  {'console':10} {stack.state.addresses['warehouse']}/")
             for name, address in stack.state.addresses.items():
                 print(f"  {name:10} {address}")
             print(f"  {'live':10} {stack.state.live}")

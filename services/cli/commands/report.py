@@ -76,7 +76,8 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
 
     _check(at, currency, api, link)
     address = (api or _local(data)).rstrip("/")
-    week = asyncio.run(_week(address, _token(token_file), owner, at))
+    token = find(data).query_token if token_file is None else _token(token_file)
+    week = asyncio.run(_week(address, token, owner, at))
     words = catalogue(language.value)
     reader = Reader(words, Formats(words.locale, currency), (address if link is None else link).rstrip("/"))
     if email is not None:
@@ -108,9 +109,7 @@ def _local(data: Path | None) -> str:
     return found
 
 
-def _token(file: Path | None) -> str | None:
-    if file is None:
-        return None
+def _token(file: Path) -> str:
     text = file.read_text("utf-8", "replace").strip()
     if not text.isascii() or not text.isprintable() or not text:
         raise Fatal(f"--token-file {file}: must hold one token, as `tidemark tokens create` printed it")
@@ -131,7 +130,7 @@ async def _week(address: str, token: str | None, owner: str, at: str | None) -> 
 
 def _said(address: str, status: int, detail: str, *, has_token: bool) -> str:
     if status in (401, 403):
-        what = "another --token-file" if has_token else "a --token-file"
+        what = "another --token-file" if has_token else "a --token-file, or set TIDEMARK_QUERY_TOKEN"
         return f"the API at {address} asks who you are: give {what}; `tidemark tokens create` makes a token"
     if status == 404:
         return f"there is no query API at {address} ({detail}): name the address of the warehouse, without a path"

@@ -241,10 +241,20 @@ class Stack:
             if name == "ingest":
                 environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
                 environment[live_token.VARIABLE] = live_token.token_of(self.data)
+            if name == "warehouse":
+                environment |= self._of_console()
             programs.append(
                 supervision.Program(name, [sys.executable, "-m", f"services.{name}"], 10 + offset, environment)
             )
         return programs
+
+    def _of_console(self) -> dict[str, str]:
+        """Return where the console records what people write about accounts, unless the environment says it."""
+        told = {
+            "TIDEMARK_CONSOLE_INGEST": self.state.addresses["ingest"],
+            "TIDEMARK_CONSOLE_WRITE_KEY": self.state.write_key,
+        }
+        return {name: value for name, value in told.items() if not os.environ.get(name)}
 
     def _until(self, what: str, done: Callable[[], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s

@@ -13,11 +13,14 @@ import asyncio
 import pickle
 import tempfile
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 from xxhash import xxh3_64_hexdigest
 
+import services.alerter
+import services.simulator
 from services.backtest.driving.kept import code_fingerprint
 from services.console.api_client import InProcess
 from services.console.app import console_app
@@ -39,10 +42,11 @@ _CACHE = Path(".cache/console")
 _CHUNK = 20_000
 
 
-def past() -> Past:
-    """Return the past that ends this hour, or the one of today that is kept."""
-    until_ms = now_ms() // HOUR_MS * HOUR_MS
-    file = _CACHE / f"past-{until_ms // DAY_MS}-{_made_by()}.pickle"
+def past(until: datetime | None = None) -> Past:
+    """Return the past that ends at a moment, by default this hour; of each day, or of a moment that is given, one is kept."""
+    until_ms = int(until.timestamp() * 1000) if until else now_ms() // HOUR_MS * HOUR_MS
+    stem = f"still-{until_ms}" if until else f"past-{until_ms // DAY_MS}"
+    file = _CACHE / f"{stem}-{_made_by()}.pickle"
     if file.exists():
         kept: Past = pickle.loads(file.read_bytes())
         return kept
@@ -58,7 +62,13 @@ def past() -> Past:
 def _made_by() -> str:
     """Return what changes with the code that rows depend on."""
     tables = {table: columns(table) for table in TABLE_OF_TOPIC.values()}
-    return xxh3_64_hexdigest(f"{code_fingerprint()} {tables}".encode())
+    code = b"".join(
+        path.read_bytes()
+        for package in (services.alerter, services.simulator)
+        for path in sorted(Path(package.__path__[0]).rglob("*.[py]*"))
+        if path.suffix in {".py", ".yaml"}
+    )
+    return xxh3_64_hexdigest(f"{code_fingerprint()} {tables} {xxh3_64_hexdigest(code)}".encode())
 
 
 def fill(store: Store, rows: Past) -> None:
