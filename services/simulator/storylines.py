@@ -68,7 +68,7 @@ class Script:
     """Days on which the account facts are sent again."""
 
 
-class Absence(NamedTuple):
+class AnnouncedAbsence(NamedTuple):
     """An absence of the whole account that was announced. Days are days left; the last ones may lie ahead."""
 
     told: int
@@ -77,15 +77,15 @@ class Absence(NamedTuple):
     text: str
 
 
-def announced(storyline: Storyline, shift: int) -> tuple[Absence, ...]:
+def announced(storyline: Storyline, shift: int) -> tuple[AnnouncedAbsence, ...]:
     """Return the absences that the account announced. Of the long holidays one is announced; the others are not."""
     match storyline, shift:
         case Storyline.LONG_HOLIDAY, 0:
-            return (Absence(61, 52, 31, "The office is closed for three weeks."),)
+            return (AnnouncedAbsence(61, 52, 31, "The office is closed for three weeks."),)
         case Storyline.STEADY, 4:
-            return (Absence(12, 3, -6, "The whole company is at its yearly meeting."),)
+            return (AnnouncedAbsence(12, 3, -6, "The whole company is at its yearly meeting."),)
         case Storyline.STEADY, 6:
-            return (Absence(5, -9, -23, "Closed over the holidays."),)
+            return (AnnouncedAbsence(5, -9, -23, "Closed over the holidays."),)
         case _:
             return ()
 

@@ -29,7 +29,7 @@ _STORIES: Mapping[tuple[Storyline, int], str] = {
 }
 
 
-class Stop(NamedTuple):
+class TourStop(NamedTuple):
     """One customer of the tour."""
 
     name: str
@@ -38,11 +38,11 @@ class Stop(NamedTuple):
     """What to look at."""
 
 
-def tour(seed: int, console: str) -> list[Stop]:
+def tour(seed: int, console: str) -> list[TourStop]:
     """Return the tour through the customers of a seed, for a console at an address."""
     found = {(each.storyline, each.shift): each for each in roster(seed)}
     return [
-        Stop(found[story].name, f"{console}{account_address(found[story].account)}", look)
+        TourStop(found[story].name, f"{console}{account_address(found[story].account)}", look)
         for story, look in _STORIES.items()
     ]
 

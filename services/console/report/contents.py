@@ -26,7 +26,7 @@ _BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class RowLimits:
     """How many rows each list has at most."""
 
     signals: int
@@ -52,7 +52,7 @@ class Reader:
         return f"{self.link}{account_address(account)}" if self.link and len(account) <= _LONGEST_ID else ""
 
 
-def contents(week: Week, reader: Reader, bounds: Bounds) -> dict[str, Any]:
+def contents(week: Week, reader: Reader, bounds: RowLimits) -> dict[str, Any]:
     """Return what the templates of a report are given."""
     sums = _Sums(week)
     made = _Rows(week, reader)

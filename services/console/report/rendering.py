@@ -13,11 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from services.console import charts
 from services.console.rendering import clipped
-from services.console.report.contents import Bounds, Reader, contents
+from services.console.report.contents import RowLimits, Reader, contents
 from services.console.report.week import Week
 
-ON_PAGE = Bounds(signals=100, rows=60)
-IN_MAIL = Bounds(signals=12, rows=12)
+ON_PAGE = RowLimits(signals=100, rows=60)
+IN_MAIL = RowLimits(signals=12, rows=12)
 """Gmail hides what comes after the first 102 KB of a body."""
 MAIL_WEEKS = 8
 _STYLES = ("console.css", "report.css")
@@ -41,7 +41,7 @@ def mail_text(week: Week, reader: Reader) -> str:
     return _rendered("report_mail.txt.jinja", week, reader, IN_MAIL)
 
 
-def _rendered(template: str, week: Week, reader: Reader, bounds: Bounds, **values: Any) -> str:
+def _rendered(template: str, week: Week, reader: Reader, bounds: RowLimits, **values: Any) -> str:
     frame: Mapping[str, Any] = {
         "t": reader.words, "f": reader.formats, "w": reader.wording, "charts": charts, "link": reader.link,
         "mail_weeks": MAIL_WEEKS,
