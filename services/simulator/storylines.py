@@ -159,10 +159,12 @@ def finds_value(storyline: Storyline) -> bool:
 def script(storyline: Storyline, shift: int) -> Script:
     """Return the tickets and surveys that belong to the storyline."""
     match storyline:
+        case Storyline.TICKETS_PILE_UP if shift == 3:  # answered at last
+            return Script(tickets=((60, 58), (21, 2), (17, 2), (9, 2), (6, 2)))
         case Storyline.TICKETS_PILE_UP:
             return Script(tickets=((60, 58), (21, None), (17, None), (12 - shift, None), (9 - shift, None), (4, None)))
         case Storyline.UNHAPPY_CHAMPION if shift < 2:
-            return Script(surveys=((150, 0, 9), (14 + 5 * shift, 0, 3)))
+            return Script(surveys=((150, 0, 9), (14 - 13 * shift, 0, 3)))
         case Storyline.UNHAPPY_CHAMPION:
             return Script(surveys=((150, 0, 9), (60, 1, 8)))
         case Storyline.RENEWAL_DRIFT:

@@ -7,6 +7,7 @@ They are traffic of their own, so that whoever wants a clean stream leaves them 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import cycle
 from random import Random
 
 from services.simulator import calls
@@ -31,21 +32,18 @@ def stray_traffic(seed: int, from_ms: int, pause_s: float = 8.0) -> Iterator[Tim
     """Yield strays without end, in time order from `from_ms` on, one in `pause_s` seconds on average."""
     dice = Random(f"tidemark-strays/{seed}/{from_ms}")
     at_ms, number = float(from_ms), 0
+    mistakes = cycle(REFUSED)
     while True:
         if number < len(_FIRST_S):
             at_ms = from_ms + _FIRST_S[number] * 1000
         else:
             at_ms += dice.expovariate(1 / pause_s) * 1000
         refused = number % 3 == 0 if number < len(_FIRST_S) else dice.random() < _REFUSED_SHARE
-        call = _refused(dice) if refused else _of_nobody(dice)
+        call = {**next(mistakes), "userId": "import@partner.example"} if refused else _of_nobody(dice)
         yield TimedEvent(
             int(at_ms), {"timestamp": calls.in_text(int(at_ms)), **call, "messageId": _id(seed, from_ms, number)}
         )
         number += 1
-
-
-def _refused(dice: Random) -> Call:
-    return {**dice.choice(REFUSED), "userId": "import@partner.example"}
 
 
 def _of_nobody(dice: Random) -> Call:

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from services.console import charts
 from services.console.rendering import clipped
-from services.console.report.contents import RowLimits, Reader, contents
+from services.console.report.contents import Reader, RowLimits, contents
 from services.console.report.week import Week
 
 ON_PAGE = RowLimits(signals=100, rows=60)

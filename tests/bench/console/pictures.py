@@ -40,7 +40,8 @@ FOLDER = Path("docs/pictures")
 MOST_BYTES = 150_000
 WIDTH, HEIGHT = 1280, 800
 _SEED = 7
-_COLOURS = (256, 128, 64)
+_COLOURS = (None, 256, 128, 64)
+"""None: all that there are."""
 
 
 class Picture(NamedTuple):
@@ -110,7 +111,8 @@ def small(taken: bytes) -> bytes:
     image = Image.open(io.BytesIO(taken)).convert("RGB")
     for colours in _COLOURS:
         made = io.BytesIO()
-        image.quantize(colours, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+        palette = image.quantize(colours, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE) if colours else image
+        palette.save(made, "PNG", optimize=True)
         if made.tell() <= MOST_BYTES:
             return made.getvalue()
     raise RuntimeError(f"a picture has more than {MOST_BYTES:,} bytes with {_COLOURS[-1]} colours")
