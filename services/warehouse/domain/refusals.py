@@ -28,8 +28,8 @@ _LONGEST_EXAMPLE = 2_000
 _NEW_EXAMPLE_MS = 60_000
 _MOST_MEMBERS, _MOST_DEPTH = 20, 4
 _PLAIN_NAME = re.compile(r"[A-Za-z_$][\w .$-]{0,39}", re.ASCII)
-_SAYS_WHAT = {"track": "event", "page": "name", "screen": "name"}
-"""By type of an event the member that says what it is: it has its value, as on every topic."""
+_SAYS_WHAT = {"track": "event", "page": "name", "screen": "name", "identify": "type", "group": "type", "alias": "type"}
+"""By type of an event the member that says what it is beside the type: these have their values, as on every topic."""
 
 Kind = tuple[str, str, str, str]
 

@@ -91,10 +91,11 @@ def test_an_example_has_names_and_kinds_and_no_value() -> None:
 
 def test_only_what_names_events_is_shown_of_an_event() -> None:
     assert json.loads(shape_of(b'{"type": "identify", "name": "Ann", "event": "Bob"}')) == {
-        "type": "text",
+        "type": "identify",
         "name": "text",
         "event": "text",
     }
+    assert json.loads(shape_of(b'{"type": "ann@acme.example"}')) == {"type": "text"}
     assert json.loads(shape_of(b'{"type": "page", "name": "Reports", "event": "Bob"}')) == {
         "type": "page",
         "name": "Reports",
