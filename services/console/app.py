@@ -71,6 +71,7 @@ def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool)
         settings: What it shows, and to whom.
         is_open: Whether those who have not signed in are let in, as on loopback.
     """
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each question, with what people search for
     made = _Console(upstream, settings, is_open=is_open)
     routes: list[BaseRoute] = [
         Route("/static/{digest}/{name:path}", serve_asset),

@@ -26,6 +26,7 @@ from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
@@ -35,11 +36,14 @@ from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
+from services.warehouse.refusal_tail import follow
 from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
 log = logging.getLogger(__name__)
+
+_LEAVE_WITHIN_S = 5.0
 
 
 class Warehouse:
@@ -58,6 +62,7 @@ class Warehouse:
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
         self._feed = Feed(self._opened)
+        self._refusals = Refusals()
         self._watch = ClusterWatch(kafka, process.liveness_s)
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -77,7 +82,7 @@ class Warehouse:
 
     def application(self) -> Starlette:
         """Return what the process serves: what operators and standard consumers ask, the query API, and the console."""
-        api = query_app(self._opened, self._metrics, feed=self._feed)
+        api = query_app(self._opened, self._metrics, feed=self._feed, refusals=self._refusals)
         guarded = self._guarded(api)
         return Starlette(
             routes=[
@@ -144,11 +149,14 @@ class Warehouse:
         watching.add_done_callback(lambda _: over.set())
         stopping = asyncio.create_task(stop.wait())
         stopping.add_done_callback(lambda _: over.set())
+        following = asyncio.create_task(follow(self._kafka, self._refusals))
         try:
             await sink.run(over)
         finally:
+            following.cancel()
             stopping.cancel()
             watching.cancel()
+            await asyncio.wait({following}, timeout=_LEAVE_WITHIN_S)
         with contextlib.suppress(asyncio.CancelledError):
             await watching
 

@@ -28,6 +28,8 @@ class MemoryTables:
     def __init__(self) -> None:
         """Start empty."""
         self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in IDENTITY}
+        self._sorted: dict[str, list[Found]] = {}
+        """Rows in the order of the log, until the next insert."""
         self._noted: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 
@@ -35,6 +37,7 @@ class MemoryTables:
         """Store rows by their place."""
         names = columns(table)
         with self._lock:
+            self._sorted.pop(table, None)
             for row in rows:
                 self._tables[table][row[:_PLACE_LENGTH]] = dict(zip(names, row, strict=True))
 
@@ -58,7 +61,10 @@ class MemoryTables:
 
     def _in_order(self, table: str) -> list[Found]:
         with self._lock:
-            return [row for _, row in sorted(self._tables[table].items())]
+            known = self._sorted.get(table)
+            if known is None:
+                known = self._sorted[table] = [row for _, row in sorted(self._tables[table].items())]
+            return known
 
 
 def first(rows: Iterable[Found], *identity: str) -> dict[Any, Found]:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
+from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.http.app import query_app
 from services.warehouse.http.feed import Feed
@@ -54,5 +56,11 @@ def app_over(
             raise store
         return store  # type: ignore[no-any-return]
 
-    api = query_app(opened, WarehouseMetrics(CollectorRegistry()), clock=lambda: T0 / 1000 + 60, feed=feed)
+    metrics, refusals = WarehouseMetrics(CollectorRegistry()), Refusals()
+    refusals.problem = ""
+    for name in HOSTILE if isinstance(store, MemoryStore) and store.newest() else []:
+        original = msgspec.json.encode({"type": "track", "event": name, name: name})
+        refused = {"by": "ingest", "reason": "wrong_type", "field": name, "source": name, "original": original}
+        refusals.see(refused, "usage-rejected/0/1", T0)
+    api = query_app(opened, metrics, clock=lambda: T0 / 1000 + 60, feed=feed, refusals=refusals)
     return console_app(InProcess(api), settings or ConsoleSettings(), is_open=is_open)

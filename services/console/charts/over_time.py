@@ -16,7 +16,7 @@ _LONGEST_STEP_DAYS = 8
 """Quiet accounts are published once a week; with more than this between two days, nothing was published."""
 
 
-class Stack(NamedTuple):
+class ScoreStack(NamedTuple):
     """A day's layers, in points; `total` is the score, `None` where it meant nothing."""
 
     day: date
@@ -26,14 +26,16 @@ class Stack(NamedTuple):
     total: float | None
 
 
-def stacked(axis: Axis, stacks: Sequence[Stack], layers: Sequence[str], label: str, shades: Sequence[Shade]) -> Markup:
+def stacked(
+    axis: Axis, stacks: Sequence[ScoreStack], layers: Sequence[str], label: str, shades: Sequence[Shade]
+) -> Markup:
     """Draw the layers of a score from 0 to 100, the first one lowest, and the score as the line that they add up to."""
     height, room = 190.0, 190.0 - TOP - BOTTOM
 
     def y(points: float) -> float:
         return TOP + room * (1 - min(max(points, 0), 100) / 100)
 
-    inside = ground(axis, TOP, room, shades)
+    inside: list[Markup] = []
     for run in _runs(stacks):
         below = [0.0] * len(run)
         xs = _edges(axis, [each.day for each in run])
@@ -47,6 +49,7 @@ def stacked(axis: Axis, stacks: Sequence[Stack], layers: Sequence[str], label: s
             inside.append(_area("dim-cut", xs, [y(v) for v in kept], [y(v) for v in below]))
         points = list(zip(xs, [y(each.total or 0) for each in run], strict=True))
         inside.append(element("path", class_="total-line", d=line(points)))
+    inside += ground(axis, TOP, room, shades)  # over the layers, which would hide it
     inside += [
         element("path", class_="grid edge", d=f"M{short(LEFT)} {short(y(edge))}H{short(WIDTH - RIGHT)}")
         for edge in (50, 75)
@@ -126,7 +129,7 @@ def shares(
     return drawing(WIDTH, height, label, *inside, class_="chart line")
 
 
-Dated = TypeVar("Dated", Stack, Reading)
+Dated = TypeVar("Dated", ScoreStack, Reading)
 
 
 def _runs(given: Sequence[Dated]) -> list[list[Dated]]:

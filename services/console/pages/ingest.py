@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from services.console.rendering import Visit
 SPANS = (24, 168)
 """Hours that one may look back."""
 _ROWS = 200
+_REASONS = 50
 
 
 @dataclass
@@ -36,7 +38,7 @@ async def show(visit: Visit) -> Response:
     """Render the page."""
     given = visit.request.query_params.get("hours", "")
     span = int(given) if given in {str(each) for each in SPANS} else SPANS[0]
-    told = await visit.api.get("/v1/activity", hours=span)
+    told, refused = await asyncio.gather(visit.api.get("/v1/activity", hours=span), visit.api.get("/v1/rejections"))
     hours = _hours(told["as_of"], span)
     names, lost = _by_name(told["events"], hours), _by_name(told["unattributed"], hours)
     known, unknown = _by_hour(told["events"], hours), _by_hour(told["unattributed"], hours)
@@ -53,6 +55,9 @@ async def show(visit: Visit) -> Response:
         all_names=len(names),
         lost=[_row(visit, each, hours) for each in lost[:_ROWS]],
         sources=sorted({source for each in (*names, *lost) for source in each.sources}),
+        refused=refused["rejections"][:_REASONS],
+        refused_sum=sum(each["count"] for each in refused["rejections"]),
+        refused_problem=refused["problem"],
         ingest=visit.ingest,
     )
 

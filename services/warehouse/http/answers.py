@@ -362,6 +362,32 @@ class ActivityAnswer(ListAnswer):
     as_of: str
 
 
+class RejectionAnswer(TypedDict):
+    """
+    What was refused for one reason, at one field, of one source.
+
+    `letter` names the latest one for `tidemark rejected show`. `example` is its JSON, with kinds in the place of values.
+    """
+
+    by: str
+    reason: str
+    field: str
+    source: str
+    count: int
+    last_at: str
+    letter: str
+    example: str
+
+
+class RejectionsAnswer(ListAnswer):
+    """What was refused since the beginning of an hour; `problem` says why something may be missing."""
+
+    rejections: list[RejectionAnswer]
+    problem: str
+    since: str
+    as_of: str
+
+
 class MeasureAnswer(WordsAnswer):
     """The record of a measure."""
 

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http import accounts, overview, records
 from services.warehouse.http.answering import QueryTurns, answering, conditional
 from services.warehouse.http.asgi import App, Receive, Scope, Send
@@ -29,6 +30,7 @@ def query_app(
     metrics: WarehouseMetrics,
     clock: Callable[[], float] = time.time,
     feed: Feed | None = None,
+    refusals: Refusals | None = None,
 ) -> App:
     """
     Return the application, without any check of who asks.
@@ -38,9 +40,10 @@ def query_app(
         metrics: Where the time of each question goes.
         clock: The time in seconds since 1970.
         feed: What streams tell; without one they have nothing to tell.
+        refusals: What was refused lately; without them nothing is known of it.
     """
     turns = QueryTurns()
-    routes = [Route(q.path, answering(q, store, turns, metrics, clock), methods=["GET"]) for q in QUESTIONS]
+    routes = [Route(q.path, answering(q, store, turns, metrics, clock, refusals), methods=["GET"]) for q in QUESTIONS]
     described = document(QUESTIONS)
 
     async def openapi(request: Request) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.units import HOUR_MS, MINUTE_MS
-from services.warehouse.domain import changes, filters, parameters, presentation, weeks
+from services.warehouse.domain import changes, filters, parameters, presentation, refusals, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http import answers
 from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time
@@ -88,6 +88,19 @@ def _activity(asked: Asked) -> Told:
     }
 
 
+def _rejections(asked: Asked) -> Told:
+    known = asked.refusals
+    found = known.told(asked.now_ms) if known else []
+    return {
+        "rejections": [{**each, "last_at": presentation.time_of(each["last_at"])} for each in found],
+        "problem": known.problem if known else "the letters are not read here",
+        "since": presentation.time_of((asked.now_ms // HOUR_MS - refusals.HOURS + 1) * HOUR_MS),
+        "as_of": presentation.time_of(asked.now_ms),
+        "total": len(found),
+        "next": None,
+    }
+
+
 QUESTIONS = (
     Question(
         "/v1/today",
@@ -110,5 +123,11 @@ QUESTIONS = (
         _activity,
         answers.ActivityAnswer,
         (parameters.NumberParameter("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
+    ),
+    Question(
+        "/v1/rejections",
+        "What was refused or could not be applied in the last 24 hours, by reason, most frequent first.",
+        _rejections,
+        answers.RejectionsAnswer,
     ),
 )

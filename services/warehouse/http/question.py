@@ -11,6 +11,7 @@ from services.warehouse.domain import ordering, parameters
 from services.warehouse.domain.filters import MOST_ROWS, AccountFilter, EventFilter, PeopleFilter, SignalFilter, end_of
 from services.warehouse.domain.parameters import Parameter
 from services.warehouse.domain.presentation import time_of
+from services.warehouse.domain.refusals import Refusals
 from services.warehouse.ports import Found, Page, Queries
 
 Told = dict[str, Any]
@@ -33,6 +34,8 @@ class Asked:
     now_ms: int
     token_name: str | None = None
     """Who has the token that was sent; None where there are no tokens."""
+    refusals: Refusals | None = None
+    """What was refused lately; None where nobody reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from services.console.settings import ConsoleSettings
 from services.shared.http import serve
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import open_embedded
+from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
@@ -78,9 +79,37 @@ def fill(store: Store, rows: Past) -> None:
             store.insert(table, of_table[start : start + _CHUNK])
 
 
+def refused(until_ms: int) -> Refusals:
+    """Return some refusals, as a page with a mistake would cause them."""
+    letters = (
+        (
+            "wrong_type",
+            "properties.score",
+            "web",
+            b'{"type":"track","event":"NPS Submitted","properties":{"score":"nine"}}',
+            38,
+        ),
+        ("missing_identity", "userId", "web", b'{"type":"page","name":"Reports","properties":{"path":"/reports"}}', 12),
+        (
+            "timestamp_out_of_range",
+            "timestamp",
+            "crm-import",
+            b'{"type":"group","groupId":"acme","timestamp":"1969"}',
+            3,
+        ),
+    )
+    found = Refusals()
+    found.problem = ""
+    for number, (reason, field, source, original, count) in enumerate(letters):
+        letter = {"by": "ingest", "reason": reason, "field": field, "source": source, "original": original}
+        for each in range(count):
+            found.see(letter, f"usage-rejected/{number}/{each}", until_ms - each * HOUR_MS // 8)
+    return found
+
+
 def app_over(store: Store, settings: ConsoleSettings) -> App:
     """Return the query API and the console over a store, as the warehouse serves them."""
-    api = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()))
+    api = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()), refusals=refused(now_ms()))
     console = console_app(InProcess(api), settings, is_open=True)
     return api_or(api, console)
 

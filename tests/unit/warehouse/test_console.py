@@ -1,0 +1,53 @@
+"""The warehouse's process serves the console beside the API: who is let in, and by what."""
+
+from pathlib import Path
+from typing import Any
+
+from starlette.testclient import TestClient
+
+from services.cli.local import query_tokens
+from services.console.settings import ConsoleSettings
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings, load
+from services.warehouse.__main__ import Warehouse
+from services.warehouse.settings import WarehouseSettings
+
+
+def client_of(host: str = "127.0.0.1", console: ConsoleSettings | None = None, **settings: Any) -> TestClient:
+    process = load(ProcessSettings, http_host=host)
+    warehouse = Warehouse(
+        load(KafkaSettings), process, load(WarehouseSettings, **settings), console or ConsoleSettings()
+    )
+    return TestClient(warehouse.application(), base_url="http://127.0.0.1:8081", follow_redirects=False)
+
+
+def test_on_loopback_the_console_is_at_the_root_and_says_that_the_store_is_not_open() -> None:
+    client = client_of()
+
+    page = client.get("/")
+
+    assert page.status_code == 503
+    assert "Nothing is lost" in page.text
+    assert "require-trusted-types-for 'script'" in page.headers["content-security-policy"]
+    assert client.get("/portfolio", headers={"host": "evil.example"}).headers["location"] == "/sign-in"
+    assert client.get("/v1/today").headers["content-type"] == "application/problem+json"
+    assert client.get("/readyz").json()["ready"] is False
+    assert client.get("/subjects").status_code == 200
+
+
+def test_with_tokens_the_console_asks_for_one_and_the_api_judges_it(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    token = query_tokens.add(file, "Nora Lindt")
+    client = client_of(query_tokens_file=file)
+
+    assert client.get("/").headers["location"] == "/sign-in"
+    assert client.post("/sign-in", data={"token": "wrong"}).status_code == 401
+    assert client.post("/sign-in", data={"token": token}).status_code == 503  # whoami waits for the store too
+
+
+def test_with_a_proxy_to_sign_people_in_the_console_is_not_open_even_on_loopback() -> None:
+    proxied = ConsoleSettings(user_header="X-User", trusted_proxies="10.0.0.0/8")
+    client = client_of(console=proxied)
+
+    assert client.get("/").headers["location"] == "/sign-in"
+    assert client.get("/", headers={"x-user": "Nora Lindt"}).headers["location"] == "/sign-in"
