@@ -169,6 +169,8 @@ def _how_to_look_further(stack: Stack, console: Console) -> None:
     addresses = stack.state.addresses
     console.print(
         f"""
+The console, for a browser: {addresses["warehouse"]}/
+
 Look further, in another terminal:
   all accounts, worst first   curl -s '{addresses["warehouse"]}/v1/accounts?limit=10'
   all signals of the past     .venv/bin/tidemark signals tail --data {stack.data} --history --once

@@ -50,6 +50,7 @@ def dev(
             print(f"Tidemark is ready after {time.monotonic() - started:.1f} s; Ctrl-C stops it.")
             for name, address in stack.state.addresses.items():
                 print(f"  {name:10} {address}")
+            print(f"  {'console':10} {stack.state.addresses['warehouse']}/")
             print(f"  {'live':10} {stack.state.live}")
             print(f"  {'kafka':10} {stack.state.kafka}")
             print(f"  {'write key':10} {stack.state.write_key}")

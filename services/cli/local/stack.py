@@ -241,6 +241,8 @@ class Stack:
             if name == "ingest":
                 environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
                 environment[live_token.VARIABLE] = live_token.token_of(self.data)
+            if name == "warehouse":
+                environment["TIDEMARK_CONSOLE_INGEST"] = self.state.addresses["ingest"]
             programs.append(
                 supervision.Program(name, [sys.executable, "-m", f"services.{name}"], 10 + offset, environment)
             )
