@@ -56,7 +56,7 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "q": given.get("q", "").strip()[:_LONGEST_SEARCH],
         "band": bands,
         "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
-        "owner": given.get("owner", "owner"),
+        "owner": given.get("owner", ""),
         "sort": given.get("sort") or DEFAULT_SORT,
     }
 
