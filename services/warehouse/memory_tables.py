@@ -29,7 +29,7 @@ class MemoryTables:
         """Start empty."""
         self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in IDENTITY}
         self._sorted: dict[str, list[Found]] = {}
-        """Rows in the order of the log, until the next insert."""
+        """Rows in the order of the log, until others come; nobody changes these lists."""
         self._noted: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 
@@ -61,10 +61,9 @@ class MemoryTables:
 
     def _in_order(self, table: str) -> list[Found]:
         with self._lock:
-            known = self._sorted.get(table)
-            if known is None:
-                known = self._sorted[table] = [row for _, row in sorted(self._tables[table].items())]
-            return known
+            if table not in self._sorted:
+                self._sorted[table] = [row for _, row in sorted(self._tables[table].items())]
+            return self._sorted[table]
 
 
 def first(rows: Iterable[Found], *identity: str) -> dict[Any, Found]:

@@ -199,6 +199,8 @@ def _how_to_look_further(stack: Stack, console: Console) -> None:
     addresses = stack.state.addresses
     console.print(
         f"""
+The console, for a browser: {addresses["warehouse"]}/
+
 Look further, in another terminal:
   the week as one HTML file   .venv/bin/tidemark report --data {stack.data} --currency EUR
   all accounts, worst first   curl -s '{addresses["warehouse"]}/v1/accounts?limit=10'

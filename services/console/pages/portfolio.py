@@ -25,8 +25,8 @@ COLUMNS = (
     ("signals", ""),
     ("renewal", "renewal"),
     ("revenue", "-revenue"),
-    ("stage", ""),
-    ("owner", ""),
+    ("stage", "stage"),
+    ("owner", "owner"),
 )
 """Columns of the table and what the API sorts them by; a leading minus: largest first."""
 DEFAULT_SORT = "-revenue"
@@ -136,7 +136,7 @@ def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:
         "days": [week["day"] for week in weeks],
         "amounts": revenue if by_revenue else accounts,
         "marks": marks,
-        "owners": sorted({each["owner"] for each in base["accounts"] if each["owner"]}),
+        "owners": [each["owner"] for each in base["owners"] if each["owner"]],
         "base_total": sum(int(each["accounts"]) for each in latest.values()),
     }
 

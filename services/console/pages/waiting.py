@@ -14,7 +14,7 @@ from services.console.rendering import Visit
 
 
 @dataclass(frozen=True, slots=True)
-class Feed:
+class DataFeed:
     """One kind of data that somebody has to send."""
 
     name: str
@@ -33,8 +33,8 @@ class Feed:
     """Shipped rules that cannot fire without it."""
 
 
-def _group(name: str, needs: str, known: str, trait: str, value: Any, signals: tuple[str, ...] = ()) -> Feed:
-    return Feed(name, frozenset({needs}), (known,), (), "group", "", {trait: value}, signals)
+def _group(name: str, needs: str, known: str, trait: str, value: Any, signals: tuple[str, ...] = ()) -> DataFeed:
+    return DataFeed(name, frozenset({needs}), (known,), (), "group", "", {trait: value}, signals)
 
 
 USE_RULES = (
@@ -46,22 +46,22 @@ USE_RULES = (
     "usage_growth",
 )
 FEEDS = (
-    Feed(
+    DataFeed(
         "use",
         frozenset({"counts.active", "counts.events", "people.active", "milestones.first_activity"}),
         ("baseline_weeks",), (), "track", "Report Opened", {}, USE_RULES,
     ),
-    Feed(
+    DataFeed(
         "value", frozenset({"counts.value", "milestones.first_value"}), (), ("value_days_28", "value_weeks_4"),
         "track", "Report Shared", {},
     ),
-    Feed(
+    DataFeed(
         "tickets",
         frozenset({"cases.tickets", "counts.tickets_opened", "counts.tickets_closed"}),
         (), ("tickets_open", "tickets_opened_28", "tickets_closed_28"),
         "track", "Ticket Opened", {"ticket_id": "T-1041"}, ("tickets_stuck",),
     ),
-    Feed(
+    DataFeed(
         "survey", frozenset({"answers.nps"}), (), ("survey_responses",), "track", "NPS Submitted", {"score": 8},
         ("nps_detractor",),
     ),
@@ -69,7 +69,7 @@ FEEDS = (
     _group("seats", "facts.seats", "seats", "seats", 25, ("seat_saturation",)),
     _group("revenue", "facts.revenue", "revenue", "revenue", 24000),
     _group("country", "facts.country", "calendar_level", "country", "PT"),
-    Feed(
+    DataFeed(
         "absence", frozenset({"absences.planned"}), ("absence_days_left",), (), "track", "Planned Absence",
         {"from": "2026-12-21", "to": "2027-01-03", "scope": "account"},
     ),
@@ -92,7 +92,7 @@ async def show(visit: Visit) -> Response:
 
 
 def _feed(
-    visit: Visit, feed: Feed, measures: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any], accounts: int
+    visit: Visit, feed: DataFeed, measures: Sequence[Mapping[str, Any]], coverage: Mapping[str, Any], accounts: int
 ) -> dict[str, Any]:
     fed = [each for each in measures if feed.needs & set(each["needs"])]
     known = max((coverage.get(name, {}).get("known", 0) for name in feed.known), default=0)
@@ -110,7 +110,7 @@ def _feed(
     }
 
 
-def code_of(feed: Feed) -> str:
+def code_of(feed: DataFeed) -> str:
     """Return the call of a Segment SDK."""
     fields = json.dumps(feed.fields, ensure_ascii=False)
     if feed.call == "group":
@@ -118,7 +118,7 @@ def code_of(feed: Feed) -> str:
     return f'analytics.track({json.dumps(feed.event)}, {fields}, {{"context": {{"groupId": "acme"}}}})'
 
 
-def curl_of(feed: Feed, ingest: str) -> str:
+def curl_of(feed: DataFeed, ingest: str) -> str:
     """Return the same as a request."""
     body: dict[str, Any] = {"userId": "ann"}
     if feed.call == "group":
