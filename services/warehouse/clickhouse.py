@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.clickhouse_erasing import ClickHouseErasing
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
@@ -40,7 +41,7 @@ _ROOM_BYTES = 64 * 1024 * 1024
 """Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
 
 
-class ClickHouseStore(ClickHouseQueries):
+class ClickHouseStore(ClickHouseErasing, ClickHouseQueries):
     """Keeps the `Store` port. One client writes, another one reads, so that neither waits for the other."""
 
     def __init__(self, writer: Client, reader: Client) -> None:

@@ -11,8 +11,10 @@ import msgspec
 from schemas.topics import USAGE_EVENTS
 from services.shared.kafka.partition import TopicPartition
 from services.shared.units import DAY_MS
+from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
-from services.warehouse.domain.rows import FORGOTTEN, Row, columns
+from services.warehouse.domain.rows import FORGOTTEN, Place, Row, columns
+from services.warehouse.memory_erasing import MemoryErasing
 from services.warehouse.ports import Found
 
 _PLACE_LENGTH = 3  # topic, partition, offset
@@ -55,12 +57,13 @@ _ORDER: dict[str, Callable[[Found], Any]] = {
 }
 
 
-class MemoryStore:
+class MemoryStore(MemoryErasing):
     """Keeps the `Store` port."""
 
     def __init__(self) -> None:
         """Start empty."""
         self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in _IDENTITY}
+        self._orders: dict[Place, Erasure] = {}
         self._noted: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from services.shared.errors import Retryable
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
@@ -43,6 +44,30 @@ class Sink(Protocol):
 
     def positions(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition of which anything was stored or noted."""
+
+
+class Eraser(Protocol):
+    """The part that deletes people and accounts. Calls block, and may come from several threads; each may be repeated."""
+
+    def note_erasures(self, orders: Sequence[Erasure]) -> None:
+        """Remember erasures; one that was noted as done stays so."""
+
+    def erasures(self) -> list[Erasure]:
+        """Return the erasures that are known, for as long as the topic of their orders has them."""
+
+    def erase(self, order: Erasure) -> dict[str, int]:
+        """
+        Delete and change what an erasure covers; return how many rows, by table.
+
+        Note the positions before: those that are read back from rows go with the rows.
+        """
+
+    def traces(self, *, user: str = "", account: str = "") -> Traces:
+        """Return what is stored of a person, by pseudonym, or of an account."""
+
+
+class FillingStore(Sink, Eraser, Protocol):
+    """What fills the store needs of it: it writes, and erases what the log orders to erase."""
 
 
 class Queries(Protocol):
@@ -84,8 +109,8 @@ class Queries(Protocol):
         """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""
 
 
-class Store(Sink, Queries, Protocol):
-    """Both halves, and the end."""
+class Store(Sink, Eraser, Queries, Protocol):
+    """All parts, and the end."""
 
     def close(self) -> None:
         """Let go of everything that is held; the store is of no use afterwards."""

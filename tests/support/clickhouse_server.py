@@ -74,7 +74,8 @@ class _Engine:
 
     def __init__(self, folder: Path) -> None:
         self._address = str(folder)
-        self._kept = chdb.connect(self._address)  # type: ignore[no-untyped-call]  while a handle is open the engine stays up
+        # While a handle is open the engine stays up.
+        self._kept = chdb.connect(self._address)  # type: ignore[no-untyped-call]
 
     @contextmanager
     def session(self, parameters: Mapping[str, str]) -> Iterator[Any]:
