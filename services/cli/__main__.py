@@ -33,6 +33,7 @@ COMMANDS = (
     "rules",
     "plan",
     "ledger",
+    "erase",
     "doctor",
 )
 """The modules of services.cli.commands that have sub-commands, in the order of `tidemark --help`."""

@@ -24,6 +24,7 @@ from services.shared.settings import ProcessSettings
 from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -52,6 +53,7 @@ class Warehouse:
         routes = [
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *query_routes(self._opened, self._metrics),
+            *erasing_routes(self._opened),
             *registry_routes(),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:

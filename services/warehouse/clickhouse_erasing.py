@@ -40,6 +40,9 @@ _TABLES = """SELECT table, groupArray(name) FROM system.columns WHERE database =
 _LINKED = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
     SELECT anonymous_id FROM {PERSONAL} WHERE user = %(user)s AND anonymous_id != ''
 ) AND user != %(user)s ORDER BY user"""
+_ONLY_THERE = """SELECT user FROM events WHERE account != '' AND user IN (
+    SELECT user FROM events WHERE account = %(account)s AND user != ''
+) GROUP BY user HAVING uniqExact(account) = 1 ORDER BY user"""
 _AT_ONCE = 1_000
 
 
@@ -79,7 +82,8 @@ class ClickHouseErasing:
             for table, columns in self._tables().items():
                 if "account" in columns:
                     rows[table] = self._count(table, "account = %(account)s", account=account)
-            return Traces([], [], {table: count for table, count in rows.items() if count})
+            only_there = [row[0] for row in self._rows(_ONLY_THERE, account=account)]
+            return Traces(only_there, [], {table: count for table, count in rows.items() if count})
         pseudonyms = [user, *(row[0] for row in self._rows(_LINKED, user=user))]
         accounts = self._accounts(pseudonyms)
         for table, columns in self._tables().items():

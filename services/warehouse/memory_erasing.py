@@ -54,7 +54,9 @@ class MemoryErasing:
         """Return what is stored of a person or an account."""
         with self._lock:
             if account:
-                return Traces([], [], self._counts(lambda row: bool(row["account"] == account)))
+                only_there = self._accounts_of_people().items()
+                people = sorted(user for user, accounts in only_there if accounts == {account})
+                return Traces(people, [], self._counts(lambda row: bool(row["account"] == account)))
             details = list(self._tables[PERSONAL].values())
             browsers = {row["anonymous_id"] for row in details if row["user"] == user} - {""}
             before = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in browsers}
@@ -63,6 +65,13 @@ class MemoryErasing:
             counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
         known = len(self._known() & set(pseudonyms))
         return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})})
+
+    def _accounts_of_people(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for row in self._tables["events"].values():
+            if row["user"] and row["account"]:
+                found.setdefault(row["user"], set()).add(row["account"])
+        return found
 
     def _counts(self, wanted: Callable[[_Row], bool]) -> dict[str, int]:
         counts = {table: sum(map(wanted, rows.values())) for table, rows in self._tables.items()}

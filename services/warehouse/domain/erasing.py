@@ -38,7 +38,10 @@ class Traces(NamedTuple):
     """What is stored of one person or account."""
 
     pseudonyms: list[str]
-    """Of the person: the one asked for, then those of the browsers that the person was seen with before."""
+    """
+    Of the person: the one asked for, then those of the browsers that the person was seen with before. Of an account: the
+    people who are in no other.
+    """
     accounts: list[str]
     """In whose events the person is."""
     rows: dict[str, int]

@@ -65,6 +65,7 @@ def test_traces_name_a_persons_browsers_and_accounts_and_count_rows(store: Store
     assert found.rows["event_details"] == 3
     assert found.rows["people"] == 1
     assert found.rows["account_health"] == found.rows["signals"] == 1
+    assert store.traces(account="acme").pseudonyms == [KIM]
     assert store.traces(user="u_nobody______________").rows == {}
 
 
