@@ -20,7 +20,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
-from services.shared.settings import ProcessSettings
+from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
@@ -28,7 +28,7 @@ from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
 log = logging.getLogger(__name__)
@@ -37,10 +37,17 @@ log = logging.getLogger(__name__)
 class Warehouse:
     """One running warehouse: the store once it is open, and who asks for it."""
 
-    def __init__(self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        process: ProcessSettings,
+        settings: WarehouseSettings,
+        retention: RetentionSettings,
+    ) -> None:
         self._kafka = kafka
         self._process = process
         self._settings = settings
+        self._retention = retention
         self._store: Store | None = None
         self._not_open = "the store is not open yet"
         self._sink: KafkaSink | None = None
@@ -87,8 +94,15 @@ class Warehouse:
     def _open(self) -> Store:
         url, database = self._settings.clickhouse_url, self._settings.clickhouse_database
         if url is not None:
-            return open_server(url.get_secret_value(), database)
-        return open_embedded(self._process.data_dir / "clickhouse", database)
+            store = open_server(url.get_secret_value(), database)
+        else:
+            store = open_embedded(self._process.data_dir / "clickhouse", database)
+        try:
+            store.keep_for(self._retention)
+        except Retryable:
+            store.close()
+            raise
+        return store
 
     async def _until(self, stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, but not past the word to stop."""
@@ -130,14 +144,17 @@ class Warehouse:
         return (self._watch.not_ready() or self._sink.not_ready()) if self._sink else "no broker answers yet"
 
 
-async def run(kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> None:
+async def run(
+    kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, retention: RetentionSettings
+) -> None:
     """Run until SIGTERM or SIGINT."""
-    await Warehouse(kafka, process, settings).run(stop_event())
+    await Warehouse(kafka, process, settings, retention).run(stop_event())
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run)
+    kinds: list[type[Settings]] = [KafkaSettings, ProcessSettings, WarehouseSettings, RetentionSettings]
+    return run_service("warehouse", argv, kinds, run)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
+from services.warehouse.retention import keep_for
+from services.warehouse.settings import RetentionSettings
 
 _TABLES = ("events", "event_details", "account_health", "signals")
 
@@ -82,6 +84,10 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseQueries):
         with _retryable():
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def keep_for(self, retention: RetentionSettings) -> None:
+        """Have rows deleted once they are too old."""
+        keep_for(self._writer, retention)
 
     def close(self) -> None:
         """Close both clients."""

@@ -35,3 +35,16 @@ class WarehouseSettings(Settings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("give http://user:password@host:port, or https for TLS")
         return value
+
+
+class RetentionSettings(Settings):
+    """How long the warehouse keeps rows, in days since Kafka took their records."""
+
+    details_days: int = Field(30, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_DETAILS_DAYS")
+    """Days for which what says who people are is kept: ids, properties beyond the plan, `context` (docs/privacy.md)."""
+    events_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_EVENTS_DAYS")
+    """Days for which events are kept, with pseudonyms; if not set, for ever."""
+    health_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_HEALTH_DAYS")
+    """Days for which health snapshots are kept; if not set, for ever."""
+    signals_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_SIGNALS_DAYS")
+    """Days for which signals are kept; if not set, for ever."""
