@@ -34,6 +34,7 @@ COMMANDS = (
     "plan",
     "ledger",
     "erase",
+    "export",
     "doctor",
 )
 """The modules of services.cli.commands that have sub-commands, in the order of `tidemark --help`."""

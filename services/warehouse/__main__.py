@@ -22,11 +22,12 @@ from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.api import query_routes
-from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.erasing_api import erasing_routes
+from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FULL, Store, StoreFull
+from services.warehouse.ports import FULL, StoreFull
 from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from services.warehouse.sink import KafkaSink
@@ -48,7 +49,7 @@ class Warehouse:
         self._process = process
         self._settings = settings
         self._retention = retention
-        self._store: Store | None = None
+        self._store: ClickHouseStore | None = None
         self._not_open = "the store is not open yet"
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
@@ -61,6 +62,7 @@ class Warehouse:
             *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
             *query_routes(self._opened, self._metrics),
             *erasing_routes(self._opened),
+            *exporting_routes(self._opened),
             *registry_routes(),
         ]
         async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
@@ -91,7 +93,7 @@ class Warehouse:
         self._not_open = FULL if isinstance(error, StoreFull) else "the store does not answer"
         log.warning("store_does_not_open", extra={"error": str(error), "attempt": state.attempt_number})
 
-    def _open(self) -> Store:
+    def _open(self) -> ClickHouseStore:
         url, database = self._settings.clickhouse_url, self._settings.clickhouse_database
         if url is not None:
             store = open_server(url.get_secret_value(), database)
@@ -133,7 +135,7 @@ class Warehouse:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
 
-    def _opened(self) -> Store:
+    def _opened(self) -> ClickHouseStore:
         if self._store is None:
             raise Retryable(self._not_open)
         return self._store

@@ -12,6 +12,7 @@ import contextlib
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse_erasing import ClickHouseErasing
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
+from services.warehouse.exporting import ClickHouseExporting
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
 from services.warehouse.retention import keep_for
@@ -43,7 +45,7 @@ _ROOM_BYTES = 64 * 1024 * 1024
 """Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
 
 
-class ClickHouseStore(ClickHouseErasing, ClickHouseQueries):
+class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries):
     """Keeps the `Store` port. One client writes, another one reads, so that neither waits for the other."""
 
     def __init__(self, writer: Client, reader: Client) -> None:
@@ -108,7 +110,9 @@ def open_embedded(path: Path, database: str) -> ClickHouseStore:
     free = shutil.disk_usage(path).free
     if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
         raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
-    return _open({"interface": "chdb", "path": str(path)}, database, str(path))
+    for left in path.parent.glob("export-*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    return _open({"interface": "chdb", "path": str(path)}, database, str(path), path.parent)
 
 
 def open_server(url: str, database: str) -> ClickHouseStore:
@@ -122,7 +126,7 @@ def open_server(url: str, database: str) -> ClickHouseStore:
     return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
 
 
-def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
+def _open(target: dict[str, Any], database: str, where: str, files: Path | None = None) -> ClickHouseStore:
     clients: list[Client] = []
     try:
         first = clickhouse_connect.get_client(**target)
@@ -138,7 +142,10 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
             raise
         raise _in_words(error, where) from error
     first.close()
-    return ClickHouseStore(clients[1], clients[2])
+    store = ClickHouseStore(clients[1], clients[2])
+    store.connect = partial(clickhouse_connect.get_client, **target, database=database)
+    store.files = files
+    return store
 
 
 def _in_words(error: Exception, where: str) -> Fatal | Retryable:

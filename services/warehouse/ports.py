@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from services.shared.errors import Retryable
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.erasing import Erasure, Traces
+from services.warehouse.domain.exports import Export
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
@@ -64,6 +65,19 @@ class Eraser(Protocol):
 
     def traces(self, *, user: str = "", account: str = "") -> Traces:
         """Return what is stored of a person, by pseudonym, or of an account."""
+
+
+class Exporter(Protocol):
+    """The part that hands out views whole. A store in memory has no views."""
+
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        """
+        Yield a view in pieces, out of memory that does not grow with its rows.
+
+        Raises:
+            Retryable: ClickHouse does not answer, or has no room.
+            Rejected: it takes more memory than an export may.
+        """
 
 
 class FillingStore(Sink, Eraser, Protocol):

@@ -159,7 +159,8 @@ def application(folder: Path) -> Starlette:
             format_ = named[1] if named else "TabSeparated"
             if named or _RETURNS_ROWS.match(statement):
                 headers["X-ClickHouse-Format"] = format_
-            if parameters.get("wait_end_of_query") == "1" or format_ not in ("Native", "Parquet"):
+            # chDB gives each block as a file of its own: only Native blocks make a stream.
+            if parameters.get("wait_end_of_query") == "1" or format_ != "Native":
                 answer, summary = await run_in_threadpool(engine.run, statement, format_, parameters)
                 return Response(answer, headers={**headers, "X-ClickHouse-Summary": json.dumps(summary)})
             chunks = engine.stream(statement, format_, parameters)
