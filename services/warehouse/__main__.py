@@ -98,7 +98,7 @@ class Warehouse:
         if url is not None:
             store = open_server(url.get_secret_value(), database)
         else:
-            store = open_embedded(self._process.data_dir / "clickhouse", database)
+            store = open_embedded(self._process.data_dir / "clickhouse", database, self._settings.memory_mb)
         try:
             store.keep_for(self._retention)
         except Retryable:

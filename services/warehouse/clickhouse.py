@@ -41,6 +41,9 @@ _FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|\bQUOTA_EXCEEDED\b|No space left 
 """What server and embedded engine write alike: their own look before they write, and what the system says after it."""
 
 
+EMBEDDED_MEMORY_MB = 1024
+"""What the embedded engine may take, if nothing else is said."""
+
 _ROOM_BYTES = 64 * 1024 * 1024
 """Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
 
@@ -98,9 +101,11 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
                 client.close()
 
 
-def open_embedded(path: Path, database: str) -> ClickHouseStore:
+def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB) -> ClickHouseStore:
     """
     Open the engine inside this process on the files under `path`, and bring the tables up to date.
+
+    What goes past `memory_mb` fails instead of taking memory: an export, or a question. An insert is tried again.
 
     Raises:
         StoreFull: there is no room for the tables.
@@ -112,7 +117,22 @@ def open_embedded(path: Path, database: str) -> ClickHouseStore:
         raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
     for left in path.parent.glob("export-*"):  # of a process that was killed
         shutil.rmtree(left, ignore_errors=True)
-    return _open({"interface": "chdb", "path": str(path)}, database, str(path), path.parent)
+    target = {"interface": "chdb", "path": str(path), "chdb_options": _limits(memory_mb)}
+    return _open(target, database, str(path), path.parent)
+
+
+def _limits(memory_mb: int) -> dict[str, int]:
+    """Return the engine's limit and its caches within it: by itself it takes most of the machine's memory for them."""
+    total = memory_mb * 1024 * 1024
+    return {
+        "max_server_memory_usage": total,
+        "mark_cache_size": total // 16,
+        "primary_index_cache_size": total // 8,
+        "index_mark_cache_size": total // 64,
+        "query_condition_cache_size": total // 64,
+        "compiled_expression_cache_size": total // 64,
+        "parquet_metadata_cache_size": total // 64,
+    }
 
 
 def open_server(url: str, database: str) -> ClickHouseStore:

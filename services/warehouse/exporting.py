@@ -19,7 +19,7 @@ from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.exports import Export
 
 _CHUNK = 256 * 1024
-MEMORY_BYTES = 1024 * 1024 * 1024
+MEMORY_BYTES = 512 * 1024 * 1024
 """What an export may take in the engine; what it sorts and groups goes to the disk from a quarter of that on."""
 _SETTINGS = {
     "max_memory_usage": MEMORY_BYTES,
@@ -53,7 +53,11 @@ class ClickHouseExporting:
                 yield from self._written(client, wanted, self.files) if self.files else _streamed(client, wanted)
         except (ClickHouseError, OSError) as error:
             if "MEMORY_LIMIT_EXCEEDED" in str(error):
-                raise Rejected("too_much", "view", "takes more than 1 GB of memory: export shorter times") from error
+                raise Rejected(
+                    "too_much",
+                    "view",
+                    "takes more memory than the engine may take: export fewer days at a time, or raise TIDEMARK_WAREHOUSE_MEMORY_MB",
+                ) from error
             raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
 
     def _written(self, client: Client, wanted: Export, folder: Path) -> Iterator[bytes]:
