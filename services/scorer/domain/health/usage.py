@@ -13,6 +13,7 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
+from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
@@ -45,6 +46,8 @@ class Usage(NamedTuple):
     value_proven: bool
     calendar: OwnCalendar | None = None
     """The account's own; None: it has none."""
+    acting: Acting | None = None
+    """Who does it; None: only people are known of."""
 
     @property
     def learning(self) -> bool:
@@ -57,10 +60,24 @@ class Usage(NamedTuple):
         return max(7, 3 * self.gap_p90_days)
 
 
-def own_weeks(account: Account, day: int) -> int:
-    """Return the whole weeks from the account's first day to `day`, both included; 0 before any activity."""
+def own_days(account: Account, day: int) -> int:
+    """
+    Return the days from the account's first one to `day`, both included; 0 before any activity.
+
+    The first day is that of its go-live, once that has come: what was before it is not expected afterwards.
+    """
     first_day = account.milestone("first_activity")
-    return max(0, (day - first_day + 1) // 7) if first_day >= 0 else 0
+    if first_day < 0:
+        return 0
+    went_live = account.fact("go_live_day")
+    if isinstance(went_live, int) and went_live <= day:
+        first_day = max(first_day, went_live)
+    return max(0, day - first_day + 1)
+
+
+def own_weeks(account: Account, day: int) -> int:
+    """Return the whole weeks of these days."""
+    return own_days(account, day) // 7
 
 
 def usage_of(account: Account, day: int, factors: list[float], value_connected: bool) -> Usage:
@@ -74,15 +91,19 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_connected: Whether the deployment counts events of value and has had any.
     """
     weeks = own_weeks(account, day)
+    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     active = account.history("active", day)
     if active is None:
         weekly, active_days, gap = _NO_WEEKS, 0, 0
     else:
         weekly = active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=1)[::-1].tolist()
         active_days = int(np.count_nonzero(active[-7:]))
-        gap = _gap_p90(np.flatnonzero(active[-_GAP_DAYS:]))
+        gap = _gap_p90(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
     week, month, usual = _people(account, day, weeks)
-    calendar = calendar_of(account, day, usual)
+    who = acting(account, day, baseline_weeks)
+    # who is away is a share of all that is expected, and agents go on
+    share = who.people_share_usual or 1.0 if who is not None else 1.0
+    calendar = calendar_of(account, day, usual / share)
     factors = with_fleet(calendar, factors)
     windows, learned = trend(weekly, factors, weeks)
     events = account.history("events", day)
@@ -92,7 +113,6 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         recent = value[-28:]
         value_days = int(np.count_nonzero(recent))
         value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
-    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
         reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
         proven = reached and value_weeks >= 3
@@ -116,6 +136,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_weeks_4=value_weeks,
         value_proven=proven,
         calendar=calendar,
+        acting=who,
     )
 
 
