@@ -96,7 +96,7 @@ FROM (
 WHERE reason != 'FORGOTTEN' AND start IS NOT NULL
 GROUP BY cohort;
 
--- Of the accounts whose first event was in each month, how many ever used a feature (a tracked event).
+-- Of the accounts whose first event was in each month, how many ever used a feature (a tracked event), be it by an agent.
 CREATE OR REPLACE VIEW feature_adoption AS
 SELECT
     cohort,
@@ -107,7 +107,11 @@ SELECT
     sum(people) AS adopted_people,
     quantileExactInclusive(0.5)(dateDiff('day', first_day, first_use)) AS median_days_to_first_use
 FROM (
-    SELECT account, name, min(toDate32(occurred_at)) AS first_use, uniqExactIf(user, user != '') AS people
+    SELECT
+        account,
+        name,
+        min(toDate32(occurred_at)) AS first_use,
+        uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS people
     FROM events_unique
     WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND kind = 'TRACK'
     GROUP BY account, name

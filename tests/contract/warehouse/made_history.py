@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -23,40 +24,56 @@ class History(NamedTuple):
     rows: dict[str, list[Row]]
 
 
+class _Maker:
+    """Makes events, and folds each as it makes it."""
+
+    def __init__(self) -> None:
+        self.dice = Random("a history of eight months")
+        self.lane = UsageLane()
+        self.events: list[dict[str, Any]] = []
+
+    def happen(self, day: int, account: str, user: str, name: str, **changes: Any) -> None:
+        when = at(day, 9 + self.dice.random() * 8)
+        id_ = f"e{len(self.events)}"
+        self.events.append(event(id_, account, user, when, name=name, **changes))
+        self.lane.event(id_, account, user, when, name=name, **changes)
+
+    def start(self, day: int, account: str) -> None:
+        traits = {"name": account.title(), "owner": "olga", "revenue": 1000.0 * (day + 1), "plan": "team"}
+        self.happen(day, account, "u_admin", "", kind="GROUP", properties=traits)
+
+    def day(self, day: int, account: str) -> None:
+        dice = self.dice
+        for person in range(4):
+            if dice.random() < (0.6 if day % 7 < 5 else 0.1):
+                self.happen(day, account, f"u_{account}_{person}", FEATURES[1])
+                if dice.random() < 0.05 and account != "umbrella":
+                    self.happen(day, account, f"u_{account}_{person}", FEATURES[0])
+        if dice.random() < 0.03:
+            self.happen(day, account, "u_admin", "Ticket Opened", properties={"ticket_id": f"t{day}"})
+            if dice.random() < 0.5:
+                self.happen(day, account, "u_admin", "Ticket Closed", properties={"ticket_id": f"t{day}"})
+        if day % 9 == 0 and account == "initech":
+            self.happen(day, account, f"u_{account}_agent", FEATURES[2], actor="AGENT")
+
+
+@cache
 def history() -> History:
     """Make it: the same each time."""
-    dice = Random("a history of eight months")
-    lane = UsageLane()
-    events: list[dict[str, Any]] = []
-
-    def happen(day: int, account: str, user: str, name: str, **changes: Any) -> None:
-        when = at(day, 9 + dice.random() * 8)
-        made = event(f"e{len(events)}", account, user, when, name=name, **changes)
-        events.append(made)
-        lane.event(f"e{len(events) - 1}", account, user, when, name=name, **changes)
-
+    maker = _Maker()
     for day in range(DAYS):
         for account, start in STARTS.items():
-            if not start <= day < STOPS.get(account, DAYS):
-                continue
             if day == start:
-                traits = {"name": account.title(), "owner": "olga", "revenue": 1000.0 * (start + 1), "plan": "team"}
-                happen(day, account, "u_admin", "", kind="GROUP", properties=traits)
-            for person in range(4):
-                if dice.random() < (0.6 if day % 7 < 5 else 0.1):
-                    happen(day, account, f"u_{account}_{person}", FEATURES[1])
-                    if dice.random() < 0.05 and account != "umbrella":
-                        happen(day, account, f"u_{account}_{person}", FEATURES[0])
-            if dice.random() < 0.03:
-                happen(day, account, "u_admin", "Ticket Opened", properties={"ticket_id": f"t{day}"})
-                if dice.random() < 0.5:
-                    happen(day + 0, account, "u_admin", "Ticket Closed", properties={"ticket_id": f"t{day}"})
+                maker.start(day, account)
+            if start <= day < STOPS.get(account, DAYS):
+                maker.day(day, account)
         if day == 60:
-            happen(day, "acme", "u_acme_0", FEATURES[2])
-            happen(day, "acme", "u_staff", FEATURES[2], internal=True)
-            happen(day, "acme", "u_test", FEATURES[2], environment="staging")
-        lane.close(day)
-    return History(events, lane.snapshots(), _rows(events, lane.snapshots()))
+            maker.happen(day, "acme", "u_acme_0", FEATURES[2])
+            maker.happen(day, "acme", "u_staff", FEATURES[2], internal=True)
+            maker.happen(day, "acme", "u_test", FEATURES[2], environment="staging")
+        maker.lane.close(day)
+    snapshots = maker.lane.snapshots()
+    return History(maker.events, snapshots, _rows(maker.events, snapshots))
 
 
 def _rows(events: list[dict[str, Any]], snapshots: list[dict[str, Any]]) -> dict[str, list[Row]]:

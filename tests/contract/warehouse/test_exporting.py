@@ -24,8 +24,6 @@ from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import history
 from tests.support.waiting import until
 
-MADE = history()
-
 
 @pytest.fixture(scope="module", params=["embedded", "server"])
 def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]:
@@ -33,7 +31,7 @@ def filled(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         store: ClickHouseStore = request.getfixturevalue("opened_server")
     else:
         store = open_embedded(tmp_path_factory.mktemp("export") / "clickhouse", "tidemark")
-    for table, rows in MADE.rows.items():
+    for table, rows in history().rows.items():
         store.insert(table, rows)
     yield store
     if request.param == "embedded":

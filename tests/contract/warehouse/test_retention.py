@@ -23,6 +23,8 @@ def clickhouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Click
         store: ClickHouseStore = request.getfixturevalue("server_store")
         yield store
         keep_for(store._writer, RetentionSettings())
+        for table in ("event_details", "people"):  # other tests store rows of the past
+            store._writer.command(f"ALTER TABLE {table} REMOVE TTL")
         return
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     yield store

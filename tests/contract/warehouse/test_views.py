@@ -22,13 +22,12 @@ from tests.contract.warehouse.stored import signal
 from tests.support.scorer import at
 
 Row = dict[str, Any]
-MADE = history()
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]:
     store = open_embedded(tmp_path_factory.mktemp("views") / "clickhouse", "tidemark")
-    for table, rows in MADE.rows.items():
+    for table, rows in history().rows.items():
         store.insert(table, rows)
     gone = forgotten(Place("account-health", 0, 1_000_000, at(DAYS)), "globex")
     store.insert("account_health", [gone])
@@ -56,6 +55,10 @@ def day_of(days: int | None) -> date | None:
 
 def month_of(day: date) -> date:
     return day.replace(day=1)
+
+
+def agent(each: Row) -> bool:
+    return each.get("actor") in ("AGENT", "INTEGRATION")
 
 
 def counted(made: History) -> list[Row]:
@@ -167,7 +170,7 @@ def feature_adoption(made: History) -> list[Row]:
             {
                 "cohort": cohort, "feature": feature, "accounts": members, "adopted_accounts": len(by_account),
                 "adopted_share": len(by_account) / members,
-                "adopted_people": sum(len({e["user"] for e in used}) for used in by_account.values()),
+                "adopted_people": sum(len({e["user"] for e in used if not agent(e)}) for used in by_account.values()),
                 "median_days_to_first_use": median(first),
             }
         )  # fmt: skip
@@ -198,7 +201,8 @@ def week_against_usual(made: History) -> list[Row]:
     people: dict[tuple[str, date], set[str]] = defaultdict(set)
     events: dict[tuple[str, date], int] = defaultdict(int)
     for each in counted(made):
-        people[each["account"], each["day"]].add(each["user"])
+        if not agent(each):
+            people[each["account"], each["day"]].add(each["user"])
         events[each["account"], each["day"]] += 1
     week = [closed - timedelta(days=n) for n in range(7)]
     before = [closed - timedelta(days=7 + n) for n in range(7 * 30)]
@@ -249,7 +253,7 @@ PLAIN: dict[str, Callable[[History], list[Row]]] = {
 
 @pytest.mark.parametrize("view", VIEWS)
 def test_a_view_says_what_plain_python_says(filled: ClickHouseStore, view: str) -> None:
-    wanted = PLAIN[view](MADE)
+    wanted = PLAIN[view](history())
 
     found = asked(filled, view)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import httpx
 import pytest
-from xxhash import xxh64_intdigest
 
 from schemas.topics import TOPICS
+from services.scorer.domain.accounts.actors import person_of
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse import ClickHouseStore, open_embedded
@@ -125,7 +125,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
     kafka_settings: KafkaSettings, tmp_path: Path
 ) -> None:
     pseudonyms = (user(JO), visitor(BROWSER))
-    hashes = [xxh64_intdigest(each.encode()).to_bytes(8, "little") for each in pseudonyms]
+    hashes = [person_of(each).to_bytes(8, "little") for each in pseudonyms]
     secret = [each.encode() for each in pseudonyms]
     async with stack(kafka_settings, tmp_path) as processes, httpx.AsyncClient(timeout=30) as http:
         warehouse = f"http://127.0.0.1:{processes['warehouse'].port}"
