@@ -51,9 +51,9 @@ async def stack(kafka: KafkaSettings, folder: Path) -> AsyncIterator[dict[str, S
 
 
 def batch() -> list[dict[str, Any]]:
-    jo = {"userId": JO, "anonymousId": BROWSER, "context": {"groupId": "acme", "ip": "198.51.100.7"}}
-    kim = {"userId": KIM, "context": {"groupId": "acme"}}
-    calls = [
+    jo: dict[str, Any] = {"userId": JO, "anonymousId": BROWSER, "context": {"groupId": "acme", "ip": "198.51.100.7"}}
+    kim: dict[str, Any] = {"userId": KIM, "context": {"groupId": "acme"}}
+    calls: list[dict[str, Any]] = [
         {"type": "page", "name": "Pricing", "anonymousId": BROWSER},
         {"type": "identify", **jo, "traits": {"email": JO, "phone": "+49 30 12345"}},
         {"type": "group", **jo, "groupId": "acme", "traits": {"name": "Acme"}},

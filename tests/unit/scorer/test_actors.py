@@ -94,7 +94,15 @@ def test_two_people_who_are_one_have_one_agent() -> None:
         lane.event(f"e{number}", user=user, when=at(0, 3), actor=actor)
     lane.close(0)
     lane.fold.link(
-        {"kind": "SAME", "account": "acme", "user": "anon", "known_as": "ann", "epoch": 0, "received_at": at(1)}
+        {
+            "kind": "SAME",
+            "account": "acme",
+            "user": "anon",
+            "known_as": "ann",
+            "authority": "SERVER",
+            "epoch": 0,
+            "received_at": at(1),
+        }
     )
 
     found = lane.state.accounts["acme"]
