@@ -20,11 +20,19 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from schemas.topics import (
+    ACCOUNT_HEALTH,
     ACCOUNT_HEALTH_LATEST,
+    ALERTER_ACCOUNT_HEALTH_STATE,
+    DEAD_LETTERS,
+    EXPANSION_SIGNALS,
     OPEN_SIGNALS,
+    RISK_SIGNALS,
+    SCORER_USAGE_EVENTS_STATE,
+    SCORER_USAGE_UNATTRIBUTED_STATE,
     TOPICS,
     USAGE_DETAILS,
     USAGE_EVENTS,
+    USAGE_REJECTED,
     USAGE_UNATTRIBUTED,
 )
 from services.cli.quarantine import user_here
@@ -42,23 +50,23 @@ _SEGMENT_MS = 7 * DAY_MS
 _OPEN_MS = 180 * DAY_MS
 """For how long a signal may be open, if its rule does not say otherwise; while it is, its text names who caused it."""
 _HOLDS_PERSON = {
-    "usage-details": "the ids as they were sent, properties, context",
-    "usage-rejected": "what was refused, as it was sent",
-    "usage-events": "the pseudonym",
-    "usage-unattributed": "the pseudonym",
-    "dead-letters": "the pseudonym",
-    "account-health": "the pseudonym of who gave the lowest answer",
-    "account-health-latest": "the pseudonym of who gave the lowest answer",
-    "risk-signals": "the pseudonym of who gave the lowest answer",
-    "open-signals": "the pseudonym of who gave the lowest answer, while the signal is open",
-    "scorer-usage-events-state": "a hash of the pseudonym",
-    "scorer-usage-unattributed-state": "the pseudonym",
-    "alerter-account-health-state": "the pseudonym of who gave the lowest answer",
+    USAGE_DETAILS: "the ids as they were sent, properties, context",
+    USAGE_REJECTED: "what was refused, as it was sent",
+    USAGE_EVENTS: "the pseudonym",
+    USAGE_UNATTRIBUTED: "the pseudonym",
+    DEAD_LETTERS: "the pseudonym",
+    ACCOUNT_HEALTH: "the pseudonym of who gave the lowest answer",
+    ACCOUNT_HEALTH_LATEST: "the pseudonym of who gave the lowest answer",
+    RISK_SIGNALS: "the pseudonym of who gave the lowest answer",
+    OPEN_SIGNALS: "the pseudonym of who gave the lowest answer, while the signal is open",
+    SCORER_USAGE_EVENTS_STATE: "a hash of the pseudonym",
+    SCORER_USAGE_UNATTRIBUTED_STATE: "the pseudonym",
+    ALERTER_ACCOUNT_HEALTH_STATE: "the pseudonym of who gave the lowest answer",
 }
 _HOLDS_ACCOUNT = {
     **dict.fromkeys(_HOLDS_PERSON, "records of the account"),
-    "expansion-signals": "records of the account",
-    "usage-rejected": "what was refused, as it was sent",
+    EXPANSION_SIGNALS: "records of the account",
+    USAGE_REJECTED: "what was refused, as it was sent",
 }
 _link, _command, _order = (codec.encoder(name) for name in ("user_link", "command", "erasure"))
 _AT_ONCE = 1_000

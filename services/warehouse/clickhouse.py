@@ -174,8 +174,9 @@ def _in_words(error: Exception, where: str) -> Fatal | Retryable:
         return StoreFull(f"ClickHouse at {where}: {text[:300]}")
     if "Error initializing EmbeddedServer" in text:
         return Fatal(
-            f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it;"
-            f" end the other one, or see what ClickHouse wrote to the error output ({text[:300]})"
+            f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it."
+            " End the other one, give this one a folder of its own (TIDEMARK_DATA_DIR), or let both use a server (CLICKHOUSE_URL)."
+            f" If there is no other one, see what ClickHouse wrote to the error output ({text[:300]})"
         )
     if getattr(error, "code", None) is None and "chdb engine" not in text:
         return Retryable(f"ClickHouse at {where} does not answer: {text[:300]}")

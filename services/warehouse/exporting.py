@@ -26,6 +26,7 @@ _SETTINGS = {
     "max_bytes_before_external_sort": MEMORY_BYTES // 4,
     "max_bytes_before_external_group_by": MEMORY_BYTES // 4,
     "max_threads": 2,
+    "max_block_size": 2048,  # of each part of a table that is read in order; snapshots are some kilobytes each
     "output_format_parquet_row_group_size": 100_000,
     "output_format_parquet_row_group_size_bytes": 32 * 1024 * 1024,
     "output_format_parquet_compression_method": "zstd",

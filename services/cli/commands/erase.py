@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     app.command("erase")(erase)
 
 
-class Wanted(NamedTuple):
+class Subject(NamedTuple):
     """Who is to be erased; one of both is given."""
 
     user: str
@@ -56,15 +56,15 @@ def erase(
     kafka, address = cluster(data), find(data).warehouse
     if address is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
-    wanted = Wanted("" if user is None else _pseudonym(user, data), account or "")
-    traces = asyncio.run(_first_look(kafka, address, wanted))
+    whom = Subject("" if user is None else _pseudonym(user, data), account or "")
+    traces = asyncio.run(_first_look(kafka, address, whom))
     subject = f"account {account}" if account else f"user {user}"
     if not yes:
         _show(subject, traces)
         if not sys.stdin.isatty():
             raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
         typer.confirm("Erase all of it? This cannot be undone.", abort=True)
-    report = asyncio.run(_erase(kafka, address, wanted, traces, within))
+    report = asyncio.run(_erase(kafka, address, whom, traces, within))
     _print(subject, report, json=json)
     if report["left"]:
         raise typer.Exit(1)
@@ -84,24 +84,24 @@ def _pseudonym(user: str, data: Any) -> str:
     return pseudonyms.of(user) if anonymous == user else pseudonyms.of_anonymous(anonymous)
 
 
-async def _first_look(kafka: KafkaSettings, address: str, wanted: Wanted) -> dict[str, Any]:
+async def _first_look(kafka: KafkaSettings, address: str, whom: Subject) -> dict[str, Any]:
     await reach(kafka)
-    return await _traces(address, wanted)
+    return await _traces(address, whom)
 
 
 async def _erase(
-    kafka: KafkaSettings, address: str, wanted: Wanted, traces: Mapping[str, Any], within_s: float
+    kafka: KafkaSettings, address: str, whom: Subject, traces: Mapping[str, Any], within_s: float
 ) -> dict[str, Any]:
     """Order the erasure, wait until it is done, and return the report."""
     from services.cli.erasing import kept, order_account, order_person
 
     now_ms = time.time_ns() // 1_000_000
-    if wanted.account:
-        await order_account(kafka, wanted.account, traces["pseudonyms"], within_s)
-        parts = [wanted]
+    if whom.account:
+        await order_account(kafka, whom.account, traces["pseudonyms"], within_s)
+        parts = [whom]
     else:
         await order_person(kafka, traces["pseudonyms"], traces["accounts"], within_s)
-        parts = [Wanted(each, "") for each in traces["pseudonyms"]]
+        parts = [Subject(each, "") for each in traces["pseudonyms"]]
     removed: dict[str, int] = {}
     left: dict[str, int] = {}
     for part in parts:
@@ -115,15 +115,15 @@ async def _erase(
         "accounts": traces["accounts"],
         "removed": removed,
         "left": left,
-        "kept": [each._asdict() for each in kept(person=bool(wanted.user), now_ms=now_ms)],
+        "kept": [each._asdict() for each in kept(person=bool(whom.user), now_ms=now_ms)],
     }
 
 
-async def _done(address: str, wanted: Wanted, since_ms: int, within_s: float) -> dict[str, Any]:
+async def _done(address: str, whom: Subject, since_ms: int, within_s: float) -> dict[str, Any]:
     """Return the traces once the warehouse has carried out an order that was given since then."""
     deadline = time.monotonic() + within_s
     while True:
-        found = await _traces(address, wanted)
+        found = await _traces(address, whom)
         found["erasures"] = [each for each in found["erasures"] if each["done"] and each["at"] >= since_ms]
         if found["erasures"]:
             return found
@@ -135,12 +135,12 @@ async def _done(address: str, wanted: Wanted, since_ms: int, within_s: float) ->
         await asyncio.sleep(0.2)
 
 
-async def _traces(address: str, wanted: Wanted) -> dict[str, Any]:
+async def _traces(address: str, whom: Subject) -> dict[str, Any]:
     from urllib.parse import quote
 
     import httpx
 
-    path = f"people/{wanted.user}" if wanted.user else f"accounts/{quote(wanted.account, safe='')}"
+    path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
     try:
         async with httpx.AsyncClient(base_url=address, timeout=60.0) as client:
             answer = await client.get(f"/v1/traces/{path}")

@@ -44,7 +44,10 @@ def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
         store.close()
 
     assert second.returncode != 0
-    assert "another process has it open" in second.stderr.splitlines()[-1]
+    said = second.stderr.splitlines()[-1]
+    assert "another process has it open" in said
+    assert "TIDEMARK_DATA_DIR" in said
+    assert "CLICKHOUSE_URL" in said
 
 
 def test_a_migration_that_changed_after_it_was_applied_stops_the_start(
