@@ -81,17 +81,17 @@ class ClickHouseErasing:
         if account:
             for table, columns in self._tables().items():
                 if "account" in columns:
-                    rows[table] = self._count(table, "account = %(account)s", account=account)
+                    rows[table] = self._how_many(table, "account = %(account)s", account=account)
             only_there = [row[0] for row in self._rows(_ONLY_THERE, account=account)]
             return Traces(only_there, [], {table: count for table, count in rows.items() if count})
         pseudonyms = [user, *(row[0] for row in self._rows(_LINKED, user=user))]
         accounts = self._accounts(pseudonyms)
         for table, columns in self._tables().items():
             if "user" in columns:
-                rows[table] = self._count(table, "user IN %(users)s", users=pseudonyms)
+                rows[table] = self._how_many(table, "user IN %(users)s", users=pseudonyms)
             elif "body" in columns:
                 where = "account IN %(accounts)s AND multiSearchAny(body, %(users)s)"
-                rows[table] = self._count(table, where, users=pseudonyms, accounts=accounts) if accounts else 0
+                rows[table] = self._how_many(table, where, users=pseudonyms, accounts=accounts) if accounts else 0
         return Traces(pseudonyms, accounts, {table: count for table, count in rows.items() if count})
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
@@ -141,12 +141,12 @@ class ClickHouseErasing:
 
     def _mutate(self, table: str, what: str, where: str, **given: Any) -> int:
         """Change or delete rows; return how many there were, and do nothing where there are none."""
-        count = self._count(table, where, **given)
+        count = self._how_many(table, where, **given)
         if count:
             self._command(f"ALTER TABLE {table} {what} WHERE {where}", **given)
         return count
 
-    def _count(self, table: str, where: str, **given: Any) -> int:
+    def _how_many(self, table: str, where: str, **given: Any) -> int:
         return int(self._rows(f"SELECT count() FROM {table} WHERE {where}", **given)[0][0])
 
     def _tables(self) -> dict[str, list[str]]:

@@ -5,30 +5,32 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from services.shared.errors import Retryable
 from services.warehouse.domain.erasing import Erasure
+from services.warehouse.http.problems import problem
 from services.warehouse.ports import Eraser
 
 
 def erasing_routes(store: Callable[[], Eraser]) -> list[Route]:
     """
-    Return the routes; they only read.
+    Return the routes; they only read. Addresses come to them as they were sent.
 
     Args:
         store: Gives the store, or raises Retryable while it is not open.
     """
 
     async def person(request: Request) -> Response:
-        return await _told(store, user=request.path_params["user"])
+        return await _told(store, user=unquote(request.path_params["user"]))
 
     async def account(request: Request) -> Response:
-        return await _told(store, account=request.path_params["account"])
+        return await _told(store, account=unquote(request.path_params["account"]))
 
     return [Route("/v1/traces/people/{user}", person), Route("/v1/traces/accounts/{account:path}", account)]
 
@@ -43,12 +45,8 @@ async def _told(store: Callable[[], Eraser], *, user: str = "", account: str = "
     try:
         return Response(msgspec.json.encode(await asyncio.to_thread(asked)), media_type="application/json")
     except Retryable as error:
-        detail = "ClickHouse does not answer; try again"
-        return JSONResponse(
-            {"error": {"code": "unavailable", "field": "", "detail": detail}},
-            503,
-            {"Retry-After": str(max(1, round(error.retry_after_s)))},
-        )
+        wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+        return problem(503, "unavailable", "ClickHouse does not answer; try again", headers=wait)
 
 
 def _order(order: Erasure) -> Mapping[str, Any]:

@@ -8,12 +8,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.exports import export_of
+from services.warehouse.http.problems import problem
 from services.warehouse.ports import Exporter
 
 _TYPES = {
@@ -34,7 +35,7 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
 
     async def export(request: Request) -> Response:
         if one_at_a_time.locked():
-            return _error(503, "busy", "", "another export runs; try again once it is over", 30)
+            return problem(503, "busy", "another export runs; try again once it is over", headers={"Retry-After": "30"})
         await one_at_a_time.acquire()
         response: Response | None = None
         try:
@@ -43,9 +44,10 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
             first = await asyncio.to_thread(pieces.take)  # before the status is sent, so that it can tell of a failure
             response = _Export(first, pieces, one_at_a_time, _TYPES[wanted.format])
         except Rejected as error:
-            return _error(404 if error.code == "no_such_view" else 400, error.code, error.field, error.detail)
+            return problem(404 if error.code == "no_such_view" else 400, error.code, error.detail, error.field)
         except Retryable as error:
-            return _error(503, "unavailable", "", f"ClickHouse does not answer: {error}", error.retry_after_s)
+            wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+            return problem(503, "unavailable", f"ClickHouse does not answer: {error}", headers=wait)
         finally:
             if response is None:
                 one_at_a_time.release()
@@ -93,8 +95,3 @@ class _Export(StreamingResponse):
         while piece:
             yield piece
             piece = await asyncio.to_thread(pieces.take)
-
-
-def _error(status: int, code: str, field: str, detail: str, retry_after_s: float = 0.0) -> Response:
-    headers = {"Retry-After": str(max(1, round(retry_after_s)))} if status == 503 else {}
-    return JSONResponse({"error": {"code": code, "field": field, "detail": detail}}, status, headers)

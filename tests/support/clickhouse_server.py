@@ -25,6 +25,8 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from email.parser import BytesParser
+from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +140,11 @@ def _body(request: Request, raw: bytes) -> bytes:
     return opened
 
 
+def _form(content_type: str, body: bytes) -> dict[str, str]:
+    parts = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body).iter_parts()
+    return {str(part.get_param("name", header="content-disposition")): str(part.get_content()) for part in parts}
+
+
 def application(folder: Path) -> Starlette:
     """Return the HTTP interface over an engine with its files in `folder`."""
     engine = _Engine(folder)
@@ -147,6 +154,10 @@ def application(folder: Path) -> Starlette:
             return _refused(RuntimeError("Code: 516. DB::Exception: Authentication failed. (AUTHENTICATION_FAILED)"))
         parameters = dict(request.query_params)
         body = _body(request, await request.body())
+        if request.headers.get("Content-Type", "").startswith("multipart/form-data"):
+            # What is too long for an address comes as a form.
+            parameters |= _form(request.headers["Content-Type"], body)
+            body = b""
         whole = parameters.get("query", "").encode() + (b"\n" if parameters.get("query") and body else b"") + body
         headers = {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Query-Id": parameters.get("query_id", "")}
         try:

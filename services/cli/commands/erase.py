@@ -33,6 +33,13 @@ class Subject(NamedTuple):
     account: str
 
 
+class QueryAccess(NamedTuple):
+    """Where the warehouse is, and what it asks for."""
+
+    address: str
+    token: str | None
+
+
 def erase(
     *,
     user: Annotated[
@@ -53,18 +60,19 @@ def erase(
     """
     if (user is None) == (account is None) or not (user or account):
         raise Fatal("whom? Give either --user or --account")
-    kafka, address = cluster(data), find(data).warehouse
-    if address is None:
+    kafka, running = cluster(data), find(data)
+    if running.warehouse is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
     whom = Subject("" if user is None else _pseudonym(user, data), account or "")
-    traces = asyncio.run(_first_look(kafka, address, whom))
+    warehouse = QueryAccess(running.warehouse, running.query_token)
+    traces = asyncio.run(_first_look(kafka, warehouse, whom))
     subject = f"account {account}" if account else f"user {user}"
     if not yes:
         _show(subject, traces)
         if not sys.stdin.isatty():
             raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
         typer.confirm("Erase all of it? This cannot be undone.", abort=True)
-    report = asyncio.run(_erase(kafka, address, whom, traces, within))
+    report = asyncio.run(_erase(kafka, warehouse, whom, traces, within))
     _print(subject, report, json=json)
     if report["left"]:
         raise typer.Exit(1)
@@ -84,13 +92,13 @@ def _pseudonym(user: str, data: Any) -> str:
     return pseudonyms.of(user) if anonymous == user else pseudonyms.of_anonymous(anonymous)
 
 
-async def _first_look(kafka: KafkaSettings, address: str, whom: Subject) -> dict[str, Any]:
+async def _first_look(kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
     await reach(kafka)
-    return await _traces(address, whom)
+    return await _traces(warehouse, whom)
 
 
 async def _erase(
-    kafka: KafkaSettings, address: str, whom: Subject, traces: Mapping[str, Any], within_s: float
+    kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject, traces: Mapping[str, Any], within_s: float
 ) -> dict[str, Any]:
     """Order the erasure, wait until it is done, and return the report."""
     from services.cli.erasing import kept, order_account, order_person
@@ -105,7 +113,7 @@ async def _erase(
     removed: dict[str, int] = {}
     left: dict[str, int] = {}
     for part in parts:
-        after = await _done(address, part, now_ms, within_s)
+        after = await _done(warehouse, part, now_ms, within_s)
         for table, count in after["erasures"][-1]["removed"].items():
             removed[table] = removed.get(table, 0) + count
         for table, count in after["rows"].items():
@@ -119,11 +127,11 @@ async def _erase(
     }
 
 
-async def _done(address: str, whom: Subject, since_ms: int, within_s: float) -> dict[str, Any]:
+async def _done(warehouse: QueryAccess, whom: Subject, since_ms: int, within_s: float) -> dict[str, Any]:
     """Return the traces once the warehouse has carried out an order that was given since then."""
     deadline = time.monotonic() + within_s
     while True:
-        found = await _traces(address, whom)
+        found = await _traces(warehouse, whom)
         found["erasures"] = [each for each in found["erasures"] if each["done"] and each["at"] >= since_ms]
         if found["erasures"]:
             return found
@@ -135,20 +143,21 @@ async def _done(address: str, whom: Subject, since_ms: int, within_s: float) -> 
         await asyncio.sleep(0.2)
 
 
-async def _traces(address: str, whom: Subject) -> dict[str, Any]:
+async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
     from urllib.parse import quote
 
     import httpx
 
     path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
+    headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
     try:
-        async with httpx.AsyncClient(base_url=address, timeout=60.0) as client:
+        async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
             answer = await client.get(f"/v1/traces/{path}")
             answer.raise_for_status()
     except httpx.HTTPError as error:
         away = "ClickHouse does not answer" if getattr(error, "response", None) is not None else "it does not answer"
         raise Retryable(
-            f"the warehouse at {address}: {away} ({error}). Start it, or see `tidemark doctor`, and run the same command again"
+            f"the warehouse at {warehouse.address}: {away} ({error}). Start it, or see `tidemark doctor`, and run the same command again"
         ) from error
     found: dict[str, Any] = answer.json()
     return found

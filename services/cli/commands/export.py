@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from services.cli.local.stack_state import DataOption, find
 from services.shared.errors import Fatal, Retryable
+
+if TYPE_CHECKING:
+    import httpx
 
 FORMATS = {".parquet": "parquet", ".csv": "csv", ".ndjson": "ndjson"}
 
@@ -40,25 +43,27 @@ def export(
         raise Fatal(f"{to} exists: name another file, or give --force to replace it")
     if not to.parent.is_dir():
         raise Fatal(f"{to}: there is no folder {to.parent}")
-    address = find(data).warehouse
+    running = find(data)
+    address = running.warehouse
     if address is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
     days = {name: day for name, day in (("from", first), ("until", until)) if day is not None}
-    size = _fetch(address, view, {"format": format_, **days}, to)
+    size = _fetch(address, running.query_token, view, {"format": format_, **days}, to)
     print(f"{to}: {view}, {size:,} bytes")
 
 
-def _fetch(address: str, view: str, parameters: dict[str, str], to: Path) -> int:
+def _fetch(address: str, token: str | None, view: str, parameters: dict[str, str], to: Path) -> int:
     """Write the answer to a file beside `to`, and rename it once it is whole; return its bytes."""
     from urllib.parse import quote
 
     import httpx
 
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
     draft = to.with_name(f".{to.name}.{os.getpid()}.part")
     waiting = httpx.Timeout(10.0, read=None)  # the first byte comes when the engine is done
     try:
         with (
-            httpx.Client(base_url=address, timeout=waiting) as client,
+            httpx.Client(base_url=address, timeout=waiting, headers=headers) as client,
             client.stream("GET", f"/v1/export/{quote(view, safe='')}", params=parameters) as answer,
         ):
             if answer.is_error:
@@ -80,15 +85,10 @@ def _fetch(address: str, view: str, parameters: dict[str, str], to: Path) -> int
         draft.unlink(missing_ok=True)
 
 
-def _refused(address: str, answer: object) -> Fatal | Retryable:
-    import httpx
-
-    assert isinstance(answer, httpx.Response)
+def _refused(address: str, answer: httpx.Response) -> Fatal | Retryable:
     try:
-        said = answer.json()
-        detail = (said.get("error") or said).get("detail") or answer.text
-    except (ValueError, AttributeError):
+        detail = answer.json()["detail"]
+    except (ValueError, KeyError, TypeError):
         detail = answer.text[:300]
-    if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE:
-        return Retryable(f"the warehouse at {address}: {detail}")
-    return Fatal(f"the warehouse at {address}: {detail}")
+    kind = Retryable if answer.status_code == 503 else Fatal
+    return kind(f"the warehouse at {address}: {detail}")

@@ -60,7 +60,7 @@ def test_details_and_names_of_people_go_after_thirty_days_and_the_rest_stays(cli
     counts = merged(clickhouse, "events", "event_details", "people", "account_health", "signals")
     assert counts == {"events": 4, "event_details": 2, "people": 2, "account_health": 4, "signals": 4}
     assert set(clickhouse.people([f"u_of_{days}" for days in (1, 29, 31, 300)])) == {"u_of_1", "u_of_29"}
-    assert [each["event_id"] for each in clickhouse.events(EventFilter("acme", limit=9))] != []
+    assert [each["event_id"] for each in clickhouse.events(EventFilter("acme", limit=9)).rows] != []
 
 
 def test_each_table_has_a_setting_of_its_own(clickhouse: ClickHouseStore) -> None:

@@ -16,7 +16,7 @@ def test_rows_go_over_the_wire_compressed_and_come_back_whole(server_store: Clic
 
     server_store.insert("events", [event(n, id_, properties=names[id_]) for n, id_ in enumerate(names)])
 
-    assert {e["event_id"]: e["properties"] for e in server_store.events(EventFilter("acme", limit=400))} == names
+    assert {e["event_id"]: e["properties"] for e in server_store.events(EventFilter("acme", limit=400)).rows} == names
 
 
 def test_a_wrong_password_is_fatal_and_named(server_url: str) -> None:

@@ -62,7 +62,7 @@ def take(store: MemoryStore, erasing: Erasing, batch: Batch) -> None:
 
 
 def users(store: MemoryStore) -> set[str]:
-    return {found["user"] for found in store.events(EventFilter("acme"))}
+    return {found["user"] for found in store.events(EventFilter("acme")).rows}
 
 
 def test_an_order_makes_no_row_and_is_no_control_record() -> None:
@@ -104,7 +104,9 @@ def test_rows_of_before_that_are_read_after_the_erasure_are_withheld() -> None:
 
     assert [found["event_id"] for found in store.details(["e7", "e8"])] == ["e8"]
     assert users(store) == {SOMEBODY, KIM, JO}
-    assert [found["user"] for found in store.events(EventFilter("acme")) if found["event_id"] == "e1"] == [SOMEBODY]
+    assert [found["user"] for found in store.events(EventFilter("acme")).rows if found["event_id"] == "e1"] == [
+        SOMEBODY
+    ]
 
 
 def test_late_rows_of_an_erased_account_are_not_stored() -> None:
@@ -115,8 +117,8 @@ def test_late_rows_of_an_erased_account_are_not_stored() -> None:
 
     take(store, one, build({("usage-events", 0): [event(1, 999), event(2, 1_001), event(3, 999, account="globex")]}))
 
-    assert [found["event_id"] for found in store.events(EventFilter("acme"))] == ["e2"]
-    assert len(store.events(EventFilter("globex"))) == 1
+    assert [found["event_id"] for found in store.events(EventFilter("acme")).rows] == ["e2"]
+    assert len(store.events(EventFilter("globex")).rows) == 1
 
 
 def test_an_order_that_was_noted_before_a_crash_is_carried_out_by_the_next_process() -> None:

@@ -1,0 +1,168 @@
+"""Questions about the health of accounts as SQL: of now from the table of the latest snapshots, of then from that of days."""
+
+# ruff: noqa: S608  what people send goes in as parameters; only names and numbers of ours are put into the text
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import msgspec
+
+from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
+from services.warehouse.domain import changes
+from services.warehouse.domain.filters import AccountFilter
+from services.warehouse.domain.ordering import NO_RENEWAL, UNJUDGED
+from services.warehouse.domain.rows import FORGOTTEN
+from services.warehouse.domain.weeks import WEEK
+from services.warehouse.ports import Found, Page
+
+_NAMES = (
+    "account", "name", "owner", "revenue", "seats", "renewal_day", "stage", "band", "score_tenths", "previous_score_tenths",
+    "coverage", "last_active_day", "silent_days", "sequence", "day",
+)  # fmt: skip
+_COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
+
+_ORDER = {
+    "account": "account",
+    "name": "if(name = '', account, name)",
+    "unjudged": f"toInt64(band IN {UNJUDGED})",
+    "score": "score_tenths",
+    "change": "score_tenths - ifNull(previous_score_tenths, score_tenths)",
+    "revenue": "ifNull(revenue, 0)",
+    "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
+    "silent": "silent_days",
+}
+
+
+_HAS_TEXT = (
+    f"({' OR '.join(f'positionCaseInsensitiveUTF8({each}, {{text:String}})' for each in ('account', 'name', 'owner'))})"
+)
+
+
+def _as_of(day: int | None) -> str:
+    """Return where to read the health of all accounts from."""
+    if day is None:
+        return "account_health_latest"
+    known = f"SELECT reason, at, {', '.join(_NAMES)} FROM account_health_days WHERE known_day <= {day}"
+    return f"(SELECT * FROM ({known} ORDER BY account, offset DESC LIMIT 1 BY account) WHERE reason != '{FORGOTTEN}')"
+
+
+class HealthQueries(ClickHouseAsking):
+    """The part of the `Queries` port that is about health."""
+
+    def newest(self) -> int | None:
+        """Return the log time of the latest snapshot."""
+        found = self._found("SELECT max(toUnixTimestamp64Milli(at)) AS at_ms, count() AS n FROM account_health_latest")
+        return found[0]["at"] if found[0]["n"] else None
+
+    def accounts(self, wanted: AccountFilter) -> Page:
+        """Return the health of accounts."""
+        given = {"text": wanted.text, "bands": wanted.bands, "stages": wanted.stages, "owners": wanted.owners}
+        conditions = [
+            sql
+            for value, sql in (
+                (
+                    wanted.text,
+                    _HAS_TEXT,
+                ),
+                (wanted.bands, "band IN {bands:Array(String)}"),
+                (wanted.stages, "stage IN {stages:Array(String)}"),
+                (wanted.owners, "owner IN {owners:Array(String)}"),
+            )
+            if value
+        ]
+        source = f"{_as_of(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
+        beyond, place = after(wanted.order, wanted.after, _ORDER)
+        given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        rows = self._found(
+            f"SELECT {_COLUMNS} FROM {source} AND {beyond} ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}",
+            **given,
+            **place,
+        )
+        if wanted.after is None and len(rows) < wanted.limit:
+            return Page(rows, len(rows))
+        return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
+
+    def latest(self, account: str, until_day: int | None = None) -> Found | None:
+        """Return the account's latest snapshot whole."""
+        known = "" if until_day is None else f"AND known_day <= {until_day}"
+        bodies = self._found(
+            f"""SELECT reason, body FROM account_health_days WHERE account = {{account:String}} {known}
+            ORDER BY offset DESC LIMIT 1""",
+            account=account,
+        )
+        return _body(bodies[0]) if bodies and bodies[0]["reason"] != FORGOTTEN else None
+
+    def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
+        """Return the last snapshot of each day."""
+        known = "" if until_day is None else f"AND known_day <= {until_day}"
+        return self._bodies(
+            f"""SELECT body FROM (
+                SELECT day, offset, body FROM account_health_days
+                WHERE account = {{account:String}} AND NOT forgotten {known}
+                ORDER BY known_day, offset DESC LIMIT 1 BY known_day)
+            ORDER BY day DESC, offset DESC LIMIT 1 BY day LIMIT {days}""",
+            account=account,
+        )
+
+    def weekly(self, accounts: Sequence[str], last_day: int, weeks: int) -> list[Found]:
+        """Return the last that became known in each week."""
+        if not accounts or not weeks:
+            return []
+        return self._found(
+            f"""SELECT account, slot, last.1 AS reason, last.2 AS band, last.3 AS score_tenths FROM (
+                SELECT account, {_slot(last_day, weeks)} AS slot, argMax((reason, band, score_tenths), offset) AS last
+                FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
+                GROUP BY account, slot)""",
+            accounts=list(accounts),
+        )
+
+    def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
+        """Return how many accounts were in each band at the end of each week, and their revenue."""
+        if not weeks:
+            return []
+        owned = "AND (state.4 IN {owners:Array(String)})" if owners else ""
+        return self._found(
+            f"""SELECT slot, state.2 AS band, count() AS accounts, sum(state.3) AS revenue FROM (
+                SELECT account, arrayJoin(range({weeks})) AS slot,
+                    states[arrayLastIndex(each -> each.1 <= slot, states)].2 AS state
+                FROM (
+                    SELECT account, arraySort(each -> each.1, groupArray((week, last))) AS states FROM (
+                        SELECT account, {_slot(last_day, weeks)} AS week,
+                            argMax((toString(reason), toString(band), ifNull(revenue, 0), owner), offset) AS last
+                        FROM account_health_days WHERE known_day <= {last_day} GROUP BY account, week)
+                    GROUP BY account))
+            WHERE state.1 NOT IN ('', '{FORGOTTEN}') {owned} GROUP BY slot, band ORDER BY slot, band""",
+            owners=list(owners),
+        )
+
+    def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
+        """Return the accounts that changed since the end of a day."""
+        moved = "" if until_day is None else f"AND known_day <= {until_day}"
+        both = self._found(
+            f"""SELECT {_COLUMNS}, known_day FROM (
+                SELECT * EXCEPT body, known_day <= {since_day} AS is_before FROM account_health_days
+                WHERE account IN (SELECT DISTINCT account FROM account_health_days WHERE known_day > {since_day} {moved}) {moved}
+                ORDER BY account, is_before, offset DESC LIMIT 1 BY account, is_before)
+            WHERE reason != '{FORGOTTEN}' ORDER BY account, is_before DESC""",
+        )
+        found = []
+        for before, now in itertools.pairwise(both):
+            same = before["account"] == now["account"]
+            if same and (not owners or now["owner"] in owners) and changes.is_news(before, now):
+                found.append((_listed(before), _listed(now)))
+        return found
+
+
+def _slot(last_day: int, weeks: int) -> str:
+    return f"greatest(0, {weeks - 1} - intDiv({last_day} - known_day, {WEEK}))"
+
+
+def _listed(row: Found) -> Found:
+    return {name: row[name] for name in (*_NAMES, "at")}
+
+
+def _body(row: Found) -> Found:
+    body: Found = msgspec.json.decode(row["body"])
+    return body
