@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS account_health (
 
 -- The last snapshot that was known of each account at the end of each UTC day, and so what any past day looked like: a day
 -- ends at its midnight, which belongs to it. The version is the offset, since an account stays in its partition. That an
--- account was forgotten is a row of its own beside the snapshot, which stays in its history.
+-- account was forgotten is a row of its own beside the snapshot, which stays in its history. Granules are small because a page
+-- of accounts reads some days of each.
 CREATE TABLE IF NOT EXISTS account_health_days (
     known_day Int32,
     forgotten Bool,
@@ -54,7 +55,8 @@ CREATE TABLE IF NOT EXISTS account_health_days (
     seats Nullable(Int64),
     renewal_day Nullable(Int64),
     body String CODEC(ZSTD(1))
-) ENGINE = ReplacingMergeTree(offset) ORDER BY (account, known_day, forgotten);
+) ENGINE = ReplacingMergeTree(offset) ORDER BY (account, known_day, forgotten)
+SETTINGS index_granularity = 256;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS account_health_days_of TO account_health_days AS
 SELECT toInt32(floor((toUnixTimestamp64Milli(at) - 1) / 86400000)) AS known_day, reason = 'FORGOTTEN' AS forgotten, *

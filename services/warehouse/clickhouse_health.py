@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import msgspec
 
 from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import changes
-from services.warehouse.domain.filters import AccountFilter
+from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import NO_RENEWAL, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.domain.weeks import WEEK
@@ -23,6 +22,8 @@ _NAMES = (
 )  # fmt: skip
 _COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
 
+_CHANGING = ("account", "name", "owner", "revenue", "band", "score_tenths")
+
 _ORDER = {
     "account": "account",
     "name": "if(name = '', account, name)",
@@ -32,6 +33,8 @@ _ORDER = {
     "revenue": "ifNull(revenue, 0)",
     "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
     "silent": "silent_days",
+    "owner": "owner",
+    "stage": f"indexOf({list(STAGES)}, toString(stage))",
 }
 
 
@@ -44,8 +47,14 @@ def _as_of(day: int | None) -> str:
     """Return where to read the health of all accounts from."""
     if day is None:
         return "account_health_latest"
-    known = f"SELECT reason, at, {', '.join(_NAMES)} FROM account_health_days WHERE known_day <= {day}"
-    return f"(SELECT * FROM ({known} ORDER BY account, offset DESC LIMIT 1 BY account) WHERE reason != '{FORGOTTEN}')"
+    known = f"""SELECT reason, at, offset, {", ".join(_NAMES)} FROM account_health_days
+        WHERE (account, offset) IN ({_last(f"known_day <= {day}")}) LIMIT 1 BY account"""
+    return f"(SELECT * FROM ({known}) WHERE reason != '{FORGOTTEN}')"
+
+
+def _last(condition: str) -> str:
+    """Return where the last snapshots of accounts are; numbers alone are compared, and rows read whole only there."""
+    return f"SELECT account, max(offset) FROM account_health_days WHERE {condition} GROUP BY account"
 
 
 class HealthQueries(ClickHouseAsking):
@@ -84,6 +93,13 @@ class HealthQueries(ClickHouseAsking):
             return Page(rows, len(rows))
         return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
 
+    def choices(self, until_day: int | None = None) -> list[Found]:
+        """Return how many accounts each owner has in each stage, and their revenue."""
+        return self._found(
+            f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue FROM {_as_of(until_day)}
+            GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
+        )
+
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
         """Return the account's latest snapshot whole."""
         known = "" if until_day is None else f"AND known_day <= {until_day}"
@@ -111,10 +127,10 @@ class HealthQueries(ClickHouseAsking):
         if not accounts or not weeks:
             return []
         return self._found(
-            f"""SELECT account, slot, last.1 AS reason, last.2 AS band, last.3 AS score_tenths FROM (
-                SELECT account, {_slot(last_day, weeks)} AS slot, argMax((reason, band, score_tenths), offset) AS last
-                FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
-                GROUP BY account, slot)""",
+            f"""SELECT account, {_slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
+                argMax(band, offset) AS band, argMax(score_tenths, offset) AS score_tenths
+            FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
+            GROUP BY account, slot""",
             accounts=list(accounts),
         )
 
@@ -122,45 +138,56 @@ class HealthQueries(ClickHouseAsking):
         """Return how many accounts were in each band at the end of each week, and their revenue."""
         if not weeks:
             return []
-        owned = "AND (state.4 IN {owners:Array(String)})" if owners else ""
+        owner, owned = "", ""
+        if owners:
+            owner, owned = ", argMax(owner IN {owners:Array(String)}, offset) AS owned", "AND state.4"
         return self._found(
             f"""SELECT slot, state.2 AS band, count() AS accounts, sum(state.3) AS revenue FROM (
                 SELECT account, arrayJoin(range({weeks})) AS slot,
                     states[arrayLastIndex(each -> each.1 <= slot, states)].2 AS state
                 FROM (
-                    SELECT account, arraySort(each -> each.1, groupArray((week, last))) AS states FROM (
-                        SELECT account, {_slot(last_day, weeks)} AS week,
-                            argMax((toString(reason), toString(band), ifNull(revenue, 0), owner), offset) AS last
+                    SELECT account, arraySort(each -> each.1, groupArray(
+                        (week, (known, band, ifNull(revenue, 0){", owned" if owners else ""})))) AS states
+                    FROM (
+                        SELECT account, {_slot(last_day, weeks)} AS week, argMax(NOT forgotten, offset) AS known,
+                            argMax(band, offset) AS band, argMax(tuple(revenue), offset).1 AS revenue{owner}
                         FROM account_health_days WHERE known_day <= {last_day} GROUP BY account, week)
                     GROUP BY account))
-            WHERE state.1 NOT IN ('', '{FORGOTTEN}') {owned} GROUP BY slot, band ORDER BY slot, band""",
+            WHERE state.1 {owned} GROUP BY slot, band ORDER BY slot, band""",
             owners=list(owners),
         )
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return the accounts that changed since the end of a day."""
-        moved = "" if until_day is None else f"AND known_day <= {until_day}"
-        both = self._found(
-            f"""SELECT {_COLUMNS}, known_day FROM (
-                SELECT * EXCEPT body, known_day <= {since_day} AS is_before FROM account_health_days
-                WHERE account IN (SELECT DISTINCT account FROM account_health_days WHERE known_day > {since_day} {moved}) {moved}
-                ORDER BY account, is_before, offset DESC LIMIT 1 BY account, is_before)
-            WHERE reason != '{FORGOTTEN}' ORDER BY account, is_before DESC""",
+        states = []
+        for known in (f"known_day <= {since_day}", "true" if until_day is None else f"known_day <= {until_day}"):
+            rows = self._found(
+                f"""SELECT {", ".join(_CHANGING)} FROM account_health_days
+                WHERE (account, offset) IN ({_last(known)}) AND NOT forgotten LIMIT 1 BY account"""
+            )
+            states.append({row["account"]: row for row in rows})
+        then, now = states
+        return [
+            (then[name], row)
+            for name, row in sorted(now.items())
+            if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
+        ]
+
+    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return the latest health snapshots of accounts, whole, by account."""
+        if not accounts:
+            return {}
+        known = "true" if until_day is None else f"known_day <= {until_day}"
+        rows = self._found(
+            f"""SELECT account, body FROM account_health_days WHERE account IN {{accounts:Array(String)}}
+            AND (account, offset) IN ({_last(f"account IN {{accounts:Array(String)}} AND {known}")}) AND NOT forgotten""",
+            accounts=list(accounts),
         )
-        found = []
-        for before, now in itertools.pairwise(both):
-            same = before["account"] == now["account"]
-            if same and (not owners or now["owner"] in owners) and changes.is_news(before, now):
-                found.append((_listed(before), _listed(now)))
-        return found
+        return {row["account"]: _body(row) for row in rows}
 
 
 def _slot(last_day: int, weeks: int) -> str:
     return f"greatest(0, {weeks - 1} - intDiv({last_day} - known_day, {WEEK}))"
-
-
-def _listed(row: Found) -> Found:
-    return {name: row[name] for name in (*_NAMES, "at")}
 
 
 def _body(row: Found) -> Found:

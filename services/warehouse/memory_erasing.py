@@ -16,6 +16,7 @@ class MemoryErasing:
     """Keeps the `Eraser` port."""
 
     _tables: dict[str, dict[tuple[Any, ...], _Row]]
+    _sorted: dict[str, list[_Row]]
     _orders: dict[Place, Erasure]
     _lock: threading.Lock
 
@@ -37,6 +38,7 @@ class MemoryErasing:
         until, removed = order.place.appended_at, {}
         people = self._known()
         with self._lock:
+            self._sorted.clear()
             for table, rows in self._tables.items():
                 covered = [place for place, row in rows.items() if row["appended_at"] <= until and _of(row, order)]
                 for place in covered:

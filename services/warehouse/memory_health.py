@@ -74,10 +74,25 @@ class MemoryHealth(MemoryTables):
         """Return the accounts that changed since the end of a day."""
         then, now = self._latest(since_day), self._latest(until_day)
         return [
-            (_listed(then[name]), _listed(row))
+            (_changing(then[name]), _changing(row))
             for name, row in sorted(now.items())
             if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
         ]
+
+    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return the latest health snapshots of accounts, whole, by account."""
+        latest = self._latest(until_day)
+        return {account: body(latest[account]) for account in accounts if account in latest}
+
+    def choices(self, until_day: int | None = None) -> list[Found]:
+        """Return how many accounts each owner has in each stage, and their revenue."""
+        found: dict[tuple[str, str], Found] = {}
+        for row in self._latest(until_day).values():
+            key = row["owner"], row["stage"]
+            each = found.setdefault(key, {"owner": key[0], "stage": key[1], "accounts": 0, "revenue": 0.0})
+            each["accounts"] += 1
+            each["revenue"] += row["revenue"] or 0.0
+        return [found[key] for key in sorted(found)]
 
     def _health(self, until_day: int | None = None) -> list[Found]:
         rows = self._in_order("account_health")
@@ -90,6 +105,10 @@ class MemoryHealth(MemoryTables):
 
 def _listed(row: Found) -> Found:
     return {name: row[name] for name in _COLUMNS}
+
+
+def _changing(row: Found) -> Found:
+    return {name: row[name] for name in ("account", "name", "owner", "revenue", "band", "score_tenths")}
 
 
 def _is_wanted(row: Found, wanted: AccountFilter) -> bool:

@@ -30,6 +30,8 @@ class MemoryTables:
         """Start empty."""
         self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in IDENTITY}
         self._orders: dict[Place, Erasure] = {}
+        self._sorted: dict[str, list[Found]] = {}
+        """Rows in the order of the log, until others come; nobody changes these lists."""
         self._noted: dict[TopicPartition, int] = {}
         self._lock = threading.Lock()
 
@@ -37,6 +39,7 @@ class MemoryTables:
         """Store rows by their place."""
         names = columns(table)
         with self._lock:
+            self._sorted.pop(table, None)
             for row in rows:
                 self._tables[table][row[:_PLACE_LENGTH]] = dict(zip(names, row, strict=True))
 
@@ -60,7 +63,9 @@ class MemoryTables:
 
     def _in_order(self, table: str) -> list[Found]:
         with self._lock:
-            return [row for _, row in sorted(self._tables[table].items())]
+            if table not in self._sorted:
+                self._sorted[table] = [row for _, row in sorted(self._tables[table].items())]
+            return self._sorted[table]
 
 
 def first(rows: Iterable[Found], *identity: str) -> dict[Any, Found]:

@@ -123,7 +123,17 @@ class Queries(Protocol):
         """Return of each week and band that accounts were in at its end: `slot`, `band`, `accounts`, `revenue` (sum)."""
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
-        """Return each account's health at the end of a day and now, as `accounts` has it, if `is_news` says that it changed."""
+        """
+        Return each account's state at the end of a day and now, if `is_news` says that it changed.
+
+        Each has `account`, `name`, `owner`, `revenue`, `band` and `score_tenths`.
+        """
+
+    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return the latest health snapshots of accounts, whole, by account."""
+
+    def choices(self, until_day: int | None = None) -> list[Found]:
+        """Return of each owner and stage `accounts`, how many, and their `revenue`: what a list can be narrowed to."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
         """Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first."""

@@ -9,7 +9,7 @@ from services.warehouse.domain import ordering
 from services.warehouse.domain.ordering import Order, Place
 
 BANDS = ("LEARNING", "UNKNOWN", "RED", "YELLOW", "GREEN")
-STAGES = ("UNKNOWN", "ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
+STAGES = ordering.STAGES
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 MOST_ROWS = 1000

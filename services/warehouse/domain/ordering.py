@@ -20,6 +20,8 @@ from services.shared.errors import Rejected
 Found = Mapping[str, Any]
 Place = tuple[Any, ...]
 
+STAGES = ("UNKNOWN", "ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
+"""In the order of an account's life."""
 UNJUDGED = ("LEARNING", "UNKNOWN")
 """Bands of accounts whose score says nothing yet, or no more."""
 NO_RENEWAL = 1_000_000
@@ -64,6 +66,8 @@ _OF_ACCOUNTS: Mapping[str, Key] = {
     "revenue": _REVENUE,
     "renewal": _RENEWAL,
     "silent": Key("silent", int, lambda row: row["silent_days"]),
+    "owner": _column("owner"),
+    "stage": Key("stage", int, lambda row: 1 + STAGES.index(row["stage"]) if row["stage"] in STAGES else 0),
 }
 ACCOUNT_SORTS = tuple(_OF_ACCOUNTS)
 

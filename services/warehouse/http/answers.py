@@ -334,11 +334,28 @@ class PortfolioAccountAnswer(TypedDict):
     renewal_date: str | None
 
 
+class OwnerAnswer(TypedDict):
+    """An owner, empty for none, and what they look after."""
+
+    owner: str
+    accounts: int
+    revenue: float
+
+
+class StageAnswer(TypedDict):
+    """How many accounts are in a stage."""
+
+    stage: Stage
+    accounts: int
+
+
 class PortfolioAnswer(ListAnswer):
-    """The whole base; `accounts` are the 2,000 with the largest revenue."""
+    """The whole base; `accounts` are the 2,000 with the largest revenue, `owners` (1,000 at most) and `stages` those of all."""
 
     weeks: list[PortfolioWeekAnswer]
     accounts: list[PortfolioAccountAnswer]
+    owners: list[OwnerAnswer]
+    stages: list[StageAnswer]
     as_of: str | None
 
 

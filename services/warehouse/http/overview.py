@@ -15,6 +15,7 @@ from services.warehouse.http.question import AT, Asked, Question, Told, as_of, i
 _MOST_CHANGES = 100
 _MOST_SIGNALS = 100
 _MOST_ACCOUNTS = 2_000
+_MOST_OWNERS = 1_000
 _MOST_HOURS = 24 * 35
 _OWNER = parameters.TextsParameter("owner", "Owners, with commas between.")
 _SHOWN = ("account", "name", "owner", "band", "revenue", "stage")
@@ -39,9 +40,12 @@ def _today(asked: Asked) -> Told:
         return told
     yesterday = filters.day_of(known) - 1
     news = sorted(store.changes(yesterday, owners, until), key=lambda both: changes.urgency(*both))
-    for before, now in news[:_MOST_CHANGES]:
-        whole = store.latest(now["account"], yesterday), store.latest(now["account"], until)
-        why = changes.reasons(whole[0], whole[1]) if whole[0] and whole[1] else []
+    shown = news[:_MOST_CHANGES]
+    names = [now["account"] for _, now in shown]
+    then, latest = store.snapshots(names, yesterday), store.snapshots(names, until)
+    for before, now in shown:
+        name = now["account"]
+        why = changes.reasons(then[name], latest[name]) if name in then and name in latest else []
         told["changes"].append(presentation.change(before, now, why))
     counts = store.transitions(filters.end_of(yesterday), owners, until)
     told.update(changes_total=len(news), opened=counts.get("FIRING", 0), resolved=counts.get("RESOLVED", 0))
@@ -72,7 +76,27 @@ def _portfolio(asked: Asked) -> Told:
             {"day": presentation.date_of(day), "bands": bands[slot]}
             for slot, day in enumerate(weeks.ends(last_day, number))
         ]
-    return {"weeks": told, "accounts": accounts, "total": found.total, "next": None, "as_of": in_time(known)}
+    return {
+        "weeks": told,
+        "accounts": accounts,
+        **_choices(asked),
+        "total": found.total,
+        "next": None,
+        "as_of": in_time(known),
+    }
+
+
+def _choices(asked: Asked) -> Told:
+    """Return the owners and stages that lists can be narrowed to, of all accounts."""
+    owners: dict[str, Told] = {}
+    stages: dict[str, Told] = {}
+    for row in asked.store.choices(asked.given["at"]):
+        owner = owners.setdefault(row["owner"], {"owner": row["owner"], "accounts": 0, "revenue": 0.0})
+        owner["accounts"] += row["accounts"]
+        owner["revenue"] += row["revenue"]
+        stage = stages.setdefault(row["stage"], {"stage": row["stage"], "accounts": 0})
+        stage["accounts"] += row["accounts"]
+    return {"owners": list(owners.values())[:_MOST_OWNERS], "stages": list(stages.values())}
 
 
 def _activity(asked: Asked) -> Told:

@@ -316,3 +316,35 @@ def test_what_changed_since_a_day_is_told_with_both_states(store: Store) -> None
     assert told() == [("band", 500, 499), ("fall", 500, 450)]
     assert told(until_day=day) == [("band", 500, 499), ("fall", 500, 440)]
     assert told(owners=("nobody",)) == []
+
+
+def test_several_accounts_are_read_whole_and_lists_say_what_they_can_be_narrowed_to(store: Store) -> None:
+    day = 20_000
+    facts = example("account_health/examples/red.json")["facts"]
+    store.insert(
+        "account_health",
+        [
+            health(1, "a", at=day * DAY_MS, score_tenths=1, facts={**facts, "owner": "kim", "revenue": 2.0}),
+            health(2, "a", at=(day + 1) * DAY_MS, score_tenths=2, facts={**facts, "owner": "kim", "revenue": 3.0}),
+            health(3, "b", at=day * DAY_MS, score_tenths=3, facts={**facts, "owner": "kim", "revenue": None}),
+            health(4, "gone", at=day * DAY_MS, score_tenths=4),
+            forgotten(Place("account-health", 0, 5, day * DAY_MS + 1), "gone"),
+            health(6, "c", at=day * DAY_MS + 9, stage="RENEWAL", facts={**facts, "owner": None, "revenue": 1.0}),
+        ],
+    )
+
+    def scores(until_day: int | None) -> dict[str, int]:
+        found = store.snapshots(["a", "b", "gone", "nobody"], until_day)
+        return {name: snapshot["score_tenths"] for name, snapshot in found.items()}
+
+    assert scores(None) == {"a": 2, "b": 3}
+    assert scores(day - 1) == {"a": 1, "b": 3, "gone": 4}
+    assert store.snapshots([]) == {}
+    assert store.choices() == [
+        {"owner": "", "stage": "RENEWAL", "accounts": 1, "revenue": 1.0},
+        {"owner": "kim", "stage": "ONGOING", "accounts": 2, "revenue": 3.0},
+    ]
+    assert [(row["owner"], row["accounts"]) for row in store.choices(day - 1)] == [
+        ("kim", 2),
+        ("kim@tidemark.example", 1),
+    ]

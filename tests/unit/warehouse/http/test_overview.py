@@ -96,6 +96,8 @@ def test_the_portfolio_shows_bands_week_by_week_and_the_largest_accounts() -> No
         },
     ]
     assert [(a["account"], a["revenue"]) for a in found["accounts"]] == [("large", 90.0), ("small", 10.0)]
+    assert found["owners"] == [{"owner": "kim@tidemark.example", "accounts": 2, "revenue": 100.0}]
+    assert found["stages"] == [{"stage": "ONGOING", "accounts": 2}]
     assert found["total"] == 2
 
 
