@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from services.warehouse.domain.people import named, pseudonyms_in
 from services.warehouse.domain.rows import Place, Row, Value, columns, instant
 
 PERSONAL = "event_details"
@@ -60,6 +61,8 @@ class Withheld:
         """Take the erasures that are known."""
         self._users: dict[str, Erasure] = {}
         self._accounts: dict[str, Erasure] = {}
+        self._until = -1
+        """When the latest order was appended: newer rows are covered by none."""
         for each in known:
             self.add(each)
 
@@ -69,6 +72,7 @@ class Withheld:
         before = known.get(name)
         if before is None or before.place.appended_at <= order.place.appended_at:
             known[name] = order
+        self._until = max(self._until, order.place.appended_at)
 
     def stored(self, table: str, rows: list[Row]) -> list[Row]:
         """Return those rows that are to be stored, as they are to be stored."""
@@ -76,16 +80,35 @@ class Withheld:
             return rows
         names = columns(table)
         appended = names.index("appended_at")
-        account = names.index("account")
-        user = names.index("user") if "user" in names else None
-        kept = []
-        for row in rows:
-            order = self._accounts.get(row[account])
-            if order is not None and row[appended] <= order.place.appended_at:
-                continue
-            order = self._users.get(row[user]) if user is not None else None
-            if user is None or order is None or row[appended] > order.place.appended_at:
-                kept.append(row)
-            elif table != PERSONAL:
-                kept.append((*row[:user], order.stands_for, *row[user + 1 :]))
-        return kept
+        found = (row if row[appended] > self._until else self._covered(table, names, row) for row in rows)
+        return [row for row in found if row is not None]
+
+    def _covered(self, table: str, names: tuple[str, ...], row: Row) -> Row | None:
+        """Return a row as it is to be stored; None: it is not."""
+        appended_at = row[names.index("appended_at")]
+        order = self._accounts.get(row[names.index("account")])
+        if order is not None and appended_at <= order.place.appended_at:
+            return None
+        if "body" in names:
+            body = names.index("body")
+            return _with(row, body, self._renamed(row[body], appended_at))
+        if "user" not in names:
+            return row
+        user = names.index("user")
+        new = self._instead(row[user], appended_at)
+        if new == row[user]:
+            return row
+        return None if table == PERSONAL else _with(row, user, new)
+
+    def _instead(self, user: str, appended_at: int) -> str:
+        """Return the pseudonym that is to be stored for one of a record that was appended then."""
+        order = self._users.get(user)
+        return user if order is None or appended_at > order.place.appended_at else order.stands_for
+
+    def _renamed(self, body: str, appended_at: int) -> str:
+        names = {user: self._instead(user, appended_at) for user in pseudonyms_in(body)}
+        return str(named(body, names))
+
+
+def _with(row: Row, place: int, value: str) -> Row:
+    return (*row[:place], value, *row[place + 1 :])

@@ -157,7 +157,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
         assert (status, "give --yes" in wrong) == (1, True)
         status, out, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO, "--yes", "--json")
-        assert (status, wrong) == (0, "")
+        assert (status, wrong) == (0, ""), out
         report = json.loads(out)
         assert report["pseudonyms"] == list(pseudonyms)
         assert report["accounts"] == ["acme"]

@@ -39,6 +39,11 @@ def details(offset: int, at: int, user: str = JO) -> Message:
     return Message(offset, at, codec.encoder("event_details")(value))
 
 
+def health(offset: int, at: int, account: str) -> Message:
+    value = example("account_health/examples/red.json", account=account, lowest_user=JO)
+    return Message(offset, at, codec.encoder("account_health")(value))
+
+
 def order(offset: int, at: int = ORDERED, **whom: str) -> Message:
     value = {"user": "", "stands_for": "", "account": "", "at": at, "by": "dpo", **whom}
     return Message(offset, at, codec.encoder("erasure")(value))
@@ -107,6 +112,21 @@ def test_rows_of_before_that_are_read_after_the_erasure_are_withheld() -> None:
     assert [found["user"] for found in store.events(EventFilter("acme")).rows if found["event_id"] == "e1"] == [
         SOMEBODY
     ]
+
+
+def test_texts_of_before_that_are_read_after_the_erasure_name_nobody() -> None:
+    store = MemoryStore()
+    one = erasing(store)
+    take(store, one, build({("usage-details", 0): [person(3)]}))
+    one.apply()
+
+    take(store, one, build({("account-health", 0): [health(1, 999, "acme"), health(2, 1_001, "globex")]}))
+
+    found = {account: store.latest(account) for account in ("acme", "globex")}
+    assert {account: each and each["lowest_user"] for account, each in found.items()} == {
+        "acme": SOMEBODY,
+        "globex": JO,
+    }
 
 
 def test_late_rows_of_an_erased_account_are_not_stored() -> None:
