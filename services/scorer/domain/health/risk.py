@@ -51,6 +51,8 @@ class RiskModel(msgspec.Struct, forbid_unknown_fields=True):
     """The log-odds of an account whose measures are all at their usual values."""
     terms: dict[str, RiskTerm]
     """By name of the measure."""
+    longest_silence: int = 56
+    """Days of silence beyond which the hazard says nothing: it was fitted on no account that was silent for longer."""
 
 
 class RiskPart(NamedTuple):
@@ -62,8 +64,8 @@ class RiskPart(NamedTuple):
 
 
 def risk(values: Mapping[str, float], model: RiskModel) -> tuple[RiskPart, ...]:
-    """Return the parts of an account's log-odds; none where a measure that they need is not known."""
-    if not model.terms.keys() <= values.keys():
+    """Return the parts of an account's log-odds; none where a measure is not known or the account is silent for too long."""
+    if not model.terms.keys() <= values.keys() or values.get("silent_days", 0) > model.longest_silence:
         return ()
     shares = [model.usual * THOUSANDTHS]
     shares += [term.log_odds(values[name]) * THOUSANDTHS for name, term in model.terms.items()]
