@@ -101,7 +101,9 @@ def test_coverage_counts_only_connected_dimensions(facts: Known, connected: froz
 
 
 def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
-    usage = Usage(DAY, 0, 7, 7, 0, Pauses(1, 1), 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3, 0.0, 3.0, 3.0, 0, 0, False)
+    usage = Usage(
+        DAY, 0, 7, 7, 0, Pauses(1, 1), 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3, 0.0, 3.0, 3.0, 0, 0, False
+    )
     before = scored(of(usage, answers={"a": (at(), 9)}), frozenset(DIMENSIONS))
     after = scored(of(usage), frozenset(DIMENSIONS), before.shares)
 
@@ -115,7 +117,27 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
     ("stage_", "capped"), [("ONGOING", True), ("RENEWAL", True), ("ADOPTION", True), ("ONBOARDING", False)]
 )
 def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: bool) -> None:
-    usage = Usage(DAY, 25, 0, 99, 120, Pauses(1, 1), 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9, 36.0, 9.0, 9.0, 0, 4, True)
+    usage = Usage(
+        DAY,
+        25,
+        0,
+        99,
+        120,
+        Pauses(1, 1),
+        30,
+        *trend([10] * 36, [1.0] * 36, 36),
+        0,
+        0,
+        9,
+        9,
+        9,
+        36.0,
+        9.0,
+        9.0,
+        0,
+        4,
+        True,
+    )
     found = scored(of(usage, answers={"a": (at(), 10)}, stage=stage_), frozenset(DIMENSIONS))
 
     assert (found.score == 400) == capped
@@ -123,7 +145,27 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
-    usage = Usage(DAY, 25, 0, 99, 120, Pauses(12, 12), 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9, 36.0, 9.0, 9.0, 0, 4, True)
+    usage = Usage(
+        DAY,
+        25,
+        0,
+        99,
+        120,
+        Pauses(12, 12),
+        30,
+        *trend([10] * 36, [1.0] * 36, 36),
+        0,
+        0,
+        9,
+        9,
+        9,
+        36.0,
+        9.0,
+        9.0,
+        0,
+        4,
+        True,
+    )
 
     assert CAP not in {part.number for part in scored(of(usage), frozenset(DIMENSIONS)).parts}
 

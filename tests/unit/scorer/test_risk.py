@@ -94,9 +94,15 @@ def test_the_risk_is_not_known_without_its_measures_or_after_a_long_silence(foun
     [
         ({"origin": "x", "usual": 0, "terms": {}}, "risk.terms: name at least one measure"),
         ({"origin": "x", "usual": float("nan"), "terms": {"level_4w": {"weight": 1, "usual": 1}}}, "risk.usual"),
-        ({"origin": "x", "usual": 0, "terms": {"levl": {"weight": 1, "usual": 1}}}, "risk.terms.levl: the scorer takes no"),
+        (
+            {"origin": "x", "usual": 0, "terms": {"levl": {"weight": 1, "usual": 1}}},
+            "risk.terms.levl: the scorer takes no",
+        ),
         ({"origin": "x", "usual": 0, "terms": {"score": {"weight": 1, "usual": 1}}}, "risk.terms.score"),
-        ({"origin": "x", "usual": 0, "terms": {"level_4w": {"weight": float("inf"), "usual": 1}}}, "risk.terms.level_4w"),
+        (
+            {"origin": "x", "usual": 0, "terms": {"level_4w": {"weight": float("inf"), "usual": 1}}},
+            "risk.terms.level_4w",
+        ),
         ({"usual": 0, "terms": {}}, "origin"),
     ],
 )
