@@ -186,7 +186,7 @@ def silence_limit(usual_week: float, people: int, pauses: Pauses) -> int:
     """
     if usual_week >= STEADY_WEEK:
         return min(LONGEST_STEADY, max(SHORTEST, 3 * pauses.p90))
-    days = ONE_A_WEEK * max(usual_week, 0.1) ** -0.2
+    days: float = ONE_A_WEEK * max(usual_week, 0.1) ** -0.2
     if people >= SEVERAL:
         days *= 1.2
     return min(LONGEST, max(round(days), pauses.second))
