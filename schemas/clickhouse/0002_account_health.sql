@@ -15,6 +15,7 @@ CREATE TABLE IF NOT EXISTS account_health (
     score_tenths Int64,
     previous_score_tenths Nullable(Int64),
     coverage Float64,
+    risk_thousandths Nullable(Int64),
     last_active_day Int64,
     silent_days Int64,
     name String,
@@ -34,3 +35,11 @@ SELECT * FROM (
     LIMIT 1 BY account
 )
 WHERE reason != 'FORGOTTEN';
+
+-- Each account's tenth among all whose risk is known: 1 is the riskiest. Equal risks share a tenth.
+CREATE OR REPLACE VIEW account_risk AS
+SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS risk_tenth FROM (
+    SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
+    FROM account_health_latest
+    WHERE risk_thousandths IS NOT NULL
+);

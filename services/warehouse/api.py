@@ -74,6 +74,7 @@ class _QueryApi:
             return {
                 "account": name,
                 "health": presentation.health(latest) if latest else None,
+                "risk_tenth": s.risk_tenth(name),
                 "history": [presentation.history_point(snapshot) for snapshot in past],
                 "activity": [presentation.activity(each) for each in activity],
                 "signals": [presentation.signal(each) for each in s.signals(SignalFilter(account=name))],

@@ -18,7 +18,7 @@ from services.warehouse.ports import Found
 
 _ACCOUNT_COLUMNS = """
 account, name, owner, revenue, seats, renewal_day, stage, band, score_tenths, previous_score_tenths, coverage,
-last_active_day, silent_days, sequence, day, toUnixTimestamp64Milli(at) AS at_ms"""
+nullIf(risk_tenth, 0) AS risk_tenth, last_active_day, silent_days, sequence, day, toUnixTimestamp64Milli(at) AS at_ms"""
 
 _ORDER = {
     "account": "account",
@@ -27,6 +27,7 @@ _ORDER = {
     "revenue": "ifNull(revenue, 0)",
     "renewal": "ifNull(renewal_day, 1000000)",
     "silent": "silent_days",
+    "risk": "-ifNull(risk_thousandths, -1000000)",
 }
 
 _IDENTITY = {
@@ -60,6 +61,7 @@ class ClickHouseQueries:
         first = f"band IN {UNJUDGED}, " if wanted.sort == "score" else ""
         return self._found(
             f"""SELECT {_ACCOUNT_COLUMNS} FROM account_health_latest
+            LEFT JOIN account_risk USING (account)
             WHERE (band = {{band:String}} OR {{band:String}} = '') AND (owner = {{owner:String}} OR {{owner:String}} = '')
             ORDER BY {first}{_ORDER[wanted.sort]} {direction}, account
             LIMIT {wanted.limit} OFFSET {wanted.offset}""",
@@ -73,6 +75,11 @@ class ClickHouseQueries:
             "SELECT body FROM account_health_latest WHERE account = {account:String}", account=account
         )
         return bodies[0] if bodies else None
+
+    def risk_tenth(self, account: str) -> int | None:
+        """Return the account's tenth by risk, 1 the riskiest."""
+        found = self._found("SELECT risk_tenth FROM account_risk WHERE account = {account:String}", account=account)
+        return int(found[0]["risk_tenth"]) if found else None
 
     def history(self, account: str, days: int) -> list[Found]:
         """Return the last snapshot of each day."""

@@ -52,6 +52,7 @@ _ORDER: dict[str, Callable[[Found], Any]] = {
     "revenue": lambda a: a["revenue"] or 0,
     "renewal": lambda a: 1_000_000 if a["renewal_day"] is None else a["renewal_day"],
     "silent": lambda a: a["silent_days"],
+    "risk": lambda a: 1_000_000 if a["risk_thousandths"] is None else -a["risk_thousandths"],
 }
 
 
@@ -91,13 +92,15 @@ class MemoryStore:
 
     def accounts(self, wanted: AccountFilter) -> list[Found]:
         """Return the latest health of accounts."""
+        latest = self._latest()
+        tenths = _risk_tenths(latest.values())
         rows = [
-            {name: row[name] for name in _ACCOUNT_COLUMNS}
-            for row in self._latest().values()
+            {**{name: row[name] for name in _ACCOUNT_COLUMNS}, "risk_tenth": tenths.get(row["account"])}
+            for row in latest.values()
             if wanted.band in ("", row["band"]) and wanted.owner in ("", row["owner"])
         ]
         rows.sort(key=_ORDER["account"])
-        rows.sort(key=_ORDER[wanted.sort], reverse=wanted.descending)
+        rows.sort(key=lambda row: _ORDER[wanted.sort](latest[row["account"]]), reverse=wanted.descending)
         if wanted.sort == "score":
             rows.sort(key=lambda row: row["band"] in UNJUDGED)
         return rows[wanted.offset : wanted.offset + wanted.limit]
@@ -106,6 +109,10 @@ class MemoryStore:
         """Return the account's latest snapshot whole."""
         row = self._latest().get(account)
         return _body(row) if row else None
+
+    def risk_tenth(self, account: str) -> int | None:
+        """Return the account's tenth by risk, 1 the riskiest."""
+        return _risk_tenths(self._latest().values()).get(account)
 
     def history(self, account: str, days: int) -> list[Found]:
         """Return the last snapshot of each day."""
@@ -217,3 +224,11 @@ def _part_of(row: Found, name: str) -> Any:
 def _body(row: Found) -> Found:
     body: Found = msgspec.json.decode(row["body"])
     return body
+
+
+def _risk_tenths(rows: Iterable[Found]) -> dict[str, int]:
+    """Return the tenth of each account whose risk is known; equal risks share one."""
+    risks = {row["account"]: row["risk_thousandths"] for row in rows if row["risk_thousandths"] is not None}
+    ordered = sorted(risks.values(), reverse=True)
+    riskier = {risk: ordered.index(risk) for risk in set(ordered)}
+    return {account: 1 + 10 * riskier[risk] // len(ordered) for account, risk in risks.items()}

@@ -49,10 +49,13 @@ class Queries(Protocol):
     """The reading half. Calls block, and may come from several threads, beside a writing one."""
 
     def accounts(self, wanted: AccountFilter) -> list[Found]:
-        """Return the latest health of accounts: the columns of `account_health_latest` without the body."""
+        """Return the latest health of accounts: the columns of `account_health_latest` without the body, and `risk_tenth`."""
 
     def latest(self, account: str) -> Found | None:
         """Return the account's latest health snapshot whole, or None."""
+
+    def risk_tenth(self, account: str) -> int | None:
+        """Return the account's tenth among all whose risk is known, 1 the riskiest; None: its own is not known."""
 
     def history(self, account: str, days: int) -> list[Found]:
         """Return the last snapshot of each day, latest day first."""

@@ -135,6 +135,7 @@ def silent(days: int) -> dict[str, Any]:
     """Return the changes that make an account silent for so many days."""
     return {
         "silent_days": days,
+        "expected_in_silence": 10 * days / 7,
         "active_days_7": max(0, 5 - days),
         "level_1w": max(0.05, 1 - days / 7),
         "level_2w": max(0.02, 1 - days / 14),

@@ -20,7 +20,7 @@ UNJUDGED = ("LEARNING", "UNKNOWN")
 """Bands of accounts whose score says nothing yet, or no more."""
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
-SORTS = ("account", "score", "change", "revenue", "renewal", "silent")
+SORTS = ("account", "score", "change", "revenue", "renewal", "silent", "risk")
 MOST_ROWS = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

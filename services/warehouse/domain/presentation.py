@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.measures import MEASURES, SILENCE_CAP
+from schemas.measures import MEASURES, SILENCE_CAP, USUAL_RISK
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import instant
 
@@ -21,6 +21,8 @@ Told = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
+
+_NO_MEASURES = {SILENCE_CAP: "Cap on a silent account", USUAL_RISK: "A usual account"}
 
 
 def time_of(milliseconds: int) -> str:
@@ -45,6 +47,7 @@ def account(found: Found) -> Told:
         **{name: found[name] for name in ("account", "name", "owner", "revenue", "seats", "stage", "band", "coverage")},
         "score": points_of(found["score_tenths"]),
         "previous_score": points_of(found["previous_score_tenths"]),
+        "risk_tenth": found["risk_tenth"],
         "silent_days": None if found["silent_days"] == _NEVER else found["silent_days"],
         "last_active": date_of(found["last_active_day"]),
         "renewal_date": date_of(found["renewal_day"]),
@@ -71,6 +74,7 @@ def health(snapshot: Found) -> Told:
         "previous_score": points_of(snapshot["previous_score_tenths"]),
         "measures": [{**_words(name), "value": value} for name, value in snapshot["measures"].items()],
         "parts": [_part(part) for part in snapshot["parts"]],
+        "risk": _risk(snapshot),
         "dates": {name: date_of(day) for name, day in snapshot["dates"].items()},
         "lowest_user": snapshot["lowest_user"],
         "facts": facts,
@@ -143,11 +147,22 @@ def _part(part: Found) -> Told:
     }
 
 
+def _risk(snapshot: Found) -> Told | None:
+    if snapshot["risk_thousandths"] is None:
+        return None
+    return {
+        "log_odds": snapshot["risk_thousandths"] / 1000,
+        "parts": [
+            {**_words(part["measure"]), "log_odds": part["thousandths"] / 1000} for part in snapshot["risk_parts"]
+        ],
+    }
+
+
 def _words(name: str) -> Told:
     record = MEASURES.get(name)
     if record is not None:
         return {"name": name, "label": record.label, "dimension": record.dimension, "unit": record.unit.value}
-    label = "Cap on a silent account" if name == SILENCE_CAP else name.replace("_", " ").capitalize()
+    label = _NO_MEASURES.get(name) or name.replace("_", " ").capitalize()
     return {"name": name, "label": label, "dimension": "", "unit": "count"}
 
 

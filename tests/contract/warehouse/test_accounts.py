@@ -127,3 +127,16 @@ def test_history_has_the_last_snapshot_of_each_day(store: Store) -> None:
     )
 
     assert [(s["day"], s["score_tenths"]) for s in store.history("acme", 2)] == [(102, 5), (101, 3)]
+
+
+def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(store: Store) -> None:
+    risks = [5, 4, 3, 2, 1, 0, -1, -2, -2, -9]
+    store.insert("account_health", [health(n, f"a{n}", risk_thousandths=risk) for n, risk in enumerate(risks)])
+    store.insert("account_health", [health(20, "unknown", risk_thousandths=None)])
+
+    found = store.accounts(AccountFilter(sort="risk"))
+
+    assert [a["account"] for a in found] == [f"a{n}" for n in range(10)] + ["unknown"]
+    assert [a["risk_tenth"] for a in found] == [1, 2, 3, 4, 5, 6, 7, 8, 8, 10, None]
+    assert (store.risk_tenth("a0"), store.risk_tenth("a9"), store.risk_tenth("unknown")) == (1, 10, None)
+    assert [a["risk_tenth"] for a in store.accounts(AccountFilter(owner="nobody"))] == []

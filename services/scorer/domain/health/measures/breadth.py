@@ -17,6 +17,11 @@ def active_users_28(known: Known) -> float | None:
 
 
 @measure
+def active_users_84(known: Known) -> float | None:
+    return known.usage.active_users_84
+
+
+@measure
 def active_users_28_usual(known: Known) -> float | None:
     return known.usage.active_users_28_usual
 
