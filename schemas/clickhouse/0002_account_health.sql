@@ -16,6 +16,7 @@ CREATE TABLE IF NOT EXISTS account_health (
     previous_score_tenths Nullable(Int64),
     coverage Float64,
     risk_thousandths Nullable(Int64),
+    risk_predicts LowCardinality(String),
     last_active_day Int64,
     silent_days Int64,
     name String,

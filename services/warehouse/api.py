@@ -75,6 +75,7 @@ class _QueryApi:
                 "account": name,
                 "health": presentation.health(latest) if latest else None,
                 "risk_tenth": s.risk_tenth(name),
+                **presentation.risk_chance(latest or presentation.NO_RISK),
                 "history": [presentation.history_point(snapshot) for snapshot in past],
                 "activity": [presentation.activity(each) for each in activity],
                 "signals": [presentation.signal(each) for each in s.signals(SignalFilter(account=name))],

@@ -18,7 +18,8 @@ from services.warehouse.ports import Found
 
 _ACCOUNT_COLUMNS = """
 account, name, owner, revenue, seats, renewal_day, stage, band, score_tenths, previous_score_tenths, coverage,
-nullIf(risk_tenth, 0) AS risk_tenth, last_active_day, silent_days, sequence, day, toUnixTimestamp64Milli(at) AS at_ms"""
+nullIf(risk_tenth, 0) AS risk_tenth, risk_thousandths, risk_predicts, last_active_day, silent_days, sequence, day,
+toUnixTimestamp64Milli(at) AS at_ms"""
 
 _ORDER = {
     "account": "account",

@@ -29,6 +29,8 @@ _ACCOUNT_COLUMNS = [
     "score_tenths",
     "previous_score_tenths",
     "coverage",
+    "risk_thousandths",
+    "risk_predicts",
     "last_active_day",
     "silent_days",
     "sequence",

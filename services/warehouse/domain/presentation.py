@@ -7,6 +7,7 @@ Dates and times are ISO 8601, scores are points with one decimal, measures have 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,15 @@ Told = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
+
+_PREDICTED = {
+    "COLLAPSE": "use in the next 12 weeks comes to 35 % of the usual level or less",
+    "LOSS": "the account is lost in the next 12 weeks",
+}
+"""What a fitted risk is the chance of, in words; without a fit nothing is."""
+
+NO_RISK: Found = {"risk_thousandths": None, "risk_predicts": ""}
+"""Of an account without a snapshot."""
 
 _NO_MEASURES = {SILENCE_CAP: "Cap on a silent account", USUAL_RISK: "A usual account"}
 
@@ -48,6 +58,7 @@ def account(found: Found) -> Told:
         "score": points_of(found["score_tenths"]),
         "previous_score": points_of(found["previous_score_tenths"]),
         "risk_tenth": found["risk_tenth"],
+        **risk_chance(found),
         "silent_days": None if found["silent_days"] == _NEVER else found["silent_days"],
         "last_active": date_of(found["last_active_day"]),
         "renewal_date": date_of(found["renewal_day"]),
@@ -147,11 +158,20 @@ def _part(part: Found) -> Told:
     }
 
 
+def risk_chance(found: Found) -> Told:
+    """Return the chance of what a fitted model predicts, in per cent, and what that is; None where risk is a rank alone."""
+    log_odds, predicts = found["risk_thousandths"], found["risk_predicts"]
+    if log_odds is None or predicts not in _PREDICTED:
+        return {"risk_percent": None, "risk_predicts": None}
+    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": _PREDICTED[predicts]}
+
+
 def _risk(snapshot: Found) -> Told | None:
     if snapshot["risk_thousandths"] is None:
         return None
     return {
         "log_odds": snapshot["risk_thousandths"] / 1000,
+        **risk_chance(snapshot),
         "parts": [
             {**_words(part["measure"]), "log_odds": part["thousandths"] / 1000} for part in snapshot["risk_parts"]
         ],

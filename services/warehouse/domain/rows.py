@@ -128,6 +128,7 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "previous_score_tenths",
         "coverage",
         "risk_thousandths",
+        "risk_predicts",
         "last_active_day",
         "silent_days",
         "name",
@@ -215,6 +216,7 @@ def _health(place: Place, value: Value) -> Row:
         value["previous_score_tenths"],
         value["coverage"],
         value["risk_thousandths"],
+        value["risk_predicts"],
         value["dates"].get("last_activity", -1),
         _days(measures.get("silent_days")),
         facts["name"] or "",
@@ -247,7 +249,7 @@ def _risk_name_of(number: int) -> str:
 
 def forgotten(place: Place, account: str) -> Row:
     """Return the row of account_health that says that an account was forgotten: it hides the snapshots before it."""
-    nothing = ("", "", 0, None, 0.0, None, -1, -1, "", "", None, None, None, "")
+    nothing = ("", "", 0, None, 0.0, None, "", -1, -1, "", "", None, None, None, "")
     return (*place, account, 0, instant(place.appended_at), 0, FORGOTTEN, False, *nothing)
 
 

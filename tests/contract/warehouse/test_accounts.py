@@ -140,3 +140,13 @@ def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(stor
     assert [a["risk_tenth"] for a in found] == [1, 2, 3, 4, 5, 6, 7, 8, 8, 10, None]
     assert (store.risk_tenth("a0"), store.risk_tenth("a9"), store.risk_tenth("unknown")) == (1, 10, None)
     assert [a["risk_tenth"] for a in store.accounts(AccountFilter(owner="nobody"))] == []
+
+
+def test_the_risk_of_an_account_is_found_with_what_it_predicts(store: Store) -> None:
+    fitted = {"risk_thousandths": -500, "risk_predicts": "COLLAPSE"}
+    ranked = {"risk_thousandths": -500, "risk_predicts": "UNKNOWN"}
+    store.insert("account_health", [health(0, "fitted", **fitted), health(1, "ranked", **ranked)])
+
+    found = [(a["account"], a["risk_thousandths"], a["risk_predicts"]) for a in store.accounts(AccountFilter())]
+
+    assert sorted(found) == [("fitted", -500, "COLLAPSE"), ("ranked", -500, "UNKNOWN")]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.measures import MEASURES
 from services.scorer.domain.health.model import read_model
-from services.scorer.domain.health.risk import USUAL, RiskModel, RiskTerm, risk
+from services.scorer.domain.health.risk import USUAL, CalibrationRow, RiskFit, RiskModel, RiskTerm, predicted, risk
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.plan_file import read_yaml
 from tests.support.scorer import PLAN
@@ -25,6 +25,15 @@ HEALTHY = {
     "active_days_210": 140.0,
     "age_days": 900.0,
 }
+
+FIT = {
+    "predicts": "loss",
+    "losses": 40,
+    "account_weeks": 900,
+    "least_usual_week": 1,
+    "calibration": [{"forecast_percent": 2, "observed_percent": 3, "account_weeks": 900}],
+}
+GOOD = {"origin": "x", "usual": 0, "terms": {"level_4w": {"weight": 1, "usual": 1}}}
 
 values = st.fixed_dictionaries(
     {
@@ -104,6 +113,9 @@ def test_the_risk_is_not_known_without_its_measures_or_after_a_long_silence(foun
             "risk.terms.level_4w",
         ),
         ({"usual": 0, "terms": {}}, "origin"),
+        ({**GOOD, "fit": {**FIT, "predicts": "doom"}}, "predicts"),
+        ({**GOOD, "fit": {**FIT, "calibration": []}}, "risk.fit: needs losses"),
+        ({**GOOD, "fit": {**FIT, "losses": 0}}, "risk.fit: needs losses"),
     ],
 )
 def test_a_wrong_risk_model_is_refused_by_name(risk_: dict[str, Any], problem: str) -> None:
@@ -117,3 +129,18 @@ def test_a_model_without_a_hazard_ranks_nobody() -> None:
     config = {name: value for name, value in read_yaml(ScorerSettings().model_file).items() if name != "risk"}
 
     assert read_model(config, PLAN).risk is None
+
+
+def test_the_shipped_coefficients_are_the_chance_of_nothing() -> None:
+    assert MODEL is not None
+    assert MODEL.fit is None
+    assert predicted({**HEALTHY, "usual_week": 40.0}, MODEL) == "UNKNOWN"
+
+
+def test_a_fit_is_the_chance_of_what_it_was_fitted_on_for_accounts_like_those_it_was_fitted_on() -> None:
+    fit = RiskFit("collapse", 30, 900, 1.0, [CalibrationRow(2, 3, 900)])
+    model = RiskModel("own", 0.0, {}, fit=fit)
+
+    assert predicted({"usual_week": 1.0}, model) == "COLLAPSE"
+    assert predicted({"usual_week": 0.9}, model) == "UNKNOWN"
+    assert predicted({}, model) == "UNKNOWN"
