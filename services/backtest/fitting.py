@@ -36,6 +36,8 @@ class RiskFitted:
     terms: dict[str, RiskTerm]
     usual: float
     """The log-odds of a usual account."""
+    longest_silence: int
+    """Days; accounts that were silent for longer were left out."""
 
 
 def fit_history(
@@ -68,6 +70,7 @@ def fit_history(
         figures=figures,
         terms={name: msgspec.structs.replace(term, weight=float(weight)) for (name, term), weight in weights},
         usual=figures.hazard.level,
+        longest_silence=shipped.longest_silence,
     )
 
 

@@ -152,8 +152,8 @@ def _rate(columns: Floats, loss: Bools) -> Hazard:
 
 def _mean(values: Floats, account: Ints, resampling: Resampling) -> Interval:
     sums = np.bincount(account, values, resampling.accounts)
-    weeks = np.bincount(account, minlength=resampling.accounts)
-    return Interval.of(resampling.weights @ sums, (resampling.weights @ weeks).astype(np.float64))
+    weeks = np.bincount(account, minlength=resampling.accounts).astype(np.float64)
+    return Interval.of(np.asarray(resampling.weights @ sums), np.asarray(resampling.weights @ weeks))
 
 
 def _key(points: Points) -> Ints:
