@@ -77,12 +77,12 @@ def fit_history(
 def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_week: float) -> Sample:
     grid, weeks = _weeks(driven, predicts)
     snapshot = latest_at(driven.scores.account, driven.scores.at, grid, weeks)
-    names = [*shipped.terms, USUAL_WEEK, SILENT_DAYS]
+    names = list(dict.fromkeys([*shipped.terms, USUAL_WEEK, SILENT_DAYS]))
     values = values_of(driven.snapshots, driven.accounts, names)
     found = np.full((len(weeks), len(names)), np.nan)
     found[snapshot >= 0] = values[snapshot[snapshot >= 0]]
-    usual_week, silent = found[:, -2], found[:, -1]
-    columns = _columns(found[:, :-2], shipped)
+    usual_week, silent = (found[:, names.index(name)] for name in (USUAL_WEEK, SILENT_DAYS))
+    columns = _columns(found[:, : len(shipped.terms)], shipped)
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
     return Sample(columns[known], taken, starts_of(taken), grid.accounts)
@@ -100,7 +100,7 @@ def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:
     weeks = grid.weeks()
     first, last = min(columns.values(), default=0), max(columns.values(), default=-1)
     # before and after, nobody knows whether the list has everybody who was lost
-    return grid, weeks.only((weeks.column + LATER_DAYS >= first) & (weeks.column + LATER_DAYS <= last))
+    return grid, weeks.only((weeks.column >= first) & (weeks.column + LATER_DAYS <= last))
 
 
 def _columns(values: Floats, model: RiskModel) -> Floats:

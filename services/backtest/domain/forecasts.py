@@ -19,8 +19,6 @@ from services.backtest.domain.ranking import RankingFigures, measure_ranking
 from services.backtest.domain.resampling import Interval, Resampling
 
 PARTS = 5
-EARLIER_SHARE = 0.5
-"""The share of losses with which the later time begins."""
 SHIPPED, RATE = "the shipped coefficients", "the rate of losses alone"
 _INTERVAL_DRAWS = 400
 
@@ -86,10 +84,11 @@ def by_accounts(sample: Sample, seed: int) -> Split:
 
 
 def by_time(sample: Sample) -> Split:
-    """Divide the time where half of the losses have begun."""
-    begun = np.sort(sample.starts.column)
-    later = int(begun[int(begun.size * EARLIER_SHARE)])
-    column = sample.weeks.column
+    """Divide the time where the one of the two in which fewer losses begin has most of them."""
+    column, begun = sample.weeks.column, np.sort(sample.starts.column)
+    days = np.unique(column)
+    before, after = np.searchsorted(begun, days - LATER_DAYS), begun.size - np.searchsorted(begun, days)
+    later = days[np.argmax(np.minimum(before, after))]
     return [(column + LATER_DAYS < later, column >= later)]
 
 
@@ -111,9 +110,10 @@ def forecast(sample: Sample, fitting: Fitting, split: Split) -> Forecast:
     """Forecast each part by what is fitted on the others."""
     found = Forecast(np.full(len(sample.weeks), np.nan), np.full(len(sample.weeks), np.nan))
     for fitted, told in split:
-        log_odds = fitting(sample.columns[fitted], sample.weeks.loss[fitted]).log_odds(sample.columns)
-        found.log_odds[told] = log_odds[told]
-        found.rank[told] = (log_odds - log_odds.mean())[told]
+        hazard = fitting(sample.columns[fitted], sample.weeks.loss[fitted])
+        weighted = sample.columns @ hazard.weights
+        found.log_odds[told] = hazard.level + weighted[told]
+        found.rank[told] = weighted[told] - weighted.mean()
     return found
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from services.backtest.domain.grid import LATER_WEEKS, Bools, Floats
 
 PRIOR_DEVIATION = 0.5
-"""How far a coefficient is expected to be from the known one, for a measure in units of its standard deviation."""
+NO_DEVIATION = 1e-6
+"""The weights are taken as they are known, and the level alone is fitted."""
 _STEPS = 60
 _SMALL = 1e-9
 
@@ -26,7 +27,7 @@ class Hazard:
         return np.asarray(self.level + columns @ self.weights)
 
 
-def fit(columns: Floats, loss: Bools, known: Floats) -> Hazard:
+def fit(columns: Floats, loss: Bools, known: Floats, deviation: float = PRIOR_DEVIATION) -> Hazard:
     """
     Return the most likely coefficients.
 
@@ -37,6 +38,7 @@ def fit(columns: Floats, loss: Bools, known: Floats) -> Hazard:
         columns: The measures of each account-week, as the hazard takes them.
         loss: Whether a loss followed. Both kinds must be there.
         known: The weights to which the fit is drawn.
+        deviation: How far one is expected to be from the known one, for a column in units of its standard deviation.
 
     Raises:
         ValueError: all weeks are of one kind.
@@ -47,7 +49,7 @@ def fit(columns: Floats, loss: Bools, known: Floats) -> Hazard:
     spread = np.where(spread > _SMALL, spread, 1.0)
     design = np.column_stack([np.ones(len(columns)), (columns - mean) / spread])
     target = np.concatenate([[0.0], known * spread])
-    ridge = np.concatenate([[0.0], np.full(known.size, LATER_WEEKS / PRIOR_DEVIATION**2)])
+    ridge = np.concatenate([[0.0], np.full(known.size, LATER_WEEKS / deviation**2)])
     found = target.copy()
     found[0] = np.log(loss.mean() / (1 - loss.mean()))
     cost = _cost(design, loss, found, target, ridge)

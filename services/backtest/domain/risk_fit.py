@@ -1,9 +1,10 @@
 """
 Fit the hazard of a risk on what became of one's own accounts, and say whether it stands.
 
-Two forms are tried: the shipped coefficients, moved and stretched as a whole (`level`), and, where there are 10 losses for
-each of them, every coefficient (`coefficients`). The one with the lower log loss on accounts that it was not fitted on is
-taken. It stands only where it forecasts better than the shipped coefficients and than the rate of losses alone.
+Three forms are tried: the shipped coefficients at another level (`level`), stretched as a whole too (`stretch`), and, where
+there are 10 losses for each of them, coefficients of its own (`coefficients`). The one with the lowest log loss where it was
+not fitted is taken, on other accounts and in a later time together. It stands only where it forecasts better than the shipped
+coefficients and than the rate of losses alone, in both.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ from services.backtest.domain.forecasts import (
     losses_in,
 )
 from services.backtest.domain.grid import Bools, Floats
-from services.backtest.domain.hazard import Hazard, chances, fit
+from services.backtest.domain.hazard import NO_DEVIATION, PRIOR_DEVIATION, Hazard, chances, fit
 from services.backtest.domain.resampling import Interval
 
 FEWEST_LOSSES = 20
-"""10 for each of the two numbers of the plainest fit; one on fewer follows chance."""
+"""10 for each of the two numbers of a level and a stretch; a fit on fewer follows chance."""
 LOSSES_EACH = 10
 """For each coefficient that is fitted by itself."""
 FEWEST_ACCOUNTS = 10
@@ -42,7 +43,7 @@ WORSE_RANK = 0.01
 CALIBRATED = 2.0
 """In the later time, losses may be so many times those that were forecast, or the other way round."""
 GROUPS = 10
-LEVEL, COEFFICIENTS = "level", "coefficients"
+LEVEL, STRETCH, COEFFICIENTS = "level", "stretch", "coefficients"
 _SURE = 1.96
 
 
@@ -65,7 +66,7 @@ class RiskFitFigures:
     """A fit, how it did, and what speaks against it."""
 
     form: str
-    """`level` or `coefficients`."""
+    """`level`, `stretch` or `coefficients`."""
     hazard: Hazard
     """Fitted on everything."""
     losses: int
@@ -97,13 +98,16 @@ def fit_risk(sample: Sample, shipped: Hazard, *, draws: int = 200, seed: int = 1
     """
     _require_losses(sample)
     weeks = sample.weeks
-    forms: dict[str, Fitting] = {LEVEL: lambda columns, loss: _level(columns, loss, shipped)}
+    forms: dict[str, Fitting] = {
+        LEVEL: lambda columns, loss: _stretch(columns, loss, shipped, NO_DEVIATION),
+        STRETCH: lambda columns, loss: _stretch(columns, loss, shipped, PRIOR_DEVIATION),
+    }
     if len(sample.starts) >= LOSSES_EACH * shipped.weights.size:
         forms[COEFFICIENTS] = lambda columns, loss: fit(columns, loss, shipped.weights)
     parts, times = by_accounts(sample, seed), by_time(sample)
     other_accounts = judge("other accounts", sample, forms, shipped, parts, draws)
-    form = min(forms, key=lambda each: other_accounts.of(each).log_loss)
     later_time = judge("a later time", sample, forms, shipped, times, draws)
+    form = min(forms, key=lambda each: other_accounts.of(each).log_loss + later_time.of(each).log_loss)
     against = _against(other_accounts, later_time, form)
     return RiskFitFigures(
         form=form,
@@ -140,10 +144,10 @@ def _require_losses(sample: Sample) -> None:
         )
 
 
-def _level(columns: Floats, loss: Bools, shipped: Hazard) -> Hazard:
+def _stretch(columns: Floats, loss: Bools, shipped: Hazard, deviation: float) -> Hazard:
     """Fit a level, and how much the shipped coefficients are to be stretched."""
     along = (columns @ shipped.weights)[:, None]
-    found = fit(along, loss, np.ones(1))
+    found = fit(along, loss, np.ones(1), deviation)
     return Hazard(found.level, shipped.weights * found.weights[0])
 
 

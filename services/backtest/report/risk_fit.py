@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from services.backtest.domain.forecasts import RATE, SHIPPED, ForecastFigures, SplitFigures
 from services.backtest.domain.resampling import Interval
-from services.backtest.domain.risk_fit import LEVEL, RiskFitFigures
+from services.backtest.domain.risk_fit import COEFFICIENTS, LEVEL, STRETCH, RiskFitFigures
 from services.backtest.fitting import RiskFitted
 from services.backtest.report.contents import NOTHING, Section, Table
 
@@ -17,7 +17,11 @@ PREDICTED = {
     "collapse": "use in the next 12 weeks comes to 35 % of the weekly mean of the 30 weeks before, or less",
     "loss": "the account is on the list of lost customers, with a date in the next 12 weeks",
 }
-_FORMS = {LEVEL: "the shipped coefficients, moved and stretched", "coefficients": "coefficients of its own"}
+_FORMS = {
+    LEVEL: "the shipped coefficients at another level",
+    STRETCH: "the shipped coefficients at another level, and stretched",
+    COEFFICIENTS: "coefficients of its own",
+}
 
 
 def verdict(fitted: RiskFitted) -> str:
@@ -112,8 +116,9 @@ def _advice(figures: RiskFitFigures) -> str:
         )
     if figures.other_accounts.of(figures.form).over_rate.low > 0:
         return (
-            "More losses of the same kind would change little. The shipped coefficients stay, and rank accounts without a "
-            "percentage; try again with a longer history."
+            f"It holds for other accounts, but not for a later time, of which there are {figures.later_time.losses} losses: as many "
+            "again, over a longer time, would show whether that is chance. The shipped coefficients stay, and rank accounts "
+            "without a percentage."
         )
     return (
         "Nothing says that more losses of the same kind would help: how an account uses the product says too little here about "

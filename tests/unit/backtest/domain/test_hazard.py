@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.backtest.domain.grid import Bools, Floats
-from services.backtest.domain.hazard import chances, fit, log_losses
+from services.backtest.domain.hazard import NO_DEVIATION, chances, fit, log_losses
 
 TRUE = np.array([0.8, -1.2, 0.0])
 LEVEL = 3.0
@@ -39,6 +39,15 @@ def test_few_rows_hardly_move_it_from_what_is_known() -> None:
     columns, loss = made(60)
 
     assert fit(columns, loss, TRUE).weights == pytest.approx(TRUE, abs=0.15)
+
+
+def test_known_weights_may_be_kept_and_the_level_alone_fitted() -> None:
+    columns, loss = made(5_000)
+
+    found = fit(columns, loss, FAR, NO_DEVIATION)
+
+    assert found.weights == pytest.approx(FAR, abs=1e-6)
+    assert chances(found.log_odds(columns)).sum() == pytest.approx(loss.sum(), rel=1e-4)
 
 
 def test_a_column_that_says_everything_or_nothing_does_not_run_away() -> None:
