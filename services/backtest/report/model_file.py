@@ -9,8 +9,8 @@ from services.backtest.fitting import RiskFitted
 from services.backtest.report.risk_fit import origin
 from services.scorer.domain.health.risk import RiskTerm
 
-_SECTION = re.compile(r"(?:^#[^\n]*\n)*^risk:[^\n]*\n(?:(?:[ \t#][^\n]*)?\n)*", re.MULTILINE)
-"""The comment above it, its line, and all lines below it that are indented, comments or empty."""
+_SECTION = re.compile(r"(?:^#[^\n]*\n)*^risk:[^\n]*\n(?:(?:#[^\n]*\n)*[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE)
+"""The comment above it, its line, and all below it that is indented; comments and empty lines between."""
 
 
 def with_risk(model: str, fitted: RiskFitted) -> str:

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from services.scorer.domain.health.model import Model, read_model
+from services.scorer.domain.health.model import Model
 from services.scorer.settings import DEFAULT_MODEL, ScorerSettings, load_scoring
-from services.shared.plan_file import default_plan, read_yaml
 
 FIRST, DAYS = date(2024, 1, 1), 455
 ACCOUNTS, LOST = 60, 26
@@ -91,11 +90,6 @@ def test_a_list_that_use_foretells_gives_a_model_that_tells_a_percentage(folder:
     assert (model.measures, model.stages) == (shipped.measures, shipped.stages)
     assert path.read_text().startswith(DEFAULT_MODEL.read_text().partition("# How")[0])  # with its comments
     assert "### Calibration of the fitted risk" in report.read_text()
-
-    again = read_model(read_yaml(path), default_plan())
-    run(*words)  # in place of itself
-
-    assert read_model(read_yaml(path), default_plan()) == again
 
 
 def test_losses_that_nothing_foretells_are_refused_with_the_figures_and_nothing_is_written(folder: Path) -> None:
