@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from services.backtest.domain.figures import latest_at
-from services.backtest.domain.forecasts import Sample
+from services.backtest.domain.forecasts import LossSample
 from services.backtest.domain.grid import LATER_DAYS, Floats, Grid, Points, starts_of
 from services.backtest.domain.hazard import Hazard
 from services.backtest.domain.outcomes import lost_of
@@ -74,7 +74,7 @@ def fit_history(
     )
 
 
-def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_week: float) -> Sample:
+def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_week: float) -> LossSample:
     grid, weeks = _weeks(driven, predicts)
     snapshot = latest_at(driven.scores.account, driven.scores.at, grid, weeks)
     names = list(dict.fromkeys([*shipped.terms, USUAL_WEEK, SILENT_DAYS]))
@@ -85,7 +85,7 @@ def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_
     columns = _columns(found[:, : len(shipped.terms)], shipped)
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
-    return Sample(columns[known], taken, starts_of(taken), grid.accounts)
+    return LossSample(columns[known], taken, starts_of(taken), grid.accounts)
 
 
 def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from services.backtest.domain.forecasts import Sample
+from services.backtest.domain.forecasts import LossSample
 from services.backtest.domain.grid import LATER_DAYS, WEEK, Floats, Points, starts_of
 from services.backtest.domain.hazard import Hazard, chances
 
@@ -12,7 +12,7 @@ WEIGHTS = np.array([1.2, -0.9, 0.6])
 WEEKS, LATER = 90, LATER_DAYS // WEEK
 
 
-def sample(accounts: int = 400, weights: Floats = WEIGHTS, level: float = -6.0, seed: int = 3) -> Sample:
+def sample(accounts: int = 400, weights: Floats = WEIGHTS, level: float = -6.0, seed: int = 3) -> LossSample:
     """Return accounts that are lost week by week with a chance that comes of three measures, which move slowly."""
     chance = np.random.default_rng(seed)
     steady = chance.normal(size=(accounts, 1, 3))
@@ -25,7 +25,7 @@ def sample(accounts: int = 400, weights: Floats = WEIGHTS, level: float = -6.0, 
     loss = end[account] <= np.minimum(week + LATER, WEEKS + LATER - 1)
     nothing = np.zeros(account.size)
     weeks = Points(account, week * WEEK + 6, loss | True, nothing, loss, nothing > 0)
-    return Sample(columns[account, week], weeks, starts_of(weeks), accounts)
+    return LossSample(columns[account, week], weeks, starts_of(weeks), accounts)
 
 
 def shipped(weights: Floats, level: float = -1.0) -> Hazard:

@@ -28,7 +28,7 @@ Split = Sequence[tuple[Bools, Bools]]
 
 
 @dataclass(frozen=True)
-class Sample:
+class LossSample:
     """Account-weeks with what was known of them, and what followed."""
 
     columns: Floats
@@ -71,7 +71,7 @@ class SplitFigures:
         return next(each for each in self.forecasts if each.name == name)
 
 
-def by_accounts(sample: Sample, seed: int) -> Split:
+def by_accounts(sample: LossSample, seed: int) -> Split:
     """Divide the accounts into parts; each has as many with a loss."""
     chance = np.random.default_rng(seed)
     part = np.zeros(sample.accounts, np.int64)
@@ -83,7 +83,7 @@ def by_accounts(sample: Sample, seed: int) -> Split:
     return [(of_week != each, of_week == each) for each in range(PARTS)]
 
 
-def by_time(sample: Sample) -> Split:
+def by_time(sample: LossSample) -> Split:
     """Divide the time where the one of the two in which fewer losses begin has most of them."""
     column, begun = sample.weeks.column, np.sort(sample.starts.column)
     days = np.unique(column)
@@ -92,7 +92,7 @@ def by_time(sample: Sample) -> Split:
     return [(column + LATER_DAYS < later, column >= later)]
 
 
-def losses_in(sample: Sample, split: Split) -> list[tuple[int, int]]:
+def losses_in(sample: LossSample, split: Split) -> list[tuple[int, int]]:
     """Return how many losses start among the weeks that are fitted on, and among those that are forecast."""
     start = np.isin(_key(sample.weeks), _key(sample.starts))
     return [(int((start & fitted).sum()), int((start & forecast).sum())) for fitted, forecast in split]
@@ -106,7 +106,7 @@ class Forecast(NamedTuple):
     """The same with all parts at one level: each part has a fit of its own, and is ranked among all."""
 
 
-def forecast(sample: Sample, fitting: Fitting, split: Split) -> Forecast:
+def forecast(sample: LossSample, fitting: Fitting, split: Split) -> Forecast:
     """Forecast each part by what is fitted on the others."""
     found = Forecast(np.full(len(sample.weeks), np.nan), np.full(len(sample.weeks), np.nan))
     for fitted, told in split:
@@ -118,7 +118,7 @@ def forecast(sample: Sample, fitting: Fitting, split: Split) -> Forecast:
 
 
 def judge(
-    name: str, sample: Sample, forms: Mapping[str, Fitting], shipped: Hazard, split: Split, draws: int
+    name: str, sample: LossSample, forms: Mapping[str, Fitting], shipped: Hazard, split: Split, draws: int
 ) -> SplitFigures:
     """Compare the forecasts of some forms of a fit with the shipped coefficients and with the rate alone."""
     every = {

@@ -18,7 +18,7 @@ from services.backtest.domain.forecasts import (
     RATE,
     SHIPPED,
     Fitting,
-    Sample,
+    LossSample,
     SplitFigures,
     by_accounts,
     by_time,
@@ -83,7 +83,7 @@ class RiskFitFigures:
     """How many more losses would probably show that it is better; None: it is, or nothing says that more would show it."""
 
 
-def fit_risk(sample: Sample, shipped: Hazard, *, draws: int = 200, seed: int = 1) -> RiskFitFigures:
+def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int = 1) -> RiskFitFigures:
     """
     Fit a hazard and judge it.
 
@@ -124,7 +124,7 @@ def fit_risk(sample: Sample, shipped: Hazard, *, draws: int = 200, seed: int = 1
     )
 
 
-def _require_losses(sample: Sample) -> None:
+def _require_losses(sample: LossSample) -> None:
     losses = len(sample.starts)
     if losses < FEWEST_LOSSES:
         raise TooFewLossesError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.backtest.domain.forecasts import RATE, SHIPPED, Sample, by_accounts, by_time, losses_in
+from services.backtest.domain.forecasts import RATE, SHIPPED, LossSample, by_accounts, by_time, losses_in
 from services.backtest.domain.grid import LATER_DAYS, WEEK
 from services.backtest.domain.risk_fit import (
     COEFFICIENTS,
@@ -90,8 +90,8 @@ def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
     first = np.unique(data.starts.account)[:9]
     one_time = abs(data.starts.column - 200) < LATER_DAYS - WEEK
 
-    def starts(which: object) -> Sample:
-        return Sample(data.columns, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
+    def starts(which: object) -> LossSample:
+        return LossSample(data.columns, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
 
     again = np.concatenate([np.flatnonzero(np.isin(data.starts.account, first))] * 3)
     with pytest.raises(
