@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS events (
     identified Bool,
     internal Bool,
     via LowCardinality(String),
+    actor LowCardinality(String),
     kind LowCardinality(String),
     name String,
     occurred_at DateTime64(3, 'UTC'),
@@ -71,7 +72,7 @@ SELECT
     account,
     toDate32(occurred_at) AS day,
     count() AS events,
-    uniqExactIf(user, user != '') AS active_users
+    uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS active_users
 FROM events_unique
 WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
 GROUP BY account, day;

@@ -16,7 +16,7 @@ from services.backfill.mapping import TimedCall
 from services.shared.tracking_plan.values import MAX_NUMBER
 
 NUMBERS = ("revenue", "arr", "seats")
-DATES = ("contract_start", "renewal_date")
+DATES = ("contract_start", "go_live_on", "renewal_date")
 
 
 def read(path: Path, account_column: str, now_ms: int) -> tuple[list[TimedCall], list[str]]:

@@ -55,6 +55,10 @@ class Story(msgspec.Struct, forbid_unknown_fields=True):
 
     days: str
     """Active people day by day: `5x30 0x10`, `(5 5 5 5 5 0 0)x32`. After its end the last seven days come again."""
+    agents: str = ""
+    """Active agents day by day, in the same way; after its end the last seven days come again."""
+    integrations: str = ""
+    """The same of integrations."""
     count: int = 1
     """So many accounts do the same; their names get a number."""
     value: bool = True
@@ -62,6 +66,11 @@ class Story(msgspec.Struct, forbid_unknown_fields=True):
     traits: dict[int, dict[str, Any]] = {}
     """Group traits by the day on which they are sent; a value `day N` becomes the date of that day."""
     events: list[OneEvent] = []
+
+    @property
+    def series(self) -> dict[str, str]:
+        """The day series by the actor that they are of."""
+        return {"person": self.days, "agent": self.agents, "integration": self.integrations}
 
 
 class Expected(msgspec.Struct, forbid_unknown_fields=True):
@@ -103,6 +112,8 @@ def read_case(path: Path) -> Case:
         date.fromisoformat(case.start)
         if not all(series(story.days) for story in case.accounts.values()):
             raise ValueError("day series: no day at all")
+        for story in case.accounts.values():
+            series(story.agents), series(story.integrations)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, ValueError) as error:
         raise BadCase(f"{path}: {error}") from error
     return case
@@ -139,12 +150,14 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
     runner = MemoryRunner(log, [usage_lanes(PARTITIONS, plan, model), fleet_lane(), alerter])
     first = date.fromisoformat(case.start).toordinal() - date(1970, 1, 1).toordinal()
     stories = dict(_each_account(case))
-    plans = {account: series(story.days) for account, story in stories.items()}
-    for day in range(max(len(days) for days in plans.values())):
+    plans = {
+        account: {actor: series(text) for actor, text in story.series.items()} for account, story in stories.items()
+    }
+    for day in range(max(len(days) for plan_ in plans.values() for days in plan_.values())):
         start = (first + day) * DAY_MS
         for account in sorted(stories):
-            people = _people(plans[account], day)
-            for event in _events_of_day(account, stories[account], day, people, first):
+            active = {actor: _active(days, day) for actor, days in plans[account].items()}
+            for event in _events_of_day(account, stories[account], day, active, first):
                 log.append(USAGE_EVENTS, account.encode(), _encode_event(event))
         _tick(log, start + 23 * HOUR_MS)
         runner.run()
@@ -193,10 +206,10 @@ def _fits(expected: Expected, signal: Mapping[str, Any]) -> bool:
     )
 
 
-def _people(days: list[int], day: int) -> int:
+def _active(days: list[int], day: int) -> int:
     if day < len(days):
         return days[day]
-    week = days[-7:]
+    week = days[-7:] or [0]
     return week[(day - len(days)) % len(week)]
 
 
@@ -208,14 +221,18 @@ def _each_account(case: Case) -> Iterator[tuple[str, Story]]:
             yield from ((f"{name}-{number}", story) for number in range(1, story.count + 1))
 
 
-def _events_of_day(account: str, story: Story, day: int, people: int, first: int) -> Iterator[dict[str, Any]]:
+def _events_of_day(
+    account: str, story: Story, day: int, active: Mapping[str, int], first: int
+) -> Iterator[dict[str, Any]]:
     start = (first + day) * DAY_MS
     if day in story.traits:
         traits = {name: _dated(value, first) for name, value in story.traits[day].items()}
         yield _event(account, start + HOUR_MS, "GROUP", properties=traits)
-    for person in range(people):
-        name = "Value Delivered" if story.value and person == 0 else "Page Opened"
-        yield _event(account, start + 9 * HOUR_MS + person * 60_000, "TRACK", name, f"person-{person + 1}")
+    for actor, count in active.items():
+        for number in range(count):
+            name = "Value Delivered" if story.value and number == 0 else "Page Opened"
+            at = start + 9 * HOUR_MS + number * 60_000
+            yield _event(account, at, "TRACK", name, f"{actor}-{number + 1}", actor=actor.upper())
     for number, event in enumerate(story.events):
         if event.day == day:
             at = start + event.hour * HOUR_MS + number
@@ -230,7 +247,14 @@ def _dated(value: Any, first: int) -> Any:
 
 
 def _event(
-    account: str, at: int, kind: str, name: str = "", user: str = "", *, properties: Mapping[str, Any] | None = None
+    account: str,
+    at: int,
+    kind: str,
+    name: str = "",
+    user: str = "",
+    *,
+    properties: Mapping[str, Any] | None = None,
+    actor: str = "UNKNOWN",
 ) -> dict[str, Any]:
     return {
         "event_id": f"{at}-{kind}-{name}-{user}",
@@ -244,6 +268,7 @@ def _event(
         "occurred_at": at,
         "received_at": at,
         "properties": json.dumps(properties or {}),
+        "actor": actor,
     }
 
 

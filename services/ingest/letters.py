@@ -63,6 +63,7 @@ def facts_of_event(request: Request, denylist: Denylist) -> str:
     facts = RequestFacts(
         environment=request.environment,
         client=request.client,
+        actor=request.actor,
         cleaned=bool(denylist),
         kind=request.kind.lower(),
         sent_at=request.sent_at,
@@ -81,6 +82,7 @@ def facts_of_body(submission: Submission, key: WriteKey, denylist: Denylist) -> 
     return RequestFacts(
         environment=key.environment,
         client=key.client,
+        actor=key.actor,
         cleaned=bool(denylist),
         kind=submission.kind,
         whole=True,

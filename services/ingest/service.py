@@ -386,5 +386,6 @@ def _request(submission: Submission, body: Body, key: WriteKey, received_at: int
         historical=submission.historical,
         accepted_by=name,
         client="browser" if replay and replay.client == "browser" else key.client,
+        actor=replay.actor if replay else key.actor,
         plan_mode=key.plan,
     )

@@ -12,6 +12,8 @@ from typing import Annotated, Any
 
 import msgspec
 
+from services.shared.tracking_plan.actors import Actor
+
 HEADER = "Tidemark-Replay"
 """Header with a `Replay` as JSON, in ASCII. It needs a write key that may backfill."""
 
@@ -25,6 +27,8 @@ class RequestFacts(msgspec.Struct, frozen=True, omit_defaults=True):
     environment: str = "production"
     client: str = "server"
     """Who held the write key: what a browser says does not become a server's word by a replay."""
+    actor: Actor | None = None
+    """Who acts by the write key; None: it did not say."""
     kind: str = ""
     """Path segment of a single event (`track`); empty for a batch."""
     whole: bool = False
@@ -62,6 +66,8 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     environment: str | None = None
     client: str = "server"
     """Who sent the originals at first."""
+    actor: Actor | None = None
+    """Who acts by the write key that they were sent with at first."""
     cleaned: bool = False
     """Whether the originals are without what the tracking plan denied: what is a hash is not hashed once more."""
 

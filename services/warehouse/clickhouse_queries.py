@@ -41,11 +41,11 @@ _IDENTITY = {
 _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
 toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, toUnixTimestamp64Milli(received_at) AS received_at_ms,
-skew_ms, epoch, historical, properties, identified, internal, via"""
+skew_ms, epoch, historical, properties, identified, internal, via, actor"""
 
 _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
-internal"""
+internal, actor"""
 
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 

@@ -130,7 +130,9 @@ class MemoryStore:
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
             if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row):
-                found.setdefault(row["occurred_at"] // DAY_MS, []).append(row["user"])
+                found.setdefault(row["occurred_at"] // DAY_MS, []).append(
+                    "" if row["actor"] in {"AGENT", "INTEGRATION"} else row["user"]
+                )
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
             for day in sorted(found, reverse=True)[:days]

@@ -70,8 +70,8 @@ class Queries(Protocol):
         """
         Yield all that scores, earliest `occurred_at` first: unique production events with an account.
 
-        Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment` and
-        `internal`. Events are fetched as they are taken, so memory does not grow with their number.
+        Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment`,
+        `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

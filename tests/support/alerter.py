@@ -22,6 +22,7 @@ _STEADY: dict[str, float | None] = {
     "active_users_7": 4,
     "active_users_28": 5,
     "active_users_28_usual": 5,
+    "days_per_person": 2,
     "value_days_28": 16,
     "value_proven": 1,
     "tickets_open": 0,

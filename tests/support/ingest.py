@@ -15,6 +15,7 @@ from services.ingest.service import Answer, IngestService, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.plan_file import default_plan
 from services.shared.pseudonyms import Pseudonyms
+from services.shared.tracking_plan.actors import Actor
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 from services.shared.tracking_plan.traffic import TrafficPlan
@@ -57,14 +58,16 @@ class AnyTerms:
         """Take them."""
 
 
-async def submit(rules: Rules, submission: Submission, log: MemoryEventLog, *, backfill: bool = False) -> Answer:
+async def submit(
+    rules: Rules, submission: Submission, log: MemoryEventLog, *, backfill: bool = False, actor: Actor | None = None
+) -> Answer:
     """
     Have a request judged and written, by a key without any limit.
 
     Raises:
         Rejected: the request as a whole is refused.
     """
-    key = WriteKey("", "web", client="server", backfill=backfill)
+    key = WriteKey("", "web", client="server", backfill=backfill, actor=actor)
     ingest = IngestService(
         event_log=log, rules=rules, metrics=IngestMetrics(CollectorRegistry()), clock_ms=lambda: 1_800_000_000_000,
         assign_id=lambda: "assigned-1",

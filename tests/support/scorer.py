@@ -70,6 +70,7 @@ def event(
         "internal": False,
         "via": "EVENT",
         "forwards": 0,
+        "actor": "UNKNOWN",
         "accepted_by": "",
         **changes,
     }

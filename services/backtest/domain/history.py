@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from services.shared.tracking_plan.actors import UNSAID
+
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Event(NamedTuple):
-    """One event of one person of one account, as Segment's calls have it."""
+    """One event of one account, as Segment's calls have it."""
 
     account: str
     user: str
-    """Empty: no person, so it is no active user-day."""
+    """Empty: nobody's, so it is no active user-day, unless an agent or an integration acts."""
     at_ms: int
     """When it happened, milliseconds since 1970 UTC."""
     name: str = "Activity"
@@ -23,7 +25,11 @@ class Event(NamedTuple):
     kind: str = "TRACK"
     """TRACK, PAGE, SCREEN, IDENTIFY, GROUP or ALIAS. Of GROUP the properties are facts about the account."""
     event_id: str = ""
-    """Two of an account with one id within a day are one event; empty: it is an event of its own."""
+    """Two of an account and source with one id within a day are one event; empty: it is an event of its own."""
+    actor: str = UNSAID
+    """Who acts, as event records name it: PERSON, AGENT, INTEGRATION; UNKNOWN: nothing says so."""
+    source: str = "backtest"
+    """What sent it. An agent or integration without a user is one for each source."""
 
 
 class Fact(NamedTuple):

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 
 from services.backtest.domain.history import Event
 from services.backtest.driving.snapshots import Snapshots
+from services.scorer.domain.accounts.actors import actor_of
 from services.scorer.domain.lane.meanings import PLAIN
 from services.scorer.domain.lane.outcome import Forgotten, Partial, Rejection, Snapshot
 from services.scorer.domain.lane.usage_fold import UsageFold
+from services.shared.tracking_plan.actors import SYMBOLS, UNSAID
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.units import DAY_MS
 
 EPOCH = 1
@@ -31,29 +34,30 @@ class Span(NamedTuple):
 
 
 class _Activity:
-    """Counts active user-days: of each person of an account one a day, for events that are use of the product."""
+    """Counts active user-days: of each actor of an account one a day, for events that are use of the product."""
 
     def __init__(self, span: Span, fold: UsageFold) -> None:
         self._span = span
         self._meanings = fold.meanings
         self.rows: dict[str, NDArray[np.uint16]] = {}
         self._today = -1
-        self._seen: set[tuple[str, str]] = set()
+        self._seen: set[tuple[str, int]] = set()
 
-    def add(self, event: Event) -> None:
-        """Count one event; events come in time order."""
+    def add(self, event: Event, actor: str) -> None:
+        """Count one event, in which this actor acts; events come in time order."""
         row = self.rows.get(event.account)
         if row is None:
             days = self._span.end_day - self._span.first_day
             row = self.rows[event.account] = np.zeros(days, np.uint16)
-        if not event.user or not self._is_use(event):
+        number = actor_of(event.user, event.source, actor)
+        if number is None or not self._is_use(event):
             return
         day = event.at_ms // DAY_MS
         if day != self._today:
             self._today, self._seen = day, set()
-        person = (event.account, event.user)
-        if person not in self._seen:
-            self._seen.add(person)
+        active = (event.account, number)
+        if active not in self._seen:
+            self._seen.add(active)
             row[day - self._span.first_day] += 1
 
     def _is_use(self, event: Event) -> bool:
@@ -65,8 +69,10 @@ class _Activity:
 class FoldedLane:
     """One lane of usage-events."""
 
-    def __init__(self, fold: UsageFold, span: Span, snapshots: Snapshots) -> None:
+    def __init__(self, fold: UsageFold, plan: TrafficPlan, span: Span, snapshots: Snapshots) -> None:
+        """Let this fold judge; the plan says who acts where an event does not."""
         self._fold = fold
+        self._plan = plan
         self._snapshots = snapshots
         self._offset = 0
         self._partials: list[Mapping[str, Any]] = []
@@ -79,12 +85,15 @@ class FoldedLane:
 
     def event(self, event: Event, number: int) -> None:
         """Fold one event, which has this number."""
-        self.activity.add(event)
+        actor = event.actor
+        if actor == UNSAID:
+            actor = SYMBOLS[self._plan.actor_of(event.kind, event.name, event.user)]
+        self.activity.add(event, actor)
         at = event.at_ms
         value = {
             "event_id": event.event_id or str(number),
             "id_source": "CLIENT",
-            "source": "backtest",
+            "source": event.source,
             "environment": "production",
             "account": event.account,
             "user": event.user,
@@ -100,6 +109,7 @@ class FoldedLane:
             "internal": False,
             "via": "EVENT",
             "forwards": 0,
+            "actor": actor,
             "accepted_by": "",
         }
         self._offset += 1

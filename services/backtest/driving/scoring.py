@@ -25,6 +25,7 @@ from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.shared.errors import Fatal, TidemarkError
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.units import DAY_MS
 
 LANES = 2
@@ -118,7 +119,10 @@ def walk(
     plan, model = scoring
     start_ms, until_ms = span.first_day * DAY_MS, span.end_day * DAY_MS
     snapshots = Snapshots()
-    folds = {lane: FoldedLane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), span, snapshots) for lane in lanes}
+    traffic = TrafficPlan(plan)
+    folds = {
+        lane: FoldedLane(UsageFold(lane, LANES, plan, model, DUPLICATE_IDS), traffic, span, snapshots) for lane in lanes
+    }
     for lane in folds.values():
         lane.begin(start_ms)
     count = nameless = 0

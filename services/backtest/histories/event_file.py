@@ -10,6 +10,7 @@ from typing import Any
 from services.backfill.files import survey
 from services.backfill.mapping import Mapping, TimedCall
 from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.shared.tracking_plan.actors import SYMBOLS, number_said
 
 _KINDS = {
     "track": "TRACK",
@@ -42,4 +43,5 @@ def _event(timed: TimedCall) -> Event:
     account = str(call.get("groupId") or (call.get("context") or {}).get("groupId") or "")
     user = str(call.get("userId") or call.get("anonymousId") or "")
     name = str(call.get("event") or call.get("name") or "")
-    return Event(intern(account), intern(user), timed.at_ms, intern(name), said, kind)
+    actor = SYMBOLS[number_said(call.get("context")) or 0]
+    return Event(intern(account), intern(user), timed.at_ms, intern(name), said, kind, actor=actor)

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, Fact
 from services.backtest.generator import VERSION, Generated, generate
 from services.backtest.generator.generating import Events
+from services.shared.tracking_plan.actors import UNSAID
+
+_ACTOR = {"agent": "AGENT", "integration": "INTEGRATION"}
+"""Of an event, by what its properties say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +22,7 @@ class _Made:
 
     def __call__(self) -> Iterator[Event]:
         for event in self.events:
-            yield Event(*event)
+            yield Event(*event, actor=_ACTOR.get(event.properties.get("actor", ""), UNSAID))
 
 
 def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[BacktestHistory, Generated]:

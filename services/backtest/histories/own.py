@@ -89,7 +89,7 @@ class _Holder:
         if not events:
             raise Fatal(f"{self._where} holds no event of a production account: there is nothing to test on yet")
         events.sort(key=lambda event: event.at_ms)
-        content = xxh3_128(repr([(event.at_ms, event.event_id) for event in events]).encode()).hexdigest()
+        content = xxh3_128(repr([(event.at_ms, event.source, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
         return BacktestHistory("own history", KeptEvents(events), f"own:{content}", outcomes=outcomes, until_day=until)
 
@@ -100,10 +100,10 @@ def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
         return None
     if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
         return None
-    # one text for each of the few names and the many repetitions of accounts and people
-    account, user, name = sys.intern(value["account"]), sys.intern(value["user"]), sys.intern(value["name"])
+    # one text for each of the few names and sources, and the many repetitions of accounts and people
+    account, user, name, source, actor = (
+        sys.intern(value[each]) for each in ("account", "user", "name", "source", "actor")
+    )
     properties = value["properties"]
     said = NOTHING if properties == "{}" else _json(properties)
-    return Event(
-        account, user, value["occurred_at"], name, said, value["kind"], f"{value['source']}/{value['event_id']}"
-    )
+    return Event(account, user, value["occurred_at"], name, said, value["kind"], value["event_id"], actor, source)

@@ -34,7 +34,9 @@ def import_file(
     json: JsonOption = False,
 ) -> None:
     """
-    Send account facts (name, owner, revenue, seats, plan, contract_start, renewal_date, parent, country) as group calls.
+    Send account facts as group calls.
+
+    They are name, owner, revenue, seats, plan, contract_start, go_live_on, renewal_date, parent and country.
 
     Importing the same rows again changes nothing. Malformed rows are listed and left out; the others are sent.
     """

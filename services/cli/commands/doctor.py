@@ -155,7 +155,7 @@ def _measures() -> str:
     from services.scorer.domain.health.measuring import not_taken
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
-    from services.shared.tracking_plan.state_names import WELL_KNOWN
+    from services.shared.tracking_plan.state_names import TYPE_OF_FACT
 
     plan, _ = load_scoring(load(ScorerSettings))
     settings = load(AlerterSettings)
@@ -166,7 +166,7 @@ def _measures() -> str:
         needs = ", ".join(sorted({need for lacks in missing.values() for need in lacks}))
         said.append(f"the tracking plan declares no {needs}, so these are not: {', '.join(missing)}")
         said += _rules_without(load_rules(settings.rules_dir, settings.rules_overrides).ordered, frozenset(missing))
-    shown = {f"facts.{name}" for name in WELL_KNOWN}  # by every health record, whatever is measured
+    shown = {f"facts.{name}" for name in TYPE_OF_FACT}  # by health records, or where a baseline begins
     unused = sorted(state - {need for record in MEASURES.values() for need in record.needs} - shown)
     if unused:
         said.append(f"declared, and no measure looks at it: {', '.join(unused)}")

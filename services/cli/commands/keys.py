@@ -40,6 +40,14 @@ class PlanMode(StrEnum):
     OFF = "off"
 
 
+class Actor(StrEnum):
+    """Who acts in what a key sends."""
+
+    PERSON = "person"
+    AGENT = "agent"
+    INTEGRATION = "integration"
+
+
 def register(app: typer.Typer) -> None:
     """Add the group `keys`."""
     group = typer.Typer(help="Write keys: who may send events.", no_args_is_help=True)
@@ -70,12 +78,17 @@ def create(  # noqa: PLR0913  typer reads the options from the signature
         PlanMode,
         typer.Option(help="What comes of events that break the tracking plan: observe takes, counts and tells."),
     ] = PlanMode.OBSERVE,
+    actor: Annotated[
+        Actor | None,
+        typer.Option(help="Who acts in what it sends, where neither the event nor the tracking plan says it."),
+    ] = None,
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:
     """Create a write key and print it, this once: only its hash is stored. Ingest accepts it within seconds."""
     more: dict[str, Any] = {
         **({"plan": plan.value} if plan != PlanMode.OBSERVE else {}),
+        **({"actor": actor.value} if actor else {}),
         **({"origins": [_origin(each) for each in origin]} if origin else {}),
     }
     print(write_keys.add(_file(file, data), source, environment, client=client.value, backfill=backfill, **more))

@@ -88,8 +88,7 @@ def computed_from(judgement: Judgement, account: Account | None) -> dict[str, st
     if account is None:
         return {}
     needs = {need for name in judgement.measures if name in MEASURES for need in MEASURES[name].needs}
-    if account.fact("country") is not None:
-        needs.add("facts.country")
+    needs |= {f"facts.{fact}" for fact in ("country", "go_live_day") if account.fact(fact) is not None}
     day = int(judgement.snapshot["day"])
     return {need: text for need in sorted(needs) if (text := _in_words(account, need, day))}
 
@@ -121,11 +120,14 @@ def _count(account: Account, name: str, day: int) -> str:
 def _people(account: Account, name: str, day: int) -> str:
     if name != "active":
         return f"of {len(account.active_users)} people"
-    seen = account.active_users.weeks(day)
-    if seen is None:
-        return "nobody was active yet"
-    weekly = " ".join(str(int(count)) for count in (seen != 0).sum(axis=0)[:SHOWN_WEEKS])
-    return f"{len(account.active_users)} people in 36 weeks; active by week, the latest first {weekly} ..."
+    seen, others = account.active_users.weeks(day), account.active_users.others(day)
+    told = []
+    if seen is not None:
+        weekly = " ".join(str(int(count)) for count in (seen != 0).sum(axis=0)[:SHOWN_WEEKS])
+        told.append(f"{len(seen)} people in 36 weeks; active by week, the latest first {weekly} ...")
+    if others is not None:
+        told.append("{} agents and {} integrations".format(*map(len, others)))
+    return "; ".join(told) or "nobody was active yet"
 
 
 def _milestone(account: Account, name: str, _day: int) -> str:

@@ -19,6 +19,13 @@ def page(plan: TrackingPlan) -> str:
     return "\n".join(_lines(plan)).rstrip() + "\n"
 
 
+_SENT_BY = {
+    "person": "People do it, whoever the user is.",
+    "agent": "Agents do it, for people.",
+    "integration": "Integrations do it.",
+}
+
+
 def _lines(plan: TrackingPlan) -> Iterator[str]:
     yield from ("# Tracking plan", "", "Written by `tidemark plan docs`.", "")
     for title, events in (("Events", plan.events), ("Pages", plan.pages)):
@@ -49,6 +56,8 @@ def _event(name: str, event: EventPlan) -> Iterator[str]:
     if isinstance(event, PagePlan) and event.paths:
         yield from (f"At {', '.join(f'`{_text(path)}`' for path in event.paths)}.", "")
     yield from (f"{_means(event)}.", "")
+    if event.actor is not None:
+        yield from (_SENT_BY[event.actor], "")
     if event.properties:
         yield from _table(event.properties)
 

@@ -82,7 +82,8 @@ def schema() -> dict[str, Any]:
     for name, most in (("cases", MAX_CASES), ("answers", MAX_SURVEYS), ("features", MAX_FEATURES)):
         plan[name] |= {"maxProperties": most, "propertyNames": {"pattern": f"^{_STATE}$"}}
     plan["roles"] |= {"maxItems": MAX_ROLES, "items": {"type": "string", "pattern": r"\S"}}
-    plan["excluded_users"]["items"]["not"] = {"enum": ["", "*"]}
+    for name in ("excluded_users", "agent_users"):
+        plan[name]["items"]["not"] = {"enum": ["", "*"]}
     return {"$schema": DIALECT, "title": "Tidemark tracking plan", **made}
 
 

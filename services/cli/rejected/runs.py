@@ -82,6 +82,7 @@ class Run:
                 source=None if any_source else self.source,
                 environment=None if any_source else facts.environment,
                 client=facts.client,
+                actor=facts.actor,
                 cleaned=facts.cleaned,
             )
         )

@@ -24,6 +24,7 @@ from services.ingest.domain.plan_check import PlanMode, checked
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
+from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, Actor, number_said
 from services.shared.tracking_plan.plan import DenyPlan
 from services.shared.tracking_plan.traffic import TrafficPlan, Violation
 
@@ -105,6 +106,8 @@ class Request(msgspec.Struct, frozen=True):
     client: str = "server"
     """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
     plan_mode: PlanMode = "observe"
+    actor: Actor | None = None
+    """Who acts, where neither the event nor the tracking plan says it; None: people."""
 
     def received_of(self, occurred_at: int) -> int:
         """Return the receipt of an event: in a driven epoch, log time is when it happened."""
@@ -161,7 +164,8 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     if kind == "PAGE":
         name = page_name(properties, context, rules.plan) or name
     previous = _check_identity(event, kind, person.user, account, limits)
-    violations = checked(rules.plan, request.plan_mode, kind, name, properties)
+    said_actor = number_said(context)
+    violations = checked(rules.plan, request.plan_mode, kind, name, properties, said_actor)
 
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
@@ -215,6 +219,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         "via": "EVENT" if account else "UNKNOWN",
         "forwards": 0,
         "authority": AUTHORITY[request.client],
+        "actor": SYMBOLS[said_actor or rules.plan.actor_of(kind, name, user_id) or NUMBERS[request.actor]],
         "accepted_by": request.accepted_by,
     }
     details = None

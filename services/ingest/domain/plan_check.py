@@ -15,11 +15,22 @@ _TOLD = 5
 """Of the violations of a refused event that its detail names."""
 
 
+_NO_ACTOR = Violation("plan_wrong_value", "context.actor", "send person, agent or integration, in lower case")
+
+
 def checked(
-    plan: TrafficPlan, mode: PlanMode, kind: str, name: str, properties: Mapping[str, Any]
+    plan: TrafficPlan, mode: PlanMode, kind: str, name: str, properties: Mapping[str, Any], actor: int | None = 0
 ) -> list[Violation] | None:
     """
     Return what breaks the plan in an event that is taken nonetheless, None if nothing does.
+
+    Args:
+        plan: What events are compared with.
+        mode: That of the write key.
+        kind: As the event record has it.
+        name: Of the event or page.
+        properties: Decoded.
+        actor: The number of the actor that the event names; None: what it says is no word for one.
 
     Raises:
         Rejected: with the first violation as code and field, and all of them in its detail, where the mode is `reject`.
@@ -27,6 +38,8 @@ def checked(
     if mode == "off":
         return None
     found = plan.violations(kind, name, properties)
+    if actor is None:
+        found = [*found, _NO_ACTOR]
     if not found:
         return None
     if mode == "observe":

@@ -24,6 +24,7 @@ from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.ingest.watched_file import WatchedFile, open_to_others
 from services.shared.errors import ConfigurationError, Rejected
+from services.shared.tracking_plan.actors import Actor
 from services.shared.write_key import LONGEST, digest, id_of
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bytes_per_s: float | None = None
     burst_s: float = 10.0
     """Seconds of its rates that may come at once."""
+    actor: Actor | None = None
+    """Who acts in what is sent with it, where neither the event nor the tracking plan says it; None: people."""
     plan: PlanMode = "observe"
     """What comes of events that break the tracking plan: `reject`, `observe` (taken, counted and told), `off`."""
     not_after: datetime | None = None

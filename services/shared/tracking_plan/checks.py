@@ -88,6 +88,8 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
     """Check that each event is use of the product, counted in any number of ways, or one case or answer."""
     for path, event in all_events(plan):
         meant = words(event)
+        if event.actor is not None and (event.means == "ignored" or any(not _is_use(word) for word in meant)):
+            yield f"{path}.actor: who acts counts for use of the product alone; leave it out, or change means"
         if isinstance(event.means, list) and not meant:
             yield f"{path}.means: name what it means, or write use or ignored"
         for number, word in enumerate(meant):
@@ -103,6 +105,10 @@ def _meanings(plan: TrackingPlan) -> Iterator[str]:
             elif kind not in _USE or not name:
                 known = ", ".join([*_USE.values(), _ONE_CASE, _ONE_ANSWER, PLANNED_ABSENCES])
                 yield f"{at}: {word!r} means nothing; write such as {known}"
+
+
+def _is_use(word: str) -> bool:
+    return word.partition(".")[0] in _USE
 
 
 def _references(plan: TrackingPlan) -> Iterator[str]:
@@ -167,6 +173,10 @@ def _paths(plan: TrackingPlan) -> Iterator[str]:
 
 
 def _excluded(plan: TrackingPlan) -> Iterator[str]:
-    for user in plan.excluded_users:
-        if user in {"", "*"}:
-            yield f"excluded_users: {user!r} leaves out everybody; give user ids, or endings such as '*@example.com'"
+    for part, users, does in (
+        ("excluded_users", plan.excluded_users, "leaves out everybody"),
+        ("agent_users", plan.agent_users, "makes everybody an agent"),
+    ):
+        for user in users:
+            if user in {"", "*"}:
+                yield f"{part}: {user!r} {does}; give user ids, or endings such as '*@example.com'"

@@ -16,6 +16,7 @@ from typing import Literal, TypeVar, cast
 import msgspec
 from xxhash import xxh64_hexdigest
 
+from services.shared.tracking_plan.actors import Actor
 from services.shared.tracking_plan.state_names import FactType
 
 PropertyType = Literal["text", "id", "number", "whole_number", "boolean", "date", "country", "list", "object"]
@@ -56,6 +57,8 @@ class EventPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_d
     """For people."""
     means: Literal["use", "ignored"] | list[str] = "use"
     """`use` of the product, counted as activity alone; `ignored`: kept, and nothing else; or names of state."""
+    actor: Actor | None = None
+    """Who acts, whoever the user is; None: it does not say."""
     properties: dict[str, PropertyPlan] = {}
     """By name. What is not listed breaks nothing, and does not stay on the long log."""
 
@@ -113,6 +116,8 @@ class TrackingPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omi
     """Roles of people that are told apart; all others are `other`."""
     excluded_users: list[str] = []
     """User ids, or endings of user ids that start with '*' (such as '*@example.com'): staff, tests, monitoring."""
+    agent_users: list[str] = []
+    """User ids, or endings of user ids after a '*', that agents have: bots, service accounts."""
     unknown_events: Literal["accept", "reject"] = "accept"
     """Whether an event that the plan does not name breaks it."""
     deny: DenyPlan = msgspec.field(default_factory=DenyPlan)

@@ -24,7 +24,7 @@ WELL_KNOWN: Mapping[str, FactType] = {
 }
 """Facts that health records name, with the only type that a plan may give them."""
 
-TYPE_OF_FACT: Mapping[str, FactType] = {**WELL_KNOWN, "country": "country"}
+TYPE_OF_FACT: Mapping[str, FactType] = {**WELL_KNOWN, "country": "country", "go_live_day": "date"}
 """Facts that measures are taken from, with the only type that a plan may give them."""
 
 PLANNED_ABSENCES = "absences.planned"

@@ -6,11 +6,12 @@ All is compiled once. An event that the plan does not name costs one look into a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
+from services.shared.tracking_plan.actors import NUMBERS
 from services.shared.tracking_plan.page_paths import PagePaths
 from services.shared.tracking_plan.plan import (
     EventPlan,
@@ -56,12 +57,19 @@ class Violation(NamedTuple):
 class _Compiled:
     """What is asked of the properties of one event, or of the traits of a call."""
 
-    __slots__ = ("clear", "fields", "folded", "holder", "name", "required")
+    __slots__ = ("actor", "clear", "fields", "folded", "holder", "name", "required")
 
     def __init__(
-        self, name: str, properties: Mapping[str, PropertyPlan], holder: str = "properties", *, folded: bool = False
+        self,
+        name: str,
+        properties: Mapping[str, PropertyPlan],
+        holder: str = "properties",
+        *,
+        folded: bool = False,
+        actor: int = 0,
     ) -> None:
         self.name = name
+        self.actor = actor
         self.holder = holder
         self.folded = folded
         """Whether names are compared without regard to case, as those of traits are."""
@@ -93,6 +101,14 @@ class _Compiled:
         return found
 
 
+def _users(given: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the user ids of a list, and the endings that it gives after a `*`."""
+    return (
+        frozenset(user for user in given if not user.startswith("*")),
+        tuple(user[1:] for user in given if user.startswith("*")),
+    )
+
+
 class _Several(NamedTuple):
     """The values of names that differ in case alone: each of them is judged, since each stays on the log."""
 
@@ -120,23 +136,28 @@ class TrafficPlan:
     """One plan, ready for traffic. It remembers the names that it was asked for, a bounded number of them."""
 
     __slots__ = (
-        "_endings", "_events", "_group", "_identify", "_known", "_known_pages", "_page_paths", "_pages", "_refuses_unknown",
-        "_users", "fingerprint",
+        "_agents", "_endings", "_events", "_group", "_identify", "_known", "_known_pages", "_page_paths", "_pages",
+        "_refuses_unknown", "_users", "fingerprint",
     )  # fmt: skip
 
     def __init__(self, plan: TrackingPlan) -> None:
         """Compile a plan that was checked."""
         self.fingerprint = fingerprint(plan)
-        self._events = {plain(name): _Compiled(name, _properties(plan, event)) for name, event in plan.events.items()}
-        self._pages = {plain(name): _Compiled(name, _properties(plan, page)) for name, page in plan.pages.items()}
+        self._events, self._pages = (
+            {
+                plain(name): _Compiled(name, _properties(plan, event), actor=NUMBERS[event.actor])
+                for name, event in named.items()
+            }
+            for named in (plan.events, plan.pages)
+        )
         self._group = _Compiled("group", plan.group_traits, "traits", folded=True)
         self._identify = _Compiled("identify", plan.identify_traits, "traits", folded=True)
         self._known: dict[str, _Compiled | None] = {}
         self._known_pages: dict[str, _Compiled | None] = {}
         self._page_paths = PagePaths((name, path) for name, page in plan.pages.items() for path in page.paths)
         self._refuses_unknown = plan.unknown_events == "reject"
-        self._users = frozenset(user for user in plan.excluded_users if not user.startswith("*"))
-        self._endings = tuple(user[1:] for user in plan.excluded_users if user.startswith("*"))
+        self._users, self._endings = _users(plan.excluded_users)
+        self._agents = _users(plan.agent_users)
 
     def clear_properties(self, kind: str, name: str) -> frozenset[str]:
         """
@@ -173,6 +194,20 @@ class TrafficPlan:
     def leaves_out(self, user: str) -> bool:
         """Return whether what this user does counts for nothing: staff, tests, monitoring."""
         return user in self._users or (bool(self._endings) and user.endswith(self._endings))
+
+    def actor_of_name(self, kind: str, name: str) -> int:
+        """Return the number of who acts in all events of a name (actors.py), 0: the plan does not say."""
+        compiled = self._of(kind, name)
+        return 0 if compiled is None else compiled.actor
+
+    def actor_of(self, kind: str, name: str, user: str) -> int:
+        """Return the number of who acts in an event of a user by its name, else by its user, 0: the plan does not say."""
+        return self.actor_of_name(kind, name) or (self.actor_of_user(user) if user else 0)
+
+    def actor_of_user(self, user: str) -> int:
+        """Return the number of what a user is, 0: the plan does not say."""
+        users, endings = self._agents
+        return NUMBERS["agent"] if user in users or (bool(endings) and user.endswith(endings)) else 0
 
     def page_name(self, path: str) -> str:
         """Return the plan's name of the page at a path, empty if it has none."""

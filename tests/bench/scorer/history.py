@@ -6,9 +6,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.actors import person_of
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import Kinds
@@ -77,7 +77,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     for dimension in DIMENSIONS:
         state.connect(dimension)
     random = np.random.default_rng(partition)
-    people = array("Q", sorted(xxh64_intdigest(user(n).encode()) for n in range(users)))
+    people = array("Q", sorted(person_of(user(n)) for n in range(users)))
     kept: bytes | None = None
     for name in accounts:
         state.order.add(name)

@@ -62,6 +62,13 @@ async def test_what_a_browser_said_does_not_become_the_word_of_a_server(ingest: 
     assert [link["authority"] for link in links] == ["BROWSER", "SERVER"]
 
 
+async def test_who_acts_by_the_first_key_acts_in_a_replay(ingest: Any) -> None:
+    for actor in ({"actor": "agent"}, {}):
+        await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, headers=replay(**actor), auth=("bf", ""))
+
+    assert [event["actor"] for event in ingest.events()] == ["AGENT", "UNKNOWN"]
+
+
 async def test_an_event_without_an_id_gets_the_same_one_each_time(ingest: Any) -> None:
     batch = {"batch": [TRACK, {**TRACK, "timestamp": RECEIVED}, TRACK]}
     for _ in range(2):

@@ -132,12 +132,14 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
             event(4, "d", user="", occurred_at=T0 + DAY_MS),
             event(5, "e", user="u3", occurred_at=T0, environment="staging"),
             event(6, "f", topic="usage-unattributed"),
+            event(7, "g", user="u4", occurred_at=T0, actor="AGENT"),
+            event(8, "h", user="u5", occurred_at=T0, actor="INTEGRATION"),
         ],
     )
 
     assert store.account_days("acme", 5) == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
-        {"day": T0 // DAY_MS, "events": 3, "active_users": 2},
+        {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
 
 
@@ -152,7 +154,7 @@ def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(
         ("globex", "early", T0),
         ("acme", "late", T0 + 9),
     ]
-    assert {"user", "kind", "name", "source", "properties", "environment", "internal"} <= found[0].keys()
+    assert {"user", "kind", "name", "source", "properties", "environment", "internal", "actor"} <= found[0].keys()
 
 
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:

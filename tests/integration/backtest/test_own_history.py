@@ -125,7 +125,14 @@ def test_the_warehouse_holds_the_same_history(tmp_path: Path) -> None:
     store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
     try:
         rows = [
-            stored.event(offset, f"e{offset}", account=account, user="ann", occurred_at=(TODAY - day) * DAY_MS + offset)
+            stored.event(
+                offset,
+                f"e{offset}",
+                account=account,
+                user="ann",
+                occurred_at=(TODAY - day) * DAY_MS + offset,
+                actor="AGENT",
+            )
             for offset, (account, day) in enumerate([("acme", 9), ("acme", 7), ("globex", 8), ("acme", 0)])
         ]
         store.insert("events", rows)
@@ -138,6 +145,7 @@ def test_the_warehouse_holds_the_same_history(tmp_path: Path) -> None:
     assert [(event.account, TODAY - event.at_ms // DAY_MS) for event in history.read()] == [
         ("acme", 9), ("globex", 8), ("acme", 7),
     ]  # fmt: skip
+    assert {(event.actor, event.source) for event in history.read()} == {("AGENT", "web")}
 
 
 def test_a_folder_without_a_warehouse_is_refused_with_what_to_do(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ _event, _tick, _clock = (codec.encoder(kind) for kind in ("usage_event", "tick",
 
 @dataclass(frozen=True)
 class Customers:
-    """Fourteen accounts: one goes, one shrinks, one has tickets, one an unhappy person; all are away at the turn of the year."""
+    """Fourteen accounts: one goes, one shrinks, one has tickets, one an unhappy person, one an agent and an integration; all are away at the turn of the year."""
 
     def __call__(self) -> Iterator[Event]:
         for day in range(DAYS):
@@ -55,6 +55,9 @@ class Customers:
             yield Event(account, "ann", at + HOUR_MS, "Ticket Opened", {"ticket_id": f"t{day}"})
         if number == 7 and day == 120:
             yield Event(account, "ann", at + HOUR_MS, "NPS Submitted", {"score": 2})
+        if number == 8 and day > 100:
+            yield Event(account, "", at + 2 * HOUR_MS, "Report Shared", actor="INTEGRATION", source="sync")
+            yield Event(account, "person-0", at + 3 * HOUR_MS, "Page Viewed", actor="AGENT")
         for person in range(people):
             name = "Report Shared" if person == 0 else "Page Viewed"
             yield Event(account, f"person-{person}", at + 9 * HOUR_MS + number * 1000 + person, name)
@@ -97,10 +100,10 @@ def log() -> MemoryLog:
 
 def append(log: MemoryLog, event: Event, event_id: str) -> None:
     value = {
-        "event_id": event_id, "id_source": "CLIENT", "source": "app", "environment": "production",
+        "event_id": event_id, "id_source": "CLIENT", "source": event.source, "environment": "production",
         "account": event.account, "user": event.user, "kind": event.kind, "name": event.name,
         "occurred_at": event.at_ms, "received_at": event.at_ms, "epoch": EPOCH, "historical": True,
-        "properties": json.dumps(dict(event.properties)),
+        "properties": json.dumps(dict(event.properties)), "actor": event.actor,
     }  # fmt: skip
     log.append("usage-events", event.account.encode(), _event(value))
 
@@ -143,7 +146,7 @@ def test_one_process_says_what_two_say(driven: Driven) -> None:
 
 def test_active_user_days_are_those_in_the_history(driven: Driven) -> None:
     counted = {
-        (event.account, event.at_ms // DAY_MS - FIRST, event.user)
+        (event.account, event.at_ms // DAY_MS - FIRST, event.user, event.actor)
         for event in Customers()()
         if event.name in {"Report Shared", "Page Viewed"}
     }

@@ -25,12 +25,14 @@ from services.shared.errors import Rejected, Retryable
 from tests.support.ingest import rules
 
 NOW = 1_800_000_000_000
-KEY = WriteKey("wk", "web", backfill=True)
+KEY = WriteKey("wk", "web", backfill=True, actor="agent")
 STRICT = WriteKey("strict", "web", plan="reject")
 PLAN: dict[str, Any] = {
     "excluded_users": ["staff-1", "*@tidemark.test"],
+    "agent_users": ["u-2", "*bot"],
     "events": {
         "Report Exported": {"properties": {"rows": {"type": "number"}, "email": {"type": "text", "personal": True}}},
+        "Query Run": {"actor": "integration"},
     },
     "pages": {"Reports": {"paths": ["/reports/*"], "properties": {"rows": {"type": "number"}}}},
 }
@@ -58,8 +60,15 @@ times = st.one_of(
 properties = st.dictionaries(
     st.sampled_from(["rows", "email", "account_id", "company", "$groups", "path", "x"]), values, max_size=4
 )
+actors = st.sampled_from(["person", "agent", "integration", "Agent", "", None]) | values
 contexts = st.fixed_dictionaries(
-    {}, optional={"groupId": ids, "page": st.fixed_dictionaries({}, optional={"path": texts}) | values, "x": values}
+    {},
+    optional={
+        "groupId": ids,
+        "page": st.fixed_dictionaries({}, optional={"path": texts}) | values,
+        "x": values,
+        "actor": actors,
+    },
 )
 common = st.fixed_dictionaries(
     {

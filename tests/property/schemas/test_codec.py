@@ -30,6 +30,7 @@ EVENTS = st.fixed_dictionaries(
         "via": st.sampled_from(["UNKNOWN", "EVENT", "DOMAIN", "USER", "OPERATOR"]),
         "forwards": st.integers(0, 9),
         "authority": st.sampled_from(["UNKNOWN", "BROWSER", "SERVER", "OPERATOR"]),
+        "actor": st.sampled_from(["UNKNOWN", "PERSON", "AGENT", "INTEGRATION"]),
         "accepted_by": TEXT,
     }
 )

@@ -26,7 +26,7 @@ ANYTHING = st.one_of(
 EVENT_GROUPS = (
     ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
     ("occurred_at", "received_at", "skew_ms", "epoch"), ("historical", "properties", "identified", "internal"),
-    ("via", "forwards", "authority", "accepted_by"),
+    ("via", "forwards", "authority", "actor", "accepted_by"),
 )  # fmt: skip
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.actors import person_of
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN
 from services.shared.tracking_plan.plan import TrackingPlan
 from tests.support.plans import fact_traits, plan_of
@@ -221,4 +221,4 @@ def test_roles_that_are_not_declared_are_other_ones() -> None:
     assert account.roles is not None
 
     codes = dict(zip(account.active_users.known, account.roles.of(account.active_users.known), strict=True))
-    assert [codes[xxh64_intdigest(user.encode())] for user in ("ann", "bob", "cid")] == [1, OTHER, UNKNOWN]
+    assert [codes[person_of(user)] for user in ("ann", "bob", "cid")] == [1, OTHER, UNKNOWN]

@@ -24,7 +24,7 @@ def shipped(rule_id: str) -> dict[str, Any]:
     return data
 
 
-def test_the_shipped_rules_are_the_ten_signals_in_the_order_in_which_they_keep_each_other_back() -> None:
+def test_the_shipped_rules_are_these_signals_in_the_order_in_which_they_keep_each_other_back() -> None:
     order = [rule.id for rule in load_rules().ordered]
 
     assert set(order) == {
@@ -33,6 +33,7 @@ def test_the_shipped_rules_are_the_ten_signals_in_the_order_in_which_they_keep_e
         "usage_silent",
         "small_account_silent",
         "active_users_falling",
+        "moved_to_agents",
         "tickets_stuck",
         "nps_detractor",
         "renewal_at_risk",

@@ -57,10 +57,19 @@ def test_a_slow_decline_is_shown_after_three_days_warns_below_a_third_and_clears
     assert {s["episode_id"] for s in signals} == {f"acme:usage_decline:{start}"}
 
 
-def test_half_of_the_usual_use_warns_where_chance_hardly_gives_it() -> None:
-    steady = {**SLOW, "chance_low_4w": 0.001}
+def test_little_more_than_half_of_the_usual_use_warns_where_chance_hardly_gives_it() -> None:
+    steady = {**SLOW, "level_4w": 0.55, "chance_low_4w": 0.001}
 
     assert told(play([steady] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert play([{**steady, "chance_low_4w": 0.01}] * 5) == []
+
+
+def test_a_fall_where_people_come_and_go_is_only_shown() -> None:
+    crowd = {"days_per_person": 1.2}
+    sudden = {"level_1w": 0.1, "level_2w": 0.4, "level_4w": 0.8, "chance_low_2w": 0.00001}
+
+    assert told(play([{**FRACTION, **crowd}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
+    assert told(play([{**sudden, **crowd}] * 4)) == [(2, "usage_decline_fast", "FIRING", "INFO")]
 
 
 def test_a_sudden_drop_is_shown_after_two_days_and_warns_where_it_is_far_beyond_chance() -> None:
@@ -95,7 +104,7 @@ def test_silence_fires_past_the_own_pauses_and_is_critical_after_three_weeks() -
     assert mine == [
         (8, "usage_silent", "FIRING", "WARNING"),
         (21, "usage_silent", "UPDATED", "CRITICAL"),
-        (47, "usage_silent", "RESOLVED", "recovered"),
+        (43, "usage_silent", "RESOLVED", "recovered"),
     ]
 
 
@@ -107,7 +116,7 @@ def test_silence_takes_the_place_of_the_declines_that_came_before_it() -> None:
         (8, "usage_silent", "FIRING", "WARNING"),
         (8, "usage_decline_fast", "RESOLVED", "inhibited"),
         (21, "usage_silent", "UPDATED", "CRITICAL"),
-        (44, "usage_silent", "RESOLVED", "recovered"),
+        (40, "usage_silent", "RESOLVED", "recovered"),
     ]
     replaced = next(s for s in signals if s["resolved_reason"] == "inhibited")
     assert replaced["summary"] == "Closed because another signal now says more: Nobody is active any more."
@@ -200,7 +209,7 @@ def test_fewer_people_fire_after_a_week_only_where_two_or_more_are_lost() -> Non
 def test_fewer_people_who_do_as_much_as_before_are_no_risk() -> None:
     fewer = {"active_users_28": 3, "active_users_28_usual": 5.0}
 
-    assert play([{**fewer, "level_4w": 0.5}] * 12) == []
+    assert play([{**fewer, "level_4w": 0.6}] * 12) == []
     assert play([fewer] * 12) == []
 
 

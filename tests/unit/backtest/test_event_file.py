@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from schemas.measures import named
 from services.backfill.mapping import Mapping
 from services.backtest.domain.history import Event
-from services.backtest.driving import drive
+from services.backtest.driving.drive import Scoring, drive
 from services.backtest.driving.scoring import NO_ACCOUNT
 from services.backtest.histories.event_file import read_event_file
 from services.shared.errors import Fatal
+from services.shared.tracking_plan.reading import read_plan
 
 AT = "2026-01-05T10:00:00.000Z"
 AT_MS = 1_767_607_200_000
@@ -21,6 +23,13 @@ CALLS = [
     {"type": "track", "event": "Report Shared", "userId": "ann", "context": {"groupId": "acme"}, "timestamp": AT},
     {"type": "page", "name": "Home", "anonymousId": "x1", "context": {"groupId": "acme"}, "timestamp": AT},
     {"type": "track", "event": "Report Shared", "userId": "bob", "timestamp": AT},
+    {
+        "type": "track",
+        "event": "Tool Called",
+        "userId": "ann",
+        "context": {"groupId": "acme", "actor": "agent"},
+        "timestamp": AT,
+    },
     {"type": "alias", "previousId": "x1", "userId": "ann", "context": {"groupId": "acme"}, "timestamp": AT},
 ]
 
@@ -39,6 +48,7 @@ def test_each_kind_of_call_is_an_event_of_its_kind(tmp_path: Path) -> None:
         Event("acme", "ann", AT_MS, "Report Shared"),
         Event("acme", "x1", AT_MS, "Home", kind="PAGE"),
         Event("", "bob", AT_MS, "Report Shared"),
+        Event("acme", "ann", AT_MS, "Tool Called", actor="AGENT"),
         Event("acme", "ann", AT_MS, "", kind="ALIAS"),
     ]
     assert history.name == "calls"
@@ -49,7 +59,25 @@ def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> N
 
     assert driven.rejected == {NO_ACCOUNT: 1}
     assert driven.accounts == ["acme"]
-    assert driven.activity.tolist() == [[2]]
+    assert driven.activity.tolist() == [[3]]
+
+
+def test_the_plan_says_who_acts_where_the_events_do_not(tmp_path: Path) -> None:
+    plan = read_plan({"agent_users": ["*-bot"], "events": {"Synced": {"actor": "integration"}}})
+    file = tmp_path / "events.ndjson"
+    days = [f"2026-01-{day:02}T10:00:00Z" for day in range(1, 31)]
+    calls = [
+        {"type": "track", "event": event, **user, "context": {"groupId": "acme"}, "timestamp": day}
+        for day in days
+        for event, user in (("Synced", {}), ("Asked", {"userId": "a-bot"}), ("Asked", {}))
+    ]
+    file.write_text("".join(json.dumps(call) + "\n" for call in calls))
+
+    driven = drive(read_event_file(file, Mapping()), Scoring(plan))
+
+    assert driven.activity.tolist() == [[2] * 30]
+    measures = named(list(driven.snapshots)[-1]["measures"])
+    assert (measures["active_users_28"], measures["agents_28"], measures["integrations_28"]) == (0, 1, 1)
 
 
 def test_a_history_of_more_than_forty_years_has_a_wrong_time(tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from schemas import codec
 from schemas.measures import numbered
 from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
+from services.cli.explaining.health import computed_from
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
 from services.cli.explaining.rule import why
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
-from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, tick
+from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, tick
 
 RULES = load_rules()
 CALM = {
@@ -167,3 +168,17 @@ def test_a_rule_sees_the_other_open_signals_as_it_does_in_the_alerter() -> None:
 def test_an_unknown_rule_is_told_which_there_are() -> None:
     with pytest.raises(Fatal, match="there are active_users_falling, "):
         why(explained(judged(3)), RULES, "nothing", 90)
+
+
+def test_what_was_computed_from_names_agents_and_a_go_live() -> None:
+    lane = UsageLane()
+    for number, actor in enumerate(["PERSON", "AGENT", "INTEGRATION"]):
+        lane.event(f"e{number}", user="ann", when=at(0, 3), actor=actor)
+    lane.event("e3", kind="GROUP", user="", when=at(0, 4), properties={"go_live_on": iso(0)})
+    lane.close(0)
+
+    found = computed_from(judged(0, active_users_28=1.0), lane.state.accounts["acme"])
+
+    assert found["people.active"].startswith("1 people in 36 weeks; active by week, the latest first 1 0 0")
+    assert found["people.active"].endswith("...; 1 agents and 1 integrations")
+    assert found["facts.go_live_day"].startswith(f"{iso(0)} since")

@@ -25,7 +25,7 @@ from services.shared.replays import HEADER, Replay, RequestFacts, decode_replay
 from services.shared.units import DAY_MS, HOUR_MS
 
 NOW = 1_764_550_923_412
-BATCH = RequestFacts(sent_at=NOW, context={"groupId": "acme"})
+BATCH = RequestFacts(sent_at=NOW, actor="agent", context={"groupId": "acme"})
 
 
 def letter(
@@ -197,7 +197,7 @@ def test_a_request_says_what_the_first_one_said() -> None:
     assert call.path == "/v1/batch"
     assert call.body == b'{"batch":[{"a":1},{"b": 2}],"sentAt":"2025-12-01T01:02:03.412Z","context":{"groupId":"acme"}}'
     assert decode_replay(call.headers[HEADER]) == Replay(
-        partition=2, first=5, last=6, received_at=NOW, source="web", environment="production"
+        partition=2, first=5, last=6, received_at=NOW, source="web", environment="production", actor="agent"
     )
     assert call.headers.keys() == {HEADER}
     assert decode_replay(run.call(any_source=True).headers[HEADER]).source is None

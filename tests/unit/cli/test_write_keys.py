@@ -100,7 +100,7 @@ def test_the_tool_prints_a_key_once_and_lists_it_by_its_id(tmp_path: Path) -> No
     file = tmp_path / "keys.yaml"
     run = CliRunner().invoke
     where = ["--file", str(file)]
-    page = ["--client", "browser", "--origin", "https://app.example.com", "--plan", "reject"]
+    page = ["--client", "browser", "--origin", "https://app.example.com", "--plan", "reject", "--actor", "agent"]
     created = run(APP, ["keys", "create", "--source", "site", *page, *where])
     assert created.exit_code == 0, created.output
     key = created.output.strip()
@@ -108,7 +108,7 @@ def test_the_tool_prints_a_key_once_and_lists_it_by_its_id(tmp_path: Path) -> No
     (listed,) = json.loads(run(APP, ["keys", "list", "--json", *where]).output)
     assert listed == {
         "id": id_of(digest(key)), "source": "site", "environment": "production", "backfill": False,
-        "client": "browser", "plan": "reject", "origins": ["https://app.example.com"],
+        "client": "browser", "plan": "reject", "actor": "agent", "origins": ["https://app.example.com"],
     }  # fmt: skip
     assert run(APP, ["keys", "rotate", "site", "--keep-days", "1", *where]).exit_code == 0
     shown = run(APP, ["keys", "list", *where]).output

@@ -20,7 +20,7 @@ from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule,
 from services.scorer.domain.health.rounding import shared_out
 from services.scorer.domain.health.score import CAP, Health, health
 from services.scorer.domain.health.trend import trend
-from services.scorer.domain.health.usage import Pauses, Usage
+from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.units import HOUR_MS
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.state_names import WELL_KNOWN
@@ -54,7 +54,7 @@ def known(draw: st.DrawFn) -> Known:
     silent, gap = draw(st.integers(-1, 200)), draw(st.integers(0, 20))
     month, usual = draw(st.integers(0, 30)), draw(st.integers(0, 30))
     usage = Usage(
-        DAY, silent, 1, 1, 1, Pauses(gap, gap), max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, month, 0.0, float(usual), float(usual), 0, draw(st.integers(0, 4)), False
+        DAY, silent, 1, 1, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, month, 0.0, float(usual), float(usual), 0, draw(st.integers(0, 4)), False
     )  # fmt: skip
     support = Support(draw(st.integers(0, 12)), at() - draw(st.integers(0, 10**9)), 0.0, 0, 0)
     answers = {"ann": (at(), draw(st.integers(0, 10)))} if draw(st.booleans()) else None
@@ -101,9 +101,7 @@ def test_coverage_counts_only_connected_dimensions(facts: Known, connected: froz
 
 
 def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
-    usage = Usage(
-        DAY, 0, 7, 7, 0, Pauses(1, 1), 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3, 0.0, 3.0, 3.0, 0, 0, False
-    )
+    usage = Usage(DAY, 0, 7, 7, 0, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3, 0.0, 3.0, 3.0, 0, 0, False)
     before = scored(of(usage, answers={"a": (at(), 9)}), frozenset(DIMENSIONS))
     after = scored(of(usage), frozenset(DIMENSIONS), before.shares)
 
@@ -123,7 +121,7 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
         0,
         99,
         120,
-        Pauses(1, 1),
+        1,
         30,
         *trend([10] * 36, [1.0] * 36, 36),
         0,
@@ -147,11 +145,11 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
     usage = Usage(
         DAY,
-        25,
+        24,
         0,
         99,
         120,
-        Pauses(12, 12),
+        12,
         30,
         *trend([10] * 36, [1.0] * 36, 36),
         0,

@@ -16,7 +16,8 @@ def test_the_default_declares_what_there_is_and_neither_roles_nor_features() -> 
     assert kinds_of(default_plan()).state == {
         "counts.events", "counts.active", "counts.value", "counts.tickets_opened", "counts.tickets_closed", "cases.tickets",
         "answers.nps", "facts.name", "facts.owner", "facts.revenue", "facts.seats", "facts.plan", "facts.contract_start_day",
-        "facts.renewal_day", "facts.parent", "facts.country", "absences.planned", "milestones.first_activity", "milestones.first_value", "people.active",
+        "facts.go_live_day", "facts.renewal_day", "facts.parent", "facts.country", "absences.planned", "milestones.first_activity",
+        "milestones.first_value", "people.active",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
+from services.scorer.domain.accounts.actors import AGENTS
 from services.scorer.domain.accounts.daily_counts import ACTIVE
 from services.scorer.domain.accounts.facts import Facts
 from services.scorer.domain.accounts.kinds import kinds_of
@@ -84,8 +85,10 @@ def test_a_steady_account_is_at_its_usual_level() -> None:
 
 
 def test_what_rests_on_a_usual_level_is_not_known_of_a_young_account() -> None:
-    young = measured(account(weeks=11))
-    old = measured(account(weeks=12))
+    accounts = account(weeks=11), account(weeks=12)
+    for each in accounts:
+        each.active_users.mark_past(AGENTS, DAY - 1)  # an agent, so that who acts is known too
+    young, old = map(measured, accounts)
 
     assert young["learning"] == 1
     assert old["learning"] == 0

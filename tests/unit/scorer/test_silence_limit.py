@@ -1,27 +1,27 @@
-"""How long an account may be silent: the more and the steadier it is used, the shorter."""
+"""How long an account may be silent: 25 days, and less where everybody works with the product day by day."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.scorer.domain.health.usage import Pauses, silence_limit
+from services.scorer.domain.health.usage import silence_limit
 
 
 @pytest.mark.parametrize(
-    ("usual_week", "people", "pauses", "limit"),
+    ("usual_week", "days_per_person", "long_pause", "limit"),
     [
-        (1.0, 1, Pauses(7, 10), 26),
-        (4.0, 1, Pauses(3, 5), 20),
-        (1.0, 4, Pauses(7, 10), 31),
-        (1.0, 1, Pauses(20, 33), 33),
-        (1.0, 1, Pauses(40, 90), 42),
-        (5.0, 4, Pauses(3, 9), 9),
-        (50.0, 30, Pauses(1, 3), 7),
-        (6.0, 4, Pauses(14, 14), 28),
-        (0.0, 0, Pauses(0, 0), 41),
+        (50.0, 2.0, 1, 7),
+        (10.0, 2.0, 3, 9),
+        (2.5, 1.5, 4, 11),
+        (2.5, 1.5, 0, 7),
+        (2.4, 2.4, 3, 25),
+        (50.0, 1.4, 1, 25),
+        (5.0, 2.5, 6, 25),
+        (1.0, 1.0, 40, 25),
+        (0.0, 0.0, 0, 25),
     ],
 )
-def test_the_limit_follows_use_people_and_own_pauses(
-    usual_week: float, people: int, pauses: Pauses, limit: int
+def test_the_limit_is_short_only_where_each_person_works_with_it_on_most_days(
+    usual_week: float, days_per_person: float, long_pause: int, limit: int
 ) -> None:
-    assert silence_limit(usual_week, people, pauses) == limit
+    assert silence_limit(usual_week, days_per_person, long_pause) == limit

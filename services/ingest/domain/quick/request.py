@@ -14,6 +14,7 @@ from services.ingest.domain.personal import part
 from services.ingest.domain.plan_check import checked
 from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, RememberedName, RememberedPerson
 from services.shared.errors import Rejected
+from services.shared.tracking_plan.actors import number_said
 
 _ELSEWHERE = (Rejected, *BROKEN, TypeError, KeyError)
 _NOTHING = b"{}"
@@ -88,7 +89,7 @@ class QuickRequest:
         self._skew = 0
         """The last correction, which is mostly that of all events."""
         self._ends: dict[int, bytes] = {}
-        """What comes after the time of an event with this correction and without properties, by the standing of its person."""
+        """What comes after the time of an event with this correction and without properties, by the standing of its person and its actor."""
 
     def take(self, raw: bytes) -> Taken | None:
         """Return an event as its records; None where it has to be judged with care."""
@@ -121,7 +122,15 @@ class QuickRequest:
                 self._way.rules.plan, self._request.plan_mode, called.kind, called.name, properties
             ):
                 return None
-            return self._records(id_, person, called, self._times(event), properties, extra)
+            actor = called.actor or person.actor or self._origin.actor
+            if context and "actor" in context:
+                said = number_said(context)
+                if said is None:
+                    return None
+                actor = said or actor
+            return self._records(
+                id_, person, called, person.standing + 8 * actor, self._times(event), properties, extra
+            )
         except _ELSEWHERE:
             return None
 
@@ -130,6 +139,7 @@ class QuickRequest:
         id_: str,
         person: RememberedPerson,
         called: RememberedName,
+        standing: int,
         times: tuple[int, int],
         properties: Mapping[str, Any],
         extra: _Extra,
@@ -148,7 +158,7 @@ class QuickRequest:
         value = b"".join(
             (
                 self._event_begins, begin, origin.event, person.whose, called.value, occurred,
-                self._end(person.standing, skew, clear),
+                self._end(standing, skew, clear),
             )
         )  # fmt: skip
         if not person.user and rest == more == _NOTHING:

@@ -10,6 +10,7 @@ from schemas import codec
 from services.ingest.domain import identity
 from services.ingest.domain.admission import Request, Rules
 from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links
+from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS
 
 KINDS = {"track": "TRACK", "page": "PAGE", "screen": "SCREEN"}
 """The kinds of events that are taken, by the `type` that names them."""
@@ -37,6 +38,8 @@ class RememberedPerson(msgspec.Struct, frozen=True, gc=False):
     """Account, user and the ids as they were sent, as the details have them."""
     standing: int
     """The sum of 1 if the person is identified, 2 if it is left out, and 4 if it has an account."""
+    actor: int
+    """The number of what the tracking plan says the user is (actors.py), 0: nothing."""
     links: tuple[UserLink, ...]
 
 
@@ -53,6 +56,8 @@ class RememberedName(msgspec.Struct, frozen=True, gc=False):
     """The properties that stay on the long log."""
     kind: str
     name: str
+    actor: int
+    """The number of who acts by the plan (actors.py), 0: it does not say."""
     planned: bool
     """Whether the tracking plan has anything to say about it."""
 
@@ -65,7 +70,7 @@ class _Parts:
         _, self.origin, self.whose, self.name, _, _, _, self.epoch, _, self.end = codec.parts(
             "usage_event", ("event_id",), ("id_source", "source", "environment"), ("account", "user"), ("kind", "name"),
             ("occurred_at",), ("received_at",), ("skew_ms",), ("epoch", "historical"), ("properties",),
-            ("identified", "internal", "via", "forwards", "authority", "accepted_by"),
+            ("identified", "internal", "via", "forwards", "authority", "actor", "accepted_by"),
         )  # fmt: skip
         _, self.details_origin, self.ids, _, _, self.details_epoch, _, _ = codec.parts(
             "event_details", ("event_id",), ("source", "environment"), ("account", "user", "user_id", "anonymous_id"),
@@ -76,7 +81,7 @@ class _Parts:
 class Origin:
     """What all events of one source have in common."""
 
-    __slots__ = ("details", "epoch", "event", "live", "persons", "standings")
+    __slots__ = ("actor", "details", "epoch", "event", "live", "persons", "standings")
 
     def __init__(self, parts: _Parts, request: Request, persons: Persons) -> None:
         common = {
@@ -91,6 +96,7 @@ class Origin:
         self.live = parts.epoch(common)
         self.epoch = parts.details_epoch(common)
         self.persons = persons
+        self.actor = NUMBERS[request.actor]
         self.standings = [
             parts.end(
                 {
@@ -99,12 +105,14 @@ class Origin:
                     "via": "EVENT" if has_account else "UNKNOWN",
                     "forwards": 0,
                     "authority": AUTHORITY[request.client],
+                    "actor": actor,
                     "accepted_by": request.accepted_by,
                 }
             )
+            for actor in SYMBOLS
             for has_account, internal, identified in product((False, True), repeat=3)
         ]
-        """The end of an event's record, by the standing of its person."""
+        """The end of an event's record, by the standing of its person and eight times the number of its actor."""
 
 
 class QuickWay:
@@ -130,7 +138,7 @@ class QuickWay:
             return None
         if self._parts.level != codec.level():
             self._begin()  # what is remembered is encoded at the former level
-        named = request.source, request.environment, request.client, request.accepted_by
+        named = request.source, request.environment, request.client, request.accepted_by, request.actor or ""
         origin = self._origins.get(named)
         if origin is None:
             persons = self._persons.setdefault((request.client, request.environment), {})
@@ -166,6 +174,7 @@ class QuickWay:
             self._parts.whose(value),
             self._parts.ids(value),
             identified + 2 * internal + 4 * bool(account),
+            rules.plan.actor_of_user(user_id) if identified else 0,
             tuple(said),
         )
         if len(named) + len(user_id) + len(anonymous_id) <= _REMEMBERED_CHARS:
@@ -185,7 +194,8 @@ class QuickWay:
         plan = self.rules.plan
         planned = bool(plan.named(kind, name) or plan.violations(kind, name, {}))
         value = self._parts.name({"kind": kind, "name": name})
-        found = RememberedName(value, plan.clear_properties(kind, name), kind, name, planned)
+        actor = plan.actor_of_name(kind, name)
+        found = RememberedName(value, plan.clear_properties(kind, name), kind, name, actor, planned)
         if len(name) <= _REMEMBERED_CHARS:
             if len(known) >= _REMEMBERED_NAMES:
                 known.clear()

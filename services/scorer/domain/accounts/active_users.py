@@ -1,8 +1,8 @@
 """
 Who was active on which day: one bit per person and day, 256 days.
 
-A person is the 64-bit hash of the user id, kept in one sorted array; the bits lie beside it in one block of bytes,
-32 a person. No Python object per person exists, so fifty people take two kilobytes. People seen today for the first
+A person is a number of 64 bits (actors.py), kept in one sorted array; the bits lie beside it in one block of bytes,
+32 a person. Agents and integrations are kept like people, behind them in the order of the numbers. No Python object per person exists, so fifty people take two kilobytes. People seen today for the first
 time wait apart until the day closes or a late event asks for order. Whoever has no bit left is forgotten.
 """
 
@@ -14,12 +14,13 @@ from bisect import bisect_left
 import numpy as np
 import numpy.typing as npt
 
+from services.scorer.domain.accounts.actors import split
 from services.scorer.domain.accounts.bits import drop, pack, unpack
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.accounts.feature_use import FeatureUse
 
 MAX_PEOPLE = 10_000
-"""Per account. Who comes after that is not counted as a person; the ledger counts how often."""
+"""Per account, agents and integrations among them. Who comes after that is left out; the ledger counts how often."""
 WEEKS = SPAN // 7
 """Whole weeks that the bits reach back."""
 _ROW = SPAN // 8
@@ -160,18 +161,29 @@ class ActiveUsers:
             self.features.reorder(order)
 
     def weeks(self, end: int) -> npt.NDArray[np.bool_] | None:
-        """Return who was active in which of the 36 weeks up to and including day `end`: people by weeks, newest first."""
-        if not self.bits:
+        """
+        Return who was active in which of the 36 weeks up to and including day `end`: people by weeks, newest first.
+
+        Agents and integrations are left out.
+        """
+        people, _ = split(self.known)
+        if not people:
             return None
-        days = np.unpackbits(self._grid(), axis=1, bitorder="little")
-        start = (end + 1) & 255
-        ordered = np.concatenate((days[:, start:], days[:, :start]), axis=1)
-        ahead = end - self.through
-        if ahead > 0:
-            ordered[:, max(0, SPAN - ahead) :] = 0
-        recent = ordered[:, SPAN - 7 * WEEKS :].reshape(len(self.known), WEEKS, 7)
+        recent = self._days(end, slice(0, people))[:, SPAN - 7 * WEEKS :].reshape(people, WEEKS, 7)
         active: npt.NDArray[np.bool_] = recent.max(axis=2)[:, ::-1] > 0
         return active
+
+    def others(self, end: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None:
+        """
+        Return which agents and which integrations were active on each of the 256 days up to `end`, oldest first.
+
+        None: only people are remembered.
+        """
+        agents, integrations = split(self.known)
+        if agents == len(self.known):
+            return None
+        days = self._days(end, slice(agents, None))
+        return days[: integrations - agents], days[integrations - agents :]
 
     def last_used(self, feature: int) -> npt.NDArray[np.uint16] | None:
         """Return the last closed day on which each of `known` used a feature, 0: none; None: nobody ever did."""
@@ -183,6 +195,16 @@ class ActiveUsers:
         if self.features is None:
             self.features = FeatureUse(features)
         return self.features
+
+    def _days(self, end: int, rows: slice) -> npt.NDArray[np.uint8]:
+        """Return for some of `known` 1 for each day, of the 256 up to `end`, on which they were active, oldest first."""
+        days = np.unpackbits(self._grid()[rows], axis=1, bitorder="little")
+        start = (end + 1) & 255
+        ordered = np.concatenate((days[:, start:], days[:, :start]), axis=1)
+        ahead = end - self.through
+        if ahead > 0:
+            ordered[:, max(0, SPAN - ahead) :] = 0
+        return ordered
 
     def _grid(self) -> npt.NDArray[np.uint8]:
         return np.frombuffer(self.bits, np.uint8).reshape(-1, _ROW)

@@ -68,7 +68,7 @@ def calendar_of(account: Account, day: int, usual_people: float) -> OwnCalendar 
     Args:
         account: Its daily counts hold the days up to `day`.
         day: The last closed day.
-        usual_people: Active people of a usual month; each of them is a share of the account.
+        usual_people: Active people of a usual month, more where agents do a part; each of them is a share of the account.
     """
     code = account.fact("country")
     known = account.absences

@@ -13,34 +13,19 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
+from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
 """Weeks of baseline below which an account has no usual level."""
 QUARTER_WEEKS = 12
-STEADY_WEEK = 5
-"""User-days a week from which the account's own long pauses say how long a silence is unusual."""
-SHORTEST, LONGEST_STEADY, LONGEST = 7, 28, 42
-"""Bounds of silence limits, days."""
-ONE_A_WEEK = 26
-"""The limit of an account with one user-day a week, days."""
-SEVERAL = 4
-"""People."""
+OFTEN_PER_PERSON, OFTEN_WEEK, SHORT_PAUSE = 1.5, 2.5, 5
+"""Days a week of each person, user-days a week, and days of a long pause, of accounts whose silences are judged early."""
+SHORTEST, LONGEST_EARLY, LIMIT = 7, 11, 25
+"""Silence limits in days: the bounds of such accounts, and that of all others."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
 _NO_WEEKS = [0] * WEEKS
-
-
-class Pauses(NamedTuple):
-    """Days from one active day to the next, over the last 34 weeks; 0 where there are too few."""
-
-    p90: int
-    """Nine in ten are at most so long (nearest rank)."""
-    second: int
-    """The second longest."""
-
-
-_NO_PAUSES = Pauses(0, 0)
 
 
 class Usage(NamedTuple):
@@ -52,7 +37,8 @@ class Usage(NamedTuple):
     active_days_7: int
     active_days_210: int
     user_days_84: int
-    pauses: Pauses
+    long_pause: int
+    """The 90th percentile (nearest rank) of the days from one active day to the next, of the last 34 weeks; 0: too few."""
     baseline_weeks: int
     windows: tuple[Window, ...]
     baseline: Baseline
@@ -71,6 +57,8 @@ class Usage(NamedTuple):
     value_proven: bool
     calendar: OwnCalendar | None = None
     """The account's own; None: it has none."""
+    acting: Acting | None = None
+    """Who does it; None: only people are known of."""
 
     @property
     def learning(self) -> bool:
@@ -80,13 +68,33 @@ class Usage(NamedTuple):
     @property
     def silence_limit(self) -> int:
         """Days without activity up to which a silence of this account says nothing."""
-        return silence_limit(self.baseline.rate, self.active_users_84, self.pauses)
+        return silence_limit(self.baseline.rate, self.days_per_person, self.long_pause)
+
+    @property
+    def days_per_person(self) -> float:
+        """Days a week on which each person who is usually active in a month uses the product in usual times."""
+        share = 1.0 if self.acting is None or self.acting.people_share_usual is None else self.acting.people_share_usual
+        return self.baseline.rate * share / max(1.0, self.active_users_28_usual)
+
+
+def own_days(account: Account, day: int) -> int:
+    """
+    Return the days from the account's first one to `day`, both included; 0 before any activity.
+
+    The first day is that of its go-live, once that has come: what was before it is not expected afterwards.
+    """
+    first_day = account.milestone("first_activity")
+    if first_day < 0:
+        return 0
+    went_live = account.fact("go_live_day")
+    if isinstance(went_live, int) and went_live <= day:
+        first_day = max(first_day, went_live)
+    return max(0, day - first_day + 1)
 
 
 def own_weeks(account: Account, day: int) -> int:
-    """Return the whole weeks from the account's first day to `day`, both included; 0 before any activity."""
-    first_day = account.milestone("first_activity")
-    return max(0, (day - first_day + 1) // 7) if first_day >= 0 else 0
+    """Return the whole weeks of these days."""
+    return own_days(account, day) // 7
 
 
 def usage_of(account: Account, day: int, factors: list[float], value_connected: bool) -> Usage:
@@ -100,16 +108,20 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_connected: Whether the deployment counts events of value and has had any.
     """
     weeks = own_weeks(account, day)
+    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     active = account.history("active", day)
     if active is None:
-        weekly, active_days, active_days_210, pauses = _NO_WEEKS, 0, 0, _NO_PAUSES
+        weekly, active_days, active_days_210, long_pause = _NO_WEEKS, 0, 0, 0
     else:
         weekly = active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=1)[::-1].tolist()
         active_days = int(np.count_nonzero(active[-7:]))
         active_days_210 = int(np.count_nonzero(active[-7 * BASELINE_WEEKS :]))
-        pauses = _pauses(np.flatnonzero(active[-_GAP_DAYS:]))
+        long_pause = _long_pause(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
     week, month, quarter, usual = _people(account, day, weeks)
-    calendar = calendar_of(account, day, usual)
+    who = acting(account, day, baseline_weeks)
+    # who is away is a share of all that is expected, and agents go on
+    share = who.people_share_usual or 1.0 if who is not None else 1.0
+    calendar = calendar_of(account, day, usual / share)
     factors = with_fleet(calendar, factors)
     windows, learned = trend(weekly, factors, weeks)
     events = account.history("events", day)
@@ -120,7 +132,6 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_days = int(np.count_nonzero(recent))
         value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
     since_active = max(0, day - account.last_active_day) if account.last_active_day >= 0 else 0
-    baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     if value_connected:
         reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
         proven = reached and value_weeks >= 3
@@ -132,7 +143,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_days_7=active_days,
         active_days_210=active_days_210,
         user_days_84=sum(weekly[:QUARTER_WEEKS]),
-        pauses=pauses,
+        long_pause=long_pause,
         baseline_weeks=baseline_weeks,
         windows=windows,
         baseline=learned,
@@ -148,6 +159,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_weeks_4=value_weeks,
         value_proven=proven,
         calendar=calendar,
+        acting=who,
     )
 
 
@@ -178,32 +190,29 @@ def _weeks_of(days: int, factors: list[float]) -> float:
     return fsum(factors[:weeks]) + begun
 
 
-def _pauses(active_days: np.typing.NDArray[np.int64]) -> Pauses:
+def _long_pause(active_days: np.typing.NDArray[np.int64]) -> int:
     if active_days.size < 2:
-        return _NO_PAUSES
+        return 0
     pauses = np.sort(np.diff(active_days))
-    return Pauses(int(pauses[ceil(0.9 * pauses.size) - 1]), int(pauses[-2]) if pauses.size > 1 else 0)
+    return int(pauses[ceil(0.9 * pauses.size) - 1])
 
 
-def silence_limit(usual_week: float, people: int, pauses: Pauses) -> int:
+def silence_limit(usual_week: float, days_per_person: float, long_pause: int) -> int:
     """
     Return the days up to which a silence says nothing.
 
-    An account of five user-days a week or more may be silent for a week, or three of its own long pauses. Smaller ones
-    work in bursts: 26 days at one user-day a week, a little fewer the more there are, longer where several people would
-    have to stop at once, and never less than they have been silent twice lately (docs/adr/0113).
+    Where each person works with the product on several days of every week, a week or three of the account's own long
+    pauses. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
+    one that does not: 25 days for all (docs/adr/0113).
 
     Args:
         usual_week: Active user-days of a usual week.
-        people: Active in the last twelve weeks.
-        pauses: Its own, of the last 34 weeks.
+        days_per_person: Of each person, a week.
+        long_pause: Nine in ten of its pauses are at most so many days.
     """
-    if usual_week >= STEADY_WEEK:
-        return min(LONGEST_STEADY, max(SHORTEST, 3 * pauses.p90))
-    days: float = ONE_A_WEEK * max(usual_week, 0.1) ** -0.2
-    if people >= SEVERAL:
-        days *= 1.2
-    return min(LONGEST, max(round(days), pauses.second))
+    if usual_week >= OFTEN_WEEK and days_per_person >= OFTEN_PER_PERSON and long_pause <= SHORT_PAUSE:
+        return min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause))
+    return LIMIT
 
 
 def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from xxhash import xxh64_intdigest
-
 from services.scorer.domain.accounts import absences, cases, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
+from services.scorer.domain.accounts.actors import actor_of, person_of, same_for_each_kind
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
 from services.scorer.domain.accounts.facts import Facts, read_traits
 from services.scorer.domain.accounts.kinds import traits_of
@@ -32,7 +31,7 @@ from services.scorer.domain.lane.properties import (
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan, role_trait
-from services.shared.tracking_plan.state_names import WELL_KNOWN
+from services.shared.tracking_plan.state_names import TYPE_OF_FACT
 
 DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""
@@ -58,9 +57,7 @@ class SlowPath:
         # What no measure looks at shows in no snapshot, so a change of it has nobody evaluated.
         self._shown_cases = {place for name, place in self.kinds.cases.items() if f"cases.{name}" in MEASURED}
         self._shown_surveys = {place for name, place in self.kinds.answers.items() if f"answers.{name}" in MEASURED}
-        self._shown_facts = {
-            place for name, place in self.kinds.facts.items() if name in WELL_KNOWN or f"facts.{name}" in MEASURED
-        }
+        self._shown_facts = {place for name, place in self.kinds.facts.items() if name in TYPE_OF_FACT}
         role = role_trait(plan)
         self._role_trait = None if role is None else role.lower()
 
@@ -101,7 +98,7 @@ class SlowPath:
         self.state.connect("usage")
         self.state.connect("breadth")
 
-    def use(self, account: Account, number: int, user: str, today: int) -> None:
+    def use(self, account: Account, number: int, actor: int | None, today: int) -> None:
         """Note what use of today is beside activity: counts, milestones and features."""
         counts, milestones, features, connects = self._uses[number]
         counted = account.counts_today or account.start_counts()
@@ -111,10 +108,9 @@ class SlowPath:
         for place in milestones:
             if reached[place] < 0 and account.reach(place, today):
                 account.stale = max(account.stale, TOUCHED)
-        if features and user:
-            person = xxh64_intdigest(user.encode())
+        if features and actor is not None:
             for place in features:
-                account.active_users.mark_feature(person, place, len(self.kinds.features))
+                account.active_users.mark_feature(actor, place, len(self.kinds.features))
         if not connects <= self.state.own_connected:
             for dimension in connects:
                 self.state.connect(dimension)
@@ -164,10 +160,13 @@ class SlowPath:
             KeyFault: the account cannot be closed.
         """
         self.days.close_for_touch(account)
-        person, into = (xxh64_intdigest(link[name].encode()) for name in ("user", "known_as"))
-        both = account.active_users.merge(person, into)
-        for day in both or ():
-            account.daily_counts.add(ACTIVE, day, -1)
+        person, into = person_of(link["user"]), person_of(link["known_as"])
+        was_active = False
+        for actor, other in same_for_each_kind(person, into):
+            both = account.active_users.merge(actor, other)
+            was_active = was_active or both is not None
+            for day in both or ():
+                account.daily_counts.add(ACTIVE, day, -1)
         answered = [
             survey_answers.merge(answers, link["user"], link["known_as"])
             for answers in account.survey_answers or ()
@@ -177,7 +176,7 @@ class SlowPath:
         if has_role:
             self.state.roles.add(account.name)
         was_away = account.absences is not None and absences.merge(account.absences, person, into)
-        if both is None and not has_role and not was_away and not any(answered):
+        if not was_active and not has_role and not was_away and not any(answered):
             return
         self.state.ledger.people_merged += 1
         self.state.cold.add(account.name)
@@ -237,32 +236,32 @@ class SlowPath:
             self._answer(account, event["user"], wanted, meaning, occurred)
             return URGENT if meaning.survey in self._shown_surveys else 0
         if not event["internal"]:
-            self._activity(account, event["user"], number, day)
+            actor = actor_of(event["user"], event["source"], event["actor"])
+            self._activity(account, actor, number, day)
         return RESTATED if day < today else TOUCHED
 
-    def _activity(self, account: Account, user: str, number: int, day: int) -> None:
+    def _activity(self, account: Account, actor: int | None, number: int, day: int) -> None:
         """Count activity for its day: today, or a closed one that it belongs to."""
         state = self.state
         today = state.clock.today
         if day < today:
-            self._past_activity(account, user, self.meanings.all[number], day)
+            self._past_activity(account, actor, self.meanings.all[number], day)
             return
         account.events_today += 1
-        if user and account.active_users.mark(xxh64_intdigest(user.encode())):
+        if actor is not None and account.active_users.mark(actor):
             if account.last_active_day != today:
                 self.first_today(account, today)
-        elif user:
+        elif actor is not None:
             state.ledger.people_dropped += 1
         if number:
-            self.use(account, number, user, today)
+            self.use(account, number, actor, today)
 
-    def _past_activity(self, account: Account, user: str, meaning: Meaning, day: int) -> None:
+    def _past_activity(self, account: Account, actor: int | None, meaning: Meaning, day: int) -> None:
         state = self.state
         state.cold.add(account.name)
         account.daily_counts.add(EVENTS, day, 1)
-        if user:
-            person = xxh64_intdigest(user.encode())
-            news = account.active_users.mark_past(person, day)
+        if actor is not None:
+            news = account.active_users.mark_past(actor, day)
             if news is None:
                 state.ledger.people_dropped += 1
             elif news:
@@ -272,7 +271,7 @@ class SlowPath:
             state.connect("usage")
             state.connect("breadth")
             for place in meaning.features:
-                account.active_users.mark_past_feature(person, day, place, len(self.kinds.features))
+                account.active_users.mark_past_feature(actor, day, place, len(self.kinds.features))
         for place in meaning.counts:
             account.daily_counts.add(place, day, 1)
         for place in meaning.milestones:
@@ -311,7 +310,7 @@ class SlowPath:
         self, account: Account, planned: PlannedAbsence, occurred: int, event: dict[str, Any], origin: Any
     ) -> int:
         """Take in a planned absence; return how urgent that is."""
-        person = absences.ACCOUNT if planned.of_account else xxh64_intdigest(event["user"].encode())
+        person = absences.ACCOUNT if planned.of_account else person_of(event["user"])
         known = account.absences = {} if account.absences is None else account.absences
         absences.forget_past(known, self.state.clock.today)
         news = absences.note(known, person, planned.first_day, planned.last_day, occurred)
@@ -356,7 +355,7 @@ class SlowPath:
             return
         if account.roles is None:
             account.roles = Roles()
-        news = account.roles.note(xxh64_intdigest(user.encode()), code, occurred)
+        news = account.roles.note(person_of(user), code, occurred)
         if news is None:
             self.state.ledger.people_dropped += 1
         elif news:

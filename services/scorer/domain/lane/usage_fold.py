@@ -17,6 +17,7 @@ from typing import Any
 from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import URGENT
+from services.scorer.domain.accounts.actors import FIRST_OF, actor_of
 from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import IDLE, NEVER
@@ -346,14 +347,18 @@ class UsageFold:
             user = event["user"]
             if not event["internal"]:
                 account.events_today += 1
-                if user:
-                    if account.active_users.mark(xxh64_intdigest(user.encode())):
+                if event["actor"] in FIRST_OF:
+                    actor = actor_of(user, event["source"], event["actor"])
+                else:
+                    actor = xxh64_intdigest(user.encode()) >> 2 if user else None
+                if actor is not None:
+                    if account.active_users.mark(actor):
                         if account.last_active_day != today:
                             self.slow.first_today(account, today)
                     else:
                         ledger.people_dropped += 1
                 if number:
-                    self.slow.use(account, number, user, today)
+                    self.slow.use(account, number, actor, today)
         state.hot.add(name)
         if account.stale and not account.queued:
             self.slow.queue(account, event)

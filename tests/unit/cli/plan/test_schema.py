@@ -47,6 +47,7 @@ ACCEPTED: list[Any] = [
     {"group_traits": {"seats": {"type": "whole_number", "means": "facts.seats"}, "x": None}},
     {"deny": {"drop": ["a", "a b.c"], "hash": ["email"]}, "unknown_events": "reject"},
     {"excluded_users": ["robot", "*@x"]},
+    {"agent_users": ["robot", "*@x"], "events": {"A": {"actor": "integration"}}},
 ]
 REFUSED: list[Any] = [
     [],
@@ -101,6 +102,8 @@ REFUSED: list[Any] = [
     {"roles": [" "]},
     {"roles": [f"r{n}" for n in range(16)]},
     {"excluded_users": ["*"]},
+    {"agent_users": ["*"]},
+    {"events": {"A": {"actor": "robot"}}},
     {"unknown_events": "drop"},
     {"deny": {"mask": ["a"]}},
     {"deny": {"drop": ["a..b"]}},

@@ -1,4 +1,4 @@
-"""How many people use it, against the usual number and the seats."""
+"""How many people use it, against the usual number and the seats, and what part agents and integrations have."""
 
 from __future__ import annotations
 
@@ -27,6 +27,11 @@ def active_users_28_usual(known: Known) -> float | None:
 
 
 @measure
+def days_per_person(known: Known) -> float | None:
+    return known.usage.days_per_person if known.usage.active_users_28_usual else None
+
+
+@measure
 def active_users_28_expected(known: Known) -> float | None:
     return known.usage.active_users_28_expected or None
 
@@ -51,3 +56,29 @@ def seats(known: Known) -> float | None:
 @measure
 def seat_use(known: Known) -> float | None:
     return known.usage.active_users_28 / known.facts["seats"] if known.facts["seats"] else None
+
+
+@measure
+def people_share_4w(known: Known) -> float | None:
+    return known.usage.acting.people_share if known.usage.acting else None
+
+
+@measure
+def people_share_usual(known: Known) -> float | None:
+    return known.usage.acting.people_share_usual if known.usage.acting else None
+
+
+@measure
+def people_level_4w(known: Known) -> float | None:
+    usage = known.usage
+    return usage.acting.people_level(usage.windows[-1].expected) if usage.acting else None
+
+
+@measure
+def agents_28(known: Known) -> float | None:
+    return known.usage.acting.agents if known.usage.acting else None
+
+
+@measure
+def integrations_28(known: Known) -> float | None:
+    return known.usage.acting.integrations if known.usage.acting else None
