@@ -26,8 +26,26 @@ CREATE TABLE IF NOT EXISTS events (
     skew_ms Int64,
     epoch Int64,
     historical Bool,
-    properties String CODEC(ZSTD(1))
+    properties String CODEC(ZSTD(1)),
+    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
+
+-- The same in the order in which it arrived, without account and person: for what came in during the last hours and days.
+-- A row is inserted with its event, is as good as it against repetition, and is gone after five weeks.
+CREATE TABLE IF NOT EXISTS arrivals (
+    hour DateTime('UTC'),
+    topic LowCardinality(String),
+    partition UInt32,
+    offset UInt64,
+    name String,
+    source LowCardinality(String),
+    environment LowCardinality(String),
+    kind LowCardinality(String)
+) ENGINE = ReplacingMergeTree ORDER BY (hour, topic, partition, offset) TTL hour + INTERVAL 35 DAY;
+
+CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of TO arrivals AS
+SELECT toStartOfHour(toDateTime(received_at, 'UTC')) AS hour, topic, partition, offset, name, source, environment, kind
+FROM events;
 
 -- What events hold beyond that: the ids of people, and what scoring does not need. The only table with personal data,
 -- and the one from which a person is erased. Looked up by the id of an event.

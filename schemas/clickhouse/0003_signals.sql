@@ -16,6 +16,8 @@ CREATE TABLE IF NOT EXISTS signals (
     at DateTime64(3, 'UTC'),
     historical Bool,
     owner String,
+    revenue Nullable(Float64),
+    renewal_day Nullable(Int64),
     body String CODEC(ZSTD(1))
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 

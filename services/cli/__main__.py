@@ -22,6 +22,7 @@ COMMANDS = (
     "services",
     "topics",
     "keys",
+    "tokens",
     "accounts",
     "clock",
     "backfill",

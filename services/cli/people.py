@@ -16,9 +16,10 @@ _WITHIN_S = 3.0
 class People:
     """Asks the warehouse at an address for each person once; without one nobody is known."""
 
-    def __init__(self, warehouse: str | None) -> None:
-        """Take the address, if there is a warehouse."""
+    def __init__(self, warehouse: str | None, token: str | None = None) -> None:
+        """Take the address, if there is a warehouse, and a token, if it needs one."""
         self._warehouse = warehouse
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._names: dict[str, str] = {}
 
     async def in_signal(self, signal: dict[str, Any]) -> dict[str, Any]:
@@ -26,7 +27,7 @@ class People:
         wanted = pseudonyms_in(signal["summary"])
         if not wanted or self._warehouse is None:
             return signal
-        async with httpx.AsyncClient(base_url=self._warehouse, timeout=_WITHIN_S) as client:
+        async with httpx.AsyncClient(base_url=self._warehouse, headers=self._headers, timeout=_WITHIN_S) as client:
             for user in sorted(wanted - self._names.keys()):
                 if name := await self._ask(client, user):
                     self._names[user] = name

@@ -11,9 +11,10 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from starlette.routing import Mount
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.shared.errors import Retryable
+from services.shared.errors import ConfigurationError, Retryable
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
@@ -21,9 +22,13 @@ from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
-from services.warehouse.api import query_routes
 from services.warehouse.clickhouse import open_embedded, open_server
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.http.app import query_app
+from services.warehouse.http.asgi import App
+from services.warehouse.http.feed import Feed
+from services.warehouse.http.guard import Guard, is_loopback, with_cors
+from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Store, StoreFull
 from services.warehouse.registry_api import registry_routes
@@ -45,24 +50,36 @@ class Warehouse:
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
         self._metrics = WarehouseMetrics(self._registry)
+        self._feed = Feed(self._opened)
         self._watch = ClusterWatch(kafka, process.liveness_s)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
-        routes = [
-            *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
-            *query_routes(self._opened, self._metrics),
-            *registry_routes(),
-        ]
-        async with serving(Starlette(routes=routes), self._process.http_host, self._process.http_port) as port:
+        async with serving(self.application(), self._process.http_host, self._process.http_port) as port:
             log.info("listening", extra={"port": port})
             try:
                 await self._until(stop, self._start())
                 if self._sink and not stop.is_set():
                     await self._store_until(stop, self._sink)
             finally:
+                self._feed.close()
                 if self._store:
                     await asyncio.to_thread(self._store.close)
+
+    def application(self) -> Starlette:
+        """Return what the process serves: what operators and standard consumers ask, and the query API."""
+        return Starlette(
+            routes=[
+                *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
+                *registry_routes(),
+                Mount("", self._guarded(query_app(self._opened, self._metrics, feed=self._feed))),
+            ]
+        )
+
+    def _guarded(self, app: App) -> App:
+        file = self._settings.query_tokens_file
+        tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
+        return with_cors(Guard(app, tokens, self._metrics), self._settings.cors_origins)
 
     async def _start(self) -> None:
         async for attempt in AsyncRetrying(
@@ -75,7 +92,7 @@ class Warehouse:
         await wait_for_broker(self._kafka)
         await refuse_misfits(self._kafka, TABLE_OF_TOPIC)
         self._watch.answered()
-        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics)
+        self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics, self._feed.publish)
 
     def _opening_failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -133,9 +150,23 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: Warehous
     await Warehouse(kafka, process, settings).run(stop_event())
 
 
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings) -> list[str]:
+    """Return what is wrong with who may ask."""
+    if settings.query_tokens_file is None:
+        if is_loopback(process.http_host):
+            return []
+        why = f"TIDEMARK_HTTP_HOST is {process.http_host}, and whoever reaches it could read all accounts"
+        return [f"{VARIABLE}: must be set, since {why}; `tidemark tokens create --file FILE` makes the file"]
+    try:
+        read(settings.query_tokens_file)
+    except ConfigurationError as error:
+        return list(error.problems)
+    return []
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run)
+    return run_service("warehouse", argv, [KafkaSettings, ProcessSettings, WarehouseSettings], run, check)
 
 
 if __name__ == "__main__":

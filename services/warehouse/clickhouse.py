@@ -9,6 +9,7 @@ row can never be dropped for it; what opens wrongly is `Fatal`.
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,16 +22,22 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.clickhouse_derived import make_whole
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
+
+log = logging.getLogger(__name__)
 
 _TABLES = ("events", "event_details", "account_health", "signals")
 
 # A server may be set up to answer before the rows are stored; the position that is read back must not lie.
 _DURABLE = {"async_insert": 0}
 
+
+READERS = 4
+"""Questions that are asked at the same time; each takes a connection."""
 
 _FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|\bQUOTA_EXCEEDED\b|No space left on device|Disk quota exceeded")
 """What server and embedded engine write alike: their own look before they write, and what the system says after it."""
@@ -41,10 +48,10 @@ _ROOM_BYTES = 64 * 1024 * 1024
 
 
 class ClickHouseStore(ClickHouseQueries):
-    """Keeps the `Store` port. One client writes, another one reads, so that neither waits for the other."""
+    """Keeps the `Store` port. One client writes and others read, so that neither waits for the other."""
 
-    def __init__(self, writer: Client, reader: Client) -> None:
-        super().__init__(reader)
+    def __init__(self, writer: Client, readers: Sequence[Client]) -> None:
+        super().__init__(readers)
         self._writer = writer
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
@@ -83,8 +90,8 @@ class ClickHouseStore(ClickHouseQueries):
         return {(topic, partition): offset for topic, partition, offset in rows}
 
     def close(self) -> None:
-        """Close both clients."""
-        for client in (self._writer, self._reader):
+        """Close all clients."""
+        for client in (self._writer, *self._readers):
             with contextlib.suppress(ClickHouseError, OSError):
                 client.close()
 
@@ -121,8 +128,9 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
         first = clickhouse_connect.get_client(**target)
         clients.append(first)
         first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
-        clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(2)]
+        clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(1 + READERS)]
         migrate(clients[1])
+        lacking = make_whole(clients[1])
     except (ClickHouseError, OSError, Fatal) as error:
         for client in reversed(clients):
             with contextlib.suppress(ClickHouseError, OSError):
@@ -131,7 +139,9 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
             raise
         raise _in_words(error, where) from error
     first.close()
-    return ClickHouseStore(clients[1], clients[2])
+    if lacking:
+        log.warning("tables_made_whole", extra={"partitions": lacking})
+    return ClickHouseStore(clients[1], clients[2:])
 
 
 def _in_words(error: Exception, where: str) -> Fatal | Retryable:

@@ -2,143 +2,39 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
-
-import msgspec
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
-from services.shared.kafka.partition import TopicPartition
-from services.shared.units import DAY_MS
-from services.warehouse.domain.filters import UNJUDGED, AccountFilter, EventCursor, EventFilter, SignalFilter
-from services.warehouse.domain.rows import FORGOTTEN, Row, columns
-from services.warehouse.ports import Found
-
-_PLACE_LENGTH = 3  # topic, partition, offset
-
-_ACCOUNT_COLUMNS = [
-    "account",
-    "name",
-    "owner",
-    "revenue",
-    "seats",
-    "renewal_day",
-    "stage",
-    "band",
-    "score_tenths",
-    "previous_score_tenths",
-    "coverage",
-    "risk_thousandths",
-    "risk_predicts",
-    "last_active_day",
-    "silent_days",
-    "sequence",
-    "day",
-    "at",
-]
-
-_IDENTITY = {
-    "events": ("account", "user_without_account", "source", "environment", "event_id"),
-    "event_details": ("account", "user_without_account", "source", "environment", "event_id"),
-    "account_health": ("account", "partition", "offset"),
-    "signals": ("account", "signal_id"),
-}
+from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.domain.filters import EventFilter, PeopleFilter
+from services.warehouse.domain.ordering import after, in_order
+from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.memory_health import MemoryHealth
+from services.warehouse.memory_signals import MemorySignals
+from services.warehouse.memory_tables import IDENTITY, first
+from services.warehouse.ports import Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
-_ORDER: dict[str, Callable[[Found], Any]] = {
-    "account": lambda a: a["account"],
-    "score": lambda a: a["score_tenths"],
-    "change": lambda a: 0 if a["previous_score_tenths"] is None else a["score_tenths"] - a["previous_score_tenths"],
-    "revenue": lambda a: a["revenue"] or 0,
-    "renewal": lambda a: 1_000_000 if a["renewal_day"] is None else a["renewal_day"],
-    "silent": lambda a: a["silent_days"],
-    "risk": lambda a: 1_000_000 if a["risk_thousandths"] is None else -a["risk_thousandths"],
-}
 
-
-class MemoryStore:
+class MemoryStore(MemoryHealth, MemorySignals):
     """Keeps the `Store` port."""
 
-    def __init__(self) -> None:
-        """Start empty."""
-        self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in _IDENTITY}
-        self._noted: dict[TopicPartition, int] = {}
-        self._lock = threading.Lock()
-
-    def insert(self, table: str, rows: Sequence[Row]) -> None:
-        """Store rows by their place."""
-        names = columns(table)
-        with self._lock:
-            for row in rows:
-                self._tables[table][row[:_PLACE_LENGTH]] = dict(zip(names, row, strict=True))
-
-    def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
-        """Remember next offsets; a smaller one than before changes nothing."""
-        with self._lock:
-            for place, offset in positions.items():
-                self._noted[place] = max(offset, self._noted.get(place, 0))
-
-    def positions(self) -> dict[TopicPartition, int]:
-        """Return the next offset of each known partition."""
-        with self._lock:
-            found = dict(self._noted)
-            for table in self._tables.values():
-                for topic, partition, offset in table:
-                    found[topic, partition] = max(offset + 1, found.get((topic, partition), 0))
-            return found
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def accounts(self, wanted: AccountFilter) -> list[Found]:
-        """Return the latest health of accounts."""
-        latest = self._latest()
-        tenths = _risk_tenths(latest.values())
-        rows = [
-            {**{name: row[name] for name in _ACCOUNT_COLUMNS}, "risk_tenth": tenths.get(row["account"])}
-            for row in latest.values()
-            if wanted.band in ("", row["band"]) and wanted.owner in ("", row["owner"])
-        ]
-        rows.sort(key=_ORDER["account"])
-        rows.sort(key=lambda row: _ORDER[wanted.sort](latest[row["account"]]), reverse=wanted.descending)
-        if wanted.sort == "score":
-            rows.sort(key=lambda row: row["band"] in UNJUDGED)
-        return rows[wanted.offset : wanted.offset + wanted.limit]
-
-    def latest(self, account: str) -> Found | None:
-        """Return the account's latest snapshot whole."""
-        row = self._latest().get(account)
-        return _body(row) if row else None
-
-    def risk_tenth(self, account: str) -> int | None:
-        """Return the account's tenth by risk, 1 the riskiest."""
-        return _risk_tenths(self._latest().values()).get(account)
-
-    def history(self, account: str, days: int) -> list[Found]:
-        """Return the last snapshot of each day."""
-        last = {
-            row["day"]: row
-            for row in self._in_order("account_health")
-            if row["account"] == account and row["reason"] != FORGOTTEN
-        }
-        return [_body(last[day]) for day in sorted(last, reverse=True)[:days]]
-
-    def account_days(self, account: str, days: int) -> list[Found]:
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
-            if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row):
-                found.setdefault(row["occurred_at"] // DAY_MS, []).append(
-                    "" if row["actor"] in {"AGENT", "INTEGRATION"} else row["user"]
-                )
+            day = row["occurred_at"] // DAY_MS
+            known = since_day <= day and (until_day is None or day <= until_day)
+            if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row) and known:
+                found.setdefault(day, []).append(row["user"] if _is_person(row) else "")
         return [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
-            for day in sorted(found, reverse=True)[:days]
+            for day in sorted(found, reverse=True)
         ]
 
-    def events(self, wanted: EventFilter) -> list[Found]:
+    def events(self, wanted: EventFilter) -> Page:
         """Return unique events."""
         rows = [
             {name: value for name, value in row.items() if name != "appended_at"}
@@ -146,10 +42,48 @@ class MemoryStore:
             if row["account"] == wanted.account
             and wanted.name in ("", row["name"])
             and (wanted.before is None or row["occurred_at"] < wanted.before)
-            and (wanted.after is None or EventCursor.of(row).order > wanted.after.order)
         ]
-        rows.sort(key=lambda row: EventCursor.of(row).order)
-        return rows[: wanted.limit]
+        following = after(wanted.order, in_order(wanted.order, rows), wanted.after)
+        return Page(following[: wanted.limit], len(rows))
+
+    def account_people(self, wanted: PeopleFilter) -> Page:
+        """Return who was active in production."""
+        days: dict[str, set[int]] = {}
+        for row in self._in_order("events"):
+            day = row["occurred_at"] // DAY_MS
+            if (
+                row["account"] == wanted.account
+                and row["user"]
+                and _is_person(row)
+                and row["topic"] == USAGE_EVENTS
+                and _counts(row)
+                and wanted.until_day - wanted.days < day <= wanted.until_day
+            ):
+                days.setdefault(row["user"], set()).add(day)
+        people = [
+            {
+                "user": user,
+                "first_active_day": min(active),
+                "last_active_day": max(active),
+                "active_days": len(active),
+                "active_days_28": sum(day > wanted.until_day - RECENT_DAYS for day in active),
+            }
+            for user, active in days.items()
+        ]
+        following = after(wanted.order, in_order(wanted.order, people), wanted.after)
+        return Page(following[: wanted.limit], len(people))
+
+    def arrivals(self, since_ms: int) -> list[Found]:
+        """Return what was received, by the hour."""
+        names = ("topic", "hour", "name", "source", "environment", "kind")
+        count = Counter(
+            (row["topic"], row["received_at"] // HOUR_MS * HOUR_MS, *(row[name] for name in names[2:]))
+            for row in self._in_order("events")
+            if row["received_at"] // HOUR_MS * HOUR_MS >= since_ms
+        )
+        found = [{**dict(zip(names, key, strict=True)), "events": number} for key, number in count.items()]
+        found.sort(key=lambda each: (-each["hour"], -each["events"], *(each[n] for n in names if n != "hour")))
+        return found[:10_000]
 
     def past(self) -> Iterator[Found]:
         """Yield all that scores."""
@@ -162,7 +96,7 @@ class MemoryStore:
         rows = [row for row in self._in_order("event_details") if row["event_id"] in wanted]
         return [
             {name: row[name] for name in _DETAILS_COLUMNS}
-            for row in _first({}, rows, "event_id", "source", "account", "user").values()
+            for row in first(rows, "event_id", "source", "account", "user").values()
         ]
 
     def people(self, users: Sequence[str]) -> dict[str, str]:
@@ -170,69 +104,24 @@ class MemoryStore:
         rows = self._in_order("event_details")
         return {row["user"]: row["user_id"] for row in rows if row["user_id"] and row["user"] in set(users)}
 
-    def signals(self, wanted: SignalFilter) -> list[Found]:
-        """Return signals, or the open ones among the episodes."""
-        rows: Iterable[Found] = _first({}, self._in_order("signals"), "account", "signal_id").values()
-        if wanted.open_only:
-            in_turn = sorted(rows, key=lambda row: row["transition_number"])
-            rows = [r for r in {r["episode_id"]: r for r in in_turn}.values() if r["transition"] != "RESOLVED"]
-        given = {n: getattr(wanted, n) for n in ("account", "rule", "category", "severity", "owner")}
-        chosen = [
-            row
-            for row in rows
-            if all(value in ("", row[name]) for name, value in given.items())
-            and wanted.historical in (None, row["historical"])
-        ]
-        chosen.sort(key=lambda row: (-row["at"], row["signal_id"]))
-        return [_body(row) for row in chosen[wanted.offset : wanted.offset + wanted.limit]]
-
     def totals(self) -> list[Found]:
         """Return how much is stored of each topic."""
         found: dict[str, Found] = {}
-        for table, identity in _IDENTITY.items():
+        for table, identity in IDENTITY.items():
             rows = self._in_order(table)
             for topic in {row["topic"] for row in rows}:
                 of_topic = [row for row in rows if row["topic"] == topic]
-                unique = len(_first({}, of_topic, *identity))
+                unique = len(first(of_topic, *identity))
                 found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique}
         return [found[topic] for topic in sorted(found)]
 
-    def _in_order(self, table: str) -> list[Found]:
-        with self._lock:
-            return [row for _, row in sorted(self._tables[table].items())]
-
-    def _latest(self) -> dict[str, Found]:
-        last = {row["account"]: row for row in self._in_order("account_health")}
-        return {account: row for account, row in last.items() if row["reason"] != FORGOTTEN}
-
     def _unique_events(self) -> Iterable[Found]:
-        return _first({}, self._in_order("events"), *_IDENTITY["events"]).values()
+        return first(self._in_order("events"), *IDENTITY["events"]).values()
+
+
+def _is_person(row: Found) -> bool:
+    return row["actor"] not in {"AGENT", "INTEGRATION"}
 
 
 def _counts(row: Found) -> bool:
     return bool(row["environment"] == "production" and not row["internal"])
-
-
-def _first(seen: dict[Any, Found], rows: Iterable[Found], *identity: str) -> dict[Any, Found]:
-    for row in rows:
-        seen.setdefault(tuple(_part_of(row, name) for name in identity), row)
-    return seen
-
-
-def _part_of(row: Found, name: str) -> Any:
-    if name == "user_without_account":
-        return "" if row["account"] else row["user"]
-    return row[name]
-
-
-def _body(row: Found) -> Found:
-    body: Found = msgspec.json.decode(row["body"])
-    return body
-
-
-def _risk_tenths(rows: Iterable[Found]) -> dict[str, int]:
-    """Return the tenth of each account whose risk is known; equal risks share one."""
-    risks = {row["account"]: row["risk_thousandths"] for row in rows if row["risk_thousandths"] is not None}
-    ordered = sorted(risks.values(), reverse=True)
-    riskier = {risk: ordered.index(risk) for risk in set(ordered)}
-    return {account: 1 + 10 * riskier[risk] // len(ordered) for account, risk in risks.items()}

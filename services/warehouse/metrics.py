@@ -73,3 +73,17 @@ class WarehouseMetrics:
             buckets=_SECONDS,
             registry=registry,
         )
+        self.refused = Counter(
+            "tidemark_warehouse_queries_refused_total",
+            "Requests to the query API that were refused before anything was asked, by code.",
+            ["code"],
+            registry=registry,
+        )
+        self.tokens_unreadable = Counter(
+            "tidemark_warehouse_tokens_unreadable_total",
+            "Changes of the file of tokens that could not be taken over, so that those known before stay valid.",
+            registry=registry,
+        )
+        self.listeners = Gauge(
+            "tidemark_warehouse_stream_listeners", "Open streams of the query API.", registry=registry
+        )

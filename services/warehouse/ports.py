@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from services.shared.errors import Retryable
 from services.shared.kafka.partition import TopicPartition
-from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
 Found = dict[str, Any]
@@ -35,7 +35,8 @@ class Sink(Protocol):
         """
         Store rows; when it returns they survive the death of the process.
 
-        Rows of one partition are in offset order. A row that is stored again replaces itself.
+        Rows of one partition are in offset order. A row that is stored again replaces itself. A call that failed may have
+        stored the rows: repeat it, since what is made out of them may still be missing.
         """
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
@@ -45,26 +46,79 @@ class Sink(Protocol):
         """Return the next offset of each partition of which anything was stored or noted."""
 
 
+class Page(NamedTuple):
+    """A part of a list."""
+
+    rows: list[Found]
+    total: int | None
+    """How many there are on all pages; None where that would take too long to count."""
+
+
 class Queries(Protocol):
-    """The reading half. Calls block, and may come from several threads, beside a writing one."""
+    """
+    The reading half. Calls block, and may come from several threads, beside a writing one.
 
-    def accounts(self, wanted: AccountFilter) -> list[Found]:
-        """Return the latest health of accounts: the columns of `account_health_latest` without the body, and `risk_tenth`."""
+    Days are days since 1970 UTC. What is asked as of a day is what was known at its end, its midnight included.
+    """
 
-    def latest(self, account: str) -> Found | None:
+    def newest(self) -> int | None:
+        """Return the log time of the latest snapshot of all, milliseconds since 1970 UTC; None: there is none."""
+
+    def accounts(self, wanted: AccountFilter) -> Page:
+        """Return the health of accounts: the columns of `account_health_latest`."""
+
+    def latest(self, account: str, until_day: int | None = None) -> Found | None:
         """Return the account's latest health snapshot whole, or None."""
 
-    def risk_tenth(self, account: str) -> int | None:
-        """Return the account's tenth among all whose risk is known, 1 the riskiest; None: its own is not known."""
-
-    def history(self, account: str, days: int) -> list[Found]:
+    def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return the last snapshot of each day, latest day first."""
 
-    def account_days(self, account: str, days: int) -> list[Found]:
-        """Return `day`, `events` and `active_users` of each day with unique production events, latest first."""
+    def weekly(self, accounts: Sequence[str], last_day: int, weeks: int) -> list[Found]:
+        """
+        Return the last that became known of each account in each week.
 
-    def events(self, wanted: EventFilter) -> list[Found]:
-        """Return unique events with their place on the log, latest `occurred_at` first."""
+        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band` and `score_tenths`.
+        """
+
+    def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
+        """Return of each week and band that accounts were in at its end: `slot`, `band`, `accounts`, `revenue` (sum)."""
+
+    def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
+        """
+        Return each account's state at the end of a day and now, if `is_news` says that it changed.
+
+        Each has `account`, `name`, `owner`, `revenue`, `band` and `score_tenths`.
+        """
+
+    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return the latest health snapshots of accounts, whole, by account."""
+
+    def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return the tenth of accounts among all whose risk is known, 1 the riskiest; equal risks share one."""
+
+    def choices(self, until_day: int | None = None) -> list[Found]:
+        """Return of each owner and stage `accounts`, how many, and their `revenue`: what a list can be narrowed to."""
+
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
+        """Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first."""
+
+    def events(self, wanted: EventFilter) -> Page:
+        """Return unique events with their place on the log."""
+
+    def account_people(self, wanted: PeopleFilter) -> Page:
+        """
+        Return which people were active in production; agents and integrations are none.
+
+        Each has `user`, `first_active_day`, `last_active_day`, `active_days` and `active_days_28`, all within the days asked
+        for.
+        """
+
+    def arrivals(self, since_ms: int) -> list[Found]:
+        """
+        Return the records of events that were received since the beginning of an hour: latest hour first, then by number.
+
+        Each has `topic`, `hour` (milliseconds since 1970), `name`, `source`, `environment`, `kind` and `events`.
+        """
 
     def past(self) -> Iterator[Found]:
         """
@@ -80,8 +134,14 @@ class Queries(Protocol):
     def people(self, users: Sequence[str]) -> dict[str, str]:
         """Return by pseudonym the user ids of those that are known."""
 
-    def signals(self, wanted: SignalFilter) -> list[Found]:
-        """Return signals, latest `at` first."""
+    def signals(self, wanted: SignalFilter) -> Page:
+        """Return signals whole."""
+
+    def open_signals(self, accounts: Sequence[str], until_day: int | None = None) -> list[Found]:
+        """Return how many episodes of accounts are open: `account`, `category`, `severity` and `signals`."""
+
+    def transitions(self, since_ms: int, owners: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return how many signals there were after a time, by their transition."""
 
     def totals(self) -> list[Found]:
         """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""

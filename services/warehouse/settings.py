@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from services.shared.settings import Settings
+
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 
 
 class WarehouseSettings(Settings):
@@ -26,6 +30,26 @@ class WarehouseSettings(Settings):
     """Bytes of record values at which a batch is written."""
     batch_seconds: float = Field(0.5, ge=0.0, le=60.0, validation_alias="TIDEMARK_WAREHOUSE_BATCH_SECONDS")
     """A batch is written when its first record has waited this long."""
+
+    query_tokens_file: Path | None = Field(None, validation_alias="TIDEMARK_QUERY_TOKENS_FILE")
+    """YAML file of the tokens that may ask the query API. Needed unless TIDEMARK_HTTP_HOST is loopback."""
+    query_cors_origins: str = Field("", validation_alias="TIDEMARK_QUERY_CORS_ORIGINS")
+    """Origins of pages that may read answers of the query API, `https://app.example.com`, separated by commas."""
+
+    @property
+    def cors_origins(self) -> tuple[str, ...]:
+        """The origins one by one."""
+        return tuple(each.strip() for each in self.query_cors_origins.split(",") if each.strip())
+
+    @field_validator("query_cors_origins")
+    @classmethod
+    def _origins(cls, value: str) -> str:
+        for each in filter(None, map(str.strip, value.split(","))):
+            if not _ORIGIN.fullmatch(each):
+                raise ValueError(
+                    f"{each[:100]!r} must be an origin as browsers send it: https://app.example.com, in lower case, without a path"
+                )
+        return value
 
     @field_validator("clickhouse_url")
     @classmethod

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -25,7 +25,7 @@ from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse import batch as batches
-from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FULL, Sink, StoreFull
 from services.warehouse.settings import WarehouseSettings
@@ -54,9 +54,16 @@ class KafkaSink:
     """One consumer of all topics of the warehouse, and its way into the store."""
 
     def __init__(
-        self, kafka: KafkaSettings, settings: WarehouseSettings, store: Sink, metrics: WarehouseMetrics
+        self,
+        kafka: KafkaSettings,
+        settings: WarehouseSettings,
+        store: Sink,
+        metrics: WarehouseMetrics,
+        tell: Callable[[Mapping[str, Sequence[Row]]], None] = lambda _: None,
     ) -> None:
+        """Take what is told, by table, of the rows that are stored."""
         self._kafka = kafka
+        self._tell = tell
         self._settings = settings
         self._store = store
         self._metrics = metrics
@@ -215,6 +222,7 @@ class KafkaSink:
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
         self._noted.update(batch.ends)  # the rows themselves say so
+        self._tell(batch.rows)
         return batch.stopped
 
     async def _note(self, *, everything: bool = False) -> None:

@@ -15,6 +15,7 @@ from services.shared.units import DAY_S
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from services.cli.people import People
     from services.shared.kafka.settings import KafkaSettings
 
 
@@ -46,8 +47,12 @@ def tail(
     def wanted(signal: dict[str, Any]) -> bool:
         return (account is None or signal["account"] == account) and (rule is None or signal["rule"] == rule)
 
+    from services.cli.people import People
+
     with suppress(KeyboardInterrupt):
-        asyncio.run(_tail(cluster(data), find(data).warehouse, json=json, history=history, once=once, wanted=wanted))
+        running = find(data)
+        people = People(running.warehouse, running.query_token)
+        asyncio.run(_tail(cluster(data), people, json=json, history=history, once=once, wanted=wanted))
 
 
 def held(*, json: JsonOption = False, data: DataOption = None) -> None:
@@ -80,17 +85,13 @@ async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:
     return await read(kafka, rules)
 
 
-async def _tail(
-    kafka: KafkaSettings, warehouse: str | None, *, json: bool, history: bool, once: bool, wanted: Any
-) -> None:
+async def _tail(kafka: KafkaSettings, people: People, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
     import msgspec
     from rich.console import Console
 
-    from services.cli.people import People
     from services.cli.signal_stream import SignalStream
 
     await reach(kafka)
-    people = People(warehouse)
     console = Console(highlight=False, soft_wrap=True)
 
     async def show(signal: dict[str, Any]) -> None:

@@ -64,6 +64,8 @@ class Running:
     """A key that may send history."""
     state: StackState | None
     """None: not started by `tidemark dev`."""
+    query_token: str | None = None
+    """A token of the query API, if the warehouse needs one."""
 
 
 def data_folder(data: Path | None) -> Path:
@@ -96,8 +98,8 @@ def find(data: Path | None = None) -> Running:
     """
     Return how to reach the running Tidemark.
 
-    Addresses come from KAFKA_BOOTSTRAP_SERVERS, TIDEMARK_INGEST_URL, TIDEMARK_WAREHOUSE_URL, TIDEMARK_WRITE_KEY
-    and TIDEMARK_BACKFILL_KEY where they are set, otherwise from the data folder.
+    Addresses come from KAFKA_BOOTSTRAP_SERVERS, TIDEMARK_INGEST_URL, TIDEMARK_WAREHOUSE_URL, TIDEMARK_WRITE_KEY,
+    TIDEMARK_BACKFILL_KEY and TIDEMARK_QUERY_TOKEN where they are set, otherwise from the data folder.
 
     Raises:
         ConfigurationError: a variable has a wrong value.
@@ -118,6 +120,7 @@ def find(data: Path | None = None) -> Running:
         write_key=env("TIDEMARK_WRITE_KEY") or (state.write_key if state else None),
         backfill_key=env("TIDEMARK_BACKFILL_KEY") or (state.backfill_key if state else None),
         state=state,
+        query_token=env("TIDEMARK_QUERY_TOKEN"),
     )
 
 

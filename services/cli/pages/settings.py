@@ -58,6 +58,7 @@ Besides the Kafka settings above:
 | `TIDEMARK_DEV_DATA` | Data folder of `tidemark dev`; `--data` wins. Default `.data/dev`. |
 | `TIDEMARK_INGEST_URL`, `TIDEMARK_WAREHOUSE_URL`, `TIDEMARK_SCORER_URL`, `TIDEMARK_ALERTER_URL` | Addresses of services that `tidemark dev` did not start. |
 | `TIDEMARK_WRITE_KEY`, `TIDEMARK_BACKFILL_KEY` | Write keys to send with, if there is no data folder to take them from. |
+| `TIDEMARK_QUERY_TOKEN` | Token of the query API, if the warehouse needs one. |
 | `TIDEMARK_JAVA` | Java of the embedded broker: a path, or `system`. |
 | `TIDEMARK_MAVEN_URL` | Where the embedded broker's jars are downloaded from. |
 """

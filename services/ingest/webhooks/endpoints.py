@@ -18,9 +18,9 @@ import msgspec
 
 from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.watched_file import WatchedFile, open_to_others
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
+from services.shared.watched_file import WatchedFile, open_to_others
 
 log = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ import msgspec
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
-from services.ingest.watched_file import WatchedFile, open_to_others
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.tracking_plan.actors import Actor
+from services.shared.watched_file import WatchedFile, open_to_others
 from services.shared.write_key import LONGEST, digest, id_of
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ Dates and times are ISO 8601, scores are points with one decimal, measures have 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -51,13 +51,13 @@ def points_of(tenths: int | None) -> float | None:
     return None if tenths is None else tenths / 10
 
 
-def account(found: Found) -> Told:
-    """Return one account of the list."""
+def account(found: Found, open_signals: Iterable[Found] = (), risk_tenth: int | None = None) -> Told:
+    """Return one account of a list, with how many of its signals are open, and its tenth by risk."""
     return {
         **{name: found[name] for name in ("account", "name", "owner", "revenue", "seats", "stage", "band", "coverage")},
         "score": points_of(found["score_tenths"]),
         "previous_score": points_of(found["previous_score_tenths"]),
-        "risk_tenth": found["risk_tenth"],
+        "risk_tenth": risk_tenth,
         **risk_chance(found),
         "silent_days": None if found["silent_days"] == _NEVER else found["silent_days"],
         "last_active": date_of(found["last_active_day"]),
@@ -65,7 +65,53 @@ def account(found: Found) -> Told:
         "sequence": found["sequence"],
         "day": date_of(found["day"]),
         "at": time_of(found["at"]),
+        "open_signals": _counted(open_signals),
     }
+
+
+def _counted(open_signals: Iterable[Found]) -> dict[str, int]:
+    """Return how many signals are open: risks by their severity, and chances."""
+    found = {"critical": 0, "warning": 0, "info": 0, "expansion": 0}
+    for each in open_signals:
+        name = "expansion" if each["category"] == "EXPANSION" else each["severity"].lower()
+        if name in found:
+            found[name] += each["signals"]
+    return found
+
+
+def week(day: int, state: Found | None) -> Told | None:
+    """Return what was known at the end of a week; None: nothing."""
+    if state is None:
+        return None
+    return {"day": date_of(day), "score": points_of(state["score_tenths"]), "band": state["band"]}
+
+
+def change(before: Found, now: Found, why: Iterable[Found]) -> Told:
+    """Return what an account was the day before, what it is now, and the parts that moved it."""
+    return {
+        **{name: now[name] for name in ("account", "name", "owner", "revenue")},
+        "from": {"score": points_of(before["score_tenths"]), "band": before["band"]},
+        "to": {"score": points_of(now["score_tenths"]), "band": now["band"]},
+        "why": [_part(part) for part in why],
+    }
+
+
+def person(found: Found, state: str) -> Told:
+    """Return a person of an account."""
+    return {
+        "user": found["user"],
+        "first_active": date_of(found["first_active_day"]),
+        "last_active": date_of(found["last_active_day"]),
+        "active_days": found["active_days"],
+        "active_days_28": found["active_days_28"],
+        "state": state,
+    }
+
+
+def arrival(found: Found) -> Told:
+    """Return how many events came in during an hour."""
+    names = ("name", "source", "environment", "kind", "events")
+    return {"hour": time_of(found["hour"]), **{name: found[name] for name in names}}
 
 
 def health(snapshot: Found) -> Told:

@@ -7,6 +7,7 @@ on usage-events make no row.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -153,6 +154,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "at",
         "historical",
         "owner",
+        "revenue",
+        "renewal_day",
         "body",
     ),
 }
@@ -223,7 +226,7 @@ def _health(place: Place, value: Value) -> Row:
         _days(measures.get("silent_days")),
         facts["name"] or "",
         facts["owner"] or "",
-        facts["revenue"],
+        _finite(facts["revenue"]),
         facts["seats"],
         facts["renewal_day"],
         msgspec.json.encode({**value, "measures": measures, "parts": parts, "risk_parts": risk}).decode(),
@@ -233,6 +236,11 @@ def _health(place: Place, value: Value) -> Row:
 def _days(value: float | None) -> int:
     """Return whole days, -1 for what is not known or is no number: one nonsense value must not stop a batch."""
     return -1 if value is None or not 0 <= value <= _MOST_DAYS else int(value)
+
+
+def _finite(value: float | None) -> float | None:
+    """Return a number by which lists can be sorted and JSON can be written."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _named(measures: Value) -> dict[str, float]:
@@ -270,6 +278,8 @@ def _signal(place: Place, value: Value) -> Row:
         instant(value["at"]),
         value["historical"],
         value["owner"],
+        _finite(value["revenue"]),
+        value["renewal_day"],
         msgspec.json.encode(value).decode(),
     )
 

@@ -1,11 +1,15 @@
 """What every store answers about the health of accounts."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from schemas.measures import numbered
+from services.shared.units import DAY_MS
+from services.warehouse.domain import weeks
 from services.warehouse.domain.filters import AccountFilter
+from services.warehouse.domain.ordering import ACCOUNT_SORTS, place
 from services.warehouse.domain.rows import Place, Row, forgotten
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, example, health
@@ -15,7 +19,7 @@ def test_the_latest_snapshot_of_each_account_is_listed(store: Store) -> None:
     store.insert("account_health", [health(1, "acme", score_tenths=100), health(2, "globex", score_tenths=500)])
     store.insert("account_health", [health(3, "acme", score_tenths=900, previous_score_tenths=100, band="GREEN")])
 
-    found = store.accounts(AccountFilter())
+    found = store.accounts(AccountFilter()).rows
 
     assert [(a["account"], a["score_tenths"], a["band"]) for a in found] == [
         ("globex", 500, "RED"),
@@ -32,15 +36,15 @@ def test_a_forgotten_account_is_listed_no_more_and_keeps_its_past_until_it_is_he
     store.insert("account_health", [health(1, "acme"), health(2, "globex")])
     store.insert("account_health", [forgotten(Place("account-health", 0, 3, T0), "acme")])
 
-    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex"]
-    assert [a["account"] for a in store.accounts(AccountFilter(band="RED"))] == ["globex"]
+    assert [a["account"] for a in store.accounts(AccountFilter()).rows] == ["globex"]
+    assert [a["account"] for a in store.accounts(AccountFilter(bands=("RED",))).rows] == ["globex"]
     assert store.latest("acme") is None
     assert [s["account"] for s in store.history("acme", 5)] == ["acme"]
     assert store.positions() == {("account-health", 0): 4}
 
     store.insert("account_health", [health(4, "acme", sequence=1, band="GREEN", score_tenths=800)])
 
-    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex", "acme"]
+    assert [a["account"] for a in store.accounts(AccountFilter()).rows] == ["globex", "acme"]
     latest = store.latest("acme")
     assert latest is not None
     assert latest["sequence"] == 1
@@ -60,18 +64,18 @@ def test_accounts_of_which_too_little_is_known_come_after_all_scores(
         ],
     )
 
-    found = [a["account"] for a in store.accounts(AccountFilter(descending=descending))]
+    found = [a["account"] for a in store.accounts(AccountFilter(descending=descending)).rows]
 
     assert found[:2] == judged
     assert set(found[2:]) == {"new", "unknown"}
-    assert [a["account"] for a in store.accounts(AccountFilter(band="UNKNOWN"))] == ["unknown"]
+    assert [a["account"] for a in store.accounts(AccountFilter(bands=("UNKNOWN",))).rows] == ["unknown"]
 
 
 def test_a_fact_that_was_removed_is_not_taken_from_an_older_snapshot(store: Store) -> None:
     facts = example("account_health/examples/red.json")["facts"]
     store.insert("account_health", [health(1, "acme"), health(2, "acme", facts={**facts, "revenue": None})])
 
-    assert store.accounts(AccountFilter())[0]["revenue"] is None
+    assert store.accounts(AccountFilter()).rows[0]["revenue"] is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_accounts_are_sorted(store: Store, sort: str, descending: bool, expected
         ],
     )
 
-    assert [a["account"] for a in store.accounts(AccountFilter(sort=sort, descending=descending))] == expected
+    assert [a["account"] for a in store.accounts(AccountFilter(sort=sort, descending=descending)).rows] == expected
 
 
 def test_accounts_are_filtered_and_paged(store: Store) -> None:
@@ -116,14 +120,24 @@ def test_accounts_are_filtered_and_paged(store: Store) -> None:
     store.insert("account_health", [health(n, f"a{n}", score_tenths=n) for n in range(5)])
     store.insert("account_health", [health(9, "other", band="GREEN", facts={**facts, "owner": "lee"})])
 
-    assert [a["account"] for a in store.accounts(AccountFilter(band="RED", limit=2, offset=1))] == ["a1", "a2"]
-    assert [a["account"] for a in store.accounts(AccountFilter(owner="lee"))] == ["other"]
+    wanted = AccountFilter(bands=("RED",), limit=2)
+    first = store.accounts(wanted)
+    assert [a["account"] for a in first.rows] == ["a0", "a1"]
+    assert first.total == 5
+    following = store.accounts(replace(wanted, after=place(wanted.order, first.rows[-1])))
+    assert [a["account"] for a in following.rows] == ["a2", "a3"]
+    assert following.total == 5
+    assert [a["account"] for a in store.accounts(AccountFilter(owners=("lee",))).rows] == ["other"]
 
 
 def test_history_has_the_last_snapshot_of_each_day(store: Store) -> None:
     store.insert(
         "account_health",
-        [health(n, "acme", day=100 + n // 2, sequence=n, score_tenths=n) for n in range(6)] + [health(9, "globex")],
+        [
+            health(n, "acme", day=100 + n // 2, at=(101 + n // 2) * DAY_MS + 5 + n, sequence=n, score_tenths=n)
+            for n in range(6)
+        ]
+        + [health(9, "globex")],
     )
 
     assert [(s["day"], s["score_tenths"]) for s in store.history("acme", 2)] == [(102, 5), (101, 3)]
@@ -134,12 +148,21 @@ def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(stor
     store.insert("account_health", [health(n, f"a{n}", risk_thousandths=risk) for n, risk in enumerate(risks)])
     store.insert("account_health", [health(20, "unknown", risk_thousandths=None)])
 
-    found = store.accounts(AccountFilter(sort="risk"))
+    found = [a["account"] for a in store.accounts(AccountFilter(sort="risk")).rows]
 
-    assert [a["account"] for a in found] == [f"a{n}" for n in range(10)] + ["unknown"]
-    assert [a["risk_tenth"] for a in found] == [1, 2, 3, 4, 5, 6, 7, 8, 8, 10, None]
-    assert (store.risk_tenth("a0"), store.risk_tenth("a9"), store.risk_tenth("unknown")) == (1, 10, None)
-    assert [a["risk_tenth"] for a in store.accounts(AccountFilter(owner="nobody"))] == []
+    assert found == [f"a{n}" for n in range(10)] + ["unknown"]
+    assert store.risk_tenths(found) == {f"a{n}": tenth for n, tenth in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 10])}
+    assert store.risk_tenths(["a9", "nobody"]) == {"a9": 10}
+    assert store.risk_tenths([]) == {}
+
+
+def test_the_tenth_by_risk_of_a_past_day_is_that_among_the_accounts_of_then(store: Store) -> None:
+    day = 20_000
+    store.insert("account_health", [health(1, "acme", at=(day + 1) * DAY_MS, risk_thousandths=1)])
+    store.insert("account_health", [health(2, "globex", at=(day + 2) * DAY_MS, risk_thousandths=2)])
+
+    assert store.risk_tenths(["acme", "globex"], day) == {"acme": 1}
+    assert store.risk_tenths(["acme", "globex"]) == {"acme": 6, "globex": 1}
 
 
 def test_the_risk_of_an_account_is_found_with_what_it_predicts(store: Store) -> None:
@@ -147,6 +170,213 @@ def test_the_risk_of_an_account_is_found_with_what_it_predicts(store: Store) -> 
     ranked = {"risk_thousandths": -500, "risk_predicts": "UNKNOWN"}
     store.insert("account_health", [health(0, "fitted", **fitted), health(1, "ranked", **ranked)])
 
-    found = [(a["account"], a["risk_thousandths"], a["risk_predicts"]) for a in store.accounts(AccountFilter())]
+    found = [(a["account"], a["risk_thousandths"], a["risk_predicts"]) for a in store.accounts(AccountFilter()).rows]
 
     assert sorted(found) == [("fitted", -500, "COLLAPSE"), ("ranked", -500, "UNKNOWN")]
+
+
+def test_a_day_has_one_point_in_history_also_while_the_next_one_is_under_way(store: Store) -> None:
+    store.insert(
+        "account_health",
+        [
+            health(1, "acme", day=100, at=101 * DAY_MS, score_tenths=1),
+            health(2, "acme", day=100, at=101 * DAY_MS + 9, score_tenths=2),
+            health(3, "acme", day=101, at=102 * DAY_MS, score_tenths=3),
+            health(4, "acme", day=101, at=102 * DAY_MS + 7, score_tenths=4),
+        ],
+    )
+
+    assert [(s["day"], s["score_tenths"]) for s in store.history("acme", 9)] == [(101, 4), (100, 1)]
+    assert [(s["day"], s["score_tenths"]) for s in store.history("acme", 9, until_day=101)] == [(101, 3), (100, 1)]
+
+
+@pytest.mark.parametrize("sort", ACCOUNT_SORTS)
+@pytest.mark.parametrize("descending", [False, True])
+def test_pages_in_every_order_lose_nothing_and_repeat_nothing(store: Store, sort: str, descending: bool) -> None:
+    facts = example("account_health/examples/red.json")["facts"]
+    bands = ("RED", "LEARNING", "GREEN", "UNKNOWN")
+
+    def one(n: int) -> Row:
+        own = {
+            **facts,
+            "name": None if n % 3 else f"N{n % 2}",
+            "revenue": n % 4 * 0.1 or None,
+            "renewal_day": n % 3 or None,
+        }
+        return health(
+            n, f"a{n}'é", band=bands[n % 4], score_tenths=n % 5, previous_score_tenths=n % 3 or None, facts=own
+        )
+
+    store.insert("account_health", [one(n) for n in range(23)])
+    wanted = AccountFilter(sort=sort, descending=descending, limit=4)
+
+    whole = store.accounts(replace(wanted, limit=100)).rows
+    paged: list[Any] = []
+    while page := store.accounts(replace(wanted, after=place(wanted.order, paged[-1]) if paged else None)).rows:
+        paged += page
+
+    assert len(whole) == 23
+    assert paged == whole
+
+
+@pytest.mark.parametrize(
+    ("wanted", "names"),
+    [
+        (AccountFilter(text="ACM"), ["acme"]),
+        (AccountFilter(text="büro"), ["globex"]),
+        (AccountFilter(text="BÜRO"), ["globex"]),
+        (AccountFilter(text="lee@"), ["globex"]),
+        (AccountFilter(text="%"), ["odd'%_\\"]),
+        (AccountFilter(text="'%_\\"), ["odd'%_\\"]),
+        (AccountFilter(text="nobody"), []),
+        (AccountFilter(bands=("GREEN", "YELLOW")), ["globex", "odd'%_\\"]),
+        (AccountFilter(stages=("ONBOARDING",)), ["odd'%_\\"]),
+        (AccountFilter(owners=("lee@x.example", "nobody")), ["globex"]),
+        (AccountFilter(text="o", bands=("YELLOW",)), ["odd'%_\\"]),
+    ],
+)
+def test_accounts_are_found_by_text_bands_stages_and_owners(
+    store: Store, wanted: AccountFilter, names: list[str]
+) -> None:
+    facts = example("account_health/examples/red.json")["facts"]
+    store.insert(
+        "account_health",
+        [
+            health(1, "acme", score_tenths=1, facts={**facts, "name": "A", "owner": "kim"}),
+            health(
+                2, "globex", band="GREEN", score_tenths=2, facts={**facts, "name": "Büro", "owner": "lee@x.example"}
+            ),
+            health(
+                3,
+                "odd'%_\\",
+                band="YELLOW",
+                stage="ONBOARDING",
+                score_tenths=3,
+                facts={**facts, "name": "O", "owner": ""},
+            ),
+        ],
+    )
+
+    found = store.accounts(wanted)
+
+    assert [a["account"] for a in found.rows] == names
+    assert found.total == len(names)
+
+
+def test_any_past_day_shows_what_was_known_at_its_end(store: Store) -> None:
+    day = 20_000
+    store.insert(
+        "account_health",
+        [
+            health(1, "acme", at=day * DAY_MS + 5, score_tenths=100),
+            health(2, "acme", at=(day + 1) * DAY_MS, score_tenths=200),  # midnight belongs to the day that ends
+            health(3, "acme", at=(day + 1) * DAY_MS + 1, score_tenths=300),
+            health(4, "globex", at=(day + 2) * DAY_MS, band="GREEN", score_tenths=900),
+            forgotten(Place("account-health", 0, 5, (day + 3) * DAY_MS), "acme"),
+        ],
+    )
+
+    def at(when: int | None) -> list[tuple[str, int]]:
+        return [(a["account"], a["score_tenths"]) for a in store.accounts(AccountFilter(until_day=when)).rows]
+
+    assert at(day - 1) == []
+    assert at(day) == [("acme", 200)]
+    assert at(day + 1) == [("acme", 300), ("globex", 900)]
+    assert at(day + 2) == at(None) == [("globex", 900)]
+    assert store.newest() == (day + 2) * DAY_MS
+    then = store.latest("acme", day)
+    assert then is not None
+    assert then["score_tenths"] == 200
+    assert store.latest("acme", day - 1) is None
+    assert store.latest("acme", day + 2) is None
+
+
+def test_weeks_go_on_with_what_was_known_until_something_else_is(store: Store) -> None:
+    last = 20_027
+    store.insert(
+        "account_health",
+        [
+            health(1, "acme", at=(last - 60) * DAY_MS, band="GREEN", score_tenths=900),
+            health(2, "acme", at=(last - 14) * DAY_MS, band="YELLOW", score_tenths=500),
+            health(3, "acme", at=(last - 13) * DAY_MS + 1, band="RED", score_tenths=100),
+            health(4, "acme", at=(last + 2) * DAY_MS, band="GREEN", score_tenths=999),
+            health(5, "globex", at=(last - 20) * DAY_MS, band="GREEN", score_tenths=800),
+            forgotten(Place("account-health", 0, 6, (last - 6) * DAY_MS), "globex"),
+        ],
+    )
+
+    found = weeks.filled(store.weekly(["acme", "globex", "nobody"], last, 4), 4)
+
+    assert {name: [each and each["score_tenths"] for each in line] for name, line in found.items()} == {
+        "acme": [900, 500, 100, 100],
+        "globex": [800, 800, None, None],
+    }
+    bands = store.bands(last, 4, ())
+    assert [(row["slot"], row["band"], row["accounts"], row["revenue"]) for row in bands] == [
+        (0, "GREEN", 2, 96000.0),
+        (1, "GREEN", 1, 48000.0),
+        (1, "YELLOW", 1, 48000.0),
+        (2, "RED", 1, 48000.0),
+        (3, "RED", 1, 48000.0),
+    ]
+    assert store.bands(last, 4, ["nobody"]) == []
+    assert store.weekly([], last, 4) == []
+
+
+def test_what_changed_since_a_day_is_told_with_both_states(store: Store) -> None:
+    day = 20_000
+    store.insert(
+        "account_health",
+        [
+            health(n, name, at=day * DAY_MS, band="YELLOW", score_tenths=500)
+            for n, name in enumerate(("band", "fall", "little", "gone", "same"))
+        ]
+        + [
+            health(10, "band", at=(day + 1) * DAY_MS, band="RED", score_tenths=499),
+            health(11, "fall", at=(day + 1) * DAY_MS, band="YELLOW", score_tenths=440),
+            health(12, "fall", at=(day + 1) * DAY_MS + 1, band="YELLOW", score_tenths=450),
+            health(13, "little", at=(day + 1) * DAY_MS, band="YELLOW", score_tenths=451),
+            health(14, "new", at=(day + 1) * DAY_MS, band="RED", score_tenths=1),
+            forgotten(Place("account-health", 0, 15, (day + 1) * DAY_MS), "gone"),
+        ],
+    )
+
+    def told(**more: Any) -> list[tuple[str, int, int]]:
+        found = store.changes(day - 1, **{"owners": (), **more})
+        return [(now["account"], before["score_tenths"], now["score_tenths"]) for before, now in found]
+
+    assert told() == [("band", 500, 499), ("fall", 500, 450)]
+    assert told(until_day=day) == [("band", 500, 499), ("fall", 500, 440)]
+    assert told(owners=("nobody",)) == []
+
+
+def test_several_accounts_are_read_whole_and_lists_say_what_they_can_be_narrowed_to(store: Store) -> None:
+    day = 20_000
+    facts = example("account_health/examples/red.json")["facts"]
+    store.insert(
+        "account_health",
+        [
+            health(1, "a", at=day * DAY_MS, score_tenths=1, facts={**facts, "owner": "kim", "revenue": 2.0}),
+            health(2, "a", at=(day + 1) * DAY_MS, score_tenths=2, facts={**facts, "owner": "kim", "revenue": 3.0}),
+            health(3, "b", at=day * DAY_MS, score_tenths=3, facts={**facts, "owner": "kim", "revenue": None}),
+            health(4, "gone", at=day * DAY_MS, score_tenths=4),
+            forgotten(Place("account-health", 0, 5, day * DAY_MS + 1), "gone"),
+            health(6, "c", at=day * DAY_MS + 9, stage="RENEWAL", facts={**facts, "owner": None, "revenue": 1.0}),
+        ],
+    )
+
+    def scores(until_day: int | None) -> dict[str, int]:
+        found = store.snapshots(["a", "b", "gone", "nobody"], until_day)
+        return {name: snapshot["score_tenths"] for name, snapshot in found.items()}
+
+    assert scores(None) == {"a": 2, "b": 3}
+    assert scores(day - 1) == {"a": 1, "b": 3, "gone": 4}
+    assert store.snapshots([]) == {}
+    assert store.choices() == [
+        {"owner": "", "stage": "RENEWAL", "accounts": 1, "revenue": 1.0},
+        {"owner": "kim", "stage": "ONGOING", "accounts": 2, "revenue": 3.0},
+    ]
+    assert [(row["owner"], row["accounts"]) for row in store.choices(day - 1)] == [
+        ("kim", 2),
+        ("kim@tidemark.example", 1),
+    ]

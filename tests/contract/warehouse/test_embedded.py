@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import clickhouse_connect
 import pytest
 
 from services.shared.errors import Fatal
+from services.shared.units import HOUR_MS
 from services.warehouse.clickhouse import open_embedded
-from services.warehouse.domain.filters import EventFilter
+from services.warehouse.domain.filters import AccountFilter, EventFilter
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
-from tests.contract.warehouse.stored import event
+from tests.contract.warehouse.stored import event, health
 
 
 def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -23,7 +25,7 @@ def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path
 
     store = open_embedded(tmp_path / "ch", "tidemark")
     try:
-        assert len(store.events(EventFilter("acme"))) == 1
+        assert len(store.events(EventFilter("acme")).rows) == 1
         assert store.positions() == {("usage-events", 0): 2}
     finally:
         store.close()
@@ -86,7 +88,7 @@ def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_
     store = open_embedded(tmp_path / "ch", "tidemark")
     try:
         store.insert("events", [event(1, "a")])
-        assert len(store.events(EventFilter("acme"))) == 1
+        assert len(store.events(EventFilter("acme")).rows) == 1
     finally:
         store.close()
 
@@ -100,5 +102,26 @@ def test_a_disk_without_room_is_said_to_be_full(tmp_path: Path) -> None:
 
         with pytest.raises(StoreFull, match="the disk of the store is full"):
             store.insert("events", [event(1, "a")])
+    finally:
+        store.close()
+
+
+@pytest.mark.parametrize("lost", ["offset >= 2", "true"])
+def test_what_a_death_left_out_of_the_tables_of_views_is_there_after_the_next_start(tmp_path: Path, lost: str) -> None:
+    hour = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    store.insert(
+        "account_health", [health(1, "acme", score_tenths=1), health(2, "acme"), health(3, "it's", score_tenths=2)]
+    )
+    store.insert("events", [event(n, f"e{n}", received_at=hour) for n in range(4)])
+    whole = store.accounts(AccountFilter()), store.history("acme", 3), store.arrivals(hour)
+    for table in ("account_health_days", "account_health_current", "arrivals"):
+        store._writer.command(f"ALTER TABLE {table} DELETE WHERE {lost} SETTINGS mutations_sync = 2")
+    assert store.accounts(AccountFilter()) != whole[0]
+    store.close()
+
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        assert (store.accounts(AccountFilter()), store.history("acme", 3), store.arrivals(hour)) == whole
     finally:
         store.close()

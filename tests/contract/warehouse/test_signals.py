@@ -1,10 +1,15 @@
 """What every store answers about signals."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import SignalFilter
+from services.warehouse.domain.ordering import SIGNAL_ORDERS, place
 from services.warehouse.ports import Store
-from tests.contract.warehouse.stored import signal
+from tests.contract.warehouse.stored import T0, signal
 
 
 def test_signals_come_latest_first_and_each_transition_once(store: Store) -> None:
@@ -13,7 +18,7 @@ def test_signals_come_latest_first_and_each_transition_once(store: Store) -> Non
     )
     store.insert("signals", [signal(5, "acme", "usage_decline", 1, "FIRING")])
 
-    assert [(s["rule"], s["transition_number"]) for s in store.signals(SignalFilter())] == [
+    assert [(s["rule"], s["transition_number"]) for s in store.signals(SignalFilter()).rows] == [
         ("usage_silent", 2),
         ("usage_decline", 1),
     ]
@@ -30,7 +35,7 @@ def test_open_signals_are_the_last_transitions_of_unresolved_episodes(store: Sto
         ],
     )
 
-    assert [(s["account"], s["transition"]) for s in store.signals(SignalFilter(open_only=True))] == [
+    assert [(s["account"], s["transition"]) for s in store.signals(SignalFilter(open_only=True)).rows] == [
         ("acme", "UPDATED")
     ]
 
@@ -40,12 +45,11 @@ def test_open_signals_are_the_last_transitions_of_unresolved_episodes(store: Sto
     [
         (SignalFilter(account="globex"), ["seat_saturation"]),
         (SignalFilter(rule="usage_decline"), ["usage_decline"]),
-        (SignalFilter(category="EXPANSION"), ["seat_saturation"]),
-        (SignalFilter(severity="INFO"), ["seat_saturation"]),
-        (SignalFilter(owner="lee"), ["seat_saturation"]),
+        (SignalFilter(categories=("EXPANSION",)), ["seat_saturation"]),
+        (SignalFilter(severities=("INFO", "CRITICAL")), ["seat_saturation"]),
+        (SignalFilter(owners=("lee",)), ["seat_saturation"]),
         (SignalFilter(historical=True), ["usage_decline"]),
         (SignalFilter(historical=False), ["seat_saturation"]),
-        (SignalFilter(limit=1, offset=1), ["usage_decline"]),
     ],
 )
 def test_signals_are_filtered(store: Store, wanted: SignalFilter, rules: list[str]) -> None:
@@ -57,4 +61,79 @@ def test_signals_are_filtered(store: Store, wanted: SignalFilter, rules: list[st
         ],
     )
 
-    assert [s["rule"] for s in store.signals(wanted)] == rules
+    assert [s["rule"] for s in store.signals(wanted).rows] == rules
+
+
+def test_work_is_ordered_by_risk_severity_revenue_and_the_nearest_renewal(store: Store) -> None:
+    kinds: list[dict[str, Any]] = [
+        {"category": "EXPANSION", "severity": "CRITICAL", "revenue": 9e9},
+        {"severity": "WARNING", "revenue": 5.0},
+        {"severity": "CRITICAL", "revenue": None},
+        {"severity": "CRITICAL", "revenue": 0.3, "renewal_day": None},
+        {"severity": "CRITICAL", "revenue": 0.3, "renewal_day": 20_600},
+        {"severity": "CRITICAL", "revenue": 0.3, "renewal_day": 20_500},
+        {"severity": "INFO", "revenue": 7.0},
+    ]
+    store.insert("signals", [signal(n, f"a{n}", "usage_decline", 1, "FIRING", **kind) for n, kind in enumerate(kinds)])
+
+    found = store.signals(SignalFilter(order_by="work")).rows
+
+    assert [s["account"] for s in found] == ["a5", "a4", "a3", "a2", "a1", "a6", "a0"]
+
+
+@pytest.mark.parametrize("order_by", SIGNAL_ORDERS)
+@pytest.mark.parametrize("open_only", [False, True])
+def test_pages_of_signals_lose_nothing_and_repeat_nothing(store: Store, order_by: str, open_only: bool) -> None:
+    store.insert(
+        "signals",
+        [
+            signal(
+                2 * n + m,
+                f"a{n % 3}",
+                f"rule{n}",
+                1 + m,
+                "UPDATED" if m else "FIRING",
+                severity=("INFO", "WARNING", "CRITICAL")[n % 3],
+                revenue=None if n % 4 else n * 0.1,
+                at=T0 + n % 2,
+            )
+            for n in range(9)
+            for m in range(2)
+        ],
+    )
+    wanted = SignalFilter(order_by=order_by, open_only=open_only, limit=4)
+
+    whole = store.signals(replace(wanted, limit=100))
+    paged: list[Any] = []
+    while page := store.signals(replace(wanted, after=place(wanted.order, paged[-1]) if paged else None)).rows:
+        paged += page
+
+    assert whole.total == len(whole.rows) == (9 if open_only else 18)
+    assert paged == whole.rows
+
+
+def test_signals_are_those_of_a_past_day(store: Store) -> None:
+    day = T0 // DAY_MS
+    store.insert(
+        "signals",
+        [
+            signal(1, "acme", "usage_decline", 1, "FIRING"),
+            signal(2, "acme", "usage_decline", 2, "RESOLVED"),
+            signal(3, "globex", "usage_decline", 2, "FIRING", category="EXPANSION"),
+        ],
+    )
+
+    def at(until_day: int | None) -> list[tuple[str, int]]:
+        found = store.signals(SignalFilter(open_only=True, until_day=until_day)).rows
+        return [(each["account"], each["transition_number"]) for each in found]
+
+    assert at(day - 1) == []
+    assert at(day) == [("acme", 1)]  # its midnight belongs to it
+    assert at(day + 1) == at(None) == [("globex", 2)]
+    counted = [{"account": "acme", "category": "RISK", "severity": "WARNING", "signals": 1}]
+    assert store.open_signals(["acme", "globex"], day) == counted
+    assert [each["account"] for each in store.open_signals(["acme", "globex"])] == ["globex"]
+    assert store.open_signals([]) == []
+    assert store.transitions(T0 + DAY_MS, ()) == {"RESOLVED": 1, "FIRING": 1}
+    assert store.transitions(T0, (), day) == {"FIRING": 1}
+    assert store.transitions(T0, ("nobody",)) == {}

@@ -1,9 +1,12 @@
 """What every store of the warehouse keeps: the same questions, the same answers, in memory and in ClickHouse."""
 
+import time
+from dataclasses import replace
 from typing import Any
 
-from services.shared.units import DAY_MS
-from services.warehouse.domain.filters import AccountFilter, EventCursor, EventFilter, SignalFilter
+from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
+from services.warehouse.domain.ordering import EVENTS, place
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
@@ -11,14 +14,21 @@ from tests.contract.warehouse.stored import T0, event, example, health, signal
 
 def test_an_empty_store_answers_every_question_with_nothing(store: Store) -> None:
     assert store.positions() == {}
-    assert store.accounts(AccountFilter()) == []
+    assert store.accounts(AccountFilter()).rows == []
     assert store.latest("acme") is None
     assert store.history("acme", 10) == []
-    assert store.account_days("acme", 10) == []
-    assert store.events(EventFilter("acme")) == []
+    assert store.account_days("acme", 0) == []
+    assert store.events(EventFilter("acme")).rows == []
     assert list(store.past()) == []
-    assert store.signals(SignalFilter()) == []
+    assert store.signals(SignalFilter()).rows == []
     assert store.totals() == []
+    assert store.newest() is None
+    assert store.bands(20_000, 3, ()) == []
+    assert store.changes(20_000, ()) == []
+    assert store.account_people(PeopleFilter("acme", 20_000)).rows == []
+    assert store.arrivals(0) == []
+    assert store.open_signals(["acme"]) == []
+    assert store.transitions(0, ()) == {}
 
 
 def test_positions_are_one_after_the_largest_offset_of_each_partition(store: Store) -> None:
@@ -44,15 +54,15 @@ def test_rows_that_are_stored_again_are_found_once(store: Store) -> None:
     store.insert("events", rows[10:])
     store.insert("events", rows)
 
-    assert len(store.events(EventFilter("acme"))) == 20
-    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 5)] == [(20, 1)]
+    assert len(store.events(EventFilter("acme")).rows) == 20
+    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 0)] == [(20, 1)]
 
 
 def test_a_client_retry_is_stored_and_the_first_on_the_log_is_found(store: Store) -> None:
     store.insert("events", [event(8, "a", properties='{"n":2}')])
     store.insert("events", [event(7, "a", properties='{"n":1}', occurred_at=T0), event(9, "b")])
 
-    found = {e["event_id"]: e for e in store.events(EventFilter("acme"))}
+    found = {e["event_id"]: e for e in store.events(EventFilter("acme")).rows}
 
     assert sorted(found) == ["a", "b"]
     assert found["a"]["offset"] == 7
@@ -69,12 +79,12 @@ def test_the_same_id_of_another_source_or_account_is_another_event(store: Store)
             event(4, "a", environment="staging"),
         ],
     )
-    assert [each["environment"] for each in store.events(EventFilter("acme"))].count("staging") == 1
+    assert [each["environment"] for each in store.events(EventFilter("acme")).rows].count("staging") == 1
     store.insert("events", [event(5, "a", account="", user="u_one"), event(6, "a", account="", user="u_two")])
-    assert len(store.events(EventFilter(""))) == 2
+    assert len(store.events(EventFilter("")).rows) == 2
 
-    assert len(store.events(EventFilter("acme"))) == 3
-    assert len(store.events(EventFilter("globex"))) == 1
+    assert len(store.events(EventFilter("acme")).rows) == 3
+    assert len(store.events(EventFilter("globex")).rows) == 1
 
 
 def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> None:
@@ -85,7 +95,7 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
     for name in ("accepted_by", "forwards", "authority"):  # of which ingest and key, and its way: for the log alone
         del value[name]
 
-    assert store.events(EventFilter(value["account"])) == [
+    assert store.events(EventFilter(value["account"])).rows == [
         {"topic": "usage-unattributed", "partition": 2, "offset": 11, **value}
     ]
 
@@ -93,7 +103,7 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
 def test_events_come_latest_first_and_are_filtered_by_name_and_time(store: Store) -> None:
     store.insert("events", [event(n, f"e{n}", name=f"n{n % 2}", occurred_at=T0 + n) for n in range(10)])
 
-    found = store.events(EventFilter("acme", name="n1", before=T0 + 7, limit=2))
+    found = store.events(EventFilter("acme", name="n1", before=T0 + 7, limit=2)).rows
 
     assert [e["event_id"] for e in found] == ["e5", "e3"]
 
@@ -109,17 +119,17 @@ def test_events_of_one_moment_are_paged_without_a_gap_or_a_repetition(store: Sto
         ]
         + [event(200, "before", occurred_at=T0 - 1), event(201, "after", occurred_at=T0 + 1)],
     )
-    whole = store.events(EventFilter("acme"))
+    whole = store.events(EventFilter("acme")).rows
     paged: list[dict[str, Any]] = []
     while len(paged) < len(whole):
-        last = EventCursor.of(paged[-1]) if paged else None
-        page = store.events(EventFilter("acme", after=last, limit=3))
+        last = place(EVENTS, paged[-1]) if paged else None
+        page = store.events(EventFilter("acme", after=last, limit=3)).rows
         assert page
         paged += page
 
     assert len(whole) == 22
     assert paged == whole
-    assert store.events(EventFilter("acme", after=EventCursor.of(whole[-1]))) == []
+    assert store.events(EventFilter("acme", after=place(EVENTS, whole[-1]))).rows == []
 
 
 def test_days_count_production_events_with_an_account_and_people_once(store: Store) -> None:
@@ -137,7 +147,7 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
         ],
     )
 
-    assert store.account_days("acme", 5) == [
+    assert store.account_days("acme", 0) == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
         {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
@@ -160,7 +170,7 @@ def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:
     store.insert("events", [event(1, "a", occurred_at=-(2**63)), event(2, "b", occurred_at=2**63 - 1), event(3, "c")])
 
-    assert [e["event_id"] for e in store.events(EventFilter("acme"))] == ["b", "c", "a"]
+    assert [e["event_id"] for e in store.events(EventFilter("acme")).rows] == ["b", "c", "a"]
 
 
 def test_totals_tell_records_from_what_is_unique_among_them(store: Store) -> None:
@@ -208,3 +218,85 @@ def test_pseudonyms_are_resolved_as_long_as_the_person_is_known(store: Store) ->
 
     assert store.people([kim, lee, "u_none"]) == {kim: "kim"}
     assert store.people([]) == {}
+
+
+def test_people_of_an_account_come_latest_active_first(store: Store) -> None:
+    today = T0 // DAY_MS
+    active = {"kim": (0, 3, 3, 40), "lee": (1, 250), "old": (300,), "one": (0,)}
+    store.insert(
+        "events",
+        [
+            event(ord(user[0]) * 9 + n, f"{user}{n}", user=user, occurred_at=(today - days) * DAY_MS + n)
+            for user, all_days in active.items()
+            for n, days in enumerate(all_days)
+        ]
+        + [
+            event(2000, "test", user="test", environment="staging", occurred_at=T0),
+            event(2004, "agent", user="agent", actor="AGENT", occurred_at=T0),
+            event(2001, "staff", user="staff", internal=True, occurred_at=T0),
+            event(2002, "nobody", user="", occurred_at=T0),
+            event(2003, "other", user="other", account="globex", occurred_at=T0),
+        ],
+    )
+    wanted = PeopleFilter("acme", today, days=210)
+
+    found = store.account_people(wanted)
+
+    assert found.total == 3
+    assert found.rows[0] == {
+        "user": "kim",
+        "first_active_day": today - 40,
+        "last_active_day": today,
+        "active_days": 3,
+        "active_days_28": 2,
+    }
+    assert [row["user"] for row in found.rows] == ["kim", "one", "lee"]
+    following = store.account_people(replace(wanted, after=place(wanted.order, found.rows[0]), limit=1))
+    assert (following.total, [row["user"] for row in following.rows]) == (3, ["one"])
+    assert [row["user"] for row in store.account_people(replace(wanted, until_day=today - 1)).rows] == ["lee", "kim"]
+
+
+def test_what_came_in_is_counted_by_the_hour(store: Store) -> None:
+    now = time.time_ns() // 1_000_000 // HOUR_MS * HOUR_MS
+    store.insert(
+        "events",
+        [
+            event(1, "a", name="A", received_at=now + 5),
+            event(2, "b", name="B", received_at=now + 6),
+            event(3, "b", name="B", received_at=now + 7),
+            event(4, "c", name="A", received_at=now - 1),
+            event(5, "d", name="A", received_at=now - 2 * HOUR_MS),
+            event(6, "e", topic="usage-unattributed", account="", received_at=now),
+        ],
+    )
+    store.insert("events", [event(1, "a", name="A", received_at=now + 5)])
+
+    found = store.arrivals(now - HOUR_MS)
+
+    assert [(each["topic"], each["hour"], each["name"], each["events"]) for each in found] == [
+        ("usage-events", now, "B", 2),
+        ("usage-events", now, "A", 1),
+        ("usage-unattributed", now, "Report Exported", 1),
+        ("usage-events", now - HOUR_MS, "A", 1),
+    ]
+    assert found[0].keys() == {"topic", "hour", "name", "source", "environment", "kind", "events"}
+
+
+def test_activity_of_a_past_day_ends_with_it(store: Store) -> None:
+    store.insert("events", [event(n, f"e{n}", occurred_at=T0 + n * DAY_MS) for n in range(3)])
+
+    day = T0 // DAY_MS
+    assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1)] == [day + 1, day]
+    assert [each["day"] for each in store.account_days("acme", day + 2)] == [day + 2]
+
+
+def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Store) -> None:
+    rows = [event(n, f"e{n % 40}", occurred_at=T0 + n) for n in range(400)]  # only the first forty count
+    store.insert("events", rows)
+    store.insert("events", rows[30:50])  # and some of these stand there twice
+
+    first = store.events(EventFilter("acme", limit=25))
+    second = store.events(EventFilter("acme", limit=25, after=place(EVENTS, first.rows[-1])))
+
+    assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
+    assert first.total == second.total == 40

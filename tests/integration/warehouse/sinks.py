@@ -100,4 +100,5 @@ def lag(registry: CollectorRegistry) -> float:
 
 
 def raw(store: ClickHouseStore, query: str) -> list[tuple[Any, ...]]:
-    return [tuple(row) for row in store._reader.query(query).result_rows]
+    with store._reader() as reader:
+        return [tuple(row) for row in reader.query(query).result_rows]

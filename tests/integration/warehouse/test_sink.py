@@ -187,7 +187,7 @@ async def test_a_topic_of_nothing_but_ticks_is_not_read_again(kafka_settings: Ka
         await until(lambda: _position(registry) == 20)
 
     assert store.positions() == {("usage-events", 1): 20}
-    assert store.events(EventFilter("")) == []
+    assert store.events(EventFilter("")).rows == []
 
 
 async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettings) -> None:
@@ -203,7 +203,7 @@ async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettin
     async with sinking(kafka_settings, store):
         await until(caught_up(kafka_settings, store, "account-health"))
 
-    assert [a["account"] for a in store.accounts(AccountFilter())] == ["globex"]
+    assert [a["account"] for a in store.accounts(AccountFilter()).rows] == ["globex"]
     assert len(store.history("acme", 10)) == 1
 
 
@@ -236,9 +236,9 @@ async def test_every_topic_reaches_its_table_and_unreadable_records_are_passed_o
     async with sinking(kafka_settings, store):
         await until(caught_up(kafka_settings, store, *sent))
 
-    assert {s["rule"] for s in store.signals(SignalFilter())} == {"usage_decline", "seat_saturation"}
+    assert {s["rule"] for s in store.signals(SignalFilter()).rows} == {"usage_decline", "seat_saturation"}
     assert store.latest("acme") is not None
-    assert len(store.events(EventFilter(""))) == 1
+    assert len(store.events(EventFilter("")).rows) == 1
 
 
 @pytest.mark.timeout(120)

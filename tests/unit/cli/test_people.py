@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 
 from services.cli.people import People
 from services.shared.http import serving
-from services.warehouse.api import query_routes
 from services.warehouse.domain.rows import columns
+from services.warehouse.http.app import query_app
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 
@@ -23,7 +22,7 @@ async def warehouse() -> AsyncIterator[str]:
     store = MemoryStore()
     known = {"topic": "usage-details", "partition": 0, "offset": 0, "user": KIM, "user_id": "kim"}
     store.insert("event_details", [tuple(known.get(name, "") for name in columns("event_details"))])
-    app = Starlette(routes=query_routes(lambda: store, WarehouseMetrics(CollectorRegistry())))
+    app = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()))
     async with serving(app, "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
 

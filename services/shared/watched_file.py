@@ -17,11 +17,11 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def open_to_others(path: Path, *, secret: bool) -> str:
+def open_to_others(path: Path, *, secret: bool, right: str = "send") -> str:
     """
     Return in words that every user of the machine may write a file, or read it if it holds a `secret`; empty if not.
 
-    Its group may: that is how a service that runs as somebody else reads it.
+    Its group may: that is how a service that runs as somebody else reads it. `right` is what the file gives.
 
     Raises:
         OSError: there is no such file.
@@ -30,7 +30,7 @@ def open_to_others(path: Path, *, secret: bool) -> str:
     may = [verb for verb, bit in (("read", stat.S_IROTH if secret else 0), ("write", stat.S_IWOTH)) if mode & bit]
     if not may:
         return ""
-    why = "it holds secrets" if secret else "whoever writes it may send"
+    why = "it holds secrets" if secret else f"whoever writes it may {right}"
     return f"every user of this machine may {' and '.join(may)} it, and {why}; run chmod o-rwx {path}"
 
 

@@ -5,27 +5,13 @@ import re
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry
-from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from schemas import codec
 from schemas.measures import MEASURES
 from services.shared.errors import Retryable
-from services.warehouse.api import query_routes
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.memory import MemoryStore
-from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Queries
-
-
-def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
-    return {**value, **changes}
-
-
-def client_of(store: Queries) -> TestClient:
-    return TestClient(Starlette(routes=query_routes(lambda: store, WarehouseMetrics(CollectorRegistry()))))
+from tests.unit.warehouse.http.asking import client_of, example
 
 
 @pytest.fixture
@@ -56,7 +42,7 @@ def test_accounts_are_listed_lowest_score_first(client: TestClient) -> None:
         "stage": "ONGOING", "band": "RED", "coverage": 0.85, "score": 31.2, "previous_score": 35.5, "risk_tenth": 1,
         "risk_percent": 24.7, "risk_predicts": "the account is lost in the next 12 weeks", "silent_days": 3,
         "last_active": "2025-11-27", "renewal_date": "2026-03-31", "sequence": 214, "day": "2025-11-30",
-        "at": "2025-12-01T00:00:00.000Z",
+        "at": "2025-12-01T00:00:00.000Z", "open_signals": {"critical": 0, "warning": 1, "info": 0, "expansion": 0},
     }  # fmt: skip
 
 
@@ -69,7 +55,7 @@ def test_an_account_of_which_too_little_is_known_is_never_the_best_or_the_worst(
 def test_accounts_are_filtered_by_band_in_any_case(client: TestClient) -> None:
     assert [a["account"] for a in client.get("/v1/accounts?band=learning").json()["accounts"]] == ["newco"]
     assert [a["account"] for a in client.get("/v1/accounts?sort=-account&limit=1").json()["accounts"]] == ["newco"]
-    assert client.get("/v1/accounts?band=unknown").json() == {"accounts": []}
+    assert client.get("/v1/accounts?band=unknown").json()["accounts"] == []
 
 
 def test_one_account_comes_with_health_history_activity_and_signals(client: TestClient) -> None:
@@ -177,7 +163,7 @@ def test_all_events_of_one_millisecond_are_reached_page_by_page() -> None:
 
 def test_signals_are_filtered(client: TestClient) -> None:
     assert len(client.get("/v1/signals?open=true&category=risk").json()["signals"]) == 1
-    assert client.get("/v1/signals?severity=critical").json() == {"signals": []}
+    assert client.get("/v1/signals?severity=critical").json()["signals"] == []
 
 
 def test_totals_are_told_by_topic(client: TestClient) -> None:
@@ -189,7 +175,7 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient,
     answer = client.get(address)
 
     assert answer.status_code == 404
-    assert answer.json()["error"]["code"] == "no_such_account"
+    assert answer.json()["code"] == "no_such_account"
 
 
 @pytest.mark.parametrize(
@@ -199,7 +185,7 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient,
         ("/v1/accounts?limit=ten", "limit"),
         ("/v1/accounts?limit=%C2%B2", "limit"),
         ("/v1/accounts?limit=99999", "limit"),
-        ("/v1/accounts?offset=-1", "offset"),
+        ("/v1/accounts?offset=1", "offset"),
         ("/v1/accounts?band=purple", "band"),
         ("/v1/accounts?sort=--score", "sort"),
         ("/v1/accounts?sort=score;drop", "sort"),
@@ -210,8 +196,8 @@ def test_an_account_of_which_nothing_was_stored_is_not_found(client: TestClient,
         ("/v1/accounts/acme/events?before=yesterday", "before"),
         ("/v1/accounts/acme/events?before=1700000000000", "before"),
         ("/v1/accounts/acme/events?cursor=2", "cursor"),
-        ("/v1/accounts/acme/events?cursor=1:fleet:0:0", "cursor"),
-        ("/v1/accounts/acme/events?cursor=1:usage-events:0:9%27", "cursor"),
+        ("/v1/accounts/acme/events?cursor=MTIz", "cursor"),
+        ("/v1/accounts/acme/events?cursor=%27", "cursor"),
         ("/v1/signals?open=maybe", "open"),
         ("/v1/signals?category=", "category"),
         ("/v1/signals?severity=loud", "severity"),
@@ -223,8 +209,8 @@ def test_a_wrong_parameter_is_answered_with_its_name(client: TestClient, address
     answer = client.get(address)
 
     assert answer.status_code == 400
-    assert answer.json()["error"]["field"] == field
-    assert answer.json()["error"]["detail"]
+    assert answer.json()["field"] == field
+    assert answer.json()["detail"]
 
 
 def test_while_the_store_is_away_people_are_told_to_try_again() -> None:

@@ -1,0 +1,73 @@
+"""How ClickHouse is asked: a few connections, a limit of time, and keys of an order as SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from services.shared.errors import Retryable
+from services.warehouse.domain.ordering import Order, Place
+from services.warehouse.ports import Found
+
+LONGEST_S = 15
+"""A question that takes longer is given up: it would keep others waiting."""
+_BOUNDED = {"max_execution_time": LONGEST_S}
+_WAIT_S = 2 * LONGEST_S
+_TYPES = {int: "Int64", float: "Float64", str: "String"}
+
+
+class ClickHouseAsking:
+    """Asks on whichever connection is free; a connection takes one question at a time."""
+
+    def __init__(self, readers: Sequence[Client]) -> None:
+        self._readers = list(readers)
+        self._free: queue.LifoQueue[Client] = queue.LifoQueue()
+        for reader in readers:
+            self._free.put(reader)
+
+    @contextlib.contextmanager
+    def _reader(self) -> Iterator[Client]:
+        try:
+            reader = self._free.get(timeout=_WAIT_S)
+        except queue.Empty:
+            raise Retryable("all connections to ClickHouse are busy", _WAIT_S) from None
+        try:
+            yield reader
+        except (ClickHouseError, OSError) as error:
+            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+        finally:
+            self._free.put(reader)
+
+    def _found(self, query: str, **parameters: Any) -> list[Found]:
+        with self._reader() as reader:
+            result = reader.query(query, parameters=parameters, settings=_BOUNDED)
+        names = [name.removesuffix("_ms") if name != "skew_ms" else name for name in result.column_names]
+        return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def _bodies(self, query: str, **parameters: Any) -> list[Found]:
+        return [msgspec.json.decode(found["body"]) for found in self._found(query, **parameters)]
+
+
+def order_by(order: Order, sql: Mapping[str, str]) -> str:
+    """Return what comes after ORDER BY; `sql` says each key of the order by its name."""
+    return ", ".join(f"{sql[key.name]} {'DESC' if key.descending else 'ASC'}" for key in order)
+
+
+def after(order: Order, last: Place | None, sql: Mapping[str, str]) -> tuple[str, dict[str, Any]]:
+    """Return the condition that a row comes after a place, and its parameters."""
+    if last is None:
+        return "true", {}
+    condition, given = "false", {}
+    for number in range(len(order) - 1, -1, -1):
+        key, name = order[number], f"after_{number}"
+        given[name] = last[number]
+        value = f"{{{name}:{_TYPES[key.kind]}}}"
+        beyond = f"{sql[key.name]} {'<' if key.descending else '>'} {value}"
+        condition = f"({beyond} OR ({sql[key.name]} = {value} AND {condition}))"
+    return condition, given

@@ -1,0 +1,47 @@
+"""
+Tables that views fill beside another one: made whole at start.
+
+ClickHouse stores a block in the table that it is inserted into, and then in those that views fill. A process that dies in
+between leaves the second without what the first one has, and the position to go on from is read from the first.
+"""
+
+from __future__ import annotations
+
+from services.warehouse.migrations import Client
+
+_SOURCES = {"arrivals": "events", "account_health_days": "account_health", "account_health_current": "account_health"}
+"""By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""
+
+_ENDS = "SELECT topic, partition, max(offset) FROM {table} GROUP BY topic, partition"
+
+
+def make_whole(client: Client) -> dict[str, int]:
+    """
+    Store what tables lack, and return of how many partitions each lacked anything.
+
+    The latest row of a partition is in each of them, whatever was merged or has expired: so what lacks comes after it.
+    """
+    lacking: dict[str, int] = {}
+    for table, source in _SOURCES.items():
+        ends = _ends(client, table)
+        for place, end in _ends(client, source).items():
+            known = ends.get(place, -1)
+            if known < end:
+                topic, partition = place
+                client.command(
+                    f"INSERT INTO {table} {_selection(client, table)}"
+                    f" WHERE topic = '{topic}' AND partition = {partition} AND offset > {known}"
+                )
+                lacking[table] = lacking.get(table, 0) + 1
+    return lacking
+
+
+def _ends(client: Client, table: str) -> dict[tuple[str, int], int]:
+    rows = client.query(_ENDS.format(table=table)).result_rows
+    return {(str(topic), int(partition)): int(offset) for topic, partition, offset in rows}
+
+
+def _selection(client: Client, table: str) -> str:
+    """Return the query by which a table's view makes its rows."""
+    query = f"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '{table}_of'"  # noqa: S608  our names
+    return str(client.query(query).result_rows[0][0])

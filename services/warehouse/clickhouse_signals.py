@@ -1,0 +1,125 @@
+"""Questions about signals as SQL: places are found in narrow columns, and only those of the page are read whole."""
+
+# ruff: noqa: S608  what people send goes in as parameters; only names and numbers of ours are put into the text
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
+from services.warehouse.domain.filters import SignalFilter, end_of
+from services.warehouse.domain.ordering import NO_RENEWAL
+from services.warehouse.ports import Found, Page
+
+_ORDER = {
+    "at": "toUnixTimestamp64Milli(at)",
+    "account": "account",
+    "signal_id": "signal_id",
+    "category": "toInt64(category != 'RISK')",
+    "severity": "toInt64(indexOf(['CRITICAL', 'WARNING', 'INFO', toString(severity)], toString(severity)) - 1)",
+    "revenue": "ifNull(revenue, 0)",
+    "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
+}
+_NARROW = """topic, partition, offset, signal_id, episode_id, account, rule, category, severity, transition, transition_number, at,
+    historical, owner, revenue, renewal_day"""
+
+
+def _transitions(conditions: Sequence[str]) -> str:
+    """Return each transition once, the first on the log, of those that fulfil what is the same for all copies of one."""
+    where = " AND ".join(conditions) or "true"
+    return f"""(SELECT {_NARROW} FROM signals WHERE {where}
+        ORDER BY account, topic, partition, offset LIMIT 1 BY account, signal_id)"""
+
+
+def _episodes(conditions: Sequence[str]) -> str:
+    """Return the last transition of each episode."""
+    return f"""(SELECT * FROM {_transitions(conditions)}
+        ORDER BY account, episode_id, transition_number DESC LIMIT 1 BY account, episode_id)"""
+
+
+def _until(day: int | None) -> list[str]:
+    return [] if day is None else [f"toUnixTimestamp64Milli(at) <= {end_of(day)}"]
+
+
+class SignalQueries(ClickHouseAsking):
+    """The part of the `Queries` port that is about signals."""
+
+    def signals(self, wanted: SignalFilter) -> Page:
+        """Return signals, or the open ones among the episodes."""
+        inner = _until(wanted.until_day)
+        if wanted.account:
+            inner.append("account = {account:String}")
+        conditions = [
+            sql
+            for value, sql in (
+                (wanted.rule, "rule = {rule:String}"),
+                (wanted.categories, "category IN {categories:Array(String)}"),
+                (wanted.severities, "severity IN {severities:Array(String)}"),
+                (wanted.owners, "owner IN {owners:Array(String)}"),
+                (wanted.open_only, "transition != 'RESOLVED'"),
+                (wanted.historical is not None, f"historical = {str(bool(wanted.historical)).lower()}"),
+            )
+            if value
+        ]
+        source = (
+            f"{(_episodes if wanted.open_only else _transitions)(inner)} WHERE {' AND '.join(conditions) or 'true'}"
+        )
+        given = {
+            "account": wanted.account,
+            "rule": wanted.rule,
+            "categories": list(wanted.categories),
+            "severities": list(wanted.severities),
+            "owners": list(wanted.owners),
+        }
+        beyond, place = after(wanted.order, wanted.after, _ORDER)
+        found = self._found(
+            f"""SELECT account, topic, partition, offset FROM {source} AND {beyond}
+            ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
+            **given,
+            **place,
+        )
+        total = len(found)
+        if wanted.after is not None or total == wanted.limit:
+            total = self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
+        return Page(self._whole_signals(found), total)
+
+    def _whole_signals(self, places: Sequence[Found]) -> list[Found]:
+        """Return the signals at these places, in the same order."""
+        if not places:
+            return []
+        keys = [(each["account"], each["topic"], each["partition"], each["offset"]) for each in places]
+        rows = self._found(
+            """SELECT account, topic, partition, offset, body FROM signals
+            WHERE account IN {accounts:Array(String)}
+            AND (topic, partition, offset) IN (SELECT arrayJoin(arrayZip(
+                {topics:Array(String)}, {partitions:Array(UInt32)}, {offsets:Array(UInt64)})))""",
+            accounts=sorted({key[0] for key in keys}),
+            topics=[key[1] for key in keys],
+            partitions=[key[2] for key in keys],
+            offsets=[key[3] for key in keys],
+        )
+        bodies = {(row["account"], row["topic"], row["partition"], row["offset"]): row["body"] for row in rows}
+        return [msgspec.json.decode(bodies[key]) for key in keys if key in bodies]
+
+    def open_signals(self, accounts: Sequence[str], until_day: int | None = None) -> list[Found]:
+        """Return how many episodes of accounts are open."""
+        if not accounts:
+            return []
+        inner = [*_until(until_day), "account IN {accounts:Array(String)}"]
+        return self._found(
+            f"""SELECT account, category, severity, count() AS signals FROM {_episodes(inner)}
+            WHERE transition != 'RESOLVED' GROUP BY account, category, severity ORDER BY account, category, severity""",
+            accounts=list(accounts),
+        )
+
+    def transitions(self, since_ms: int, owners: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return how many signals there were after a time."""
+        inner = [*_until(until_day), f"toUnixTimestamp64Milli(at) > {since_ms}"]
+        owned = "owner IN {owners:Array(String)}" if owners else "true"
+        found = self._found(
+            f"SELECT transition, count() AS n FROM {_transitions(inner)} WHERE {owned} GROUP BY transition",
+            owners=list(owners),
+        )
+        return {row["transition"]: row["n"] for row in found}

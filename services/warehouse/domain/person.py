@@ -1,0 +1,21 @@
+"""How a person of an account stands: whether they have come, stay, are quiet, or have left."""
+
+from __future__ import annotations
+
+RECENT_DAYS = 28
+"""The window in which use counts as present, as in the measures of four weeks."""
+LEFT_DAYS = 2 * RECENT_DAYS
+
+
+def state(first_active: int, last_active: int, today: int) -> str:
+    """
+    Return how a person stands on a day; days are days since 1970.
+
+    `left`: not active for eight weeks. `quiet`: not for four. `joined`: active for the first time within four weeks.
+    """
+    silent = today - last_active
+    if silent >= LEFT_DAYS:
+        return "left"
+    if silent >= RECENT_DAYS:
+        return "quiet"
+    return "joined" if today - first_active < RECENT_DAYS else "active"

@@ -1,0 +1,206 @@
+"""Questions about accounts: the list, one of them whole, its past, its events, its people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from services.warehouse.domain import filters, ordering, parameters, people, person, presentation, weeks
+from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
+from services.warehouse.http import answers
+from services.warehouse.http.question import (
+    AT,
+    CURSOR,
+    Asked,
+    NotFound,
+    Question,
+    Told,
+    as_of,
+    days,
+    in_time,
+    limit,
+    paged,
+)
+from services.warehouse.ports import Found
+
+_HISTORY = (ordering.Key("day", int, lambda row: row["day"], descending=True),)
+
+
+def account_filter(asked: Asked) -> AccountFilter:
+    """Return which accounts are asked for."""
+    given = asked.given
+    sort, descending = given["sort"]
+    return AccountFilter(
+        given["q"],
+        given["band"],
+        given["stage"],
+        given["owner"],
+        sort,
+        descending,
+        given["limit"],
+        until_day=given["at"],
+    )
+
+
+def _accounts(asked: Asked) -> Told:
+    store, until = asked.store, asked.given["at"]
+    rows, page = paged(account_filter(asked), asked.given["cursor"], store.accounts)
+    names = [row["account"] for row in rows]
+    counts: defaultdict[str, list[Found]] = defaultdict(list)
+    for count in store.open_signals(names, until):
+        counts[count["account"]].append(count)
+    tenths = store.risk_tenths(names, until)
+    told = [presentation.account(row, counts[row["account"]], tenths.get(row["account"])) for row in rows]
+    known = as_of(asked)
+    if (number := asked.given["weeks"]) and known is not None:
+        last_day = filters.day_of(known)
+        ends = weeks.ends(last_day, number)
+        lines = weeks.filled(store.weekly(names, last_day, number), number)
+        for each in told:
+            line = lines.get(each["account"], [None] * number)
+            each["weeks"] = [presentation.week(day, state) for day, state in zip(ends, line, strict=True)]
+    return {"accounts": told, **page, "as_of": in_time(known)}
+
+
+def _account(asked: Asked) -> Told:
+    store, name, until = asked.store, asked.path["account"], asked.given["at"]
+    known = as_of(asked)
+    latest = store.latest(name, until)
+    activity = store.account_days(name, _today(asked, known) - asked.given["days"] + 1, until)
+    past = store.history(name, asked.given["days"], until)
+    if not past and not activity:
+        _must_be_known(asked)
+    signals = store.signals(SignalFilter(account=name, until_day=until))
+    return {
+        "account": name,
+        "health": presentation.health(latest) if latest else None,
+        "risk_tenth": store.risk_tenths([name], until).get(name),
+        **presentation.risk_chance(latest or presentation.NO_RISK),
+        "history": [presentation.history_point(snapshot) for snapshot in past],
+        "activity": [presentation.activity(each) for each in activity],
+        "signals": [presentation.signal(each) for each in signals.rows],
+        "signals_total": signals.total,
+        "as_of": in_time(known),
+    }
+
+
+def _history(asked: Asked) -> Told:
+    name, given = asked.path["account"], asked.given
+    found = asked.store.history(name, given["days"], given["at"])
+    if not found:
+        _must_be_known(asked)
+    question = (name, given["days"], given["at"])
+    after = ordering.place_of(_HISTORY, question, given["cursor"]) if given["cursor"] else None
+    rest = ordering.after(_HISTORY, found, after)
+    rows = rest[: given["limit"]]
+    following = ordering.cursor(_HISTORY, question, rows[-1]) if len(rest) > len(rows) else None
+    told = [presentation.health(snapshot) for snapshot in rows]
+    return {"account": name, "history": told, "total": len(found), "next": following}
+
+
+def _events(asked: Asked) -> Told:
+    store, given = asked.store, asked.given
+    wanted = EventFilter(asked.path["account"], given["name"], given["before"], limit=given["limit"])
+    rows, page = paged(wanted, given["cursor"], store.events)
+    if not rows:
+        _must_be_known(asked)
+    beyond = people.by_event(store.details([each["event_id"] for each in rows]))
+    return {
+        "account": wanted.account,
+        "events": [presentation.event(each, people.of(each, beyond)) for each in rows],
+        **page,
+    }
+
+
+def _people(asked: Asked) -> Told:
+    store, given = asked.store, asked.given
+    known = as_of(asked)
+    today = _today(asked, known)
+    wanted = PeopleFilter(asked.path["account"], today, given["days"], given["limit"])
+    rows, page = paged(wanted, given["cursor"], store.account_people)
+    if not page["total"]:
+        _must_be_known(asked)
+    names = store.people([row["user"] for row in rows])
+    told = []
+    for row in rows:
+        state = person.state(row["first_active_day"], row["last_active_day"], today)
+        told.append({**presentation.person(row, state), "user_id": names.get(row["user"])})
+    return {"account": wanted.account, "people": told, **page, "as_of": in_time(known)}
+
+
+def _today(asked: Asked, known: int | None) -> int:
+    """Return the day from which days are counted back: that of the log, which a backfill may have moved away from ours."""
+    return filters.day_of(known if known is not None else asked.now_ms)
+
+
+def _must_be_known(asked: Asked) -> None:
+    """
+    Check that anything was ever stored of the account, up to the day that is asked for.
+
+    Raises:
+        NotFound: nothing was.
+    """
+    name, until = asked.path["account"], asked.given.get("at")
+    before = None if until is None else filters.end_of(until)
+    if asked.store.history(name, 1, until) or asked.store.events(EventFilter(name, before=before, limit=1)).rows:
+        return
+    when = "was ever" if until is None else f"until {presentation.date_of(until)} was"
+    detail = f"nothing {when} stored of {name[:200]!r}; /v1/accounts?q= finds accounts by a part of their id or name"
+    raise NotFound("no_such_account", "account", detail)
+
+
+QUESTIONS = (
+    Question(
+        "/v1/accounts",
+        "The latest health of accounts. Sorted by score, those in bands learning and unknown come last in both directions.",
+        _accounts,
+        answers.AccountsAnswer,
+        (
+            parameters.TextParameter("q", "Part of the id, the name or the owner, in any case.", 200),
+            parameters.ChoicesParameter("band", "Bands, with commas between.", filters.BANDS),
+            parameters.ChoicesParameter("stage", "Stages, with commas between.", filters.STAGES),
+            parameters.TextsParameter("owner", "Owners, with commas between."),
+            parameters.SortParameter(
+                "sort", "What to sort by; a minus turns the order round.", ordering.ACCOUNT_SORTS, ("score", False)
+            ),
+            parameters.NumberParameter("weeks", "How many weeks of score and band to give with each.", 0, 0, 52),
+            limit(),
+            CURSOR,
+            AT,
+        ),
+    ),
+    Question(
+        "/v1/accounts/{account:path}/history",
+        "The last snapshot of each day, whole.",
+        _history,
+        answers.HistoryAnswer,
+        (days(90), limit(), CURSOR, AT),
+        names_people=True,
+    ),
+    Question(
+        "/v1/accounts/{account:path}/events",
+        "Its events, latest first, with what is still kept beyond the long log.",
+        _events,
+        answers.EventsAnswer,
+        (
+            parameters.TextParameter("name", "Only events of this name."),
+            parameters.TimeParameter("before", "Only events that happened before this day or time."),
+            limit(),
+            CURSOR,
+        ),
+    ),
+    Question(
+        "/v1/accounts/{account:path}/people",
+        "Who was active in production, latest active first.",
+        _people,
+        answers.PeopleAnswer,
+        (days(210), limit(), CURSOR, AT),
+    ),
+    Question(
+        "/v1/accounts/{account:path}",
+        "One account whole: health, history and activity by day, signals.",
+        _account,
+        answers.AccountAnswer,
+        (days(90), AT),
+        names_people=True,
+    ),
+)

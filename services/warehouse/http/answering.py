@@ -1,0 +1,129 @@
+"""
+How a question is answered: parameters are checked, a thread asks the store, the answer goes out with its ETag.
+
+So many questions are asked at once as the store has connections; some more wait for their turn, and the others are told to come
+back. A slow question holds up neither the sink nor the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from xxhash import xxh3_128_hexdigest
+
+from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain import people
+from services.warehouse.domain.parameters import parsed
+from services.warehouse.http.problems import problem
+from services.warehouse.http.question import Asked, NotFound, Question
+from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.ports import Queries
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 4
+"""Questions that are asked at the same time."""
+WAITING = 60
+"""Questions that may wait for their turn."""
+
+
+class Busy(Retryable):
+    """Too many questions are waiting."""
+
+
+class QueryTurns:
+    """Who may ask now."""
+
+    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
+        self._free = asyncio.Semaphore(at_once)
+        self._room = at_once + waiting
+
+    async def take(self, ask: Callable[[], Any]) -> Any:
+        """
+        Return what a blocking call returns, once it is its turn.
+
+        A client that leaves gives up its place only with the end of the call: a thread cannot be stopped.
+
+        Raises:
+            Busy: too many are waiting.
+        """
+        if not self._room:
+            raise Busy("too many questions are being asked at once", 2.0)
+        self._room -= 1
+        try:
+            await self._free.acquire()
+        except BaseException:
+            self._room += 1
+            raise
+        task = asyncio.ensure_future(asyncio.to_thread(ask))
+        task.add_done_callback(self._over)
+        return await asyncio.shield(task)
+
+    def _over(self, task: asyncio.Future[Any]) -> None:
+        self._free.release()
+        self._room += 1
+        if not task.cancelled():
+            task.exception()  # nobody may be waiting for it any more
+
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+def answering(
+    question: Question, store: Callable[[], Queries], turns: QueryTurns, metrics: WarehouseMetrics,
+    clock: Callable[[], float] = time.time,
+) -> Answer:  # fmt: skip
+    """Return what answers the requests of one address."""
+
+    def ask(asked: Asked) -> bytes:
+        told = question.answer(asked)
+        if question.names_people:
+            told = people.named(told, asked.store.people(sorted(people.pseudonyms_in(told))))
+        return msgspec.json.encode(told)
+
+    async def answer(request: Request) -> Response:
+        with metrics.queries.labels(question.path).time():
+            try:
+                given = parsed(question.parameters, request.query_params.multi_items())
+                path = {name: unquote(text) for name, text in request.path_params.items()}
+                asked = Asked(store(), path, given, int(clock() * 1000))
+                body = await turns.take(lambda: ask(asked))
+            except NotFound as error:
+                return problem(404, error.code, error.detail, error.field)
+            except Rejected as error:
+                return problem(400, error.code, error.detail, error.field)
+            except Retryable as error:
+                return _unavailable(error)
+            except Exception:
+                log.exception("question_failed", extra={"route": question.path})
+                return problem(500, "internal_error", "an error of ours; it is logged, and asking again is safe")
+        return conditional(request, body)
+
+    return answer
+
+
+def _unavailable(error: Retryable) -> Response:
+    wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+    if isinstance(error, Busy):
+        return problem(503, "busy", "too many questions are being asked at once; ask again later", headers=wait)
+    log.warning("question_not_answered", extra={"error": error.detail})
+    detail = "ClickHouse does not answer, or not in time; ask again later. /readyz says whether the store is open"
+    return problem(503, "unavailable", detail, headers=wait)
+
+
+def conditional(request: Request, body: bytes) -> Response:
+    """Return an answer, or that it is still the one that the client has."""
+    tag = f'"{xxh3_128_hexdigest(body)}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")

@@ -1,0 +1,138 @@
+"""Questions about all accounts at once: today, the portfolio, and what comes in."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.shared.units import HOUR_MS, MINUTE_MS
+from services.warehouse.domain import changes, filters, parameters, presentation, weeks
+from services.warehouse.domain.filters import AccountFilter, SignalFilter
+from services.warehouse.http import answers
+from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time
+
+_MOST_CHANGES = 100
+_MOST_SIGNALS = 100
+_MOST_ACCOUNTS = 2_000
+_MOST_OWNERS = 1_000
+_MOST_HOURS = 24 * 35
+_OWNER = parameters.TextsParameter("owner", "Owners, with commas between.")
+_SHOWN = ("account", "name", "owner", "band", "revenue", "stage")
+
+
+def _today(asked: Asked) -> Told:
+    store, owners, until = asked.store, asked.given["owner"], asked.given["at"]
+    known = as_of(asked)
+    signals = store.signals(
+        SignalFilter(owners=owners, open_only=True, order_by="work", limit=_MOST_SIGNALS, until_day=until)
+    )
+    told: Told = {
+        "as_of": in_time(known),
+        "changes": [],
+        "changes_total": 0,
+        "signals": [presentation.signal(each) for each in signals.rows],
+        "opened": 0,
+        "resolved": 0,
+        "total": signals.total,
+    }
+    if known is None:
+        return told
+    yesterday = filters.day_of(known) - 1
+    news = sorted(store.changes(yesterday, owners, until), key=lambda both: changes.urgency(*both))
+    shown = news[:_MOST_CHANGES]
+    names = [now["account"] for _, now in shown]
+    then, latest = store.snapshots(names, yesterday), store.snapshots(names, until)
+    for before, now in shown:
+        name = now["account"]
+        why = changes.reasons(then[name], latest[name]) if name in then and name in latest else []
+        told["changes"].append(presentation.change(before, now, why))
+    counts = store.transitions(filters.end_of(yesterday), owners, until)
+    told.update(changes_total=len(news), opened=counts.get("FIRING", 0), resolved=counts.get("RESOLVED", 0))
+    return told
+
+
+def _portfolio(asked: Asked) -> Told:
+    store, owners, until, number = asked.store, asked.given["owner"], asked.given["at"], asked.given["weeks"]
+    known = as_of(asked)
+    found = store.accounts(
+        AccountFilter(owners=owners, sort="revenue", descending=True, limit=_MOST_ACCOUNTS, until_day=until)
+    )
+    accounts = [
+        {
+            **{name: row[name] for name in _SHOWN},
+            "score": presentation.points_of(row["score_tenths"]),
+            "renewal_date": presentation.date_of(row["renewal_day"]),
+        }
+        for row in found.rows
+    ]
+    told: list[Told] = []
+    if known is not None:
+        last_day = filters.day_of(known)
+        bands: defaultdict[int, dict[str, Any]] = defaultdict(dict)
+        for row in store.bands(last_day, number, owners):
+            bands[row["slot"]][row["band"]] = {"accounts": row["accounts"], "revenue": row["revenue"]}
+        told = [
+            {"day": presentation.date_of(day), "bands": bands[slot]}
+            for slot, day in enumerate(weeks.ends(last_day, number))
+        ]
+    return {
+        "weeks": told,
+        "accounts": accounts,
+        **_choices(asked),
+        "total": found.total,
+        "next": None,
+        "as_of": in_time(known),
+    }
+
+
+def _choices(asked: Asked) -> Told:
+    """Return the owners and stages that lists can be narrowed to, of all accounts."""
+    owners: dict[str, Told] = {}
+    stages: dict[str, Told] = {}
+    for row in asked.store.choices(asked.given["at"]):
+        owner = owners.setdefault(row["owner"], {"owner": row["owner"], "accounts": 0, "revenue": 0.0})
+        owner["accounts"] += row["accounts"]
+        owner["revenue"] += row["revenue"]
+        stage = stages.setdefault(row["stage"], {"stage": row["stage"], "accounts": 0})
+        stage["accounts"] += row["accounts"]
+    return {"owners": list(owners.values())[:_MOST_OWNERS], "stages": list(stages.values())}
+
+
+def _activity(asked: Asked) -> Told:
+    since = asked.now_ms // HOUR_MS * HOUR_MS - asked.given["hours"] * HOUR_MS
+    found = asked.store.arrivals(since)
+    return {
+        "events": [presentation.arrival(each) for each in found if each["topic"] == USAGE_EVENTS],
+        "unattributed": [presentation.arrival(each) for each in found if each["topic"] == USAGE_UNATTRIBUTED],
+        "since": presentation.time_of(since),
+        "as_of": presentation.time_of(asked.now_ms // MINUTE_MS * MINUTE_MS),
+        "total": len(found),
+        "next": None,
+    }
+
+
+QUESTIONS = (
+    Question(
+        "/v1/today",
+        "What changed since the day before, and the open signals in the order in which to work on them.",
+        _today,
+        answers.TodayAnswer,
+        (_OWNER, AT),
+        names_people=True,
+    ),
+    Question(
+        "/v1/portfolio",
+        "How many accounts and how much revenue were in each band, week by week, and the largest accounts.",
+        _portfolio,
+        answers.PortfolioAnswer,
+        (parameters.NumberParameter("weeks", "How many weeks.", 30, 1, 104), _OWNER, AT),
+    ),
+    Question(
+        "/v1/activity",
+        "What came in, hour by hour. Records are counted, so a client's retry counts again.",
+        _activity,
+        answers.ActivityAnswer,
+        (parameters.NumberParameter("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
+    ),
+)

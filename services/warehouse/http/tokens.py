@@ -1,0 +1,135 @@
+"""
+Tokens: who may ask. Each can read everything that the API answers, and nothing else.
+
+The file is a YAML list (docs/warehouse.md). It holds the hashes of the tokens, never a token. A change is taken over while
+running. A file that cannot be read, or has an error, changes nothing: it is logged and counted.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from prometheus_client import Counter
+
+from services.shared.errors import ConfigurationError, Rejected
+from services.shared.watched_file import WatchedFile, open_to_others
+from services.shared.write_key import LONGEST, digest, id_of
+
+VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?token\s*:", re.MULTILINE)
+_LOOK_EVERY_S = 1.0
+_digest = lru_cache(maxsize=1_024)(digest)
+
+
+class Token(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One token, by its hash."""
+
+    token_sha256: str
+    name: str
+    """Who has it: a person or a program."""
+    not_after: datetime | None = None
+    """From then on it is not taken any more."""
+
+    @property
+    def id(self) -> str:
+        """Its name in lists and in the log."""
+        return id_of(self.token_sha256)
+
+
+def read(path: Path) -> dict[str, Token]:
+    """
+    Return the tokens of a file by their hashes.
+
+    Raises:
+        ConfigurationError: with everything that is wrong with it.
+    """
+    where = f"{VARIABLE}: {path}"
+    try:
+        if problem := open_to_others(path, secret=False, right="read all accounts"):
+            raise ConfigurationError([f"{where}: {problem}"])
+        text = path.read_bytes()
+        if _PLAINTEXT.search(text):
+            hint = "holds a token; store its token_sha256 instead, as `tidemark tokens create` does"
+            raise ConfigurationError([f"{where}: {hint}"])
+        entries = msgspec.convert(_dated(msgspec.yaml.decode(text)), list[Token])
+    except OSError as error:
+        hint = "`tidemark tokens create` makes it"
+        raise ConfigurationError([f"{where} cannot be read ({error.strerror}); {hint}"]) from error
+    except (msgspec.MsgspecError, ValueError) as error:
+        raise ConfigurationError([f"{where}: {error}"]) from error
+    found: dict[str, Token] = {}
+    problems = []
+    for number, entry in enumerate(entries, 1):
+        if not _DIGEST.fullmatch(entry.token_sha256):
+            problems.append(f"{where}: entry {number}: token_sha256 must be 64 hexadecimal digits, in lower case")
+        if entry.token_sha256 in found:
+            problems.append(f"{where}: entry {number}: this token_sha256 is there twice")
+        if not entry.name:
+            problems.append(f"{where}: entry {number}: name must not be empty")
+        found[entry.token_sha256] = entry
+    if problems:
+        raise ConfigurationError(problems)
+    return found
+
+
+def _dated(entries: Any) -> Any:
+    """Give each `not_after` that is a day the end of that day, and one without a zone UTC."""
+    for entry in entries if isinstance(entries, list) else ():
+        at = entry.get("not_after") if isinstance(entry, dict) else None
+        if isinstance(at, datetime):
+            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+        elif isinstance(at, date):
+            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
+    return entries or []
+
+
+class Tokens:
+    """The tokens that are valid now."""
+
+    def __init__(self, path: Path, failures: Counter | None = None, clock: Callable[[], float] = time.time) -> None:
+        """
+        Read the file for the first time.
+
+        Raises:
+            ConfigurationError: with everything that is wrong with it.
+        """
+        self._file = WatchedFile(path)
+        self._known: Mapping[str, Token] = read(path)
+        self._failures = failures
+        self._clock = clock
+        self._looked = clock()
+
+    def named(self, text: str) -> Token:
+        """
+        Return what a token stands for.
+
+        Raises:
+            Rejected: it is not known, or not valid any more.
+        """
+        self._renew()
+        found = self._known.get(_digest(text)) if len(text) <= LONGEST else None
+        if found is None:
+            raise Rejected("unknown_token", "", "this token is not known here; make one with `tidemark tokens create`")
+        if found.not_after is not None and self._clock() >= found.not_after.timestamp():
+            until = f"{found.not_after:%Y-%m-%d %H:%M} UTC"
+            detail = f"this token was valid until {until}; make another one with `tidemark tokens create`"
+            raise Rejected("expired_token", "", detail)
+        return found
+
+    def _renew(self) -> None:
+        """Take the file over if it has changed; looked at once a second at most."""
+        now = self._clock()
+        if 0 <= now - self._looked < _LOOK_EVERY_S:
+            return
+        self._looked = now
+        renewed = self._file.renewed(read, "query_tokens", self._failures)
+        if renewed is not None:
+            self._known = renewed

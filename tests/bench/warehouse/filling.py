@@ -1,0 +1,121 @@
+"""
+A store with the past of many accounts, made inside of ClickHouse: a generator in Python would take hours.
+
+    python -m tests.bench.warehouse.filling FOLDER [--accounts N] [--days N] [--events N]
+
+Each account has a snapshot at the end of each day, a third of them a signal or two, and events by a steep law: the largest
+one has about a twentieth of all. Bodies are those of the example, with the account's own score and band.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+from schemas import codec
+from services.shared.units import DAY_MS
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.domain.rows import Place, columns, row
+
+_BLOCK = 500_000
+_MARK = "~account~"
+_SCORE = 987_654
+
+
+def fill(store: ClickHouseStore, accounts: int, days: int, events: int, today: int) -> None:
+    """Fill an empty store; the last day that is over is the one before `today`."""
+    _health(store, accounts, days, today)
+    _signals(store, accounts, today)
+    _events(store, accounts, days, events, today)
+
+
+def _example(record: str, path: str) -> dict[str, object]:
+    import json
+
+    value: dict[str, object] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    return codec.decode(codec.encoder(record)({**value, "account": _MARK}))[1]
+
+
+def _body(record: str, path: str, **changes: object) -> str:
+    made = row(
+        Place("account-health" if record == "account_health" else "risk-signals", 0, 0, 0),
+        record,
+        {**_example(record, path), **changes},
+    )
+    assert made is not None
+    return str(made[-1]).replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _health(store: ClickHouseStore, accounts: int, days: int, today: int) -> None:
+    body = _body("account_health", "account_health/examples/red.json", score_tenths=_SCORE)
+    for name, value in ((_MARK, "', account, '"), (str(_SCORE), "', toString(score), '")):
+        body = body.replace(name, value)
+    for first in range(0, days, 10):
+        count = min(10, days - first) * accounts
+        store._writer.command(
+            f"""INSERT INTO account_health ({", ".join(columns("account_health"))})
+            WITH number % {accounts} AS a, {first} + intDiv(number, {accounts}) AS d,
+                concat('account-', toString(a)) AS account,
+                toInt64(greatest(0, least(1000, 500 + 400 * sin(a) + 150 * sin(a * 7 + d / 30)))) AS score,
+                multiIf(score < 400, 'RED', score < 700, 'YELLOW', 'GREEN') AS band
+            SELECT 'account-health', toUInt32(a % 24), toUInt64({first} * {accounts} + number), at_, account, d + 1,
+                fromUnixTimestamp64Milli(toInt64(({today - days} + d + 1) * {DAY_MS}), 'UTC') AS at_,
+                {today - days} + d, 'DAY_CLOSE', false, ['ONBOARDING', 'ADOPTION', 'ONGOING', 'RENEWAL'][1 + a % 4], band,
+                score, score - 3, 0.9, {today - days} + d, 0, concat('Company ', toString(a)),
+                concat('owner', toString(a % 40), '@example.com'), round(exp(8 + 4 * abs(sin(a * 3)))), 40,
+                {today} + a % 365, concat('{body}')
+            FROM numbers({count})""",
+            settings={"max_block_size": 20_000, "max_insert_block_size": 100_000, "max_threads": 1},
+        )
+
+
+def _signals(store: ClickHouseStore, accounts: int, today: int) -> None:
+    body = _body("signal", "signal/examples/usage_decline_firing.json").replace(_MARK, "', account, '")
+    store._writer.command(
+        f"""INSERT INTO signals ({", ".join(columns("signals"))})
+        WITH number % {accounts} AS a, concat('account-', toString(a)) AS account, intDiv(number, {accounts}) AS n
+        SELECT 'risk-signals', toUInt32(a % 24), number, at_, concat(account, '/', toString(n), '/1'),
+            concat(account, '/', toString(n)), account, 'usage_decline', if(n % 7 = 0, 'EXPANSION', 'RISK'),
+            ['INFO', 'WARNING', 'CRITICAL'][1 + number % 3], if(n < 18 OR a % 3, 'RESOLVED', 'FIRING'), 1, at_,
+            fromUnixTimestamp64Milli(toInt64({today - 20} + n) * {DAY_MS} + a, 'UTC') AS at_, false,
+            concat('owner', toString(a % 40), '@example.com'), round(exp(8 + 4 * abs(sin(a * 3)))), {today} + a % 365,
+            concat('{body}')
+        FROM numbers({20 * accounts})"""
+    )
+
+
+def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today: int) -> None:
+    for first in range(0, events, 20 * _BLOCK):
+        count = min(20 * _BLOCK, events - first)
+        store._writer.command(
+            f"""INSERT INTO events ({", ".join(columns("events"))})
+            WITH {first} + number AS n, cityHash64(n) AS h,
+                toUInt64({accounts} * pow((h % 1000003) / 1000003, 3)) AS a, intDiv(h, 1000003) % (3 + a % 200) AS u,
+                toInt64({today - days}) * {DAY_MS} + intDiv(n * {days * DAY_MS // 1000}, {events}) * 1000 AS ms
+            SELECT 'usage-events', toUInt32(a % 24), n, at_, hex(h), 'CLIENT', 'web', 'production',
+                concat('account-', toString(a)) AS account, concat('u_', leftPad(toString(a), 8, '0'), leftPad(toString(u), 12, '0')),
+                true, false, 'call', 'PERSON', 'TRACK', concat('Feature ', toString(h % 37)), at_,
+                fromUnixTimestamp64Milli(ms, 'UTC') AS at_, 0, 0, false, concat('{{"n":', toString(h % 1000), '}}')
+            FROM numbers({count})""",
+            settings={"max_block_size": 65_536, "max_insert_block_size": _BLOCK, "max_threads": 1},
+        )
+
+
+def main() -> None:
+    """Fill the store in a folder."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--accounts", type=int, default=10_000)
+    parser.add_argument("--days", type=int, default=210)
+    parser.add_argument("--events", type=int, default=10_000_000)
+    options = parser.parse_args()
+    store = open_embedded(options.folder, "tidemark")
+    started = time.monotonic()
+    fill(store, options.accounts, options.days, options.events, int(time.time() * 1000) // DAY_MS)
+    print(f"filled in {time.monotonic() - started:.0f} s")
+    store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The OpenAPI document is true: questions made out of it are answered as it says, and never with an error of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from jsonschema_rs import validator_for
+from prometheus_client import CollectorRegistry
+from schemathesis import GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from services.shared.http import serving
+from services.warehouse.http import openapi
+from services.warehouse.http.app import QUESTIONS, query_app
+from services.warehouse.http.guard import Guard
+from services.warehouse.memory import MemoryStore
+from services.warehouse.metrics import WarehouseMetrics
+from tests.contract.warehouse.stored import T0, event, health, signal
+
+EXAMPLES = 10
+"""For each address and each way of making them up: about ten seconds in all."""
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+DOCUMENT = json.loads(openapi.document(QUESTIONS))
+PATHS = [each.path.replace(":path", "") for each in QUESTIONS]
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+STORED = {"account": "acme", "user": "u_5pQ0m2c9XbT1r8sZk4Yw"}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """A running query API, over the store in memory, with something of everything in it."""
+    store = MemoryStore()
+    store.insert("account_health", [health(1, "acme", at=T0 - 1), health(2, "acme", band="GREEN"), health(3, "a/b")])
+    store.insert("events", [event(n, f"e{n}") for n in range(3)])
+    store.insert("signals", [signal(n, "acme", f"rule{n}", 1, "FIRING") for n in range(3)])
+    metrics = WarehouseMetrics(CollectorRegistry())
+    app = Guard(query_app(lambda: store, metrics), None, metrics)
+    loop = asyncio.new_event_loop()
+    ready, stop, ports = threading.Event(), asyncio.Event(), []
+
+    async def run() -> None:
+        async with serving(app, "127.0.0.1", 0) as port:
+            ports.append(port)
+            ready.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    assert ready.wait(10)
+    yield f"http://127.0.0.1:{ports[0]}"
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+    loop.close()
+
+
+def test_the_document_is_served_and_names_every_address(address: str) -> None:
+    served = httpx.get(f"{address}/openapi.json")
+
+    assert served.json() == DOCUMENT
+    assert served.headers["ETag"]
+    assert {*PATHS, "/v1/stream"} == DOCUMENT["paths"].keys()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_answer_with_something_in_it_has_the_shape_that_is_written_down(address: str, path: str) -> None:
+    answer = httpx.get(address + path.format(**STORED), params={"weeks": 3} if path == "/v1/accounts" else {})
+    if path == "/v1/people/{user}":
+        assert answer.status_code == 404  # nobody is known in this store
+        return
+    shape = DOCUMENT["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+
+    validator_for({**shape, "components": DOCUMENT["components"]}).validate(answer.json())
+
+    name = shape["$ref"].rpartition("/")[2]
+    described = DOCUMENT["components"]["schemas"][name]["properties"]
+    assert answer.json().keys() == described.keys()
+
+
+@pytest.mark.parametrize(
+    ("mode", "path"),
+    [(GenerationMode.POSITIVE, path) for path in PATHS]
+    + [(GenerationMode.NEGATIVE, each.path.replace(":path", "")) for each in QUESTIONS if each.parameters],
+)
+def test_every_answer_conforms_to_the_document(address: str, mode: GenerationMode, path: str) -> None:
+    operation: Any = SCHEMA[path]["get"]
+
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Any) -> None:
+        case.call_and_validate(base_url=address, checks=CHECKS)
+
+    ask()
