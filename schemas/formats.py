@@ -18,7 +18,7 @@ from types import MappingProxyType
 LEVELS: tuple[Mapping[str, int], ...] = (
     {
         # records, as versions of their schemas
-        "usage_event": 1, "event_details": 1, "user_link": 1, "account_aliases": 1, "tick": 1, "clock": 1, "command": 1,
+        "usage_event": 1, "event_details": 1, "erasure": 1, "user_link": 1, "account_aliases": 1, "tick": 1, "clock": 1, "command": 1,
         "fleet": 1, "fleet_partial": 1, "account_health": 1, "signal": 1, "dead_letter": 1, "replayed": 1,
         "backfill_progress": 1, "installation": 1,
         # state

@@ -68,14 +68,17 @@ CREATE TABLE IF NOT EXISTS event_details (
     extra String CODEC(ZSTD(1))
 ) ENGINE = ReplacingMergeTree ORDER BY (event_id, source, topic, partition, offset);
 
--- Whom a pseudonym stands for. A row that is inserted again replaces itself.
+-- Whom a pseudonym stands for, and when the log last said so: kept as long as the details that it comes from.
 CREATE TABLE IF NOT EXISTS people (
     user String,
-    user_id String
-) ENGINE = ReplacingMergeTree ORDER BY user;
+    user_id String,
+    appended_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree(appended_at) ORDER BY user;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS people_of_details TO people AS
-SELECT DISTINCT user, user_id FROM event_details WHERE user_id != '';
+SELECT user, any(user_id) AS user_id, max(appended_at) AS appended_at FROM
+(SELECT user, user_id, appended_at FROM event_details WHERE user_id != '')
+GROUP BY user;
 
 -- Each event once: a client's retry has the same identity (account or else user, source, environment, event_id), and
 -- the first on the log wins.

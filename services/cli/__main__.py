@@ -35,6 +35,8 @@ COMMANDS = (
     "rules",
     "plan",
     "ledger",
+    "erase",
+    "export",
     "doctor",
 )
 """The modules of services.cli.commands that have sub-commands, in the order of `tidemark --help`."""

@@ -235,7 +235,7 @@ def _check(link: Mapping[str, Any]) -> None:
     if kind == "SAME":
         if not link["known_as"]:
             raise Poison("no_known_as", "known_as", "a SAME link names the user that its user is known as")
-    elif kind == "WITHDRAWN":
+    elif kind in ("WITHDRAWN", "FORGOTTEN"):
         return
     elif kind not in ("MEMBER", "NAMED"):
         raise Poison("unknown_kind", "kind", f"this version does not know links of kind {kind}")

@@ -25,9 +25,11 @@ from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
-from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded, open_server
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
+from services.warehouse.erasing_api import erasing_routes
+from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
 from services.warehouse.http.feed import Feed
@@ -35,10 +37,10 @@ from services.warehouse.http.front import api_or
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FULL, Store, StoreFull
+from services.warehouse.ports import FULL, StoreFull
 from services.warehouse.refusal_tail import follow
 from services.warehouse.registry_api import registry_routes
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
 log = logging.getLogger(__name__)
@@ -50,13 +52,19 @@ class Warehouse:
     """One running warehouse: the store once it is open, and who asks for it."""
 
     def __init__(
-        self, kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, console: ConsoleSettings
+        self,
+        kafka: KafkaSettings,
+        process: ProcessSettings,
+        settings: WarehouseSettings,
+        retention: RetentionSettings,
+        console: ConsoleSettings,
     ) -> None:
         self._kafka = kafka
         self._console = console
         self._process = process
         self._settings = settings
-        self._store: Store | None = None
+        self._retention = retention
+        self._store: ClickHouseStore | None = None
         self._not_open = "the store is not open yet"
         self._sink: KafkaSink | None = None
         self._registry = CollectorRegistry()
@@ -82,7 +90,8 @@ class Warehouse:
 
     def application(self) -> Starlette:
         """Return what the process serves: what operators and standard consumers ask, the query API, and the console."""
-        api = query_app(self._opened, self._metrics, feed=self._feed, refusals=self._refusals)
+        more = [*erasing_routes(self._opened), *exporting_routes(self._opened)]
+        api = query_app(self._opened, self._metrics, feed=self._feed, refusals=self._refusals, more=more)
         guarded = self._guarded(api)
         return Starlette(
             routes=[
@@ -122,11 +131,18 @@ class Warehouse:
         self._not_open = FULL if isinstance(error, StoreFull) else "the store does not answer"
         log.warning("store_does_not_open", extra={"error": str(error), "attempt": state.attempt_number})
 
-    def _open(self) -> Store:
+    def _open(self) -> ClickHouseStore:
         url, database = self._settings.clickhouse_url, self._settings.clickhouse_database
         if url is not None:
-            return open_server(url.get_secret_value(), database)
-        return open_embedded(self._process.data_dir / "clickhouse", database)
+            store = open_server(url.get_secret_value(), database)
+        else:
+            store = open_embedded(self._process.data_dir / "clickhouse", database, self._settings.memory_mb)
+        try:
+            store.keep_for(self._retention)
+        except Retryable:
+            store.close()
+            raise
+        return store
 
     async def _until(self, stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
         """Await `work`, but not past the word to stop."""
@@ -160,7 +176,7 @@ class Warehouse:
         with contextlib.suppress(asyncio.CancelledError):
             await watching
 
-    def _opened(self) -> Store:
+    def _opened(self) -> ClickHouseStore:
         if self._store is None:
             raise Retryable(self._not_open)
         return self._store
@@ -172,10 +188,14 @@ class Warehouse:
 
 
 async def run(
-    kafka: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, console: ConsoleSettings
+    kafka: KafkaSettings,
+    process: ProcessSettings,
+    settings: WarehouseSettings,
+    retention: RetentionSettings,
+    console: ConsoleSettings,
 ) -> None:
     """Run until SIGTERM or SIGINT."""
-    await Warehouse(kafka, process, settings, console).run(stop_event())
+    await Warehouse(kafka, process, settings, retention, console).run(stop_event())
 
 
 def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> list[str]:
@@ -194,7 +214,13 @@ def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSetting
 
 def main(argv: list[str] | None = None) -> int:
     """Run the warehouse, or check its configuration; return the exit status."""
-    kinds: list[type[Settings]] = [KafkaSettings, ProcessSettings, WarehouseSettings, ConsoleSettings]
+    kinds: list[type[Settings]] = [
+        KafkaSettings,
+        ProcessSettings,
+        WarehouseSettings,
+        RetentionSettings,
+        ConsoleSettings,
+    ]
     return run_service("warehouse", argv, kinds, run, check)
 
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas import codec
-from schemas.topics import ACCOUNT_HEALTH
+from schemas.topics import ACCOUNT_HEALTH, USAGE_DETAILS
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.domain.erasing import Erasure, erasure
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ class Batch:
     """Rows of one batch by table, in offset order within each partition."""
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    erasures: list[Erasure] = field(default_factory=list)
+    """Orders to erase people and accounts."""
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many records made no row, by topic and reason: control, unreadable or misplaced."""
     oldest: dict[str, int] = field(default_factory=dict)
@@ -71,6 +74,9 @@ def _row(place: Place, key: bytes | None, value: bytes | None, batch: Batch) -> 
         if value is None and key and place.topic == ACCOUNT_HEALTH:
             return forgotten(place, key.decode())
         record, decoded = codec.decode(value or b"")
+        if record == "erasure" and place.topic == USAGE_DETAILS:
+            batch.erasures.append(erasure(place, decoded))
+            return None
         made = row(place, record, decoded)
     except codec.UnknownSchema:
         raise

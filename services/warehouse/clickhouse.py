@@ -13,6 +13,7 @@ import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,14 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse_derived import make_whole
+from services.warehouse.clickhouse_erasing import ClickHouseErasing
 from services.warehouse.clickhouse_queries import ClickHouseQueries
 from services.warehouse.domain.rows import Row, columns
+from services.warehouse.exporting import ClickHouseExporting
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
+from services.warehouse.retention import keep_for
+from services.warehouse.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +48,14 @@ _FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|\bQUOTA_EXCEEDED\b|No space left 
 """What server and embedded engine write alike: their own look before they write, and what the system says after it."""
 
 
+EMBEDDED_MEMORY_MB = 1024
+"""What the embedded engine may take, if nothing else is said."""
+
 _ROOM_BYTES = 64 * 1024 * 1024
 """Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
 
 
-class ClickHouseStore(ClickHouseQueries):
+class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries):
     """Keeps the `Store` port. One client writes and others read, so that neither waits for the other."""
 
     def __init__(self, writer: Client, readers: Sequence[Client]) -> None:
@@ -89,6 +97,10 @@ class ClickHouseStore(ClickHouseQueries):
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
 
+    def keep_for(self, retention: RetentionSettings) -> None:
+        """Have rows deleted once they are too old."""
+        keep_for(self._writer, retention)
+
     def close(self) -> None:
         """Close all clients."""
         for client in (self._writer, *self._readers):
@@ -96,9 +108,11 @@ class ClickHouseStore(ClickHouseQueries):
                 client.close()
 
 
-def open_embedded(path: Path, database: str) -> ClickHouseStore:
+def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB) -> ClickHouseStore:
     """
     Open the engine inside this process on the files under `path`, and bring the tables up to date.
+
+    What goes past `memory_mb` fails instead of taking memory: an export, or a question. An insert is tried again.
 
     Raises:
         StoreFull: there is no room for the tables.
@@ -108,7 +122,24 @@ def open_embedded(path: Path, database: str) -> ClickHouseStore:
     free = shutil.disk_usage(path).free
     if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
         raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
-    return _open({"interface": "chdb", "path": str(path)}, database, str(path))
+    for left in path.parent.glob("export-*"):  # of a process that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    target = {"interface": "chdb", "path": str(path), "chdb_options": _limits(memory_mb)}
+    return _open(target, database, str(path), path.parent)
+
+
+def _limits(memory_mb: int) -> dict[str, int]:
+    """Return the engine's limit and its caches within it: by itself it takes most of the machine's memory for them."""
+    total = memory_mb * 1024 * 1024
+    return {
+        "max_server_memory_usage": total,
+        "mark_cache_size": total // 16,
+        "primary_index_cache_size": total // 8,
+        "index_mark_cache_size": total // 64,
+        "query_condition_cache_size": total // 64,
+        "compiled_expression_cache_size": total // 64,
+        "parquet_metadata_cache_size": total // 64,
+    }
 
 
 def open_server(url: str, database: str) -> ClickHouseStore:
@@ -122,7 +153,7 @@ def open_server(url: str, database: str) -> ClickHouseStore:
     return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
 
 
-def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
+def _open(target: dict[str, Any], database: str, where: str, files: Path | None = None) -> ClickHouseStore:
     clients: list[Client] = []
     try:
         first = clickhouse_connect.get_client(**target)
@@ -141,7 +172,10 @@ def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
     first.close()
     if lacking:
         log.warning("tables_made_whole", extra={"partitions": lacking})
-    return ClickHouseStore(clients[1], clients[2:])
+    store = ClickHouseStore(clients[1], clients[2:])
+    store.connect = partial(clickhouse_connect.get_client, **target, database=database)
+    store.files = files
+    return store
 
 
 def _in_words(error: Exception, where: str) -> Fatal | Retryable:
@@ -150,8 +184,9 @@ def _in_words(error: Exception, where: str) -> Fatal | Retryable:
         return StoreFull(f"ClickHouse at {where}: {text[:300]}")
     if "Error initializing EmbeddedServer" in text:
         return Fatal(
-            f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it;"
-            f" end the other one, or see what ClickHouse wrote to the error output ({text[:300]})"
+            f"the embedded warehouse at {where} cannot be opened: another process has it open, and one process owns it."
+            " End the other one, give this one a folder of its own (TIDEMARK_DATA_DIR), or let both use a server (CLICKHOUSE_URL)."
+            f" If there is no other one, see what ClickHouse wrote to the error output ({text[:300]})"
         )
     if getattr(error, "code", None) is None and "chdb engine" not in text:
         return Retryable(f"ClickHouse at {where} does not answer: {text[:300]}")

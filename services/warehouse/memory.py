@@ -10,6 +10,7 @@ from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.ordering import after, in_order
 from services.warehouse.domain.person import RECENT_DAYS
+from services.warehouse.memory_erasing import MemoryErasing
 from services.warehouse.memory_health import MemoryHealth
 from services.warehouse.memory_signals import MemorySignals
 from services.warehouse.memory_tables import IDENTITY, first
@@ -18,7 +19,7 @@ from services.warehouse.ports import Found, Page
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
 
-class MemoryStore(MemoryHealth, MemorySignals):
+class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
     """Keeps the `Store` port."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from services.shared.kafka.partition import TopicPartition
-from services.warehouse.domain.rows import Row, columns
+from services.warehouse.domain.erasing import Erasure
+from services.warehouse.domain.rows import Place, Row, columns
 from services.warehouse.ports import Found
 
 _PLACE_LENGTH = 3  # topic, partition, offset
@@ -28,6 +29,7 @@ class MemoryTables:
     def __init__(self) -> None:
         """Start empty."""
         self._tables: dict[str, dict[tuple[Any, ...], Found]] = {name: {} for name in IDENTITY}
+        self._orders: dict[Place, Erasure] = {}
         self._sorted: dict[str, list[Found]] = {}
         """Rows in the order of the log, until others come; nobody changes these lists."""
         self._noted: dict[TopicPartition, int] = {}

@@ -66,6 +66,12 @@ class WarehouseMetrics:
             ["topic"],
             registry=registry,
         )
+        self.erasures = Counter(
+            "tidemark_warehouse_erasures_total",
+            "Erasures that were carried out, of a person or an account.",
+            ["what"],
+            registry=registry,
+        )
         self.queries = Histogram(
             "tidemark_warehouse_query_seconds",
             "Time of one query to the API, by route.",

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, Protocol
 
 from services.shared.errors import Retryable
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.domain.erasing import Erasure, Traces
+from services.warehouse.domain.exports import Export
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Row
 
@@ -44,6 +46,43 @@ class Sink(Protocol):
 
     def positions(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition of which anything was stored or noted."""
+
+
+class Eraser(Protocol):
+    """The part that deletes people and accounts. Calls block, and may come from several threads; each may be repeated."""
+
+    def note_erasures(self, orders: Sequence[Erasure]) -> None:
+        """Remember erasures; one that was noted as done stays so."""
+
+    def erasures(self) -> list[Erasure]:
+        """Return the erasures that are known, for as long as the topic of their orders has them."""
+
+    def erase(self, order: Erasure) -> dict[str, int]:
+        """
+        Delete and change what an erasure covers; return how many rows, by table.
+
+        Note the positions before: those that are read back from rows go with the rows.
+        """
+
+    def traces(self, *, user: str = "", account: str = "") -> Traces:
+        """Return what is stored of a person, by pseudonym, or of an account."""
+
+
+class Exporter(Protocol):
+    """The part that hands out views whole. A store in memory has no views."""
+
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        """
+        Yield a view in pieces, out of memory that does not grow with its rows.
+
+        Raises:
+            Retryable: ClickHouse does not answer, or has no room.
+            Rejected: it takes more memory than an export may.
+        """
+
+
+class FillingStore(Sink, Eraser, Protocol):
+    """What fills the store needs of it: it writes, and erases what the log orders to erase."""
 
 
 class Page(NamedTuple):
@@ -92,6 +131,9 @@ class Queries(Protocol):
 
     def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
         """Return the latest health snapshots of accounts, whole, by account."""
+
+    def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return the tenth of accounts among all whose risk is known, 1 the riskiest; equal risks share one."""
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return of each owner and stage `accounts`, how many, and their `revenue`: what a list can be narrowed to."""
@@ -147,8 +189,8 @@ class Queries(Protocol):
         """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""
 
 
-class Store(Sink, Queries, Protocol):
-    """Both halves, and the end."""
+class Store(Sink, Eraser, Queries, Protocol):
+    """All parts, and the end."""
 
     def close(self) -> None:
         """Let go of everything that is held; the store is of no use afterwards."""

@@ -22,6 +22,8 @@ class WarehouseSettings(Settings):
         "tidemark", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$", validation_alias="CLICKHOUSE_DATABASE"
     )
     """Created if it does not exist. Two installations need two."""
+    memory_mb: int = Field(1024, ge=256, le=1_048_576, validation_alias="TIDEMARK_WAREHOUSE_MEMORY_MB")
+    """MB that the embedded engine may take for questions, merges and caches; what goes past it fails. Not for a server."""
     batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
     """Rows at which a batch is written."""
     batch_bytes: int = Field(
@@ -59,3 +61,16 @@ class WarehouseSettings(Settings):
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("give http://user:password@host:port, or https for TLS")
         return value
+
+
+class RetentionSettings(Settings):
+    """How long the warehouse keeps rows, in days since Kafka took their records."""
+
+    details_days: int = Field(30, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_DETAILS_DAYS")
+    """Days for which what says who people are is kept: ids, properties beyond the plan, `context` (docs/privacy.md)."""
+    events_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_EVENTS_DAYS")
+    """Days for which events are kept, with pseudonyms; if not set, for ever."""
+    health_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_HEALTH_DAYS")
+    """Days for which health snapshots are kept; if not set, for ever."""
+    signals_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_SIGNALS_DAYS")
+    """Days for which signals are kept; if not set, for ever."""

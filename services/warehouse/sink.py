@@ -26,8 +26,9 @@ from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse import batch as batches
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
+from services.warehouse.erasing import Erasing
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FULL, Sink, StoreFull
+from services.warehouse.ports import FULL, FillingStore, StoreFull
 from services.warehouse.settings import WarehouseSettings
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class KafkaSink:
         self,
         kafka: KafkaSettings,
         settings: WarehouseSettings,
-        store: Sink,
+        store: FillingStore,
         metrics: WarehouseMetrics,
         tell: Callable[[Mapping[str, Sequence[Row]]], None] = lambda _: None,
     ) -> None:
@@ -67,6 +68,7 @@ class KafkaSink:
         self._settings = settings
         self._store = store
         self._metrics = metrics
+        self._erasing = Erasing(store, metrics)
         self._stored: Positions = {}
         self._noted: Positions = {}
         self._newest: dict[tuple[str, int], int] = {}
@@ -106,7 +108,10 @@ class KafkaSink:
             partitions = await self._partitions()
             reader.assign(partitions)
             self._waits_for = "the store does not answer"
+            await self._persistently(self._erasing.learn)
             await self._seek(reader, partitions)
+            await self._note(everything=True)  # what is read back from rows must outlive them
+            await self._persistently(self._erasing.apply)
             self._waits_for = None
             log.info("sink_started", extra={"partitions": len(partitions)})
             measuring = asyncio.create_task(self._measure(reader, partitions))
@@ -154,7 +159,8 @@ class KafkaSink:
                     extra={"topic": tp.topic, "partition": tp.partition, "records": begins[tp] - position},
                 )
             position = max(position, begins[tp])
-            self._stored[place] = self._noted[place] = position
+            self._stored[place] = position
+            self._noted[place] = 0
             self._metrics.position.labels(*place).set(position)
             reader.seek(tp, position)
 
@@ -207,8 +213,10 @@ class KafkaSink:
         batch = await asyncio.to_thread(batches.build, messages)
 
         def insert() -> None:
+            # First: the position is in the rows, and an order before it must not be forgotten.
+            self._erasing.note(batch.erasures)
             for table, rows in batch.rows.items():
-                self._store.insert(table, rows)
+                self._store.insert(table, self._erasing.stored(table, rows))
 
         with self._metrics.insert.time():
             await self._persistently(insert)
@@ -221,12 +229,12 @@ class KafkaSink:
         for topic, appended_at in batch.oldest.items():
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
-        self._noted.update(batch.ends)  # the rows themselves say so
+        await self._persistently(self._erasing.apply)
         self._tell(batch.rows)
         return batch.stopped
 
     async def _note(self, *, everything: bool = False) -> None:
-        """Note the positions that rows do not show, now and then: without it a quiet topic is read again at start."""
+        """Note the positions now and then: rows do not show those of a quiet topic, and rows may be erased or expire."""
         now = time.monotonic()
         if not everything and now - self._noted_at < _NOTE_EVERY_S:
             return

@@ -28,7 +28,7 @@ from services.shared.plan_file import PlanSettings
 from services.shared.ports import PORTS
 from services.shared.registry import RegistrySettings
 from services.shared.settings import ProcessSettings, Settings
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
 PAGE = Path("docs/settings.md")
 
@@ -40,7 +40,7 @@ SECTIONS: dict[str, tuple[type[Settings], ...]] = {
     "Ingest": (IngestSettings,),
     "Scorer": (ScorerSettings,),
     "Alerter": (AlerterSettings,),
-    "Warehouse": (WarehouseSettings,),
+    "Warehouse": (WarehouseSettings, RetentionSettings),
     "Console, in the warehouse's process or its own": (ConsoleSettings,),
 }
 

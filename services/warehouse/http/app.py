@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -31,6 +31,7 @@ def query_app(
     clock: Callable[[], float] = time.time,
     feed: Feed | None = None,
     refusals: Refusals | None = None,
+    more: Sequence[Route] = (),
 ) -> App:
     """
     Return the application, without any check of who asks.
@@ -41,6 +42,7 @@ def query_app(
         clock: The time in seconds since 1970.
         feed: What streams tell; without one they have nothing to tell.
         refusals: What was refused lately; without them nothing is known of it.
+        more: What is answered beside the questions; addresses come to it as they were sent.
     """
     turns = QueryTurns()
     routes = [Route(q.path, answering(q, store, turns, metrics, clock, refusals), methods=["GET"]) for q in QUESTIONS]
@@ -53,6 +55,7 @@ def query_app(
     routes += [
         Route("/v1/stream", streams.answer, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
+        *more,
     ]
     app = Starlette(routes=routes, exception_handlers={404: no_such_address, 405: no_such_method})
     app.router.redirect_slashes = False

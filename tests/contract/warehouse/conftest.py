@@ -1,4 +1,8 @@
-"""Every store under one contract; a server too where CLICKHOUSE_URL is set."""
+"""
+Every store under one contract: in memory, the embedded engine, and a server over the wire.
+
+The server is that of CLICKHOUSE_URL; if it is not set, that of tests/support/clickhouse_server.py.
+"""
 
 import os
 import uuid
@@ -7,9 +11,38 @@ from pathlib import Path
 
 import pytest
 
-from services.warehouse.clickhouse import open_embedded, open_server
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded, open_server
 from services.warehouse.memory import MemoryStore
 from services.warehouse.ports import Store
+from tests.support.clickhouse_server import clickhouse_server
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    given = os.environ.get("CLICKHOUSE_URL")
+    if given:
+        yield given
+        return
+    with clickhouse_server(tmp_path_factory.mktemp("clickhouse-server")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def opened_server(server_url: str) -> Iterator[ClickHouseStore]:
+    database = f"contract_{uuid.uuid4().hex}"
+    store = open_server(server_url, database)
+    yield store
+    store._writer.command(f"DROP DATABASE {database}")
+    store.close()
+
+
+@pytest.fixture
+def server_store(opened_server: ClickHouseStore) -> ClickHouseStore:
+    """A store on a server, empty."""
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    for (name,) in opened_server._writer.query(f"{tables} AND name != 'migrations'").result_rows:
+        opened_server._writer.command(f"TRUNCATE TABLE {name}")
+    return opened_server
 
 
 @pytest.fixture(scope="module")
@@ -21,14 +54,15 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     held.close()
 
 
-@pytest.fixture(params=["memory", "embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])])
+@pytest.fixture(params=["memory", "embedded", "server"])
 def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    opened: Store
-    if request.param == "memory":
-        opened = MemoryStore()
-    elif request.param == "embedded":
-        opened = open_embedded(request.getfixturevalue("engine"), f"contract_{uuid.uuid4().hex}")
-    else:
-        opened = open_server(os.environ["CLICKHOUSE_URL"], f"contract_{uuid.uuid4().hex}")
+    if request.param == "server":
+        yield request.getfixturevalue("server_store")
+        return
+    opened: Store = (
+        MemoryStore()
+        if request.param == "memory"
+        else open_embedded(request.getfixturevalue("engine"), f"contract_{uuid.uuid4().hex}")
+    )
     yield opened
     opened.close()

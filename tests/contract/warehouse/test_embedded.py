@@ -8,6 +8,7 @@ from typing import Any
 
 import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal
 from services.shared.units import HOUR_MS
@@ -45,7 +46,10 @@ def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
         store.close()
 
     assert second.returncode != 0
-    assert "another process has it open" in second.stderr.splitlines()[-1]
+    said = second.stderr.splitlines()[-1]
+    assert "another process has it open" in said
+    assert "TIDEMARK_DATA_DIR" in said
+    assert "CLICKHOUSE_URL" in said
 
 
 def test_a_migration_that_changed_after_it_was_applied_stops_the_start(
@@ -104,6 +108,35 @@ def test_a_disk_without_room_is_said_to_be_full(tmp_path: Path) -> None:
             store.insert("events", [event(1, "a")])
     finally:
         store.close()
+
+
+def test_the_engine_keeps_to_the_memory_that_it_may_take(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark", memory_mb=300)
+    try:
+        caches = "SELECT name, toUInt64(value) FROM system.server_settings WHERE name LIKE '%cache_size' AND name IN"
+        names = "('mark_cache_size', 'primary_index_cache_size', 'index_mark_cache_size', 'query_condition_cache_size')"
+        assert sum(size for _, size in store._writer.query(f"{caches} {names}").result_rows) < 75 * 1024 * 1024
+        with pytest.raises(ClickHouseError, match="MEMORY_LIMIT_EXCEEDED"):
+            store._writer.query("SELECT length(groupArray(number)) FROM numbers(100000000)")
+        assert store.positions() == {}
+    finally:
+        store.close()
+
+
+def test_a_store_that_was_just_opened_takes_less_than_200_mb_of_its_own(tmp_path: Path) -> None:
+    """What the process shares with others on the machine, the engine's library, is not its own."""
+    program = (
+        "import sys, pathlib\nfrom services.warehouse.__main__ import open_embedded\n"
+        "store = open_embedded(pathlib.Path(sys.argv[1]), 'tidemark')\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('RssAnon')))\n"
+        "store.close()"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / "ch")], capture_output=True, text=True, check=True
+    )
+
+    assert 20_000 < int(done.stdout) < 200_000
 
 
 @pytest.mark.parametrize("lost", ["offset >= 2", "true"])

@@ -16,7 +16,7 @@ from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse import ClickHouseStore
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import Sink
+from services.warehouse.ports import FillingStore, Sink
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink
 
@@ -60,7 +60,7 @@ async def send_events(kafka: KafkaSettings, ids: range, *, ticks: bool = True) -
 
 @asynccontextmanager
 async def sinking(
-    kafka: KafkaSettings, store: Sink, **settings: Any
+    kafka: KafkaSettings, store: FillingStore, **settings: Any
 ) -> AsyncIterator[tuple[KafkaSink, CollectorRegistry]]:
     registry = CollectorRegistry()
     options = {"batch_seconds": 0.05, **settings}

@@ -125,6 +125,10 @@ async def test_reading_everything_again_finds_nothing_twice(kafka_settings: Kafk
         """The store, with its positions forgotten."""
 
         insert = staticmethod(store.insert)
+        note_erasures = staticmethod(store.note_erasures)
+        erasures = staticmethod(store.erasures)
+        erase = staticmethod(store.erase)
+        traces = staticmethod(store.traces)
 
         def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
             pass

@@ -10,13 +10,17 @@ from services.console.settings import ConsoleSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import Warehouse
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
 
 def client_of(host: str = "127.0.0.1", console: ConsoleSettings | None = None, **settings: Any) -> TestClient:
     process = load(ProcessSettings, http_host=host)
     warehouse = Warehouse(
-        load(KafkaSettings), process, load(WarehouseSettings, **settings), console or ConsoleSettings()
+        load(KafkaSettings),
+        process,
+        load(WarehouseSettings, **settings),
+        load(RetentionSettings),
+        console or ConsoleSettings(),
     )
     return TestClient(warehouse.application(), base_url="http://127.0.0.1:8081", follow_redirects=False)
 

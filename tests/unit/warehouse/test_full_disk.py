@@ -20,7 +20,7 @@ from services.shared.settings import ProcessSettings
 from services.warehouse.__main__ import Warehouse
 from services.warehouse.clickhouse import open_server
 from services.warehouse.ports import StoreFull
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
 NO_SPACE = "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE) (version 26.4.1.1)"
 WRITE_FAILED = (
@@ -74,6 +74,7 @@ async def test_a_warehouse_that_finds_its_disk_full_says_so_and_stops_when_it_is
             KafkaSettings(),
             ProcessSettings(http_port=port, data_dir=tmp_path),
             WarehouseSettings(clickhouse_url=SecretStr(url)),
+            RetentionSettings(),
             ConsoleSettings(),
         )
         running = asyncio.create_task(warehouse.run(stop))

@@ -244,12 +244,14 @@ class AttributionFold:
         """Take in what a link says; return False if it is ignored."""
         state = self.state
         name = link["user"]
+        authority = authority_of(link["authority"])
+        kind = link["kind"]
+        if kind == "FORGOTTEN":
+            return authority == OPERATOR and state.users.forget(name)
         user = state.users.get(name)
         if user is None:
             user = KnownUser(identified=link["identified"])
         user.identified = user.identified or link["identified"]
-        authority = authority_of(link["authority"])
-        kind = link["kind"]
         internal = user.internal
         if kind in ("MEMBER", "NAMED") and authority != OPERATOR:
             user.internal = link["internal"] or (internal and link["forwards"] > 0)

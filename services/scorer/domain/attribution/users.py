@@ -84,6 +84,15 @@ class Users:
         if day > user.seen_day:
             self.put(name, user, day)
 
+    def forget(self, name: str) -> bool:
+        """Know a user no more; return False for one who is not known."""
+        known = any(name in users for users in self._kinds)
+        for users in self._kinds:
+            self._drop(users, name)
+        if known:
+            self._changed.add(name)
+        return known
+
     def names(self) -> Iterator[str]:
         """Yield all names, in no order that lasts."""
         for users in self._kinds:

@@ -180,7 +180,8 @@ class SlowPath:
             return
         self.state.ledger.people_merged += 1
         self.state.cold.add(account.name)
-        account.stale = max(account.stale, RESTATED)
+        # Who erases a person waits until the latest snapshot does not name them any more.
+        account.stale = max(account.stale, URGENT if link["authority"] == "OPERATOR" else RESTATED)
         if not account.queued:
             self.queue(account, link)
 

@@ -290,3 +290,35 @@ def test_a_new_table_of_aliases_takes_the_place_of_the_old(lane: AttributionLane
     lane.event("e1")
 
     assert lane.forwarded == [("e1", "crm-17")]
+
+
+def test_a_user_whom_an_operator_has_forgotten_is_known_no_more_also_after_a_restart(lane: AttributionLane) -> None:
+    lane.member("acme")
+    lane.link("MEMBER", account="globex", authority="OPERATOR", via="OPERATOR")
+    lane.same(ANON, KIM)
+
+    for user in (KIM, ANON):
+        lane.link("FORGOTTEN", user, authority="OPERATOR")
+    again = lane.reopened()
+
+    for each in (lane, again):
+        assert len(each.state.users) == 0
+        each.event("later")
+        assert each.state.waiting.users() == [KIM]
+
+
+@pytest.mark.parametrize("authority", ["BROWSER", "SERVER"])
+def test_only_an_operator_has_a_user_forgotten(lane: AttributionLane, authority: str) -> None:
+    lane.member("acme")
+
+    lane.link("FORGOTTEN", authority=authority)
+
+    assert len(lane.state.users) == 1
+    assert lane.state.ledger.links_ignored == 1
+
+
+def test_somebody_who_is_not_known_can_be_forgotten_to_no_effect(lane: AttributionLane) -> None:
+    lane.link("FORGOTTEN", authority="OPERATOR")
+
+    assert len(lane.state.users) == 0
+    assert lane.state.ledger.links_ignored == 1

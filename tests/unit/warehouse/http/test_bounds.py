@@ -19,7 +19,7 @@ from services.warehouse.http.answering import AT_ONCE, WAITING
 from services.warehouse.http.app import query_app
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.settings import WarehouseSettings
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from tests.support.waiting import until
 
 
@@ -80,7 +80,9 @@ def test_a_process_whose_store_is_not_open_answers_operators_and_tells_others_to
     token = query_tokens.add(file, "console")
     settings = load(WarehouseSettings, query_tokens_file=file, query_cors_origins="https://app.example.com")
     client = TestClient(
-        Warehouse(load(KafkaSettings), load(ProcessSettings), settings, load(ConsoleSettings)).application()
+        Warehouse(
+            load(KafkaSettings), load(ProcessSettings), settings, load(RetentionSettings), load(ConsoleSettings)
+        ).application()
     )
     bearer = {"Authorization": f"Bearer {token}", "Origin": "https://app.example.com"}
 

@@ -1,0 +1,193 @@
+"""`tidemark erase`: a person or an account, everywhere."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+import typer
+
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
+from services.shared.errors import Fatal, Retryable
+
+if TYPE_CHECKING:
+    from services.shared.kafka.settings import KafkaSettings
+
+_PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `erase`."""
+    app.command("erase")(erase)
+
+
+class Subject(NamedTuple):
+    """Who is to be erased; one of both is given."""
+
+    user: str
+    """Pseudonym."""
+    account: str
+
+
+class QueryAccess(NamedTuple):
+    """Where the warehouse is, and what it asks for."""
+
+    address: str
+    token: str | None
+
+
+def erase(
+    *,
+    user: Annotated[
+        str | None, typer.Option(help="User id as in the events, anonymous id after `anonymous:`, or pseudonym.")
+    ] = None,
+    account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    within: Annotated[float, typer.Option(help="Seconds in which each service has to do its part.", min=1)] = 60.0,
+    data: DataOption = None,
+    json: JsonOption = False,
+) -> None:
+    """
+    Erase a person or an account, and report what was removed and what retention will remove.
+
+    Of a person, details of events and the user id are deleted, and a random pseudonym takes the place of theirs: numbers of people
+    stay, and lead to nobody. Of an account, everything is deleted. What comes afterwards is kept: stop sending first. Doing it
+    again erases what has come since. The scorer, the alerter and the warehouse have to run.
+    """
+    if (user is None) == (account is None) or not (user or account):
+        raise Fatal("whom? Give either --user or --account")
+    kafka, running = cluster(data), find(data)
+    if running.warehouse is None:
+        raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
+    whom = Subject("" if user is None else _pseudonym(user, data), account or "")
+    warehouse = QueryAccess(running.warehouse, running.query_token)
+    traces = asyncio.run(_first_look(kafka, warehouse, whom))
+    subject = f"account {account}" if account else f"user {user}"
+    if not yes:
+        _show(subject, traces)
+        if not sys.stdin.isatty():
+            raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
+        typer.confirm("Erase all of it? This cannot be undone.", abort=True)
+    report = asyncio.run(_erase(kafka, warehouse, whom, traces, within))
+    _print(subject, report, json=json)
+    if report["left"]:
+        raise typer.Exit(1)
+
+
+def _pseudonym(user: str, data: Any) -> str:
+    from services.cli.local.pseudonym_key import existing
+    from services.shared.pseudonyms import Pseudonyms, read_key
+
+    if _PSEUDONYM.fullmatch(user):
+        return user
+    try:
+        pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
+    except ValueError as error:
+        raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
+    anonymous = user.removeprefix("anonymous:")
+    return pseudonyms.of(user) if anonymous == user else pseudonyms.of_anonymous(anonymous)
+
+
+async def _first_look(kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
+    await reach(kafka)
+    return await _traces(warehouse, whom)
+
+
+async def _erase(
+    kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject, traces: Mapping[str, Any], within_s: float
+) -> dict[str, Any]:
+    """Order the erasure, wait until it is done, and return the report."""
+    from services.cli.erasing import kept, order_account, order_person
+
+    now_ms = time.time_ns() // 1_000_000
+    if whom.account:
+        await order_account(kafka, whom.account, traces["pseudonyms"], within_s)
+        parts = [whom]
+    else:
+        await order_person(kafka, traces["pseudonyms"], traces["accounts"], within_s)
+        parts = [Subject(each, "") for each in traces["pseudonyms"]]
+    removed: dict[str, int] = {}
+    left: dict[str, int] = {}
+    for part in parts:
+        after = await _done(warehouse, part, now_ms, within_s)
+        for table, count in after["erasures"][-1]["removed"].items():
+            removed[table] = removed.get(table, 0) + count
+        for table, count in after["rows"].items():
+            left[table] = left.get(table, 0) + count
+    return {
+        "pseudonyms": traces["pseudonyms"],
+        "accounts": traces["accounts"],
+        "removed": removed,
+        "left": left,
+        "kept": [each._asdict() for each in kept(person=bool(whom.user), now_ms=now_ms)],
+    }
+
+
+async def _done(warehouse: QueryAccess, whom: Subject, since_ms: int, within_s: float) -> dict[str, Any]:
+    """Return the traces once the warehouse has carried out an order that was given since then."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = await _traces(warehouse, whom)
+        found["erasures"] = [each for each in found["erasures"] if each["done"] and each["at"] >= since_ms]
+        if found["erasures"]:
+            return found
+        if time.monotonic() >= deadline:
+            raise Retryable(
+                f"the order is in the log, but the warehouse has not carried it out in {within_s:.0f} s. It will, as soon as it has"
+                " read so far (`tidemark doctor` says how far it is); run the same command again for the report"
+            )
+        await asyncio.sleep(0.2)
+
+
+async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
+    from urllib.parse import quote
+
+    import httpx
+
+    path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
+    headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
+    try:
+        async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
+            answer = await client.get(f"/v1/traces/{path}")
+            answer.raise_for_status()
+    except httpx.HTTPError as error:
+        away = "ClickHouse does not answer" if getattr(error, "response", None) is not None else "it does not answer"
+        raise Retryable(
+            f"the warehouse at {warehouse.address}: {away} ({error}). Start it, or see `tidemark doctor`, and run the same command again"
+        ) from error
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def _show(subject: str, traces: Mapping[str, Any]) -> None:
+    print(f"{subject}: {sum(traces['rows'].values()):,} rows in the warehouse")
+    for table, count in sorted(traces["rows"].items()):
+        print(f"  {table}: {count:,}")
+    if traces["accounts"]:
+        print(f"  in the accounts {', '.join(traces['accounts'])}")
+
+
+def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
+    if json:
+        import msgspec
+
+        print(msgspec.json.encode(report).decode())
+        return
+    total = sum(report["removed"].values())
+    print(f"{subject} is erased: {total:,} rows of the warehouse were deleted, or lead to nobody any more")
+    for table, count in sorted(report["removed"].items()):
+        print(f"  {table}: {count:,}")
+    if report["accounts"]:
+        print(
+            f"  in the scorer's state of {', '.join(report['accounts'])}, a random pseudonym is in the place of theirs"
+        )
+    print("What retention and compaction remove, by when at the latest:")
+    for each in report["kept"]:
+        print(f"  {each['until']}  {each['topic']}: {each['what']}")
+    if report["left"]:
+        rows = ", ".join(f"{table} {count:,}" for table, count in sorted(report["left"].items()))
+        print(f"Rows have come since ({rows}): stop the sender, and run the same command again.")

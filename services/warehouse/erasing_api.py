@@ -1,0 +1,54 @@
+"""What is stored of one person or account, and which erasures of it were ordered: what `tidemark erase` asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.shared.errors import Retryable
+from services.warehouse.domain.erasing import Erasure
+from services.warehouse.http.problems import problem
+from services.warehouse.ports import Eraser
+
+
+def erasing_routes(store: Callable[[], Eraser]) -> list[Route]:
+    """
+    Return the routes; they only read. Addresses come to them as they were sent.
+
+    Args:
+        store: Gives the store, or raises Retryable while it is not open.
+    """
+
+    async def person(request: Request) -> Response:
+        return await _told(store, user=unquote(request.path_params["user"]))
+
+    async def account(request: Request) -> Response:
+        return await _told(store, account=unquote(request.path_params["account"]))
+
+    return [Route("/v1/traces/people/{user}", person), Route("/v1/traces/accounts/{account:path}", account)]
+
+
+async def _told(store: Callable[[], Eraser], *, user: str = "", account: str = "") -> Response:
+    def asked() -> dict[str, Any]:
+        eraser = store()
+        found = eraser.traces(user=user, account=account)
+        orders = [order for order in eraser.erasures() if (order.user, order.account) == (user, account)]
+        return {**found._asdict(), "erasures": [_order(order) for order in orders]}
+
+    try:
+        return Response(msgspec.json.encode(await asyncio.to_thread(asked)), media_type="application/json")
+    except Retryable as error:
+        wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+        return problem(503, "unavailable", "ClickHouse does not answer; try again", headers=wait)
+
+
+def _order(order: Erasure) -> Mapping[str, Any]:
+    place = f"{order.place.topic}/{order.place.partition}/{order.place.offset}"
+    return {"place": place, "at": order.at, "by": order.by, "done": order.done, "removed": dict(order.removed)}

@@ -1,0 +1,82 @@
+"""
+A view as one stream of bytes, in a format that others read.
+
+A server streams its answer. The embedded engine has the whole of an answer in memory unless it writes a file, so it writes one
+into the data folder, which is sent and deleted. Either way memory does not grow with the rows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain.exports import Export
+
+_CHUNK = 256 * 1024
+MEMORY_BYTES = 512 * 1024 * 1024
+"""What an export may take in the engine; what it sorts and groups goes to the disk from a quarter of that on."""
+_SETTINGS = {
+    "max_memory_usage": MEMORY_BYTES,
+    "max_bytes_before_external_sort": MEMORY_BYTES // 4,
+    "max_bytes_before_external_group_by": MEMORY_BYTES // 4,
+    "max_threads": 2,
+    "max_block_size": 2048,  # of each part of a table that is read in order; snapshots are some kilobytes each
+    "output_format_parquet_row_group_size": 100_000,
+    "output_format_parquet_row_group_size_bytes": 32 * 1024 * 1024,
+    "output_format_parquet_compression_method": "zstd",
+}
+
+
+class ClickHouseExporting:
+    """Keeps the `Exporter` port."""
+
+    connect: Callable[[], Client]
+    """Opens one more connection to the store."""
+    files: Path | None
+    """Where the embedded engine may write; None: the store is on a server."""
+
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        """
+        Yield a view in pieces.
+
+        Raises:
+            Retryable: ClickHouse does not answer, or has no room.
+            Rejected: it takes more memory than an export may.
+        """
+        try:
+            with contextlib.closing(self.connect()) as client:
+                yield from self._written(client, wanted, self.files) if self.files else _streamed(client, wanted)
+        except (ClickHouseError, OSError) as error:
+            if "MEMORY_LIMIT_EXCEEDED" in str(error):
+                raise Rejected(
+                    "too_much",
+                    "view",
+                    "takes more memory than the engine may take: export fewer days at a time, or raise TIDEMARK_WAREHOUSE_MEMORY_MB",
+                ) from error
+            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+
+    def _written(self, client: Client, wanted: Export, folder: Path) -> Iterator[bytes]:
+        with TemporaryDirectory(prefix="export-", dir=folder) as scratch:
+            file = Path(scratch) / "rows"
+            target = str(file).replace("\\", "\\\\").replace("'", "\\'")
+            client.command(
+                f"INSERT INTO FUNCTION file('{target}', '{wanted.format}') {wanted.query}", settings=_SETTINGS
+            )
+            if not file.exists():  # of no rows it writes no file
+                yield client.raw_query(wanted.query, fmt=wanted.format)
+                return
+            with file.open("rb") as rows:
+                while chunk := rows.read(_CHUNK):
+                    yield chunk
+
+
+def _streamed(client: Client, wanted: Export) -> Iterator[bytes]:
+    with client.raw_stream(wanted.query, fmt=wanted.format, settings=_SETTINGS) as stream:
+        while chunk := stream.read(_CHUNK):
+            yield chunk

@@ -1,0 +1,97 @@
+"""`/v1/export/{view}`: a view as Parquet, CSV or NDJSON. One at a time, since each may take long and much."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain.exports import export_of
+from services.warehouse.http.problems import problem
+from services.warehouse.ports import Exporter
+
+_TYPES = {
+    "Parquet": "application/vnd.apache.parquet",
+    "CSVWithNames": "text/csv",
+    "JSONEachRow": "application/x-ndjson",
+}
+
+
+def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
+    """
+    Return the route.
+
+    Args:
+        store: Gives the store, or raises Retryable while it is not open.
+    """
+    one_at_a_time = asyncio.Lock()
+
+    async def export(request: Request) -> Response:
+        if one_at_a_time.locked():
+            return problem(503, "busy", "another export runs; try again once it is over", headers={"Retry-After": "30"})
+        await one_at_a_time.acquire()
+        response: Response | None = None
+        try:
+            wanted = export_of(request.path_params["view"], request.query_params)
+            pieces = _Pieces(store().export(wanted))
+            first = await asyncio.to_thread(pieces.take)  # before the status is sent, so that it can tell of a failure
+            response = _Export(first, pieces, one_at_a_time, _TYPES[wanted.format])
+        except Rejected as error:
+            return problem(404 if error.code == "no_such_view" else 400, error.code, error.detail, error.field)
+        except Retryable as error:
+            wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
+            return problem(503, "unavailable", f"ClickHouse does not answer: {error}", headers=wait)
+        finally:
+            if response is None:
+                one_at_a_time.release()
+        return response
+
+    return [Route("/v1/export/{view}", export)]
+
+
+class _Pieces:
+    """The pieces of an export, which may be ended while a thread waits for the next one."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._lock = threading.Lock()
+
+    def take(self) -> bytes:
+        """Return the next piece; empty: that was all."""
+        with self._lock:
+            return next(self._pieces, b"")
+
+    def close(self) -> None:
+        """Let go of connection and file."""
+        with self._lock, contextlib.suppress(AttributeError):
+            self._pieces.close()  # type: ignore[attr-defined]
+
+
+class _Export(StreamingResponse):
+    """An export on its way; whatever becomes of the client, the next one may start afterwards."""
+
+    def __init__(self, first: bytes, pieces: _Pieces, running: asyncio.Lock, media_type: str) -> None:
+        super().__init__(self._all(first, pieces), media_type=media_type)
+        self._pieces = pieces
+        self._running = running
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._running.release()
+            await asyncio.to_thread(self._pieces.close)
+
+    @staticmethod
+    async def _all(first: bytes, pieces: _Pieces) -> AsyncIterator[bytes]:
+        piece = first
+        while piece:
+            yield piece
+            piece = await asyncio.to_thread(pieces.take)

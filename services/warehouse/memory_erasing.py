@@ -1,0 +1,98 @@
+"""Erasing from the store in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
+from services.warehouse.domain.rows import Place
+
+_Row = dict[str, Any]
+
+
+class MemoryErasing:
+    """Keeps the `Eraser` port."""
+
+    _tables: dict[str, dict[tuple[Any, ...], _Row]]
+    _sorted: dict[str, list[_Row]]
+    _orders: dict[Place, Erasure]
+    _lock: threading.Lock
+
+    def note_erasures(self, orders: Sequence[Erasure]) -> None:
+        """Remember erasures."""
+        with self._lock:
+            for order in orders:
+                before = self._orders.get(order.place)
+                if before is None or not before.done:
+                    self._orders[order.place] = order
+
+    def erasures(self) -> list[Erasure]:
+        """Return the erasures that are known."""
+        with self._lock:
+            return sorted(self._orders.values(), key=lambda order: order.place[:3])
+
+    def erase(self, order: Erasure) -> dict[str, int]:
+        """Delete and change what an erasure covers."""
+        until, removed = order.place.appended_at, {}
+        people = self._known()
+        with self._lock:
+            self._sorted.clear()
+            for table, rows in self._tables.items():
+                covered = [place for place, row in rows.items() if row["appended_at"] <= until and _of(row, order)]
+                for place in covered:
+                    if order.account or table == PERSONAL:
+                        del rows[place]
+                    else:
+                        rows[place] = _renamed(rows[place], order)
+                if covered:
+                    removed[table] = len(covered)
+        if gone := len(people - self._known()):
+            removed["people"] = gone
+        return removed
+
+    def traces(self, *, user: str = "", account: str = "") -> Traces:
+        """Return what is stored of a person or an account."""
+        with self._lock:
+            if account:
+                only_there = self._accounts_of_people().items()
+                people = sorted(user for user, accounts in only_there if accounts == {account})
+                return Traces(people, [], self._counts(lambda row: bool(row["account"] == account)))
+            details = list(self._tables[PERSONAL].values())
+            browsers = {row["anonymous_id"] for row in details if row["user"] == user} - {""}
+            before = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in browsers}
+            pseudonyms = [user, *sorted(before - {user, ""})]
+            accounts = {row["account"] for row in self._tables["events"].values() if row["user"] in pseudonyms} - {""}
+            counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
+        known = len(self._known() & set(pseudonyms))
+        return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})})
+
+    def _accounts_of_people(self) -> dict[str, set[str]]:
+        found: dict[str, set[str]] = {}
+        for row in self._tables["events"].values():
+            if row["user"] and row["account"]:
+                found.setdefault(row["user"], set()).add(row["account"])
+        return found
+
+    def _counts(self, wanted: Callable[[_Row], bool]) -> dict[str, int]:
+        counts = {table: sum(map(wanted, rows.values())) for table, rows in self._tables.items()}
+        return {table: count for table, count in counts.items() if count}
+
+    def _known(self) -> set[str]:
+        with self._lock:
+            return {row["user"] for row in self._tables[PERSONAL].values() if row["user_id"]}
+
+
+def _of(row: _Row, order: Erasure) -> bool:
+    return _mentions(row, order.user) if order.user else bool(row["account"] == order.account)
+
+
+def _mentions(row: _Row, user: str) -> bool:
+    return row.get("user") == user or user in row.get("body", "")
+
+
+def _renamed(row: _Row, order: Erasure) -> _Row:
+    if "body" in row:
+        return {**row, "body": row["body"].replace(order.user, order.stands_for)}
+    return {**row, "user": order.stands_for}

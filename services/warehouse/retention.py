@@ -1,0 +1,72 @@
+"""
+How long rows are kept: the TTL of each table, brought in line with the settings at start.
+
+Age counts from when Kafka took the record, as it does on the topics: what a backfill brings is new, however long ago it
+happened. ClickHouse deletes what is too old when it merges, within about four hours.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from services.shared.errors import Retryable
+from services.warehouse.settings import RetentionSettings
+
+log = logging.getLogger(__name__)
+
+_TABLES = """SELECT name, engine_full FROM system.tables
+WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"""
+
+
+def days_of(table: str, settings: RetentionSettings) -> int | None:
+    """Return for how many days the rows of a table are kept; None: for ever, or as its migration says."""
+    if table in ("event_details", "people"):
+        return settings.details_days
+    if table == "events":
+        return settings.events_days
+    if table.startswith("account_health"):
+        return settings.health_days
+    if table == "signals":
+        return settings.signals_days
+    return None
+
+
+def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | None]:
+    """
+    Set the TTL of each table that the settings speak of, where it differs; return the days of those that changed.
+
+    Raises:
+        Retryable: ClickHouse does not answer.
+    """
+    changed: dict[str, int | None] = {}
+    for table, engine in _asked(lambda: client.query(_TABLES).result_rows):
+        if not _is_set_here(table):
+            continue
+        days = days_of(table, settings)
+        rule = f"toDateTime(appended_at) + toIntervalDay({days})"
+        if days is None and " TTL " in engine:
+            _asked(partial(client.command, f"ALTER TABLE {table} REMOVE TTL"))
+        elif days is not None and f"TTL {rule}" not in engine:
+            _asked(partial(client.command, f"ALTER TABLE {table} MODIFY TTL {rule}"))
+        else:
+            continue
+        changed[table] = days
+        log.info("retention_changed", extra={"table": table, "days": days})
+    return changed
+
+
+def _is_set_here(table: str) -> bool:
+    return table in ("event_details", "people", "events", "signals") or table.startswith("account_health")
+
+
+def _asked(question: Callable[[], Any]) -> Any:
+    try:
+        return question()
+    except (ClickHouseError, OSError) as error:
+        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error

@@ -1,0 +1,173 @@
+"""What every store keeps of erasures: who a person is goes, numbers of people stay, and an account goes whole."""
+
+import json
+import time
+from typing import Any
+
+from services.warehouse.domain.erasing import Erasure
+from services.warehouse.domain.filters import EventFilter, SignalFilter
+from services.warehouse.domain.rows import Place, Row, columns, row
+from services.warehouse.ports import Store
+from tests.contract.warehouse.stored import T0, event, example, health, signal
+
+JO, KIM, VISITOR, SOMEBODY = (
+    "u_jo__________________",
+    "u_kim_________________",
+    "u_visitor_____________",
+    "u_8f2k1mXw0qLr5tYvZ3Nb",
+)
+
+
+def details(offset: int, user: str, user_id: str, anonymous_id: str = "", account: str = "acme") -> Row:
+    value = example(
+        "event_details/examples/track.json",
+        event_id=f"e{offset}", user=user, user_id=user_id, anonymous_id=anonymous_id, account=account,
+    )  # fmt: skip
+    made = row(Place("usage-details", 0, offset, T0 + offset), "event_details", value)
+    assert made is not None
+    return made
+
+
+def order(at: int = 1_000, user: str = "", account: str = "") -> Erasure:
+    return Erasure(Place("usage-details", 0, at, T0 + at), user, SOMEBODY if user else "", account, T0 + at, "dpo")
+
+
+def filled(store: Store) -> None:
+    store.insert(
+        "events", [event(1, "e1", user=JO), event(2, "e2", user=KIM), event(3, "e3", user=JO, account="globex")]
+    )
+    store.insert("events", [event(4, "e4", user=VISITOR, account="", topic="usage-unattributed")])
+    store.insert(
+        "event_details",
+        [
+            details(1, JO, "jo@acme.com", "browser-1"),
+            details(2, KIM, "kim@acme.com", "browser-2"),
+            details(3, JO, "jo@acme.com", account="globex"),
+            details(4, VISITOR, "", "browser-1", account=""),
+        ],
+    )
+    store.insert("account_health", [health(1, "acme", lowest_user=JO), health(2, "globex", lowest_user=KIM)])
+    store.insert("signals", [signal(1, "acme", "nps", 1, "FIRING", summary=f"{JO} answered 2")])
+
+
+def rows_of(store: Store) -> dict[str, int]:
+    return {each["topic"]: each["rows"] for each in store.totals()}
+
+
+def test_traces_name_a_persons_browsers_and_accounts_and_count_rows(store: Store) -> None:
+    filled(store)
+
+    found = store.traces(user=JO)
+
+    assert found.pseudonyms == [JO, VISITOR]
+    assert found.accounts == ["acme", "globex"]
+    assert found.rows["events"] == 3
+    assert found.rows["event_details"] == 3
+    assert found.rows["people"] == 1
+    assert found.rows["account_health"] == found.rows["signals"] == 1
+    assert store.traces(account="acme").pseudonyms == [KIM]
+    assert store.traces(user="u_nobody______________").rows == {}
+
+
+def test_an_erased_persons_details_go_and_the_numbers_stay(store: Store) -> None:
+    filled(store)
+    before = store.account_days("acme", 0)
+
+    removed = store.erase(order(user=JO))
+
+    assert removed["event_details"] == 2
+    assert removed["people"] == 1
+    assert removed["events"] == 2
+    assert store.people([JO, KIM]) == {KIM: "kim@acme.com"}
+    assert [each["user_id"] for each in store.details(["e1", "e2", "e3"])] == ["kim@acme.com"]
+    assert store.account_days("acme", 0) == before
+    assert store.traces(user=JO).rows == {}
+    assert {each["user"] for each in store.events(EventFilter("acme")).rows} == {SOMEBODY, KIM}
+    latest = store.latest("acme")
+    assert latest is not None
+    assert latest["lowest_user"] == SOMEBODY
+    assert store.signals(SignalFilter()).rows[0]["summary"] == f"{SOMEBODY} answered 2"
+
+
+def test_what_a_person_does_after_the_erasure_is_kept(store: Store) -> None:
+    filled(store)
+    store.insert("events", [event(2_000, "new", user=JO)])
+    store.insert("event_details", [details(2_000, JO, "jo@acme.com")])
+
+    store.erase(order(user=JO))
+
+    assert store.people([JO]) == {JO: "jo@acme.com"}
+    assert [each["event_id"] for each in store.events(EventFilter("acme")).rows if each["user"] == JO] == ["new"]
+    assert store.traces(user=JO).rows["event_details"] == 1
+
+
+def test_an_erased_account_leaves_no_row_and_others_stay(store: Store) -> None:
+    filled(store)
+
+    removed = store.erase(order(account="acme"))
+
+    assert store.traces(account="acme").rows == {}
+    assert store.events(EventFilter("acme")).rows == []
+    assert store.latest("acme") is None
+    assert store.signals(SignalFilter()).rows == []
+    assert store.people([JO, KIM]) == {JO: "jo@acme.com"}  # Jo is known from globex too
+    assert len(store.events(EventFilter("globex")).rows) == 1
+    assert removed["events"] == 2
+    assert removed["people"] == 1
+
+
+def test_erasing_again_finds_nothing(store: Store) -> None:
+    filled(store)
+
+    store.erase(order(user=JO))
+    store.erase(order(account="acme"))
+
+    assert store.erase(order(user=JO)) == {}
+    assert store.erase(order(account="acme")) == {}
+
+
+def test_ids_with_quotes_percent_signs_and_backslashes_are_only_ids(store: Store) -> None:
+    names = ["it's", "100%s", "back\\slash", "%(user)s", "' OR 1=1 --", "a\nb", "{x:String}"]
+    store.insert("events", [event(n, f"e{n}", account=name) for n, name in enumerate(names)])
+
+    for n, name in enumerate(names):
+        assert store.traces(account=name).rows == {"events": 1}
+        assert store.erase(order(account=name)) == {"events": 1}
+        assert rows_of(store).get("usage-events", 0) == len(names) - n - 1
+
+
+def test_positions_outlive_the_rows_once_they_are_noted(store: Store) -> None:
+    store.insert("events", [event(7, "e7", account="acme")])
+    store.note_positions(store.positions())
+
+    store.erase(order(account="acme"))
+
+    assert store.positions() == {("usage-events", 0): 8}
+
+
+def test_orders_are_remembered_and_once_done_stay_done(store: Store) -> None:
+    recent = time.time_ns() // 1_000_000 - T0  # orders are forgotten once their topic has let them go
+    one, other = order(recent, user=JO), order(recent + 1, account="acme")
+    store.note_erasures([one, other])
+    done = one._replace(done=True, removed={"events": 3})
+    store.note_erasures([done])
+
+    store.note_erasures([one])
+
+    assert store.erasures() == [done, other]
+
+
+def test_every_column_that_may_hold_a_person_is_known_to_these_tests() -> None:
+    holding: dict[str, Any] = {
+        table: {"user", "user_id", "anonymous_id", "body"} & set(columns(table))
+        for table in ("events", "event_details", "account_health", "signals")
+    }
+
+    assert json.dumps({table: sorted(names) for table, names in holding.items()}) == json.dumps(
+        {
+            "events": ["user"],
+            "event_details": ["anonymous_id", "user", "user_id"],
+            "account_health": ["body"],
+            "signals": ["body"],
+        }
+    )

@@ -1,0 +1,47 @@
+"""A server over the wire: what it refuses, and what it says while it is away."""
+
+from pathlib import Path
+
+import pytest
+
+from services.shared.errors import Fatal, Retryable
+from services.warehouse.clickhouse import ClickHouseStore, open_server
+from services.warehouse.domain.filters import EventFilter
+from tests.contract.warehouse.stored import event
+from tests.support.clickhouse_server import clickhouse_server
+
+
+def test_rows_go_over_the_wire_compressed_and_come_back_whole(server_store: ClickHouseStore) -> None:
+    names = {f"e{n}": f'{{"text":"{chr(0x1F300 + n)} \\\\n {n}"}}' for n in range(300)}
+
+    server_store.insert("events", [event(n, id_, properties=names[id_]) for n, id_ in enumerate(names)])
+
+    assert {e["event_id"]: e["properties"] for e in server_store.events(EventFilter("acme", limit=400)).rows} == names
+
+
+def test_a_wrong_password_is_fatal_and_named(server_url: str) -> None:
+    secret, _, place = server_url.removeprefix("http://").rpartition("@")
+
+    with pytest.raises(Fatal, match="AUTHENTICATION_FAILED") as refused:
+        open_server(f"http://{secret}x@{place}", "tidemark")
+
+    assert secret.partition(":")[2] not in str(refused.value)
+
+
+def test_a_server_that_is_away_is_waited_for_and_goes_on_with_what_it_had(tmp_path: Path) -> None:
+    with clickhouse_server(tmp_path / "server") as url:
+        store = open_server(url, "tidemark")
+        store.insert("events", [event(1, "a")])
+
+    with pytest.raises(Retryable):
+        store.insert("events", [event(2, "b")])
+    with pytest.raises(Retryable):
+        store.events(EventFilter("acme"))
+    with pytest.raises(Retryable, match="does not answer"):
+        open_server(url, "tidemark")
+    store.close()
+
+    with clickhouse_server(tmp_path / "server") as url:
+        again = open_server(url, "tidemark")
+        assert again.positions() == {("usage-events", 0): 2}
+        again.close()

@@ -1,0 +1,299 @@
+"""Every documented view against plain Python, over a history that went through the engine's own fold."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import pytest
+
+from schemas.measures import named
+from services.shared.units import DAY_MS
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.views import VIEWS
+from tests.contract.warehouse.made_history import DAYS, STARTS, History, history
+from tests.contract.warehouse.stored import signal
+from tests.support.scorer import at
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore]:
+    store = open_embedded(tmp_path_factory.mktemp("views") / "clickhouse", "tidemark")
+    for table, rows in history().rows.items():
+        store.insert(table, rows)
+    gone = forgotten(Place("account-health", 0, 1_000_000, at(DAYS)), "globex")
+    store.insert("account_health", [gone])
+    store.insert(
+        "signals",
+        [
+            signal(1, "acme", "nps", 1, "FIRING"),
+            signal(2, "acme", "silent", 1, "FIRING"),
+            signal(3, "acme", "silent", 2, "RESOLVED"),
+            signal(4, "initech", "seats", 1, "FIRING", category="EXPANSION"),
+        ],
+    )
+    yield store
+    store.close()
+
+
+def asked(store: ClickHouseStore, view: str) -> list[Row]:
+    result = store._writer.query(f"SELECT * FROM {view} ORDER BY {VIEWS[view].order}")
+    return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+def day_of(days: int | None) -> date | None:
+    return None if days is None or days < 0 else date(1970, 1, 1) + timedelta(days=days)
+
+
+def month_of(day: date) -> date:
+    return day.replace(day=1)
+
+
+def agent(each: Row) -> bool:
+    return each.get("actor") in ("AGENT", "INTEGRATION")
+
+
+def counted(made: History) -> list[Row]:
+    """Return the events that score, each once, with their day."""
+    seen = {each["event_id"]: each for each in made.events}
+    return [
+        {**each, "day": date(1970, 1, 1) + timedelta(days=each["occurred_at"] // DAY_MS)}
+        for each in seen.values()
+        if each["environment"] == "production" and not each["internal"]
+    ]
+
+
+def last_of_day(made: History) -> dict[tuple[str, date], Row]:
+    found = {}
+    for snapshot in made.snapshots:
+        day = day_of(snapshot["day"])
+        assert day is not None
+        found[snapshot["account"], day] = snapshot
+    return found
+
+
+def latest(made: History) -> dict[str, Row]:
+    return {each["account"]: each for each in made.snapshots if each["account"] != "globex"}
+
+
+def started(made: History) -> dict[str, date]:
+    found: dict[str, date] = {}
+    for each in counted(made):
+        found[each["account"]] = min(each["day"], found.get(each["account"], each["day"]))
+    return found
+
+
+def accounts_today(made: History) -> list[Row]:
+    rows = []
+    for account, snapshot in sorted(latest(made).items()):
+        measures, facts = named(snapshot["measures"]), snapshot["facts"]
+        rows.append(
+            {
+                "account": account, "name": facts["name"], "owner": facts["owner"], "plan": facts["plan"],
+                "revenue": facts["revenue"], "seats": facts["seats"], "band": snapshot["band"],
+                "stage": snapshot["stage"], "score": snapshot["score_tenths"] / 10,
+                "score_change": (snapshot["score_tenths"] - snapshot["previous_score_tenths"]) / 10,
+                "coverage": snapshot["coverage"], "active_users_7": measures.get("active_users_7"),
+                "active_users_28": measures.get("active_users_28"), "seat_use": measures.get("seat_use"),
+                "level_4_weeks": measures.get("level_4w"), "silent_days": measures.get("silent_days"),
+                "last_active_on": day_of(snapshot["dates"].get("last_activity")),
+                "contract_start": day_of(facts["contract_start_day"]), "renewal_on": day_of(facts["renewal_day"]),
+                "tickets_open": measures.get("tickets_open"), "survey_mean": measures.get("survey_mean"),
+                "open_risks": int(account == "acme"), "open_expansions": int(account == "initech"),
+                "date": day_of(snapshot["day"]),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def health_by_day(made: History) -> list[Row]:
+    rows = []
+    for (account, day), snapshot in sorted(last_of_day(made).items()):
+        measures, facts = named(snapshot["measures"]), snapshot["facts"]
+        rows.append(
+            {
+                "account": account, "date": day, "band": snapshot["band"], "stage": snapshot["stage"],
+                "score": snapshot["score_tenths"] / 10, "coverage": snapshot["coverage"],
+                "active_users_7": measures.get("active_users_7"), "active_users_28": measures.get("active_users_28"),
+                "events_7": measures.get("events_7"), "level_1_week": measures.get("level_1w"),
+                "level_4_weeks": measures.get("level_4w"), "silent_days": measures.get("silent_days"),
+                "value_days_28": measures.get("value_days_28"), "name": facts["name"] or "",
+                "owner": facts["owner"] or "", "revenue": facts["revenue"], "seats": facts["seats"],
+                "historical": snapshot["historical"],
+            }
+        )  # fmt: skip
+    return rows
+
+
+def onboarding_funnel(made: History) -> list[Row]:
+    cohorts: dict[date, list[Row]] = defaultdict(list)
+    for snapshot in latest(made).values():
+        start = day_of(snapshot["facts"]["contract_start_day"] or snapshot["dates"].get("first_activity"))
+        assert start is not None
+        cohorts[month_of(start)].append({**snapshot, "start": start})
+    rows = []
+    for cohort, members in sorted(cohorts.items()):
+        values = [(each, day_of(each["dates"].get("first_value"))) for each in members]
+        took = [(value - each["start"]).days for each, value in values if value is not None]
+        onboarded = [each for each in members if each["stage"] in ("ONGOING", "RENEWAL")]
+        rows.append(
+            {
+                "cohort": cohort, "started": len(members), "active": len(members), "reached_value": len(took),
+                "reached_value_in_7_days": sum(days <= 7 for days in took),
+                "reached_value_in_30_days": sum(days <= 30 for days in took),
+                "reached_value_in_90_days": sum(days <= 90 for days in took),
+                "median_days_to_value": median(took) if took else None, "onboarded": len(onboarded),
+                "onboarded_and_active": sum(named(each["measures"])["silent_days"] < 28 for each in onboarded),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def feature_adoption(made: History) -> list[Row]:
+    begin, rows = started(made), []
+    uses: dict[tuple[date, str], dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for each in counted(made):
+        if each["kind"] == "TRACK":
+            uses[month_of(begin[each["account"]]), each["name"]][each["account"]].append(each)
+    for (cohort, feature), by_account in sorted(uses.items()):
+        members = sum(month_of(day) == cohort for day in begin.values())
+        first = [(min(e["day"] for e in used) - begin[account]).days for account, used in by_account.items()]
+        rows.append(
+            {
+                "cohort": cohort, "feature": feature, "accounts": members, "adopted_accounts": len(by_account),
+                "adopted_share": len(by_account) / members,
+                "adopted_people": sum(len({e["user"] for e in used if not agent(e)}) for used in by_account.values()),
+                "median_days_to_first_use": median(first),
+            }
+        )  # fmt: skip
+    return rows
+
+
+def retention_by_cohort(made: History) -> list[Row]:
+    begin, rows = started(made), []
+    active = {(each["account"], month_of(each["day"])) for each in counted(made)}
+    last = max(month for _, month in active)
+    for cohort in sorted({month_of(day) for day in begin.values()}):
+        members = [account for account, day in begin.items() if month_of(day) == cohort]
+        month, after = cohort, 0
+        while month <= last:
+            there = sum((account, month) in active for account in members)
+            rows.append(
+                {
+                    "cohort": cohort, "months_after": after, "accounts": len(members), "active_accounts": there,
+                    "active_share": there / len(members),
+                }
+            )  # fmt: skip
+            month, after = month_of(month + timedelta(days=32)), after + 1
+    return rows
+
+
+def week_against_usual(made: History) -> list[Row]:
+    closed = max(day for _, day in last_of_day(made))
+    people: dict[tuple[str, date], set[str]] = defaultdict(set)
+    events: dict[tuple[str, date], int] = defaultdict(int)
+    for each in counted(made):
+        if not agent(each):
+            people[each["account"], each["day"]].add(each["user"])
+        events[each["account"], each["day"]] += 1
+    week = [closed - timedelta(days=n) for n in range(7)]
+    before = [closed - timedelta(days=7 + n) for n in range(7 * 30)]
+    rows = []
+    for account, first in sorted(started(made).items()):
+        weeks = min(30, -(-((before[0] - first).days + 1) // 7))
+        usual = sum(len(people[account, day]) for day in before) / weeks if weeks > 0 else None
+        now = sum(len(people[account, day]) for day in week)
+        rows.append(
+            {
+                "account": account, "week_from": week[-1], "week_to": closed, "person_days": now,
+                "events_of_week": sum(events[account, day] for day in week), "weeks_before": max(0, weeks),
+                "usual_person_days": usual,
+                "usual_events": sum(events[account, day] for day in before) / weeks if weeks > 0 else None,
+                "level": now / usual if usual else None,
+            }
+        )  # fmt: skip
+    return rows
+
+
+def support_load(made: History) -> list[Row]:
+    rows = []
+    for (account, day), snapshot in sorted(last_of_day(made).items()):
+        measures, facts = named(snapshot["measures"]), snapshot["facts"]
+        if "tickets_open" in measures:
+            wanted = (
+                "tickets_open",
+                "oldest_ticket_days",
+                "tickets_opened_28",
+                "tickets_closed_28",
+                "median_ticket_hours",
+            )
+            said = {name: measures.get(name) for name in wanted}
+            rows.append(
+                {"account": account, "date": day, "name": facts["name"] or "", "owner": facts["owner"] or "", **said}
+            )
+    return rows
+
+
+PLAIN: dict[str, Callable[[History], list[Row]]] = {
+    each.__name__: each
+    for each in (
+        accounts_today, health_by_day, onboarding_funnel, feature_adoption, retention_by_cohort, week_against_usual,
+        support_load,
+    )
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_says_what_plain_python_says(filled: ClickHouseStore, view: str) -> None:
+    wanted = PLAIN[view](history())
+
+    found = asked(filled, view)
+
+    assert len(found) == len(wanted) > 2
+    for row, plain in zip(found, wanted, strict=True):
+        assert {name: rounded(row[name]) for name in plain} == {name: rounded(value) for name, value in plain.items()}
+
+
+def rounded(value: Any) -> Any:
+    return round(value, 9) if isinstance(value, float) else value
+
+
+def test_the_history_has_what_the_views_tell_apart(filled: ClickHouseStore) -> None:
+    assert {row["account"] for row in asked(filled, "accounts_today")} == set(STARTS) - {"globex"}
+    assert any(row["silent_days"] for row in asked(filled, "health_by_day"))
+    assert any(row["median_ticket_hours"] for row in asked(filled, "support_load"))
+    assert any(0 < row["adopted_share"] < 1 for row in asked(filled, "feature_adoption"))
+    assert any(0 < row["active_share"] < 1 for row in asked(filled, "retention_by_cohort"))
+    assert {row["weeks_before"] for row in asked(filled, "week_against_usual")} >= {30, 5}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_an_empty_warehouse_gives_an_empty_view(tmp_path: Path, server_store: ClickHouseStore, view: str) -> None:
+    assert asked(server_store, view) == []
+
+
+def test_the_page_names_every_view_and_column_in_order(filled: ClickHouseStore, project_root: Path) -> None:
+    page = (project_root / "docs" / "sql.md").read_text("utf-8")
+    sections = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
+
+    assert list(sections) == list(VIEWS)
+    for view, text in sections.items():
+        columns = filled._writer.query(f"SELECT * FROM {view} LIMIT 0").column_names
+        assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(columns), view
+
+
+def test_every_example_of_the_page_runs(filled: ClickHouseStore, project_root: Path) -> None:
+    page = (project_root / "docs" / "sql.md").read_text("utf-8")
+    examples = re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+
+    assert len(examples) >= len(VIEWS)
+    for example in examples:
+        assert filled._writer.query(example).result_rows, example

@@ -1,0 +1,208 @@
+"""`tidemark erase` through every process, and then a search for the person in every topic, table and file."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.topics import TOPICS
+from services.scorer.domain.accounts.actors import person_of
+from services.shared.kafka.reading import scan
+from services.shared.kafka.settings import KafkaSettings
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from tests.support.ingest import user, visitor
+from tests.support.keys import entry
+from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until, wait_until
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
+
+JO, KIM, BROWSER = "jo.doe@acme.example", "kim.lee@acme.example", "browser-of-jo-0815"
+PERSONAL = {"usage-details", "usage-rejected"}
+
+
+@asynccontextmanager
+async def stack(kafka: KafkaSettings, folder: Path) -> AsyncIterator[dict[str, ServiceProcess]]:
+    keys = folder / "keys.yaml"
+    keys.write_text(entry("wk", "web"))
+    processes = {
+        "ingest": ServiceProcess("ingest", kafka, folder, TIDEMARK_WRITE_KEYS_FILE=str(keys)),
+        "scorer": ServiceProcess("scorer", kafka, folder, TIDEMARK_ENGINE_INSTANCE="scorer-of-erasures"),
+        "alerter": ServiceProcess("alerter", kafka, folder, TIDEMARK_ENGINE_INSTANCE="alerter-of-erasures"),
+        "warehouse": ServiceProcess("warehouse", kafka, folder),
+    }
+    async with AsyncExitStack() as running:
+        for process in processes.values():
+            await process.start()
+            running.push_async_callback(process.kill)
+        for process in processes.values():
+            await until(process.ready, 120)
+        yield processes
+
+
+def batch() -> list[dict[str, Any]]:
+    jo: dict[str, Any] = {"userId": JO, "anonymousId": BROWSER, "context": {"groupId": "acme", "ip": "198.51.100.7"}}
+    kim: dict[str, Any] = {"userId": KIM, "context": {"groupId": "acme"}}
+    calls: list[dict[str, Any]] = [
+        {"type": "page", "name": "Pricing", "anonymousId": BROWSER},
+        {"type": "identify", **jo, "traits": {"email": JO, "phone": "+49 30 12345"}},
+        {"type": "group", **jo, "groupId": "acme", "traits": {"name": "Acme"}},
+        {"type": "track", "event": "NPS Submitted", "properties": {"score": 2, "why": f"says {JO}"}, **jo},
+        *({"type": "track", "event": "Report Shared", **each} for each in (jo, kim, kim)),
+        {"type": "track", "event": "Report Shared", **kim, "context": {"groupId": "globex"}},
+        {"type": "track", "event": "", **jo},  # is refused, and kept as it was sent
+    ]
+    return [{**call, "messageId": f"m{number}"} for number, call in enumerate(calls)]
+
+
+async def erase(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> tuple[int, str, str]:
+    environment = os.environ | {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
+        "TIDEMARK_PARTITIONS": str(kafka.partitions),
+        "TIDEMARK_WAREHOUSE_URL": f"http://127.0.0.1:{warehouse.port}",
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "services.cli", "erase", *arguments, env=environment,
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def in_topics(kafka: KafkaSettings, *texts: bytes, topics: Iterable[str] = TOPICS) -> set[str]:
+    """Return the topics with a record that holds one of these; of compacted ones the last record of each key counts."""
+    found = set()
+    for topic in topics:
+        record = TOPICS[topic]
+        kept: dict[Any, bytes] = {}
+        async for each in scan(kafka, topic):
+            key = each.key if record.cleanup == "compact" else (each.partition, each.offset)
+            kept[(each.partition, key)] = (each.key or b"") + (each.value or b"") if each.value is not None else b""
+        if any(text in value for value in kept.values() for text in texts):
+            found.add(topic)
+    return found
+
+
+def in_tables(store: ClickHouseStore, *texts: str) -> set[str]:
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    found = set()
+    for (table,) in store._writer.query(tables).result_rows:
+        rows = store._writer.raw_query(f"SELECT * FROM {table} FORMAT JSONEachRow").decode()
+        found |= {table for text in texts if text in rows}
+    return found
+
+
+def in_files(folder: Path, text: str) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and text.encode() in path.read_bytes():
+            yield path
+
+
+def drop_old_parts(store: ClickHouseStore) -> None:
+    """Let the engine delete the files of rows that are gone now; by itself it does after eight minutes."""
+    parts = "SELECT count() FROM system.parts WHERE database = currentDatabase() AND NOT active"
+    tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
+    for (table,) in store._writer.query(tables).result_rows:
+        store._writer.command(
+            f"ALTER TABLE {table} MODIFY SETTING old_parts_lifetime = 0, merge_tree_clear_old_parts_interval_seconds = 1"
+        )
+    wait_until(lambda: store._writer.query(parts).result_rows[0][0] == 0, 60)
+
+
+async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    pseudonyms = (user(JO), visitor(BROWSER))
+    hashes = [person_of(each).to_bytes(8, "little") for each in pseudonyms]
+    secret = [each.encode() for each in pseudonyms]
+    async with stack(kafka_settings, tmp_path) as processes, httpx.AsyncClient(timeout=30) as http:
+        warehouse = f"http://127.0.0.1:{processes['warehouse'].port}"
+        answer = await http.post(
+            f"http://127.0.0.1:{processes['ingest'].port}/v1/batch", auth=("wk", ""), json={"batch": batch()}
+        )
+        assert answer.status_code == 200, answer.text
+
+        async def traces(path: str) -> dict[str, Any]:
+            return dict((await http.get(f"{warehouse}/v1/traces/{path}")).json())
+
+        async def all_is_there() -> bool:
+            rows = (await traces(f"people/{user(JO)}"))["rows"]
+            return rows.get("signals", 0) > 0 and rows.get("event_details", 0) >= 5 and "events" in rows
+
+        await until(all_is_there, 120)
+        # The search finds what is there: before, Jo is everywhere.
+        assert await in_topics(kafka_settings, JO.encode()) == PERSONAL
+        before = await in_topics(kafka_settings, *secret, *hashes)
+        assert {
+            "usage-events",
+            "account-health-latest",
+            "open-signals",
+            "scorer-usage-events-state",
+            "scorer-usage-unattributed-state",
+        } <= before
+        health = (await http.get(f"{warehouse}/v1/accounts/acme")).json()
+
+        status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
+        assert (status, "give --yes" in wrong) == (1, True)
+        status, out, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO, "--yes", "--json")
+        assert (status, wrong) == (0, ""), out
+        report = json.loads(out)
+        assert report["pseudonyms"] == list(pseudonyms)
+        assert report["accounts"] == ["acme"]
+        assert report["removed"]["event_details"] >= 5
+        assert report["removed"]["people"] == 1
+        assert report["left"] == {}
+
+        async def let_go() -> bool:
+            """The account is evaluated again with the next tick."""
+            still[:] = sorted(await in_topics(kafka_settings, *secret, *hashes, topics=compacted))
+            return not still
+
+        # A signal that is open keeps its text until it ends.
+        compacted = {name for name, topic in TOPICS.items() if topic.cleanup == "compact"} - {"open-signals"}
+        still: list[str] = []
+        await until(let_go, 90, lambda: f"still in {still}")
+        kept = {each["topic"] for each in report["kept"]}
+        assert await in_topics(kafka_settings, JO.encode(), BROWSER.encode()) == PERSONAL
+        assert await in_topics(kafka_settings, *secret) <= kept
+        assert min(each["until"] for each in report["kept"] if each["topic"] in PERSONAL) > time.strftime("%Y-%m-%d")
+        after = (await http.get(f"{warehouse}/v1/accounts/acme")).json()
+        assert after["activity"] == health["activity"]
+        assert after["health"]["lowest_user"] not in ("", JO, *pseudonyms)
+
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", user(JO), "--yes", "--json")
+        assert (status, json.loads(out)["removed"]) == (0, {})
+
+        status, out, wrong = await erase(kafka_settings, processes["warehouse"], "--account", "acme", "--yes", "--json")
+        assert (status, wrong) == (0, "")
+        assert json.loads(out)["removed"].keys() >= {"events", "event_details", "account_health", "signals"}
+        assert (await traces("accounts/acme"))["rows"] == {}
+        assert (await http.get(f"{warehouse}/v1/accounts/acme")).status_code == 404
+        assert (await traces("accounts/globex"))["rows"]["events"] == 1
+        assert (await http.get(f"{warehouse}/v1/people/{user(KIM)}")).json()["user_id"] == KIM
+
+        assert await processes["warehouse"].stop() == 0
+        status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", KIM, "--yes")
+        assert (status, "Start it" in wrong) == (1, True)
+
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        assert in_tables(store, KIM)  # the search finds what is there
+        assert in_tables(store, JO, BROWSER) == set()
+        assert in_tables(store, *pseudonyms) == {"erasures"}  # for as long as the topic of the order keeps it
+        drop_old_parts(store)
+    finally:
+        store.close()
+    assert list(in_files(tmp_path, JO)) == []

@@ -1,0 +1,52 @@
+"""What the report of an erasure says of topics: every one that may hold a person, and by when it has let go."""
+
+from __future__ import annotations
+
+import json
+
+from schemas import codec
+from schemas.topics import TOPICS
+from services.cli.erasing import kept
+from services.shared.units import DAY_MS
+
+NOW = 20_000 * DAY_MS  # 2024-10-04
+
+
+def named(*, person: bool) -> dict[str, str]:
+    return {each.topic: each.until for each in kept(person=person, now_ms=NOW)}
+
+
+def test_personal_data_is_gone_after_31_days_and_pseudonyms_after_407() -> None:
+    days = named(person=True)
+
+    assert days["usage-details"] == days["usage-rejected"] == "2024-11-04"
+    assert days["usage-events"] == days["usage-unattributed"] == days["dead-letters"] == "2025-11-15"
+    assert days["scorer-usage-events-state"] == "2024-10-12"
+
+
+def test_they_are_listed_by_day() -> None:
+    days = [each.until for each in kept(person=True, now_ms=NOW)]
+
+    assert days == sorted(days)
+
+
+def test_every_topic_whose_records_name_a_user_or_an_account_is_listed() -> None:
+    for name, topic in TOPICS.items():
+        fields = {
+            field["name"]
+            for carried in topic.records
+            for version in carried.versions
+            for field in json.loads((codec.ROOT / carried.record / f"v{version}.avsc").read_text("utf-8"))["fields"]
+        }
+        if fields & {"user", "lowest_user"}:
+            assert name in named(person=True), name
+        if "account" in fields:
+            assert name in named(person=False), name
+
+
+def test_every_state_that_is_kept_by_account_or_user_is_listed_and_its_compaction_has_a_bound() -> None:
+    for name, topic in TOPICS.items():
+        if topic.cleanup == "compact" and name in {*named(person=True), *named(person=False)}:
+            assert int(topic.config["max.compaction.lag.ms"]) <= 7 * DAY_MS, name
+    states = {name for name, topic in TOPICS.items() if topic.encoding == "state" and not name.endswith("-ids")}
+    assert states - set(named(person=True)) == {"scorer-fleet-partials-state"}  # numbers of the whole fleet
