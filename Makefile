@@ -57,9 +57,10 @@ $(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
 	@$(BIN)/python -m services.shared.kafka.archive
 	@touch $@
 
-# Quix Streams, to measure beside it, pins other versions of what we use: it has an environment of its own.
+# Quix Streams, to measure beside it, pins other versions of what we use; public data sets come in packages that need more than
+# we do. They have an environment of their own.
 .venv-bench/.synced: $(VENV)/.made requirements-bench.txt
-	@$(say) "Setting up: Quix Streams, by locked hashes, to measure beside it"
+	@$(say) "Setting up: Quix Streams and public data sets, by locked hashes, to measure with"
 	@$(UV) venv --quiet --allow-existing --python $(BIN)/python .venv-bench
 	@$(UV) pip sync --quiet --python .venv-bench/bin/python --require-hashes requirements-bench.txt
 	@touch $@
@@ -131,8 +132,10 @@ bench: setup .venv-bench/.synced ## Measure everything in one run on this machin
 	@$(BIN)/python -m tests.bench.run $(ARGS)
 
 .PHONY: backtest
-backtest: setup ## Back-test on made-up customers, and write docs/backtest.md: make backtest ARGS="commits.csv.gz --account acct"
+backtest: setup .venv-bench/.synced ## Back-test on public data sets and made-up customers, and write the figures into docs: make backtest ARGS="commits.csv.gz --account acct"
 	@$(BIN)/tidemark backtest --generated 10 --generated 11 --generated 12 --markdown docs/backtest.md $(ARGS)
+	@$(BIN)/python -m tests.bench.backtest.public_sets --record docs/real-data.md >/dev/null
+	@git --no-pager diff --stat docs
 
 .PHONY: docs
 docs: setup ## Regenerate the pages of docs/ that are written from the code: measures, metrics, settings, topics, the plan's schema

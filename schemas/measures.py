@@ -23,6 +23,9 @@ ROOT = Path(__file__).parent / "measures"
 SILENCE_CAP = "silence_cap"
 """Among the parts of a score: the points that a long silence takes away. No measure; its number is 0."""
 
+USUAL_RISK = "usual_risk"
+"""Among the parts of a risk: the log-odds of a usual account. No measure; its number is 0."""
+
 
 class Unit(Enum):
     """How a value is written for people."""

@@ -84,7 +84,7 @@ def _grid(driven: Driven, least_base: float) -> tuple[Grid, Lost | None]:
 
 def _said(driven: Driven) -> Said:
     scores = driven.scores
-    return Said(driven.accounts, driven.episodes, scores.account, scores.at, scores.score_tenths)
+    return Said(driven.accounts, driven.episodes, scores.account, scores.at, scores.score_tenths, scores.risk)
 
 
 def _alarms(driven: Driven, grid: Grid) -> Mapping[str, Alarms]:

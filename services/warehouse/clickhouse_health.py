@@ -11,14 +11,14 @@ import msgspec
 from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
-from services.warehouse.domain.ordering import NO_RENEWAL, UNJUDGED
+from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.domain.weeks import WEEK
 from services.warehouse.ports import Found, Page
 
 _NAMES = (
     "account", "name", "owner", "revenue", "seats", "renewal_day", "stage", "band", "score_tenths", "previous_score_tenths",
-    "coverage", "last_active_day", "silent_days", "sequence", "day",
+    "coverage", "risk_thousandths", "risk_predicts", "last_active_day", "silent_days", "sequence", "day",
 )  # fmt: skip
 _COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
 
@@ -33,6 +33,7 @@ _ORDER = {
     "revenue": "ifNull(revenue, 0)",
     "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
     "silent": "silent_days",
+    "risk": f"-ifNull(risk_thousandths, {NO_RISK})",
     "owner": "owner",
     "stage": f"indexOf({list(STAGES)}, toString(stage))",
 }
@@ -92,6 +93,17 @@ class HealthQueries(ClickHouseAsking):
         if wanted.after is None and len(rows) < wanted.limit:
             return Page(rows, len(rows))
         return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
+
+    def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return the tenth of accounts by risk."""
+        rows = self._found(
+            f"""SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS tenth FROM (
+                SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
+                FROM {_as_of(until_day)} WHERE risk_thousandths IS NOT NULL)
+            WHERE account IN {{accounts:Array(String)}}""",
+            accounts=list(accounts),
+        )
+        return {row["account"]: row["tenth"] for row in rows}
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""

@@ -14,7 +14,7 @@ from services.warehouse.ports import Found, Page
 
 _COLUMNS = (
     "account", "name", "owner", "revenue", "seats", "renewal_day", "stage", "band", "score_tenths", "previous_score_tenths",
-    "coverage", "last_active_day", "silent_days", "sequence", "day", "at",
+    "coverage", "risk_thousandths", "risk_predicts", "last_active_day", "silent_days", "sequence", "day", "at",
 )  # fmt: skip
 
 
@@ -93,6 +93,15 @@ class MemoryHealth(MemoryTables):
         """Return the latest health snapshots of accounts, whole, by account."""
         latest = self._latest(until_day)
         return {account: body(latest[account]) for account in accounts if account in latest}
+
+    def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return the tenth of accounts by risk."""
+        known = [row for row in self._latest(until_day).values() if row["risk_thousandths"] is not None]
+        risks = {row["account"]: row["risk_thousandths"] for row in known}
+        ordered = sorted(risks.values(), reverse=True)
+        riskier = {risk: place for place, risk in reversed(list(enumerate(ordered)))}
+        chosen = set(accounts)
+        return {name: 1 + 10 * riskier[risk] // len(ordered) for name, risk in risks.items() if name in chosen}
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""

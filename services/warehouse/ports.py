@@ -93,6 +93,9 @@ class Queries(Protocol):
     def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
         """Return the latest health snapshots of accounts, whole, by account."""
 
+    def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
+        """Return the tenth of accounts among all whose risk is known, 1 the riskiest; equal risks share one."""
+
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return of each owner and stage `accounts`, how many, and their `revenue`: what a list can be narrowed to."""
 

@@ -22,6 +22,7 @@ _STEADY: dict[str, float | None] = {
     "active_users_7": 4,
     "active_users_28": 5,
     "active_users_28_usual": 5,
+    "days_per_person": 2,
     "value_days_28": 16,
     "value_proven": 1,
     "tickets_open": 0,
@@ -135,6 +136,7 @@ def silent(days: int) -> dict[str, Any]:
     """Return the changes that make an account silent for so many days."""
     return {
         "silent_days": days,
+        "expected_in_silence": 10 * days / 7,
         "active_days_7": max(0, 5 - days),
         "level_1w": max(0.05, 1 - days / 7),
         "level_2w": max(0.02, 1 - days / 14),

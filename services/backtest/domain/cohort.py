@@ -41,6 +41,7 @@ def _said(said: Said, rows: Ints) -> Said:
         place[said.score_account[kept]],
         said.score_at[kept],
         said.score_tenths[kept],
+        said.risk[kept],
     )
 
 

@@ -18,6 +18,7 @@ from services.backtest.domain.ranking import Decile, RankingFigures, deciles, me
 from services.backtest.domain.resampling import Interval, Resampling
 
 OURS = "Tidemark, warning or above"
+RISK = "Tidemark's risk"
 SCORE = "Tidemark's health score"
 TUNED = "silent for {days} days (as many calls)"
 SIZES = ((1.0, 3.0), (3.0, 10.0), (10.0, float("inf")))
@@ -34,6 +35,8 @@ class Said(NamedTuple):
     score_at: NDArray[np.int64]
     """Log time of each snapshot, milliseconds."""
     score_tenths: NDArray[np.int16]
+    risk: NDArray[np.float64]
+    """Log-odds of the hazard that ranks accounts; not a number: not known."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class BacktestFigures:
     """The share of account-weeks after which a loss follows."""
     losses: int
     ranking: list[RankingFigures]
-    """Of account-weeks, Tidemark's first."""
+    """Of account-weeks, Tidemark's first: by risk where it is known of any, then by the health score."""
     alarms: list[AlarmFigures]
     """Overall, Tidemark's first: warning or above, then each severity apart, then the plainest rules."""
     holidays: list[AlarmFigures]
@@ -111,7 +114,8 @@ def figures(
     def measured(which: dict[str, Alarms], part: Callable[[Points], Bools] | None = None) -> list[AlarmFigures]:
         return [measure_alarms(each, alarms, grid, weeks, resampling, part) for each, alarms in which.items()]
 
-    score = score_at(said, grid, weeks)
+    snapshot = latest_at(said.score_account, said.score_at, grid, weeks)
+    score = _of(said.score_tenths / 10, snapshot)
     return BacktestFigures(
         name=name,
         target=target,
@@ -120,7 +124,7 @@ def figures(
         weeks=len(weeks),
         base_rate=float(weeks.loss.mean()) if len(weeks) else float("nan"),
         losses=measured({OURS: ours[OURS]})[0].losses,
-        ranking=_rankings(score, grid, weeks, resampling),
+        ranking=_rankings(score, _of(said.risk, snapshot), grid, weeks, resampling),
         alarms=measured(everything),
         holidays=measured(few, lambda points: points.holiday),
         sizes={_size(low, high): measured(few, partial(_of_size, low, high)) for low, high in SIZES},
@@ -130,16 +134,24 @@ def figures(
     )
 
 
-def score_at(said: Said, grid: Grid, points: Points) -> Floats:
-    """Return the health score that was known at the end of days, points; not a number: there was none."""
-    account = said.score_account.astype(np.int64)
-    order = np.lexsort((said.score_at, account))
-    day = said.score_at[order] // DAY_MS - 1 - grid.first_day  # the last closed day when it came
+def latest_at(snapshot_account: NDArray[np.int32], snapshot_at: NDArray[np.int64], grid: Grid, points: Points) -> Ints:
+    """Return the place of the snapshot that was the latest at the end of days; -1: there was none."""
+    account = snapshot_account.astype(np.int64)
+    order = np.lexsort((snapshot_at, account))
+    day = snapshot_at[order] // DAY_MS - 1 - grid.first_day  # the last closed day when it came
     keys = account[order] * _FAR + np.maximum(day, 0)
     at = np.searchsorted(keys, points.account * _FAR + points.column, side="right") - 1
-    found = np.full(len(points), np.nan)
-    there = (at >= 0) & (account[order][np.maximum(at, 0)] == points.account)
-    found[there] = said.score_tenths[order][at[there]] / 10
+    found = np.full(len(points), -1, np.int64)
+    if order.size:
+        there = (at >= 0) & (account[order][np.maximum(at, 0)] == points.account)
+        found[there] = order[at[there]]
+    return found
+
+
+def _of(values: NDArray[np.float64], snapshot: Ints) -> Floats:
+    """Return the value of each snapshot; not a number: there is none."""
+    found = np.full(snapshot.size, np.nan)
+    found[snapshot >= 0] = values[snapshot[snapshot >= 0]]
     return found
 
 
@@ -164,13 +176,20 @@ def _severities(said: Said, grid: Grid, rules: frozenset[str]) -> dict[str, Alar
     }
 
 
-def _rankings(score: Floats, grid: Grid, weeks: Points, resampling: Resampling) -> list[RankingFigures]:
+def _rankings(score: Floats, risk: Floats, grid: Grid, weeks: Points, resampling: Resampling) -> list[RankingFigures]:
+    """Measure how well each score ranks; an account of which one is not known comes last in it."""
     if not len(weeks):
         return []
-    best = np.nanmax(score) if not np.isnan(score).all() else 0.0
-    ours = -np.where(np.isnan(score), best, score)
-    every = {SCORE: ours, **scores(grid, weeks)}
+    ours = {SCORE: _unknown_last(-score)}
+    if not np.isnan(risk).all():
+        ours = {RISK: _unknown_last(risk), **ours}
+    every = {**ours, **scores(grid, weeks)}
     return [measure_ranking(name, risk, weeks, resampling) for name, risk in every.items()]
+
+
+def _unknown_last(risk: Floats) -> Floats:
+    least = 0.0 if np.isnan(risk).all() else np.nanmin(risk)
+    return np.where(np.isnan(risk), least, risk)
 
 
 def _rules(said: Said, grid: Grid, weeks: Points, resampling: Resampling) -> list[RuleFigures]:

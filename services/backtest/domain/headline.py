@@ -91,13 +91,13 @@ def _does_better(names: Sequence[str]) -> list[str]:
 
 
 def _ranks_better(ranking: Sequence[RankingFigures]) -> list[str]:
-    ours, *plain = ranking
-    best = max(plain, key=lambda each: each.auc.value)
+    ours = ranking[0]
+    best = max((each for each in ranking if not each.name.startswith("Tidemark")), key=lambda each: each.auc.value)
     if best.auc.value <= ours.auc.value:
         return []
     return [
         (
-            f"As a list to work through from the top, plain “{best.name}” ranks better than the health score: AUC "
+            f"As a list to work through from the top, plain “{best.name}” ranks better than {ours.name}: AUC "
             f"{best.auc.value:.2f} against {ours.auc.value:.2f}, average precision {best.average_precision.value:.2f} "
             f"against {ours.average_precision.value:.2f}."
         )

@@ -8,7 +8,7 @@ memory holds one frame at a time. The parts of a score are left out: rules do no
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,14 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
+from schemas.measures import MEASURES
+
 SHARDS = 8
 _FRAME = 2_000
 _FAST = 1
 _KEPT = (
     "account", "sequence", "at", "day", "historical", "trigger_received_at", "stage", "band", "score_tenths", "measures",
-    "dates", "lowest_user", "facts",
+    "risk_thousandths", "dates", "lowest_user", "facts",
 )  # fmt: skip
-"""The fields of an AccountHealth that the alerter looks at."""
+"""The fields of an AccountHealth that the alerter looks at, and the risk, by which accounts are ranked."""
 BANDS = ("UNKNOWN", "LEARNING", "RED", "YELLOW", "GREEN")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
@@ -49,6 +51,8 @@ class Scores(msgspec.Struct, frozen=True):
     score_tenths: NDArray[np.int16]
     band: NDArray[np.int8]
     """Place in BANDS."""
+    risk: NDArray[np.float64]
+    """Log-odds of the hazard that ranks accounts; not a number: not known."""
     owners: frozenset[str]
     """All who ever looked after an account."""
 
@@ -105,16 +109,31 @@ class _Score(msgspec.Struct):
     score_tenths: int
     band: str
     facts: _Facts
+    risk_thousandths: int | None = None
 
 
 _scores = msgspec.msgpack.Decoder(list[str | _Score])
 
 
+class _Numbered(msgspec.Struct):
+    numbers: list[int]
+    values: list[float]
+
+
+class _Measured(msgspec.Struct):
+    account: str
+    measures: _Numbered
+
+
+_measured = msgspec.msgpack.Decoder(list[str | _Measured])
+
+
 def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
-    """Return account, time, score and band of every snapshot, and the owners in them."""
+    """Return account, time, score, band and risk of every snapshot, and the owners in them."""
     places = {account: place for place, account in enumerate(accounts)}
     bands = {band: place for place, band in enumerate(BANDS)}
     rows: list[tuple[int, int, int, int, int]] = []
+    risks: list[float] = []
     owners: set[str] = set()
     for frame in (frame for shard in snapshots.shards for frame in shard):
         for said in _scores.decode(zlib.decompress(frame)):
@@ -122,6 +141,7 @@ def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
             if place is None or isinstance(said, str):
                 continue
             rows.append((place, said.at, said.day, said.score_tenths, bands[said.band]))
+            risks.append(np.nan if said.risk_thousandths is None else said.risk_thousandths / 1000)
             if said.facts.owner:
                 owners.add(said.facts.owner)
     columns = np.array(rows, np.int64).reshape(-1, 5).T
@@ -131,5 +151,23 @@ def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
         columns[2].astype(np.int32),
         columns[3].astype(np.int16),
         columns[4].astype(np.int8),
+        np.array(risks, np.float64),
         frozenset(owners),
     )
+
+
+def values_of(snapshots: Snapshots, accounts: list[str], names: Sequence[str]) -> NDArray[np.float64]:
+    """Return measures of all snapshots, in the order of `scores_of`, a column for each; not a number: not known."""
+    known = frozenset(accounts)
+    columns = {MEASURES[name].number: column for column, name in enumerate(names)}
+    found: list[list[float]] = []
+    for frame in (frame for shard in snapshots.shards for frame in shard):
+        for said in _measured.decode(zlib.decompress(frame)):
+            if isinstance(said, str) or said.account not in known:
+                continue
+            row = [np.nan] * len(columns)
+            for number, value in zip(said.measures.numbers, said.measures.values, strict=True):
+                if (column := columns.get(number)) is not None:
+                    row[column] = value
+            found.append(row)
+    return np.array(found, np.float64).reshape(-1, len(columns))

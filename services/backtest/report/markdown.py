@@ -15,14 +15,23 @@ def markdown(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> s
     return "\n".join(_lines(title, intro, parts)).rstrip() + "\n"
 
 
+def within(parts: Sequence[ReportPart], level: int) -> str:
+    """Return the parts alone, for a page that has headings of its own down to the level before this one."""
+    return "\n".join(_parts(parts, level)).rstrip()
+
+
 def _lines(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> Iterator[str]:
     yield from _heading(1, title)
     yield from _paragraphs(intro)
+    yield from _parts(parts, 2)
+
+
+def _parts(parts: Sequence[ReportPart], level: int) -> Iterator[str]:
     for part in parts:
-        yield from _heading(2, part.name)
+        yield from _heading(level, part.name)
         yield from _paragraphs(part.headline)
         for section in part.sections:
-            yield from _heading(3, section.title)
+            yield from _heading(level + 1, section.title)
             yield from _paragraphs(section.paragraphs)
             if section.table is not None:
                 yield from _table(section.table)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,27 +15,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.backfill.times import TimeFormat
+from services.cli import risk_fits
 from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
-from services.cli.local.stack_state import DataOption, cluster, data_folder
+from services.cli.local.stack_state import DataOption
+from services.cli.past import HistorySource, histories, own
+from services.cli.risk_fits import Target
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
-    from services.backfill.mapping import Mapping
     from services.backtest.domain.history import AccountOutcome, BacktestHistory
     from services.backtest.driving import Driven
     from services.backtest.driving.drive import Scoring
     from services.backtest.generator import Generated
-    from services.backtest.report.contents import Measured
+    from services.backtest.report.contents import Measured, ReportPart
+    from services.cli.risk_fits import RiskFitReport
 
 _TOLD_PROBLEMS = 10
-_NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers")
-
-
-class HistorySource(StrEnum):
-    """Where one's own history is read."""
-
-    LOG = "log"
-    WAREHOUSE = "warehouse"
+_NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers", "--write")
 
 
 def register(app: typer.Typer) -> None:
@@ -77,6 +71,18 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         Path | None,
         typer.Option(help="Folder to keep snapshots in: the next run with other rules takes a fraction of the time."),
     ] = None,
+    fit: Annotated[
+        bool, typer.Option("--fit", help="Also fit the risk on these losses, so that it can be told in per cent.")
+    ] = False,
+    target: Annotated[
+        Target | None,
+        typer.Option(
+            help="With --fit: a loss on the list, or a collapse of use; by default a loss if there is a list."
+        ),
+    ] = None,
+    write: Annotated[
+        Path | None, typer.Option(help="With --fit: write a model with the fitted risk to this file, if it stands.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write the report with plots to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the report in text to this file.")] = None,
     draws: Annotated[int, typer.Option(min=0, max=5000, help="Draws for the intervals; 0: no intervals.")] = 200,
@@ -92,50 +98,71 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
 
     A past is driven through the very code that scores and judges live events, in memory; nothing is written to Kafka.
     With --outcomes it is measured by a list of lost customers, else by how much accounts used the product afterwards.
+    With --fit the risk is fitted on these losses too; where that is no better than the shipped coefficients, nothing is
+    written and the status is 1.
     """
     from services.alerter.rule_files import SHIPPED_RULES, load_rules
     from services.backfill.mapping import Mapping
     from services.backtest.driving.drive import Scoring
     from services.backtest.report.contents import part_of
-    from services.backtest.report.markdown import markdown as as_markdown
-    from services.backtest.report.page import page, require_page
+    from services.backtest.report.page import require_page
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
     if html is not None:
         require_page()
-    for path in (html, markdown):
+    for path in (html, markdown, write):
         if path is not None and not os.access(path.parent, os.W_OK):  # not after minutes of work
             raise Fatal(f"{path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable")
-    plan, model = load_scoring(load(ScorerSettings))
+    settings = load(ScorerSettings)
+    plan, model = load_scoring(settings)
     scoring = Scoring(plan, model, load_rules(rules or SHIPPED_RULES, overrides))
     lost, problems = _outcomes(outcomes)
     mapping = Mapping(account, user, at, time_format, event, event_name)
-    measured: list[Measured] = []
-    own = partial(_own, source, lost, data)
+    parts: list[ReportPart] = []
+    fitted: RiskFitReport | None = None
+    read_own = partial(own, source, lost, data)
     if lost and file is None and generated:
         raise Fatal(
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
         )
-    for history, made in _histories(file, mapping, lost, generated or [], own):
+    asked = risk_fits.RiskFitRequest(fit, target, write)
+    predicts = asked.checked(plan, listed=bool(lost), histories=len(generated or []) + (file is not None))
+    for history, made in histories(file, mapping, lost, generated or [], read_own):
         driven = _driven(history, scoring, keep, workers)
-        measured.append(_measured(driven, made, () if made else problems, least_base, draws))
-    parts = [part_of(each) for each in measured]
+        part = part_of(_measured(driven, made, () if made else problems, least_base, draws))
+        if predicts is not None:
+            fitted = risk_fits.fit(driven, predicts, plan, settings.model_file, least_base=least_base, draws=draws)
+            part = replace(
+                part, headline=[*part.headline, fitted.headline], sections=[*part.sections, *fitted.sections]
+            )
+        parts.append(part)
     intro = [f"Made by `{_command()}` with the rules {scoring.rules.version} and the model {model.fingerprint}."]
+    _report(parts, intro, short=short, markdown=markdown, html=html)
+    if fitted is not None:
+        asked.finish(fitted)
+
+
+def _report(
+    parts: list[ReportPart], intro: list[str], *, short: bool, markdown: Path | None, html: Path | None
+) -> None:
+    """Write what is asked for, and print all of it, or the first lines."""
+    from services.backtest.report.markdown import markdown as as_markdown
+    from services.backtest.report.page import page
+
     text = as_markdown("Back-test", intro, parts)
     if markdown is not None:
         markdown.write_text(text, "utf-8")
     if html is not None:
         html.write_text(page("Back-test", [line.replace("`", "") for line in intro], parts), "utf-8")
-    if short:
+    if short or markdown is not None or html is not None:
         for part in parts:
             print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
-    elif markdown is None and html is None:
-        print(text)
     else:
-        for part in parts:
-            print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
-        print("\n".join(f"wrote {path}" for path in (markdown, html) if path is not None))
+        print(text)
+    for path in (markdown, html):
+        if path is not None:
+            print(f"wrote {path}")
 
 
 def _outcomes(path: Path | None) -> tuple[tuple[AccountOutcome, ...], tuple[str, ...]]:
@@ -154,47 +181,6 @@ def _outcomes(path: Path | None) -> tuple[tuple[AccountOutcome, ...], tuple[str,
         if len(found.problems) > _TOLD_PROBLEMS:
             print(f"  and {len(found.problems) - _TOLD_PROBLEMS} more; the report lists them", file=sys.stderr)
     return found.outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
-
-
-def _histories(
-    file: Path | None,
-    mapping: Mapping,
-    lost: tuple[AccountOutcome, ...],
-    seeds: list[int],
-    own: Callable[[], BacktestHistory],
-) -> Iterator[tuple[BacktestHistory, Generated | None]]:
-    from services.backtest.histories.event_file import read_event_file
-    from services.backtest.histories.generated import made_up
-
-    if file is not None:
-        yield read_event_file(file, mapping, outcomes=lost), None
-    elif not seeds:
-        yield own(), None
-    for seed in seeds:
-        yield made_up(seed)
-
-
-def _own(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:
-    from services.backtest.histories.own import read_log, read_warehouse
-    from services.shared.settings import load
-    from services.warehouse.clickhouse import open_embedded, open_server
-    from services.warehouse.settings import WarehouseSettings
-
-    now_ms = time.time_ns() // 1_000_000
-    if source is HistorySource.LOG:
-        return asyncio.run(read_log(cluster(data), lost, now_ms))
-    settings = load(WarehouseSettings)
-    if settings.clickhouse_url is not None:
-        store = open_server(settings.clickhouse_url.get_secret_value(), settings.clickhouse_database)
-    else:
-        folder = data_folder(data) / "warehouse" / "clickhouse"
-        if not folder.is_dir():
-            raise Fatal(f"there is no warehouse at {folder}: give --data, or set CLICKHOUSE_URL to your server")
-        store = open_embedded(folder, settings.clickhouse_database)
-    try:
-        return read_warehouse(store, lost, now_ms)
-    finally:
-        store.close()
 
 
 def _driven(history: BacktestHistory, scoring: Scoring, keep: Path | None, workers: int) -> Driven:

@@ -26,6 +26,8 @@ UNJUDGED = ("LEARNING", "UNKNOWN")
 """Bands of accounts whose score says nothing yet, or no more."""
 NO_RENEWAL = 1_000_000
 """The day of a renewal that nobody has named: after all that have been."""
+NO_RISK = -1_000_000
+"""The risk, in thousandths of log-odds, of an account whose risk is not known: after all others."""
 _SEVERITY = ("CRITICAL", "WARNING", "INFO")
 
 
@@ -66,6 +68,7 @@ _OF_ACCOUNTS: Mapping[str, Key] = {
     "revenue": _REVENUE,
     "renewal": _RENEWAL,
     "silent": Key("silent", int, lambda row: row["silent_days"]),
+    "risk": Key("risk", int, lambda row: -(NO_RISK if row["risk_thousandths"] is None else row["risk_thousandths"])),
     "owner": _column("owner"),
     "stage": Key("stage", int, lambda row: 1 + STAGES.index(row["stage"]) if row["stage"] in STAGES else 0),
 }

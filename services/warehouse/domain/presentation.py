@@ -7,11 +7,12 @@ Dates and times are ISO 8601, scores are points with one decimal, measures have 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from schemas.measures import MEASURES, SILENCE_CAP
+from schemas.measures import MEASURES, SILENCE_CAP, USUAL_RISK
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import instant
 
@@ -21,6 +22,17 @@ Told = dict[str, Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
+
+_PREDICTED = {
+    "COLLAPSE": "use in the next 12 weeks comes to 35 % of the usual level or less",
+    "LOSS": "the account is lost in the next 12 weeks",
+}
+"""What a fitted risk is the chance of, in words; without a fit nothing is."""
+
+NO_RISK: Found = {"risk_thousandths": None, "risk_predicts": ""}
+"""Of an account without a snapshot."""
+
+_NO_MEASURES = {SILENCE_CAP: "Cap on a silent account", USUAL_RISK: "A usual account"}
 
 
 def time_of(milliseconds: int) -> str:
@@ -39,12 +51,14 @@ def points_of(tenths: int | None) -> float | None:
     return None if tenths is None else tenths / 10
 
 
-def account(found: Found, open_signals: Iterable[Found] = ()) -> Told:
-    """Return one account of a list, with how many of its signals are open."""
+def account(found: Found, open_signals: Iterable[Found] = (), risk_tenth: int | None = None) -> Told:
+    """Return one account of a list, with how many of its signals are open, and its tenth by risk."""
     return {
         **{name: found[name] for name in ("account", "name", "owner", "revenue", "seats", "stage", "band", "coverage")},
         "score": points_of(found["score_tenths"]),
         "previous_score": points_of(found["previous_score_tenths"]),
+        "risk_tenth": risk_tenth,
+        **risk_chance(found),
         "silent_days": None if found["silent_days"] == _NEVER else found["silent_days"],
         "last_active": date_of(found["last_active_day"]),
         "renewal_date": date_of(found["renewal_day"]),
@@ -117,6 +131,7 @@ def health(snapshot: Found) -> Told:
         "previous_score": points_of(snapshot["previous_score_tenths"]),
         "measures": [{**_words(name), "value": value} for name, value in snapshot["measures"].items()],
         "parts": [_part(part) for part in snapshot["parts"]],
+        "risk": _risk(snapshot),
         "dates": {name: date_of(day) for name, day in snapshot["dates"].items()},
         "lowest_user": snapshot["lowest_user"],
         "facts": facts,
@@ -189,11 +204,31 @@ def _part(part: Found) -> Told:
     }
 
 
+def risk_chance(found: Found) -> Told:
+    """Return the chance of what a fitted model predicts, in per cent, and what that is; None where risk is a rank alone."""
+    log_odds, predicts = found["risk_thousandths"], found["risk_predicts"]
+    if log_odds is None or predicts not in _PREDICTED:
+        return {"risk_percent": None, "risk_predicts": None}
+    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": _PREDICTED[predicts]}
+
+
+def _risk(snapshot: Found) -> Told | None:
+    if snapshot["risk_thousandths"] is None:
+        return None
+    return {
+        "log_odds": snapshot["risk_thousandths"] / 1000,
+        **risk_chance(snapshot),
+        "parts": [
+            {**_words(part["measure"]), "log_odds": part["thousandths"] / 1000} for part in snapshot["risk_parts"]
+        ],
+    }
+
+
 def _words(name: str) -> Told:
     record = MEASURES.get(name)
     if record is not None:
         return {"name": name, "label": record.label, "dimension": record.dimension, "unit": record.unit.value}
-    label = "Cap on a silent account" if name == SILENCE_CAP else name.replace("_", " ").capitalize()
+    label = _NO_MEASURES.get(name) or name.replace("_", " ").capitalize()
     return {"name": name, "label": label, "dimension": "", "unit": "count"}
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from schemas.measures import name_of
+from schemas.measures import USUAL_RISK, name_of
 
 TABLE_OF_TOPIC: Mapping[str, str] = {
     "usage-events": "events",
@@ -129,6 +129,8 @@ _COLUMNS: dict[str, tuple[str, ...]] = {
         "score_tenths",
         "previous_score_tenths",
         "coverage",
+        "risk_thousandths",
+        "risk_predicts",
         "last_active_day",
         "silent_days",
         "name",
@@ -204,6 +206,7 @@ def _details(place: Place, value: Value) -> Row:
 def _health(place: Place, value: Value) -> Row:
     facts, measures = value["facts"], _named(value["measures"])
     parts = [{"measure": _name_of(part["number"]), **part} for part in value["parts"]]
+    risk = [{"measure": _risk_name_of(part["number"]), **part} for part in value["risk_parts"]]
     return (
         *place,
         value["account"],
@@ -217,6 +220,8 @@ def _health(place: Place, value: Value) -> Row:
         value["score_tenths"],
         value["previous_score_tenths"],
         value["coverage"],
+        value["risk_thousandths"],
+        value["risk_predicts"],
         value["dates"].get("last_activity", -1),
         _days(measures.get("silent_days")),
         facts["name"] or "",
@@ -224,7 +229,7 @@ def _health(place: Place, value: Value) -> Row:
         _finite(facts["revenue"]),
         facts["seats"],
         facts["renewal_day"],
-        msgspec.json.encode({**value, "measures": measures, "parts": parts}).decode(),
+        msgspec.json.encode({**value, "measures": measures, "parts": parts, "risk_parts": risk}).decode(),
     )
 
 
@@ -248,9 +253,13 @@ def _name_of(number: int) -> str:
     return name_of(number) or f"measure_{number}"
 
 
+def _risk_name_of(number: int) -> str:
+    return _name_of(number) if number else USUAL_RISK
+
+
 def forgotten(place: Place, account: str) -> Row:
     """Return the row of account_health that says that an account was forgotten: it hides the snapshots before it."""
-    nothing = ("", "", 0, None, 0.0, -1, -1, "", "", None, None, None, "")
+    nothing = ("", "", 0, None, 0.0, None, "", -1, -1, "", "", None, None, None, "")
     return (*place, account, 0, instant(place.appended_at), 0, FORGOTTEN, False, *nothing)
 
 

@@ -48,7 +48,8 @@ def _accounts(asked: Asked) -> Told:
     counts: defaultdict[str, list[Found]] = defaultdict(list)
     for count in store.open_signals(names, until):
         counts[count["account"]].append(count)
-    told = [presentation.account(row, counts[row["account"]]) for row in rows]
+    tenths = store.risk_tenths(names, until)
+    told = [presentation.account(row, counts[row["account"]], tenths.get(row["account"])) for row in rows]
     known = as_of(asked)
     if (number := asked.given["weeks"]) and known is not None:
         last_day = filters.day_of(known)
@@ -72,6 +73,8 @@ def _account(asked: Asked) -> Told:
     return {
         "account": name,
         "health": presentation.health(latest) if latest else None,
+        "risk_tenth": store.risk_tenths([name], until).get(name),
+        **presentation.risk_chance(latest or presentation.NO_RISK),
         "history": [presentation.history_point(snapshot) for snapshot in past],
         "activity": [presentation.activity(each) for each in activity],
         "signals": [presentation.signal(each) for each in signals.rows],

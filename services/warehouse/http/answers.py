@@ -50,6 +50,9 @@ class ListedAccountAnswer(TypedDict):
     coverage: float
     score: float
     previous_score: float | None
+    risk_tenth: int | None
+    risk_percent: float | None
+    risk_predicts: str | None
     silent_days: int | None
     last_active: str | None
     renewal_date: str | None
@@ -91,6 +94,21 @@ class PartAnswer(WordsAnswer):
     change: float
 
 
+class RiskPartAnswer(WordsAnswer):
+    """What a measure adds to the log-odds of the risk, compared with a usual account."""
+
+    log_odds: float
+
+
+class RiskAnswer(TypedDict):
+    """The risk as log-odds, which its parts add up to; in per cent where the model was fitted on own losses."""
+
+    log_odds: float
+    risk_percent: float | None
+    risk_predicts: str | None
+    parts: list[RiskPartAnswer]
+
+
 class FactsAnswer(TypedDict):
     """What is known of an account by its facts."""
 
@@ -121,6 +139,7 @@ class SnapshotAnswer(TypedDict):
     previous_score: float | None
     measures: list[MeasureValueAnswer]
     parts: list[PartAnswer]
+    risk: RiskAnswer | None
     dates: dict[str, str | None]
     lowest_user: str
     facts: FactsAnswer
@@ -205,6 +224,9 @@ class AccountAnswer(TypedDict):
 
     account: str
     health: SnapshotAnswer | None
+    risk_tenth: int | None
+    risk_percent: float | None
+    risk_predicts: str | None
     history: list[HistoryPointAnswer]
     activity: list[ActiveDayAnswer]
     signals: list[SignalAnswer]

@@ -121,16 +121,18 @@ def _rows(stored: Mapping[str, Sequence[Row]], table: str) -> list[Found]:
 def _told(store: Queries, news: Sequence[StoredNews]) -> list[bytes]:
     """Return news as lists have them."""
     counts: dict[str, list[Found]] = {}
-    for count in store.open_signals(sorted({each.account for each in news if each.kind == "health"})):
+    accounts = sorted({each.account for each in news if each.kind == "health"})
+    tenths = store.risk_tenths(accounts)
+    for count in store.open_signals(accounts):
         counts.setdefault(count["account"], []).append(count)
-    told = [_one(each, counts) for each in news]
+    told = [_one(each, counts, tenths.get(each.account)) for each in news]
     names = store.people(sorted(people.pseudonyms_in(told)))
     return [msgspec.json.encode(people.named(each, names)) for each in told]
 
 
-def _one(news: StoredNews, counts: Mapping[str, list[Found]]) -> dict[str, Any]:
+def _one(news: StoredNews, counts: Mapping[str, list[Found]], tenth: int | None) -> dict[str, Any]:
     if news.kind == "health":
-        return presentation.account(news.row, counts.get(news.account, ()))
+        return presentation.account(news.row, counts.get(news.account, ()), tenth)
     if news.kind == "signal":
         return presentation.signal(msgspec.json.decode(news.row["body"]))
     return {"account": news.account}

@@ -64,6 +64,42 @@ def test_each_says_what_to_do(tmp_path: Path, line: int, says: str) -> None:
     assert says in read(tmp_path, TEN_BAD).problems[line - 3]
 
 
+def test_a_quote_that_is_not_closed_hides_no_other_line(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "account,date,reason\n"
+        '"globex,2026-02-01,left open\n'
+        "initech,soon,\n"
+        "hooli,,\n"
+        'stark,2026-03-01,"on two\nlines"\n'
+        'umbrella,2026-03-02,price"\n'
+        '"acme,2026-03-03,left open at the end\n'
+        "wayne,2026-03-32,\n",
+    )
+
+    assert found.outcomes == (
+        AccountOutcome("stark", day(2026, 3, 1), "lost", "on two\nlines"),
+        AccountOutcome("umbrella", day(2026, 3, 2), "lost", 'price"'),
+    )
+    assert [problem.split(":")[0] for problem in found.problems] == ["line 2", "line 3", "line 4", "line 8", "line 9"]
+    assert "is a quote opened and not closed?" in found.problems[0]
+    assert "is a quote opened and not closed?" in found.problems[3]
+
+
+def test_a_quote_that_another_line_happens_to_close_hides_none_either(tmp_path: Path) -> None:
+    found = read(tmp_path, 'account,date\nacme,2026-01-01\n"globex,2026-02-01\ninitech,2026-03-01"\n')
+
+    assert [outcome.account for outcome in found.outcomes] == ["acme", "initech"]
+    assert found.problems == ("line 3: a quote is opened and not closed before line 4: close it, or take it out",)
+
+
+def test_more_wrong_lines_than_are_shown_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(BadOutcomesError, match=r"(?s)line 2: .*line 11: .*and 3 more") as refused:
+        read(tmp_path, "account,date\n" + "acme,soon\n" * 13)
+
+    assert "line 12" not in str(refused.value)
+
+
 def test_columns_may_be_in_any_order_and_case_and_the_file_may_come_from_excel(tmp_path: Path) -> None:
     found = read(tmp_path, "\ufeffReason,Date,Account\r\nprice,2026-03-31,acme\r\n")
 

@@ -143,6 +143,38 @@ def test_history_has_the_last_snapshot_of_each_day(store: Store) -> None:
     assert [(s["day"], s["score_tenths"]) for s in store.history("acme", 2)] == [(102, 5), (101, 3)]
 
 
+def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(store: Store) -> None:
+    risks = [5, 4, 3, 2, 1, 0, -1, -2, -2, -9]
+    store.insert("account_health", [health(n, f"a{n}", risk_thousandths=risk) for n, risk in enumerate(risks)])
+    store.insert("account_health", [health(20, "unknown", risk_thousandths=None)])
+
+    found = [a["account"] for a in store.accounts(AccountFilter(sort="risk")).rows]
+
+    assert found == [f"a{n}" for n in range(10)] + ["unknown"]
+    assert store.risk_tenths(found) == {f"a{n}": tenth for n, tenth in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 10])}
+    assert store.risk_tenths(["a9", "nobody"]) == {"a9": 10}
+    assert store.risk_tenths([]) == {}
+
+
+def test_the_tenth_by_risk_of_a_past_day_is_that_among_the_accounts_of_then(store: Store) -> None:
+    day = 20_000
+    store.insert("account_health", [health(1, "acme", at=(day + 1) * DAY_MS, risk_thousandths=1)])
+    store.insert("account_health", [health(2, "globex", at=(day + 2) * DAY_MS, risk_thousandths=2)])
+
+    assert store.risk_tenths(["acme", "globex"], day) == {"acme": 1}
+    assert store.risk_tenths(["acme", "globex"]) == {"acme": 6, "globex": 1}
+
+
+def test_the_risk_of_an_account_is_found_with_what_it_predicts(store: Store) -> None:
+    fitted = {"risk_thousandths": -500, "risk_predicts": "COLLAPSE"}
+    ranked = {"risk_thousandths": -500, "risk_predicts": "UNKNOWN"}
+    store.insert("account_health", [health(0, "fitted", **fitted), health(1, "ranked", **ranked)])
+
+    found = [(a["account"], a["risk_thousandths"], a["risk_predicts"]) for a in store.accounts(AccountFilter()).rows]
+
+    assert sorted(found) == [("fitted", -500, "COLLAPSE"), ("ranked", -500, "UNKNOWN")]
+
+
 def test_a_day_has_one_point_in_history_also_while_the_next_one_is_under_way(store: Store) -> None:
     store.insert(
         "account_health",

@@ -12,7 +12,10 @@ from services.shared.units import DAY_MS
 from tests.support.alerter import START_DAY, silent, snapshot
 
 RULES = load_rules()
-SLOW: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6}
+SLOW: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6, "chance_low_4w": 0.02}
+FRACTION: dict[str, Any] = {**SLOW, "level_4w": 0.2, "chance_low_4w": 0.005}
+GOOD_DAYS = 15
+"""Days until a fall that is over is said to be."""
 
 
 def play(days: Iterable[Mapping[str, Any]], rules: RuleSet = RULES) -> list[dict[str, Any]]:
@@ -40,15 +43,13 @@ def test_a_healthy_steady_account_has_no_signal_and_no_state() -> None:
     assert folded == (None, (), 0)
 
 
-def test_a_slow_decline_is_shown_after_three_days_warns_below_a_third_and_clears_after_five_good_days() -> None:
-    fraction = {"level_4w": 0.2, "level_2w": 0.6, "level_1w": 0.6}
-
-    signals = play([{}] * 2 + [SLOW] * 5 + [fraction] * 2 + [{}] * 8)
+def test_a_slow_decline_is_shown_after_three_days_warns_below_a_third_and_clears_after_a_good_fortnight() -> None:
+    signals = play([{}] * 2 + [SLOW] * 5 + [FRACTION] * 2 + [{}] * GOOD_DAYS)
 
     assert told(signals) == [
         (5, "usage_decline", "FIRING", "INFO"),
         (7, "usage_decline", "UPDATED", "WARNING"),
-        (14, "usage_decline", "RESOLVED", "recovered"),
+        (23, "usage_decline", "RESOLVED", "recovered"),
     ]
     assert [s["transition_number"] for s in signals] == [1, 2, 3]
     start = (START_DAY + 6) * DAY_MS + 1_000
@@ -56,10 +57,27 @@ def test_a_slow_decline_is_shown_after_three_days_warns_below_a_third_and_clears
     assert {s["episode_id"] for s in signals} == {f"acme:usage_decline:{start}"}
 
 
-def test_a_sudden_drop_fires_after_two_days() -> None:
-    drop = {"level_1w": 0.1, "level_2w": 0.6, "level_4w": 0.8}
+def test_little_more_than_half_of_the_usual_use_warns_where_chance_hardly_gives_it() -> None:
+    steady = {**SLOW, "level_4w": 0.55, "chance_low_4w": 0.001}
 
-    assert told(play([{}, drop, drop, drop])) == [(3, "usage_decline_fast", "FIRING", "WARNING")]
+    assert told(play([steady] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert play([{**steady, "chance_low_4w": 0.01}] * 5) == []
+
+
+def test_a_fall_where_people_come_and_go_is_only_shown() -> None:
+    crowd = {"days_per_person": 1.2}
+    sudden = {"level_1w": 0.1, "level_2w": 0.4, "level_4w": 0.8, "chance_low_2w": 0.00001}
+
+    assert told(play([{**FRACTION, **crowd}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
+    assert told(play([{**sudden, **crowd}] * 4)) == [(2, "usage_decline_fast", "FIRING", "INFO")]
+
+
+def test_a_sudden_drop_is_shown_after_two_days_and_warns_where_it_is_far_beyond_chance() -> None:
+    drop = {"level_1w": 0.1, "level_2w": 0.6, "level_4w": 0.8}
+    fall = {**drop, "level_2w": 0.4, "chance_low_2w": 0.00001}
+
+    assert told(play([{}, drop, drop, drop])) == [(3, "usage_decline_fast", "FIRING", "INFO")]
+    assert told(play([{}, fall, fall, fall])) == [(3, "usage_decline_fast", "FIRING", "WARNING")]
 
 
 def test_the_two_hours_within_which_a_day_is_closed_do_not_make_a_rule_a_day_late() -> None:
@@ -78,25 +96,27 @@ def test_one_good_day_starts_the_clock_anew() -> None:
 
 
 def test_silence_fires_past_the_own_pauses_and_is_critical_after_three_weeks() -> None:
-    signals = play([silent(n) for n in range(30)] + [{"active_days_7": 1}, {"active_days_7": 2}])
+    a_visit = {"active_days_7": 2, "level_1w": 0.2, "level_2w": 0.1, "level_4w": 0.05}
+
+    signals = play([silent(n) for n in range(30)] + [a_visit] * 3 + [{}] * GOOD_DAYS)
 
     mine = [entry for entry in told(signals) if entry[1] == "usage_silent"]
     assert mine == [
         (8, "usage_silent", "FIRING", "WARNING"),
         (21, "usage_silent", "UPDATED", "CRITICAL"),
-        (31, "usage_silent", "RESOLVED", "recovered"),
+        (43, "usage_silent", "RESOLVED", "recovered"),
     ]
 
 
 def test_silence_takes_the_place_of_the_declines_that_came_before_it() -> None:
-    signals = play([silent(n) for n in range(30)] + [{}] * 10)
+    signals = play([silent(n) for n in range(30)] + [{}] * GOOD_DAYS)
 
     assert told(signals) == [
-        (7, "usage_decline_fast", "FIRING", "WARNING"),
+        (7, "usage_decline_fast", "FIRING", "INFO"),
         (8, "usage_silent", "FIRING", "WARNING"),
         (8, "usage_decline_fast", "RESOLVED", "inhibited"),
         (21, "usage_silent", "UPDATED", "CRITICAL"),
-        (30, "usage_silent", "RESOLVED", "recovered"),
+        (40, "usage_silent", "RESOLVED", "recovered"),
     ]
     replaced = next(s for s in signals if s["resolved_reason"] == "inhibited")
     assert replaced["summary"] == "Closed because another signal now says more: Nobody is active any more."
@@ -105,11 +125,11 @@ def test_silence_takes_the_place_of_the_declines_that_came_before_it() -> None:
 
 def test_after_a_silence_its_echo_in_the_longer_windows_is_no_second_signal() -> None:
     back = {"active_days_7": 5, "level_1w": 1.0, "level_2w": 0.6}
-    echo = [{**back, "level_4w": 0.3 + 0.05 * n} for n in range(14)]
+    echo = [{**back, "level_4w": 0.3 + 0.05 * n} for n in range(26)]
 
     signals = play([silent(n) for n in range(16)] + echo)
 
-    assert [entry[1] for entry in told(signals) if entry[0] >= 16] == ["usage_silent"]
+    assert [entry[1:] for entry in told(signals) if entry[0] >= 16] == [("usage_silent", "RESOLVED", "recovered")]
 
 
 def test_an_account_with_long_pauses_of_its_own_is_not_silent_within_them() -> None:
@@ -130,10 +150,15 @@ def test_silence_that_chance_explains_does_not_fire() -> None:
     assert play([quiet] * 4) == []
 
 
-def test_too_little_to_expect_never_fires() -> None:
-    tiny = {"expected_4w": 3.0, "expected_2w": 1.5, "expected_1w": 0.8}
+def test_the_silence_of_a_small_account_is_only_shown_and_only_once_four_of_its_days_are_missing() -> None:
+    small = {"usual_week": 0.6, "expected_4w": 2.4, "expected_2w": 1.2, "expected_1w": 0.6}
 
-    assert play([{**silent(40), **tiny}] * 10) == []
+    signals = play([{**silent(n), **small, "expected_in_silence": 0.6 * n / 7} for n in range(60)] + [{}])
+
+    assert told(signals) == [
+        (47, "small_account_silent", "FIRING", "INFO"),
+        (60, "small_account_silent", "RESOLVED", "recovered"),
+    ]
 
 
 def test_a_new_account_has_no_usage_risk() -> None:
@@ -151,27 +176,25 @@ def test_a_dip_of_all_customers_holds_usage_signals_back() -> None:
 def test_a_dip_of_all_customers_neither_clears_nor_escalates_what_is_open() -> None:
     dip = {"fleet_level": 0.4}
 
-    signals = play([SLOW] * 4 + [{**dip, "level_4w": 0.1}] * 5 + [{**dip, "level_4w": 1.0}] * 9 + [{}] * 6)
+    signals = play([SLOW] * 4 + [{**dip, "level_4w": 0.1}] * 5 + [{**dip, "level_4w": 1.0}] * 19 + [{}] * GOOD_DAYS)
 
-    assert told(signals) == [(3, "usage_decline", "FIRING", "INFO"), (23, "usage_decline", "RESOLVED", "recovered")]
+    assert told(signals) == [(3, "usage_decline", "FIRING", "INFO"), (42, "usage_decline", "RESOLVED", "recovered")]
 
 
 def test_a_cooldown_keeps_the_same_signal_back_for_four_weeks() -> None:
-    signals = play([SLOW] * 4 + [{}] * 6 + [SLOW] * 40)
+    signals = play([SLOW] * 4 + [{}] * GOOD_DAYS + [SLOW] * 40)
 
     assert [entry[:3] for entry in told(signals)] == [
         (3, "usage_decline", "FIRING"),
-        (9, "usage_decline", "RESOLVED"),
-        (37, "usage_decline", "FIRING"),
+        (18, "usage_decline", "RESOLVED"),
+        (46, "usage_decline", "FIRING"),
     ]
 
 
 def test_a_cooldown_ends_early_for_a_higher_severity() -> None:
-    worse = {**SLOW, "level_4w": 0.2}
+    signals = play([SLOW] * 4 + [{}] * GOOD_DAYS + [FRACTION] * 5)
 
-    signals = play([SLOW] * 4 + [{}] * 6 + [worse] * 5)
-
-    assert told(signals)[2:] == [(13, "usage_decline", "FIRING", "WARNING")]
+    assert told(signals)[2:] == [(22, "usage_decline", "FIRING", "WARNING")]
     assert len({s["signal_id"] for s in signals}) == 3
 
 
@@ -179,23 +202,23 @@ def test_fewer_people_fire_after_a_week_only_where_two_or_more_are_lost() -> Non
     fewer = {**SLOW, "active_users_28": 3, "active_users_28_usual": 5.0}
     one_less = {**SLOW, "active_users_28": 2, "active_users_28_usual": 3.0}
 
-    assert told(play([fewer] * 8))[-1] == (7, "active_users_falling", "FIRING", "WARNING")
+    assert told(play([fewer] * 8))[-1] == (7, "active_users_falling", "FIRING", "INFO")
     assert {rule for _, rule, *_ in told(play([one_less] * 12))} == {"usage_decline"}
 
 
 def test_fewer_people_who_do_as_much_as_before_are_no_risk() -> None:
     fewer = {"active_users_28": 3, "active_users_28_usual": 5.0}
 
-    assert play([{**fewer, "level_4w": 0.5}] * 12) == []
+    assert play([{**fewer, "level_4w": 0.6}] * 12) == []
     assert play([fewer] * 12) == []
 
 
 def test_fewer_people_are_a_risk_no_more_once_they_do_as_much_as_before() -> None:
     fewer = {"active_users_28": 3, "active_users_28_usual": 5.0}
 
-    signals = play([{**fewer, "level_4w": 0.3}] * 8 + [{**fewer, "level_4w": 0.8}])
+    signals = play([{**fewer, "level_4w": 0.3}] * 8 + [{**fewer, "level_4w": 0.8}] * 8)
 
-    assert told(signals)[-1] == (8, "active_users_falling", "RESOLVED", "recovered")
+    assert told(signals)[-1] == (15, "active_users_falling", "RESOLVED", "recovered")
 
 
 def test_what_is_only_shown_raises_no_other_alarm() -> None:

@@ -167,7 +167,7 @@ def test_a_go_live_that_has_come_is_where_the_baseline_begins(went_live: int | N
 def test_pauses_before_the_go_live_are_no_habit() -> None:
     rare, daily = range(DAY - 238, DAY - 70, 14), range(DAY - 70, DAY)
     found = account((1, rare), (2, daily))
-    assert measured(found)["silence_limit_days"] == 42
+    assert measured(found)["silence_limit_days"] == 25
 
     found.facts = Facts(len(KINDS.facts))
     found.facts.set(KINDS.facts["go_live_day"], DAY - 70, 1)

@@ -17,7 +17,8 @@ from services.scorer.domain.health.known import Known, Support
 from services.scorer.domain.health.lifecycle_stage import stage, start_day
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import DIMENSIONS, STAGES, MeasureRule, read_model
-from services.scorer.domain.health.score import CAP, Health, health, shared_out
+from services.scorer.domain.health.rounding import shared_out
+from services.scorer.domain.health.score import CAP, Health, health
 from services.scorer.domain.health.trend import trend
 from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.units import HOUR_MS
@@ -53,7 +54,7 @@ def known(draw: st.DrawFn) -> Known:
     silent, gap = draw(st.integers(-1, 200)), draw(st.integers(0, 20))
     month, usual = draw(st.integers(0, 30)), draw(st.integers(0, 30))
     usage = Usage(
-        DAY, silent, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, float(usual), float(usual), 0, draw(st.integers(0, 4)), False
+        DAY, silent, 1, 1, 1, gap, max(0, min(30, weeks - 4)), windows, learned, 0, 0, 0, month, month, 0.0, float(usual), float(usual), 0, draw(st.integers(0, 4)), False
     )  # fmt: skip
     support = Support(draw(st.integers(0, 12)), at() - draw(st.integers(0, 10**9)), 0.0, 0, 0)
     answers = {"ann": (at(), draw(st.integers(0, 10)))} if draw(st.booleans()) else None
@@ -100,7 +101,7 @@ def test_coverage_counts_only_connected_dimensions(facts: Known, connected: froz
 
 
 def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
-    usage = Usage(DAY, 0, 7, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3.0, 3.0, 0, 0, False)
+    usage = Usage(DAY, 0, 7, 7, 0, 1, 0, *trend([0] * 36, [1.0] * 36, 0), 0, 0, 3, 3, 3, 0.0, 3.0, 3.0, 0, 0, False)
     before = scored(of(usage, answers={"a": (at(), 9)}), frozenset(DIMENSIONS))
     after = scored(of(usage), frozenset(DIMENSIONS), before.shares)
 
@@ -114,7 +115,27 @@ def test_a_measure_that_vanished_takes_its_points_with_it() -> None:
     ("stage_", "capped"), [("ONGOING", True), ("RENEWAL", True), ("ADOPTION", True), ("ONBOARDING", False)]
 )
 def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: bool) -> None:
-    usage = Usage(DAY, 25, 0, 1, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
+    usage = Usage(
+        DAY,
+        25,
+        0,
+        99,
+        120,
+        1,
+        30,
+        *trend([10] * 36, [1.0] * 36, 36),
+        0,
+        0,
+        9,
+        9,
+        9,
+        36.0,
+        9.0,
+        9.0,
+        0,
+        4,
+        True,
+    )
     found = scored(of(usage, answers={"a": (at(), 10)}, stage=stage_), frozenset(DIMENSIONS))
 
     assert (found.score == 400) == capped
@@ -122,7 +143,27 @@ def test_long_silence_caps_the_score_except_in_onboarding(stage_: str, capped: b
 
 
 def test_an_account_with_a_slow_rhythm_is_not_capped_by_it() -> None:
-    usage = Usage(DAY, 25, 0, 12, 30, *trend([10] * 36, [1.0] * 36, 36), 0, 0, 9, 9, 9.0, 9.0, 0, 4, True)
+    usage = Usage(
+        DAY,
+        24,
+        0,
+        99,
+        120,
+        12,
+        30,
+        *trend([10] * 36, [1.0] * 36, 36),
+        0,
+        0,
+        9,
+        9,
+        9,
+        36.0,
+        9.0,
+        9.0,
+        0,
+        4,
+        True,
+    )
 
     assert CAP not in {part.number for part in scored(of(usage), frozenset(DIMENSIONS)).parts}
 

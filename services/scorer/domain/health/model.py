@@ -10,6 +10,8 @@ import msgspec
 from xxhash import xxh64_hexdigest
 
 from schemas.measures import MEASURES
+from services.scorer.domain.health.risk import RiskModel
+from services.scorer.domain.health.risk import problems as of_risk
 from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
@@ -47,6 +49,8 @@ class Model(msgspec.Struct, forbid_unknown_fields=True):
     coverage_floor: float = 0.6
     silence_cap: int = 40
     silence_cap_days: int = 21
+    risk: RiskModel | None = None
+    """None: accounts are not ranked by risk."""
     fingerprint: str = ""
     """Version and hash of everything above and of the tracking plan; snapshots carry it."""
 
@@ -66,7 +70,7 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
         model = msgspec.convert(config, Model)
     except msgspec.ValidationError as error:
         raise ValueError(str(error)) from error
-    problems = [*_of_stages(model), *_of_measures(model)]
+    problems = [*_of_stages(model), *_of_measures(model), *(of_risk(model.risk) if model.risk else ())]
     if problems:
         raise ValueError("\n".join(problems))
     model.measures = {name: model.measures[name] for name in SCORED if name in model.measures}

@@ -9,11 +9,12 @@ since the snapshot before is again the exact sum of what each share moved by, wi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.measures import MEASURES
 from services.scorer.domain.health.model import DIMENSIONS, Model
+from services.scorer.domain.health.rounding import shared_out
 
 CAP = 0
 """Stands for the cap on silent accounts, where other parts have the number of a measure."""
@@ -41,16 +42,6 @@ class Health(NamedTuple):
     def shares(self) -> dict[int, int]:
         """Contribution by number of the measure, for the next comparison."""
         return {part.number: part.contribution for part in self.parts if part.contribution or part.weight}
-
-
-def shared_out(shares: Sequence[float]) -> list[int]:
-    """Round shares so that they add up to their rounded sum exactly; the largest remainders are rounded up."""
-    total = math.floor(math.fsum(shares) + 0.5)
-    floors = [math.floor(share) for share in shares]
-    order = sorted(range(len(shares)), key=lambda i: (floors[i] - shares[i], i))
-    for i in order[: total - sum(floors)]:
-        floors[i] += 1
-    return floors
 
 
 def health(

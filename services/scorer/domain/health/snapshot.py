@@ -14,6 +14,7 @@ from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.last_evaluation import LastEvaluation, read
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.model import Model
+from services.scorer.domain.health.risk import UNKNOWN, predicted, risk
 from services.scorer.domain.health.score import Health, health
 from services.scorer.domain.health.usage import Usage
 from services.scorer.domain.units import six_digits
@@ -62,12 +63,16 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         }
         for part in scored.parts
     ]
+    risk_parts = risk(values, context.model.risk) if context.model.risk else ()
     said = {
         "stage": known.stage,
         "band": band,
         "score_tenths": scored.score,
         "coverage": six_digits(scored.coverage),
         "measures": numbered(values),
+        "risk_thousandths": sum(part.thousandths for part in risk_parts) if risk_parts else None,
+        "risk_parts": [part._asdict() for part in risk_parts],
+        "risk_predicts": predicted(values, context.model.risk) if context.model.risk and risk_parts else UNKNOWN,
         "dates": _dates(account, known.usage),
         "lowest_user": known.sentiment.lowest_user_90,
         "facts": known.facts,

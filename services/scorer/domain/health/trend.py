@@ -27,6 +27,8 @@ WINDOWS = (1, 2, 4)
 SHRINK_WEEKS = 10
 FLEET_DISPERSION = 1.5
 """phi_0. Active user-days of one account vary a little more than independent ones would."""
+SMOOTH = 0.5
+"""Added to a count and to what was expected before one is divided by the other: one more or less of little says little."""
 _ROOT_HALF = math.sqrt(0.5)
 
 
@@ -86,7 +88,7 @@ def window(weeks: int, count: int, learned: Baseline, factors: Sequence[float]) 
     if learned.weeks == 0:
         return Window(weeks, count, float(count), 1.0, 1.0, 1.0)
     expected = learned.rate * math.fsum(factors)
-    ratio = (count + 0.5) / (expected + 0.5)
+    ratio = (count + SMOOTH) / (expected + SMOOTH)
     if expected <= 0:
         return Window(weeks, count, 0.0, ratio, 1.0, 1.0)
     variance_ratio = learned.dispersion * (1 + weeks / learned.weeks)

@@ -19,6 +19,11 @@ from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baselin
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
 """Weeks of baseline below which an account has no usual level."""
+QUARTER_WEEKS = 12
+OFTEN_PER_PERSON, OFTEN_WEEK, SHORT_PAUSE = 1.5, 2.5, 5
+"""Days a week of each person, user-days a week, and days of a long pause, of accounts whose silences are judged early."""
+SHORTEST, LONGEST_EARLY, LIMIT = 7, 11, 25
+"""Silence limits in days: the bounds of such accounts, and that of all others."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
 _NO_WEEKS = [0] * WEEKS
 
@@ -30,7 +35,10 @@ class Usage(NamedTuple):
     silent_days: int
     """Closed days since the last active one, without those on which nobody was expected; -1: none was active yet."""
     active_days_7: int
-    gap_p90_days: int
+    active_days_210: int
+    user_days_84: int
+    long_pause: int
+    """The 90th percentile (nearest rank) of the days from one active day to the next, of the last 34 weeks; 0: too few."""
     baseline_weeks: int
     windows: tuple[Window, ...]
     baseline: Baseline
@@ -38,6 +46,9 @@ class Usage(NamedTuple):
     events_28: int
     active_users_7: int
     active_users_28: int
+    active_users_84: int
+    expected_in_silence: float
+    """The user-days that would have come in the silent days in usual times; fewer in holidays of all accounts."""
     active_users_28_usual: float
     active_users_28_expected: float
     """The usual number in a month like this one: fewer where holidays keep all accounts away."""
@@ -56,8 +67,14 @@ class Usage(NamedTuple):
 
     @property
     def silence_limit(self) -> int:
-        """Days without activity that are beyond this account's own habit: seven, or three times its p90 gap."""
-        return max(7, 3 * self.gap_p90_days)
+        """Days without activity up to which a silence of this account says nothing."""
+        return silence_limit(self.baseline.rate, self.days_per_person, self.long_pause)
+
+    @property
+    def days_per_person(self) -> float:
+        """Days a week on which each person who is usually active in a month uses the product in usual times."""
+        share = 1.0 if self.acting is None or self.acting.people_share_usual is None else self.acting.people_share_usual
+        return self.baseline.rate * share / max(1.0, self.active_users_28_usual)
 
 
 def own_days(account: Account, day: int) -> int:
@@ -94,12 +111,13 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
     baseline_weeks = max(0, min(BASELINE_WEEKS, weeks - WINDOWS[-1]))
     active = account.history("active", day)
     if active is None:
-        weekly, active_days, gap = _NO_WEEKS, 0, 0
+        weekly, active_days, active_days_210, long_pause = _NO_WEEKS, 0, 0, 0
     else:
         weekly = active[SPAN - 7 * WEEKS :].reshape(WEEKS, 7).sum(axis=1)[::-1].tolist()
         active_days = int(np.count_nonzero(active[-7:]))
-        gap = _gap_p90(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
-    week, month, usual = _people(account, day, weeks)
+        active_days_210 = int(np.count_nonzero(active[-7 * BASELINE_WEEKS :]))
+        long_pause = _long_pause(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
+    week, month, quarter, usual = _people(account, day, weeks)
     who = acting(account, day, baseline_weeks)
     # who is away is a share of all that is expected, and agents go on
     share = who.people_share_usual or 1.0 if who is not None else 1.0
@@ -113,6 +131,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         recent = value[-28:]
         value_days = int(np.count_nonzero(recent))
         value_weeks = int(np.count_nonzero(recent.reshape(4, 7).any(axis=1)))
+    since_active = max(0, day - account.last_active_day) if account.last_active_day >= 0 else 0
     if value_connected:
         reached = account.milestone("first_value") >= 0 or "first_value" not in account.kinds.milestones
         proven = reached and value_weeks >= 3
@@ -122,7 +141,9 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         day=day,
         silent_days=_silent_days(account.last_active_day, day, calendar),
         active_days_7=active_days,
-        gap_p90_days=gap,
+        active_days_210=active_days_210,
+        user_days_84=sum(weekly[:QUARTER_WEEKS]),
+        long_pause=long_pause,
         baseline_weeks=baseline_weeks,
         windows=windows,
         baseline=learned,
@@ -130,6 +151,8 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         events_28=int(events[-28:].sum()) if events is not None else 0,
         active_users_7=week,
         active_users_28=month,
+        active_users_84=quarter,
+        expected_in_silence=learned.rate * _weeks_of(since_active, factors),
         active_users_28_usual=usual,
         active_users_28_expected=usual * min(1.0, fsum(factors[:4]) / 4),
         value_days_28=value_days,
@@ -160,22 +183,48 @@ def _silent_days(last_active_day: int, day: int, calendar: OwnCalendar | None) -
     return max(0, day - last_active_day - (0 if calendar is None else calendar.days_off))
 
 
-def _gap_p90(active_days: np.typing.NDArray[np.int64]) -> int:
-    """Return the 90th percentile (nearest rank) of the gaps between active days; 0 with fewer than two."""
+def _weeks_of(days: int, factors: list[float]) -> float:
+    """Return how many usual weeks the last `days` days were; those beyond the last known factor are not counted."""
+    weeks, rest = divmod(max(0, days), 7)
+    begun = factors[weeks] * rest / 7 if weeks < len(factors) else 0.0
+    return fsum(factors[:weeks]) + begun
+
+
+def _long_pause(active_days: np.typing.NDArray[np.int64]) -> int:
     if active_days.size < 2:
         return 0
-    gaps = np.sort(np.diff(active_days))
-    return int(gaps[ceil(0.9 * gaps.size) - 1])
+    pauses = np.sort(np.diff(active_days))
+    return int(pauses[ceil(0.9 * pauses.size) - 1])
 
 
-def _people(account: Account, day: int, weeks: int) -> tuple[int, int, float]:
-    """Return active people of one week and of four, and the median of the latter over the weeks before."""
+def silence_limit(usual_week: float, days_per_person: float, long_pause: int) -> int:
+    """
+    Return the days up to which a silence says nothing.
+
+    Where each person works with the product on several days of every week, a week or three of the account's own long
+    pauses. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
+    one that does not: 25 days for all (docs/adr/0113).
+
+    Args:
+        usual_week: Active user-days of a usual week.
+        days_per_person: Of each person, a week.
+        long_pause: Nine in ten of its pauses are at most so many days.
+    """
+    if usual_week >= OFTEN_WEEK and days_per_person >= OFTEN_PER_PERSON and long_pause <= SHORT_PAUSE:
+        return min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause))
+    return LIMIT
+
+
+def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float]:
+    """Return active people of one week, of four and of twelve, and the median of four over the weeks before."""
     seen = account.active_users.weeks(day)
     if seen is None:
-        return 0, 0, 0.0
+        return 0, 0, 0, 0.0
     counts = np.count_nonzero(
         seen[:, : WEEKS - 3] | seen[:, 1 : WEEKS - 2] | seen[:, 2 : WEEKS - 1] | seen[:, 3:], axis=0
     )
     # window j spans weeks j..j+3; those before the latest that lie within the account's own time
     usual = counts[4 : max(4, min(4 + BASELINE_WEEKS, weeks - 3))]
-    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), float(median(usual.tolist())) if usual.size else 0.0
+    quarter = int(np.count_nonzero(seen[:, :QUARTER_WEEKS].any(axis=1)))
+    median_28 = float(median(usual.tolist())) if usual.size else 0.0
+    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28

@@ -39,7 +39,8 @@ def test_accounts_are_listed_lowest_score_first(client: TestClient) -> None:
     assert [a["account"] for a in answer.json()["accounts"]] == ["acme", "newco"]
     assert answer.json()["accounts"][0] == {
         "account": "acme", "name": "Acme GmbH", "owner": "kim@tidemark.example", "revenue": 48000.0, "seats": 40,
-        "stage": "ONGOING", "band": "RED", "coverage": 0.85, "score": 31.2, "previous_score": 35.5, "silent_days": 3,
+        "stage": "ONGOING", "band": "RED", "coverage": 0.85, "score": 31.2, "previous_score": 35.5, "risk_tenth": 1,
+        "risk_percent": 24.7, "risk_predicts": "the account is lost in the next 12 weeks", "silent_days": 3,
         "last_active": "2025-11-27", "renewal_date": "2026-03-31", "sequence": 214, "day": "2025-11-30",
         "at": "2025-12-01T00:00:00.000Z", "open_signals": {"critical": 0, "warning": 1, "info": 0, "expansion": 0},
     }  # fmt: skip
@@ -63,6 +64,14 @@ def test_one_account_comes_with_health_history_activity_and_signals(client: Test
     level = {"name": "level_4w", "label": "Use of four weeks, against usual", "dimension": "usage", "unit": "share"}
     assert found["health"]["measures"][0] == {**level, "value": 0.302663}
     assert found["health"]["parts"][0] == {**level, "score": 18, "weight": 0.6, "points": 10.8, "change": -4.3}
+    risk = found["health"]["risk"]
+    assert found["risk_tenth"] == 1
+    assert (found["risk_percent"], found["risk_predicts"]) == (24.7, "the account is lost in the next 12 weeks")
+    assert (risk["risk_percent"], risk["log_odds"]) == (24.7, -1.115)
+    assert risk["parts"][0] == {
+        "name": "usual_risk", "label": "A usual account", "dimension": "", "unit": "count", "log_odds": -2.4,
+    }  # fmt: skip
+    assert round(sum(part["log_odds"] for part in risk["parts"]), 3) == risk["log_odds"]
     assert found["health"]["dates"] == {
         "first_activity": "2024-10-16",
         "last_activity": "2025-11-27",

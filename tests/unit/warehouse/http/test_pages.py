@@ -32,7 +32,7 @@ def client() -> TestClient:
 def test_every_list_is_read_to_its_end_by_cursors(client: TestClient, address: str, name: str) -> None:
     whole = client.get(f"{address}&limit=100").json()
     paged = []
-    cursor = ""
+    cursor: str | None = ""
     while cursor is not None:
         page = client.get(f"{address}&limit=3{cursor and f'&cursor={cursor}'}").json()
         assert page["total"] == 7

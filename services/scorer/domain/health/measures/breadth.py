@@ -17,8 +17,18 @@ def active_users_28(known: Known) -> float | None:
 
 
 @measure
+def active_users_84(known: Known) -> float | None:
+    return known.usage.active_users_84
+
+
+@measure
 def active_users_28_usual(known: Known) -> float | None:
     return known.usage.active_users_28_usual
+
+
+@measure
+def days_per_person(known: Known) -> float | None:
+    return known.usage.days_per_person if known.usage.active_users_28_usual else None
 
 
 @measure

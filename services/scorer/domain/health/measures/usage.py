@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from services.scorer.domain.health.known import Known
 from services.scorer.domain.health.measures.registry import measure, measure_per_window
-from services.scorer.domain.health.trend import Window
+from services.scorer.domain.health.trend import SMOOTH, Window
+from services.scorer.domain.health.usage import QUARTER_WEEKS
 
 
 @measure_per_window
@@ -30,6 +31,12 @@ def chance_low(window: Window) -> float:
 @measure_per_window
 def chance_high(window: Window) -> float:
     return window.p_high
+
+
+@measure
+def level_12w(known: Known) -> float | None:
+    usual = known.usage.baseline.rate * QUARTER_WEEKS
+    return (known.usage.user_days_84 + SMOOTH) / (usual + SMOOTH)
 
 
 @measure
@@ -89,6 +96,11 @@ def silence_limit_days(known: Known) -> float | None:
 
 
 @measure
+def expected_in_silence(known: Known) -> float | None:
+    return known.usage.expected_in_silence if known.usage.silent_days >= 0 else None
+
+
+@measure
 def silence_level(known: Known) -> float | None:
     return known.usage.silent_days / known.usage.silence_limit if known.usage.silent_days >= 0 else None
 
@@ -96,6 +108,11 @@ def silence_level(known: Known) -> float | None:
 @measure
 def active_days_7(known: Known) -> float | None:
     return known.usage.active_days_7
+
+
+@measure
+def active_days_210(known: Known) -> float | None:
+    return known.usage.active_days_210
 
 
 @measure

@@ -1,0 +1,68 @@
+"""The histories that `tidemark backtest` is given: a file, made-up customers, or one's own past."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.cli.local.stack_state import cluster, data_folder
+from services.shared.errors import Fatal
+
+if TYPE_CHECKING:
+    from services.backfill.mapping import Mapping
+    from services.backtest.domain.history import AccountOutcome, BacktestHistory
+    from services.backtest.generator import Generated
+
+
+class HistorySource(StrEnum):
+    """Where one's own history is read."""
+
+    LOG = "log"
+    WAREHOUSE = "warehouse"
+
+
+def histories(
+    file: Path | None,
+    mapping: Mapping,
+    lost: tuple[AccountOutcome, ...],
+    seeds: list[int],
+    read_own: Callable[[], BacktestHistory],
+) -> Iterator[tuple[BacktestHistory, Generated | None]]:
+    """Return the histories that are asked for, with the truth about those that are made up."""
+    from services.backtest.histories.event_file import read_event_file
+    from services.backtest.histories.generated import made_up
+
+    if file is not None:
+        yield read_event_file(file, mapping, outcomes=lost), None
+    elif not seeds:
+        yield read_own(), None
+    for seed in seeds:
+        yield made_up(seed)
+
+
+def own(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:
+    """Return one's own history, as the log or the warehouse holds it."""
+    from services.backtest.histories.own import read_log, read_warehouse
+    from services.shared.settings import load
+    from services.warehouse.clickhouse import open_embedded, open_server
+    from services.warehouse.settings import WarehouseSettings
+
+    now_ms = time.time_ns() // 1_000_000
+    if source is HistorySource.LOG:
+        return asyncio.run(read_log(cluster(data), lost, now_ms))
+    settings = load(WarehouseSettings)
+    if settings.clickhouse_url is not None:
+        store = open_server(settings.clickhouse_url.get_secret_value(), settings.clickhouse_database)
+    else:
+        folder = data_folder(data) / "warehouse" / "clickhouse"
+        if not folder.is_dir():
+            raise Fatal(f"there is no warehouse at {folder}: give --data, or set CLICKHOUSE_URL to your server")
+        store = open_embedded(folder, settings.clickhouse_database)
+    try:
+        return read_warehouse(store, lost, now_ms)
+    finally:
+        store.close()

@@ -1,0 +1,136 @@
+"""`tidemark backtest --fit`: checks what is asked before any work, fits, and writes a model or says why not."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from services.shared.errors import Fatal, TidemarkError
+
+if TYPE_CHECKING:
+    from services.backtest.driving import Driven
+    from services.backtest.report.contents import Section
+    from services.shared.tracking_plan.plan import TrackingPlan
+
+
+class Target(StrEnum):
+    """What a fitted risk is the chance of."""
+
+    COLLAPSE = "collapse"
+    LOSS = "loss"
+
+
+class RiskFitRefusedError(TidemarkError):
+    """A fit that does not stand; nothing was written."""
+
+
+@dataclass(frozen=True)
+class RiskFitReport:
+    """What there is to say about a fit."""
+
+    headline: str
+    sections: list[Section] = field(default_factory=list)
+    refusal: str = ""
+    """Why it does not stand; empty: it does."""
+    model: str = ""
+    """The text of a model file with it."""
+
+
+@dataclass(frozen=True)
+class RiskFitRequest:
+    """What of `--fit`, `--target` and `--write` was given."""
+
+    fit: bool
+    target: Target | None
+    write: Path | None
+
+    def checked(self, plan: TrackingPlan, *, listed: bool, histories: int) -> Target | None:
+        """
+        Return what is to be fitted, None: nothing is.
+
+        Args:
+            plan: Tells whether a file that is there is a model.
+            listed: Whether there is a list of lost customers.
+            histories: How many are given, 0: one's own.
+
+        Raises:
+            Fatal: it cannot be, and there is no need to drive a history first.
+        """
+        if not self.fit:
+            if self.target is not None or self.write is not None:
+                raise Fatal("--target and --write belong to --fit: give it too")
+            return None
+        if histories > 1:
+            raise Fatal("--fit takes one history: give either a file, or one --generated, or neither for your own")
+        if self.target is Target.LOSS and not listed:
+            raise Fatal(
+                "--target loss needs the list of lost customers: give --outcomes lost.csv, or --target collapse"
+            )
+        if self.write is not None:
+            _require_model_or_nothing(self.write, plan)
+        return self.target or (Target.LOSS if listed else Target.COLLAPSE)
+
+    def finish(self, report: RiskFitReport) -> None:
+        """
+        Write the model of a fit, in place of one that was there.
+
+        Raises:
+            RiskFitRefusedError: the fit does not stand.
+        """
+        if report.refusal:
+            raise RiskFitRefusedError(report.refusal)
+        if self.write is None:
+            print("the fit stands: give --write FILE to have a model with it")
+            return
+        new = self.write.with_name(f"{self.write.name}.{os.getpid()}")
+        new.write_text(report.model, "utf-8")
+        new.replace(self.write)
+        print(
+            f"wrote {self.write}: start the scorers with TIDEMARK_SCORER_MODEL={self.write.absolute()}, and the API tells "
+            "risk_percent"
+        )
+
+
+def _require_model_or_nothing(path: Path, plan: TrackingPlan) -> None:
+    from services.scorer.domain.health.model import read_model
+    from services.shared.plan_file import read_yaml
+
+    if not path.exists():
+        return
+    try:
+        read_model(read_yaml(path), plan)
+    except (ValueError, OSError, AttributeError) as error:
+        raise Fatal(f"{path} is there already and is no model file: give --write another name") from error
+
+
+def fit(
+    driven: Driven, target: Target, plan: TrackingPlan, model_file: Path, *, least_base: float, draws: int
+) -> RiskFitReport:
+    """Fit the risk on a driven history; `model_file` is the model in force, of which a written one keeps all else."""
+    from services.backtest.domain.risk_fit import TooFewLossesError
+    from services.backtest.fitting import fit_history
+    from services.backtest.report.model_file import with_risk
+    from services.backtest.report.risk_fit import refusal, sections, verdict
+    from services.scorer.domain.health.model import read_model
+    from services.scorer.settings import DEFAULT_MODEL
+    from services.shared.plan_file import read_yaml
+
+    shipped = read_model(read_yaml(DEFAULT_MODEL), plan).risk
+    assert shipped is not None, "the model that comes with Tidemark has a risk"
+    try:
+        fitted = fit_history(driven, shipped, target.value, least_usual_week=least_base, draws=draws)
+    except TooFewLossesError as error:
+        hint = (
+            "; --target collapse takes falls in use instead, of which there may be more"
+            if target is Target.LOSS
+            else ""
+        )
+        return RiskFitReport(
+            "No risk was fitted: there are too few losses.", refusal=f"no risk was fitted: {error}{hint}"
+        )
+    if fitted.figures.against:
+        return RiskFitReport(verdict(fitted), [*sections(fitted)], refusal(fitted.figures))
+    return RiskFitReport(verdict(fitted), [*sections(fitted)], model=with_risk(model_file.read_text("utf-8"), fitted))

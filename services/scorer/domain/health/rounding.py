@@ -1,0 +1,16 @@
+"""Rounds the parts of a sum so that they still add up."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+
+def shared_out(shares: Sequence[float]) -> list[int]:
+    """Round shares so that they add up to their rounded sum exactly; the largest remainders are rounded up."""
+    total = math.floor(math.fsum(shares) + 0.5)
+    floors = [math.floor(share) for share in shares]
+    order = sorted(range(len(shares)), key=lambda i: (floors[i] - shares[i], i))
+    for i in order[: total - sum(floors)]:
+        floors[i] += 1
+    return floors

@@ -1,0 +1,114 @@
+"""A fit stands where it forecasts others better than the shipped coefficients and than the rate alone; else it says why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.backtest.domain.forecasts import RATE, SHIPPED, LossSample, by_accounts, by_time, losses_in
+from services.backtest.domain.grid import LATER_DAYS, WEEK
+from services.backtest.domain.risk_fit import (
+    COEFFICIENTS,
+    FEWEST_LOSSES,
+    LEVEL,
+    STRETCH,
+    TooFewLossesError,
+    fit_risk,
+)
+from tests.support.risk_samples import WEIGHTS, sample, shipped
+
+
+def test_coefficients_that_point_elsewhere_are_replaced_by_those_of_the_history() -> None:
+    found = fit_risk(sample(), shipped(np.array([0.2, 0.9, 0.0])), draws=10)
+
+    assert found.against == []
+    assert found.more is None
+    assert found.form == COEFFICIENTS
+    assert found.hazard.weights == pytest.approx(WEIGHTS, abs=0.4)
+    assert (
+        found.other_accounts.of(COEFFICIENTS).ranking.auc.value
+        > found.other_accounts.of(SHIPPED).ranking.auc.value + 0.1
+    )
+
+
+def test_good_coefficients_of_a_wrong_level_are_moved_and_keep_their_order() -> None:
+    found = fit_risk(sample(accounts=150, level=-7.5), shipped(WEIGHTS / 2), draws=10)
+
+    assert found.against == []
+    assert found.losses < 30  # too few for three coefficients
+    assert found.form in {LEVEL, STRETCH}
+    assert found.hazard.weights / found.hazard.weights[0] == pytest.approx(WEIGHTS / WEIGHTS[0])
+    assert found.hazard.weights[0] >= WEIGHTS[0] / 2
+
+
+def test_what_it_forecasts_happens_about_as_often() -> None:
+    found = fit_risk(sample(), shipped(WEIGHTS), draws=10)
+
+    assert sum(group.weeks for group in found.calibration) == found.weeks
+    for group in found.calibration[3:]:
+        assert group.observed == pytest.approx(group.forecast, rel=0.5, abs=0.01)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_losses_by_chance_are_refused_with_the_figures(seed: int) -> None:
+    found = fit_risk(sample(weights=np.zeros(3), level=-5.0, seed=seed), shipped(WEIGHTS), draws=10)
+
+    assert found.losses > 100
+    assert any(f"does not surely forecast better than {RATE} (log loss 0." in reason for reason in found.against)
+
+
+def test_shipped_coefficients_that_are_right_already_are_not_replaced() -> None:
+    data = sample(accounts=300)
+    right = fit_risk(data, shipped(WEIGHTS), draws=0).hazard
+
+    found = fit_risk(data, right, draws=10)
+
+    assert any(f"better than {SHIPPED}" in reason for reason in found.against)
+
+
+def test_it_says_how_many_more_losses_would_show_that_it_is_better() -> None:
+    few = fit_risk(
+        sample(accounts=120, level=-6.5, weights=0.3 * WEIGHTS, seed=4), shipped(WEIGHTS / 3, -3.0), draws=10
+    )
+
+    assert few.against
+    assert few.more is not None
+    assert 5 < few.more < 100
+
+
+def test_fewer_losses_than_the_bound_are_refused_with_how_many_more_are_needed() -> None:
+    data = sample(accounts=30, level=-6.5)
+    losses = len(data.starts)
+    assert 0 < losses < FEWEST_LOSSES
+
+    with pytest.raises(TooFewLossesError, match=f"{losses} losses can be used, and 20 are needed: {20 - losses} more"):
+        fit_risk(data, shipped(WEIGHTS))
+
+
+def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
+    data = sample()
+    first = np.unique(data.starts.account)[:9]
+    one_time = abs(data.starts.column - 200) < LATER_DAYS - WEEK
+
+    def starts(which: object) -> LossSample:
+        return LossSample(data.columns, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
+
+    again = np.concatenate([np.flatnonzero(np.isin(data.starts.account, first))] * 3)
+    with pytest.raises(
+        TooFewLossesError, match="all 27 losses are of 9 accounts, and 10 with a loss are needed: 1 more"
+    ):
+        fit_risk(starts(again), shipped(WEIGHTS))
+    with pytest.raises(TooFewLossesError, match="losses lie too close together .* losses over a longer time"):
+        fit_risk(starts(one_time), shipped(WEIGHTS))
+
+
+def test_no_account_is_forecast_from_its_own_weeks_and_no_week_from_what_was_not_known_then() -> None:
+    data = sample(accounts=80)
+
+    for fitted, told in by_accounts(data, seed=1):
+        assert not set(data.weeks.account[fitted]) & set(data.weeks.account[told])
+    ((earlier, later),) = by_time(data)
+    assert data.weeks.column[earlier].max() + LATER_DAYS < data.weeks.column[later].min()
+    parts = losses_in(data, by_accounts(data, seed=1))
+    assert sum(told for _, told in parts) == len(data.starts)
+    assert max(told for _, told in parts) - min(told for _, told in parts) <= 1

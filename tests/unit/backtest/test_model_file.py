@@ -1,0 +1,89 @@
+"""A fitted risk goes into the text of a model: the rest of it stays, and what is written is read as it was fitted."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+import yaml
+
+from services.backtest.domain.risk_fit import fit_risk
+from services.backtest.fitting import RiskFitted, _columns
+from services.backtest.report.model_file import with_risk
+from services.backtest.report.risk_fit import refusal, verdict
+from services.scorer.domain.health.model import read_model
+from services.scorer.domain.health.risk import RiskModel
+from services.scorer.settings import DEFAULT_MODEL
+from services.shared.plan_file import default_plan, read_yaml
+from tests.support.risk_samples import WEIGHTS, sample, shipped
+
+SHIPPED = read_model(read_yaml(DEFAULT_MODEL), default_plan()).risk
+TEXT = DEFAULT_MODEL.read_text("utf-8")
+NAMES = ("silent_days", "level_4w", "active_users_84")
+
+
+@pytest.fixture(scope="module")
+def fitted() -> RiskFitted:
+    assert SHIPPED is not None
+    figures = fit_risk(sample(), shipped(-WEIGHTS), draws=5)
+    terms = {
+        name: msgspec.structs.replace(SHIPPED.terms[name], weight=float(weight))
+        for name, weight in zip(NAMES, figures.hazard.weights, strict=True)
+    }
+    return RiskFitted("acme", 19_000, 19_600, "loss", 1.0, figures, terms, figures.hazard.level, 56)
+
+
+def test_what_is_written_is_read_as_it_was_fitted(fitted: RiskFitted) -> None:
+    risk = read_model(yaml.safe_load(with_risk(TEXT, fitted)), default_plan()).risk
+
+    assert risk is not None
+    assert risk.fit is not None
+    assert {name: term.weight for name, term in risk.terms.items()} == pytest.approx(
+        {name: term.weight for name, term in fitted.terms.items()}, abs=1e-4
+    )
+    assert risk.terms["level_4w"].most == 1.5
+    assert (risk.fit.predicts, risk.fit.losses, risk.fit.least_usual_week) == ("loss", fitted.figures.losses, 1.0)
+    assert "on acme, 2022-01-08 to 2023-08-31" in risk.origin
+    assert "with a date in the next 12 weeks" in risk.origin
+
+
+@pytest.mark.parametrize("after", ["", "version: '2'\n", "# About what comes.\nversion: '2'\n"])
+def test_all_else_in_the_model_stays_as_it_is(fitted: RiskFitted, after: str) -> None:
+    text = TEXT.replace('version: "1"\n', "") + after
+
+    written = with_risk(text, fitted)
+
+    assert written.startswith(text.partition("# How risky")[0])
+    assert written.endswith(after)
+    assert with_risk(written, fitted) == written
+
+
+def test_a_model_without_a_risk_gets_one(fitted: RiskFitted) -> None:
+    bare = TEXT.partition("# How risky")[0]
+
+    assert with_risk(bare, fitted) == with_risk(TEXT, fitted)
+
+
+def test_the_measures_are_taken_as_the_scorer_takes_them() -> None:
+    assert SHIPPED is not None
+    chance = np.random.default_rng(1)
+    values = chance.random((50, len(SHIPPED.terms))) * (60, 3, 3, 40, 210, 900) - 0.1
+    weights = [term.weight for term in SHIPPED.terms.values()]
+
+    ours = SHIPPED.usual + _columns(values, SHIPPED) @ weights
+
+    for row, log_odds in zip(values, ours, strict=True):
+        assert log_odds == pytest.approx(by_scorer(SHIPPED, row.tolist()))
+
+
+def by_scorer(model: RiskModel, row: list[float]) -> float:
+    return model.usual + sum(term.log_odds(value) for term, value in zip(model.terms.values(), row, strict=True))
+
+
+def test_a_fit_that_stands_says_by_how_much_and_one_that_does_not_says_why(fitted: RiskFitted) -> None:
+    by_chance = fit_risk(sample(weights=0 * WEIGHTS, level=-5.0), shipped(WEIGHTS), draws=5)
+
+    assert "So it can be told in per cent." in verdict(fitted)
+    assert refusal(by_chance).startswith(f"nothing was fitted that stands ({by_chance.losses} losses in ")
+    assert "on other accounts it does not surely forecast better than the rate of losses alone" in refusal(by_chance)
+    assert "how an account uses the product says too little" in refusal(by_chance)
