@@ -14,7 +14,7 @@ from services.console.charts.sparkline import scores
 from services.console.pages.today import JUDGED, days_between
 from services.console.rendering import Visit, clipped
 
-ROWS = 100
+ROWS = 60
 WEEKS = 30
 BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
 STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")

@@ -43,6 +43,7 @@ USE_RULES = (
     "usage_decline",
     "active_users_falling",
     "moved_to_agents",
+    "small_account_silent",
     "usage_growth",
 )
 FEEDS = (

@@ -51,18 +51,18 @@ def test_a_shipped_signal_is_told_in_each_language() -> None:
 
 
 def test_an_escalated_signal_has_the_title_of_its_severity() -> None:
-    critical = signal(severity="CRITICAL", title="Nobody has been active for three weeks")
+    critical = signal(severity="CRITICAL", title="Nobody has been active for weeks")
 
-    assert wording("it").title(critical) == "Nessuno è attivo da tre settimane"
+    assert wording("it").title(critical) == "Nessuno è attivo da settimane"
     assert wording("it").action(critical).startswith("Chiama oggi")
 
 
 def test_the_evidence_is_one_line_of_the_first_two_facts() -> None:
     assert wording("en").evidence(signal()) == (
-        "Silent for 9 days, usual pauses up to 7 days · 0 user-days in two weeks, 39 expected"
+        "Silent for 9 days, a sign from 7 days on · 0 user-days in two weeks, 39 expected"
     )
     assert wording("it").evidence(signal()) == (
-        "In silenzio da 9 giorni, pause abituali fino a 7 giorni · 0 giorni-persona in due settimane, 39 previsti"
+        "In silenzio da 9 giorni, un segnale da 7 giorni in poi · 0 giorni-persona in due settimane, 39 previsti"
     )
 
 
