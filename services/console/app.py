@@ -18,7 +18,7 @@ from services.console.api_client import Api, ApiError, Upstream
 from services.console.assets import serve_asset
 from services.console.holders import UNAUTHORIZED, Holders
 from services.console.identity import Identity, identify, same_site
-from services.console.pages import failed, ingest, live, portfolio, preferences, signin, today, waiting
+from services.console.pages import account, failed, ingest, live, portfolio, preferences, record, signin, today, waiting
 from services.console.rendering import Visit
 from services.console.settings import ConsoleSettings
 from services.console.words import LANGUAGES, catalogue, preferred
@@ -33,10 +33,14 @@ PAGES: list[tuple[str, Page]] = [
     ("/ingest", ingest.show),
     ("/waiting", waiting.show),
     ("/live", live.relay),
+    ("/accounts", account.show),
+    ("/accounts/{account:path}", account.show),
 ]
 """Pages that are read. Longer addresses come first."""
 FORMS: list[tuple[str, Page]] = [
     ("/preferences", preferences.change),
+    ("/accounts", record.send),
+    ("/accounts/{account:path}", record.send),
 ]
 """What forms are sent to, by POST from a page of the console itself."""
 

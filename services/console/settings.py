@@ -32,7 +32,11 @@ class ConsoleSettings(Settings):
     """ISO 4217 code of the currency of revenue. Without it, revenue is shown as plain numbers."""
 
     ingest: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_INGEST")
-    """Address of ingest as browsers reach it, for the link to its live tail and for calls to copy."""
+    """Address of ingest as browsers reach it, for the link to its live tail and for calls to copy; the console records there."""
+    write_key: SecretStr | None = Field(None, validation_alias="TIDEMARK_CONSOLE_WRITE_KEY")
+    """Write key (`client: server`) that the console records contacts, notes and the like with. Without it, nothing can be recorded."""
+    history: str = Field("log", validation_alias="TIDEMARK_CONSOLE_HISTORY")
+    """History that "Was it right?" tests on: `log`, `warehouse`, the path of a file of events, or `off`."""
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

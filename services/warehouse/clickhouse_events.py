@@ -159,11 +159,11 @@ class EventQueries(ClickHouseAsking):
 
 def _conditions(wanted: EventFilter) -> tuple[str, dict[str, Any]]:
     conditions = ["account = {account:String}"]
-    if wanted.name:
-        conditions.append("name = {name:String}")
+    if wanted.names:
+        conditions.append("name IN {names:Array(String)}")
     if wanted.before is not None:
         conditions.append(f"occurred_at < fromUnixTimestamp64Milli(toInt64({instant(wanted.before)}), 'UTC')")
-    return " AND ".join(conditions), {"account": wanted.account, "name": wanted.name}
+    return " AND ".join(conditions), {"account": wanted.account, "names": list(wanted.names)}
 
 
 def _identity(row: Found) -> tuple[Any, ...]:

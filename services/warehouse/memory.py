@@ -40,7 +40,7 @@ class MemoryStore(MemoryHealth, MemorySignals):
             {name: value for name, value in row.items() if name != "appended_at"}
             for row in self._unique_events()
             if row["account"] == wanted.account
-            and wanted.name in ("", row["name"])
+            and (not wanted.names or row["name"] in wanted.names)
             and (wanted.before is None or row["occurred_at"] < wanted.before)
         ]
         following = after(wanted.order, in_order(wanted.order, rows), wanted.after)

@@ -10,5 +10,6 @@ from services.console.charts.columns import bars, columns
 from services.console.charts.layers import layers
 from services.console.charts.scatter import scatter
 from services.console.charts.sparkline import sparkline
+from services.console.charts.steps import step
 
-__all__ = ["bars", "columns", "layers", "scatter", "sparkline"]
+__all__ = ["bars", "columns", "layers", "scatter", "sparkline", "step"]

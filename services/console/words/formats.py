@@ -48,6 +48,10 @@ class Formats:
         rounded = round(value)
         return "±0" if rounded == 0 else _change(rounded, self.locale)
 
+    def change_exact(self, value: float) -> str:
+        """Return a change with its sign and one decimal, so that changes can be added up."""
+        return format_decimal(value, "+#,##0.0;−#,##0.0", locale=self.locale)
+
     def money(self, value: float | None, *, short: bool = True) -> str:
         """Return money, in short as `84 K`; a plain number where the currency is not known."""
         if value is None or abs(value) > _MOST:
@@ -69,6 +73,11 @@ class Formats:
     def short_day(self, day: str | None) -> str:
         """Return a day of the log without its year."""
         return DASH if not day else format_skeleton("MMMd", datetime.fromisoformat(day), locale=self.locale)
+
+    def month(self, day: str) -> str:
+        """Return the month of a day; that of January with its year."""
+        moment = date.fromisoformat(day)
+        return format_date(moment, "MMM y" if moment.month == 1 else "MMM", locale=self.locale)
 
     def hour(self, at: str) -> str:
         """Return an hour, given as ISO 8601 in UTC, in UTC; with its day where the day begins."""

@@ -74,11 +74,11 @@ class EventFilter:
     """
     Which events of one account, latest first, then by topic and partition, then by offset, latest first.
 
-    `before` is a time in milliseconds since 1970 UTC.
+    `names` are those of any if there are none; `before` is a time in milliseconds since 1970 UTC.
     """
 
     account: str
-    name: str = ""
+    names: tuple[str, ...] = ()
     before: int | None = None
     after: Place | None = None
     limit: int = 100

@@ -182,7 +182,7 @@ QUESTIONS = (
         _events,
         answers.EventsAnswer,
         (
-            parameters.TextParameter("name", "Only events of this name."),
+            parameters.TextsParameter("name", "Only events of these names, with commas between."),
             parameters.TimeParameter("before", "Only events that happened before this day or time."),
             limit(),
             CURSOR,

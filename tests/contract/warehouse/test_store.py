@@ -100,12 +100,15 @@ def test_an_event_comes_back_with_every_field_and_its_place(store: Store) -> Non
     ]
 
 
-def test_events_come_latest_first_and_are_filtered_by_name_and_time(store: Store) -> None:
-    store.insert("events", [event(n, f"e{n}", name=f"n{n % 2}", occurred_at=T0 + n) for n in range(10)])
+def test_events_come_latest_first_and_are_filtered_by_names_and_time(store: Store) -> None:
+    store.insert("events", [event(n, f"e{n}", name=f"n{n % 3}", occurred_at=T0 + n) for n in range(10)])
 
-    found = store.events(EventFilter("acme", name="n1", before=T0 + 7, limit=2)).rows
+    assert _ids(store, EventFilter("acme", names=("n1",), before=T0 + 7, limit=2)) == ["e4", "e1"]
+    assert _ids(store, EventFilter("acme", names=("n1", "n2", "none"), limit=3)) == ["e8", "e7", "e5"]
 
-    assert [e["event_id"] for e in found] == ["e5", "e3"]
+
+def _ids(store: Store, wanted: EventFilter) -> list[str]:
+    return [event["event_id"] for event in store.events(wanted).rows]
 
 
 def test_events_of_one_moment_are_paged_without_a_gap_or_a_repetition(store: Store) -> None:

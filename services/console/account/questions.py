@@ -1,0 +1,57 @@
+"""The questions that people bring to an account, answered from what is known: is it a holiday, who left?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from services.console.account.past import Past
+
+HELD_BELOW = 0.75
+"""The level under which usage signals are held (docs/signals.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """Whether less use than usual has a harmless reason."""
+
+    verdict: str
+    """`away`, `holidays`, `fleet`, `no`, or `unknown`."""
+    until: str | None
+    """Last day of a planned absence."""
+    holidays: int
+    calendar: float | None
+    fleet: float | None
+    country: str | None
+
+
+def rest(past: Past) -> Rest:
+    """Return whether the account rests on its latest day."""
+    day = past.latest
+    if day is None:
+        return Rest("unknown", None, 0, None, None, None)
+    dates = day.told["dates"]
+    fleet, calendar = day.value("fleet_level"), day.value("calendar_level")
+    holidays = int(day.value("public_holidays_7") or 0)
+    begins, ends = dates.get("absent_from"), dates.get("absent_until")
+    today = past.last.isoformat()
+    if begins and ends and begins <= today <= ends:
+        verdict = "away"
+    elif calendar is not None and calendar < HELD_BELOW:
+        verdict = "holidays"
+    elif fleet is not None and fleet < HELD_BELOW:
+        verdict = "fleet"
+    else:
+        verdict = "unknown" if fleet is None else "no"
+    until = ends if verdict == "away" else None
+    return Rest(verdict, until, holidays, calendar, fleet, day.told["facts"].get("country"))
+
+
+STATES = ("left", "quiet", "joined", "active")
+"""How people stand, those first who tell most."""
+
+
+def by_state(people: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return people in the order in which they tell something: who left, who is quiet, who joined, who is there."""
+    return sorted(people, key=lambda each: (STATES.index(each["state"]), -each["active_days"], each["user"]))

@@ -1,0 +1,108 @@
+"""What people record of an account, as events of the default tracking plan: their names, and what each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import msgspec
+
+KINDS: Mapping[str, str] = {
+    "contact": "Customer Contacted",
+    "note": "Note Added",
+    "goal": "Goal Set",
+    "handoff": "Account Handed Over",
+    "absence": "Planned Absence",
+    "churn": "Account Lost",
+}
+"""Kinds of records, and the events that they are on the log."""
+_DAY_OF = {"contact": "", "note": "", "goal": "due", "handoff": "", "absence": "from", "churn": "date"}
+_SHOWN = {
+    "contact": ("channel", "with", "text"),
+    "note": ("text",),
+    "goal": ("goal",),
+    "handoff": ("from_owner", "to_owner", "text"),
+    "absence": ("text",),
+    "churn": ("reason", "text"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One record."""
+
+    kind: str
+    on: date
+    """The day of which it speaks: of a goal when it is due, of an absence its first, else when it was."""
+    until: date | None
+    """The last day of an absence."""
+    said: date
+    """The day on which it was recorded, or happened."""
+    author: str
+    properties: Mapping[str, Any]
+
+    @property
+    def texts(self) -> list[str]:
+        """Return what was written, in the order in which it is read."""
+        told = {name: str(self.properties[name]) for name in _SHOWN[self.kind] if self.properties.get(name)}
+        if "from_owner" in told and "to_owner" in told:
+            told["from_owner"] += f" → {told.pop('to_owner')}"
+        return list(told.values())
+
+
+def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = None) -> list[Recorded]:
+    """
+    Return what was recorded, the newest first; what cannot be read is left out, and so are absences that were withdrawn.
+
+    Args:
+        events: As the API lists them.
+        known_until: Leave out what became known after this day.
+    """
+    kinds = {name: kind for kind, name in KINDS.items()}
+    found: list[Recorded] = []
+    for event in events:
+        if known_until is not None and event["received_at"][:10] > known_until.isoformat():
+            continue
+        made = _one(kinds[event["name"]], event)
+        if made is not None:
+            found.append(made)
+    return _standing(sorted(found, key=lambda each: (each.said, each.on), reverse=True))
+
+
+def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
+    try:
+        properties = msgspec.json.decode(event["properties"], type=dict[str, Any])
+    except msgspec.MsgspecError:
+        return None
+    said = datetime.fromisoformat(event["occurred_at"]).astimezone(UTC).date()
+    on = day_of(properties.get(_DAY_OF[kind])) if _DAY_OF[kind] else said
+    if kind == "absence" and (on is None or properties.get("scope") != "account"):
+        return None
+    until = day_of(properties.get("to")) or on if kind == "absence" else None
+    author = str(properties.get("author") or event.get("user_id") or "")
+    return Recorded(kind, on or said, until, said, author, properties)
+
+
+def day_of(given: object) -> date | None:
+    """Return a day, given as `2026-03-31` with or without a time; None where it is none."""
+    try:
+        return date.fromisoformat(str(given)[:10]) if given else None
+    except ValueError:
+        return None
+
+
+def _standing(newest_first: list[Recorded]) -> list[Recorded]:
+    """Leave out absences that a newer event of the same first day replaced or took back."""
+    seen: set[date] = set()
+    kept = []
+    for each in newest_first:
+        if each.kind == "absence":
+            if each.on in seen:
+                continue
+            seen.add(each.on)
+            if each.properties.get("withdrawn"):
+                continue
+        kept.append(each)
+    return kept

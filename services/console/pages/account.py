@@ -1,0 +1,154 @@
+"""An account: how it stands, why that changed, and all that is known of it on one axis of time, as of any day."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from starlette.responses import RedirectResponse, Response
+
+from services.console.account import happened, questions
+from services.console.account.fall import fall
+from services.console.account.past import SPAN_DAYS, Day, Past
+from services.console.account.records import KINDS, Recorded, recorded
+from services.console.addresses import account_address
+from services.console.api_client import Told
+from services.console.pages.account_events import events_of
+from services.console.pages.account_panels import Panels
+from services.console.pages.record_forms import forms
+from services.console.pages.today import days_between
+from services.console.rendering import Visit
+
+PEOPLE = 100
+RECORDS = 200
+"""How many records are read, the newest."""
+SPANS = (7, 30, 90)
+"""Days back that the change of the score is offered over."""
+_USUAL_SPAN = 30
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What the API told of an account."""
+
+    account: Told
+    past: Past
+    people: Told
+    records: list[Recorded]
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page, or its newest events alone."""
+    account = account_of(visit)
+    if not account:
+        return RedirectResponse("/portfolio", 303)
+    if visit.wants_part:
+        return visit.page("account_events.html.jinja", "portfolio", account=account, **await events_of(visit, account))
+    return await page(visit, account)
+
+
+async def page(visit: Visit, account: str, *, status: int = 200, refused: Mapping[str, Any] | None = None) -> Response:
+    """Render the page, with a form that was refused if there is one: what was written, and what is wrong with it."""
+    at = _at(visit)
+    told, events = await asyncio.gather(_ask(visit, account, at), events_of(visit, account, at))
+    latest = told.past.latest
+    first, last = await asyncio.gather(*(_compared(visit, account, told.past, day) for day in _two_days(visit, told)))
+    name = (latest.told["facts"].get("name") if latest else None) or account
+    as_of = told.account["as_of"]
+    return visit.page(
+        "account.html.jinja",
+        "portfolio",
+        status,
+        account=account,
+        name=name,
+        at=at,
+        here=account_address(account),
+        as_of=as_of,
+        today=told.past.last.isoformat(),
+        latest=latest,
+        days_between=days_between,
+        change=_change(told.past),
+        compared=(first, last),
+        fall=fall(first, last) if first and last else None,
+        spans=[_span(account, told.past.last, at, span) for span in SPANS],
+        episodes=[each for each in happened.episodes(told.account["signals"]) if each.last is None],
+        rest=questions.rest(told.past),
+        people=questions.by_state(told.people["people"]),
+        people_total=told.people["total"],
+        records=told.records,
+        panels=Panels(visit, account, told.past, told.account["signals"], told.people["people"], told.records),
+        forms=forms(visit, refused, latest),
+        recorded=visit.request.query_params.get("recorded") if refused is None else None,
+        **events,
+    )
+
+
+def account_of(visit: Visit) -> str:
+    """Return which account the address names."""
+    return str(visit.request.path_params.get("account") or visit.request.query_params.get("id", ""))
+
+
+async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
+    api, given = visit.api, {"at": at.isoformat() if at else None}
+    whole, history, people, records = await asyncio.gather(
+        api.account(account, days=SPAN_DAYS, **given),
+        api.account(account, "history", days=SPAN_DAYS, limit=SPAN_DAYS, **given),
+        api.account(account, "people", days=SPAN_DAYS, limit=PEOPLE, **given),
+        api.account(account, "events", name=tuple(KINDS.values()), limit=RECORDS),
+    )
+    last = at or _day_of(whole)
+    return _Told(whole, Past(history["history"], last), people, recorded(records["events"], at))
+
+
+def _day_of(whole: Told) -> date:
+    """Return the day that the page ends with: that of the newest snapshot of the account, or of all."""
+    if whole["health"]:
+        return date.fromisoformat(whole["health"]["day"])
+    moment = datetime.fromisoformat(whole["as_of"]) if whole["as_of"] else datetime.now(UTC)
+    return moment.date()
+
+
+def _at(visit: Visit) -> date | None:
+    given = visit.request.query_params.get("at")
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError:
+        return None
+
+
+def _two_days(visit: Visit, told: _Told) -> tuple[date, date]:
+    """Return the two days that are compared, the earlier first."""
+    chosen = []
+    for name, otherwise in (("from", told.past.last - timedelta(days=_USUAL_SPAN)), ("to", told.past.last)):
+        try:
+            chosen.append(date.fromisoformat(visit.request.query_params[name]))
+        except (KeyError, ValueError):
+            chosen.append(otherwise)
+    first, last = sorted(chosen)
+    return first, min(last, told.past.last)
+
+
+def _span(account: str, last: date, at: date | None, days: int) -> tuple[int, str, str]:
+    """Return a number of days, the day that lies so far back, and the address of the comparison with it."""
+    day = (last - timedelta(days=days)).isoformat()
+    return days, day, account_address(account, **({"at": at.isoformat()} if at else {}), **{"from": day})
+
+
+async def _compared(visit: Visit, account: str, past: Past, day: date) -> Day | None:
+    """Return what was known at the end of a day; days before the axis are asked for."""
+    known = past.on(day)
+    if known is not None:
+        return known
+    whole = await visit.api.account(account, days=1, at=day.isoformat())
+    return Day(whole["health"]) if whole["health"] else None
+
+
+def _change(past: Past) -> float | None:
+    """Return by how many points the score has moved in four weeks."""
+    before = past.on(past.last - timedelta(days=28))
+    if past.latest is None or before is None or not (past.latest.is_judged and before.is_judged):
+        return None
+    return float(past.latest.told["score"] - before.told["score"])

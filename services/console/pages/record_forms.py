@@ -1,0 +1,41 @@
+"""What the forms of the account page need before anything is written in them."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from services.console.account.past import Day
+from services.console.account.recording import FORMS, LONGEST_LINE, LONGEST_TEXT
+from services.console.ingest_client import can_record
+from services.console.rendering import Visit
+
+
+def forms(visit: Visit, refused: Mapping[str, Any] | None, latest: Day | None) -> dict[str, Any]:
+    """Return what the page's forms need: their fields, what was written, who writes, and whether anything can be recorded."""
+    return {
+        "kinds": FORMS,
+        "refused": refused,
+        "possible": can_record(visit.settings),
+        "author": author_of(visit),
+        "id": refused["given"].get("id", "") if refused else new_id(),
+        "today": today().isoformat(),
+        "owner": (latest.told["facts"].get("owner") if latest else None) or "",
+        "longest": {"text": LONGEST_TEXT, "line": LONGEST_LINE},
+    }
+
+
+def author_of(visit: Visit) -> str:
+    """Return the name under which a reader records: that of the sign-in, or what they called themselves."""
+    return visit.identity.name or visit.identity.owner
+
+
+def new_id() -> str:
+    """Return the id of one record: sent twice, it is recorded once."""
+    return f"console-{secrets.token_urlsafe(16)}"
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
