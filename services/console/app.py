@@ -16,9 +16,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.console.api_client import Api, ApiError, Upstream
 from services.console.assets import serve_asset
+from services.console.backtests import Backtests
 from services.console.holders import UNAUTHORIZED, Holders
 from services.console.identity import Identity, identify, same_site
-from services.console.pages import account, failed, ingest, live, portfolio, preferences, record, signin, today, waiting
+from services.console.pages import (
+    account,
+    failed,
+    ingest,
+    live,
+    portfolio,
+    preferences,
+    record,
+    right,
+    signin,
+    today,
+    waiting,
+)
 from services.console.rendering import Visit
 from services.console.settings import ConsoleSettings
 from services.console.words import LANGUAGES, catalogue, preferred
@@ -33,12 +46,16 @@ PAGES: list[tuple[str, Page]] = [
     ("/ingest", ingest.show),
     ("/waiting", waiting.show),
     ("/live", live.relay),
+    ("/right", right.show),
+    ("/right/report", right.report),
     ("/accounts", account.show),
     ("/accounts/{account:path}", account.show),
 ]
 """Pages that are read. Longer addresses come first."""
 FORMS: list[tuple[str, Page]] = [
     ("/preferences", preferences.change),
+    ("/right", right.start),
+    ("/right/stop", right.stop),
     ("/accounts", record.send),
     ("/accounts/{account:path}", record.send),
 ]
@@ -65,7 +82,9 @@ def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool)
         Route("/sign-out", made.outside(signin.leave), methods=["POST"]),
         Route("/{path:path}", made.reading(failed.no_such_page)),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
+    app = Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
+    app.state.backtests = Backtests(settings.history)
+    return app
 
 
 class _Console:

@@ -27,9 +27,9 @@ from services.console.wording import Wording
 from services.console.words import LANGUAGES, Catalogue
 from services.console.words.formats import Formats
 
-NAVIGATION = ("today", "portfolio", "ingest", "waiting")
+NAVIGATION = ("today", "portfolio", "ingest", "waiting", "right")
 """The pages of the navigation, by name: each has its words under `nav.` and its address in ADDRESSES."""
-ADDRESSES = {"today": "/", "portfolio": "/portfolio", "ingest": "/ingest", "waiting": "/waiting"}
+ADDRESSES = {"today": "/", "portfolio": "/portfolio", "ingest": "/ingest", "waiting": "/waiting", "right": "/right"}
 THEMES = ("system", "light", "dark")
 
 

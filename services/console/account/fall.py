@@ -63,6 +63,4 @@ def fall(first: Day, last: Day) -> Fall | None:
 
 def _step(part: dict[str, Any], begins: int, ends: int, first: Day, last: Day) -> Step:
     name = part["name"]
-    return Step(
-        name, part["label"], part["dimension"], part["unit"], begins, ends, first.value(name), last.value(name)
-    )
+    return Step(name, part["label"], part["dimension"], part["unit"], begins, ends, first.value(name), last.value(name))

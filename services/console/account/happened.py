@@ -28,7 +28,9 @@ def facts_changed(past: Past) -> list[Changed]:
     found = []
     for before, after in _pairs(past):
         old, new = before.told["facts"], after.told["facts"]
-        found += [Changed(after.on, name, old.get(name), value) for name, value in new.items() if old.get(name) != value]
+        found += [
+            Changed(after.on, name, old.get(name), value) for name, value in new.items() if old.get(name) != value
+        ]
     return found
 
 
@@ -37,9 +39,7 @@ def milestones(past: Past) -> list[tuple[date, str]]:
     if past.latest is None:
         return []
     dates: Mapping[str, str | None] = past.latest.told["dates"]
-    return sorted(
-        (date.fromisoformat(day), name) for name, day in dates.items() if day and name not in _NO_MILESTONES
-    )
+    return sorted((date.fromisoformat(day), name) for name, day in dates.items() if day and name not in _NO_MILESTONES)
 
 
 def answers(past: Past) -> list[tuple[date, Day]]:

@@ -1,4 +1,4 @@
-"""The questions that people bring to an account, answered from what is known: is it a holiday, who left?"""
+"""The questions that people bring to an account, answered from what is known: is it a holiday, and who left."""
 
 from __future__ import annotations
 

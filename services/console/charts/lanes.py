@@ -60,7 +60,14 @@ def lanes(axis: Axis, given: Sequence[Lane], label: str, shades: Sequence[Shade]
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(middle)}H{short(WIDTH - RIGHT)}"))
         name = shortened(lane.name, _LONGEST_NAME)
         inside.append(
-            element("text", name, element("title", shortened(lane.name, 200)), class_=f"axis end lane-name {lane.class_}".strip(), x=LEFT - 8, y=middle + 4)
+            element(
+                "text",
+                name,
+                element("title", shortened(lane.name, 200)),
+                class_=f"axis end lane-name {lane.class_}".strip(),
+                x=LEFT - 8,
+                y=middle + 4,
+            )
         )
         inside += [_bar(axis, bar, middle) for bar in lane.bars]
         inside += [_mark(axis, mark, middle) for mark in lane.marks if axis.first <= mark.day <= axis.last]
@@ -86,7 +93,10 @@ def _bar(axis: Axis, bar: Bar, middle: float) -> Markup:
 def _mark(axis: Axis, mark: Mark, middle: float) -> Markup:
     x = axis.x(mark.day)
     drawn = element(
-        "path", element("title", mark.title), class_=mark.class_, d=_SHAPES[mark.shape].format(x=short(x), y=short(middle))
+        "path",
+        element("title", mark.title),
+        class_=mark.class_,
+        d=_SHAPES[mark.shape].format(x=short(x), y=short(middle)),
     )
     if not mark.text:
         return drawn

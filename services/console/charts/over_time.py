@@ -82,13 +82,20 @@ def within_band(
     inside = ground(axis, TOP, room, shades)
     for value in (0.0, top / 2, top):
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
-        inside.append(element("text", amount(value), class_="axis end", x=LEFT - 8, y=y(value) + (8 if value == top else 3.5)))
+        inside.append(
+            element("text", amount(value), class_="axis end", x=LEFT - 8, y=y(value) + (8 if value == top else 3.5))
+        )
     for run in _runs(readings):
         xs = _edges(axis, [each.day for each in run])
         banded = [(x, each) for x, each in zip(xs, run, strict=True) if each.high is not None]
         if banded:
             inside.append(
-                _area("band-area", [x for x, _ in banded], [y(e.low or 0) for _, e in banded], [y(e.high or 0) for _, e in banded])
+                _area(
+                    "band-area",
+                    [x for x, _ in banded],
+                    [y(e.low or 0) for _, e in banded],
+                    [y(e.high or 0) for _, e in banded],
+                )
             )
             inside.append(element("path", class_="band-middle", d=line([(x, y(e.middle or 0)) for x, e in banded])))
         inside.append(
@@ -112,9 +119,7 @@ def shares(
         inside.append(element("path", class_=class_, d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
         inside.append(element("text", share(value), class_="axis end", x=LEFT - 8, y=y(value) + 3.5))
     for class_, values in lines:
-        points: list[Point | None] = [
-            None if value is None else (axis.x(day, 1), y(value)) for day, value in values
-        ]
+        points: list[Point | None] = [None if value is None else (axis.x(day, 1), y(value)) for day, value in values]
         runs = pieces(points)
         if runs:
             inside.append(element("path", class_=class_, d="".join(line(run) for run in runs)))
@@ -128,7 +133,7 @@ def _runs(given: Sequence[Dated]) -> list[list[Dated]]:
     """Return unbroken runs: days that mean nothing, and long gaps, break one."""
     runs: list[list[Dated]] = [[]]
     for each in given:
-        if isinstance(each, Stack) and each.total is None:
+        if getattr(each, "total", 0.0) is None:
             runs.append([])
             continue
         if runs[-1] and (each.day - runs[-1][-1].day).days > _LONGEST_STEP_DAYS:

@@ -12,6 +12,8 @@ from services.console.charts.drawing import element, short
 
 WIDTH, LEFT, RIGHT = 1080.0, 168.0, 16.0
 _WEEK = 7
+_LEAST_MONTH = 24
+"""A month that begins so near to the right edge has no room for its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class Axis:
 
     def months(self) -> list[date]:
         """Return the first days of the months within."""
-        found = []
+        found: list[date] = []
         year, month = self.first.year, self.first.month
         while True:
             year, month = (year + 1, 1) if month == 12 else (year, month + 1)
@@ -87,9 +89,11 @@ def ruler(axis: Axis, label: str, *, month: Callable[[date], str], week: Callabl
             "rect", element("title", title), x=x, y=0, width=axis.x(end, 1) - x - 1, height=14, rx=2, class_="week"
         )
         inside.append(element("a", rect, href=address, aria_label=title))
-    for day in axis.months():
-        if axis.x(day, 0) < WIDTH - RIGHT - 24:
-            inside.append(element("text", month(day), class_="axis", x=axis.x(day, 0) + 3, y=29))
+    inside += [
+        element("text", month(day), class_="axis", x=axis.x(day, 0) + 3, y=29)
+        for day in axis.months()
+        if axis.x(day, 0) < WIDTH - RIGHT - _LEAST_MONTH
+    ]
     return element(
         "svg", *inside, class_="chart line ruler", viewBox=f"0 0 {short(WIDTH)} {short(height)}", role="group", aria_label=label
     )  # fmt: skip

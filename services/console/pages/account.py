@@ -92,7 +92,7 @@ def account_of(visit: Visit) -> str:
 
 
 async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
-    api, given = visit.api, {"at": at.isoformat() if at else None}
+    api, given = visit.api, {"at": at.isoformat() if at else ""}
     whole, history, people, records = await asyncio.gather(
         api.account(account, days=SPAN_DAYS, **given),
         api.account(account, "history", days=SPAN_DAYS, limit=SPAN_DAYS, **given),

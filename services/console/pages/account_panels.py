@@ -123,7 +123,9 @@ class Panels:
         latest = shown[-1] if shown else None
         label = self._t("account.health.none")
         if latest is not None:
-            label = self._t("account.health.label", score=self._f.score(latest.total), first=self._f.score(shown[0].total))
+            label = self._t(
+                "account.health.label", score=self._f.score(latest.total), first=self._f.score(shown[0].total)
+            )
         known = [name for name in DIMENSIONS if any(each.layers.get(name) for each in shown)]
         legend = [(f"key-{name}", self._dimension(name, latest)) for name in reversed(known)]
         if any(each.cut for each in shown):
@@ -131,7 +133,12 @@ class Panels:
         heads = [self._t("account.day"), self._t("account.score"), *(self._t(f"dimension.{n}") for n in known)]
         heads.append(self._t("account.cut"))
         rows = [
-            [self._day(s.day), self._points(s.total), *(self._points(s.layers.get(n, 0)) for n in known), self._points(s.cut)]
+            [
+                self._day(s.day),
+                self._points(s.total),
+                *(self._points(s.layers.get(n, 0)) for n in known),
+                self._points(s.cut),
+            ]
             for s in self._weekly(shown)
         ]
         drawn = stacked(self._axis, stacks, DIMENSIONS, label, self._shades)
@@ -197,7 +204,10 @@ class Panels:
             first, last = date.fromisoformat(each["first_active"]), date.fromisoformat(each["last_active"])
             name = each["user_id"] or each["user"]
             title = self._t(
-                f"account.person.{each['state']}", name=shortened(name, _TITLE), first=self._day(first), last=self._day(last)
+                f"account.person.{each['state']}",
+                name=shortened(name, _TITLE),
+                first=self._day(first),
+                last=self._day(last),
             )
             marks = [Mark(first, "up", "mark-joined", title)] if (first - self._past.first).days > _WEEK else []
             marks += [Mark(last, "down", "mark-left", title)] if each["state"] in {"left", "quiet"} else []
@@ -216,7 +226,10 @@ class Panels:
             ]
             for each in self._people
         ]
-        legend = [("key-joined", self._t("account.people.key_joined")), ("key-left", self._t("account.people.key_left"))]
+        legend = [
+            ("key-joined", self._t("account.people.key_joined")),
+            ("key-left", self._t("account.people.key_left")),
+        ]
         hidden = len(self._people) - PEOPLE_DRAWN
         note = self._t("account.people.more", count=hidden) if hidden > 0 else ""
         return Panel("people", lanes(self._axis, drawn, label, self._shades), Table(heads, rows), legend, note)
@@ -259,14 +272,23 @@ class Panels:
 
         def mark(lane: str, on: date, shape: str, class_: str, kind: str, text: str, beside: str = "") -> None:
             told.append((on, kind, text))
-            marks[lane].append(Mark(on, shape, class_, shortened(f"{self._day(on)}: {kind}. {text}", _TITLE * 2), beside))
+            marks[lane].append(
+                Mark(on, shape, class_, shortened(f"{self._day(on)}: {kind}. {text}", _TITLE * 2), beside)
+            )
 
         for each in happened.facts_changed(self._past):
             text = f"{self._fact(each.fact, each.before)} → {self._fact(each.fact, each.after)}"
             mark("facts", each.on, "diamond", "mark-fact", self._fact_name(each.fact), text)
         for on, name in happened.milestones(self._past):
             if on >= self._past.first:
-                mark("milestones", on, "flag", "mark-milestone", self._t("account.events.milestone"), self._named("milestone", name))
+                mark(
+                    "milestones",
+                    on,
+                    "flag",
+                    "mark-milestone",
+                    self._t("account.events.milestone"),
+                    self._named("milestone", name),
+                )
         for on, day in happened.answers(self._past):
             mean, lowest = day.value("survey_mean"), day.value("lowest_answer")
             text = self._t("account.events.answer_text", mean=self._f.number(mean, 1), lowest=self._f.number(lowest))
@@ -274,7 +296,14 @@ class Panels:
         for record in self._records:
             if record.kind != "absence":
                 text = " · ".join([*record.texts, record.author] if record.author else record.texts)
-                mark("records", record.on, _RECORD_SHAPES[record.kind], f"mark-{record.kind}", self._t(f"record.{record.kind}.name"), text)
+                mark(
+                    "records",
+                    record.on,
+                    _RECORD_SHAPES[record.kind],
+                    f"mark-{record.kind}",
+                    self._t(f"record.{record.kind}.name"),
+                    text,
+                )
         drawn = [Lane(self._t(f"account.events.{name}"), (), found) for name, found in marks.items() if found]
         if (tickets := self._tickets()) is not None:
             drawn.append(tickets)

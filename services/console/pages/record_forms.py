@@ -38,4 +38,5 @@ def new_id() -> str:
 
 
 def today() -> date:
+    """Return the day, UTC."""
     return datetime.now(UTC).date()

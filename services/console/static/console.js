@@ -18,7 +18,7 @@
 
   // --- keyboard ---
 
-  const GO = { t: "/", p: "/portfolio", i: "/ingest", w: "/waiting" };
+  const GO = { t: "/", p: "/portfolio", i: "/ingest", w: "/waiting", r: "/right" };
   let going = 0;
 
   function rows() {

@@ -1,0 +1,71 @@
+"""Was it right? A back-test on one's own history, by a list of lost customers, and its report."""
+
+from __future__ import annotations
+
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+
+from services.console.backtests import Backtests
+from services.console.rendering import Visit
+from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
+
+_REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; sandbox"
+"""The report is a page of its own with styles and plots in it, and no script at all."""
+
+
+async def show(visit: Visit) -> Response:
+    """Render the page, or how far the back-test is alone."""
+    return _page(visit)
+
+
+async def start(visit: Visit) -> Response:
+    """Start a back-test with the list that the form sends."""
+    tests = _backtests(visit)
+    try:
+        name, content = await file_of(visit.request, "lost")
+    except TooLarge:
+        return _page(visit, "too_large", 413)
+    except Unreadable:
+        return _page(visit, "unreadable", 400)
+    if b"\0" in content:
+        return _page(visit, "no_csv", 400)
+    if not tests.start(content, name, visit.identity.name or visit.identity.owner):
+        return _page(visit, "running" if tests.is_running else "off", 409)
+    return RedirectResponse("/right", 303)
+
+
+async def stop(visit: Visit) -> Response:
+    """Stop the back-test that runs."""
+    _backtests(visit).stop()
+    return RedirectResponse("/right", 303)
+
+
+async def report(visit: Visit) -> Response:
+    """Return the report: the page that the back-test wrote, or its text where plots cannot be made."""
+    run = _backtests(visit).latest
+    file = run.report if run is not None and run.state == "done" else None
+    if file is None:
+        return RedirectResponse("/right", 303)
+    text = file.read_text("utf-8")
+    response: Response = HTMLResponse(text) if file.suffix == ".html" else PlainTextResponse(text)
+    response.headers["Content-Security-Policy"] = _REPORT_POLICY
+    response.headers["Cache-Control"] = "private, no-cache"
+    return response
+
+
+def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
+    tests = _backtests(visit)
+    template = "right_run.html.jinja" if visit.wants_part else "right.html.jinja"
+    return visit.page(
+        template,
+        "right",
+        status,
+        run=tests.latest,
+        possible=tests.possible,
+        problem=problem,
+        most=visit.formats.number(MOST_BYTES / 1e6),
+    )
+
+
+def _backtests(visit: Visit) -> Backtests:
+    found: Backtests = visit.request.app.state.backtests
+    return found
