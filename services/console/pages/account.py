@@ -104,11 +104,9 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
 
 
 def _day_of(whole: Told) -> date:
-    """Return the day that the page ends with: that of the newest snapshot of the account, or of all."""
-    if whole["health"]:
-        return date.fromisoformat(whole["health"]["day"])
+    """Return the day that the page ends with: that on which the newest snapshot of all was published."""
     moment = datetime.fromisoformat(whole["as_of"]) if whole["as_of"] else datetime.now(UTC)
-    return moment.date()
+    return moment.astimezone(UTC).date()
 
 
 def _at(visit: Visit) -> date | None:

@@ -68,7 +68,8 @@ class Panels:
         self._signals = happened.episodes(signals)
         self._people = by_state(people)
         self._records = records
-        self._axis = Axis(past.first, past.last)
+        # What was recorded this minute is newer than the newest snapshot.
+        self._axis = Axis(past.first, max([past.last, *(each.said for each in records)]))
 
     def __iter__(self) -> Any:
         made = (self._health, self._use, self._customers, self._persons, self._episodes, self._events)

@@ -70,9 +70,17 @@ class _Alerter:
             self._past.add(topic, "signals", "signal", signal, signal["at"])
 
 
-def simulated(until_ms: int, seed: int = 7, weeks: int = 35) -> Past:
-    """Return what the warehouse would hold after a simulated past that ends at a moment, milliseconds since 1970 UTC."""
-    history = History(seed, until_ms, weeks)
+def simulated(until_ms: int, seed: int = 7, weeks: int = 35, every: int = 1) -> Past:
+    """
+    Return what the warehouse would hold after a simulated past.
+
+    Args:
+        until_ms: When it ends, milliseconds since 1970 UTC.
+        seed: Of the simulation.
+        weeks: How long it is.
+        every: Only each so many-th account.
+    """
+    history = History(seed, until_ms, weeks, every)
     first_day = history.last_day - weeks * 7 + 1
     past = Past()
     plan, model = load_scoring(ScorerSettings())
