@@ -33,7 +33,7 @@ def stacked(axis: Axis, stacks: Sequence[Stack], layers: Sequence[str], label: s
     def y(points: float) -> float:
         return TOP + room * (1 - min(max(points, 0), 100) / 100)
 
-    inside = ground(axis, TOP, room, shades)
+    inside: list[Markup] = []
     for run in _runs(stacks):
         below = [0.0] * len(run)
         xs = _edges(axis, [each.day for each in run])
@@ -47,6 +47,7 @@ def stacked(axis: Axis, stacks: Sequence[Stack], layers: Sequence[str], label: s
             inside.append(_area("dim-cut", xs, [y(v) for v in kept], [y(v) for v in below]))
         points = list(zip(xs, [y(each.total or 0) for each in run], strict=True))
         inside.append(element("path", class_="total-line", d=line(points)))
+    inside += ground(axis, TOP, room, shades)  # over the layers, which would hide it
     inside += [
         element("path", class_="grid edge", d=f"M{short(LEFT)} {short(y(edge))}H{short(WIDTH - RIGHT)}")
         for edge in (50, 75)
