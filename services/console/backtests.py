@@ -30,7 +30,7 @@ _LONGEST_LINE = 1_000
 
 
 @dataclass
-class Run:
+class BacktestRun:
     """One back-test."""
 
     folder: Path
@@ -70,7 +70,7 @@ class Backtests:
         self._options = tuple(options)
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
-        self.latest: Run | None = None
+        self.latest: BacktestRun | None = None
         atexit.register(self._end)
 
     @property
@@ -92,7 +92,7 @@ class Backtests:
         if self.latest is not None:
             shutil.rmtree(self.latest.folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="tidemark-backtest-"))
-        self.latest = Run(folder, by, name if outcomes else "")
+        self.latest = BacktestRun(folder, by, name if outcomes else "")
         words = [*self._source, *self._options, "--workers", "1", "--markdown", str(folder / "report.md")]
         if find_spec("matplotlib") is not None:
             words += ["--html", str(folder / "report.html")]
@@ -108,7 +108,7 @@ class Backtests:
             self.latest.state = "stopped"
             self._kill()
 
-    async def _run(self, run: Run, words: Sequence[str]) -> None:
+    async def _run(self, run: BacktestRun, words: Sequence[str]) -> None:
         try:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "services.cli", "backtest", *words,
@@ -147,7 +147,7 @@ async def _headline(process: asyncio.subprocess.Process) -> str:
     return "\n".join(line.strip() for line in lines if line.startswith("  "))
 
 
-async def _follow(process: asyncio.subprocess.Process, run: Run) -> None:
+async def _follow(process: asyncio.subprocess.Process, run: BacktestRun) -> None:
     assert process.stderr is not None
     rest = b""
     while part := await process.stderr.read(4_096):
@@ -158,7 +158,7 @@ async def _follow(process: asyncio.subprocess.Process, run: Run) -> None:
     _tell(rest.decode("utf-8", "replace").strip(), run)
 
 
-def _tell(line: str, run: Run) -> None:
+def _tell(line: str, run: BacktestRun) -> None:
     found = _PROGRESS.search(line)
     if found:
         run.percent = min(100, int(found[1]))

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from schemas import codec
@@ -40,7 +41,9 @@ class RecordingConsole:
         for table, rows in past.tables.items():
             self.store.insert(table, rows)
         self.ingest = ingest
-        settings = ConsoleSettings(currency="EUR", ingest=ingest.address, write_key=WRITE_KEY, history=history)  # type: ignore[arg-type]  # a secret as text
+        settings = ConsoleSettings(
+            currency="EUR", ingest=ingest.address, write_key=SecretStr(WRITE_KEY), history=history
+        )
         api = query_app(lambda: self.store, WarehouseMetrics(CollectorRegistry()))
         self.app: Starlette = console_app(InProcess(api), settings, is_open=True)
         self._stored = {USAGE_EVENTS: 0, USAGE_DETAILS: 0}

@@ -22,7 +22,7 @@ USUAL_ROOT = math.sqrt(1.5)
 """The root of the spread that all accounts have, for weeks whose chances do not tell their own."""
 
 
-class Expected(NamedTuple):
+class ExpectedWeek(NamedTuple):
     """What was expected of the week that ends with a day, in active user-days."""
 
     low: float
@@ -30,17 +30,17 @@ class Expected(NamedTuple):
     high: float
 
 
-def expected(day: Day) -> Expected | None:
+def expected(day: Day) -> ExpectedWeek | None:
     """Return the band of the week that ends with a day; None where too little was known to expect anything."""
     middle = day.value("expected_1w")
     if middle is None:
         return None
     if middle <= 0:
-        return Expected(0.0, 0.0, 0.0)
+        return ExpectedWeek(0.0, 0.0, 0.0)
     root = _root_of_spread(day, middle) or USUAL_ROOT
     step = _EDGE * middle ** (1 / 6) * root / 1.5
     centre = middle**_POWER
-    return Expected(max(0.0, centre - step) ** 1.5, middle, (centre + step) ** 1.5)
+    return ExpectedWeek(max(0.0, centre - step) ** 1.5, middle, (centre + step) ** 1.5)
 
 
 def _root_of_spread(day: Day, middle: float) -> float | None:

@@ -73,7 +73,7 @@ def public_holidays(past: Past) -> list[date]:
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class SignalEpisode:
     """One signal from its first day to its last."""
 
     signal: Mapping[str, Any]
@@ -87,7 +87,7 @@ class Episode:
     """Why it ended."""
 
 
-def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[Episode]:
+def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
     """Return the episodes of transitions, the latest begun first."""
     by_episode: dict[str, list[Mapping[str, Any]]] = {}
     for each in transitions:
@@ -101,7 +101,7 @@ def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[Episode]:
         kind = severity.lower() if saying["category"] == "RISK" else "expansion"
         first = date.fromisoformat(saying["episode_started_at"][:10])
         last = date.fromisoformat(end["at"][:10]) if end else None
-        found.append(Episode(saying, kind, first, last, end["resolved_reason"] if end else ""))
+        found.append(SignalEpisode(saying, kind, first, last, end["resolved_reason"] if end else ""))
     return sorted(found, key=lambda each: each.first, reverse=True)
 
 

@@ -32,7 +32,7 @@ class Bar(NamedTuple):
     title: str
 
 
-class Mark(NamedTuple):
+class LaneMark(NamedTuple):
     """Something that happened on a day. `text` stands beside it, in a character or two."""
 
     day: date
@@ -42,16 +42,16 @@ class Mark(NamedTuple):
     text: str = ""
 
 
-class Lane(NamedTuple):
+class ChartLane(NamedTuple):
     """What lies on one line."""
 
     name: str
     bars: Sequence[Bar] = ()
-    marks: Sequence[Mark] = ()
+    marks: Sequence[LaneMark] = ()
     class_: str = ""
 
 
-def lanes(axis: Axis, given: Sequence[Lane], label: str, shades: Sequence[Shade]) -> Markup:
+def lanes(axis: Axis, given: Sequence[ChartLane], label: str, shades: Sequence[Shade]) -> Markup:
     """Draw lanes below each other, each with its name at the left."""
     height = LANE * max(1, len(given)) + 4
     inside = ground(axis, 2, height - 4, shades)
@@ -90,7 +90,7 @@ def _bar(axis: Axis, bar: Bar, middle: float) -> Markup:
     )
 
 
-def _mark(axis: Axis, mark: Mark, middle: float) -> Markup:
+def _mark(axis: Axis, mark: LaneMark, middle: float) -> Markup:
     x = axis.x(mark.day)
     drawn = element(
         "path",

@@ -16,7 +16,7 @@ _LONGEST_STEP_DAYS = 8
 """Quiet accounts are published once a week; with more than this between two days, nothing was published."""
 
 
-class Stack(NamedTuple):
+class ScoreStack(NamedTuple):
     """A day's layers, in points; `total` is the score, `None` where it meant nothing."""
 
     day: date
@@ -26,7 +26,9 @@ class Stack(NamedTuple):
     total: float | None
 
 
-def stacked(axis: Axis, stacks: Sequence[Stack], layers: Sequence[str], label: str, shades: Sequence[Shade]) -> Markup:
+def stacked(
+    axis: Axis, stacks: Sequence[ScoreStack], layers: Sequence[str], label: str, shades: Sequence[Shade]
+) -> Markup:
     """Draw the layers of a score from 0 to 100, the first one lowest, and the score as the line that they add up to."""
     height, room = 190.0, 190.0 - TOP - BOTTOM
 
@@ -127,7 +129,7 @@ def shares(
     return drawing(WIDTH, height, label, *inside, class_="chart line")
 
 
-Dated = TypeVar("Dated", Stack, Reading)
+Dated = TypeVar("Dated", ScoreStack, Reading)
 
 
 def _runs(given: Sequence[Dated]) -> list[list[Dated]]:

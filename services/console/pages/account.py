@@ -17,9 +17,10 @@ from services.console.account.records import KINDS, Recorded, recorded
 from services.console.addresses import account_address
 from services.console.api_client import Told
 from services.console.pages.account_events import events_of
-from services.console.pages.account_panels import Panels
 from services.console.pages.record_forms import forms
 from services.console.pages.today import days_between
+from services.console.panels.all_panels import Panels
+from services.console.panels.context import PanelContext
 from services.console.rendering import Visit
 
 PEOPLE = 100
@@ -79,7 +80,9 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         people=questions.by_state(told.people["people"]),
         people_total=told.people["total"],
         records=told.records,
-        panels=Panels(visit, account, told.past, told.account["signals"], told.people["people"], told.records),
+        panels=Panels(
+            PanelContext(visit, account, told.past, told.account["signals"], told.people["people"], told.records)
+        ),
         forms=forms(visit, refused, latest),
         recorded=visit.request.query_params.get("recorded") if refused is None else None,
         **events,
