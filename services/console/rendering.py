@@ -79,7 +79,8 @@ class Visit:
         for name, value in changed.items():
             values = value if isinstance(value, tuple | list) else [value]
             kept += [(name, str(each)) for each in values if each not in (None, "")]
-        return self.request.url.path + (f"?{urlencode(kept)}" if kept else "")
+        path = self.request.scope.get("raw_path", b"").decode("latin-1") or self.request.url.path
+        return path + (f"?{urlencode(kept)}" if kept else "")
 
     def page(self, template: str, current: str = "", status: int = 200, **values: Any) -> Response:
         """Render a template."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import httpx
 from starlette.responses import RedirectResponse, Response
 
 from services.console.account import happened, questions
@@ -15,9 +16,9 @@ from services.console.account.fall import fall
 from services.console.account.past import SPAN_DAYS, Day, Past
 from services.console.account.records import KINDS, Recorded, recorded
 from services.console.addresses import account_address
-from services.console.api_client import Told
+from services.console.api_client import ApiError, Told
 from services.console.pages.account_events import events_of
-from services.console.pages.record_forms import forms
+from services.console.pages.record_forms import forms, today
 from services.console.pages.today import days_between
 from services.console.panels.all_panels import Panels
 from services.console.panels.context import PanelContext
@@ -113,17 +114,21 @@ def _day_of(whole: Told) -> date:
 
 
 def _at(visit: Visit) -> date | None:
+    """Return the past day that the address asks for; None for now, and for what is no day or has not come yet."""
     given = visit.request.query_params.get("at")
     try:
-        return date.fromisoformat(given) if given else None
+        day = date.fromisoformat(given) if given else None
     except ValueError:
         return None
+    return None if day is None or day > today() else day
 
 
 def _two_days(visit: Visit, told: _Told) -> tuple[date, date]:
-    """Return the two days that are compared, the earlier first."""
+    """Return the two days that are compared, the earlier first. Young accounts are compared with their first day."""
     chosen = []
-    for name, otherwise in (("from", told.past.last - timedelta(days=_USUAL_SPAN)), ("to", told.past.last)):
+    usual = told.past.last - timedelta(days=_USUAL_SPAN)
+    first_day = max(usual, told.past.days[0].on) if told.past.days else usual
+    for name, otherwise in (("from", first_day), ("to", told.past.last)):
         try:
             chosen.append(date.fromisoformat(visit.request.query_params[name]))
         except (KeyError, ValueError):
@@ -139,11 +144,16 @@ def _span(account: str, last: date, at: date | None, days: int) -> tuple[int, st
 
 
 async def _compared(visit: Visit, account: str, past: Past, day: date) -> Day | None:
-    """Return what was known at the end of a day; days before the axis are asked for."""
+    """Return what was known at the end of a day; days before the axis are asked for. None: nothing was."""
     known = past.on(day)
-    if known is not None:
+    if known is not None or day >= past.first:
         return known
-    whole = await visit.api.account(account, days=1, at=day.isoformat())
+    try:
+        whole = await visit.api.account(account, days=1, at=day.isoformat())
+    except ApiError as error:
+        if error.status == httpx.codes.NOT_FOUND:
+            return None
+        raise
     return Day(whole["health"]) if whole["health"] else None
 
 

@@ -16,7 +16,7 @@ _RECORDS = frozenset(KINDS.values())
 async def events_of(visit: Visit, account: str, at: date | None = None) -> dict[str, Any]:
     """Return what the list of events shows: those up to a day, or the newest."""
     cursor = visit.request.query_params.get("events")
-    before = (at + timedelta(days=1)).isoformat() if at else None
+    before = (at + timedelta(days=1)).isoformat() if at and at < date.max else None
     told = await visit.api.account(account, "events", limit=SHOWN, cursor=cursor, before=before)
     return {
         "events": [_shown(event) for event in told["events"]],

@@ -1,0 +1,121 @@
+"""The page of an account over the store in memory: hostile ids, unknown ones, and forms that come from elsewhere."""
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from services.console.addresses import account_address
+from services.console.settings import ConsoleSettings
+from services.warehouse.memory import MemoryStore
+from tests.support.console import HOSTILE, app_over, filled
+from tests.unit.console.test_pages import Found, client_of
+
+NOTE = {"kind": "note", "text": "They moved", "author": "Ann"}
+
+
+@pytest.fixture(scope="module")
+def store() -> MemoryStore:
+    return filled(["acme", "..", ".", *HOSTILE])
+
+
+@pytest.fixture
+async def client(store: MemoryStore) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app_over(store)) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("account", ["acme", *HOSTILE])
+async def test_an_account_of_any_id_has_a_page_in_which_its_name_does_nothing(
+    client: httpx.AsyncClient, account: str
+) -> None:
+    answer = await client.get(account_address(account))
+    page = Found(answer.text)
+
+    assert answer.status_code == 200
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    assert {script.get("src", "").rpartition("/")[2] for script in page.all("script")} <= {
+        "htmx.min.js", "hx-csp.min.js", "console.js",
+    }  # fmt: skip
+    assert page.all("style") == page.all("img") == []
+    assert [
+        attributes
+        for _, attributes in page.tags
+        if "style" in attributes or any(n.startswith("on") for n in attributes)
+    ] == []
+    assert all(form.get("action") or form.get("method") == "dialog" for form in page.all("form"))
+
+
+@pytest.mark.parametrize("account", ["..", "."])
+async def test_an_id_that_browsers_take_for_a_folder_is_a_parameter(client: httpx.AsyncClient, account: str) -> None:
+    answer = await client.get(account_address(account))
+
+    assert answer.status_code == 200
+    assert f'<input type="hidden" name="id" value="{account}">' in answer.text
+
+
+@pytest.mark.parametrize("account", ["acme", *HOSTILE])
+async def test_the_page_that_a_preference_returns_to_is_the_account_itself(
+    client: httpx.AsyncClient, account: str
+) -> None:
+    back = next(
+        field["value"] for field in Found((await client.get(account_address(account))).text).all("input")
+        if field.get("name") == "back"
+    )  # fmt: skip
+
+    assert back is not None
+    again = await client.get(back)
+    assert again.status_code == 200
+    assert re.findall("<h1[^>]*>(.*?)</h1>", again.text)
+
+
+async def test_an_unknown_account_is_not_found_and_nothing_is_recorded_of_it(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/accounts/nobody")).status_code == 404
+
+
+async def test_a_form_of_another_site_is_refused(client: httpx.AsyncClient) -> None:
+    for headers in ({"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}):
+        assert (await client.post("/accounts/acme", data=NOTE, headers=headers)).status_code == 403
+        assert (await client.post("/right", data=NOTE, headers=headers)).status_code == 403
+
+
+async def test_without_a_write_key_nothing_can_be_recorded_and_the_page_says_what_to_set(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/accounts/acme")).text
+    refused = await client.post("/accounts/acme", data=NOTE)
+
+    assert "TIDEMARK_CONSOLE_WRITE_KEY" in page
+    assert refused.status_code == 422
+    assert "They moved" not in page
+
+
+async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: MemoryStore) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        answer = await client.post("/accounts/acme", data=NOTE)
+
+    assert answer.status_code == 503
+    assert "They moved" in answer.text
+    assert "ingest does not answer" in answer.text
+
+
+async def test_a_past_day_before_anything_was_known_has_a_page_that_says_so(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/accounts/acme?at=1999-01-01")
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("query", ["at=soon", "from=x&to=y", "at=9999-12-31", "events=nonsense"])
+async def test_an_address_that_was_mistyped_is_answered(client: httpx.AsyncClient, query: str) -> None:
+    assert (await client.get(f"/accounts/acme?{query}")).status_code in {200, 400}
+
+
+async def test_a_list_that_is_too_large_or_none_is_refused_before_anything_starts(client: httpx.AsyncClient) -> None:
+    large = await client.post("/right", files={"lost": ("lost.csv", b"x" * 4_100_000)})
+    binary = await client.post("/right", files={"lost": ("lost.xlsx", b"PK\0\0")})
+    none = await client.post("/right", data={"a": "b"})
+
+    assert (large.status_code, binary.status_code, none.status_code) == (413, 400, 400)
+    assert "run-title" not in (await client.get("/right")).text
