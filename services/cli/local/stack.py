@@ -242,11 +242,19 @@ class Stack:
                 environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
                 environment[live_token.VARIABLE] = live_token.token_of(self.data)
             if name == "warehouse":
-                environment["TIDEMARK_CONSOLE_INGEST"] = self.state.addresses["ingest"]
+                environment |= self._recording()
             programs.append(
                 supervision.Program(name, [sys.executable, "-m", f"services.{name}"], 10 + offset, environment)
             )
         return programs
+
+    def _recording(self) -> dict[str, str]:
+        """Return what the console in the warehouse's process records with; what the environment says wins."""
+        ring = KeyRing(key_ring_file(self.data), Path(self.state.write_keys_file))
+        return {
+            "TIDEMARK_CONSOLE_INGEST": os.environ.get("TIDEMARK_CONSOLE_INGEST") or self.state.addresses["ingest"],
+            "TIDEMARK_CONSOLE_WRITE_KEY": os.environ.get("TIDEMARK_CONSOLE_WRITE_KEY") or ring.key("console"),
+        }
 
     def _until(self, what: str, done: Callable[[], bool], within_s: float) -> None:
         deadline = time.monotonic() + within_s

@@ -41,9 +41,9 @@ def fall(first: Day, last: Day) -> Fall | None:
     """
     Return the steps between the scores of two days, those down first, the largest first.
 
-    None: one of the two has no score.
+    None: one of the two has no score that means anything.
     """
-    if first.told["score"] is None or last.told["score"] is None:
+    if not (first.is_judged and last.is_judged):
         return None
     words = {part["name"]: part for day in (first, last) for part in day.told["parts"]}
     changes = {name: last.tenths.get(name, 0) - first.tenths.get(name, 0) for name in words}

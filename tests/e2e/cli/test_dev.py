@@ -107,6 +107,24 @@ def test_an_event_is_accepted_with_the_write_key(dev: Dev) -> None:
     assert answer.status_code == httpx.codes.OK, answer.text
 
 
+def test_a_note_of_the_console_reaches_the_store(dev: Dev) -> None:
+    """Through ingest and the log, with a key of the stack, and without a setting."""
+    warehouse = dev.status()["addresses"]["warehouse"]
+
+    answer = httpx.post(f"{warehouse}/accounts/acme", data={"kind": "note", "text": "They moved", "author": "Ann"})
+
+    assert answer.headers["location"] == "/accounts/acme?recorded=note#recorded", answer.text
+
+    def stored() -> bool:
+        told = httpx.get(f"{warehouse}/v1/accounts/acme/events", params={"name": "Note Added"})
+        events = told.json()["events"] if told.status_code == httpx.codes.OK else []
+        return [(each["source"], each["properties"]) for each in events] == [
+            ("console", '{"text":"They moved","author":"Ann"}')
+        ]
+
+    wait_until(stored, 60, lambda: "the note is not there")
+
+
 @pytest.mark.parametrize("name", ["ingest", "scorer"])
 def test_a_killed_service_is_started_again(dev: Dev, name: str) -> None:
     """By the supervisor, and gets ready again."""

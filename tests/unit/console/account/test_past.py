@@ -69,6 +69,7 @@ def test_a_part_that_is_gone_takes_what_it_added_and_the_largest_fall_comes_firs
 
 def test_without_a_score_there_is_nothing_to_compare() -> None:
     assert fall(Day(told(LAST, score=None)), Day(told(LAST))) is None
+    assert fall(Day(told(LAST)), Day(told(LAST, band="LEARNING"))) is None
 
 
 @given(MEASURES)
