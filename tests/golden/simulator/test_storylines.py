@@ -131,12 +131,19 @@ def test_slow_decay_is_found_before_the_end(signals: dict[str, list[Signal]]) ->
         assert fired(signals[account]).keys() & {"usage_decline", "usage_decline_fast"}
 
 
-@pytest.mark.parametrize("storyline", [Storyline.LONG_HOLIDAY, Storyline.RETURNING])
-def test_whoever_comes_back_is_recovered(signals: dict[str, list[Signal]], storyline: Storyline) -> None:
-    for account in accounts(storyline):
+def test_whoever_has_been_back_for_five_weeks_is_recovered(signals: dict[str, list[Signal]]) -> None:
+    back_for = [30, 39, 48]
+    for days, account in zip(back_for, accounts(Storyline.LONG_HOLIDAY), strict=True):
         last = [signal for signal in signals[account] if signal["rule"] == "usage_silent"][-1]
 
-        assert (last["transition"], last["resolved_reason"]) == ("RESOLVED", "recovered")
+        assert (last["resolved_reason"] == "recovered") == (days >= 35)
+
+
+def test_whoever_came_back_lately_is_not_called_recovered_yet(signals: dict[str, list[Signal]]) -> None:
+    for account in accounts(Storyline.RETURNING):
+        last = [signal for signal in signals[account] if signal["rule"] == "usage_silent"][-1]
+
+        assert (last["transition"], last["severity"]) == ("UPDATED", "CRITICAL")
 
 
 @pytest.mark.parametrize(
