@@ -15,7 +15,7 @@ from services.simulator.calls import Call
 from services.simulator.history import TimedEvent
 
 VISITORS = 6
-REFUSED = (
+REFUSED: tuple[Call, ...] = (
     {"type": "track", "event": "", "properties": {"plan": "team"}},
     {"type": "track", "event": "Report Shared", "properties": "recipients=3"},
     {"type": "identify", "traits": {"name": "Ada"}, "timestamp": "yesterday"},

@@ -47,7 +47,7 @@ def test_shuffling_the_accounts_changes_nothing(seed: int, order: list[int]) -> 
 
 def measured(activity: Any, names: list[str], episodes: list[Episode], snapshots: list[tuple[int, int, int]]) -> Any:
     columns = np.array(snapshots).T
-    said = Said(names, episodes, columns[0].astype(np.int32), columns[1], columns[2].astype(np.int16))
+    said = Said(names, episodes, columns[0].astype(np.int32), columns[1], columns[2].astype(np.int16), columns[2] / 100)
     return asdict(figures("x", said, Grid(activity.astype(np.uint16), FIRST_DAY, least_base=0.5), rules=RULES, draws=0))
 
 

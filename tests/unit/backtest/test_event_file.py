@@ -76,7 +76,9 @@ def test_the_plan_says_who_acts_where_the_events_do_not(tmp_path: Path) -> None:
     driven = drive(read_event_file(file, Mapping()), Scoring(plan))
 
     assert driven.activity.tolist() == [[2] * 30]
-    measures = named(list(driven.snapshots)[-1]["measures"])
+    last = list(driven.snapshots)[-1]
+    assert not isinstance(last, str)
+    measures = named(last["measures"])
     assert (measures["active_users_28"], measures["agents_28"], measures["integrations_28"]) == (0, 1, 1)
 
 

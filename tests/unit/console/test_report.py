@@ -175,7 +175,7 @@ async def test_an_email_has_text_and_html_that_mail_programs_show(week: Week) ->
         ),
         policy=email.policy.default,
     )
-    text, html = made.iter_parts()  # type: ignore[attr-defined]
+    text, html = made.iter_parts()
 
     assert made.get_content_type() == "multipart/alternative"
     assert made["Subject"].startswith("Carteira, semana até")
