@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from services.shared.errors import Rejected
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LAST_YEAR = 2199
+"""Of a day that may be asked for; ClickHouse's times end a century later."""
 Schema = dict[str, Any]
 
 
@@ -230,6 +232,8 @@ class DayParameter:
             found = None
         if found is None:
             raise Rejected("bad_parameter", self.name, f"{text[:100]!r} is no day such as 2026-03-31")
+        if not 1970 <= found.year <= _LAST_YEAR:
+            raise Rejected("bad_parameter", self.name, f"{text} is not within 1970 to {_LAST_YEAR}")
         return (found - _EPOCH.date()).days
 
     def schema(self) -> Schema:

@@ -109,7 +109,8 @@ def test_a_past_that_a_backfill_brought_gives_the_same_judgements_as_it_did_then
 def test_each_condition_has_its_value_and_the_day_on_which_it_came_closest() -> None:
     found = explained(judged(1, level_4w=0.8), judged(2, level_4w=0.55, chance_low_4w=0.01), judged(3, level_4w=0.7))
     told = why(found, RULES, "usage_decline", 90)
-    level, chance, expected = told["fires"]["all"]
+    fallen, expected = told["fires"]["all"]
+    level, chance = fallen["any"][0]["all"]
 
     assert (level["value"], level["threshold"], level["held_on"]) == (0.7, 0.5, 0)
     assert (level["closest"]["day"], level["closest"]["value"]) == (iso(2), 0.55)
@@ -122,7 +123,7 @@ def test_each_condition_has_its_value_and_the_day_on_which_it_came_closest() -> 
 def test_days_before_those_asked_for_do_not_count() -> None:
     found = explained(judged(1, level_4w=0.1), judged(20, level_4w=0.8))
 
-    assert why(found, RULES, "usage_decline", 7)["fires"]["all"][0]["closest"]["day"] == iso(20)
+    assert why(found, RULES, "usage_decline", 7)["fires"]["all"][0]["any"][0]["all"][0]["closest"]["day"] == iso(20)
     assert why(found, RULES, "usage_decline", 7)["judged"] == 1
 
 
