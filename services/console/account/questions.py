@@ -20,20 +20,20 @@ class Rest:
     """`away`, `holidays`, `fleet`, `no`, or `unknown`."""
     until: str | None
     """Last day of a planned absence."""
-    holidays: int
+    holidays: int | None
+    """Public holidays in the last week; None: the account's country is not known."""
     calendar: float | None
     fleet: float | None
-    country: str | None
 
 
 def rest(past: Past) -> Rest:
     """Return whether the account rests on its latest day."""
     day = past.latest
     if day is None:
-        return Rest("unknown", None, 0, None, None, None)
+        return Rest("unknown", None, None, None, None)
     dates = day.told["dates"]
     fleet, calendar = day.value("fleet_level"), day.value("calendar_level")
-    holidays = int(day.value("public_holidays_7") or 0)
+    holidays = day.value("public_holidays_7")
     begins, ends = dates.get("absent_from"), dates.get("absent_until")
     today = past.last.isoformat()
     if begins and ends and begins <= today <= ends:
@@ -45,7 +45,7 @@ def rest(past: Past) -> Rest:
     else:
         verdict = "unknown" if fleet is None else "no"
     until = ends if verdict == "away" else None
-    return Rest(verdict, until, holidays, calendar, fleet, day.told["facts"].get("country"))
+    return Rest(verdict, until, None if holidays is None else int(holidays), calendar, fleet)
 
 
 STATES = ("left", "quiet", "joined", "active")

@@ -27,6 +27,7 @@ from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.http import serving
+from services.shared.settings import load
 from services.simulator import Storyline, roster
 from services.warehouse.http.app import query_app
 from services.warehouse.http.front import api_or
@@ -64,6 +65,12 @@ def pictures() -> list[Picture]:
     ]
 
 
+_SETTINGS = load(
+    ConsoleSettings, currency="EUR", ingest="http://127.0.0.1:8080", write_key="for-pictures-alone-nothing-is-sent"
+)
+"""As of an installation in which people record what they know; no picture sends anything."""
+
+
 @asynccontextmanager
 async def served() -> AsyncIterator[str]:
     """Serve the console on the past that stands still, and give its address."""
@@ -71,7 +78,7 @@ async def served() -> AsyncIterator[str]:
     fill(store, await asyncio.to_thread(past, UNTIL))
     metrics = WarehouseMetrics(CollectorRegistry())
     api = query_app(lambda: store, metrics, clock=UNTIL.timestamp)
-    console = console_app(InProcess(api), ConsoleSettings(currency="EUR"), is_open=True)
+    console = console_app(InProcess(api), _SETTINGS, is_open=True)
     async with serving(api_or(api, console), "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
 
