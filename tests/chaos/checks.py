@@ -40,7 +40,7 @@ _READ_WITHIN_S = 90.0
 _STORED_WITHIN_S = 60.0
 
 Days = dict[str, dict[int, tuple[int, int]]]
-"""Events and active people by account and day."""
+"""Events and actors by account and day."""
 
 
 @dataclass
@@ -66,17 +66,17 @@ class Findings:
 
 
 def expected(calls: Iterable[TimedCall]) -> Days:
-    """Work out events and active people of each account and day from calls, by the rules of the documents."""
+    """Work out events and actors (people and agents) of each account and day from calls, by the rules of the documents."""
     events: dict[str, Counter[int]] = defaultdict(Counter)
-    people: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+    actors: dict[str, dict[int, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for at_ms, call in calls:
         of_somebody = "userId" in call  # what is recorded of an account has no user, and is no use of the product
         if of_somebody and call["type"] in ("track", "page", "screen") and call.get("event") not in NO_ACTIVITY:
             account, day = call["context"]["groupId"], at_ms // DAY_MS
             events[account][day] += 1
-            people[account][day].add(call["userId"])
+            actors[account][day].add((call["userId"], call["context"].get("actor", "person")))
     return {
-        account: {day: (count, len(people[account][day])) for day, count in days.items()}
+        account: {day: (count, len(actors[account][day])) for day, count in days.items()}
         for account, days in events.items()
     }
 
@@ -146,7 +146,7 @@ async def _check_ledger(kafka: KafkaSettings, sent: Sent, counted: int, found: F
 
 
 async def _check_state(kafka: KafkaSettings, wanted: Days, found: Findings) -> None:
-    """Each account's state has the events and active people of each day that were sent, day by day."""
+    """Each account's state has the events and actors of each day that were sent, day by day."""
     state, log_times = await _state(kafka)
     for account in wanted.keys() | state.keys():
         ours, theirs = wanted.get(account, {}), state.get(account, {})
@@ -155,9 +155,7 @@ async def _check_state(kafka: KafkaSettings, wanted: Days, found: Findings) -> N
             found.lost["state"] += max(0, -difference)
             found.doubled["state"] += max(0, difference)
             if not difference and theirs.get(day) != ours.get(day):
-                found.problems.append(
-                    f"active people of {account} on day {day}: {theirs.get(day)}, not {ours.get(day)}"
-                )
+                found.problems.append(f"actors of {account} on day {day}: {theirs.get(day)}, not {ours.get(day)}")
     now = time.time_ns() // 1_000_000
     found.problems += [
         f"the time of lane {partition} is {(at - now) / HOUR_MS:.1f} h ahead"

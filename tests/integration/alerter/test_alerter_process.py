@@ -166,7 +166,7 @@ async def test_kills_at_any_time_leave_each_signal_once(kafka_settings: KafkaSet
             changes = silent(day) if day < 12 else {}
             await tell(kafka_settings, *[snapshot(day, account=account, **changes) for account in accounts])
 
-    telling = asyncio.create_task(days(0, 14))
+    telling = asyncio.create_task(days(0, 24))
     async with Reader(kafka_settings, "risk-signals") as signals:
         for seen in (1, 40):
             await signals.until(seen)

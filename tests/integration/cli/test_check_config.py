@@ -36,9 +36,11 @@ def check_config(service: str, environment: dict[str, str]) -> subprocess.Comple
 def test_all_errors_are_listed_at_once(service: str) -> None:
     """Each by the name of its variable."""
     done = check_config(service, WRONG)
+    # a console of its own speaks HTTP alone
+    mine = [name for name in WRONG if service != "console" or name in {"TIDEMARK_HTTP_PORT", "TIDEMARK_LOG_LEVEL"}]
 
     assert done.returncode == 2, done.stdout
-    assert all(f"- {variable}: " in done.stderr for variable in WRONG), done.stderr
+    assert all(f"- {variable}: " in done.stderr for variable in mine), done.stderr
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -167,10 +167,10 @@ async def test_of_a_rule_it_shows_each_condition_its_threshold_and_the_nearest_d
     told = json.loads(
         (await tidemark(filled, "stops", "--at", iso(FIRST + 84), "--rule", "usage_decline", "--json")).stdout
     )
-    level = next(part for part in told["fires"]["all"] if part["measure"] == "level_4w")
+    level = told["fires"]["all"][0]["any"][0]["all"][0]
 
     assert told["verdict"] == "its conditions do not hold"
-    assert (level["threshold"], level["holds"]) == (0.5, False)
+    assert (level["measure"], level["threshold"], level["holds"]) == ("level_4w", 0.5, False)
     assert level["closest"]["day"] == iso(FIRST + 84)
     assert level["closest"]["value"] == level["value"] > 0.5
     assert told["nearest_day"]["conditions"][0].startswith("level_4w below")
