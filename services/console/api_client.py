@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import httpx
 import msgspec
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.console.recent import Recent
@@ -50,10 +51,10 @@ class InProcess:
 
         Args:
             app: Without a check of who asks, for readers whom the console has let in.
-            checked: With it, for those who come with a token; None: there are no tokens.
+            checked: With it, for those who come with a token; None: there are no tokens, so each is refused.
         """
         self._app = app
-        self._checked = checked or app
+        self._checked = checked or _no_tokens
         self.recent = Recent()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal", timeout=TIMEOUT
@@ -71,6 +72,11 @@ class InProcess:
         for name in ("app", "app_root_path", "router", "endpoint", "path_params"):
             inner.pop(name, None)
         await self._chosen(inner, receive, send)
+
+
+async def _no_tokens(scope: Scope, receive: Receive, send: Send) -> None:
+    told = {"code": "unauthorized", "detail": "the query API has no tokens, so no token signs anybody in"}
+    await JSONResponse(told, 401)(scope, receive, send)
 
 
 class Apart:

@@ -106,7 +106,8 @@ class Warehouse:
         has_tokens = self._settings.query_tokens_file is not None
         is_open = is_loopback(self._process.http_host) and not has_tokens and self._console.user_header is None
         upstream = InProcess(api, guarded if has_tokens else None)
-        return console_app(upstream, self._console, is_open=is_open)
+        # In this process readers who were let in need no token.
+        return console_app(upstream, self._console.model_copy(update={"api_token": None}), is_open=is_open)
 
     def _guarded(self, app: App) -> App:
         file = self._settings.query_tokens_file

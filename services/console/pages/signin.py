@@ -6,6 +6,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.api_client import Api, ApiError
 from services.console.forms import fields_of
+from services.console.holders import holder_of
 from services.console.identity import TOKEN_COOKIE, over_tls
 from services.console.rendering import Visit
 
@@ -27,7 +28,7 @@ async def enter(visit: Visit) -> Response:
     if not token or len(token) > _LONGEST or not token.isascii() or not token.isprintable():
         return _page(visit, "signin.wrong", 400)
     try:
-        await Api(visit.api.upstream, token).get("/v1/whoami")
+        await holder_of(Api(visit.api.upstream, token))
     except ApiError as error:
         if error.status in {401, 403}:
             return _page(visit, "signin.wrong", 401)
