@@ -37,7 +37,8 @@ async def run(process: ProcessSettings, settings: ConsoleSettings) -> None:
     routes = [*ops_routes(CollectorRegistry(), lambda: None), Mount("/", console)]
     stop = stop_event()
     app = Starlette(routes=routes)
-    async with upstream.client, serving(app, process.http_host, process.http_port, proxy_headers=False) as port:
+    server = serving(app, process.http_host, process.http_port, proxy_headers=False)
+    async with upstream.client, upstream.streams, server as port:
         log.info("listening", extra={"port": port, "api": settings.api})
         await stop.wait()
 

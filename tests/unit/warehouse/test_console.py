@@ -14,7 +14,6 @@ from services.warehouse.__main__ import Warehouse
 from services.warehouse.memory import MemoryStore
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
-
 COOKIE = {"cookie": "tidemark_token=made-up"}
 
 
