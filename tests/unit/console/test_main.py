@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from services.console import __main__ as console
 from services.console.api_client import Apart
@@ -51,3 +52,18 @@ async def test_over_an_api_without_tokens_no_cookie_and_nothing_typed_is_let_in(
 
     assert (page.status_code, page.headers["location"]) == (303, "/sign-in?again=1")
     assert (entered.status_code, entered.headers.get("set-cookie")) == (401, None)
+
+
+@pytest.mark.parametrize(
+    ("host", "settings", "open_"),
+    [
+        ("127.0.0.1", {}, True),
+        ("0.0.0.0", {}, False),
+        ("127.0.0.1", {"api_token": SecretStr("secret")}, False),
+        ("127.0.0.1", {"user_header": "X-User", "trusted_proxies": "127.0.0.1"}, False),
+    ],
+)
+def test_it_is_open_only_on_loopback_with_no_proxy_and_no_token(
+    host: str, settings: dict[str, Any], open_: bool
+) -> None:
+    assert console.is_open(host, ConsoleSettings(**settings)) is open_
