@@ -31,6 +31,8 @@ async def send(visit: Visit) -> Response:
     author = author_of(visit) or given.get("author", "").strip()[:LONGEST_LINE]
     record_id = given.get("id", "")
     try:
+        if given.too_large:
+            raise BadField(max(FORMS[kind], key=lambda field: len(given.get(field.name, ""))).name, "too_large")
         if not author:
             raise BadField("author", "missing")
         made = calls(

@@ -91,6 +91,18 @@ async def test_without_a_write_key_nothing_can_be_recorded_and_the_page_says_wha
     assert "They moved" not in page
 
 
+@pytest.mark.parametrize(("text", "said"), [("漢" * 4_000, "ingest does not answer"), ("漢" * 9_000, "too large")])
+async def test_the_longest_text_in_any_script_is_taken_and_a_larger_form_keeps_its_text(
+    store: MemoryStore, text: str, said: str
+) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        answer = await client.post("/accounts/acme", data={"kind": "note", "author": "Ann", "text": text})
+
+    assert said in answer.text
+    assert answer.text.count("漢") >= 4_000
+
+
 async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: MemoryStore) -> None:
     settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
     async with client_of(app_over(store, settings)) as client:
