@@ -19,6 +19,7 @@ from services.console.settings import ConsoleSettings
 TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
 ME_COOKIE = "tidemark_me"
 _LONGEST_NAME = 200
+_LONGEST_TOKEN = 512
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -45,9 +46,14 @@ def identify(request: Request, settings: ConsoleSettings, *, is_open: bool) -> I
         name = request.headers.get(settings.user_header, "").strip()[:_LONGEST_NAME]
         if name:
             return Identity(name, "proxy", own_token, chosen or name)
-    if token := request.cookies.get(TOKEN_COOKIE):
+    if may_be_token(token := request.cookies.get(TOKEN_COOKIE, "")):
         return Identity(chosen, "token", token, chosen)
     return Identity(chosen, "open", own_token, chosen) if is_open and _is_local(request) else None
+
+
+def may_be_token(text: str) -> bool:
+    """Return whether a text has the form of a token, so that a header can carry it."""
+    return 0 < len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable()
 
 
 def on_loopback(host: str) -> bool:

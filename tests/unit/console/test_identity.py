@@ -88,6 +88,11 @@ def test_a_cookie_with_a_token_is_asked_for_with_it() -> None:
     assert (found.how, found.token, found.owner) == ("token", "tok", "Nora Lïndt")
 
 
+@pytest.mark.parametrize("token", ["\xe9", "x" * 513, ""])
+def test_a_cookie_that_no_header_could_carry_is_no_token(token: str) -> None:
+    assert identify(request(cookie=f"tidemark_token={token}"), OPEN, is_open=False) is None
+
+
 def test_forms_of_other_sites_are_told_apart() -> None:
     assert same_site(request(sec_fetch_site="same-origin"))
     assert not same_site(request(sec_fetch_site="cross-site"))
