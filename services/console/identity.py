@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -62,8 +62,12 @@ def on_loopback(host: str) -> bool:
 
 
 def over_tls(request: Request, settings: ConsoleSettings) -> bool:
-    """Return whether the reader's browser speaks TLS, to us or to a trusted proxy."""
-    if request.url.scheme == "https":
+    """
+    Return whether the reader's browser speaks TLS: to us, to a trusted proxy, or as it says of the page that a form is from.
+
+    Whoever makes the last up only keeps a cookie from themselves.
+    """
+    if request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://"):
         return True
     forwarded = request.headers.get("x-forwarded-proto", "")
     return forwarded == "https" and _from_proxy(request, settings.trusted_proxies)
@@ -97,4 +101,6 @@ def _from_proxy(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) 
         address = ip_address(request.client.host)
     except ValueError:
         return False
-    return any(address in network for network in trusted)
+    # A socket for both versions gives an address of version 4 in the form of version 6.
+    plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return any((plain or address) in network for network in trusted)
