@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
 import msgspec
@@ -144,7 +145,7 @@ async def test_a_past_day_has_its_records_however_many_came_since() -> None:
     own = filled(["busy"])
     for number in range(RECORDS + 5):
         at = T0 + number * DAY_MS
-        said = {
+        said: dict[str, Any] = {
             "name": KINDS["note"],
             "properties": msgspec.json.encode({"text": f"note-{number}-", "author": "Ann"}).decode(),
         }
