@@ -17,13 +17,13 @@ class Fields(dict[str, str]):
     """Whether they are only those in the first MOST_BYTES, and the last may end early."""
 
 
-async def fields_of(request: Request) -> Fields:
-    """Return the fields of a form; of one that is too large, the first ones. What is no form has none."""
+async def fields_of(request: Request, *, first: bool = False) -> Fields:
+    """Return the fields of a form; of one that is too large none, or the `first` ones. What is no form has none."""
     body, too_large = b"", False
     async for part in request.stream():
         body += part
         if len(body) > MOST_BYTES:
-            body, too_large = body[:MOST_BYTES], True
+            body, too_large = body[:MOST_BYTES] if first else b"", True
             break
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="replace", max_num_fields=MOST_FIELDS)

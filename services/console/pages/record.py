@@ -24,7 +24,7 @@ _UNPROCESSABLE, _UNAVAILABLE = 422, 503
 async def send(visit: Visit) -> Response:
     """Record what the form says and go back to the page; or show it again as it was written, with what is wrong."""
     account = account_page.account_of(visit)
-    given = await fields_of(visit.request)
+    given = await fields_of(visit.request, first=True)
     kind, words = given.get("kind", ""), visit.words
     if not account or kind not in FORMS:
         return failed.page(visit, ApiError(400, "bad_request", "kind", f"one of {', '.join(FORMS)}"))
