@@ -17,20 +17,22 @@ from services.warehouse.http.answering import QueryTurns, unavailable
 from services.warehouse.ports import Eraser
 
 
-def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns) -> list[Route]:
+def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns | None = None) -> list[Route]:
     """
     Return the routes; they only read. Addresses come to them as they were sent.
 
     Args:
         store: Gives the store, or raises Retryable while it is not open.
-        turns: Those of the questions, so that traces hold up neither them nor the sink.
+        turns: Those of the questions, so that traces hold up neither them nor the sink; by default its own.
     """
 
+    taking = turns or QueryTurns()
+
     async def person(request: Request) -> Response:
-        return await _told(store, turns, user=unquote(request.path_params["user"]))
+        return await _told(store, taking, user=unquote(request.path_params["user"]))
 
     async def account(request: Request) -> Response:
-        return await _told(store, turns, account=unquote(request.path_params["account"]))
+        return await _told(store, taking, account=unquote(request.path_params["account"]))
 
     return [Route("/v1/traces/people/{user}", person), Route("/v1/traces/accounts/{account:path}", account)]
 
