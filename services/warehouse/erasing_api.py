@@ -25,7 +25,6 @@ def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns | None = None)
         store: Gives the store, or raises Retryable while it is not open.
         turns: Those of the questions, so that traces hold up neither them nor the sink; by default its own.
     """
-
     taking = turns or QueryTurns()
 
     async def person(request: Request) -> Response:
