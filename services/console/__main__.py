@@ -33,13 +33,19 @@ async def run(process: ProcessSettings, settings: ConsoleSettings) -> None:
     if settings.api is None:
         raise Fatal("TIDEMARK_CONSOLE_API: name the address of the query API, for example http://127.0.0.1:8081")
     upstream = Apart(settings.api)
-    console = console_app(upstream, settings, is_open=on_loopback(process.http_host))
+    console = console_app(upstream, settings, is_open=is_open(process.http_host, settings))
     routes = [*ops_routes(CollectorRegistry(), lambda: None), Mount("/", console)]
     stop = stop_event()
     app = Starlette(routes=routes)
-    async with upstream.client, serving(app, process.http_host, process.http_port, proxy_headers=False) as port:
+    server = serving(app, process.http_host, process.http_port, proxy_headers=False)
+    async with upstream.client, upstream.streams, server as port:
         log.info("listening", extra={"port": port, "api": settings.api})
         await stop.wait()
+
+
+def is_open(host: str, settings: ConsoleSettings) -> bool:
+    """Return whether those on this machine are let in without signing in: not with a proxy that signs people in, or a token."""
+    return on_loopback(host) and settings.user_header is None and settings.api_token is None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote
 
 import httpx
 import msgspec
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.console.recent import Recent
 
+log = logging.getLogger(__name__)
+
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
-STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=5.0)
+STREAM_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=0)
+"""Streams have connections of their own, so that none that stays open takes one from a page."""
+_PASSED_ON = (b"content-type", b"cache-control", b"retry-after", b"x-accel-buffering")
 _STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
 
 Told = dict[str, Any]
@@ -50,10 +58,10 @@ class InProcess:
 
         Args:
             app: Without a check of who asks, for readers whom the console has let in.
-            checked: With it, for those who come with a token; None: there are no tokens.
+            checked: With it, for those who come with a token; None: there are no tokens, so each is refused.
         """
         self._app = app
-        self._checked = checked or app
+        self._checked = checked or _no_tokens
         self.recent = Recent()
         self.client = httpx.AsyncClient(
             transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal", timeout=TIMEOUT
@@ -73,29 +81,57 @@ class InProcess:
         await self._chosen(inner, receive, send)
 
 
+async def _no_tokens(scope: Scope, receive: Receive, send: Send) -> None:
+    told = {"code": "unauthorized", "detail": "the query API has no tokens, so no token signs anybody in"}
+    await JSONResponse(told, 401)(scope, receive, send)
+
+
 class Apart:
     """The API at an address."""
 
     def __init__(self, address: str) -> None:
-        self.client = httpx.AsyncClient(base_url=address.rstrip("/"), timeout=TIMEOUT)
+        address = address.rstrip("/")
+        self.client = httpx.AsyncClient(base_url=address, timeout=TIMEOUT)
+        self.streams = httpx.AsyncClient(base_url=address, timeout=STREAM_TIMEOUT, limits=STREAM_LIMITS)
         self.recent = Recent()
 
     async def relay(self, path: str, token: str | None, scope: Scope, receive: Receive, send: Send) -> None:
-        """Read the stream and write what comes."""
-        del receive
+        """Read the stream and write what comes, until either side ends."""
+        passing = asyncio.create_task(self._pass_on(path, token, scope, send))
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            await asyncio.wait({passing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (passing, leaving):
+                task.cancel()
+            await asyncio.gather(passing, leaving, return_exceptions=True)
+        if not passing.cancelled():
+            passing.result()
+
+    async def _pass_on(self, path: str, token: str | None, scope: Scope, send: Send) -> None:
         headers = {"accept": "text/event-stream", **_bearer(token)}
         for name, value in scope["headers"]:
             if name == b"last-event-id":
                 headers["last-event-id"] = value.decode("latin-1")
         query = scope["query_string"].decode("latin-1")
-        async with self.client.stream(
-            "GET", path + (f"?{query}" if query else ""), headers=headers, timeout=STREAM_TIMEOUT
-        ) as answer:
-            kept = [(n, v) for n, v in answer.headers.raw if n.lower() in (b"content-type", b"cache-control")]
-            await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
-            async for part in answer.aiter_raw():
-                await send({"type": "http.response.body", "body": part, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
+        started = False
+        try:
+            async with self.streams.stream("GET", path + (f"?{query}" if query else ""), headers=headers) as answer:
+                kept = [(n, v) for n, v in answer.headers.raw if n.lower() in _PASSED_ON]
+                await send({"type": "http.response.start", "status": answer.status_code, "headers": kept})
+                started = True
+                async for part in answer.aiter_raw():
+                    await send({"type": "http.response.body", "body": part, "more_body": True})
+        except httpx.HTTPError as error:
+            log.warning("stream_failed", extra={"error": repr(error)})
+            if not started:
+                await send({"type": "http.response.start", "status": 503, "headers": [(b"retry-after", b"5")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class Api:

@@ -8,12 +8,25 @@ from dataclasses import replace
 
 from xxhash import xxh3_128_hexdigest
 
-from services.console.api_client import Api, Upstream
+from services.console.api_client import Api, ApiError, Upstream
 from services.console.identity import Identity
 
 UNAUTHORIZED = 401
 _KEPT_S = 60.0
 _MOST = 10_000
+
+
+async def holder_of(api: Api) -> str:
+    """
+    Return the name of who holds the token that an API is asked with.
+
+    Raises:
+        ApiError: with status 401 where nobody does, also where the API has no tokens: it takes any then.
+    """
+    told = await api.get("/v1/whoami")
+    if told["open"]:
+        raise ApiError(UNAUTHORIZED, "unauthorized", "", "the query API has no tokens, so no token signs anybody in")
+    return str(told["name"])
 
 
 class Holders:
@@ -35,11 +48,11 @@ class Holders:
         until, name = self._known.get(key, (0.0, ""))
         if now < until:
             return name
-        told = await Api(self._upstream, token).get("/v1/whoami")
+        name = await holder_of(Api(self._upstream, token))
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[key] = (now + _KEPT_S, str(told["name"]))
-        return str(told["name"])
+        self._known[key] = (now + _KEPT_S, name)
+        return name
 
     async def named(self, identity: Identity) -> Identity:
         """

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from urllib.parse import unquote
 
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from services.console.settings import ConsoleSettings
 TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
 ME_COOKIE = "tidemark_me"
 _LONGEST_NAME = 200
+_LONGEST_TOKEN = 512
 _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -45,9 +46,14 @@ def identify(request: Request, settings: ConsoleSettings, *, is_open: bool) -> I
         name = request.headers.get(settings.user_header, "").strip()[:_LONGEST_NAME]
         if name:
             return Identity(name, "proxy", own_token, chosen or name)
-    if token := request.cookies.get(TOKEN_COOKIE):
+    if may_be_token(token := request.cookies.get(TOKEN_COOKIE, "")):
         return Identity(chosen, "token", token, chosen)
     return Identity(chosen, "open", own_token, chosen) if is_open and _is_local(request) else None
+
+
+def may_be_token(text: str) -> bool:
+    """Return whether a text has the form of a token, so that a header can carry it."""
+    return 0 < len(text) <= _LONGEST_TOKEN and text.isascii() and text.isprintable()
 
 
 def on_loopback(host: str) -> bool:
@@ -56,8 +62,12 @@ def on_loopback(host: str) -> bool:
 
 
 def over_tls(request: Request, settings: ConsoleSettings) -> bool:
-    """Return whether the reader's browser speaks TLS, to us or to a trusted proxy."""
-    if request.url.scheme == "https":
+    """
+    Return whether the reader's browser speaks TLS: to us, to a trusted proxy, or as it says of the page that a form is from.
+
+    Whoever makes the last up only keeps a cookie from themselves.
+    """
+    if request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://"):
         return True
     forwarded = request.headers.get("x-forwarded-proto", "")
     return forwarded == "https" and _from_proxy(request, settings.trusted_proxies)
@@ -91,4 +101,6 @@ def _from_proxy(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) 
         address = ip_address(request.client.host)
     except ValueError:
         return False
-    return any(address in network for network in trusted)
+    # A socket for both versions gives an address of version 4 in the form of version 6.
+    plain = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return any((plain or address) in network for network in trusted)

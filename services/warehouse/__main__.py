@@ -30,6 +30,7 @@ from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.http.answering import QueryTurns
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
 from services.warehouse.http.feed import Feed
@@ -90,8 +91,9 @@ class Warehouse:
 
     def application(self) -> Starlette:
         """Return what the process serves: what operators and standard consumers ask, the query API, and the console."""
-        more = [*erasing_routes(self._opened), *exporting_routes(self._opened)]
-        api = query_app(self._opened, self._metrics, feed=self._feed, refusals=self._refusals, more=more)
+        turns = QueryTurns()
+        more = [*erasing_routes(self._opened, turns), *exporting_routes(self._opened)]
+        api = query_app(self._opened, self._metrics, feed=self._feed, refusals=self._refusals, more=more, turns=turns)
         guarded = self._guarded(api)
         return Starlette(
             routes=[
@@ -106,7 +108,8 @@ class Warehouse:
         has_tokens = self._settings.query_tokens_file is not None
         is_open = is_loopback(self._process.http_host) and not has_tokens and self._console.user_header is None
         upstream = InProcess(api, guarded if has_tokens else None)
-        return console_app(upstream, self._console, is_open=is_open)
+        # In this process readers who were let in need no token.
+        return console_app(upstream, self._console.model_copy(update={"api_token": None}), is_open=is_open)
 
     def _guarded(self, app: App) -> App:
         file = self._settings.query_tokens_file

@@ -24,8 +24,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse_derived import make_whole
-from services.warehouse.clickhouse_erasing import ClickHouseErasing
+from services.warehouse.clickhouse_erasing import ClickHouseErasing, ClickHouseTraces
 from services.warehouse.clickhouse_queries import ClickHouseQueries
+from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.exporting import ClickHouseExporting
 from services.warehouse.migrations import migrate
@@ -96,6 +97,16 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
         with _retryable():
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
+
+    def traces(self, *, user: str = "", account: str = "") -> Traces:
+        """Return what is stored of a person or an account; rows can be stored meanwhile."""
+        with self._reader() as reader:
+            return ClickHouseTraces(reader).traces(user=user, account=account)
+
+    def erasures(self) -> list[Erasure]:
+        """Return the erasures that are known."""
+        with self._reader() as reader:
+            return ClickHouseTraces(reader).erasures()
 
     def keep_for(self, retention: RetentionSettings) -> None:
         """Have rows deleted once they are too old."""

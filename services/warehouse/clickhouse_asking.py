@@ -17,7 +17,7 @@ from services.warehouse.ports import Found
 
 LONGEST_S = 15
 """A question that takes longer is given up: it would keep others waiting."""
-_BOUNDED = {"max_execution_time": LONGEST_S}
+BOUNDED = {"max_execution_time": LONGEST_S}
 _WAIT_S = 2 * LONGEST_S
 _TYPES = {int: "Int64", float: "Float64", str: "String"}
 
@@ -46,7 +46,7 @@ class ClickHouseAsking:
 
     def _found(self, query: str, **parameters: Any) -> list[Found]:
         with self._reader() as reader:
-            result = reader.query(query, parameters=parameters, settings=_BOUNDED)
+            result = reader.query(query, parameters=parameters, settings=BOUNDED)
         names = [name.removesuffix("_ms") if name != "skew_ms" else name for name in result.column_names]
         return [dict(zip(names, row, strict=True)) for row in result.result_rows]
 

@@ -8,7 +8,7 @@ Each is waited for. What the server says to a mutation that was cut short is no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Retryable
+from services.warehouse.clickhouse_asking import BOUNDED
 from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
 from services.warehouse.domain.rows import Place
 
@@ -50,6 +51,8 @@ class ClickHouseErasing:
     """Keeps the `Eraser` port."""
 
     _writer: Client
+    _bounds: Mapping[str, Any] = {}
+    """Settings of what is read."""
 
     def note_erasures(self, orders: Sequence[Erasure]) -> None:
         """Remember erasures."""
@@ -153,7 +156,9 @@ class ClickHouseErasing:
         return {table: columns for table, columns in self._rows(_TABLES) if table not in _OURS}
 
     def _rows(self, query: str, **given: Any) -> Sequence[Sequence[Any]]:
-        found: Sequence[Sequence[Any]] = self._ask(lambda: self._writer.query(query, parameters=given)).result_rows
+        found: Sequence[Sequence[Any]] = self._ask(
+            lambda: self._writer.query(query, given, dict(self._bounds))
+        ).result_rows
         return found
 
     def _command(self, command: str, **given: Any) -> None:
@@ -164,6 +169,15 @@ class ClickHouseErasing:
             return question()
         except (ClickHouseError, OSError) as error:
             raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+
+
+class ClickHouseTraces(ClickHouseErasing):
+    """Reads what erasures ask of the store, on a connection of questions and with their limit of time."""
+
+    _bounds = BOUNDED
+
+    def __init__(self, reader: Client) -> None:
+        self._writer = reader
 
 
 def _text(order: Erasure) -> str:

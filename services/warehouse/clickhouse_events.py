@@ -19,7 +19,7 @@ from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.domain.rows import instant
-from services.warehouse.ports import Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, Found, Page
 
 _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
@@ -153,7 +153,7 @@ class EventQueries(ClickHouseAsking):
             f"""SELECT topic, toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, name, source, environment, kind, count() AS events
             FROM arrivals FINAL WHERE hour >= toDateTime({since_ms // 1000}, 'UTC')
             GROUP BY topic, hour, name, source, environment, kind
-            ORDER BY hour_ms DESC, events DESC, topic, name, source, environment, kind LIMIT 10000"""
+            ORDER BY hour_ms DESC, events DESC, topic, name, source, environment, kind LIMIT {MOST_ARRIVALS}"""
         )
 
 

@@ -49,8 +49,9 @@ class Erasing:
         """Return those rows of a batch that are to be stored, as they are to be stored."""
         return self._withheld.stored(table, rows)
 
-    def apply(self) -> None:
-        """Carry out what is pending, each order once."""
+    def apply(self) -> bool:
+        """Carry out what is pending, each order once; return whether there was any."""
+        pending = bool(self._pending)
         while self._pending:
             order = self._pending[0]
             self._store.note_positions(self._store.positions())
@@ -60,3 +61,4 @@ class Erasing:
             what = "person" if order.user else "account"
             self._metrics.erasures.labels(what).inc()
             log.info("erased", extra={"what": what, "by": order.by, "rows": removed})
+        return pending

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -14,28 +13,30 @@ from starlette.routing import Route
 
 from services.shared.errors import Retryable
 from services.warehouse.domain.erasing import Erasure
-from services.warehouse.http.problems import problem
+from services.warehouse.http.answering import QueryTurns, unavailable
 from services.warehouse.ports import Eraser
 
 
-def erasing_routes(store: Callable[[], Eraser]) -> list[Route]:
+def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns | None = None) -> list[Route]:
     """
     Return the routes; they only read. Addresses come to them as they were sent.
 
     Args:
         store: Gives the store, or raises Retryable while it is not open.
+        turns: Those of the questions, so that traces hold up neither them nor the sink; by default its own.
     """
+    taking = turns or QueryTurns()
 
     async def person(request: Request) -> Response:
-        return await _told(store, user=unquote(request.path_params["user"]))
+        return await _told(store, taking, user=unquote(request.path_params["user"]))
 
     async def account(request: Request) -> Response:
-        return await _told(store, account=unquote(request.path_params["account"]))
+        return await _told(store, taking, account=unquote(request.path_params["account"]))
 
     return [Route("/v1/traces/people/{user}", person), Route("/v1/traces/accounts/{account:path}", account)]
 
 
-async def _told(store: Callable[[], Eraser], *, user: str = "", account: str = "") -> Response:
+async def _told(store: Callable[[], Eraser], turns: QueryTurns, *, user: str = "", account: str = "") -> Response:
     def asked() -> dict[str, Any]:
         eraser = store()
         found = eraser.traces(user=user, account=account)
@@ -43,10 +44,9 @@ async def _told(store: Callable[[], Eraser], *, user: str = "", account: str = "
         return {**found._asdict(), "erasures": [_order(order) for order in orders]}
 
     try:
-        return Response(msgspec.json.encode(await asyncio.to_thread(asked)), media_type="application/json")
+        return Response(msgspec.json.encode(await turns.take(asked)), media_type="application/json")
     except Retryable as error:
-        wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
-        return problem(503, "unavailable", "ClickHouse does not answer; try again", headers=wait)
+        return unavailable(error)
 
 
 def _order(order: Erasure) -> Mapping[str, Any]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.exports import export_of
 from services.warehouse.http.problems import problem
 from services.warehouse.ports import Exporter
 
+log = logging.getLogger(__name__)
+
+UNREAD_S = 30.0
+"""A client that takes nothing for so long is let go."""
 _TYPES = {
     "Parquet": "application/vnd.apache.parquet",
     "CSVWithNames": "text/csv",
@@ -38,8 +43,11 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
             return problem(503, "busy", "another export runs; try again once it is over", headers={"Retry-After": "30"})
         await one_at_a_time.acquire()
         response: Response | None = None
+        pieces: _Pieces | None = None
         try:
             wanted = export_of(request.path_params["view"], request.query_params)
+            if request.method == "HEAD":
+                return Response(media_type=_TYPES[wanted.format])
             pieces = _Pieces(store().export(wanted))
             first = await asyncio.to_thread(pieces.take)  # before the status is sent, so that it can tell of a failure
             response = _Export(first, pieces, one_at_a_time, _TYPES[wanted.format])
@@ -50,7 +58,7 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
             return problem(503, "unavailable", f"ClickHouse does not answer: {error}", headers=wait)
         finally:
             if response is None:
-                one_at_a_time.release()
+                await _ended(pieces, one_at_a_time)
         return response
 
     return [Route("/v1/export/{view}", export)]
@@ -74,6 +82,16 @@ class _Pieces:
             self._pieces.close()  # type: ignore[attr-defined]
 
 
+async def _ended(pieces: _Pieces | None, running: asyncio.Lock) -> None:
+    """Let go of an export; only then may the next one start, even if nobody waits for the end of this one."""
+    if pieces is None:
+        running.release()
+        return
+    closing = asyncio.ensure_future(asyncio.to_thread(pieces.close))
+    closing.add_done_callback(lambda _: running.release())
+    await asyncio.shield(closing)
+
+
 class _Export(StreamingResponse):
     """An export on its way; whatever becomes of the client, the next one may start afterwards."""
 
@@ -83,11 +101,19 @@ class _Export(StreamingResponse):
         self._running = running
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def sending(message: Message) -> None:
+            async with asyncio.timeout(UNREAD_S):
+                await send(message)
+
         try:
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, sending)
+        except (
+            TimeoutError,
+            ClientDisconnect,
+        ):  # the connection ends with less than was announced, so the client knows
+            log.warning("export_not_taken", extra={"path": scope["path"]})
         finally:
-            self._running.release()
-            await asyncio.to_thread(self._pieces.close)
+            await _ended(self._pieces, self._running)
 
     @staticmethod
     async def _all(first: bytes, pieces: _Pieces) -> AsyncIterator[bytes]:

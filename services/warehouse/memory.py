@@ -14,7 +14,7 @@ from services.warehouse.memory_erasing import MemoryErasing
 from services.warehouse.memory_health import MemoryHealth
 from services.warehouse.memory_signals import MemorySignals
 from services.warehouse.memory_tables import IDENTITY, first
-from services.warehouse.ports import Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
@@ -84,7 +84,7 @@ class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
         )
         found = [{**dict(zip(names, key, strict=True)), "events": number} for key, number in count.items()]
         found.sort(key=lambda each: (-each["hour"], -each["events"], *(each[n] for n in names if n != "hour")))
-        return found[:10_000]
+        return found[:MOST_ARRIVALS]
 
     def past(self) -> Iterator[Found]:
         """Yield all that scores."""

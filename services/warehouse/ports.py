@@ -23,6 +23,8 @@ class StoreFull(Retryable):
         super().__init__(f"{FULL}: {detail}")
 
 
+MOST_ARRIVALS = 10_000
+"""Lines of what came in that a store tells at once."""
 FULL = "the disk of the store is full"
 
 
@@ -159,7 +161,7 @@ class Queries(Protocol):
         """
         Return the records of events that were received since the beginning of an hour: latest hour first, then by number.
 
-        Each has `topic`, `hour` (milliseconds since 1970), `name`, `source`, `environment`, `kind` and `events`.
+        There are MOST_ARRIVALS lines at most. Each has `topic`, `hour` (milliseconds since 1970), `name`, `source`, `environment`, `kind` and `events`.
         """
 
     def past(self) -> Iterator[Found]:

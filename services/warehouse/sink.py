@@ -60,9 +60,9 @@ class KafkaSink:
         settings: WarehouseSettings,
         store: FillingStore,
         metrics: WarehouseMetrics,
-        tell: Callable[[Mapping[str, Sequence[Row]]], None] = lambda _: None,
+        tell: Callable[[Mapping[str, Sequence[Row]], bool], None] = lambda *_: None,
     ) -> None:
-        """Take what is told, by table, of the rows that are stored."""
+        """Take what is told, by table, of the rows that are stored, and whether anything was erased with them."""
         self._kafka = kafka
         self._tell = tell
         self._settings = settings
@@ -211,12 +211,14 @@ class KafkaSink:
     async def _write(self, messages: dict[tuple[str, int], list[Any]]) -> dict[tuple[str, int], batches.Stop]:
         """Store a batch; return where it had to stop before its end."""
         batch = await asyncio.to_thread(batches.build, messages)
+        stored: dict[str, Sequence[Row]] = {}
 
         def insert() -> None:
             # First: the position is in the rows, and an order before it must not be forgotten.
             self._erasing.note(batch.erasures)
             for table, rows in batch.rows.items():
-                self._store.insert(table, self._erasing.stored(table, rows))
+                stored[table] = self._erasing.stored(table, rows)
+                self._store.insert(table, stored[table])
 
         with self._metrics.insert.time():
             await self._persistently(insert)
@@ -229,8 +231,7 @@ class KafkaSink:
         for topic, appended_at in batch.oldest.items():
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
-        await self._persistently(self._erasing.apply)
-        self._tell(batch.rows)
+        self._tell(stored, await self._persistently(self._erasing.apply))
         return batch.stopped
 
     async def _note(self, *, everything: bool = False) -> None:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
+from xxhash import xxh3_64_hexdigest
+
 from services.console.account.records import KINDS
 
 LONGEST_TEXT = 4_000
@@ -66,7 +69,8 @@ def calls(
         given: The form's fields as they were sent.
         account: The account that it is about.
         author: Who records.
-        record_id: The same for each time that the same form is sent, so that it is recorded once.
+        record_id: The same for each time that the same form is sent. What it says is part of the call's id: sent again
+            unchanged it is recorded once, and changed it is a record of its own.
         today: The day, UTC.
         owner: Who looks after the account until now.
 
@@ -75,6 +79,7 @@ def calls(
     """
     values = {field.name: _checked(field, given.get(field.name, "")) for field in FORMS[kind]}
     _bounds(kind, values, today)
+    record_id = f"{record_id}-{xxh3_64_hexdigest(msgspec.json.encode([account, kind, values], order='sorted'))}"
     properties = {name: value for name, value in values.items() if value and name != "on"}
     context = {"groupId": account, "library": {"name": "tidemark-console"}}
     if kind == "absence":

@@ -27,6 +27,8 @@ from services.console.rendering import Visit
 PEOPLE = 100
 RECORDS = 200
 """How many records are read, the newest."""
+OPEN = 200
+"""How many open signals are read."""
 SPANS = (7, 30, 90)
 """Days back that the change of the score is offered over."""
 _USUAL_SPAN = 30
@@ -37,6 +39,8 @@ class _Told:
     """What the API told of an account."""
 
     account: Told
+    signals: list[Told]
+    """The latest transitions, and the last one of each open episode, however old."""
     past: Past
     people: Told
     records: list[Recorded]
@@ -76,14 +80,12 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         compared=(first, last),
         fall=fall(first, last) if first and last else None,
         spans=[_span(account, told.past.last, at, span) for span in SPANS],
-        episodes=[each for each in happened.episodes(told.account["signals"]) if each.last is None],
+        episodes=[each for each in happened.episodes(told.signals) if each.last is None],
         rest=questions.rest(told.past),
         people=questions.by_state(told.people["people"]),
         people_total=told.people["total"],
         records=told.records,
-        panels=Panels(
-            PanelContext(visit, account, told.past, told.account["signals"], told.people["people"], told.records)
-        ),
+        panels=Panels(PanelContext(visit, account, told.past, told.signals, told.people["people"], told.records)),
         forms=forms(visit, refused, latest),
         recorded=visit.request.query_params.get("recorded") if refused is None else None,
         **events,
@@ -97,14 +99,17 @@ def account_of(visit: Visit) -> str:
 
 async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
     api, given = visit.api, {"at": at.isoformat() if at else ""}
-    whole, history, people, records = await asyncio.gather(
+    before = (at + timedelta(days=1)).isoformat() if at and at < date.max else None
+    whole, history, people, records, still_open = await asyncio.gather(
         api.account(account, days=SPAN_DAYS, **given),
         api.account(account, "history", days=SPAN_DAYS, limit=SPAN_DAYS, **given),
         api.account(account, "people", days=SPAN_DAYS, limit=PEOPLE, **given),
-        api.account(account, "events", name=tuple(KINDS.values()), limit=RECORDS),
+        api.account(account, "events", name=tuple(KINDS.values()), limit=RECORDS, before=before),
+        api.get("/v1/signals", account=account, open=True, limit=OPEN, **given),
     )
     last = at or _day_of(whole)
-    return _Told(whole, Past(history["history"], last), people, recorded(records["events"], at))
+    signals = [*whole["signals"], *still_open["signals"]]
+    return _Told(whole, signals, Past(history["history"], last), people, recorded(records["events"], at))
 
 
 def _day_of(whole: Told) -> date:

@@ -39,7 +39,7 @@ async def show(visit: Visit) -> Response:
     given = visit.request.query_params.get("hours", "")
     span = int(given) if given in {str(each) for each in SPANS} else SPANS[0]
     told, refused = await asyncio.gather(visit.api.get("/v1/activity", hours=span), visit.api.get("/v1/rejections"))
-    hours = _hours(told["as_of"], span)
+    hours = [hour for hour in _hours(told["as_of"], span) if hour >= told["since"]]
     names, lost = _by_name(told["events"], hours), _by_name(told["unattributed"], hours)
     known, unknown = _by_hour(told["events"], hours), _by_hour(told["unattributed"], hours)
     return visit.page(
@@ -49,6 +49,7 @@ async def show(visit: Visit) -> Response:
         span=span,
         as_of=told["as_of"],
         hours=hours,
+        since=told["since"] if told["truncated"] else None,
         known=known,
         unknown=unknown,
         names=[_row(visit, each, hours) for each in names[:_ROWS]],

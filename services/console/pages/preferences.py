@@ -37,6 +37,9 @@ def _one_of(given: str | None, choices: tuple[str, ...]) -> str | None:
 
 def _back(address: str) -> str:
     """Return an address of this site: what names another one becomes the first page."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # a bracket that opens no address of version 6
+        return "/"
     local = not parts.scheme and not parts.netloc and address.startswith("/") and not address.startswith(("//", "/\\"))
     return address if local and address.isprintable() else "/"

@@ -24,13 +24,15 @@ _UNPROCESSABLE, _UNAVAILABLE = 422, 503
 async def send(visit: Visit) -> Response:
     """Record what the form says and go back to the page; or show it again as it was written, with what is wrong."""
     account = account_page.account_of(visit)
-    given = await fields_of(visit.request)
+    given = await fields_of(visit.request, first=True)
     kind, words = given.get("kind", ""), visit.words
     if not account or kind not in FORMS:
         return failed.page(visit, ApiError(400, "bad_request", "kind", f"one of {', '.join(FORMS)}"))
     author = author_of(visit) or given.get("author", "").strip()[:LONGEST_LINE]
     record_id = given.get("id", "")
     try:
+        if given.too_large:
+            raise BadField(max(FORMS[kind], key=lambda field: len(given.get(field.name, ""))).name, "too_large")
         if not author:
             raise BadField("author", "missing")
         made = calls(

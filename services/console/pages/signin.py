@@ -6,11 +6,11 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.api_client import Api, ApiError
 from services.console.forms import fields_of
-from services.console.identity import TOKEN_COOKIE, over_tls
+from services.console.holders import holder_of
+from services.console.identity import TOKEN_COOKIE, may_be_token, over_tls
 from services.console.rendering import Visit
 
 _MONTH_S = 30 * 86_400
-_LONGEST = 512
 
 
 async def show(visit: Visit) -> Response:
@@ -24,10 +24,10 @@ async def show(visit: Visit) -> Response:
 async def enter(visit: Visit) -> Response:
     """Exchange a token."""
     token = (await fields_of(visit.request)).get("token", "").strip()
-    if not token or len(token) > _LONGEST or not token.isascii() or not token.isprintable():
+    if not may_be_token(token):
         return _page(visit, "signin.wrong", 400)
     try:
-        await Api(visit.api.upstream, token).get("/v1/whoami")
+        await holder_of(Api(visit.api.upstream, token))
     except ApiError as error:
         if error.status in {401, 403}:
             return _page(visit, "signin.wrong", 401)

@@ -103,7 +103,7 @@ def answering(
             except Rejected as error:
                 return problem(400, error.code, error.detail, error.field)
             except Retryable as error:
-                return _unavailable(error)
+                return unavailable(error)
             except Exception:
                 log.exception("question_failed", extra={"route": question.path})
                 return problem(500, "internal_error", "an error of ours; it is logged, and asking again is safe")
@@ -112,7 +112,8 @@ def answering(
     return answer
 
 
-def _unavailable(error: Retryable) -> Response:
+def unavailable(error: Retryable) -> Response:
+    """Return that a question could not be asked, or that there was no answer."""
     wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
     if isinstance(error, Busy):
         return problem(503, "busy", "too many questions are being asked at once; ask again later", headers=wait)

@@ -393,11 +393,16 @@ class ArrivalAnswer(TypedDict):
 
 
 class ActivityAnswer(ListAnswer):
-    """What came in, latest hour first; at most 10,000 lines."""
+    """
+    What came in, latest hour first; at most 10,000 lines.
+
+    `since` is the first hour that is told. Where there are more lines, `truncated` is true and it is the first whole one.
+    """
 
     events: list[ArrivalAnswer]
     unattributed: list[ArrivalAnswer]
     since: str
+    truncated: bool
     as_of: str
 
 

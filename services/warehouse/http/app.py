@@ -32,6 +32,7 @@ def query_app(
     feed: Feed | None = None,
     refusals: Refusals | None = None,
     more: Sequence[Route] = (),
+    turns: QueryTurns | None = None,
 ) -> App:
     """
     Return the application, without any check of who asks.
@@ -43,8 +44,9 @@ def query_app(
         feed: What streams tell; without one they have nothing to tell.
         refusals: What was refused lately; without them nothing is known of it.
         more: What is answered beside the questions; addresses come to it as they were sent.
+        turns: Who may ask now, where `more` takes turns with the questions.
     """
-    turns = QueryTurns()
+    turns = turns or QueryTurns()
     routes = [Route(q.path, answering(q, store, turns, metrics, clock, refusals), methods=["GET"]) for q in QUESTIONS]
     described = document(QUESTIONS)
 

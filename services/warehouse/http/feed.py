@@ -51,8 +51,17 @@ class Feed:
         """Set when there are news after those that were there when it was taken."""
         self.closed = False
 
-    def publish(self, stored: Mapping[str, Sequence[Row]]) -> None:
-        """Take rows that were stored, by table; of an account's snapshots the last one."""
+    def publish(self, stored: Mapping[str, Sequence[Row]], erased: bool = False) -> None:
+        """
+        Take rows that were stored, by table; of an account's snapshots the last one.
+
+        Args:
+            stored: The rows.
+            erased: Whether anybody was erased before: they may be in what is held, so it goes, and listeners reload.
+        """
+        if erased:
+            self._held.clear()
+            self.last += 1  # a cursor from before leads nowhere now
         health = {row["account"]: row for row in _rows(stored, "account_health")}
         for row in health.values():
             self._add("forgotten" if row["reason"] == FORGOTTEN else "health", row)

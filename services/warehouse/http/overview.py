@@ -11,6 +11,7 @@ from services.warehouse.domain import changes, filters, parameters, presentation
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http import answers
 from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time
+from services.warehouse.ports import MOST_ARRIVALS
 
 _MOST_CHANGES = 100
 _MOST_SIGNALS = 100
@@ -100,12 +101,18 @@ def _choices(asked: Asked) -> Told:
 
 
 def _activity(asked: Asked) -> Told:
-    since = asked.now_ms // HOUR_MS * HOUR_MS - asked.given["hours"] * HOUR_MS
+    hour = asked.now_ms // HOUR_MS * HOUR_MS
+    since = hour - asked.given["hours"] * HOUR_MS
     found = asked.store.arrivals(since)
+    truncated = len(found) >= MOST_ARRIVALS
+    if truncated:  # the last lines of the oldest hour are missing, so it goes, unless it is all there is
+        since = min(found[-1]["hour"] + HOUR_MS, found[0]["hour"], hour)
+        found = [each for each in found if each["hour"] >= since]
     return {
         "events": [presentation.arrival(each) for each in found if each["topic"] == USAGE_EVENTS],
         "unattributed": [presentation.arrival(each) for each in found if each["topic"] == USAGE_UNATTRIBUTED],
         "since": presentation.time_of(since),
+        "truncated": truncated,
         "as_of": presentation.time_of(asked.now_ms // MINUTE_MS * MINUTE_MS),
         "total": len(found),
         "next": None,

@@ -32,6 +32,18 @@ def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path
         store.close()
 
 
+def test_traces_are_read_on_connections_of_questions_so_rows_can_be_stored_meanwhile(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "ch", "tidemark")
+    writer, store._writer = store._writer, None  # type: ignore[assignment]
+    try:
+        assert store.traces(user="u_nobody______________").rows == {}
+        assert store.traces(account="acme").rows == {}
+        assert store.erasures() == []
+    finally:
+        store._writer = writer
+        store.close()
+
+
 def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
     store = open_embedded(tmp_path / "ch", "tidemark")
     program = (

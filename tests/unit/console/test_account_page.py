@@ -2,13 +2,20 @@
 
 import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from services.console.account.records import KINDS
 from services.console.addresses import account_address
+from services.console.pages.account import RECORDS
 from services.console.settings import ConsoleSettings
+from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory import MemoryStore
+from tests.contract.warehouse.stored import T0, event, signal
 from tests.support.console import HOSTILE, app_over, filled
 from tests.unit.console.test_pages import Found, client_of
 
@@ -91,6 +98,18 @@ async def test_without_a_write_key_nothing_can_be_recorded_and_the_page_says_wha
     assert "They moved" not in page
 
 
+@pytest.mark.parametrize(("text", "said"), [("漢" * 4_000, "ingest does not answer"), ("漢" * 9_000, "too large")])
+async def test_the_longest_text_in_any_script_is_taken_and_a_larger_form_keeps_its_text(
+    store: MemoryStore, text: str, said: str
+) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        answer = await client.post("/accounts/acme", data={"kind": "note", "author": "Ann", "text": text})
+
+    assert said in answer.text
+    assert answer.text.count("漢") >= 4_000
+
+
 async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: MemoryStore) -> None:
     settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
     async with client_of(app_over(store, settings)) as client:
@@ -99,6 +118,46 @@ async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: Memor
     assert answer.status_code == 503
     assert "They moved" in answer.text
     assert "ingest does not answer" in answer.text
+
+
+async def test_an_open_signal_is_shown_however_many_others_came_and_went_since(store: MemoryStore) -> None:
+    own = filled(["flappy"])
+    title = "The oldest open one"
+    own.insert("signals", [signal(900, "flappy", "nps", 1, "FIRING", title=title, episode_id="old", signal_id="old/1")])
+    for number in range(110):
+        said = {"episode_id": f"e{number}", "at": T0 + (number + 2) * HOUR_MS}
+        pairs = ((1, "FIRING"), (2, "RESOLVED"))
+        own.insert(
+            "signals",
+            [
+                signal(1_000 + 2 * number + n, "flappy", "flap", n, to, **said, signal_id=f"e{number}/{n}")
+                for n, to in pairs
+            ],
+        )
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/flappy")).text
+
+    shown = page[page.index('class="works open-signals"') :]
+    assert title in shown[: shown.index("</section>")]
+
+
+async def test_a_past_day_has_its_records_however_many_came_since() -> None:
+    own = filled(["busy"])
+    for number in range(RECORDS + 5):
+        at = T0 + number * DAY_MS
+        said: dict[str, Any] = {
+            "name": KINDS["note"],
+            "properties": msgspec.json.encode({"text": f"note-{number}-", "author": "Ann"}).decode(),
+        }
+        own.insert(
+            "events", [event(5_000 + number, f"n{number}", account="busy", occurred_at=at, received_at=at, **said)]
+        )
+    day = datetime.fromtimestamp(T0 / 1000, UTC).date() + timedelta(days=2)
+    async with client_of(app_over(own)) as client:
+        page = (await client.get(f"/accounts/busy?at={day}")).text
+
+    assert "note-1-" in page
+    assert "note-4-" not in page
 
 
 async def test_a_past_day_before_anything_was_known_has_a_page_that_says_so(client: httpx.AsyncClient) -> None:

@@ -72,6 +72,14 @@ def test_a_trusted_proxy_names_the_reader() -> None:
     assert (found.how, found.name, found.owner, found.token) == ("proxy", "Nora Lindt", "Nora Lindt", "secret")
 
 
+def test_a_trusted_proxy_is_known_by_its_address_in_the_form_of_version_6() -> None:
+    found = identify(request("::ffff:10.1.2.3", x_forwarded_user="Nora Lindt"), PROXIED, is_open=False)
+
+    assert found is not None
+    assert found.how == "proxy"
+    assert identify(request("::ffff:203.0.113.9", x_forwarded_user="Nora Lindt"), PROXIED, is_open=False) is None
+
+
 @pytest.mark.parametrize("client", ["203.0.113.9", "192.0.2.8", "not an address"])
 def test_the_header_of_anybody_else_is_not_believed(client: str) -> None:
     assert identify(request(client, x_forwarded_user="Nora Lindt"), PROXIED, is_open=False) is None
@@ -88,6 +96,11 @@ def test_a_cookie_with_a_token_is_asked_for_with_it() -> None:
     assert (found.how, found.token, found.owner) == ("token", "tok", "Nora Lïndt")
 
 
+@pytest.mark.parametrize("token", ["\xe9", "x" * 513, ""])
+def test_a_cookie_that_no_header_could_carry_is_no_token(token: str) -> None:
+    assert identify(request(cookie=f"tidemark_token={token}"), OPEN, is_open=False) is None
+
+
 def test_forms_of_other_sites_are_told_apart() -> None:
     assert same_site(request(sec_fetch_site="same-origin"))
     assert not same_site(request(sec_fetch_site="cross-site"))
@@ -102,6 +115,11 @@ def test_only_a_trusted_proxy_says_that_the_browser_speaks_tls() -> None:
     assert over_tls(request("10.0.0.1", x_forwarded_proto="https"), PROXIED)
     assert not over_tls(request("203.0.113.9", x_forwarded_proto="https"), PROXIED)
     assert not over_tls(request(), PROXIED)
+
+
+def test_a_form_from_a_page_over_tls_says_that_the_browser_speaks_it() -> None:
+    assert over_tls(request(origin="https://tidemark.example"), OPEN)
+    assert not over_tls(request(origin="http://tidemark.example"), OPEN)
 
 
 @pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("::1", True), ("0.0.0.0", False), ("", False)])

@@ -13,7 +13,11 @@ from services.console.app import console_app
 from services.console.assets import asset
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
+from services.shared.units import HOUR_MS
+from services.warehouse import memory
+from services.warehouse.http import overview
 from services.warehouse.memory import MemoryStore
+from tests.contract.warehouse.stored import T0, event
 from tests.support.console import HOSTILE, app_over, filled
 
 PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
@@ -157,6 +161,24 @@ async def test_an_api_that_cannot_be_reached_is_said_and_no_error_of_the_console
     assert "does not answer" in answer.text
 
 
+async def test_the_page_of_what_comes_in_says_from_which_hour_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    for number in range(12):
+        at = T0 - number // 3 * HOUR_MS
+        store.insert("events", [event(number, f"e{number}", name=f"Event {number}", received_at=at)])
+    async with client_of(app_over(store)) as client:
+        whole = (await client.get("/ingest?hours=168")).text
+        for module in (memory, overview):
+            monkeypatch.setattr(module, "MOST_ARRIVALS", 8)
+        cut = (await client.get("/ingest?hours=168")).text
+
+    said = "More came in than is listed at once. Shown are the hours since"
+    assert said not in whole
+    assert "2025-11-30T23:00:00.000Z" in cut[cut.index(said) :][:200]
+    assert "Event 5" in cut
+    assert "Event 6" not in cut
+
+
 async def test_without_any_account_each_page_says_what_to_do_first() -> None:
     async with client_of(app_over(MemoryStore())) as client:
         assert "tidemark demo" in (await client.get("/")).text
@@ -179,7 +201,7 @@ async def test_preferences_are_kept_and_lead_back_to_the_page(client: httpx.Asyn
 
 
 @pytest.mark.parametrize(
-    "back", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\r\nX: y"]
+    "back", ["//[", "//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\r\nX: y"]
 )
 async def test_preferences_lead_back_to_this_site_only(client: httpx.AsyncClient, back: str) -> None:
     answer = await client.post("/preferences", data={"back": back})

@@ -63,6 +63,16 @@ async def test_a_token_is_exchanged_once_for_a_cookie_that_scripts_cannot_read(u
     assert TOKEN not in page.text
 
 
+async def test_behind_tls_of_a_proxy_that_says_nothing_the_cookie_is_sent_over_tls_only(upstream: InProcess) -> None:
+    async with client_of(upstream) as client:
+        headers = {"origin": "https://127.0.0.1:8081"}
+        over_tls = await client.post("/sign-in", data={"token": TOKEN}, headers=headers)
+        plain = await client.post("/sign-in", data={"token": TOKEN})
+
+    assert "Secure" in over_tls.headers["set-cookie"]
+    assert "Secure" not in plain.headers["set-cookie"]
+
+
 @pytest.mark.parametrize("token", ["wrong", "", "ü", "x" * 10_000, "a\nb", "Bearer " + TOKEN])
 async def test_what_is_no_token_lets_nobody_in(upstream: InProcess, token: str) -> None:
     async with client_of(upstream) as client:

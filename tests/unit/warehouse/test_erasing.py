@@ -9,13 +9,17 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from services.shared.errors import Retryable
+from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.batch import Batch, build
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import Place
 from services.warehouse.erasing import Erasing
+from services.warehouse.http.feed import Feed
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
+from services.warehouse.settings import WarehouseSettings
+from services.warehouse.sink import KafkaSink
 from tests.contract.warehouse.stored import example
 
 JO, KIM, SOMEBODY = "u_jo__________________", "u_kim_________________", "u_8f2k1mXw0qLr5tYvZ3Nb"
@@ -202,3 +206,33 @@ def test_positions_are_noted_before_rows_go() -> None:
     one.apply()
 
     assert store.positions() == {("usage-details", 0): 42}
+
+
+def feeding(store: MemoryStore) -> tuple[KafkaSink, Feed]:
+    feed = Feed(lambda: store)
+    metrics = WarehouseMetrics(CollectorRegistry())
+    sink = KafkaSink(KafkaSettings(), WarehouseSettings(), store, metrics, feed.publish)
+    sink._erasing.learn()
+    return sink, feed
+
+
+async def test_after_an_erasure_listeners_reload_and_nothing_of_before_is_held() -> None:
+    sink, feed = feeding(MemoryStore())
+    await sink._write({("account-health", 0): [health(1, 900, "acme")]})
+    before = feed.cursor(0), feed.cursor(feed.last)
+    held = feed.last
+
+    await sink._write({("usage-details", 0): [person(5)], ("account-health", 0): [health(2, 1_100, "globex")]})
+
+    assert [feed.position(cursor) for cursor in before] == [None, None]
+    assert not feed.reaches(held)
+    assert [news.account for news in feed.after(0, "", 50)] == ["globex"]
+
+
+async def test_what_is_withheld_is_not_told_either() -> None:
+    sink, feed = feeding(MemoryStore())
+    await sink._write({("usage-details", 0): [order(5, account="acme")]})
+
+    await sink._write({("account-health", 0): [health(1, 900, "acme"), health(2, 1_100, "globex")]})
+
+    assert [news.account for news in feed.after(0, "", 50)] == ["globex"]

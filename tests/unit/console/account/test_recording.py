@@ -32,8 +32,15 @@ def test_every_kind_has_a_form_and_names_its_author_and_account() -> None:
         call = made(kind)[0]
         assert call["properties"]["author"] == "Ann"
         assert call["context"]["groupId"] == "acme"
-        assert call["messageId"] == "console-1"
+        assert call["messageId"].startswith("console-1-")
         assert "userId" not in call
+
+
+def test_a_form_that_is_sent_twice_has_one_id_and_one_that_was_changed_another() -> None:
+    first = made("note")[0]["messageId"]
+
+    assert made("note", text=FILLED["note"]["text"] + " ")[0]["messageId"] == first
+    assert len({first, made("note", text="third")[0]["messageId"], made("contact")[0]["messageId"]}) == 3
 
 
 @pytest.mark.parametrize("kind", FORMS)

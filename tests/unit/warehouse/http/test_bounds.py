@@ -15,7 +15,9 @@ from services.console.settings import ConsoleSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import Warehouse
-from services.warehouse.http.answering import AT_ONCE, WAITING
+from services.warehouse.domain.erasing import Traces
+from services.warehouse.erasing_api import erasing_routes
+from services.warehouse.http.answering import AT_ONCE, WAITING, QueryTurns
 from services.warehouse.http.app import query_app
 from services.warehouse.memory import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
@@ -33,13 +35,20 @@ class Slow(MemoryStore):
         self.asking = self.most = 0
 
     def totals(self) -> list[dict[str, object]]:
+        self._wait()
+        return []
+
+    def traces(self, *, user: str = "", account: str = "") -> Traces:
+        self._wait()
+        return super().traces(user=user, account=account)
+
+    def _wait(self) -> None:
         with self.counting:
             self.asking += 1
             self.most = max(self.most, self.asking)
         assert self.go_on.wait(20)
         with self.counting:
             self.asking -= 1
-        return []
 
 
 async def test_few_are_asked_at_once_some_wait_and_the_others_are_told_to_come_back() -> None:
@@ -57,6 +66,23 @@ async def test_few_are_asked_at_once_some_wait_and_the_others_are_told_to_come_b
     assert {answer.status_code for answer in answers} == {200}
     assert store.most == AT_ONCE
     assert after.status_code == 200
+
+
+async def test_traces_take_turns_with_the_questions() -> None:
+    store, turns = Slow(), QueryTurns()
+    metrics = WarehouseMetrics(CollectorRegistry())
+    app = query_app(lambda: store, metrics, more=erasing_routes(lambda: store, turns), turns=turns)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        paths = [f"/v1/traces/people/u{number}" for number in range(AT_ONCE + WAITING)]
+        waiting = [asyncio.create_task(client.get(path)) for path in paths]
+        await until(lambda: store.asking == AT_ONCE)
+        over = [await client.get(path) for path in ("/v1/totals", "/v1/traces/accounts/acme")]
+        store.go_on.set()
+        answers = await asyncio.gather(*waiting)
+
+    assert [(answer.status_code, answer.json()["code"]) for answer in over] == [(503, "busy")] * 2
+    assert {answer.status_code for answer in answers} == {200}
+    assert store.most == AT_ONCE
 
 
 async def test_whoever_leaves_gives_up_the_place_with_the_end_of_the_question() -> None:

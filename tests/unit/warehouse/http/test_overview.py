@@ -6,8 +6,10 @@ import pytest
 
 from schemas.measures import numbered
 from services.shared.units import HOUR_MS
+from services.warehouse import memory
 from services.warehouse.domain.changes import reasons
 from services.warehouse.domain.person import state
+from services.warehouse.http import overview
 from tests.unit.warehouse.http.asking import NOW, TODAY, client_of, event, example, health, signal, stored
 
 
@@ -199,6 +201,22 @@ def test_what_came_in_is_told_by_the_hour() -> None:
         ("2025-12-01T23:00:00.000Z", "Report Exported", 1)
     ]
     assert (found["unattributed"], found["total"]) == ([], 1)
+
+
+def test_where_more_came_in_than_is_listed_the_hours_that_are_told_are_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = [event(n, "acme", name=f"Event {n}", received_at=NOW - n // 3 * HOUR_MS) for n in range(12)]
+    store = stored(arrived)
+    whole = client_of(store).get("/v1/activity?hours=24").json()
+    for module in (memory, overview):
+        monkeypatch.setattr(module, "MOST_ARRIVALS", 8)
+
+    cut = client_of(store).get("/v1/activity?hours=24").json()
+
+    assert (whole["truncated"], whole["total"]) == (False, 12)
+    assert (cut["truncated"], cut["total"], cut["since"]) == (True, 6, "2025-12-01T22:00:00.000Z")
+    assert [each["hour"] for each in cut["events"]] == [
+        f"2025-12-01T{hour}:00:00.000Z" for hour in (23, 23, 23, 22, 22, 22)
+    ]
 
 
 def test_the_reasons_of_a_change_are_the_parts_that_went_its_way() -> None:

@@ -1,5 +1,8 @@
 """Lists come in pages by cursors, with totals, and answers have their ETags."""
 
+import base64
+import json
+
 import pytest
 from starlette.testclient import TestClient
 
@@ -61,6 +64,17 @@ def test_a_cursor_is_refused_with_other_parameters_and_taken_with_another_length
     refused = client.get(f"/v1/accounts?band=red&cursor={cursor}")
     assert refused.status_code == 400
     assert "other parameters" in refused.json()["detail"]
+
+
+def test_a_cursor_with_a_number_past_all_bounds_is_refused(client: TestClient) -> None:
+    cursor = client.get("/v1/accounts?sort=revenue&limit=3").json()["next"]
+    mark, number, account = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    made = base64.urlsafe_b64encode(json.dumps([mark, 10**400, account]).encode()).decode().rstrip("=")
+
+    answer = client.get(f"/v1/accounts?sort=revenue&limit=3&cursor={made}")
+
+    assert isinstance(number, float)
+    assert (answer.status_code, answer.json()["field"]) == (400, "cursor")
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "WzFd", "%00", "e30", "W251bGwsbnVsbCxudWxsXQ", "é", "A" * 3999])

@@ -1,0 +1,65 @@
+"""Exports over HTTP: one at a time, none for a HEAD, and none for longer than somebody reads it."""
+
+import asyncio
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from services.shared.http import serving
+from services.warehouse import exporting_api
+from services.warehouse.domain.exports import Export
+from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.views import VIEWS
+from tests.support.waiting import until
+
+PATH = f"/v1/export/{next(iter(VIEWS))}?format=csv"
+
+
+class Endless:
+    """Exports for ever the first time, and two pieces afterwards; it counts what was begun and what is open."""
+
+    def __init__(self) -> None:
+        self.begun = self.open = 0
+
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        del wanted
+        self.begun += 1
+        self.open += 1
+        try:
+            for _ in iter(int, 1) if self.begun == 1 else range(2):
+                yield b"x" * 262_144
+        finally:
+            self.open -= 1
+
+
+async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(exporting_api, "UNREAD_S", 0.2)
+    store = Endless()
+    async with serving(Starlette(routes=exporting_routes(lambda: store)), "127.0.0.1", 0) as port:
+        _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1_024)
+        writer.write(f"GET {PATH} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await until(lambda: store.begun == 1)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            busy = await client.get(PATH)
+            await until(lambda: store.open == 0)
+            after = await client.get(PATH)
+        writer.close()
+
+    assert (busy.status_code, busy.json()["code"]) == (503, "busy")
+    assert (after.status_code, len(after.content)) == (200, 2 * 262_144)
+
+
+async def test_a_head_exports_nothing() -> None:
+    store = Endless()
+    app = Starlette(routes=exporting_routes(lambda: store))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+        answers = [await client.head(PATH) for _ in range(2)]
+
+    assert [(answer.status_code, answer.headers["content-type"]) for answer in answers] == [
+        (200, "text/csv; charset=utf-8")
+    ] * 2
+    assert store.begun == 0
