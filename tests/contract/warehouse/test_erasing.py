@@ -159,7 +159,7 @@ def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(s
 def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is_repeated(
     opened: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
 ) -> None:
-    command, cuts = opened._command, 0
+    command, cuts, asked = opened._command, 0, order(user=given.get("user", ""), account=given.get("account", ""))
     while True:
         filled(opened)
         opened.insert("events", [event(5, "e5", user=KIM, account="", topic="usage-unattributed")])
@@ -175,9 +175,9 @@ def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is
 
         monkeypatch.setattr(opened, "_command", fails_after)
         try:
-            opened.erase(order(**given))
+            opened.erase(asked)
         except Retryable:
-            opened.erase(order(**given))
+            opened.erase(asked)
         monkeypatch.setattr(opened, "_command", command)
 
         whom = {"user": KIM} if "account" in given else given
