@@ -1,9 +1,10 @@
 """
 Erasing a person or an account: what is written to the log for it, in which order, and what the log keeps for how long.
 
-First the scorer is told: attribution forgets the person, and in the state of each account a random pseudonym takes the place
-of theirs, so that no number of people falls. Once it has read that, the order for the warehouse follows, which covers what
-was appended before it. All of it is in the log: it is carried out whenever the processes run, and by a replay too.
+First attribution forgets the person. Once it has, and so has forwarded what it had of them, a random pseudonym takes the place
+of theirs in the state of each account, so that no number of people falls. Once the scorer has read that, and the alerter what
+the scorer wrote before, the order for the warehouse follows, which covers what was appended before it. All of it is in the log:
+it is carried out whenever the processes run, and by a replay too.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import asyncio
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
@@ -35,12 +37,14 @@ from schemas.topics import (
     USAGE_REJECTED,
     USAGE_UNATTRIBUTED,
 )
-from services.cli.quarantine import user_here
+from services.cli.quarantine import Quarantined, quarantined, user_here
 from services.scorer.attribution_facts import read_positions
-from services.scorer.lane_facts import read_lanes
+from services.scorer.lane_facts import LaneFacts, read_lanes
+from services.shared.attribution_wait import AttributionWait, NotAttributed
+from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.errors import Retryable
 from services.shared.kafka.clients import producer
-from services.shared.kafka.reading import decoded, ends, scan
+from services.shared.kafka.reading import decoded, ends, last_records, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.pseudonyms import PREFIX
 from services.shared.units import DAY_MS
@@ -108,8 +112,10 @@ async def order_person(
     Order that a person is erased, who has these pseudonyms and is in these accounts.
 
     Raises:
-        Retryable: the scorer has not read its part in time, so the warehouse was not told yet.
+        Retryable: a drive is going on, or an account is quarantined, so nothing was ordered; or the scorer or the alerter
+            has not done its part in time, so the warehouse was not told yet.
     """
+    check(await read_lanes(kafka), await quarantined(kafka), accounts)
     now_ms = time.time_ns() // 1_000_000
     instead = {each: PREFIX + urlsafe_b64encode(secrets.token_bytes(15)).decode() for each in pseudonyms}
     forget = [(USAGE_UNATTRIBUTED, each, _link(_said("FORGOTTEN", each, now_ms))) for each in pseudonyms]
@@ -123,8 +129,11 @@ async def order_person(
         for each in pseudonyms
     ]
     async with producer(kafka, linger_ms=5) as out:
-        await _send(kafka, out, [*forget, *rename])
-        await _await_scorer(kafka, within_s)
+        await _send(kafka, out, forget)
+        await _await_attribution(kafka, within_s)
+        await _send(kafka, out, rename)
+        await _await_lanes(kafka, within_s)
+        await _await_alerter(kafka, within_s)
         await _send(kafka, out, orders)
 
 
@@ -133,19 +142,47 @@ async def order_account(kafka: KafkaSettings, account: str, only_there: Sequence
     Order that an account is erased, with what attribution knows of people who are in no other.
 
     Raises:
-        Retryable: the scorer or the alerter has not done its part in time, so the warehouse was not told yet.
+        Retryable: a drive is going on, so nothing was ordered; or the scorer or the alerter has not done its part in time,
+            so the warehouse was not told yet.
     """
+    check(await read_lanes(kafka), [], [])
     now_ms = time.time_ns() // 1_000_000
     command = {"command": "FORGET", "account": account, "at": now_ms, "by": user_here()}
     forget = [(USAGE_UNATTRIBUTED, each, _link(_said("FORGOTTEN", each, now_ms))) for each in only_there]
     async with producer(kafka, linger_ms=5) as out:
-        await _send(kafka, out, [*forget, (USAGE_EVENTS, account, _command(command))])
-        await _await_scorer(kafka, within_s)
+        await _send(kafka, out, forget)
+        await _await_attribution(kafka, within_s)
+        await _send(kafka, out, [(USAGE_EVENTS, account, _command(command))])
+        await _await_lanes(kafka, within_s)
+        await _await_alerter(kafka, within_s)
         await _until(
             lambda: _nothing_open(kafka, account), within_s, "the alerter has not closed the account's signals"
         )
         await _send(
             kafka, out, [(USAGE_DETAILS, account, _order({"account": account, "at": now_ms, "by": user_here()}))]
+        )
+
+
+def check(lanes: Mapping[int, LaneFacts], apart: Sequence[Quarantined], accounts: Sequence[str]) -> None:
+    """
+    Refuse an erasure that lanes would not carry out.
+
+    A lane that is driven puts live records off: they would bring back who was erased. An account that cannot be closed takes
+    no other pseudonym.
+
+    Raises:
+        Retryable: a drive is going on, or one of these accounts is quarantined.
+    """
+    driven = sorted(number for number, facts in lanes.items() if facts.driven)
+    if driven:
+        raise Retryable(
+            f"a drive is going on in the lanes {driven}, so nothing was ordered. Wait for the end of `tidemark backfill`"
+            " (`tidemark doctor` shows it), and run the same command again"
+        )
+    if names := sorted({each.account for each in apart} & set(accounts)):
+        raise Retryable(
+            f"quarantined: {', '.join(names)}, so nothing was ordered. See why (`tidemark accounts quarantined`), release"
+            " these accounts (`tidemark accounts release`), and run the same command again"
         )
 
 
@@ -173,20 +210,35 @@ async def _send(kafka: KafkaSettings, out: AIOKafkaProducer, records: Sequence[t
             await each
 
 
-async def _await_scorer(kafka: KafkaSettings, within_s: float) -> None:
-    """Return once the scorer's lanes have read what is on their topics now."""
-    unattributed, events = await ends(kafka, USAGE_UNATTRIBUTED), await ends(kafka, USAGE_EVENTS)
+async def _await_attribution(kafka: KafkaSettings, within_s: float) -> None:
+    """Return once attribution has forgotten who it is to forget, and has forwarded what it had of them before."""
+    try:
+        await AttributionWait(kafka, partial(ends, kafka, USAGE_UNATTRIBUTED), read_positions, within_s).settle()
+    except NotAttributed as error:
+        raise _late("attribution has not read whom it is to forget", within_s) from error
+
+
+async def _await_lanes(kafka: KafkaSettings, within_s: float) -> None:
+    """Return once the scorer's lanes have read what is on usage-events now."""
+    until = await ends(kafka, USAGE_EVENTS)
 
     async def has_read() -> bool:
-        attribution = await read_positions(kafka)
-        lanes = {partition: facts.position for partition, facts in (await read_lanes(kafka)).items()}
-        return all(
-            read.get(partition, 0) >= end
-            for read, until in ((attribution, unattributed), (lanes, events))
-            for partition, end in until.items()
-        )
+        lanes = await read_lanes(kafka)
+        return all(partition in lanes and lanes[partition].position >= end for partition, end in until.items() if end)
 
     await _until(has_read, within_s, "the scorer has not read what it is to forget")
+
+
+async def _await_alerter(kafka: KafkaSettings, within_s: float) -> None:
+    """Return once the alerter has read what is on account-health now: it makes signals of it, which name people."""
+    until = await ends(kafka, ACCOUNT_HEALTH)
+
+    async def has_read() -> bool:
+        found = await last_records(kafka, ALERTER_ACCOUNT_HEALTH_STATE, (POSITION_KEY,))
+        read = {partition: Position.decode(each[POSITION_KEY])[0].offset for partition, each in found.items() if each}
+        return all(read.get(partition, 0) >= end for partition, end in until.items())
+
+    await _until(has_read, within_s, "the alerter has not read the health from before the erasure")
 
 
 async def _nothing_open(kafka: KafkaSettings, account: str) -> bool:
@@ -207,8 +259,12 @@ async def _until(done: Callable[[], Awaitable[bool]], within_s: float, otherwise
     deadline = time.monotonic() + within_s
     while not await done():
         if time.monotonic() >= deadline:
-            raise Retryable(
-                f"{otherwise} in {within_s:.0f} s, so the warehouse was not told yet. Is it running and ready"
-                " (`tidemark doctor`)? Run the same command again: it goes on from here"
-            )
+            raise _late(otherwise, within_s)
         await asyncio.sleep(0.2)
+
+
+def _late(what: str, within_s: float) -> Retryable:
+    return Retryable(
+        f"{what} in {within_s:.0f} s, so the warehouse was not told yet. Is it running and ready (`tidemark doctor`)? Run the same"
+        " command again: it goes on from here"
+    )

@@ -8,7 +8,7 @@ Each is waited for. What the server says to a mutation that was cut short is no 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -41,9 +41,11 @@ _TABLES = """SELECT table, groupArray(name) FROM system.columns WHERE database =
 _LINKED = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
     SELECT anonymous_id FROM {PERSONAL} WHERE user = %(user)s AND anonymous_id != ''
 ) AND user != %(user)s ORDER BY user"""
-_ONLY_THERE = """SELECT user FROM events WHERE account != '' AND user IN (
-    SELECT user FROM events WHERE account = %(account)s AND user != ''
-) GROUP BY user HAVING uniqExact(account) = 1 ORDER BY user"""
+_MEMBERS = f"""SELECT user FROM events WHERE account = %(account)s AND user != ''
+    UNION DISTINCT SELECT user FROM {PERSONAL} WHERE account = %(account)s AND user != ''"""
+_ONLY_THERE = f"""SELECT user FROM (SELECT user, account FROM events UNION ALL SELECT user, account FROM {PERSONAL})
+    WHERE account != '' AND user IN ({_MEMBERS}) GROUP BY user HAVING uniqExact(account) = 1 ORDER BY user"""
+_BEFORE = "appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
 _AT_ONCE = 1_000
 
 
@@ -82,38 +84,36 @@ class ClickHouseErasing:
         """Return what is stored of a person or an account."""
         rows: dict[str, int] = {}
         if account:
+            only_there = self._only_there(account)
             for table, columns in self._tables().items():
                 if "account" in columns:
                     rows[table] = self._how_many(table, "account = %(account)s", account=account)
-            only_there = [row[0] for row in self._rows(_ONLY_THERE, account=account)]
+                if {"account", "user"} <= set(columns):
+                    nowhere = "account = '' AND user IN %(users)s"
+                    rows[table] += sum(self._how_many(table, nowhere, users=some) for some in _parts(only_there))
             return Traces(only_there, [], {table: count for table, count in rows.items() if count})
         pseudonyms = [user, *(row[0] for row in self._rows(_LINKED, user=user))]
-        accounts = self._accounts(pseudonyms)
         for table, columns in self._tables().items():
             if "user" in columns:
                 rows[table] = self._how_many(table, "user IN %(users)s", users=pseudonyms)
             elif "body" in columns:
-                where = "account IN %(accounts)s AND multiSearchAny(body, %(users)s)"
-                rows[table] = self._how_many(table, where, users=pseudonyms, accounts=accounts) if accounts else 0
-        return Traces(pseudonyms, accounts, {table: count for table, count in rows.items() if count})
+                rows[table] = self._how_many(table, "multiSearchAny(body, %(users)s)", users=pseudonyms)
+        return Traces(pseudonyms, self._accounts(pseudonyms), {table: count for table, count in rows.items() if count})
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
+        """No table is found by means of another one: an erasure that was cut short can be repeated whole."""
         removed: dict[str, int] = {}
         given = {"user": order.user, "new": order.stands_for, "until": order.place.appended_at}
-        before = "appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
-        accounts = self._accounts([order.user])
-        tables = self._tables()
-        for table, columns in tables.items():
+        for table, columns in self._tables().items():
             if "user_id" in columns:
-                whole = "user = %(user)s" if table == "people" else f"user = %(user)s AND {before}"
+                whole = "user = %(user)s" if table == "people" else f"user = %(user)s AND {_BEFORE}"
                 removed[table] = self._mutate(table, "DELETE", whole, **given)
             elif "body" in columns:
-                mentions = f"account IN %(accounts)s AND position(body, %(user)s) > 0 AND {before}"
+                mentions = f"position(body, %(user)s) > 0 AND {_BEFORE}"
                 change = "UPDATE body = replaceAll(body, %(user)s, %(new)s)"
-                if accounts:
-                    removed[table] = self._mutate(table, change, mentions, **given, accounts=accounts)
+                removed[table] = self._mutate(table, change, mentions, **given)
             elif "user" in columns:
-                removed[table] = self._mutate(table, "UPDATE user = %(new)s", f"user = %(user)s AND {before}", **given)
+                removed[table] = self._mutate(table, "UPDATE user = %(new)s", f"user = %(user)s AND {_BEFORE}", **given)
         # Who has come back since has details again, and is known by them.
         self._command(
             f"""INSERT INTO people SELECT user, any(user_id), max(appended_at) FROM {PERSONAL}
@@ -123,20 +123,41 @@ class ClickHouseErasing:
         return {table: count for table, count in removed.items() if count}
 
     def _erase_account(self, order: Erasure) -> dict[str, int]:
-        removed: dict[str, int] = {}
+        """
+        Delete the account, and what its people did while nobody knew of which account they are.
+
+        Who they are is read from events, which therefore go last: an erasure that was cut short finds them again.
+        """
         given = {"account": order.account, "until": order.place.appended_at}
-        where = "account = %(account)s AND appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
-        users = [row[0] for row in self._rows(f"SELECT DISTINCT user FROM {PERSONAL} WHERE {where}", **given)]
-        for table, columns in self._tables().items():
+        only_there = self._only_there(order.account)
+        removed = {"people": self._forget_people(only_there, given)}
+        for table, columns in sorted(self._tables().items(), key=lambda each: (each[0] == "events", each[0])):
+            if {"account", "user"} <= set(columns):
+                nowhere = f"account = '' AND user IN %(users)s AND {_BEFORE}"
+                removed[table] = sum(
+                    self._mutate(table, "DELETE", nowhere, **given, users=some) for some in _parts(only_there)
+                )
             if "account" in columns:
-                removed[table] = self._mutate(table, "DELETE", where, **given)
-        for start in range(0, len(users), _AT_ONCE):
-            some = users[start : start + _AT_ONCE]
-            left = {row[0] for row in self._rows(f"SELECT DISTINCT user FROM {PERSONAL} WHERE user IN %(u)s", u=some)}
+                whole = f"account = %(account)s AND {_BEFORE}"
+                removed[table] = removed.get(table, 0) + self._mutate(table, "DELETE", whole, **given)
+        return {table: count for table, count in removed.items() if count}
+
+    def _forget_people(self, only_there: Sequence[str], given: Mapping[str, Any]) -> int:
+        """Delete whom pseudonyms stand for, of the account's people who have no details but those that go with it."""
+        removed, alone = 0, set(only_there)
+        for some in _parts([row[0] for row in self._rows(_MEMBERS, **given)]):
+            own = [user for user in some if user in alone] or [""]
+            stays = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user IN %(users)s AND user_id != '' AND NOT (
+                {_BEFORE} AND (account = %(account)s OR account = '' AND user IN %(own)s))"""
+            left = {row[0] for row in self._rows(stays, users=some, own=own, **given)}
             gone = [user for user in some if user not in left]
             if gone:
-                removed["people"] = removed.get("people", 0) + self._mutate("people", "DELETE", "user IN %(u)s", u=gone)
-        return {table: count for table, count in removed.items() if count}
+                removed += self._mutate("people", "DELETE", "user IN %(users)s", users=gone)
+        return removed
+
+    def _only_there(self, account: str) -> list[str]:
+        """Return the people who are in this account and in no other."""
+        return [row[0] for row in self._rows(_ONLY_THERE, account=account)]
 
     def _accounts(self, users: Sequence[str]) -> list[str]:
         query = "SELECT DISTINCT account FROM events WHERE user IN %(users)s AND account != '' ORDER BY account"
@@ -178,6 +199,12 @@ class ClickHouseTraces(ClickHouseErasing):
 
     def __init__(self, reader: Client) -> None:
         self._writer = reader
+
+
+def _parts(users: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield names, as many at once as a query takes."""
+    for start in range(0, len(users), _AT_ONCE):
+        yield users[start : start + _AT_ONCE]
 
 
 def _text(order: Erasure) -> str:

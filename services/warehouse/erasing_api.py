@@ -39,8 +39,9 @@ def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns | None = None)
 async def _told(store: Callable[[], Eraser], turns: QueryTurns, *, user: str = "", account: str = "") -> Response:
     def asked() -> dict[str, Any]:
         eraser = store()
-        found = eraser.traces(user=user, account=account)
+        # In this order: what is left beside an order that is done was counted after it.
         orders = [order for order in eraser.erasures() if (order.user, order.account) == (user, account)]
+        found = eraser.traces(user=user, account=account)
         return {**found._asdict(), "erasures": [_order(order) for order in orders]}
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
@@ -39,8 +40,11 @@ class MemoryErasing:
         people = self._known()
         with self._lock:
             self._sorted.clear()
+            only_there = self._only_there(order.account)
             for table, rows in self._tables.items():
-                covered = [place for place, row in rows.items() if row["appended_at"] <= until and _of(row, order)]
+                covered = [
+                    place for place, row in rows.items() if row["appended_at"] <= until and _of(row, order, only_there)
+                ]
                 for place in covered:
                     if order.account or table == PERSONAL:
                         del rows[place]
@@ -56,9 +60,8 @@ class MemoryErasing:
         """Return what is stored of a person or an account."""
         with self._lock:
             if account:
-                only_there = self._accounts_of_people().items()
-                people = sorted(user for user, accounts in only_there if accounts == {account})
-                return Traces(people, [], self._counts(lambda row: bool(row["account"] == account)))
+                people = self._only_there(account)
+                return Traces(sorted(people), [], self._counts(lambda row: _of_account(row, account, people)))
             details = list(self._tables[PERSONAL].values())
             browsers = {row["anonymous_id"] for row in details if row["user"] == user} - {""}
             before = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in browsers}
@@ -68,12 +71,14 @@ class MemoryErasing:
         known = len(self._known() & set(pseudonyms))
         return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})})
 
-    def _accounts_of_people(self) -> dict[str, set[str]]:
+    def _only_there(self, account: str) -> set[str]:
+        """Return the people who are in this account and in no other."""
         found: dict[str, set[str]] = {}
-        for row in self._tables["events"].values():
-            if row["user"] and row["account"]:
-                found.setdefault(row["user"], set()).add(row["account"])
-        return found
+        for table in ("events", PERSONAL):
+            for row in self._tables[table].values():
+                if row["user"] and row["account"]:
+                    found.setdefault(row["user"], set()).add(row["account"])
+        return {user for user, accounts in found.items() if accounts == {account}}
 
     def _counts(self, wanted: Callable[[_Row], bool]) -> dict[str, int]:
         counts = {table: sum(map(wanted, rows.values())) for table, rows in self._tables.items()}
@@ -84,8 +89,13 @@ class MemoryErasing:
             return {row["user"] for row in self._tables[PERSONAL].values() if row["user_id"]}
 
 
-def _of(row: _Row, order: Erasure) -> bool:
-    return _mentions(row, order.user) if order.user else bool(row["account"] == order.account)
+def _of(row: _Row, order: Erasure, only_there: AbstractSet[str]) -> bool:
+    return _mentions(row, order.user) if order.user else _of_account(row, order.account, only_there)
+
+
+def _of_account(row: _Row, account: str, only_there: AbstractSet[str]) -> bool:
+    """Return whether a row is of an account, or of one of its people while nobody knew of which account they are."""
+    return bool(row["account"] == account) or (row["account"] == "" and row.get("user") in only_there)
 
 
 def _mentions(row: _Row, user: str) -> bool:

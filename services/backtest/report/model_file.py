@@ -53,7 +53,7 @@ def risk_section(fitted: RiskFitted) -> str:
 def _term(term: RiskTerm) -> str:
     form = "form: log, " if term.form == "log" else ""
     most = "" if term.most is None else f"most: {term.most:g}, "
-    return f"{{{form}usual: {term.usual:g}, {most}weight: {term.weight:.4f}}}"
+    return f"{{{form}usual: {term.usual:g}, {most}weight: {term.weight:.6g}}}"
 
 
 def _parted(model: str) -> tuple[str, str, str]:

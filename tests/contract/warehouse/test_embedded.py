@@ -13,10 +13,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.shared.errors import Fatal
 from services.shared.units import HOUR_MS
 from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse_derived import make_whole
 from services.warehouse.domain.filters import AccountFilter, EventFilter
+from services.warehouse.domain.rows import Place, row
 from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
-from tests.contract.warehouse.stored import event, health
+from tests.contract.warehouse.stored import event, example, health
 
 
 def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -168,5 +170,34 @@ def test_what_a_death_left_out_of_the_tables_of_views_is_there_after_the_next_st
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     try:
         assert (store.accounts(AccountFilter()), store.history("acme", 3), store.arrivals(hour)) == whole
+    finally:
+        store.close()
+
+
+def test_a_start_stores_nothing_again_of_a_partition_that_has_been_quiet_for_longer_than_arrivals_are_kept(
+    tmp_path: Path,
+) -> None:
+    now = time.time_ns() // 1_000_000
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    store.insert("events", [event(n, f"e{n}", received_at=now - 40 * 24 * HOUR_MS) for n in range(4)])
+    store._writer.command("OPTIMIZE TABLE arrivals FINAL")
+    try:
+        assert make_whole(store._writer) == {}
+        assert store._writer.query("SELECT count() FROM arrivals").result_rows == [(0,)]
+    finally:
+        store.close()
+
+
+def test_a_person_whom_a_death_left_out_is_known_after_the_next_start(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    value = example("event_details/examples/track.json", user="u_jo__________________", user_id="jo@acme.com")
+    details = row(Place("usage-details", 0, 1, time.time_ns() // 1_000_000), "event_details", value)
+    assert details is not None
+    store.insert("event_details", [details])
+    store._writer.command("ALTER TABLE people DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    try:
+        assert make_whole(store._writer) == {"people": 1}
+        assert store.people(["u_jo__________________"]) == {"u_jo__________________": "jo@acme.com"}
+        assert make_whole(store._writer) == {}
     finally:
         store.close()

@@ -2,8 +2,15 @@
 
 import json
 import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from services.shared.errors import Retryable
+from services.warehouse.clickhouse import ClickHouseStore, open_embedded
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter, SignalFilter
 from services.warehouse.domain.rows import Place, Row, columns, row
@@ -16,6 +23,13 @@ JO, KIM, VISITOR, SOMEBODY = (
     "u_visitor_____________",
     "u_8f2k1mXw0qLr5tYvZ3Nb",
 )
+
+
+@pytest.fixture
+def opened(engine: Path) -> Iterator[ClickHouseStore]:
+    store = open_embedded(engine, f"contract_{uuid.uuid4().hex}")
+    yield store
+    store.close()
 
 
 def details(offset: int, user: str, user_id: str, anonymous_id: str = "", account: str = "acme") -> Row:
@@ -124,6 +138,67 @@ def test_erasing_again_finds_nothing(store: Store) -> None:
 
     assert store.erase(order(user=JO)) == {}
     assert store.erase(order(account="acme")) == {}
+
+
+def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(store: Store) -> None:
+    pat = "u_pat_________________"
+    store.insert("events", [event(50, "e50", user=pat, account="", topic="usage-unattributed")])
+    store.insert("events", [event(51, "e51", user=pat, account="zed")])
+    store.insert("event_details", [details(50, pat, "pat@zed.example", account="")])
+    filled(store)
+
+    assert store.traces(account="zed").rows == {"events": 2, "event_details": 1}
+    removed = store.erase(order(account="zed"))
+
+    assert removed == {"events": 2, "event_details": 1, "people": 1}
+    assert store.traces(user=pat).rows == {}
+    assert store.traces(user=VISITOR).rows["events"] == 1
+
+
+@pytest.mark.parametrize("given", [{"user": JO}, {"account": "acme"}], ids=["person", "account"])
+def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is_repeated(
+    opened: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+) -> None:
+    command, cuts, asked = opened._command, 0, order(user=given.get("user", ""), account=given.get("account", ""))
+    while True:
+        filled(opened)
+        opened.insert("events", [event(5, "e5", user=KIM, account="", topic="usage-unattributed")])
+        left, cut = cuts, False
+
+        def fails_after(text: str, **values: Any) -> None:
+            nonlocal left, cut
+            if left == 0 and not cut:
+                cut = True
+                raise Retryable("ClickHouse: away")
+            left -= 1
+            command(text, **values)
+
+        monkeypatch.setattr(opened, "_command", fails_after)
+        try:
+            opened.erase(asked)
+        except Retryable:
+            opened.erase(asked)
+        monkeypatch.setattr(opened, "_command", command)
+
+        whom = {"user": KIM} if "account" in given else given
+        assert opened.traces(**given).rows == {}, cuts
+        assert not {"events", "event_details", "people"} & set(opened.traces(**whom).rows), cuts
+        if not cut:
+            break
+        cuts += 1
+
+    assert cuts > 5
+
+
+def test_a_text_that_names_a_person_is_found_after_the_events_have_expired(opened: ClickHouseStore) -> None:
+    filled(opened)
+    opened._command("ALTER TABLE events DELETE WHERE 1")
+
+    assert opened.traces(user=JO).rows["signals"] == 1
+    opened.erase(order(user=JO))
+
+    assert opened.traces(user=JO).rows == {}
+    assert opened.signals(SignalFilter()).rows[0]["summary"] == f"{SOMEBODY} answered 2"
 
 
 def test_ids_with_quotes_percent_signs_and_backslashes_are_only_ids(store: Store) -> None:

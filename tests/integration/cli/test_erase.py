@@ -17,7 +17,7 @@ import pytest
 
 from schemas.topics import TOPICS
 from services.scorer.domain.accounts.actors import person_of
-from services.shared.kafka.reading import scan
+from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse import ClickHouseStore, open_embedded
 from tests.support.ingest import user, visitor
@@ -95,6 +95,17 @@ async def in_topics(kafka: KafkaSettings, *texts: bytes, topics: Iterable[str] =
     return found
 
 
+async def orders_on_the_log(kafka: KafkaSettings) -> list[str]:
+    """Return what was ordered of people, each kind once, in the order in which the broker took them."""
+    found = []
+    for topic in ("usage-unattributed", "usage-events", "usage-details"):
+        async for each in scan(kafka, topic):
+            name, value = decoded(each.value)
+            if name == "erasure" or value.get("authority") == "OPERATOR":
+                found.append((each.timestamp, value.get("kind", name)))
+    return list(dict.fromkeys(kind for _, kind in sorted(found)))
+
+
 def in_tables(store: ClickHouseStore, *texts: str) -> set[str]:
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     found = set()
@@ -164,6 +175,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert report["removed"]["event_details"] >= 5
         assert report["removed"]["people"] == 1
         assert report["left"] == {}
+        assert await orders_on_the_log(kafka_settings) == ["FORGOTTEN", "SAME", "erasure"]
 
         async def let_go() -> bool:
             """The account is evaluated again with the next tick."""
@@ -186,7 +198,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert (status, json.loads(out)["removed"]) == (0, {})
 
         status, out, wrong = await erase(kafka_settings, processes["warehouse"], "--account", "acme", "--yes", "--json")
-        assert (status, wrong) == (0, "")
+        assert (status, wrong) == (0, ""), out
         assert json.loads(out)["removed"].keys() >= {"events", "event_details", "account_health", "signals"}
         assert (await traces("accounts/acme"))["rows"] == {}
         assert (await http.get(f"{warehouse}/v1/accounts/acme")).status_code == 404

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from services.backtest.fitting import RiskFitted, _columns
 from services.backtest.report.model_file import with_risk
 from services.backtest.report.risk_fit import refusal, verdict
 from services.scorer.domain.health.model import read_model
-from services.scorer.domain.health.risk import RiskModel
+from services.scorer.domain.health.risk import RiskModel, RiskTerm
 from services.scorer.settings import DEFAULT_MODEL
 from services.shared.plan_file import default_plan, read_yaml
 from tests.support.risk_samples import WEIGHTS, sample, shipped
@@ -39,12 +41,21 @@ def test_what_is_written_is_read_as_it_was_fitted(fitted: RiskFitted) -> None:
     assert risk is not None
     assert risk.fit is not None
     assert {name: term.weight for name, term in risk.terms.items()} == pytest.approx(
-        {name: term.weight for name, term in fitted.terms.items()}, abs=1e-4
+        {name: term.weight for name, term in fitted.terms.items()}, rel=1e-5
     )
     assert risk.terms["level_4w"].most == 1.5
     assert (risk.fit.predicts, risk.fit.losses, risk.fit.least_usual_week) == ("loss", fitted.figures.losses, 1.0)
     assert "on acme, 2022-01-08 to 2023-08-31" in risk.origin
     assert "with a date in the next 12 weeks" in risk.origin
+
+
+def test_a_small_weight_of_a_measure_with_large_values_is_kept(fitted: RiskFitted) -> None:
+    small = {**fitted.terms, "silent_days": RiskTerm(usual=24_000, weight=-0.0000213)}
+
+    risk = read_model(yaml.safe_load(with_risk(TEXT, replace(fitted, terms=small))), default_plan()).risk
+
+    assert risk is not None
+    assert risk.terms["silent_days"].weight == pytest.approx(-0.0000213)
 
 
 @pytest.mark.parametrize("after", ["", "version: '2'\n", "# About what comes.\nversion: '2'\n"])

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from schemas import codec
 from schemas.topics import TOPICS
-from services.cli.erasing import kept
+from services.cli.erasing import check, kept
+from services.cli.quarantine import Quarantined
+from services.scorer.lane_facts import LaneFacts
+from services.shared.errors import Retryable
 from services.shared.units import DAY_MS
 
 NOW = 20_000 * DAY_MS  # 2024-10-04
@@ -50,3 +55,16 @@ def test_every_state_that_is_kept_by_account_or_user_is_listed_and_its_compactio
             assert int(topic.config["max.compaction.lag.ms"]) <= 7 * DAY_MS, name
     states = {name for name, topic in TOPICS.items() if topic.encoding == "state" and not name.endswith("-ids")}
     assert states - set(named(person=True)) == {"scorer-fleet-partials-state"}  # numbers of the whole fleet
+
+
+def test_nothing_is_ordered_while_a_drive_puts_live_records_off() -> None:
+    with pytest.raises(Retryable, match=r"in the lanes \[1\], so nothing was ordered"):
+        check({0: LaneFacts(), 1: LaneFacts(driven=True, epoch=7)}, [], [])
+
+
+def test_nothing_is_ordered_of_a_person_in_a_quarantined_account() -> None:
+    apart = [Quarantined("acme", 0, "closing its day raised", NOW, frozen=True)]
+
+    with pytest.raises(Retryable, match="quarantined: acme, so nothing was ordered"):
+        check({0: LaneFacts()}, apart, ["globex", "acme"])
+    check({0: LaneFacts()}, apart, ["globex"])
