@@ -6,7 +6,13 @@ from collections import defaultdict
 
 from services.warehouse.domain import filters, ordering, parameters, people, person, presentation, weeks
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
-from services.warehouse.http import answers
+from services.warehouse.http.answers.accounts import (
+    AccountAnswer,
+    AccountsAnswer,
+    EventsAnswer,
+    HistoryAnswer,
+    PeopleAnswer,
+)
 from services.warehouse.http.question import (
     AT,
     CURSOR,
@@ -153,7 +159,7 @@ QUESTIONS = (
         "/v1/accounts",
         "The latest health of accounts. Sorted by score, those in bands learning and unknown come last in both directions.",
         _accounts,
-        answers.AccountsAnswer,
+        AccountsAnswer,
         (
             parameters.TextParameter("q", "Part of the id, the name or the owner, in any case.", 200),
             parameters.ChoicesParameter("band", "Bands, with commas between.", filters.BANDS),
@@ -172,7 +178,7 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/history",
         "The last snapshot of each day, whole.",
         _history,
-        answers.HistoryAnswer,
+        HistoryAnswer,
         (days(90), limit(), CURSOR, AT),
         names_people=True,
     ),
@@ -180,7 +186,7 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/events",
         "Its events, latest first, with what is still kept beyond the long log.",
         _events,
-        answers.EventsAnswer,
+        EventsAnswer,
         (
             parameters.TextsParameter("name", "Only events of these names, with commas between."),
             parameters.TimeParameter("before", "Only events that happened before this day or time."),
@@ -192,14 +198,14 @@ QUESTIONS = (
         "/v1/accounts/{account:path}/people",
         "Who was active in production, latest active first.",
         _people,
-        answers.PeopleAnswer,
+        PeopleAnswer,
         (days(210), limit(), CURSOR, AT),
     ),
     Question(
         "/v1/accounts/{account:path}",
         "One account whole: health, history and activity by day, signals.",
         _account,
-        answers.AccountAnswer,
+        AccountAnswer,
         (days(90), AT),
         names_people=True,
     ),

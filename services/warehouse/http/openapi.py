@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 
 from services.warehouse.domain.parameters import Parameter
-from services.warehouse.http import answers, problems, stream
+from services.warehouse.http import problems, stream
+from services.warehouse.http.answers.records import ProblemAnswer
 from services.warehouse.http.question import Question
 
 Schema = dict[str, Any]
@@ -35,7 +36,7 @@ _HEADERS = {401: {"WWW-Authenticate": _CHALLENGE}, 503: {"Retry-After": _RETRY_A
 
 def document(questions: Sequence[Question]) -> bytes:
     """Return the document as JSON."""
-    shapes = [*(each.shape for each in questions), answers.ProblemAnswer]
+    shapes = [*(each.shape for each in questions), ProblemAnswer]
     _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     paths = {re.sub(r":path}", "}", each.path): {"get": _operation(each)} for each in questions}
     paths["/v1/stream"] = {"get": _stream()}
@@ -122,7 +123,7 @@ def _in_query(parameter: Parameter) -> Schema:
 
 
 def _refusal(status: int) -> Schema:
-    content: Schema = {problems.MEDIA_TYPE: {"schema": _ref(answers.ProblemAnswer)}}
+    content: Schema = {problems.MEDIA_TYPE: {"schema": _ref(ProblemAnswer)}}
     if status == HTTPStatus.BAD_REQUEST:
         content["text/plain"] = {"schema": {"type": "string"}}  # of an address that is over 64 KB, from the HTTP parser
     return {"description": _REFUSED[status], "content": content, "headers": _HEADERS.get(status, {})}

@@ -9,7 +9,7 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.units import HOUR_MS, MINUTE_MS
 from services.warehouse.domain import changes, filters, parameters, presentation, refusals, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
-from services.warehouse.http import answers
+from services.warehouse.http.answers.overview import ActivityAnswer, PortfolioAnswer, RejectionsAnswer, TodayAnswer
 from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time
 from services.warehouse.ports import MOST_ARRIVALS
 
@@ -137,7 +137,7 @@ QUESTIONS = (
         "/v1/today",
         "What changed since the day before, and the open signals in the order in which to work on them.",
         _today,
-        answers.TodayAnswer,
+        TodayAnswer,
         (_OWNER, AT),
         names_people=True,
     ),
@@ -145,20 +145,20 @@ QUESTIONS = (
         "/v1/portfolio",
         "How many accounts and how much revenue were in each band, week by week, and the largest accounts.",
         _portfolio,
-        answers.PortfolioAnswer,
+        PortfolioAnswer,
         (parameters.NumberParameter("weeks", "How many weeks.", 30, 1, 104), _OWNER, AT),
     ),
     Question(
         "/v1/activity",
         "What came in, hour by hour. Records are counted, so a client's retry counts again.",
         _activity,
-        answers.ActivityAnswer,
+        ActivityAnswer,
         (parameters.NumberParameter("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
     ),
     Question(
         "/v1/rejections",
         "What was refused or could not be applied in the last 24 hours, by reason, most frequent first.",
         _rejections,
-        answers.RejectionsAnswer,
+        RejectionsAnswer,
     ),
 )

@@ -10,14 +10,14 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.warehouse.http import answers
+from services.warehouse.http.answers.records import ProblemAnswer
 
 MEDIA_TYPE = "application/problem+json"
 
 
 def problem(status: int, code: str, detail: str, field: str = "", headers: Mapping[str, str] | None = None) -> Response:
     """Return an error as an answer."""
-    told = answers.ProblemAnswer(
+    told = ProblemAnswer(
         type=f"urn:tidemark:problem:{code}",
         title=HTTPStatus(status).phrase,
         status=status,

@@ -5,7 +5,14 @@ from __future__ import annotations
 from schemas.measures import MEASURES
 from services.warehouse.domain import filters, ordering, parameters, presentation
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
-from services.warehouse.http import answers
+from services.warehouse.http.answers.accounts import SignalsAnswer
+from services.warehouse.http.answers.records import (
+    KnownMeasuresAnswer,
+    MeasuresAnswer,
+    PersonAnswer,
+    TotalsAnswer,
+    WhoAnswer,
+)
 from services.warehouse.http.question import AT, CURSOR, Asked, NotFound, Question, Told, as_of, in_time, limit, paged
 
 
@@ -65,7 +72,7 @@ QUESTIONS = (
         "/v1/signals",
         "Signals; with `open`, the last transition of each episode that is not resolved.",
         _signals,
-        answers.SignalsAnswer,
+        SignalsAnswer,
         (
             parameters.TextParameter("account", "Only of this account.", 20_000),
             parameters.TextParameter("rule", "Only of this rule."),
@@ -90,22 +97,20 @@ QUESTIONS = (
         "/v1/people/{user}",
         "The user id that a pseudonym stands for, as long as it is known.",
         _person,
-        answers.PersonAnswer,
+        PersonAnswer,
     ),
     Question(
         "/v1/measures",
         "The record of each measure: label, meaning, unit, dimension.",
         _measures,
-        answers.MeasuresAnswer,
+        MeasuresAnswer,
     ),
-    Question(
-        "/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, answers.TotalsAnswer
-    ),
-    Question("/v1/whoami", "Who has the token that was sent.", _whoami, answers.WhoAnswer),
+    Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, TotalsAnswer),
+    Question("/v1/whoami", "Who has the token that was sent.", _whoami, WhoAnswer),
     Question(
         "/v1/measures/known",
         "Of how many accounts each measure is known now, and of how many it is above 0.",
         _known_measures,
-        answers.KnownMeasuresAnswer,
+        KnownMeasuresAnswer,
     ),
 )

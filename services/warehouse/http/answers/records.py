@@ -1,0 +1,79 @@
+"""Shapes of what is told of measures, people, topics and who asks, and of errors."""
+
+from __future__ import annotations
+
+from typing import Any, TypedDict
+
+from services.warehouse.http.answers.accounts import ListAnswer, WordsAnswer
+
+
+class MeasureAnswer(WordsAnswer):
+    """The record of a measure."""
+
+    meaning: str
+    window_days: int | None
+    fresh_days: int | None
+    polarity: str
+    evidence: dict[str, Any]
+    needs: list[str]
+
+
+class MeasuresAnswer(ListAnswer):
+    """All measures."""
+
+    measures: list[MeasureAnswer]
+
+
+class KnownMeasureAnswer(TypedDict):
+    """Of how many accounts a measure is known now, and of how many it is above 0."""
+
+    name: str
+    known: int
+    positive: int
+
+
+class KnownMeasuresAnswer(ListAnswer):
+    """Which measures are known of how many accounts; those that are known of none are left out."""
+
+    measures: list[KnownMeasureAnswer]
+    accounts: int
+    as_of: str | None
+
+
+class WhoAnswer(TypedDict):
+    """Who asks: the name of the token, empty where there are no tokens."""
+
+    name: str
+    open: bool
+
+
+class PersonAnswer(TypedDict):
+    """Who stands behind a pseudonym."""
+
+    user: str
+    user_id: str
+
+
+class TotalAnswer(TypedDict):
+    """How much is stored of a topic."""
+
+    topic: str
+    rows: int
+    unique: int
+
+
+class TotalsAnswer(ListAnswer):
+    """How much is stored."""
+
+    totals: list[TotalAnswer]
+
+
+class ProblemAnswer(TypedDict):
+    """Why a question was not answered, and what to do (RFC 9457). `field` names the parameter at fault, if one is."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    field: str
