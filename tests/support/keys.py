@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from services.shared.write_key import digest
+from services.shared.credentials import digest
 
 
 def entry(write_key: str, source: str, **more: Any) -> str:

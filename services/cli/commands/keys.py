@@ -15,8 +15,8 @@ import typer
 
 from services.cli.local import write_keys
 from services.cli.local.stack_state import DataOption, JsonOption, read_state
+from services.shared.credentials import id_of
 from services.shared.errors import Fatal
-from services.shared.write_key import id_of
 
 FileOption = Annotated[
     Path | None,

@@ -57,7 +57,7 @@ def source_of(named: str, key: str | None, data: Path | None) -> str:
     Raises:
         Fatal: the key is not known here; or a key was given in the place of a source.
     """
-    from services.shared.write_key import ID_CHARS, digest, id_of
+    from services.shared.credentials import ID_CHARS, digest, id_of
 
     keys = _known_keys(data)
     if key is not None:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
+from services.shared.credentials import LONGEST
 from services.shared.errors import Fatal
-from services.shared.write_key import LONGEST
 
 KeyFileOption = Annotated[
     Path | None,

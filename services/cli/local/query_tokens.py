@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from services.shared.credentials import ID_CHARS, digest, id_of
 from services.shared.errors import Fatal
-from services.shared.write_key import ID_CHARS, digest, id_of
 from services.warehouse.http import tokens
 from services.warehouse.http.tokens import Token
 

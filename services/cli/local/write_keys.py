@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
+from services.shared.credentials import ID_CHARS, digest, id_of
 from services.shared.errors import Fatal
-from services.shared.write_key import ID_CHARS, digest, id_of
 
 Entry = dict[str, Any]
 

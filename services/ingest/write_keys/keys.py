@@ -12,20 +12,20 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
 from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
+from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.tracking_plan.actors import Actor
 from services.shared.watched_file import WatchedFile, open_to_others
-from services.shared.write_key import LONGEST, digest, id_of
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One write key. Only `source` and `environment` reach the log; the key itself is a secret."""
 
     key_sha256: str
-    """Hash of the key (`services.shared.write_key.digest`); empty for a source that has none, such as a webhook."""
+    """Hash of the key (`services.shared.credentials.digest`); empty for a source that has none, such as a webhook."""
     source: str
     environment: str = "production"
     """What is not `production` is stored, and never scores."""
@@ -96,7 +96,7 @@ def read(path: Path) -> dict[str, WriteKey]:
             raise ConfigurationError(
                 [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
             )
-        raw = _dated(msgspec.yaml.decode(text))
+        raw = dated(msgspec.yaml.decode(text))
         entries = msgspec.convert(raw, list[WriteKey])
     except OSError as error:
         raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
@@ -117,19 +117,6 @@ def read(path: Path) -> dict[str, WriteKey]:
     if problems:
         raise ConfigurationError(problems)
     return keys
-
-
-def _dated(entries: Any) -> Any:
-    """Give each `not_after` that is a day the end of that day, and one without a zone UTC."""
-    if entries is None:
-        return []
-    for entry in entries if isinstance(entries, list) else ():
-        at = entry.get("not_after") if isinstance(entry, dict) else None
-        if isinstance(at, datetime):
-            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
-        elif isinstance(at, date):
-            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
-    return entries
 
 
 def _problems(entry: WriteKey) -> list[str]:

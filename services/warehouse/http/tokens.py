@@ -10,17 +10,16 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from prometheus_client import Counter
 
+from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.watched_file import WatchedFile, open_to_others
-from services.shared.write_key import LONGEST, digest, id_of
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -59,7 +58,7 @@ def read(path: Path) -> dict[str, Token]:
         if _PLAINTEXT.search(text):
             hint = "holds a token; store its token_sha256 instead, as `tidemark tokens create` does"
             raise ConfigurationError([f"{where}: {hint}"])
-        entries = msgspec.convert(_dated(msgspec.yaml.decode(text)), list[Token])
+        entries = msgspec.convert(dated(msgspec.yaml.decode(text)), list[Token])
     except OSError as error:
         hint = "`tidemark tokens create` makes it"
         raise ConfigurationError([f"{where} cannot be read ({error.strerror}); {hint}"]) from error
@@ -78,17 +77,6 @@ def read(path: Path) -> dict[str, Token]:
     if problems:
         raise ConfigurationError(problems)
     return found
-
-
-def _dated(entries: Any) -> Any:
-    """Give each `not_after` that is a day the end of that day, and one without a zone UTC."""
-    for entry in entries if isinstance(entries, list) else ():
-        at = entry.get("not_after") if isinstance(entry, dict) else None
-        if isinstance(at, datetime):
-            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
-        elif isinstance(at, date):
-            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
-    return entries or []
 
 
 class Tokens:

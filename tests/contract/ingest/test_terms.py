@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from services.ingest.write_keys.budgets import Budgets
-from services.shared.write_key import digest, id_of
+from services.shared.credentials import digest, id_of
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

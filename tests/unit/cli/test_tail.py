@@ -10,8 +10,8 @@ import pytest
 from services.cli.commands.tail import in_words, source_of
 from services.cli.local.given_key import key_of
 from services.ingest.domain.arrivals import Arrival
+from services.shared.credentials import digest, id_of
 from services.shared.errors import Fatal
-from services.shared.write_key import digest, id_of
 from tests.support.keys import entry
 
 

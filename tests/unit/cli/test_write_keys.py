@@ -16,8 +16,8 @@ from services.cli.local.key_ring import KeyRing
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKeys
 from services.ingest.write_keys.keys import read as read_as_ingest
+from services.shared.credentials import digest, id_of
 from services.shared.errors import Fatal
-from services.shared.write_key import digest, id_of
 
 APP = typer.Typer()
 keys_commands.register(APP)

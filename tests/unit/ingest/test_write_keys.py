@@ -14,8 +14,8 @@ from services.ingest.errors import RateLimited
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.budgets import Bucket, Budgets
 from services.ingest.write_keys.keys import WriteKey, WriteKeys, read
+from services.shared.credentials import digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
-from services.shared.write_key import digest, id_of
 from tests.support.keys import entry
 
 

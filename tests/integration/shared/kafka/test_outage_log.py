@@ -18,6 +18,7 @@ from services.shared.kafka.embedded import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -60,13 +61,14 @@ async def test_a_broker_that_is_away_is_seen_from_outside_and_is_a_page_of_log(
 
 
 async def _see_an_outage(node: EmbeddedBroker, kafka: KafkaSettings, services: list[ServiceProcess]) -> None:
-    async with asyncio.timeout(120):
-        while not all([await service.ready() for service in services]):
-            await asyncio.sleep(0.1)
+    for service in services:
+        await until(service.ready, 120)
     # A first transaction that is cut off may end its process, which is another test's matter.
-    async with asyncio.timeout(60):
-        while await _committed(services[2]) < kafka.partitions * len(_TICKED):
-            await asyncio.sleep(0.1)
+
+    async def has_committed() -> bool:
+        return await _committed(services[2]) >= kafka.partitions * len(_TICKED)
+
+    await until(has_committed)
     before = {service.name: _lines(service) for service in services}
 
     node.kill()
@@ -76,14 +78,18 @@ async def _see_an_outage(node: EmbeddedBroker, kafka: KafkaSettings, services: l
         while loop.time() < ends:
             call = {"userId": "u", "event": "e", "properties": {"account": "a"}}
             await client.post(f"http://127.0.0.1:{services[0].port}/v1/track", json=call)
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the pace of the traffic during the outage
         for service in services[1:]:
             for probe in ("readyz", "healthz"):
-                async with asyncio.timeout(30):
-                    while (said := await client.get(f"http://127.0.0.1:{service.port}/{probe}")).status_code != 503:
-                        await asyncio.sleep(0.1)
-                assert "no Kafka broker has answered" in said.text, (service.name, probe)
-                assert f"nothing listens at {node.bootstrap}" in said.text, (service.name, probe)
+                address = f"http://127.0.0.1:{service.port}/{probe}"
+
+                async def refuses(address: str = address) -> bool:
+                    return (await client.get(address)).status_code == 503
+
+                await until(refuses, 30)
+                said = (await client.get(address)).text
+                assert "no Kafka broker has answered" in said, (service.name, probe)
+                assert f"nothing listens at {node.bootstrap}" in said, (service.name, probe)
     told = {service.name: _lines(service) - before[service.name] for service in services}
 
     assert all(0 < lines <= _LINES for lines in told.values()), (told, services[0].log.read_text()[-4000:])

@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from services.cli.local import query_tokens
+from services.shared.credentials import digest
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
-from services.shared.write_key import digest
 from services.warehouse.__main__ import check
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard, is_loopback, with_cors

@@ -1,0 +1,40 @@
+"""What is said of write keys and of tokens of the query API both where they are made and where they are looked up."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+ID_CHARS = 8
+LONGEST = 256
+
+
+def digest(credential: str) -> str:
+    """
+    Return the SHA-256 of a write key or token in hexadecimal, under which it is stored and found.
+
+    A plain hash is enough for a key of 192 random bits, and costs half a microsecond. Looking a key up by its hash also
+    takes no longer the more of it is right.
+    """
+    return hashlib.sha256(credential.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def id_of(sha256: str) -> str:
+    """Return the name of a key or token in metrics and lists: the beginning of its hash."""
+    return sha256[:ID_CHARS]
+
+
+def dated(entries: Any) -> Any:
+    """
+    Return the entries of a file, as decoded from YAML, with a time for each `not_after`.
+
+    A day stands for its end, and a time without a zone is in UTC. An empty file has no entries.
+    """
+    for entry in entries if isinstance(entries, list) else ():
+        at = entry.get("not_after") if isinstance(entry, dict) else None
+        if isinstance(at, datetime):
+            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+        elif isinstance(at, date):
+            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
+    return [] if entries is None else entries
