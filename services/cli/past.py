@@ -48,7 +48,7 @@ def own(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | No
     """Return one's own history, as the log or the warehouse holds it."""
     from services.backtest.histories.own import read_log, read_warehouse
     from services.shared.settings import load
-    from services.warehouse.clickhouse import open_embedded, open_server
+    from services.warehouse.clickhouse.store import open_embedded, open_server
     from services.warehouse.settings import WarehouseSettings
 
     now_ms = time.time_ns() // 1_000_000

@@ -25,7 +25,7 @@ from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded, open_server
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded, open_server
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.erasing_api import erasing_routes

@@ -1,4 +1,4 @@
-"""What the warehouse asks of its store. `clickhouse.py` and `memory.py` keep it, under one contract suite."""
+"""What the warehouse asks of its store. `clickhouse/` and `memory/` keep it, under one contract suite."""
 
 from __future__ import annotations
 

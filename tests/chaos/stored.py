@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 
 _QUERY = "SELECT event_id, count() AS stored FROM events_unique WHERE topic = 'usage-events' GROUP BY event_id"
 

@@ -12,7 +12,7 @@ from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.http.app import query_app
 from services.warehouse.http.feed import Feed
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, example, health, signal

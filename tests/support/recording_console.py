@@ -17,7 +17,7 @@ from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, row
 from services.warehouse.http.app import query_app
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.bench.console.past import Past, now_ms, simulated
 from tests.support.memory_ingest import MemoryIngest

@@ -27,13 +27,13 @@ from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.http import serve
 from services.shared.units import DAY_MS, HOUR_MS
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
 from services.warehouse.http.front import api_or
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
 from tests.bench.console.past import Past, now_ms, simulated

@@ -31,7 +31,7 @@ from services.shared.settings import load
 from services.simulator import Storyline, roster
 from services.warehouse.http.app import query_app
 from services.warehouse.http.front import api_or
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.bench.console.__main__ import fill, past
 from tests.support.clients import CHROMIUM_OPTIONS, chromium

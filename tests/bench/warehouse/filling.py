@@ -15,7 +15,7 @@ from pathlib import Path
 
 from schemas import codec
 from services.shared.units import DAY_MS
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, columns, row
 
 _BLOCK = 500_000

@@ -22,7 +22,7 @@ from typing import Any
 import httpx
 from prometheus_client import CollectorRegistry
 
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.http.app import query_app
 from services.warehouse.metrics import WarehouseMetrics
 

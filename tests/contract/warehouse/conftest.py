@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded, open_server
-from services.warehouse.memory import MemoryStore
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded, open_server
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import Store
 from tests.support.clickhouse_server import clickhouse_server
 

@@ -12,11 +12,11 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal
 from services.shared.units import HOUR_MS
-from services.warehouse.clickhouse import open_embedded
-from services.warehouse.clickhouse_derived import make_whole
+from services.warehouse.clickhouse.derived import make_whole
+from services.warehouse.clickhouse.migrations import migrate
+from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.filters import AccountFilter, EventFilter
 from services.warehouse.domain.rows import Place, row
-from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
 from tests.contract.warehouse.stored import event, example, health
 
@@ -49,7 +49,7 @@ def test_traces_are_read_on_connections_of_questions_so_rows_can_be_stored_meanw
 def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
     store = open_embedded(tmp_path / "ch", "tidemark")
     program = (
-        "import sys, pathlib\nfrom services.warehouse.clickhouse import open_embedded\n"
+        "import sys, pathlib\nfrom services.warehouse.clickhouse.store import open_embedded\n"
         "open_embedded(pathlib.Path(sys.argv[1]), 'tidemark')"
     )
     try:

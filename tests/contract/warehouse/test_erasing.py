@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from services.shared.errors import Retryable
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter, SignalFilter
 from services.warehouse.domain.rows import Place, Row, columns, row

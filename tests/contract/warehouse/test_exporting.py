@@ -17,7 +17,7 @@ import pytest
 from starlette.applications import Starlette
 
 from services.shared.errors import Rejected, Retryable
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.exports import export_of
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.views import VIEWS

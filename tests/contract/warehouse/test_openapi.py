@@ -27,7 +27,7 @@ from services.shared.http import serving
 from services.warehouse.http import openapi
 from services.warehouse.http.app import QUESTIONS, query_app
 from services.warehouse.http.guard import Guard
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.contract.warehouse.stored import T0, event, health, signal
 

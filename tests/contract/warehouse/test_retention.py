@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import Row
 from services.warehouse.retention import keep_for

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.shared.errors import Fatal, Retryable
-from services.warehouse.clickhouse import ClickHouseStore, open_server
+from services.warehouse.clickhouse.store import ClickHouseStore, open_server
 from services.warehouse.domain.filters import EventFilter
 from tests.contract.warehouse.stored import event
 from tests.support.clickhouse_server import clickhouse_server

@@ -14,7 +14,7 @@ import pytest
 
 from schemas.measures import named
 from services.shared.units import DAY_MS
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import DAYS, STARTS, History, history

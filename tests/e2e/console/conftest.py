@@ -8,7 +8,7 @@ from playwright.async_api import Browser, async_playwright
 
 from services.shared.http import serving
 from services.warehouse.http.feed import Feed
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.console import HOSTILE, app_over, filled
 

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, Page
 
 from services.warehouse.domain.rows import Row
 from services.warehouse.http.feed import Feed
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import signal
 from tests.support.clients import node_package
 from tests.support.waiting import until

@@ -18,7 +18,7 @@ from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 from tests.contract.warehouse import stored
 
 pytestmark = pytest.mark.integration

@@ -19,7 +19,7 @@ from schemas.topics import TOPICS
 from services.scorer.domain.accounts.actors import person_of
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.clickhouse import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from tests.support.ingest import user, visitor
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess

@@ -14,7 +14,7 @@ from schemas import codec
 from services.shared.kafka import clients
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.clickhouse import ClickHouseStore
+from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FillingStore, Sink
 from services.warehouse.settings import WarehouseSettings

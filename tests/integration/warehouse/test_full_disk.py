@@ -19,7 +19,7 @@ from pathlib import Path
 
 from schemas import codec
 from services.shared.errors import Retryable
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.ports import StoreFull
 

@@ -19,9 +19,9 @@ from services.shared.kafka import clients
 from services.shared.kafka.embedded import free_port
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.clickhouse import open_embedded
+from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink

@@ -4,7 +4,7 @@ from typing import Any
 
 from services.shared.errors import Retryable
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import StoreFull
 from tests.integration.warehouse.sinks import caught_up, lag, send_events, sinking
 from tests.support.waiting import until

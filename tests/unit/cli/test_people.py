@@ -11,7 +11,7 @@ from services.cli.people import People
 from services.shared.http import serving
 from services.warehouse.domain.rows import columns
 from services.warehouse.http.app import query_app
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 
 KIM, LEE = "u_5pQ0m2c9XbT1r8sZk4Yw", "u_Jd03hHq8vRk2L5nW7xAe"

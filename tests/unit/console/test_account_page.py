@@ -14,7 +14,7 @@ from services.console.addresses import account_address
 from services.console.pages.account import RECORDS
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, signal
 from tests.support.console import HOSTILE, app_over, filled
 from tests.unit.console.test_pages import Found, client_of

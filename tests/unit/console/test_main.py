@@ -16,7 +16,7 @@ from services.shared.http import serving
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 
 

@@ -14,9 +14,9 @@ from services.console.assets import asset
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
-from services.warehouse import memory
 from services.warehouse.http import overview
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory import store as memory_store
+from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event
 from tests.support.console import HOSTILE, app_over, filled
 
@@ -168,7 +168,7 @@ async def test_the_page_of_what_comes_in_says_from_which_hour_it_is_whole(monkey
         store.insert("events", [event(number, f"e{number}", name=f"Event {number}", received_at=at)])
     async with client_of(app_over(store)) as client:
         whole = (await client.get("/ingest?hours=168")).text
-        for module in (memory, overview):
+        for module in (memory_store, overview):
             monkeypatch.setattr(module, "MOST_ARRIVALS", 8)
         cut = (await client.get("/ingest?hours=168")).text
 

@@ -19,7 +19,7 @@ from services.console.words import LANGUAGES, catalogue
 from services.console.words.formats import Formats
 from services.shared.errors import Fatal, Rejected
 from services.warehouse.http.app import query_app
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.contract.warehouse.stored import T0, example, health, signal
 from tests.support.console import HOSTILE, filled

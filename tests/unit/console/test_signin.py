@@ -16,7 +16,7 @@ from services.console.settings import ConsoleSettings
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard
 from services.warehouse.http.tokens import Tokens
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.support.console import filled
 

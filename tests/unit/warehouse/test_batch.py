@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from schemas import codec
 from services.warehouse.batch import build
+from services.warehouse.clickhouse.migrations import FOLDER, statements
 from services.warehouse.domain import rows
-from services.warehouse.migrations import FOLDER, statements
 from tests.support.alerter import snapshot
 
 

@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink

@@ -8,7 +8,7 @@ import pytest
 
 from services.shared.errors import Fatal, Retryable
 from services.warehouse.__main__ import main
-from services.warehouse.clickhouse import open_server
+from services.warehouse.clickhouse.store import open_server
 
 
 def test_a_good_configuration_is_said_to_be_good(capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ from services.console.settings import ConsoleSettings
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import Warehouse
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 
 COOKIE = {"cookie": "tidemark_token=made-up"}

@@ -16,7 +16,7 @@ from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import Place
 from services.warehouse.erasing import Erasing
 from services.warehouse.http.feed import Feed
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
 from services.warehouse.sink import KafkaSink

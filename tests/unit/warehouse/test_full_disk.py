@@ -18,7 +18,7 @@ from services.shared.kafka.embedded import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from services.warehouse.__main__ import Warehouse
-from services.warehouse.clickhouse import open_server
+from services.warehouse.clickhouse.store import open_server
 from services.warehouse.ports import StoreFull
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 

@@ -13,7 +13,7 @@ from schemas import codec
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.http.app import query_app
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
 

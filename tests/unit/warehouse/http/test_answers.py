@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from schemas.measures import MEASURES
 from services.shared.errors import Retryable
 from services.warehouse.domain.rows import Place, row
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from tests.unit.warehouse.http.asking import client_of, example
 
 

@@ -19,7 +19,7 @@ from services.warehouse.domain.erasing import Traces
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.http.answering import AT_ONCE, WAITING, QueryTurns
 from services.warehouse.http.app import query_app
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from tests.support.waiting import until

@@ -19,7 +19,7 @@ from services.warehouse.__main__ import check
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import Tokens, read
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
 

@@ -6,10 +6,10 @@ import pytest
 
 from schemas.measures import numbered
 from services.shared.units import HOUR_MS
-from services.warehouse import memory
 from services.warehouse.domain.changes import reasons
 from services.warehouse.domain.person import state
 from services.warehouse.http import overview
+from services.warehouse.memory import store as memory_store
 from tests.unit.warehouse.http.asking import NOW, TODAY, client_of, event, example, health, signal, stored
 
 
@@ -207,7 +207,7 @@ def test_where_more_came_in_than_is_listed_the_hours_that_are_told_are_whole(mon
     arrived = [event(n, "acme", name=f"Event {n}", received_at=NOW - n // 3 * HOUR_MS) for n in range(12)]
     store = stored(arrived)
     whole = client_of(store).get("/v1/activity?hours=24").json()
-    for module in (memory, overview):
+    for module in (memory_store, overview):
         monkeypatch.setattr(module, "MOST_ARRIVALS", 8)
 
     cut = client_of(store).get("/v1/activity?hours=24").json()

@@ -7,7 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from services.shared.errors import Retryable
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from tests.unit.warehouse.http.asking import client_of, event, health, signal, stored
 
 LISTS = {

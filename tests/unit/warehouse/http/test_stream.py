@@ -19,7 +19,7 @@ from services.warehouse.http import feed as feeds
 from services.warehouse.http import stream as streams
 from services.warehouse.http.app import query_app
 from services.warehouse.http.feed import Feed
-from services.warehouse.memory import MemoryStore
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.support.waiting import until
 from tests.unit.warehouse.http.asking import health, signal

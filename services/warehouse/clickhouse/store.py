@@ -23,13 +23,13 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
-from services.warehouse.clickhouse_derived import make_whole
-from services.warehouse.clickhouse_erasing import ClickHouseErasing, ClickHouseTraces
-from services.warehouse.clickhouse_queries import ClickHouseQueries
+from services.warehouse.clickhouse.derived import make_whole
+from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
+from services.warehouse.clickhouse.migrations import migrate
+from services.warehouse.clickhouse.queries import ClickHouseQueries
 from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.exporting import ClickHouseExporting
-from services.warehouse.migrations import migrate
 from services.warehouse.ports import StoreFull
 from services.warehouse.retention import keep_for
 from services.warehouse.settings import RetentionSettings

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from services.warehouse.domain.filters import SignalFilter, end_of
 from services.warehouse.domain.ordering import after, in_order
-from services.warehouse.memory_tables import IDENTITY, MemoryTables, body, first
+from services.warehouse.memory.tables import IDENTITY, MemoryTables, body, first
 from services.warehouse.ports import Found, Page
 
 

@@ -7,7 +7,7 @@ between leaves the second without what the first one has, and the position to go
 
 from __future__ import annotations
 
-from services.warehouse.migrations import Client
+from services.warehouse.clickhouse.migrations import Client
 
 _SOURCES = {"arrivals": "events", "account_health_days": "account_health", "account_health_current": "account_health"}
 """By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""

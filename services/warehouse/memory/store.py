@@ -10,10 +10,10 @@ from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.ordering import after, in_order
 from services.warehouse.domain.person import RECENT_DAYS
-from services.warehouse.memory_erasing import MemoryErasing
-from services.warehouse.memory_health import MemoryHealth
-from services.warehouse.memory_signals import MemorySignals
-from services.warehouse.memory_tables import IDENTITY, first
+from services.warehouse.memory.erasing import MemoryErasing
+from services.warehouse.memory.health import MemoryHealth
+from services.warehouse.memory.signals import MemorySignals
+from services.warehouse.memory.tables import IDENTITY, first
 from services.warehouse.ports import MOST_ARRIVALS, Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain.filters import SignalFilter, end_of
 from services.warehouse.domain.ordering import NO_RENEWAL
 from services.warehouse.ports import Found, Page

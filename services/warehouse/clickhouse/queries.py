@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from services.warehouse.clickhouse_events import COUNTS, EventQueries
-from services.warehouse.clickhouse_health import HealthQueries
-from services.warehouse.clickhouse_signals import SignalQueries
+from services.warehouse.clickhouse.events import COUNTS, EventQueries
+from services.warehouse.clickhouse.health import HealthQueries
+from services.warehouse.clickhouse.signals import SignalQueries
 from services.warehouse.ports import Found
 
 _IDENTITY = {

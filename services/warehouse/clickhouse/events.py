@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.shared.units import DAY_MS
-from services.warehouse.clickhouse_asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.person import RECENT_DAYS

@@ -9,7 +9,7 @@ from services.warehouse.domain import changes, weeks
 from services.warehouse.domain.filters import AccountFilter, day_of
 from services.warehouse.domain.ordering import after, in_order
 from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.memory_tables import MemoryTables, body
+from services.warehouse.memory.tables import MemoryTables, body
 from services.warehouse.ports import Found, Page
 
 _COLUMNS = (

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Retryable
-from services.warehouse.clickhouse_asking import BOUNDED
+from services.warehouse.clickhouse.asking import BOUNDED
 from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
 from services.warehouse.domain.rows import Place
 

@@ -1,0 +1,1 @@
+"""Keeps the store in ClickHouse: the embedded engine, or a server."""
