@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from schemas.topics import USAGE_REJECTED
-from services.ingest.domain.admission import Request
 from services.ingest.domain.denylist import Denylist
+from services.ingest.domain.request import Request
 from services.ingest.ports import LogRecord
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.dead_letters import BODY_BYTES, DeadLetter

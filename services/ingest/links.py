@@ -19,8 +19,8 @@ from collections.abc import Iterable, Mapping
 
 from schemas import codec
 from schemas.topics import USAGE_UNATTRIBUTED
-from services.ingest.domain.admission import Request
 from services.ingest.domain.personal import UserLink
+from services.ingest.domain.request import Request
 from services.ingest.ports import LogRecord
 from services.shared.units import HOUR_MS, MINUTE_MS
 

@@ -19,11 +19,14 @@ from schemas import codec
 from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.ingest import letters, replaying
 from services.ingest.domain import timing
-from services.ingest.domain.admission import Admitted, Request, Rules, admit, kind_named, message_id_of
+from services.ingest.domain.admission import Admitted, admit
 from services.ingest.domain.body import Body, split_batch, split_single
 from services.ingest.domain.compression import decompress
+from services.ingest.domain.decoding import message_id_of
+from services.ingest.domain.members import kind_named
 from services.ingest.domain.quick.request import QuickRequest, quick_request
 from services.ingest.domain.quick.way import QuickWay
+from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.ingest.http.receiving import missing_key
 from services.ingest.judged import ACCEPTED, ACCEPTED_UNATTRIBUTED, PUT_OFF, REFUSED, VERDICTS, EventResult, Judged

@@ -8,9 +8,9 @@ from pathlib import Path
 from pydantic import Field, SecretStr, field_validator
 
 from services.ingest.accounts_file import load_accounts
-from services.ingest.domain.admission import Rules
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
+from services.ingest.domain.request import Rules
 from services.ingest.ports import ProduceBounds
 from services.shared.plan_file import PlanSettings, load_plan
 from services.shared.pseudonyms import Pseudonyms, read_key

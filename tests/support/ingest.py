@@ -7,8 +7,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.ingest.domain.admission import Rules
 from services.ingest.domain.denylist import Denylist
+from services.ingest.domain.request import Rules
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.service import Answer, IngestService, Submission

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.ingest.domain.admission import kind_named
+from services.ingest.domain.members import kind_named
 from services.shared.errors import Fatal
 
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})

@@ -7,111 +7,35 @@ a sentence for the sender; there is no third way, whatever the bytes are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
 from services.ingest.domain import identity, timing
 from services.ingest.domain.accounts import AccountBook
-from services.ingest.domain.denylist import Denylist
-from services.ingest.domain.diagnosis import depth_of, diagnose, unusable_member
-from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
-from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links, part
-from services.ingest.domain.plan_check import PlanMode, checked
+from services.ingest.domain.decoding import BROKEN, decoded
+from services.ingest.domain.diagnosis import diagnose
+from services.ingest.domain.members import (
+    check_identity,
+    kind_of,
+    member,
+    name_of,
+    page_name,
+    person_of,
+    without_fields,
+)
+from services.ingest.domain.personal import AUTHORITY, Sender, UserLink, Where, links, part
+from services.ingest.domain.plan_check import checked
+from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
-from services.shared.pseudonyms import Pseudonyms
-from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, Actor, number_said
-from services.shared.tracking_plan.plan import DenyPlan
-from services.shared.tracking_plan.traffic import TrafficPlan, Violation
+from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, number_said
+from services.shared.tracking_plan.traffic import Violation
 
-_KINDS = ("track", "page", "screen", "identify", "group", "alias")
-_KIND_OF = {name: name.upper() for name in _KINDS} | {
-    "t": "TRACK",
-    "p": "PAGE",
-    "s": "SCREEN",
-    "i": "IDENTIFY",
-    "g": "GROUP",
-    "a": "ALIAS",
-}
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})
 _CLIENT, _CONTENT, _ASSIGNED = "CLIENT", "CONTENT", "ASSIGNED"
-BROKEN = (msgspec.MsgspecError, ValueError, RecursionError, OverflowError)
-
-_FIRST = ("integrations", "channel", "_metadata", "groupId")
-"""Members without a field of their own that SDKs send: they are written first, in this order, whatever was sent."""
-
-_DIGITS = bytes(48 if 48 <= byte <= 57 else 46 for byte in range(256))
-_TWENTY_DIGITS = b"0" * 20
-"""The shortest run of digits that can be an integer of more than 64 bits."""
-
-
-def finite(text: str) -> float:
-    """Return the number that JSON text is; refuse what no double holds, such as 1e999."""
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError("the number is out of range")
-    return value
-
-
-def has_long_number(raw: bytes) -> bool:
-    """Return whether an integer of more than 64 bits may be in it, which msgspec would take."""
-    return _TWENTY_DIGITS in raw.translate(_DIGITS)
-
-
-class _Id(msgspec.Struct):
-    messageId: msgspec.Raw = msgspec.Raw(b"")  # noqa: N815 - the wire's name
-
-
-# Without the hook msgspec takes 7 us for each number like 1e300: five seconds for a body of 4 MB.
-_decode = msgspec.json.Decoder(dict[str, Any], float_hook=finite).decode
-_decode_id = msgspec.json.Decoder(_Id).decode
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What an installation configures about admission."""
-
-    pseudonyms: Pseudonyms
-    plan: TrafficPlan
-    limits: Limits = field(default_factory=Limits)
-    account_fields: tuple[str, ...] = ACCOUNT_FIELDS
-    denylist: Denylist = field(default_factory=lambda: Denylist(DenyPlan()))
-    accounts: AccountBook = field(default_factory=AccountBook)
-
-
-class Request(msgspec.Struct, frozen=True):
-    """What all events of one request have in common."""
-
-    source: str
-    environment: str
-    received_at: int
-    """Milliseconds since 1970 UTC."""
-    first_received_at: int = 0
-    """When what is replayed was received at first, by which its times are corrected; 0: it is no replay."""
-    kind: str = ""
-    """Kind that the path names, as the event record spells it; empty for a batch."""
-    sent_at: int | None = None
-    context: dict[str, Any] | None = None
-    backfill: bool = False
-    """Whether times are the sender's own: uncorrected, and of any age."""
-    epoch: int = 0
-    historical: bool = False
-    accepted_by: str = ""
-    """Name of this ingest, whose clock `received_at` is."""
-    client: str = "server"
-    """Who holds the write key, `server` or `browser`: whether what is said about memberships can be believed."""
-    plan_mode: PlanMode = "observe"
-    actor: Actor | None = None
-    """Who acts, where neither the event nor the tracking plan says it; None: people."""
-
-    def received_of(self, occurred_at: int) -> int:
-        """Return the receipt of an event: in a driven epoch, log time is when it happened."""
-        return occurred_at if self.backfill and self.epoch else self.received_at
 
 
 class Admitted(NamedTuple):
@@ -132,11 +56,6 @@ class Admitted(NamedTuple):
         return (self.event["account"] or self.event["user"]).encode()  # type: ignore[no-any-return]
 
 
-def kind_named(name: str) -> str:
-    """Return the kind that a path segment or type names, as the event record spells it; empty if none."""
-    return _KIND_OF.get(name, "")
-
-
 def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], str]) -> Admitted:
     """
     Judge one event.
@@ -147,23 +66,23 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         Rejected: with the code, the field and what to do about it.
     """
     limits = rules.limits
-    event = rules.denylist.clean(_object(raw, rules))
-    context = _member(event, "context")
+    event = rules.denylist.clean(decoded(raw, limits, rules.denylist))
+    context = member(event, "context")
     if request.context is not None:
         context = {**request.context, **context} if context else request.context
-    kind = request.kind or _kind(event)
+    kind = request.kind or kind_of(event)
     holder = "traits" if kind in _TRAITS else "properties"
-    properties = _member(event, holder)
+    properties = member(event, holder)
 
     given = event.get("messageId")
     event_id = identity.text(given, "messageId", limits.id_chars)
-    person = _person(event, rules)
+    person = person_of(event, rules)
     named, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
     account = rules.accounts.account(named)
-    sent_name = name = _name(event, kind, limits)
+    sent_name = name = name_of(event, kind, limits)
     if kind == "PAGE":
         name = page_name(properties, context, rules.plan) or name
-    previous = _check_identity(event, kind, person.user, account, limits)
+    previous = check_identity(event, kind, person.user, account, limits)
     said_actor = number_said(context)
     violations = checked(rules.plan, request.plan_mode, kind, name, properties, said_actor)
 
@@ -185,7 +104,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     else:
         event_id, id_source = assign_id(), _ASSIGNED
 
-    event = _without_fields(event, kind, holder, by_group)
+    event = without_fields(event, kind, holder, by_group)
     if sent_name != name and sent_name:
         event["name"] = sent_name
     if context:
@@ -268,135 +187,9 @@ def _where(
     return Where(book.of_address(*addresses), "DOMAIN")
 
 
-def message_id_of(raw: bytes, limits: Limits) -> str:
-    """Return the id that a refused event carries, as far as it can be read and shown; empty otherwise."""
-    try:
-        given = bytes(_decode_id(raw).messageId)
-        value = msgspec.json.decode(given) if len(given) <= 8 * limits.id_chars else None
-    except BROKEN:
-        return ""
-    if type(value) is int:
-        value = str(value)
-    return value if isinstance(value, str) and len(value) <= limits.id_chars else ""
-
-
-def _object(raw: bytes, rules: Rules) -> dict[str, Any]:
-    limits = rules.limits
-    if len(raw) > limits.event_bytes:
-        raise Rejected(
-            Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; at most {limits.event_bytes} are taken"
-        )
-    # Counting brackets is far cheaper than following them, and nearly always enough.
-    if raw.count(b"{") + raw.count(b"[") > limits.depth and depth_of(raw) > limits.depth:
-        raise Rejected(
-            Code.TOO_DEEP, "", f"objects and lists are nested over {limits.depth} deep; send flatter properties"
-        )
-    try:
-        event = _decode(raw)
-    except BROKEN as error:
-        raise diagnose(raw, error, rules.denylist) from None
-    if has_long_number(raw) and (fault := unusable_member(event, rules.denylist)):
-        raise fault
-    return event
-
-
-def _member(event: dict[str, Any], name: str) -> dict[str, Any]:
-    value = event.get(name)
-    if value is None:
-        return {}
-    if type(value) is not dict:
-        raise Rejected(Code.WRONG_TYPE, name, f"{name} must be a JSON object")
-    return value
-
-
-def _kind(event: dict[str, Any]) -> str:
-    value = event.get("type")
-    if value is None or value == "":
-        raise Rejected(Code.MISSING_FIELD, "type", f"type is missing; send one of {', '.join(_KINDS)}")
-    if type(value) is not str:
-        raise Rejected(Code.WRONG_TYPE, "type", "type must be text")
-    kind = _KIND_OF.get(value) or _KIND_OF.get(value.lower())
-    if kind is None:
-        raise Rejected(
-            Code.UNKNOWN_TYPE, "type", f"{value[:40]!r} is no type of event; send one of {', '.join(_KINDS)}"
-        )
-    return kind
-
-
-def _name(event: dict[str, Any], kind: str, limits: Limits) -> str:
-    if kind == "TRACK":
-        value = event.get("event")
-        if type(value) is int:
-            raise Rejected(Code.WRONG_TYPE, "event", "event, the name of what happened, must be text")
-        name = identity.text(value, "event", limits.name_chars)
-        if not name:
-            raise Rejected(Code.MISSING_FIELD, "event", "a track call needs event, the name of what happened")
-        return name
-    if kind in ("PAGE", "SCREEN"):
-        return identity.text(event.get("name"), "name", limits.name_chars)
-    return ""
-
-
-def page_name(properties: dict[str, Any], context: dict[str, Any] | None, plan: TrafficPlan) -> str:
-    """Return the tracking plan's name of the page, by its path; empty if it has none."""
-    path = properties.get("path")
-    if path is None and context and type(page := context.get("page")) is dict:
-        path = page.get("path")
-    return plan.page_name(path) if type(path) is str else ""
-
-
-def _person(event: dict[str, Any], rules: Rules) -> UserIds:
-    limit = rules.limits.id_chars
-    user_id = identity.text(event.get("userId"), "userId", limit)
-    anonymous_id = identity.text(event.get("anonymousId"), "anonymousId", limit)
-    return UserIds.of(user_id, anonymous_id, rules.pseudonyms)
-
-
-def _check_identity(event: dict[str, Any], kind: str, user: str, account: str, limits: Limits) -> str:
-    """Refuse an event that does not say enough about whom it is of; return the former id that an alias call names."""
-    previous = ""
-    if kind == "GROUP" and not account:
-        raise Rejected(Code.MISSING_FIELD, "groupId", "a group call needs groupId, the account")
-    if kind == "ALIAS":
-        previous = identity.text(event.get("previousId"), "previousId", limits.id_chars)
-        if not previous:
-            raise Rejected(Code.MISSING_FIELD, "previousId", "an alias call needs previousId")
-        if not user:
-            raise Rejected(Code.MISSING_FIELD, "userId", "an alias call needs userId")
-    if not user and (kind == "IDENTIFY" or not account):
-        raise Rejected(Code.MISSING_IDENTITY, "userId", "the event needs userId or anonymousId")
-    return previous
-
-
 def _historical(stamp: int | None) -> int:
     if stamp is None:
         raise Rejected(Code.MISSING_FIELD, "timestamp", "an event of a backfill needs timestamp")
     if stamp < 0:
         raise Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
     return stamp
-
-
-def _without_fields(event: dict[str, Any], kind: str, holder: str, by_group: bool) -> dict[str, Any]:
-    """Return the members that have no field of their own; `event` is not to be used afterwards."""
-    for name in (
-        "type",
-        "messageId",
-        "timestamp",
-        "originalTimestamp",
-        "sentAt",
-        "writeKey",
-        "context",
-        "userId",
-        "anonymousId",
-        holder,
-    ):
-        event.pop(name, None)
-    if kind == "TRACK":
-        event.pop("event", None)
-    elif kind in ("PAGE", "SCREEN"):
-        event.pop("name", None)
-    if by_group:
-        event.pop("groupId", None)
-    for name in [name for name, value in event.items() if value is None]:
-        del event[name]
-    return {name: event.pop(name) for name in _FIRST if name in event} | event

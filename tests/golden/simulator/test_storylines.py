@@ -20,7 +20,8 @@ from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
 from services.backfill.mapping import TimedCall
 from services.backfill.plan import Send, Tick, steps
-from services.ingest.domain.admission import Request, admit
+from services.ingest.domain.admission import admit
+from services.ingest.domain.request import Request
 from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory.log import MemoryLog

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
-from services.ingest.domain.admission import Request, admit
+from services.ingest.domain.admission import admit
 from services.ingest.domain.limits import Limits
+from services.ingest.domain.request import Request
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord

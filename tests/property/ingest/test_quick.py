@@ -14,8 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec, formats
 from services.ingest.domain.accounts import read_accounts
-from services.ingest.domain.admission import Rules
 from services.ingest.domain.limits import Limits
+from services.ingest.domain.request import Rules
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord

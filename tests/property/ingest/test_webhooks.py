@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.ingest.domain.admission import Request, admit
+from services.ingest.domain.admission import admit
+from services.ingest.domain.request import Request
 from services.ingest.domain.webhooks.signatures import VENDORS, claimed
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of
 from services.shared.errors import Rejected

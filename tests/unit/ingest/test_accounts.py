@@ -10,8 +10,9 @@ import pytest
 
 from services.ingest.accounts_file import load_accounts
 from services.ingest.domain.accounts import AccountBook, read_accounts
-from services.ingest.domain.admission import Admitted, Request, admit
+from services.ingest.domain.admission import Admitted, admit
 from services.ingest.domain.personal import UserLink
+from services.ingest.domain.request import Request
 from services.shared.errors import ConfigurationError
 from tests.support.ingest import rules, user
 

@@ -11,8 +11,9 @@ import pytest
 
 from schemas import codec
 from schemas.topics import USAGE_EVENTS
-from services.ingest.domain.admission import Admitted, Request, Rules, admit
+from services.ingest.domain.admission import Admitted, admit
 from services.ingest.domain.personal import UserLink
+from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.service import Submission

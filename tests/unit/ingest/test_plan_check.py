@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from services.ingest.domain.admission import Admitted, Request, admit
+from services.ingest.domain.admission import Admitted, admit
 from services.ingest.domain.plan_check import PlanMode, checked
+from services.ingest.domain.request import Request
 from services.ingest.errors import Code
 from services.ingest.write_keys import keys
 from services.shared.errors import ConfigurationError, Rejected

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from services.ingest.domain.admission import Request, admit
+from services.ingest.domain.admission import admit
+from services.ingest.domain.request import Request
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
 from services.shared.errors import Rejected
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE

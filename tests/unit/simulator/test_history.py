@@ -8,7 +8,8 @@ from itertools import islice
 import msgspec
 import pytest
 
-from services.ingest.domain.admission import Request, admit
+from services.ingest.domain.admission import admit
+from services.ingest.domain.request import Request
 from services.shared.calendars import public_holidays
 from services.shared.errors import Rejected
 from services.shared.units import DAY_MS

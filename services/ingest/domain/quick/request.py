@@ -9,10 +9,12 @@ import msgspec
 
 from schemas.flat_writer import long, size_of, text
 from services.ingest.domain import identity, timing
-from services.ingest.domain.admission import BROKEN, Request, finite, has_long_number, page_name
+from services.ingest.domain.decoding import BROKEN, finite, has_long_number
+from services.ingest.domain.members import page_name
 from services.ingest.domain.personal import part
 from services.ingest.domain.plan_check import checked
 from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, RememberedName, RememberedPerson
+from services.ingest.domain.request import Request
 from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import number_said
 

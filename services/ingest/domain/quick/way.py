@@ -8,8 +8,8 @@ import msgspec
 
 from schemas import codec
 from services.ingest.domain import identity
-from services.ingest.domain.admission import Request, Rules
 from services.ingest.domain.personal import AUTHORITY, Sender, UserIds, UserLink, Where, links
+from services.ingest.domain.request import Request, Rules
 from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS
 
 KINDS = {"track": "TRACK", "page": "PAGE", "screen": "SCREEN"}
