@@ -45,17 +45,26 @@ class Wording:
         told = [
             item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE
         ]
-        return " · ".join(self.fact(item) for item in told[:_EVIDENCE_SHOWN])
+        unused = {item["name"].replace("user_days_", "level_") for item in told if current(item) == 0}
+        return " · ".join(
+            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else current(item))
+            for item in told[:_EVIDENCE_SHOWN]
+        )
 
-    def fact(self, item: Mapping[str, Any]) -> str:
+    def is_current(self, signal: Mapping[str, Any]) -> bool:
+        """Return whether the line of evidence tells of now, not of when the signal was sent."""
+        return bool(self._shipped(signal, "title")) and all(item.get("now") is not None for item in signal["evidence"])
+
+    def _fact(self, rule: str, item: Mapping[str, Any], value: float) -> str:
         """Return one measure with its value, and the usual one where it is known."""
-        label, value = self.measure(item), self.value(item["value"], item["unit"])
-        if item.get("usual") is None:
-            own, common, usual = f"evidence.{item['name']}.plain", "evidence.plain", ""
-        else:
-            own, common = f"evidence.{item['name']}.usual", "evidence.usual"
-            usual = self.value(item["usual"], item["unit"])
-        return self._words(own if self._words.has(own) else common, label=label, value=value, usual=usual)
+        form = "plain" if item.get("usual") is None else "usual"
+        keys = (f"evidence.{item['name']}.{rule}", f"evidence.{item['name']}.{form}", f"evidence.{form}")
+        return self._words(
+            next(key for key in keys if self._words.has(key)),
+            label=self.measure(item),
+            value=self.value(value, item["unit"]),
+            usual=self.value(item["usual"], item["unit"]) if form == "usual" else "",
+        )
 
     def measure(self, item: Mapping[str, Any]) -> str:
         """Return the label of a measure; that of a measure not in the catalogues is the API's."""
@@ -96,6 +105,12 @@ class Wording:
 
     def _or(self, key: str, otherwise: str) -> str:
         return self._words(key) if self._words.has(key) else otherwise
+
+
+def current(item: Mapping[str, Any]) -> float:
+    """Return the value of evidence: as it is now, where that is known, else as it was when the signal was sent."""
+    now = item.get("now")
+    return float(item["value"] if now is None else now)
 
 
 def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:

@@ -12,6 +12,7 @@ from typing import Any
 SPAN_DAYS = 210
 """How far back the page looks: the 30 weeks of the usual level."""
 DIMENSIONS = ("usage", "breadth", "value", "support", "sentiment", "renewal")
+_LEVELS = {f"level_{weeks}w": f"user_days_{weeks}w" for weeks in (1, 2, 4)}
 JUDGED = frozenset({"RED", "YELLOW", "GREEN"})
 
 
@@ -31,8 +32,11 @@ class Day:
         return {each["name"]: each["value"] for each in self.told["measures"]}
 
     def value(self, measure: str) -> float | None:
-        """Return the value of a measure; None where it was not known."""
-        return self._values.get(measure)
+        """Return the value of a measure; None where it was not known. A level of no use is none: the scorer's is never 0."""
+        value = self._values.get(measure)
+        if value is not None and measure in _LEVELS and self._values.get(_LEVELS[measure]) == 0:
+            return 0.0
+        return value
 
     @property
     def is_judged(self) -> bool:

@@ -29,9 +29,9 @@ RECORDS = 200
 """How many records are read, the newest."""
 OPEN = 200
 """How many open signals are read."""
-SPANS = (7, 30, 90)
+SPANS = (7, 28, 90)
 """Days back that the change of the score is offered over."""
-_USUAL_SPAN = 30
+_USUAL_SPAN = 28
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
 def _day_of(whole: Told) -> date:
     """Return the day that the page ends with: that on which the newest snapshot of all was published."""
     moment = datetime.fromisoformat(whole["as_of"]) if whole["as_of"] else datetime.now(UTC)
-    return moment.astimezone(UTC).date()
+    return (moment.astimezone(UTC) - timedelta(milliseconds=1)).date()  # midnight closes the day before
 
 
 def _at(visit: Visit) -> date | None:

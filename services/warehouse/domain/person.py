@@ -4,6 +4,8 @@ from __future__ import annotations
 
 RECENT_DAYS = 28
 """The window in which use counts as present, as in the measures of four weeks."""
+QUIET_DAYS = 14
+"""Longer than a week of leave; people of an account that has been silent for so long are all quiet."""
 LEFT_DAYS = 2 * RECENT_DAYS
 
 
@@ -11,11 +13,11 @@ def state(first_active: int, last_active: int, today: int) -> str:
     """
     Return how a person stands on a day; days are days since 1970.
 
-    `left`: not active for eight weeks. `quiet`: not for four. `joined`: active for the first time within four weeks.
+    `left`: not active for eight weeks. `quiet`: not for two. `joined`: active for the first time within four weeks.
     """
     silent = today - last_active
     if silent >= LEFT_DAYS:
         return "left"
-    if silent >= RECENT_DAYS:
+    if silent >= QUIET_DAYS:
         return "quiet"
     return "joined" if today - first_active < RECENT_DAYS else "active"

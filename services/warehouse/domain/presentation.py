@@ -186,12 +186,14 @@ def signal(found: Found) -> Told:
         "episode_started_at": time_of(found["episode_started_at"]),
         "at": time_of(found["at"]),
         "triggered_at": time_of(found["trigger_received_at"]) if found["trigger_received_at"] else None,
-        "evidence": [
-            {**_words(item["name"]), "value": item["value"], "usual": item["usual"]} for item in found["evidence"]
-        ],
+        "evidence": [{**_words(item["name"]), **_without_name(item)} for item in found["evidence"]],
         "renewal_date": date_of(found["renewal_day"]),
         "score": points_of(found["score_tenths"]),
     }
+
+
+def _without_name(item: Found) -> Told:
+    return {name: value for name, value in item.items() if name != "name"}
 
 
 def _part(part: Found) -> Told:

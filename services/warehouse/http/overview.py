@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from operator import itemgetter
 from typing import Any
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
@@ -10,7 +11,7 @@ from services.shared.units import HOUR_MS, MINUTE_MS
 from services.warehouse.domain import changes, filters, parameters, presentation, refusals, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http.answers.overview import ActivityAnswer, PortfolioAnswer, RejectionsAnswer, TodayAnswer
-from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time
+from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time, standing
 from services.warehouse.ports import MOST_ARRIVALS
 
 _MOST_CHANGES = 100
@@ -32,7 +33,10 @@ def _today(asked: Asked) -> Told:
         "as_of": in_time(known),
         "changes": [],
         "changes_total": 0,
-        "signals": [presentation.signal(each) for each in signals.rows],
+        # Those that have eased need nobody today: they come last.
+        "signals": [
+            presentation.signal(each) for each in sorted(standing(asked, signals.rows), key=itemgetter("eased"))
+        ],
         "opened": 0,
         "resolved": 0,
         "total": signals.total,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from services.shared.errors import Rejected
-from services.warehouse.domain import ordering, parameters
+from services.warehouse.domain import easing, ordering, parameters
 from services.warehouse.domain.filters import MOST_ROWS, AccountFilter, EventFilter, PeopleFilter, SignalFilter, end_of
 from services.warehouse.domain.parameters import Parameter
 from services.warehouse.domain.presentation import time_of
@@ -90,3 +90,12 @@ def as_of(asked: Asked) -> int | None:
 def in_time(milliseconds: int | None) -> str | None:
     """Return such a time in text."""
     return None if milliseconds is None else time_of(milliseconds)
+
+
+def standing(asked: Asked, signals: Sequence[Found]) -> list[Told]:
+    """Return open signals with how they stand on the day that is asked for."""
+    latest = asked.store.snapshots(sorted({each["account"] for each in signals}), asked.given.get("at"))
+    return [
+        easing.stands(each, latest[each["account"]]["measures"] if each["account"] in latest else {})
+        for each in signals
+    ]

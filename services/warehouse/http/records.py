@@ -13,7 +13,19 @@ from services.warehouse.http.answers.records import (
     TotalsAnswer,
     WhoAnswer,
 )
-from services.warehouse.http.question import AT, CURSOR, Asked, NotFound, Question, Told, as_of, in_time, limit, paged
+from services.warehouse.http.question import (
+    AT,
+    CURSOR,
+    Asked,
+    NotFound,
+    Question,
+    Told,
+    as_of,
+    in_time,
+    limit,
+    paged,
+    standing,
+)
 
 
 def _signals(asked: Asked) -> Told:
@@ -31,6 +43,8 @@ def _signals(asked: Asked) -> Told:
         until_day=given["at"],
     )
     rows, page = paged(wanted, given["cursor"], asked.store.signals)
+    if wanted.open_only:
+        rows = standing(asked, rows)
     return {"signals": [presentation.signal(each) for each in rows], **page}
 
 

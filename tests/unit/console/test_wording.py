@@ -88,8 +88,31 @@ def test_a_shipped_rule_with_an_overridden_text_speaks_in_that_text() -> None:
 def test_the_english_evidence_of_a_measure_that_nothing_is_said_of_has_the_label_of_the_api() -> None:
     unknown = {"name": "measure_99", "label": "Measure 99", "unit": "count", "value": 3.0, "usual": None}
 
-    assert wording("en").fact(unknown) == "Measure 99: 3"
-    assert wording("it").fact({**unknown, "usual": 4.5}) == "Measure 99: 3, di solito 4,5"
+    assert wording("en").evidence(signal(evidence=[unknown])) == "Measure 99: 3"
+    assert wording("it").evidence(signal(evidence=[{**unknown, "usual": 4.5}])) == "Measure 99: 3, di solito 4,5"
+
+
+def test_the_evidence_of_an_open_signal_is_told_as_it_is_now() -> None:
+    first, *rest = signal()["evidence"]
+    is_open = signal(evidence=[{**first, "now": 16.0}, *({**each, "now": 0.0} for each in rest)])
+
+    assert wording("en").evidence(is_open).startswith("Silent for 16 days")
+    assert wording("en").is_current(is_open)
+    assert not wording("en").is_current(signal())
+
+
+def test_a_level_of_no_use_is_said_to_be_none() -> None:
+    level = {"name": "level_2w", "label": "Use of two weeks", "unit": "share", "value": 0.0155, "usual": None}
+    used = {"name": "user_days_2w", "label": "Active user-days", "unit": "count", "value": 0.0, "usual": 32.0}
+
+    assert wording("en").evidence(signal(evidence=[used, level])).endswith("two weeks at 0% of the usual level")
+
+
+def test_the_seats_of_a_rule_are_not_called_usual() -> None:
+    seats = {"name": "active_users_28", "label": "Active people", "unit": "people", "value": 24.0, "usual": 25.0}
+    growing = signal(rule="seat_saturation", title="Seats are nearly used up", evidence=[seats])
+
+    assert wording("en").evidence(growing) == "24 people active in 28 days, on 25 seats"
 
 
 @pytest.mark.parametrize(

@@ -171,14 +171,15 @@ class ActiveDayAnswer(TypedDict):
 
 
 class EvidenceAnswer(WordsAnswer):
-    """A measure that speaks for a signal; `usual` is what it usually is, if that is known."""
+    """A measure that speaks for a signal; `usual` is what it usually is, if known. Of open signals: what it is `now`."""
 
     value: float
     usual: float | None
+    now: NotRequired[float | None]
 
 
 class SignalAnswer(TypedDict):
-    """One transition of an episode."""
+    """One transition of an episode. Of open signals: whether what it rests on has come back half of the way or more."""
 
     signal_id: str
     episode_id: str
@@ -198,6 +199,7 @@ class SignalAnswer(TypedDict):
     summary: str
     action: str
     evidence: list[EvidenceAnswer]
+    eased: NotRequired[bool]
     owner: str
     revenue: float | None
     renewal_date: str | None

@@ -46,6 +46,29 @@ def test_today_tells_what_changed_why_and_what_to_work_on() -> None:
     assert found["as_of"] == "2025-12-01T23:59:59.999Z"
 
 
+def test_a_signal_that_has_eased_comes_last_and_says_what_is_so_now() -> None:
+    silent: dict[str, Any] = {"category": "RISK", "evidence": [{"name": "silent_days", "value": 30.0, "usual": 9.0}]}
+    store = stored(
+        [
+            health(1, "back", measures=numbered({"silent_days": 0.0})),
+            health(2, "gone", measures=numbered({"silent_days": 40.0})),
+            signal(1, "back", days_ago=10, severity="CRITICAL", **silent),
+            signal(2, "gone", days_ago=10, severity="WARNING", **silent),
+        ]
+    )
+    client = client_of(store)
+
+    worked = client.get("/v1/today").json()["signals"]
+    listed = client.get("/v1/signals?open=true").json()["signals"]
+
+    assert [(s["account"], s["eased"], s["evidence"][0]["now"]) for s in worked] == [
+        ("gone", False, 40.0),
+        ("back", True, 0.0),
+    ]
+    assert {s["account"]: s["eased"] for s in listed} == {"gone": False, "back": True}
+    assert "eased" not in client.get("/v1/signals").json()["signals"][0]
+
+
 def test_today_of_a_past_day_and_of_one_owner() -> None:
     facts = example("account_health/examples/red.json")["facts"]
     store = stored(
@@ -186,7 +209,7 @@ def _columns(table: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize(
     ("first", "last", "said"),
-    [(0, 0, "joined"), (27, 3, "joined"), (28, 3, "active"), (99, 27, "active"), (99, 28, "quiet"), (99, 56, "left")],
+    [(0, 0, "joined"), (27, 3, "joined"), (28, 3, "active"), (99, 13, "active"), (99, 14, "quiet"), (99, 56, "left")],
 )
 def test_how_a_person_stands_follows_from_the_first_and_the_last_day(first: int, last: int, said: str) -> None:
     assert state(TODAY - first, TODAY - last, TODAY) == said

@@ -1,0 +1,34 @@
+"""How open signals stand today: what they rest on, as it is now, and whether that has come back most of the way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Found = Mapping[str, Any]
+HALF = 0.5
+
+
+def stands(signal: Found, measures: Found) -> dict[str, Any]:
+    """
+    Return an open signal with `now`, the present value of each measure of its evidence, and with `eased`.
+
+    A signal is open until what cleared it has lasted (docs/signals.md): an account that works again after a long silence keeps
+    its alarm for a while. `eased` says that it needs nobody today: the first measure that has a usual value has come back at
+    least half of the way to it.
+
+    Args:
+        signal: As the store has it.
+        measures: The measures of the account's latest snapshot, by name.
+    """
+    evidence = [{**item, "now": measures.get(item["name"])} for item in signal["evidence"]]
+    return {**signal, "evidence": evidence, "eased": signal["category"] == "RISK" and _is_back(evidence)}
+
+
+def _is_back(evidence: list[dict[str, Any]]) -> bool:
+    for item in evidence:
+        then, usual, now = item["value"], item["usual"], item["now"]
+        if then is None or usual is None or now is None or then == usual:
+            continue
+        return bool((now - then) / (usual - then) >= HALF)
+    return False

@@ -1,0 +1,37 @@
+"""Whether what an open signal rests on has come back."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.warehouse.domain.easing import stands
+
+
+def signal(value: float | None, usual: float | None, category: str = "RISK") -> dict[str, object]:
+    return {"category": category, "evidence": [{"name": "user_days_4w", "value": value, "usual": usual}]}
+
+
+@pytest.mark.parametrize(
+    ("value", "usual", "now", "eased"),
+    [
+        (10.0, 60.0, 34.0, False),
+        (10.0, 60.0, 35.0, True),
+        (30.0, 9.0, 20.0, False),
+        (30.0, 9.0, 0.0, True),
+        (10.0, 60.0, None, False),
+        (10.0, None, 60.0, False),
+        (None, 60.0, 60.0, False),
+        (60.0, 60.0, 60.0, False),
+    ],
+)
+def test_a_risk_has_eased_half_of_the_way_back(
+    value: float | None, usual: float | None, now: float | None, eased: bool
+) -> None:
+    found = stands(signal(value, usual), {} if now is None else {"user_days_4w": now})
+
+    assert found["eased"] is eased
+    assert found["evidence"][0]["now"] == now
+
+
+def test_a_chance_never_eases() -> None:
+    assert not stands(signal(10.0, 60.0, "EXPANSION"), {"user_days_4w": 60.0})["eased"]
