@@ -101,7 +101,8 @@ async def _erase(
     kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject, traces: Mapping[str, Any], within_s: float
 ) -> dict[str, Any]:
     """Order the erasure, wait until it is done, and return the report."""
-    from services.cli.erasing import kept, order_account, order_person
+    from services.cli.erasing.kept import kept
+    from services.cli.erasing.orders import order_account, order_person
 
     now_ms = time.time_ns() // 1_000_000
     if whom.account:

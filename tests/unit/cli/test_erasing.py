@@ -8,7 +8,8 @@ import pytest
 
 from schemas import codec
 from schemas.topics import TOPICS
-from services.cli.erasing import check, kept
+from services.cli.erasing.kept import kept
+from services.cli.erasing.orders import check
 from services.cli.quarantine import Quarantined
 from services.scorer.lane_facts import LaneFacts
 from services.shared.errors import Retryable
