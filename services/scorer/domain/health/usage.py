@@ -15,6 +15,7 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
+from services.scorer.domain.health.regulars import Regulars, regulars
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
@@ -22,6 +23,8 @@ LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
 QUARTER_WEEKS = 12
 OFTEN_PER_PERSON, OFTEN_WEEK, SHORT_PAUSE = 1.5, 2.5, 5
 """Days a week of each person, user-days a week, and days of a long pause, of accounts whose silences are judged early."""
+OFTEN_TEAM = 5.0
+"""User-days a week from which the limit of such an account is a little shorter."""
 SHORTEST, LONGEST_EARLY, LIMIT = 7, 11, 25
 """Silence limits in days: the bounds of such accounts, and that of all others."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
@@ -59,6 +62,8 @@ class Usage(NamedTuple):
     """The account's own; None: it has none."""
     acting: Acting | None = None
     """Who does it; None: only people are known of."""
+    regulars: Regulars | None = None
+    """None: none of them is gone."""
 
     @property
     def learning(self) -> bool:
@@ -117,7 +122,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_days = int(np.count_nonzero(active[-7:]))
         active_days_210 = int(np.count_nonzero(active[-7 * BASELINE_WEEKS :]))
         long_pause = _long_pause(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
-    week, month, quarter, usual = _people(account, day, weeks)
+    week, month, quarter, usual, gone = _people(account, day, weeks)
     who = acting(account, day, baseline_weeks)
     # who is away is a share of all that is expected, and agents go on
     share = who.people_share_usual or 1.0 if who is not None else 1.0
@@ -160,6 +165,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_proven=proven,
         calendar=calendar,
         acting=who,
+        regulars=gone,
     )
 
 
@@ -201,8 +207,8 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int) ->
     """
     Return the days up to which a silence says nothing.
 
-    Where each person works with the product on several days of every week, a week or three of the account's own long
-    pauses. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
+    Where each person works with the product on several days of every week, a week, or two of the account's own
+    long pauses and two days; three of them below five user-days a week. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
     one that does not: 25 days for all (docs/adr/0113).
 
     Args:
@@ -211,15 +217,17 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int) ->
         long_pause: Nine in ten of its pauses are at most so many days.
     """
     if usual_week >= OFTEN_WEEK and days_per_person >= OFTEN_PER_PERSON and long_pause <= SHORT_PAUSE:
-        return min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause))
+        pauses = 2 * long_pause + 2 if usual_week >= OFTEN_TEAM else 3 * long_pause
+        return min(LONGEST_EARLY, max(SHORTEST, pauses))
     return LIMIT
 
 
-def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float]:
-    """Return active people of one week, of four and of twelve, and the median of four over the weeks before."""
-    seen = account.active_users.weeks(day)
-    if seen is None:
-        return 0, 0, 0, 0.0
+def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float, Regulars | None]:
+    """Return active people of one week, of four and of twelve, the median of four over the weeks before, and regulars."""
+    days = account.active_users.people(day)
+    if days is None:
+        return 0, 0, 0, 0.0, None
+    seen = days[:, SPAN - 7 * WEEKS :].reshape(-1, WEEKS, 7).max(axis=2)[:, ::-1] > 0
     counts = np.count_nonzero(
         seen[:, : WEEKS - 3] | seen[:, 1 : WEEKS - 2] | seen[:, 2 : WEEKS - 1] | seen[:, 3:], axis=0
     )
@@ -227,4 +235,5 @@ def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, floa
     usual = counts[4 : max(4, min(4 + BASELINE_WEEKS, weeks - 3))]
     quarter = int(np.count_nonzero(seen[:, :QUARTER_WEEKS].any(axis=1)))
     median_28 = float(median(usual.tolist())) if usual.size else 0.0
-    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28
+    gone = regulars(days, seen, account.active_users.known, account.absences, day)
+    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28, gone
