@@ -41,6 +41,7 @@ USE_RULES = (
     "usage_silent",
     "usage_decline_fast",
     "usage_decline",
+    "regulars_gone",
     "active_users_falling",
     "moved_to_agents",
     "small_account_silent",

@@ -32,6 +32,7 @@ def test_the_shipped_rules_are_these_signals_in_the_order_in_which_they_keep_eac
         "usage_decline",
         "usage_silent",
         "small_account_silent",
+        "regulars_gone",
         "active_users_falling",
         "moved_to_agents",
         "tickets_stuck",

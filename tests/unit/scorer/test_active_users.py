@@ -8,16 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scorer.domain.accounts import active_users as module
-from services.scorer.domain.accounts.active_users import WEEKS, ActiveUsers
+from services.scorer.domain.accounts.active_users import ActiveUsers
+from services.scorer.domain.accounts.daily_counts import SPAN
 
 
-def naive_weeks(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
-    return {p: [any(end - 7 * w - d in seen for d in range(7)) for w in range(WEEKS)] for p, seen in days.items()}
+def naive_days(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
+    return {p: [day in seen for day in range(end - SPAN + 1, end + 1)] for p, seen in days.items()}
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
-def test_weeks_are_those_of_plain_sets(seed: int) -> None:
+def test_days_are_those_of_plain_sets(seed: int) -> None:
     rnd = random.Random(seed)
     people, today = ActiveUsers(999), 1000
     days: dict[int, set[int]] = {}
@@ -35,9 +36,9 @@ def test_weeks_are_those_of_plain_sets(seed: int) -> None:
         assert people.close(today) == active
         today += rnd.choice([1, 1, 1, 2, 5, 40])
     end = today - 1
-    found = people.weeks(end)
+    found = people.people(end)
 
-    expected = {p: w for p, w in naive_weeks(days, end).items() if any(w)}
+    expected = {p: w for p, w in naive_days(days, end).items() if any(w)}
     rows = {} if found is None else {p: row for p, row in zip(people.known, found.tolist(), strict=True) if any(row)}
     assert rows == expected
 

@@ -153,6 +153,26 @@ def test_an_account_that_agents_have_always_run_has_no_people_to_lose() -> None:
     assert (found["level_4w"], found["people_share_usual"], found["people_level_4w"]) == (1, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("people", "days", "taken_over"),
+    [(8, 28, 28 / (8 * 28)), (8, 8, 8 / (8 * 28)), (8, 7, 0), (1, 28, 1)],
+)
+def test_what_a_new_agent_does_is_counted_for_each_day_that_people_do_less(
+    people: int, days: int, taken_over: float
+) -> None:
+    actors = [(person, PAST) for person in range(1, people + 1)]
+    recent = range(DAY - days, DAY)
+
+    assert measured(account(*actors, (AGENTS | 1, recent)))["taken_over_4w"] == pytest.approx(taken_over, abs=1e-6)
+
+
+def test_an_agent_that_goes_on_as_before_takes_nothing_over() -> None:
+    found = measured(account((1, PAST), (2, PAST), (AGENTS | 1, ALL)))
+
+    assert found["taken_over_4w"] == 0
+    assert "taken_over_4w" not in measured(account((1, ALL), (AGENTS | 1, MONTH)))
+
+
 def test_a_person_who_is_away_takes_their_part_and_none_of_what_agents_do() -> None:
     found = account((1, ALL), (AGENTS | 1, ALL), (AGENTS | 2, ALL), (AGENTS | 3, ALL))
     found.absences = {(1, DAY - 28): (DAY - 1, at())}

@@ -160,18 +160,14 @@ class ActiveUsers:
         if self.features is not None:
             self.features.reorder(order)
 
-    def weeks(self, end: int) -> npt.NDArray[np.bool_] | None:
+    def people(self, end: int) -> npt.NDArray[np.uint8] | None:
         """
-        Return who was active in which of the 36 weeks up to and including day `end`: people by weeks, newest first.
+        Return 1 for each of the 256 days up to and including `end` on which a person was active: people by days, oldest first.
 
-        Agents and integrations are left out.
+        People are in the order of `known`; agents and integrations are left out. None: no person is remembered.
         """
         people, _ = split(self.known)
-        if not people:
-            return None
-        recent = self._days(end, slice(0, people))[:, SPAN - 7 * WEEKS :].reshape(people, WEEKS, 7)
-        active: npt.NDArray[np.bool_] = recent.max(axis=2)[:, ::-1] > 0
-        return active
+        return self._days(end, slice(0, people)) if people else None
 
     def others(self, end: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]] | None:
         """

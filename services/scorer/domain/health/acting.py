@@ -12,6 +12,8 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 _MONTH = 28
 _SMOOTH = 0.5
 """As in the ratio of a window (trend.py)."""
+_FEWEST_MORE = 8
+"""User-days of four weeks by which agents and integrations must do more to take anything over: two days a week."""
 
 
 class Acting(NamedTuple):
@@ -23,6 +25,8 @@ class Acting(NamedTuple):
     """The same of the weeks before them; None: there are none, or none of the account's own time."""
     people: int
     """Their user-days of four weeks."""
+    machines: int
+    """The same of agents and integrations."""
     agents: int
     """Active in four weeks."""
     integrations: int
@@ -32,6 +36,20 @@ class Acting(NamedTuple):
         if self.people_share_usual is None:
             return None
         return (self.people + _SMOOTH) / (expected * self.people_share_usual + _SMOOTH)
+
+    def taken_over(self, expected: float) -> float | None:
+        """
+        Return how many user-days agents and integrations do more, for each that people do less in four weeks.
+
+        Both against their usual part of those expected. None: people do no less, or have no usual part.
+        """
+        if self.people_share_usual is None:
+            return None
+        less = expected * self.people_share_usual - self.people
+        more = self.machines - expected * (1 - self.people_share_usual)
+        if less <= 0:
+            return None
+        return more / less if more >= _FEWEST_MORE else 0.0
 
 
 def acting(account: Account, day: int, baseline_weeks: int) -> Acting | None:
@@ -54,6 +72,7 @@ def acting(account: Account, day: int, baseline_weeks: int) -> Acting | None:
         people_share=_share(people, active, SPAN - _MONTH, SPAN),
         people_share_usual=_share(people, active, SPAN - _MONTH - 7 * baseline_weeks, SPAN - _MONTH),
         people=int(people[-_MONTH:].sum()),
+        machines=int(machines[-_MONTH:].sum()),
         agents=agents,
         integrations=integrations,
     )

@@ -15,6 +15,7 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
+from services.scorer.domain.health.regulars import OWN_WEEKS, Regulars, regulars
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
@@ -59,6 +60,8 @@ class Usage(NamedTuple):
     """The account's own; None: it has none."""
     acting: Acting | None = None
     """Who does it; None: only people are known of."""
+    regulars: Regulars | None = None
+    """None: none of them is gone."""
 
     @property
     def learning(self) -> bool:
@@ -117,7 +120,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         active_days = int(np.count_nonzero(active[-7:]))
         active_days_210 = int(np.count_nonzero(active[-7 * BASELINE_WEEKS :]))
         long_pause = _long_pause(np.flatnonzero(active[-max(1, min(_GAP_DAYS, own_days(account, day))) :]))
-    week, month, quarter, usual = _people(account, day, weeks)
+    week, month, quarter, usual, gone = _people(account, day, weeks)
     who = acting(account, day, baseline_weeks)
     # who is away is a share of all that is expected, and agents go on
     share = who.people_share_usual or 1.0 if who is not None else 1.0
@@ -160,6 +163,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         value_proven=proven,
         calendar=calendar,
         acting=who,
+        regulars=gone,
     )
 
 
@@ -215,11 +219,12 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int) ->
     return LIMIT
 
 
-def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float]:
-    """Return active people of one week, of four and of twelve, and the median of four over the weeks before."""
-    seen = account.active_users.weeks(day)
-    if seen is None:
-        return 0, 0, 0, 0.0
+def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float, Regulars | None]:
+    """Return active people of one week, of four and of twelve, the median of four over the weeks before, and regulars."""
+    days = account.active_users.people(day)
+    if days is None:
+        return 0, 0, 0, 0.0, None
+    seen = days[:, SPAN - 7 * WEEKS :].reshape(-1, WEEKS, 7).max(axis=2)[:, ::-1] > 0
     counts = np.count_nonzero(
         seen[:, : WEEKS - 3] | seen[:, 1 : WEEKS - 2] | seen[:, 2 : WEEKS - 1] | seen[:, 3:], axis=0
     )
@@ -227,4 +232,5 @@ def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, floa
     usual = counts[4 : max(4, min(4 + BASELINE_WEEKS, weeks - 3))]
     quarter = int(np.count_nonzero(seen[:, :QUARTER_WEEKS].any(axis=1)))
     median_28 = float(median(usual.tolist())) if usual.size else 0.0
-    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28
+    gone = regulars(days, seen, account.active_users.known, account.absences, day) if weeks >= OWN_WEEKS else None
+    return int(np.count_nonzero(seen[:, 0])), int(counts[0]), quarter, median_28, gone

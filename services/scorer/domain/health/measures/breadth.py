@@ -49,6 +49,21 @@ def active_users_lost(known: Known) -> float | None:
 
 
 @measure
+def regulars(known: Known) -> float | None:
+    return known.usage.regulars.people if known.usage.regulars else None
+
+
+@measure
+def regulars_gone(known: Known) -> float | None:
+    return known.usage.regulars.gone if known.usage.regulars else None
+
+
+@measure
+def regulars_gone_share(known: Known) -> float | None:
+    return known.usage.regulars.gone / known.usage.regulars.people if known.usage.regulars else None
+
+
+@measure
 def seats(known: Known) -> float | None:
     return known.facts["seats"] or None
 
@@ -72,6 +87,12 @@ def people_share_usual(known: Known) -> float | None:
 def people_level_4w(known: Known) -> float | None:
     usage = known.usage
     return usage.acting.people_level(usage.windows[-1].expected) if usage.acting else None
+
+
+@measure
+def taken_over_4w(known: Known) -> float | None:
+    usage = known.usage
+    return usage.acting.taken_over(usage.windows[-1].expected) if usage.acting else None
 
 
 @measure
