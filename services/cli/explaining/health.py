@@ -120,11 +120,12 @@ def _count(account: Account, name: str, day: int) -> str:
 def _people(account: Account, name: str, day: int) -> str:
     if name != "active":
         return f"of {len(account.active_users)} people"
-    seen, others = account.active_users.weeks(day), account.active_users.others(day)
+    days, others = account.active_users.people(day), account.active_users.others(day)
     told = []
-    if seen is not None:
-        weekly = " ".join(str(int(count)) for count in (seen != 0).sum(axis=0)[:SHOWN_WEEKS])
-        told.append(f"{len(seen)} people in 36 weeks; active by week, the latest first {weekly} ...")
+    if days is not None:
+        seen = days[:, SPAN - 7 * WEEKS :].reshape(-1, WEEKS, 7).any(axis=2)[:, ::-1]
+        weekly = " ".join(str(int(count)) for count in seen.sum(axis=0)[:SHOWN_WEEKS])
+        told.append(f"{len(days)} people in 36 weeks; active by week, the latest first {weekly} ...")
     if others is not None:
         told.append("{} agents and {} integrations".format(*map(len, others)))
     return "; ".join(told) or "nobody was active yet"
