@@ -123,7 +123,7 @@ def _people(account: Account, name: str, day: int) -> str:
     days, others = account.active_users.people(day), account.active_users.others(day)
     told = []
     if days is not None:
-        seen = days[:, SPAN - 7 * WEEKS :].reshape(-1, WEEKS, 7).any(axis=2)[:, ::-1]
+        seen = days[:, SPAN - 7 * WEEKS :].reshape(-1, WEEKS, 7).max(axis=2)[:, ::-1] > 0
         weekly = " ".join(str(int(count)) for count in seen.sum(axis=0)[:SHOWN_WEEKS])
         told.append(f"{len(days)} people in 36 weeks; active by week, the latest first {weekly} ...")
     if others is not None:
