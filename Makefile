@@ -100,8 +100,8 @@ test: setup $(NODE_MADE) $(VENV)/.go ## Run the tests (ARGS="tests/unit -k name"
 ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
-	@# Two at a time, file by file, those that kill things first. Three at a time let real browsers miss their times.
-	@$(BIN)/python -m pytest -m "not alone" -n 2 --dist loadfile --no-loadscope-reorder
+	@# Three at a time on two cores, file by file, as most wait for processes; tests/conftest.py says in which order.
+	@$(BIN)/python -m pytest -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone $$(grep -rlF pytest.mark.alone tests --include='test_*.py')
 endif
 

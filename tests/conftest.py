@@ -11,6 +11,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import httpx._transports.default
@@ -30,6 +31,29 @@ httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  
 # How long an example takes is the machine's business: other tests run beside it.
 settings.register_profile("tidemark", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tidemark")
+_WAIT = ("chaos", "e2e", "integration")
+"""Folders whose tests wait for processes, longest files first."""
+_COMPUTE = ("golden", "property", "contract", "unit")
+"""Folders whose tests compute, longest files first."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """
+    Where files run side by side, let those that wait take turns with those that compute: each fills the other's pauses.
+
+    The many short files of unit tests are left for the end, so that no worker has nothing to do while another is busy.
+    """
+    if not hasattr(config, "workerinput"):
+        return
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    by_folder: dict[str, list[list[pytest.Item]]] = {}
+    for path, tests in files.items():
+        by_folder.setdefault(path.relative_to(Path(__file__).parent).parts[0], []).append(tests)
+    waiting, computing = ([tests for name in names for tests in by_folder.pop(name, [])] for names in (_WAIT, _COMPUTE))
+    turns = chain.from_iterable(zip_longest(waiting, [*computing, *chain(*by_folder.values())], fillvalue=[]))
+    items[:] = chain.from_iterable(turns)
 
 
 @dataclass(frozen=True, slots=True)
