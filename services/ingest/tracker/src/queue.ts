@@ -2,8 +2,9 @@
  * The queue. Each event is an entry of its own in localStorage, so that tabs never overwrite what another one wrote.
  *
  * An entry leaves the queue once the server has answered for it, or once a beacon took it while the server was well.
- * Whichever tab holds the lock sends what all of them have queued. Where there are no locks (pages without TLS) two tabs
- * may send the same event: its id is the same, so it counts once.
+ * Whichever tab holds the lock sends what all of them have queued. Two tabs may send the same event all the same: where
+ * there are no locks (pages without TLS), and where they are in two processes, as a browser tells the one of what the other
+ * deleted some time after it hands over the lock. The event's id is the same, so it counts once.
  */
 
 import { endpoint, name, on, option, warn } from "./options";

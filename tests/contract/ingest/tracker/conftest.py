@@ -30,6 +30,11 @@ from tests.support.waiting import until
 BUILT = Path(__file__).parents[4] / "services/ingest/tracker/t.js"
 FLUSH_MS, SETTLE_MS = 100, 50
 SETTINGS = IngestSettings()
+_ANSWERED = """async () => !(await navigator.locks.query()).held.length
+    && !Object.keys(localStorage).some(key => key.startsWith('tidemark:e'))"""
+"""Whether a page has nothing queued and waits for no answer."""
+PASSED = "window.passed = 1; performance.now = () => passed"
+"""Script of a page whose time, in milliseconds, is what it says."""
 
 
 @dataclass
@@ -147,6 +152,20 @@ class Tracking:
         page.on("pageerror", lambda error: self.problems.append(str(error)))
         await page.goto(address)
         return page
+
+    async def open_from(self, page: Page, address: str) -> Page:
+        """
+        Let a page open another one in a new tab. The two share a process, and so what they store.
+
+        A tab in another process sees later what was stored or deleted, and may send again what was sent: by the same id.
+        """
+        async with page.expect_popup() as opened:
+            await page.evaluate("address => void open(address)", address)
+        return await opened.value
+
+    async def until_answered(self, page: Page) -> None:
+        """Wait until a page has the answers to all that it sent: what came is in the log some time before."""
+        await until(lambda: page.evaluate(_ANSWERED), 20)
 
     def events(self) -> list[dict[str, Any]]:
         """

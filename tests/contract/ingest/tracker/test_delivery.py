@@ -33,6 +33,7 @@ async def test_events_go_in_one_batch_of_plain_text_that_needs_no_preflight(trac
 async def test_what_happens_offline_comes_once_the_network_is_back(tracking: Any) -> None:
     page = await tracking.open(tracking.site.page("/"))
     await tracking.until_paths("/")
+    await tracking.until_answered(page)
     await tracking.context.set_offline(True)
     await page.evaluate("['A', 'B', 'C'].forEach(name => tidemark.track(name))")
     await until(lambda: page.evaluate("'tidemark:wait' in localStorage"), 10)
@@ -73,7 +74,7 @@ async def test_the_pause_that_the_server_asks_for_holds_in_every_tab(tracking: A
     tracking.log.accept()
     sent = len(tracking.gateway.posts())
 
-    other = await tracking.open(tracking.site.page("/other"))
+    other = await tracking.open_from(page, tracking.site.page("/other"))
     await page.evaluate("tidemark.track('A')")
     await other.evaluate("tidemark.track('B')")
     await tracking.until_named("B")
@@ -165,8 +166,10 @@ async def test_no_beacon_is_risked_while_the_server_fails(tracking: Any) -> None
 
 async def test_several_tabs_neither_lose_nor_double(tracking: Any) -> None:
     address = tracking.site.page("/")
-    tabs = [await tracking.open(address) for _ in range(3)]
+    first = await tracking.open(address)
+    tabs = [first, *[await tracking.open_from(first, address) for _ in range(2)]]
     await tracking.until_paths("/", "/", "/")
+    await tracking.until_answered(first)
     await tracking.context.set_offline(True)
     for number, tab in enumerate(tabs):
         await tab.evaluate("tab => { for (let i = 0; i < 40; i++) tidemark.track('Row', {i, tab}) }", number)
