@@ -2,15 +2,12 @@
 
 import json
 import time
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from services.shared.errors import Retryable
-from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter, SignalFilter
 from services.warehouse.domain.rows import Place, Row, columns, row
@@ -23,13 +20,6 @@ JO, KIM, VISITOR, SOMEBODY = (
     "u_visitor_____________",
     "u_8f2k1mXw0qLr5tYvZ3Nb",
 )
-
-
-@pytest.fixture
-def opened(engine: Path) -> Iterator[ClickHouseStore]:
-    store = open_embedded(engine, f"contract_{uuid.uuid4().hex}")
-    yield store
-    store.close()
 
 
 def details(offset: int, user: str, user_id: str, anonymous_id: str = "", account: str = "acme") -> Row:
@@ -157,12 +147,16 @@ def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(s
 
 @pytest.mark.parametrize("given", [{"user": JO}, {"account": "acme"}], ids=["person", "account"])
 def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is_repeated(
-    opened: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
 ) -> None:
-    command, cuts, asked = opened._command, 0, order(user=given.get("user", ""), account=given.get("account", ""))
+    command, cuts, asked = (
+        embedded_store._command,
+        0,
+        order(user=given.get("user", ""), account=given.get("account", "")),
+    )
     while True:
-        filled(opened)
-        opened.insert("events", [event(5, "e5", user=KIM, account="", topic="usage-unattributed")])
+        filled(embedded_store)
+        embedded_store.insert("events", [event(5, "e5", user=KIM, account="", topic="usage-unattributed")])
         left, cut = cuts, False
 
         def fails_after(text: str, **values: Any) -> None:
@@ -173,16 +167,16 @@ def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is
             left -= 1
             command(text, **values)
 
-        monkeypatch.setattr(opened, "_command", fails_after)
+        monkeypatch.setattr(embedded_store, "_command", fails_after)
         try:
-            opened.erase(asked)
+            embedded_store.erase(asked)
         except Retryable:
-            opened.erase(asked)
-        monkeypatch.setattr(opened, "_command", command)
+            embedded_store.erase(asked)
+        monkeypatch.setattr(embedded_store, "_command", command)
 
         whom = {"user": KIM} if "account" in given else given
-        assert opened.traces(**given).rows == {}, cuts
-        assert not {"events", "event_details", "people"} & set(opened.traces(**whom).rows), cuts
+        assert embedded_store.traces(**given).rows == {}, cuts
+        assert not {"events", "event_details", "people"} & set(embedded_store.traces(**whom).rows), cuts
         if not cut:
             break
         cuts += 1
@@ -190,15 +184,15 @@ def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is
     assert cuts > 5
 
 
-def test_a_text_that_names_a_person_is_found_after_the_events_have_expired(opened: ClickHouseStore) -> None:
-    filled(opened)
-    opened._command("ALTER TABLE events DELETE WHERE 1")
+def test_a_text_that_names_a_person_is_found_after_the_events_have_expired(embedded_store: ClickHouseStore) -> None:
+    filled(embedded_store)
+    embedded_store._command("ALTER TABLE events DELETE WHERE 1")
 
-    assert opened.traces(user=JO).rows["signals"] == 1
-    opened.erase(order(user=JO))
+    assert embedded_store.traces(user=JO).rows["signals"] == 1
+    embedded_store.erase(order(user=JO))
 
-    assert opened.traces(user=JO).rows == {}
-    assert opened.signals(SignalFilter()).rows[0]["summary"] == f"{SOMEBODY} answered 2"
+    assert embedded_store.traces(user=JO).rows == {}
+    assert embedded_store.signals(SignalFilter()).rows[0]["summary"] == f"{SOMEBODY} answered 2"
 
 
 def test_ids_with_quotes_percent_signs_and_backslashes_are_only_ids(store: Store) -> None:
