@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from services.shared.kafka.embedded import free_port
+from tests.support.commands import run_command
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -49,10 +50,8 @@ class Dev:
         assert self.process.poll() is None, self.output.read_text()
 
     def status(self) -> dict[str, Any]:
-        done = subprocess.run(
-            tidemark("status", "--json", "--data", str(self.data)), capture_output=True, text=True, check=False
-        )
-        return dict(json.loads(done.stdout)) if done.stdout else {}
+        told = run_command("status", "--json", "--data", str(self.data)).stdout
+        return dict(json.loads(told)) if told else {}
 
     def processes(self) -> list[psutil.Process]:
         return [p for p in psutil.process_iter(["cmdline"]) if str(self.data) in " ".join(p.info["cmdline"] or ())]
@@ -71,8 +70,9 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 
 def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
-    """Addresses, processes, topics: all that another tool needs."""
-    status = dev.status()
+    """Addresses, processes, topics: all that another tool needs, asked for as people do."""
+    command = tidemark("status", "--json", "--data", str(dev.data))
+    status = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert status["ready"] is True
     assert {"ingest", "scorer", "alerter", "warehouse"} == status["addresses"].keys()

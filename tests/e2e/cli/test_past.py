@@ -18,6 +18,7 @@ import pytest
 
 from services.shared.kafka.embedded import free_port
 from services.shared.units import DAY_S
+from tests.support.commands import run_command
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
@@ -32,10 +33,8 @@ def tidemark(*arguments: str) -> list[str]:
 
 def told(data: Path, *arguments: str, status: int = 0) -> Any:
     """Run a command of the tool and return the JSON that it prints."""
-    done = subprocess.run(
-        tidemark(*arguments, "--json", "--data", str(data)), capture_output=True, text=True, timeout=200, check=False
-    )
-    assert done.returncode == status, done.stderr + done.stdout
+    done = run_command(*arguments, "--json", "--data", str(data))
+    assert done.exit_code == status, done.output
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
