@@ -105,6 +105,10 @@ else
 	@$(BIN)/python -m pytest -m alone $$(grep -rlF pytest.mark.alone tests --include='test_*.py')
 endif
 
+.PHONY: soak
+soak: setup ## Make up twenty times as many examples in the tests of properties (half an hour): make soak ARGS="tests/property/ingest"
+	@TIDEMARK_SOAK=20 $(BIN)/python -m pytest --timeout 3600 $(or $(ARGS),$$(grep -rlF support.examples tests --include='test_*.py'))
+
 .PHONY: check
 check: setup ## Lint, types, architecture, lock files, alert rules
 	@$(say) "ruff" && $(BIN)/ruff check . && $(BIN)/ruff format --check .

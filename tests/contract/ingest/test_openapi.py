@@ -31,8 +31,9 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http import serving
+from tests.support.examples import examples
 
-EXAMPLES = 8
+EXAMPLES = examples(8)
 """For each operation: some twenty seconds in all."""
 CHECKS = [
     not_a_server_error,

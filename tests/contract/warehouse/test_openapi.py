@@ -30,8 +30,9 @@ from services.warehouse.http.guard import Guard
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.contract.warehouse.stored import T0, event, health, signal
+from tests.support.examples import examples
 
-EXAMPLES = 10
+EXAMPLES = examples(10)
 """For each address and each way of making them up: about ten seconds in all."""
 CHECKS = [
     not_a_server_error,

@@ -17,6 +17,7 @@ from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.units import DAY_MS
 from tests.support.alerter import START_DAY, snapshot
+from tests.support.examples import examples
 
 RULES = load_rules()
 _encode = codec.encoder("account_health")
@@ -84,7 +85,7 @@ def outputs(log: MemoryLog, cuts: Cuts) -> dict[str, dict[bytes, list[bytes | No
     return found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(12), deadline=None)
 @given(
     spans,
     st.lists(st.integers(1, 9), min_size=1, max_size=4),
@@ -99,7 +100,7 @@ def test_any_chunks_and_any_crashes_give_the_same_bytes(
     assert outputs(log_of(stretches), Cuts(chunks, transaction, crashes)) == plain
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(spans)
 def test_episodes_are_whole(stretches: list[Stretch]) -> None:
     log = log_of(stretches)
@@ -133,7 +134,7 @@ def test_episodes_are_whole(stretches: list[Stretch]) -> None:
     assert latest == {signal["episode_id"]: signal for signal in open_now.values()}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(spans)
 def test_no_expansion_is_open_beside_a_risk_at_the_end_of_a_snapshot(
     stretches: list[Stretch],

@@ -14,13 +14,14 @@ from services.backtest.domain.episodes import Episode
 from services.backtest.domain.figures import Said, figures
 from services.backtest.domain.grid import Grid
 from tests.support.backtests import FIRST_DAY, at
+from tests.support.examples import examples
 
 DAYS = 300
 RULES = frozenset({"usage_silent", "usage_decline"})
 
 
 @given(st.integers(0, 2**32 - 1), st.permutations(range(6)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 def test_shuffling_the_accounts_changes_nothing(seed: int, order: list[int]) -> None:
     chance = np.random.default_rng(seed)
     activity = chance.poisson(chance.uniform(0, 2, (6, 1)) * (np.arange(DAYS) < chance.integers(150, 400, (6, 1))))

@@ -14,6 +14,7 @@ from services.cli.plan.inferring import Traffic
 from services.cli.plan.observed import Observed
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 from services.shared.tracking_plan.reading import read_plan
+from tests.support.examples import examples
 
 KNOWN = read_plan_file(B2B_SAAS_PLAN_FILE)
 # as JSON has it: no halves of surrogate pairs
@@ -30,7 +31,7 @@ properties = st.dictionaries(st.one_of(texts, st.sampled_from(["ticket_id", "sco
 paths = st.one_of(st.just(""), texts.map("/{}".format), st.sampled_from(["/", "/a", "/a/1", "/yes", "/'\"", "/-"]))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(32), deadline=None)
 @given(
     st.lists(
         st.builds(Observed, st.sampled_from(["TRACK", "TRACK", "PAGE", "SCREEN", "GROUP", "IDENTIFY", "ALIAS"]), names, paths, properties),

@@ -18,6 +18,7 @@ from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
+from tests.support.examples import examples
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import SPEC, Host, chunk, new_lanes
 
@@ -149,7 +150,7 @@ def durable(log: MemoryLog) -> tuple[Any, ...]:
     return {**log.latest("state", 0), POSITION_KEY: b""}, log.values("out"), log.values("dead")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ACTIONS)
 def test_whatever_the_group_does_and_when_a_lane_never_meets_an_event_that_its_state_does_not_know(
     actions: Sequence[tuple[str, Any]],

@@ -17,6 +17,7 @@ from services.ingest.domain.compression import decompress
 from services.ingest.domain.limits import Limits
 from services.ingest.domain.scan import Scan, TooMuch
 from services.shared.errors import Rejected
+from tests.support.examples import examples
 
 T = TypeVar("T")
 texts = st.text(st.sampled_from('a"\\[]{},: \n\t\u00fc'), max_size=8)
@@ -39,7 +40,7 @@ def steps(generator: Generator[int | None, None, T]) -> tuple[T, int]:
 
 
 @given(st.lists(values, max_size=6), st.dictionaries(texts, values, max_size=3), st.sampled_from([None, 1]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_the_scan_finds_the_events_that_the_parser_finds(events: list[Any], more: dict[str, Any], indent: Any) -> None:
     more.pop("batch", None)
     good = json.dumps({"x": 1, "batch": events, **more}, indent=indent).encode()
@@ -53,7 +54,7 @@ def test_the_scan_finds_the_events_that_the_parser_finds(events: list[Any], more
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_the_scan_ends_on_anything(rubbish: bytes) -> None:
     for start in (b"{", b'{"batch":[', b'{"batch":[{"a":['):
         try:
@@ -66,7 +67,7 @@ def test_the_scan_ends_on_anything(rubbish: bytes) -> None:
     st.lists(st.tuples(st.integers(0, 70_000), st.integers(0, 9)), min_size=1, max_size=6),
     st.sampled_from([b"", b"\0\0\0", b"padding"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(24), deadline=None)
 def test_members_come_back_whole(parts: list[tuple[int, int]], padding: bytes) -> None:
     pieces = [bytes((n * size * 31) % 251 for n in range(size)) for size, _ in parts]
     body = b"".join(gzip.compress(piece, level) for piece, (_, level) in zip(pieces, parts, strict=True)) + padding

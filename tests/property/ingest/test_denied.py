@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.service import Submission
 from services.shared.errors import Rejected
+from tests.support.examples import examples
 from tests.support.ingest import rules, submit
 
 SECRET = "correct horse battery staple"
@@ -46,7 +47,7 @@ members = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     batch=st.lists(members, min_size=1, max_size=3), context=st.none() | holders, cut=st.none() | st.integers(0, 300),
     single=st.booleans(),
@@ -62,7 +63,7 @@ def test_nothing_denied_is_written(batch: list[Any], context: Any, cut: int | No
     assert not [record for record in written if SECRET.encode() in record.value + record.key]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     holder=st.sampled_from(["properties", "traits", "context"]),
     name=st.sampled_from(["password", "Email"]),

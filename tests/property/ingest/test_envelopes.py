@@ -21,6 +21,7 @@ from services.ingest.ports import LogRecord
 from services.ingest.service import Answer, IngestService, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
+from tests.support.examples import examples
 from tests.support.ingest import rules
 
 NOW = 1_800_000_000_000
@@ -107,7 +108,7 @@ def events_of(log: MemoryEventLog, topic: str) -> list[LogRecord]:
     return [record for record in log.records[topic] if codec.record_of(record.value) == "usage_event"]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(batch=st.lists(events, max_size=6), sent_at=times, context=st.none() | values, packed=st.booleans())
 def test_every_event_gets_one_verdict_and_one_record(
     batch: list[Any], sent_at: Any, context: Any, packed: bool
@@ -136,7 +137,7 @@ def test_every_event_gets_one_verdict_and_one_record(
         assert isinstance(json.loads(details["extra"]), dict)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     body=st.binary(max_size=200), kind=st.sampled_from(["", "track"]), encoding=st.sampled_from(["", "gzip", "deflate"])
 )
@@ -151,7 +152,7 @@ def test_any_bytes_are_answered_and_kept(body: bytes, kind: str, encoding: str) 
         assert len(log.records["usage-rejected"]) == answer.rejected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     event=likely, cuts=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 5), st.binary(max_size=5)), max_size=4)
 )
@@ -171,7 +172,7 @@ def test_a_damaged_event_never_spoils_the_ones_beside_it(
     assert len(log.records["usage-events"]) >= 2
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     raw=st.one_of(st.binary(max_size=100), events.map(lambda event: json.dumps(event).encode())), backfill=st.booleans()
 )

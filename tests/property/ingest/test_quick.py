@@ -22,6 +22,7 @@ from services.ingest.ports import LogRecord
 from services.ingest.service import IngestService, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
+from tests.support.examples import examples
 from tests.support.ingest import rules
 
 NOW = 1_800_000_000_000
@@ -171,7 +172,7 @@ def judged_alike(submissions: list[Submission], rules_: Rules, stalled: frozense
     assert dict(quick_log.records) == dict(careful_log.records)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     batches=st.lists(st.lists(events, max_size=4), min_size=1, max_size=3),
     sent_at=times,
@@ -192,7 +193,7 @@ def test_batches_are_judged_alike(
     )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     sent=st.lists(
         st.tuples(events, st.sampled_from(["track", "page", "screen", "identify", "group", "alias"])), max_size=4
@@ -202,14 +203,14 @@ def test_single_events_are_judged_alike(sent: list[tuple[bytes, str]]) -> None:
     judged_alike([Submission(body, kind=kind) for body, kind in sent], RULES)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(batch=st.lists(events, max_size=5), bytes_=st.sampled_from([120, 200, 400]), depth=st.sampled_from([2, 3, 6]))
 def test_limits_are_kept_alike(batch: list[bytes], bytes_: int, depth: int) -> None:
     limits = Limits(event_bytes=bytes_, depth=depth, id_chars=4, name_chars=12)
     judged_alike([Submission(b'{"batch":[' + b",".join(batch) + b"]}")], Rules(RULES.pseudonyms, RULES.plan, limits))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(24), deadline=None)
 @given(batch=st.lists(events, max_size=4), domains=st.booleans())
 def test_aliases_and_domains_of_accounts_are_used_alike(batch: list[bytes], domains: bool) -> None:
     known = {"aliases": {"a": "acme", "u-1": "alpha"}, "domains": {"tidemark.test": "own"} if domains else {}}
@@ -219,21 +220,21 @@ def test_aliases_and_domains_of_accounts_are_used_alike(batch: list[bytes], doma
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(batch=st.lists(events, max_size=4), name=st.sampled_from(["rows", "x", "groupId"]))
 def test_what_a_plan_denies_is_denied_alike(batch: list[bytes], name: str) -> None:
     denied = rules({**PLAN, "deny": {"drop": [name]}})
     judged_alike([Submission(b'{"batch":[' + b",".join(batch) + b"]}")], denied)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(batch=st.lists(events, max_size=5))
 def test_what_a_stalled_partition_puts_off_is_put_off_alike(batch: list[bytes]) -> None:
     body = Submission(b'{"batch":[' + b",".join(batch) + b"]}")
     judged_alike([body, body], RULES, frozenset({b"acme", b"a"}))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(event=common, level=st.integers(1, formats.NEWEST))
 @example(
     event={"type": "page", "messageId": "m", "userId": "u", "properties": {"path": "/reports/7", "rows": 1}}, level=2

@@ -16,6 +16,7 @@ from services.ingest.domain.request import Request
 from services.ingest.domain.webhooks.signatures import VENDORS, claimed
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of
 from services.shared.errors import Rejected
+from tests.support.examples import examples
 from tests.support.ingest import rules
 from tests.support.webhooks import FIXTURES
 
@@ -53,7 +54,7 @@ def paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for name, each in inner for found in ((*at, name), *paths(each, (*at, name)))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(75), deadline=None)
 @given(st.data())
 def test_a_payload_with_any_value_anywhere_is_mapped_or_refused(data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(sorted(PAYLOADS)))
@@ -69,7 +70,7 @@ def test_a_payload_with_any_value_anywhere_is_mapped_or_refused(data: st.DataObj
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(payload=values, data=st.data())
 def test_any_json_is_mapped_or_refused(vendor: str, payload: Any, data: st.DataObject) -> None:
     if isinstance(payload, dict):
@@ -78,14 +79,14 @@ def test_any_json_is_mapped_or_refused(vendor: str, payload: Any, data: st.DataO
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(body=st.one_of(st.binary(max_size=50), st.integers(1, 100_000).map(lambda depth: b'{"type":' + b"[" * depth)))
 def test_any_bytes_are_mapped_or_refused(vendor: str, body: bytes) -> None:
     outcome(vendor, body)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     parts=st.tuples(*[st.binary(max_size=90) | st.sampled_from([b"t=1,v1=" + b"0" * 64, b"sha256=", b"", b"inf"])] * 4)
 )

@@ -14,6 +14,7 @@ from services.shared.engine.memory.runner import Cuts
 from services.shared.engine.position import POSITION_KEY
 from services.shared.units import DAY_MS, HOUR_MS
 from tests.support.attribution import ANON, Log, read
+from tests.support.examples import examples
 from tests.support.scorer import at, clock
 
 SMALL = WaitingBounds(of_user=6, identified=12, identified_bytes=4000, anonymous=5, anonymous_bytes=2000)
@@ -105,7 +106,7 @@ def alone(log: Log, cuts: Cuts | None = None) -> tuple[list[Any], dict[bytes, by
     return [sorted(set(sent)), sorted(letters)], live, runner.points
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(15), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 60), min_size=1, max_size=3), st.integers(1, 9))
 def test_any_chunking_gives_the_same_bytes(seed: int, chunk: list[int], transaction: int) -> None:
     log = history(seed)
@@ -113,7 +114,7 @@ def test_any_chunking_gives_the_same_bytes(seed: int, chunk: list[int], transact
     assert alone(log, Cuts(chunk=chunk, transaction=transaction))[:2] == alone(log)[:2]
 
 
-@settings(max_examples=15, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(15), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10_000), st.data())
 def test_crashes_at_any_points_give_the_same_bytes(seed: int, data: st.DataObject) -> None:
     log = history(seed)

@@ -15,6 +15,7 @@ from services.scorer.lanes import usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
+from tests.support.examples import examples
 from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 
 OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "dead-letters", "fleet")
@@ -117,7 +118,7 @@ def test_a_history_shows_every_kind_of_outcome() -> None:
     assert sum(ledger.received for ledger in ledgers) == sum(1 for r in log.memory.records("usage-events") if r.key)
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 60), min_size=1, max_size=3), st.integers(1, 9))
 def test_any_chunking_gives_the_same_bytes(seed: int, chunk: list[int], transaction: int) -> None:
     log = history(seed)
@@ -125,7 +126,7 @@ def test_any_chunking_gives_the_same_bytes(seed: int, chunk: list[int], transact
     assert run(log, Cuts(chunk=chunk, transaction=transaction))[:2] == run(log)[:2]
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(4), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10_000), st.data())
 def test_crashes_at_any_points_give_the_same_bytes(seed: int, data: st.DataObject) -> None:
     log = history(seed)
@@ -193,7 +194,7 @@ def test_a_driven_log_with_the_aggregator_replays_to_the_same_bytes_without_it()
     assert DAY
 
 
-@settings(max_examples=4, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(2), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10**6))
 def test_no_output_depends_on_the_format_that_state_is_written_in(seed: int) -> None:
     log = history(seed, days=6)

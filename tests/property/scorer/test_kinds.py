@@ -13,6 +13,7 @@ from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.actors import person_of
 from services.scorer.domain.accounts.roles import OTHER, UNKNOWN
 from services.shared.tracking_plan.plan import TrackingPlan
+from tests.support.examples import examples
 from tests.support.plans import fact_traits, plan_of
 from tests.support.scorer import DAY, UsageLane, at
 
@@ -130,7 +131,7 @@ def both(one: Mapping[str, set[str]], other: Mapping[str, set[str]]) -> dict[str
     return {kind: one[kind] & other[kind] for kind in one}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(18), deadline=None)
 @given(st.integers(0, 10**6))
 def test_another_plan_neither_misreads_nor_loses_what_it_still_declares(seed: int) -> None:
     dice = random.Random(seed)
@@ -158,7 +159,7 @@ def test_another_plan_neither_misreads_nor_loses_what_it_still_declares(seed: in
         assert added[name] == empty[name], name
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(9), deadline=None)
 @given(st.integers(0, 10**6))
 def test_what_is_not_declared_is_gone_with_the_next_writing_and_not_before(seed: int) -> None:
     dice = random.Random(seed)
@@ -184,7 +185,7 @@ def test_what_is_not_declared_is_gone_with_the_next_writing_and_not_before(seed:
         assert written.state.accounts["acme"].roles is None
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 10**6))
 def test_late_events_leave_each_kind_as_if_they_had_been_on_time(seed: int) -> None:
     dice = random.Random(seed)

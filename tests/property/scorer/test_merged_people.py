@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from services.scorer.domain.accounts.daily_counts import ACTIVE
 from services.shared.tracking_plan.reading import read_plan
 from tests.support.attribution import link
+from tests.support.examples import examples
 from tests.support.scorer import UsageLane, at
 
 PLAN = read_plan(
@@ -77,7 +78,7 @@ def live(seed: int, anonymous: str) -> UsageLane:
     return lane
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(0, 10**6))
 def test_an_account_is_as_if_two_people_who_are_one_always_had_been(seed: int) -> None:
     apart, always = live(seed, ANON), live(seed, KIM)
@@ -88,7 +89,7 @@ def test_an_account_is_as_if_two_people_who_are_one_always_had_been(seed: int) -
     assert people_of(apart.reopened()) == people_of(always.reopened())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.integers(0, 10**6))
 def test_to_merge_again_changes_nothing(seed: int) -> None:
     lane = live(seed, ANON)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.scorer.pace import Pace
 from services.shared.units import DAY_MS, DAY_S
+from tests.support.examples import examples
 
 START = 20_000 * DAY_MS
 LOOK_S = 0.25
@@ -87,7 +88,7 @@ dues = st.lists(st.integers(0, 1200), max_size=12).map(lambda each: [START + 100
 
 
 @given(clocks, clocks, dues, st.sampled_from([0.05, 0.5, 5.0, 90.0]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_no_clock_makes_a_storm(
     wall: Callable[[float], int], broker: Callable[[float], int], things: list[int], takes_s: float
 ) -> None:
@@ -102,7 +103,7 @@ def test_no_clock_makes_a_storm(
 
 
 @given(clocks, clocks, dues)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_no_lane_goes_ahead_of_either_clock(
     wall: Callable[[float], int], broker: Callable[[float], int], things: list[int]
 ) -> None:
@@ -114,7 +115,7 @@ def test_no_lane_goes_ahead_of_either_clock(
 
 
 @given(dues, st.integers(0, 6 * DAY_S))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_with_a_right_clock_what_is_due_happens_within_two_seconds(things: list[int], absence_s: int) -> None:
     """A scorer that was away walks there first, a day a second."""
     lane = Lane(right, START - absence_s * 1000, list(things))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.shared.tracking_plan.plan import PropertyPlan
 from services.shared.tracking_plan.reading import read_plan
 from services.shared.tracking_plan.traffic import TrafficPlan
+from tests.support.examples import examples
 
 TYPES = ("text", "id", "number", "whole_number", "boolean", "date", "list", "object")
 PROPERTIES: dict[str, Any] = {
@@ -43,7 +44,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=2) | st.di
 properties = st.dictionaries(st.sampled_from([*PROPERTIES, "NEEDED", "Text"]) | st.text(max_size=5), values, max_size=6)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     kind=st.sampled_from(["TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS", "UNKNOWN"]),
     name=st.sampled_from(["Known", "known", "-KNOWN_"]) | st.text(max_size=10),
@@ -58,7 +59,7 @@ def test_any_json_is_judged(kind: str, name: str, sent: dict[str, Any]) -> None:
     assert isinstance(PLAN.named(kind, name), str)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(type_=st.sampled_from(TYPES), value=values)
 def test_a_value_breaks_the_plan_just_if_it_is_of_no_such_type(type_: str, value: Any) -> None:
     numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -80,7 +81,7 @@ def test_a_value_breaks_the_plan_just_if_it_is_of_no_such_type(type_: str, value
         assert found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(path=st.text(max_size=30) | st.text("/ab?#*.", max_size=3000), user=st.text(max_size=10))
 def test_any_path_and_user_is_judged(path: str, user: str) -> None:
     assert PLAN.page_name(path) in {"", "known"}

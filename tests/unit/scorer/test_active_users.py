@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from services.scorer.domain.accounts import active_users as module
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.daily_counts import SPAN
+from tests.support.examples import examples
 
 
 def naive_days(days: dict[int, set[int]], end: int) -> dict[int, list[bool]]:
     return {p: [day in seen for day in range(end - SPAN + 1, end + 1)] for p, seen in days.items()}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6))
 def test_days_are_those_of_plain_sets(seed: int) -> None:
     rnd = random.Random(seed)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from services.scorer.domain.lane import duplicates
 from services.scorer.domain.lane.duplicates import SEAL, WINDOW_HOURS, DuplicateWindow
 from services.shared.errors import IncompatibleState
+from tests.support.examples import examples
 from tests.support.scorer import UsageLane, at
 
 HOUR = 480_000
@@ -32,7 +33,7 @@ def test_source_account_and_event_id_are_kept_apart() -> None:
     assert len(lane.state.ids) == lane.state.ledger.applied == 4
 
 
-@settings(max_examples=25, deadline=None, phases=[Phase.explicit, Phase.generate])
+@settings(max_examples=examples(25), deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(st.integers(0, 10**6), st.sampled_from([64, 1000, 10**6]))
 def test_restoring_at_any_moment_changes_no_answer(seed: int, limit: int) -> None:
     rnd = random.Random(seed)

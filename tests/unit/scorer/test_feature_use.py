@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.feature_use import LAST_DAY
+from tests.support.examples import examples
 from tests.support.scorer import UsageLane, at
 
 FEATURES = 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(0, 10**6))
 def test_last_days_are_those_of_plain_dicts(seed: int) -> None:
     dice = random.Random(seed)
