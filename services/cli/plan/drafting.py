@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from services.cli.plan.inferring import EventSeen, Traffic, is_personal
 from services.shared.tracking_plan.plan import TrackingPlan, plain, words
 from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.state_names import ABSENCE_FROM, ABSENCE_SCOPE
 
 MOST_EVENTS, MOST_PAGES = 300, 40
 """A plan of more names is nobody's agreement: the rarest are left out."""
@@ -38,7 +39,8 @@ def draft(traffic: Traffic, known: TrackingPlan) -> str:
         "identify_traits": _properties(traffic.identify, personal=("name",)),
     }
     for meant, part, name, declared in _additions(known):
-        if declared is None or all(_always_has(traffic, event, declared) for event in meant):
+        read_from = _READ_FROM[part](declared) if part in _READ_FROM else ()
+        if all(_always_has(traffic, event, each) for event in meant for each in read_from):
             config = _with(config, meant, part, name, declared)
     read_plan(config)
     return "\n".join(_lines(config, traffic, len(events) - MOST_EVENTS)) + "\n"
@@ -98,10 +100,17 @@ def _additions(known: TrackingPlan) -> Iterator[tuple[dict[str, str], str, str, 
             yield {name.lower(): trait.means}, "group_traits", "", None
 
 
-def _always_has(traffic: Traffic, event: str, declared: Config) -> bool:
-    """Return whether each event of a name has the property that its case or answer would be read from, of one type."""
+_READ_FROM: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
+    "cases": lambda declared: (declared["id"],),
+    "answers": lambda declared: (declared["score"],),
+    "absences": lambda _: (ABSENCE_FROM, ABSENCE_SCOPE),
+}
+"""The properties that what an event means is read from, and so are required, by what it means."""
+
+
+def _always_has(traffic: Traffic, event: str, name: str) -> bool:
+    """Return whether each event of a name has a property, of one type."""
     seen = traffic.events.get(event)
-    name = declared.get("id") or declared["score"]
     field = seen.properties.get(name) if seen else None
     return seen is not None and field is not None and field.count == seen.count and field.type(name) is not None
 

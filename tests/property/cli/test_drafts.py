@@ -40,6 +40,7 @@ paths = st.one_of(st.just(""), texts.map("/{}".format), st.sampled_from(["/", "/
     st.integers(1, 12),
 )  # fmt: skip
 @example([Observed("GROUP", "", "", {"SEATS": 0, "SeATS": False})], 1)
+@example([Observed("TRACK", "Planned Absence", "", {})], 1)
 def test_a_draft_is_a_plan_that_its_traffic_keeps(observed: list[Observed], times: int) -> None:
     traffic = Traffic()
     for each in observed * times:
