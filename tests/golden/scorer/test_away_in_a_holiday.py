@@ -88,9 +88,9 @@ def alarms(days: dict[int, list[tuple[str, str, int]]], eve: Log, away: range) -
 
 
 def _live_day(log: Log, runner: MemoryRunner, day: int, events: list[tuple[str, str, int]], away: range) -> None:
-    """One day as it happens: events as they come; a tick every half hour where the scorer is there."""
+    """One day as it happens: events as they come; a tick every hour where the scorer is there."""
     waiting = list(enumerate(events))
-    for minute in range(0, 24 * 60, 30):
+    for minute in range(0, 24 * 60, 60):
         while waiting and waiting[0][1][2] <= minute:
             number, (account, user, when) = waiting.pop(0)
             log.event(f"{day}-{number}", account, user, at(day) + when * MINUTE)
