@@ -8,12 +8,12 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.warehouse.clickhouse import states
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.domain.weeks import WEEK
 from services.warehouse.ports import Found, Page
 
 _NAMES = (
@@ -23,6 +23,11 @@ _NAMES = (
 _COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
 
 _CHANGING = ("account", "name", "owner", "revenue", "band", "score_tenths")
+_NEWS = f"""(now.band != then.band OR now.band NOT IN {UNJUDGED}
+    AND abs(now.score_tenths - then.score_tenths) >= {changes.LEAST_TENTHS})"""
+"""As `domain.changes.is_news`."""
+
+_OWNED = "owner IN {owners:Array(String)}"
 
 _ORDER = {
     "account": "account",
@@ -44,18 +49,9 @@ _HAS_TEXT = (
 )
 
 
-def _as_of(day: int | None) -> str:
+def _source(day: int | None, columns: Sequence[str] = ("at", *_NAMES)) -> str:
     """Return where to read the health of all accounts from."""
-    if day is None:
-        return "account_health_latest"
-    known = f"""SELECT reason, at, offset, {", ".join(_NAMES)} FROM account_health_days
-        WHERE (account, offset) IN ({_last(f"known_day <= {day}")}) LIMIT 1 BY account"""
-    return f"(SELECT * FROM ({known}) WHERE reason != '{FORGOTTEN}')"
-
-
-def _last(condition: str) -> str:
-    """Return where the last snapshots of accounts are; numbers alone are compared, and rows read whole only there."""
-    return f"SELECT account, max(offset) FROM account_health_days WHERE {condition} GROUP BY account"
+    return "account_health_latest" if day is None else states.as_of(day, columns)
 
 
 class HealthQueries(ClickHouseAsking):
@@ -82,7 +78,7 @@ class HealthQueries(ClickHouseAsking):
             )
             if value
         ]
-        source = f"{_as_of(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
+        source = f"{_source(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         rows = self._found(
@@ -99,7 +95,7 @@ class HealthQueries(ClickHouseAsking):
         rows = self._found(
             f"""SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS tenth FROM (
                 SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
-                FROM {_as_of(until_day)} WHERE risk_thousandths IS NOT NULL)
+                FROM {_source(until_day, ("account", "risk_thousandths"))} WHERE risk_thousandths IS NOT NULL)
             WHERE account IN {{accounts:Array(String)}}""",
             accounts=list(accounts),
         )
@@ -108,8 +104,8 @@ class HealthQueries(ClickHouseAsking):
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""
         return self._found(
-            f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue FROM {_as_of(until_day)}
-            GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
+            f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
+            FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
         )
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
@@ -139,7 +135,7 @@ class HealthQueries(ClickHouseAsking):
         if not accounts or not weeks:
             return []
         return self._found(
-            f"""SELECT account, {_slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
+            f"""SELECT account, {states.slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
                 argMax(band, offset) AS band, argMax(score_tenths, offset) AS score_tenths
             FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
             GROUP BY account, slot""",
@@ -150,49 +146,36 @@ class HealthQueries(ClickHouseAsking):
         """Return how many accounts were in each band at the end of each week, and their revenue."""
         if not weeks:
             return []
-        owner, owned = "", ""
-        if owners:
-            owner, owned = ", argMax(owner IN {owners:Array(String)}, offset) AS owned", "AND state.4"
         return self._found(
-            f"""SELECT slot, state.2 AS band, count() AS accounts, sum(state.3) AS revenue FROM (
-                SELECT account, arrayJoin(range({weeks})) AS slot,
-                    states[arrayLastIndex(each -> each.1 <= slot, states)].2 AS state
-                FROM (
-                    SELECT account, arraySort(each -> each.1, groupArray(
-                        (week, (known, band, ifNull(revenue, 0){", owned" if owners else ""})))) AS states
-                    FROM (
-                        SELECT account, {_slot(last_day, weeks)} AS week, argMax(NOT forgotten, offset) AS known,
-                            argMax(band, offset) AS band, argMax(tuple(revenue), offset).1 AS revenue{owner}
-                        FROM account_health_days WHERE known_day <= {last_day} GROUP BY account, week)
-                    GROUP BY account))
-            WHERE state.1 {owned} GROUP BY slot, band ORDER BY slot, band""",
+            f"""SELECT slot, band, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
+            FROM {states.at_ends_of_weeks(last_day, weeks)} WHERE {_OWNED if owners else "true"}
+            GROUP BY slot, band ORDER BY slot, band""",
             owners=list(owners),
         )
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return the accounts that changed since the end of a day."""
-        states = []
-        for known in (f"known_day <= {since_day}", "true" if until_day is None else f"known_day <= {until_day}"):
-            rows = self._found(
-                f"""SELECT {", ".join(_CHANGING)} FROM account_health_days
-                WHERE (account, offset) IN ({_last(known)}) AND NOT forgotten LIMIT 1 BY account"""
-            )
-            states.append({row["account"]: row for row in rows})
-        then, now = states
+        rows = self._found(
+            f"""SELECT {", ".join(f"now.{name} AS {name}, then.{name} AS then_{name}" for name in _CHANGING)}
+            FROM {_source(until_day, _CHANGING)} AS now
+            INNER JOIN {states.as_of(since_day, _CHANGING)} AS then ON now.account = then.account
+            WHERE {_NEWS} AND {f"now.{_OWNED}" if owners else "true"} ORDER BY account""",
+            owners=list(owners),
+        )
         return [
-            (then[name], row)
-            for name, row in sorted(now.items())
-            if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
+            ({name: row[f"then_{name}"] for name in _CHANGING}, {name: row[name] for name in _CHANGING}) for row in rows
         ]
 
     def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
         """Return the latest health snapshots of accounts, whole, by account."""
         if not accounts:
             return {}
-        known = "true" if until_day is None else f"known_day <= {until_day}"
+        known = "" if until_day is None else f"AND known_day <= {until_day}"
+        last = f"""SELECT account, max(offset) FROM account_health_days
+            WHERE account IN {{accounts:Array(String)}} {known} GROUP BY account"""
         rows = self._found(
             f"""SELECT account, body FROM account_health_days WHERE account IN {{accounts:Array(String)}}
-            AND (account, offset) IN ({_last(f"account IN {{accounts:Array(String)}} AND {known}")}) AND NOT forgotten""",
+            AND (account, offset) IN ({last}) AND NOT forgotten""",
             accounts=list(accounts),
         )
         return {row["account"]: _body(row) for row in rows}
@@ -209,10 +192,6 @@ class HealthQueries(ClickHouseAsking):
                 )
             ) GROUP BY name ORDER BY name"""
         )
-
-
-def _slot(last_day: int, weeks: int) -> str:
-    return f"greatest(0, {weeks - 1} - intDiv({last_day} - known_day, {WEEK}))"
 
 
 def _body(row: Found) -> Found:
