@@ -14,6 +14,7 @@ _SOURCES = {
     "account_health_days": "account_health",
     "account_health_states": "account_health",
     "account_health_current": "account_health",
+    "signal_episodes": "signals",
 }
 """By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""
 

@@ -82,12 +82,14 @@ class HealthQueries(ClickHouseAsking):
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         rows = self._found(
-            f"SELECT {_COLUMNS} FROM {source} AND {beyond} ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}",
+            f"""SELECT {_COLUMNS}, count() OVER () AS total FROM {source} AND {beyond}
+            ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
         )
-        if wanted.after is None and len(rows) < wanted.limit:
-            return Page(rows, len(rows))
+        total = max((row.pop("total") for row in rows), default=0)
+        if wanted.after is None and wanted.limit:
+            return Page(rows, total)
         return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
@@ -110,9 +112,8 @@ class HealthQueries(ClickHouseAsking):
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
         """Return the account's latest snapshot whole."""
-        known = "" if until_day is None else f"AND known_day <= {until_day}"
         bodies = self._found(
-            f"""SELECT reason, body FROM account_health_days WHERE account = {{account:String}} {known}
+            f"""SELECT reason, body FROM account_health_days WHERE account = {{account:String}} AND {_known(until_day)}
             ORDER BY offset DESC LIMIT 1""",
             account=account,
         )
@@ -120,11 +121,10 @@ class HealthQueries(ClickHouseAsking):
 
     def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return the last snapshot of each day."""
-        known = "" if until_day is None else f"AND known_day <= {until_day}"
         return self._bodies(
             f"""SELECT body FROM (
                 SELECT day, offset, body FROM account_health_days
-                WHERE account = {{account:String}} AND NOT forgotten {known}
+                WHERE account = {{account:String}} AND NOT forgotten AND {_known(until_day)}
                 ORDER BY known_day, offset DESC LIMIT 1 BY known_day)
             ORDER BY day DESC, offset DESC LIMIT 1 BY day LIMIT {days}""",
             account=account,
@@ -166,32 +166,36 @@ class HealthQueries(ClickHouseAsking):
             ({name: row[f"then_{name}"] for name in _CHANGING}, {name: row[name] for name in _CHANGING}) for row in rows
         ]
 
-    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
-        """Return the latest health snapshots of accounts, whole, by account."""
-        if not accounts:
-            return {}
-        known = "" if until_day is None else f"AND known_day <= {until_day}"
-        last = f"""SELECT account, max(offset) FROM account_health_days
-            WHERE account IN {{accounts:Array(String)}} {known} GROUP BY account"""
+    def snapshots(self, accounts: Sequence[str], until_days: Sequence[int | None]) -> list[dict[str, Found]]:
+        """Return the latest health snapshots of accounts, whole, by account, as of each of some days."""
+        if not accounts or not until_days:
+            return [{} for _ in until_days]
+        chosen = "account_health_days WHERE account IN {accounts:Array(String)}"
+        last = " UNION ALL ".join(
+            f"SELECT account, max(offset) FROM {chosen} AND {_known(day)} GROUP BY account" for day in set(until_days)
+        )
         rows = self._found(
-            f"""SELECT account, body FROM account_health_days WHERE account IN {{accounts:Array(String)}}
-            AND (account, offset) IN ({last}) AND NOT forgotten""",
+            f"""SELECT account, known_day, offset, forgotten, body FROM {chosen} AND (account, offset) IN ({last})
+            ORDER BY offset LIMIT 1 BY account, offset""",
             accounts=list(accounts),
         )
-        return {row["account"]: _body(row) for row in rows}
+        found = []
+        for day in until_days:
+            known = {row["account"]: row for row in rows if day is None or row["known_day"] <= day}
+            found.append({account: _body(row) for account, row in known.items() if not row["forgotten"]})
+        return found
 
     def known_measures(self) -> list[Found]:
         """Return of how many accounts each measure is known."""
         return self._found(
-            """SELECT measure.1 AS name, count() AS known, countIf(measure.2 > 0) AS positive FROM (
-                SELECT arrayJoin(JSONExtractKeysAndValues(body, 'measures', 'Float64')) AS measure FROM (
-                    SELECT account, body FROM account_health
-                    WHERE (account, topic, partition, offset) IN
-                        (SELECT account, topic, partition, offset FROM account_health_latest)
-                    LIMIT 1 BY account
-                )
-            ) GROUP BY name ORDER BY name"""
+            """SELECT name, count() AS known, countIf(value > 0) AS positive
+            FROM account_health_latest ARRAY JOIN mapKeys(measures) AS name, mapValues(measures) AS value
+            GROUP BY name ORDER BY name"""
         )
+
+
+def _known(day: int | None) -> str:
+    return "true" if day is None else f"known_day <= {day}"
 
 
 def _body(row: Found) -> Found:
