@@ -14,6 +14,7 @@ from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
+from services.warehouse.domain.weeks import ends
 from services.warehouse.ports import Found, Page
 
 _NAMES = (
@@ -144,11 +145,13 @@ class HealthQueries(ClickHouseAsking):
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
         """Return how many accounts were in each band at the end of each week, and their revenue."""
-        if not weeks:
+        begun = self._found("SELECT min(known_day) AS day, count() AS states FROM account_health_states")[0]
+        empty = sum(end < begun["day"] for end in ends(last_day, weeks)) if begun["states"] else weeks
+        if empty == weeks:
             return []
         return self._found(
-            f"""SELECT slot, band, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
-            FROM {states.at_ends_of_weeks(last_day, weeks)} WHERE {_OWNED if owners else "true"}
+            f"""SELECT slot + {empty} AS slot, band, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
+            FROM {states.at_ends_of_weeks(last_day, weeks - empty)} WHERE {_OWNED if owners else "true"}
             GROUP BY slot, band ORDER BY slot, band""",
             owners=list(owners),
         )
