@@ -56,26 +56,14 @@ class EventQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about events of accounts."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
-        """
-        Return what happened on each day.
-
-        All rows are counted, and then those that repeat others are taken away again: they are few, and looked for by a hash.
-        """
-        rows = f"events WHERE account = {{account:String}} AND {_during(since_day, until_day)}"
-        identity = "source, environment, event_id"
-        repeated = f"SELECT cityHash64({identity}) AS hash FROM {rows} GROUP BY hash HAVING count() > 1"
-        again = f"""SELECT occurred_at, user, actor, internal, topic, environment,
-                row_number() OVER (PARTITION BY {identity} ORDER BY topic, partition, offset) AS copy
-            FROM {rows} AND cityHash64({identity}) IN ({repeated})"""
-        of_day = f"toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, if({PERSON}, user, '') AS person"
+        """Return what happened on each day."""
         return self._found(
-            f"""SELECT day, toUInt64(sum(rows)) AS events, countIf(person != '' AND rows > 0) AS active_users FROM (
-                SELECT day, person, sum(rows) AS rows FROM (
-                    SELECT {of_day}, toInt64(count()) AS rows FROM {rows} AND {COUNTS} GROUP BY day, person
-                    UNION ALL
-                    SELECT {of_day}, -toInt64(count()) AS rows FROM ({again}) WHERE copy > 1 AND {COUNTS} GROUP BY day, person)
-                GROUP BY day, person)
-            GROUP BY day HAVING events > 0 ORDER BY day DESC""",
+            f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
+                uniqExactIf(user, user != '' AND {PERSON}) AS active_users FROM (
+                    SELECT occurred_at, user, actor, internal, topic, environment FROM events
+                    WHERE account = {{account:String}} AND {_during(since_day, until_day)}
+                    ORDER BY topic, partition, offset LIMIT 1 BY source, environment, event_id)
+            WHERE {COUNTS} GROUP BY day ORDER BY day DESC""",
             account=account,
         )
 
