@@ -25,9 +25,10 @@ SOURCE, GROUP = "usage-events", "scorer"
 class Scorer:
     """One running scorer, or another service."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        """Take what `scorer` started."""
+    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str = "the scorer") -> None:
+        """Take what `running` started."""
         self.process = process
+        self.name = name
         self.pid = process.pid
         self.url = f"http://127.0.0.1:{port}"
 
@@ -51,14 +52,14 @@ class Scorer:
     def must_live(self) -> None:
         """Give up where the process has ended: nothing would ever move."""
         if self.process.poll() is not None:
-            raise SystemExit(f"{self.process.args[-1]} ended with status {self.process.returncode}")
+            raise SystemExit(f"{self.name} ended with status {self.process.returncode}")
 
     def wait_ready(self, within_s: float) -> None:
         """Wait until every lane is open."""
         deadline = time.monotonic() + within_s
         while not self.ready():
             if time.monotonic() > deadline:
-                raise SystemExit(f"{self.process.args[-1]} was not ready after {within_s:.0f} s")
+                raise SystemExit(f"{self.name} was not ready after {within_s:.0f} s")
             time.sleep(0.05)
 
 
@@ -78,7 +79,7 @@ def running(service: str, kafka: KafkaSettings, data: Path, **settings: str) -> 
         env=environment(kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_DATA_DIR=str(data), **settings),
     )
     try:
-        yield Scorer(process, port)
+        yield Scorer(process, port, service)
     finally:
         process.terminate()
         try:
