@@ -120,9 +120,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="tidemark-bench-") as folder:
-        store = open_embedded(chosen.store or Path(folder) / "clickhouse", "tidemark", MEMORY_MB)
+        path = chosen.store or Path(folder) / "clickhouse"
         if chosen.store is None:
-            fill(store, chosen.accounts, chosen.days, chosen.events, int(time.time() * 1000) // DAY_MS)
+            filling = open_embedded(path, "tidemark", MEMORY_MB)
+            fill(filling, chosen.accounts, chosen.days, chosen.events, int(time.time() * 1000) // DAY_MS)
+            filling.close()
+        store = open_embedded(path, "tidemark")  # with the memory that it has by default
         try:
             print(json.dumps(asyncio.run(measure(store, chosen.rounds))), flush=True)
         finally:
