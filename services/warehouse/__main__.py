@@ -18,6 +18,7 @@ from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.errors import ConfigurationError, Retryable
+from services.shared.garbage import collect_less_often
 from services.shared.http import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
@@ -198,6 +199,7 @@ async def run(
     console: ConsoleSettings,
 ) -> None:
     """Run until SIGTERM or SIGINT."""
+    collect_less_often()
     await Warehouse(kafka, process, settings, retention, console).run(stop_event())
 
 

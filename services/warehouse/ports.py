@@ -131,8 +131,8 @@ class Queries(Protocol):
         Each has `account`, `name`, `owner`, `revenue`, `band` and `score_tenths`.
         """
 
-    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
-        """Return the latest health snapshots of accounts, whole, by account."""
+    def snapshots(self, accounts: Sequence[str], until_days: Sequence[int | None]) -> list[dict[str, Found]]:
+        """Return the latest health snapshots of accounts, whole, by account, as of each of some days; None is now."""
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return the tenth of accounts among all whose risk is known, 1 the riskiest; equal risks share one."""

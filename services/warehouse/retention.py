@@ -32,7 +32,7 @@ def days_of(table: str, settings: RetentionSettings) -> int | None:
         return settings.events_days
     if table.startswith("account_health"):
         return settings.health_days
-    if table == "signals":
+    if table in ("signals", "signal_episodes"):
         return settings.signals_days
     return None
 
@@ -62,7 +62,9 @@ def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | 
 
 
 def _is_set_here(table: str) -> bool:
-    return table in ("event_details", "people", "events", "signals") or table.startswith("account_health")
+    return table in ("event_details", "people", "events", "signals", "signal_episodes") or table.startswith(
+        "account_health"
+    )
 
 
 def _asked(question: Callable[[], Any]) -> Any:

@@ -173,6 +173,58 @@ def latency(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
     return [Figure("accepted to health on Kafka, p99", "s", (told["p99_s"],), 2.5, "less", note=note)]
 
 
+def reach(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read warehouse/reach.py; of what goes over HTTP the middle of CPU times stands beside the times."""
+    (told,) = printed
+    answers = {each["what"]: each for each in told["answers"]}
+    stored = f"{told['events'] / 1e6:,.0f} million events stored"
+
+    def answer(what: str, name: str, target: float | None = None, note: str = "") -> Figure:
+        each = answers[what]
+        cpu = f"{each['cpu_ms']:.0f} ms of CPU, {each['bytes'] / 1000:,.0f} kB"
+        times = (each["least_ms"], each["ms"], each["most_ms"])
+        return Figure(name, "ms", times, target, "less", note=", ".join(filter(None, (cpu, note))))
+
+    return [
+        answer("today", "answer `today`, 10,000 accounts"),
+        answer("today, 100 days ago", "the same, as of 100 days ago"),
+        answer("portfolio", "answer `portfolio`, 10,000 accounts, 30 weeks"),
+        answer("portfolio, 100 days ago", "the same, as of 100 days ago"),
+        answer("account", "answer of an account", 300, stored),
+        answer("account with most events", "answer of the account with most events", 300, stored),
+        Figure(
+            "portfolio, first contentful paint", "ms", tuple(told["paint_ms"]), 1_000, "less",
+            note=f"Chromium, nothing cached; {median(told['paint_cpu_ms']):.0f} ms of the server's CPU",
+        ),
+        Figure(
+            "portfolio, filtered or sorted", "ms", tuple(told["list_ms"]), 100, "less",
+            note=f"over HTTP; {median(told['list_cpu_ms']):.0f} ms of the server's CPU",
+        ),
+        Figure("its first page, with gzip", "kB", (told["page_bytes"] / 1000,), 60, "less"),
+        Figure("its styles and scripts, with gzip", "kB", (told["assets_bytes"] / 1000,), 50, "less"),
+    ]  # fmt: skip
+
+
+def sink(printed: Sequence[Mapping[str, Any]]) -> list[Figure]:
+    """Read warehouse/sink.py."""
+    (told,) = printed
+    stored, delay = told["stored"], told["delay"]
+    return [
+        Figure(
+            "stored in the embedded engine, while it is asked", "events/s", (stored["records"] / stored["seconds"],), 100_000,
+            cpu_us=stored["cpu"] / stored["records"] * 1e6, note=f"{told['asked']} questions meanwhile",
+        ),
+        Figure(
+            "accepted to what can be asked for, p95", "s", (delay["p95_s"],), 5, "less",
+            note=f"p50 {delay['p50_s']} s, {delay['probes']} events at {delay['events_per_s']:,} events/s",
+        ),
+        Figure(
+            "memory of the warehouse's process meanwhile", "MB", (told["memory_mb"],), 1_280, "less",
+            note="the most that was its own; the engine may take 1,024 MB of it",
+        ),
+    ]  # fmt: skip
+
+
 def table(found: Sequence[Figure], about: Mapping[str, Any]) -> Table:
     """Return the figures as a table for the terminal."""
     shown = Table(title="Tidemark, measured", caption=ran_on(about))

@@ -1,7 +1,7 @@
 """
 `make bench`: measures everything in one run on this machine, one thing at a time, on one broker, and prints it.
 
-    python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--against DIR] [--quick]
+    python -m tests.bench.run [--json FILE] [--record PAGE] [--only PART ...] [--against DIR] [--stored N] [--quick]
     python -m tests.bench.run --peers [--record PAGE] [--quick]
 
 Each part is a script of its own that prints JSON; short ones are repeated and the median counts, with the least and
@@ -31,7 +31,7 @@ from tests.bench.cluster import BROKER_PID
 from tests.bench.figures import Figure
 from tests.bench.ingest import peers
 
-_WITHIN_S = 600
+_HOURS_S = 4 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Part:
     options: tuple[str, ...] = ()
     quick: tuple[str, ...] = field(default=())
     """Options for a first look, where the figures need not be good."""
+    within_s: int = 600
 
 
 PARTS: Mapping[str, Part] = {
@@ -60,6 +61,10 @@ PARTS: Mapping[str, Part] = {
     ),
     "memory": Part("scorer.memory", 1, figures.memory, (), ("--accounts", "5000")),
     "latency": Part("scorer.latency", 1, figures.latency, (), ("--seconds", "5")),
+    "reach": Part(
+        "warehouse.reach", 1, figures.reach, (), ("--days", "60", "--events", "200000", "--rounds", "2"), within_s=900,
+    ),
+    "sink": Part("warehouse.sink", 1, figures.sink, (), ("--events", "100000", "--seconds", "5")),
 }  # fmt: skip
 
 
@@ -69,7 +74,7 @@ def measure(part: Part, environment: Mapping[str, str], *, quick: bool) -> list[
     printed = []
     for _ in range(1 if quick else part.rounds):
         ended = subprocess.run(
-            command, env=dict(environment), capture_output=True, text=True, timeout=_WITHIN_S, check=False
+            command, env=dict(environment), capture_output=True, text=True, timeout=part.within_s, check=False
         )
         if ended.returncode:
             raise RuntimeError(f"{part.script} ended with status {ended.returncode}:\n{ended.stderr[-3000:]}")
@@ -110,6 +115,9 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--record", type=Path, help="put the table into this page, between its two marks")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument(
+        "--stored", type=int, metavar="N", help="events in the store of the part `reach`; 100 million take hours"
+    )
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, for the part `cost`")
     parser.add_argument("--peers", action="store_true", help="only ingest, beside the peers whose binaries are given")
     parser.add_argument("--quick", action="store_true", help="a first look: fewer and shorter rounds")
@@ -129,6 +137,9 @@ def main() -> int:
     if chosen.against and "cost" in wanted:
         options = (*wanted["cost"].options, "--against", str(chosen.against))
         wanted["cost"] = replace(wanted["cost"], options=options)
+    if chosen.stored and "reach" in wanted:
+        options = (*wanted["reach"].options, "--events", str(chosen.stored))
+        wanted["reach"] = replace(wanted["reach"], options=options, quick=(), within_s=_HOURS_S)
     began = time.monotonic()
     found, raw = run(wanted, say, quick=chosen.quick)
     about["seconds"] = round(time.monotonic() - began)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import Point, drawing, element, line, pieces
+from services.console.charts.drawing import drawing, element, short
 
 WIDTH, HEIGHT, EDGE = 120.0, 28.0, 3.0
 _JUDGED = frozenset({"RED", "YELLOW", "GREEN"})
@@ -19,14 +20,19 @@ def sparkline(weeks: Sequence[Mapping[str, Any] | None], label: str) -> Markup:
 
     The dot at the end has the colour of the band of the last week.
     """
-    points = [_point(place, len(weeks), week) for place, week in enumerate(weeks)]
     inside = [element("path", class_="spark-mid", d=f"M0 {HEIGHT / 2:.0f}H{WIDTH:.0f}")]
-    runs = pieces(points)
-    if runs:
-        inside.append(element("path", class_="spark-line", d="".join(line(run) for run in runs)))
-    if points and points[-1] is not None and weeks[-1] is not None:
-        x, y = points[-1]
-        inside.append(element("circle", class_=f"dot-{str(weeks[-1]['band']).lower()}", cx=x, cy=y, r=2.5))
+    path, pen, end = [], "M", None
+    for x, week in zip(_across(len(weeks)), weeks, strict=True):
+        if week is None or week["score"] is None or week["band"] not in _JUDGED:
+            pen, end = "M", None
+            continue
+        end = x, _height(week["score"]), str(week["band"]).lower()
+        path.append(f"{pen}{x} {end[1]}")
+        pen = "L"
+    if path:
+        inside.append(element("path", class_="spark-line", d="".join(path)))
+    if end is not None:
+        inside.append(element("circle", class_=f"dot-{end[2]}", cx=end[0], cy=end[1], r=2.5))
     return drawing(WIDTH, HEIGHT, label, *inside, class_="spark")
 
 
@@ -37,8 +43,14 @@ def scores(weeks: Sequence[Mapping[str, Any] | None]) -> list[float]:
     ]
 
 
-def _point(place: int, count: int, week: Mapping[str, Any] | None) -> Point | None:
-    if week is None or week["score"] is None or week["band"] not in _JUDGED:
-        return None
-    x = EDGE + (WIDTH - 2 * EDGE) * (place / (count - 1) if count > 1 else 1.0)
-    return x, EDGE + (HEIGHT - 2 * EDGE) * (1 - min(max(week["score"], 0), 100) / 100)
+# A list has some thousand points in few places: each is written once.
+@lru_cache(maxsize=64)
+def _across(count: int) -> tuple[str, ...]:
+    step = (WIDTH - 2 * EDGE) / (count - 1) if count > 1 else 0.0
+    first = EDGE if count > 1 else WIDTH - EDGE
+    return tuple(short(first + step * place) for place in range(count))
+
+
+@lru_cache(maxsize=2048)
+def _height(score: float) -> str:
+    return short(EDGE + (HEIGHT - 2 * EDGE) * (1 - min(max(score, 0), 100) / 100))

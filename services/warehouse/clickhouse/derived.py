@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from services.warehouse.clickhouse.migrations import Client
 
-_SOURCES = {"arrivals": "events", "account_health_days": "account_health", "account_health_current": "account_health"}
+_SOURCES = {
+    "arrivals": "events",
+    "account_health_days": "account_health",
+    "account_health_states": "account_health",
+    "account_health_current": "account_health",
+    "signal_episodes": "signals",
+}
 """By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""
 
 _RECENT = {"arrivals": ("hour", "received_at")}

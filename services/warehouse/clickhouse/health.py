@@ -8,12 +8,13 @@ from collections.abc import Sequence
 
 import msgspec
 
+from services.warehouse.clickhouse import states
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.domain.weeks import WEEK
+from services.warehouse.domain.weeks import ends
 from services.warehouse.ports import Found, Page
 
 _NAMES = (
@@ -23,6 +24,11 @@ _NAMES = (
 _COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
 
 _CHANGING = ("account", "name", "owner", "revenue", "band", "score_tenths")
+_NEWS = f"""(now.band != then.band OR now.band NOT IN {UNJUDGED}
+    AND abs(now.score_tenths - then.score_tenths) >= {changes.LEAST_TENTHS})"""
+"""As `domain.changes.is_news`."""
+
+_OWNED = "owner IN {owners:Array(String)}"
 
 _ORDER = {
     "account": "account",
@@ -44,18 +50,9 @@ _HAS_TEXT = (
 )
 
 
-def _as_of(day: int | None) -> str:
+def _source(day: int | None, columns: Sequence[str] = ("at", *_NAMES)) -> str:
     """Return where to read the health of all accounts from."""
-    if day is None:
-        return "account_health_latest"
-    known = f"""SELECT reason, at, offset, {", ".join(_NAMES)} FROM account_health_days
-        WHERE (account, offset) IN ({_last(f"known_day <= {day}")}) LIMIT 1 BY account"""
-    return f"(SELECT * FROM ({known}) WHERE reason != '{FORGOTTEN}')"
-
-
-def _last(condition: str) -> str:
-    """Return where the last snapshots of accounts are; numbers alone are compared, and rows read whole only there."""
-    return f"SELECT account, max(offset) FROM account_health_days WHERE {condition} GROUP BY account"
+    return "account_health_latest" if day is None else states.as_of(day, columns)
 
 
 class HealthQueries(ClickHouseAsking):
@@ -82,16 +79,18 @@ class HealthQueries(ClickHouseAsking):
             )
             if value
         ]
-        source = f"{_as_of(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
+        source = f"{_source(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         rows = self._found(
-            f"SELECT {_COLUMNS} FROM {source} AND {beyond} ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}",
+            f"""SELECT {_COLUMNS}, count() OVER () AS total FROM {source} AND {beyond}
+            ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
         )
-        if wanted.after is None and len(rows) < wanted.limit:
-            return Page(rows, len(rows))
+        total = max((row.pop("total") for row in rows), default=0)
+        if wanted.after is None and wanted.limit:
+            return Page(rows, total)
         return Page(rows, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"])
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
@@ -99,7 +98,7 @@ class HealthQueries(ClickHouseAsking):
         rows = self._found(
             f"""SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS tenth FROM (
                 SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
-                FROM {_as_of(until_day)} WHERE risk_thousandths IS NOT NULL)
+                FROM {_source(until_day, ("account", "risk_thousandths"))} WHERE risk_thousandths IS NOT NULL)
             WHERE account IN {{accounts:Array(String)}}""",
             accounts=list(accounts),
         )
@@ -108,15 +107,14 @@ class HealthQueries(ClickHouseAsking):
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""
         return self._found(
-            f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue FROM {_as_of(until_day)}
-            GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
+            f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
+            FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
         )
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
         """Return the account's latest snapshot whole."""
-        known = "" if until_day is None else f"AND known_day <= {until_day}"
         bodies = self._found(
-            f"""SELECT reason, body FROM account_health_days WHERE account = {{account:String}} {known}
+            f"""SELECT reason, body FROM account_health_days WHERE account = {{account:String}} AND {_known(until_day)}
             ORDER BY offset DESC LIMIT 1""",
             account=account,
         )
@@ -124,11 +122,10 @@ class HealthQueries(ClickHouseAsking):
 
     def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return the last snapshot of each day."""
-        known = "" if until_day is None else f"AND known_day <= {until_day}"
         return self._bodies(
             f"""SELECT body FROM (
                 SELECT day, offset, body FROM account_health_days
-                WHERE account = {{account:String}} AND NOT forgotten {known}
+                WHERE account = {{account:String}} AND NOT forgotten AND {_known(until_day)}
                 ORDER BY known_day, offset DESC LIMIT 1 BY known_day)
             ORDER BY day DESC, offset DESC LIMIT 1 BY day LIMIT {days}""",
             account=account,
@@ -139,7 +136,7 @@ class HealthQueries(ClickHouseAsking):
         if not accounts or not weeks:
             return []
         return self._found(
-            f"""SELECT account, {_slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
+            f"""SELECT account, {states.slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
                 argMax(band, offset) AS band, argMax(score_tenths, offset) AS score_tenths
             FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
             GROUP BY account, slot""",
@@ -148,71 +145,60 @@ class HealthQueries(ClickHouseAsking):
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
         """Return how many accounts were in each band at the end of each week, and their revenue."""
-        if not weeks:
+        begun = self._found("SELECT min(known_day) AS day, count() AS states FROM account_health_states")[0]
+        empty = sum(end < begun["day"] for end in ends(last_day, weeks)) if begun["states"] else weeks
+        if empty == weeks:
             return []
-        owner, owned = "", ""
-        if owners:
-            owner, owned = ", argMax(owner IN {owners:Array(String)}, offset) AS owned", "AND state.4"
         return self._found(
-            f"""SELECT slot, state.2 AS band, count() AS accounts, sum(state.3) AS revenue FROM (
-                SELECT account, arrayJoin(range({weeks})) AS slot,
-                    states[arrayLastIndex(each -> each.1 <= slot, states)].2 AS state
-                FROM (
-                    SELECT account, arraySort(each -> each.1, groupArray(
-                        (week, (known, band, ifNull(revenue, 0){", owned" if owners else ""})))) AS states
-                    FROM (
-                        SELECT account, {_slot(last_day, weeks)} AS week, argMax(NOT forgotten, offset) AS known,
-                            argMax(band, offset) AS band, argMax(tuple(revenue), offset).1 AS revenue{owner}
-                        FROM account_health_days WHERE known_day <= {last_day} GROUP BY account, week)
-                    GROUP BY account))
-            WHERE state.1 {owned} GROUP BY slot, band ORDER BY slot, band""",
+            f"""SELECT slot + {empty} AS slot, band, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
+            FROM {states.at_ends_of_weeks(last_day, weeks - empty)} WHERE {_OWNED if owners else "true"}
+            GROUP BY slot, band ORDER BY slot, band""",
             owners=list(owners),
         )
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return the accounts that changed since the end of a day."""
-        states = []
-        for known in (f"known_day <= {since_day}", "true" if until_day is None else f"known_day <= {until_day}"):
-            rows = self._found(
-                f"""SELECT {", ".join(_CHANGING)} FROM account_health_days
-                WHERE (account, offset) IN ({_last(known)}) AND NOT forgotten LIMIT 1 BY account"""
-            )
-            states.append({row["account"]: row for row in rows})
-        then, now = states
+        rows = self._found(
+            f"""SELECT {", ".join(f"now.{name} AS {name}, then.{name} AS then_{name}" for name in _CHANGING)}
+            FROM {_source(until_day, _CHANGING)} AS now
+            INNER JOIN {states.as_of(since_day, _CHANGING)} AS then ON now.account = then.account
+            WHERE {_NEWS} AND {f"now.{_OWNED}" if owners else "true"} ORDER BY account""",
+            owners=list(owners),
+        )
         return [
-            (then[name], row)
-            for name, row in sorted(now.items())
-            if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
+            ({name: row[f"then_{name}"] for name in _CHANGING}, {name: row[name] for name in _CHANGING}) for row in rows
         ]
 
-    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
-        """Return the latest health snapshots of accounts, whole, by account."""
-        if not accounts:
-            return {}
-        known = "true" if until_day is None else f"known_day <= {until_day}"
+    def snapshots(self, accounts: Sequence[str], until_days: Sequence[int | None]) -> list[dict[str, Found]]:
+        """Return the latest health snapshots of accounts, whole, by account, as of each of some days."""
+        if not accounts or not until_days:
+            return [{} for _ in until_days]
+        chosen = "account_health_days WHERE account IN {accounts:Array(String)}"
+        last = " UNION ALL ".join(
+            f"SELECT account, max(offset) FROM {chosen} AND {_known(day)} GROUP BY account" for day in set(until_days)
+        )
         rows = self._found(
-            f"""SELECT account, body FROM account_health_days WHERE account IN {{accounts:Array(String)}}
-            AND (account, offset) IN ({_last(f"account IN {{accounts:Array(String)}} AND {known}")}) AND NOT forgotten""",
+            f"""SELECT account, known_day, offset, forgotten, body FROM {chosen} AND (account, offset) IN ({last})
+            ORDER BY offset LIMIT 1 BY account, offset""",
             accounts=list(accounts),
         )
-        return {row["account"]: _body(row) for row in rows}
+        found = []
+        for day in until_days:
+            known = {row["account"]: row for row in rows if day is None or row["known_day"] <= day}
+            found.append({account: _body(row) for account, row in known.items() if not row["forgotten"]})
+        return found
 
     def known_measures(self) -> list[Found]:
         """Return of how many accounts each measure is known."""
         return self._found(
-            """SELECT measure.1 AS name, count() AS known, countIf(measure.2 > 0) AS positive FROM (
-                SELECT arrayJoin(JSONExtractKeysAndValues(body, 'measures', 'Float64')) AS measure FROM (
-                    SELECT account, body FROM account_health
-                    WHERE (account, topic, partition, offset) IN
-                        (SELECT account, topic, partition, offset FROM account_health_latest)
-                    LIMIT 1 BY account
-                )
-            ) GROUP BY name ORDER BY name"""
+            """SELECT name, count() AS known, countIf(value > 0) AS positive
+            FROM account_health_latest ARRAY JOIN mapKeys(measures) AS name, mapValues(measures) AS value
+            GROUP BY name ORDER BY name"""
         )
 
 
-def _slot(last_day: int, weeks: int) -> str:
-    return f"greatest(0, {weeks - 1} - intDiv({last_day} - known_day, {WEEK}))"
+def _known(day: int | None) -> str:
+    return "true" if day is None else f"known_day <= {day}"
 
 
 def _body(row: Found) -> Found:

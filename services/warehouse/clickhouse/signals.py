@@ -26,17 +26,23 @@ _NARROW = """topic, partition, offset, signal_id, episode_id, account, rule, cat
     historical, owner, revenue, renewal_day"""
 
 
-def _transitions(conditions: Sequence[str]) -> str:
+def _transitions(conditions: Sequence[str], until_day: int | None) -> str:
     """Return each transition once, the first on the log, of those that fulfil what is the same for all copies of one."""
-    where = " AND ".join(conditions) or "true"
+    where = " AND ".join((*conditions, *_until(until_day))) or "true"
     return f"""(SELECT {_NARROW} FROM signals WHERE {where}
         ORDER BY account, topic, partition, offset LIMIT 1 BY account, signal_id)"""
 
 
-def _episodes(conditions: Sequence[str]) -> str:
-    """Return the last transition of each episode."""
-    return f"""(SELECT * FROM {_transitions(conditions)}
-        ORDER BY account, episode_id, transition_number DESC LIMIT 1 BY account, episode_id)"""
+def _open_episodes(conditions: Sequence[str], until_day: int | None) -> str:
+    """Return the last transition of each episode that was not resolved; a repeated one is there once, the first on the log."""
+    if until_day is None:
+        where = " AND ".join((*conditions, "transition != 'RESOLVED'"))
+        return f"(SELECT {_NARROW} FROM signal_episodes FINAL WHERE {where})"
+    where = " AND ".join((*conditions, *_until(until_day)))
+    last = f"""SELECT account, episode_id, max(transition_number) FROM signals WHERE {where}
+        GROUP BY account, episode_id HAVING argMax(transition != 'RESOLVED', transition_number)"""
+    return f"""(SELECT {_NARROW} FROM signals WHERE {where} AND (account, episode_id, transition_number) IN ({last})
+        ORDER BY account, topic, partition, offset LIMIT 1 BY account, episode_id)"""
 
 
 def _until(day: int | None) -> list[str]:
@@ -48,9 +54,7 @@ class SignalQueries(ClickHouseAsking):
 
     def signals(self, wanted: SignalFilter) -> Page:
         """Return signals, or the open ones among the episodes."""
-        inner = _until(wanted.until_day)
-        if wanted.account:
-            inner.append("account = {account:String}")
+        inner = ["account = {account:String}"] if wanted.account else []
         conditions = [
             sql
             for value, sql in (
@@ -58,14 +62,12 @@ class SignalQueries(ClickHouseAsking):
                 (wanted.categories, "category IN {categories:Array(String)}"),
                 (wanted.severities, "severity IN {severities:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
-                (wanted.open_only, "transition != 'RESOLVED'"),
                 (wanted.historical is not None, f"historical = {str(bool(wanted.historical)).lower()}"),
             )
             if value
         ]
-        source = (
-            f"{(_episodes if wanted.open_only else _transitions)(inner)} WHERE {' AND '.join(conditions) or 'true'}"
-        )
+        found_in = (_open_episodes if wanted.open_only else _transitions)(inner, wanted.until_day)
+        source = f"{found_in} WHERE {' AND '.join(conditions) or 'true'}"
         given = {
             "account": wanted.account,
             "rule": wanted.rule,
@@ -75,13 +77,14 @@ class SignalQueries(ClickHouseAsking):
         }
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         found = self._found(
-            f"""SELECT account, topic, partition, offset FROM {source} AND {beyond}
+            f"""SELECT account, topic, partition, offset, count() OVER () AS total FROM {source} AND {beyond}
             ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
         )
-        total = len(found)
-        if wanted.after is not None or total == wanted.limit:
+        if wanted.after is None and wanted.limit:
+            total = found[0]["total"] if found else 0
+        else:
             total = self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
         return Page(self._whole_signals(found), total)
 
@@ -107,19 +110,19 @@ class SignalQueries(ClickHouseAsking):
         """Return how many episodes of accounts are open."""
         if not accounts:
             return []
-        inner = [*_until(until_day), "account IN {accounts:Array(String)}"]
+        inner = ["account IN {accounts:Array(String)}"]
         return self._found(
-            f"""SELECT account, category, severity, count() AS signals FROM {_episodes(inner)}
-            WHERE transition != 'RESOLVED' GROUP BY account, category, severity ORDER BY account, category, severity""",
+            f"""SELECT account, category, severity, count() AS signals FROM {_open_episodes(inner, until_day)}
+            GROUP BY account, category, severity ORDER BY account, category, severity""",
             accounts=list(accounts),
         )
 
     def transitions(self, since_ms: int, owners: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return how many signals there were after a time."""
-        inner = [*_until(until_day), f"toUnixTimestamp64Milli(at) > {since_ms}"]
+        inner = [f"toUnixTimestamp64Milli(at) > {since_ms}"]
         owned = "owner IN {owners:Array(String)}" if owners else "true"
         found = self._found(
-            f"SELECT transition, count() AS n FROM {_transitions(inner)} WHERE {owned} GROUP BY transition",
+            f"SELECT transition, count() AS n FROM {_transitions(inner, until_day)} WHERE {owned} GROUP BY transition",
             owners=list(owners),
         )
         return {row["transition"]: row["n"] for row in found}

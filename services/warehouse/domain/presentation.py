@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from schemas.measures import MEASURES, SILENCE_CAP, USUAL_RISK
@@ -41,6 +42,7 @@ def time_of(milliseconds: int) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03}Z"
 
 
+@lru_cache(maxsize=4096)  # a list has the same few days thousands of times
 def date_of(day: int | None) -> str | None:
     """Return a day since 1970 UTC as `2026-03-31`; None and -1, which stand for never, are None."""
     return None if day is None or day == _NEVER else time_of(day * DAY_MS)[:10]

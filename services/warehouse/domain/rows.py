@@ -74,6 +74,8 @@ def columns(table: str) -> tuple[str, ...]:
 
 def instant(milliseconds: int) -> int:
     """Return milliseconds that a DateTime64 can hold: one nonsense time must not stop the batch it is in."""
+    if _EARLIEST_MS <= milliseconds <= _LATEST_MS:  # nearly all are, and a batch has thousands
+        return milliseconds
     return min(max(milliseconds, _EARLIEST_MS), _LATEST_MS)
 
 

@@ -47,7 +47,7 @@ def _today(asked: Asked) -> Told:
     news = sorted(store.changes(yesterday, owners, until), key=lambda both: changes.urgency(*both))
     shown = news[:_MOST_CHANGES]
     names = [now["account"] for _, now in shown]
-    then, latest = store.snapshots(names, yesterday), store.snapshots(names, until)
+    then, latest = store.snapshots(names, (yesterday, until))
     for before, now in shown:
         name = now["account"]
         why = changes.reasons(then[name], latest[name]) if name in then and name in latest else []

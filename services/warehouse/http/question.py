@@ -94,7 +94,7 @@ def in_time(milliseconds: int | None) -> str | None:
 
 def standing(asked: Asked, signals: Sequence[Found]) -> list[Told]:
     """Return open signals with how they stand on the day that is asked for."""
-    latest = asked.store.snapshots(sorted({each["account"] for each in signals}), asked.given.get("at"))
+    (latest,) = asked.store.snapshots(sorted({each["account"] for each in signals}), (asked.given.get("at"),))
     return [
         easing.stands(each, latest[each["account"]]["measures"] if each["account"] in latest else {})
         for each in signals

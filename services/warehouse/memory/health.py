@@ -89,10 +89,10 @@ class MemoryHealth(MemoryTables):
             positive.update(name for name, value in measures.items() if value > 0)
         return [{"name": name, "known": known[name], "positive": positive[name]} for name in sorted(known)]
 
-    def snapshots(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
-        """Return the latest health snapshots of accounts, whole, by account."""
-        latest = self._latest(until_day)
-        return {account: body(latest[account]) for account in accounts if account in latest}
+    def snapshots(self, accounts: Sequence[str], until_days: Sequence[int | None]) -> list[dict[str, Found]]:
+        """Return the latest health snapshots of accounts, whole, by account, as of each of some days."""
+        latest = [self._latest(day) for day in until_days]
+        return [{account: body(rows[account]) for account in accounts if account in rows} for rows in latest]
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return the tenth of accounts by risk."""

@@ -23,26 +23,27 @@ SOURCE, GROUP = "usage-events", "scorer"
 
 
 class Scorer:
-    """One running scorer."""
+    """One running scorer, or another service."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
-        """Take what `scorer` started."""
+    def __init__(self, process: subprocess.Popen[bytes], port: int, name: str = "the scorer") -> None:
+        """Take what `running` started."""
         self.process = process
+        self.name = name
         self.pid = process.pid
-        self._url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{port}"
 
     def ready(self) -> bool:
         """Whether every lane is open."""
         self.must_live()
         try:
-            with urllib.request.urlopen(self._url + "/readyz", timeout=5):
+            with urllib.request.urlopen(self.url + "/readyz", timeout=5):
                 return True
         except OSError:
             return False
 
     def metric(self, name: str, labels: str) -> float:
         """Return the value of one series of the process's metrics; 0 before it exists."""
-        with urllib.request.urlopen(self._url + "/metrics", timeout=30) as answer:
+        with urllib.request.urlopen(self.url + "/metrics", timeout=30) as answer:
             for line in answer.read().decode().splitlines():
                 if line.startswith(f"{name}{{{labels}}}"):
                     return float(line.rpartition(" ")[2])
@@ -51,27 +52,34 @@ class Scorer:
     def must_live(self) -> None:
         """Give up where the process has ended: nothing would ever move."""
         if self.process.poll() is not None:
-            raise SystemExit(f"the scorer ended with status {self.process.returncode}")
+            raise SystemExit(f"{self.name} ended with status {self.process.returncode}")
 
     def wait_ready(self, within_s: float) -> None:
         """Wait until every lane is open."""
         deadline = time.monotonic() + within_s
         while not self.ready():
             if time.monotonic() > deadline:
-                raise SystemExit(f"the scorer was not ready after {within_s:.0f} s")
+                raise SystemExit(f"{self.name} was not ready after {within_s:.0f} s")
             time.sleep(0.05)
 
 
 @contextmanager
 def scorer(kafka: KafkaSettings, data: Path, **settings: str) -> Iterator[Scorer]:
     """Run a scorer with its defaults."""
+    with running("services.scorer", kafka, data, **settings) as process:
+        yield process
+
+
+@contextmanager
+def running(service: str, kafka: KafkaSettings, data: Path, **settings: str) -> Iterator[Scorer]:
+    """Run a service's process with its defaults."""
     port = free_port()
     process = subprocess.Popen(
-        [sys.executable, "-m", "services.scorer"],
+        [sys.executable, "-m", service],
         env=environment(kafka, TIDEMARK_HTTP_PORT=str(port), TIDEMARK_DATA_DIR=str(data), **settings),
     )
     try:
-        yield Scorer(process, port)
+        yield Scorer(process, port, service)
     finally:
         process.terminate()
         try:

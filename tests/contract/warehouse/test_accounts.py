@@ -380,13 +380,12 @@ def test_several_accounts_are_read_whole_and_lists_say_what_they_can_be_narrowed
         ],
     )
 
-    def scores(until_day: int | None) -> dict[str, int]:
-        found = store.snapshots(["a", "b", "gone", "nobody"], until_day)
-        return {name: snapshot["score_tenths"] for name, snapshot in found.items()}
-
-    assert scores(None) == {"a": 2, "b": 3}
-    assert scores(day - 1) == {"a": 1, "b": 3, "gone": 4}
-    assert store.snapshots([]) == {}
+    found = store.snapshots(["a", "b", "gone", "nobody"], (None, day - 1))
+    assert [{name: snapshot["score_tenths"] for name, snapshot in known.items()} for known in found] == [
+        {"a": 2, "b": 3},
+        {"a": 1, "b": 3, "gone": 4},
+    ]
+    assert store.snapshots([], (None, day)) == [{}, {}]
     assert store.choices() == [
         {"owner": "", "stage": "RENEWAL", "accounts": 1, "revenue": 1.0},
         {"owner": "kim", "stage": "ONGOING", "accounts": 2, "revenue": 3.0},

@@ -15,10 +15,10 @@ from services.shared.units import HOUR_MS
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.store import open_embedded
-from services.warehouse.domain.filters import AccountFilter, EventFilter
+from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Place, row
-from services.warehouse.ports import StoreFull
-from tests.contract.warehouse.stored import event, example, health
+from services.warehouse.ports import Store, StoreFull
+from tests.contract.warehouse.stored import event, example, health, signal
 
 
 def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -161,15 +161,27 @@ def test_what_a_death_left_out_of_the_tables_of_views_is_there_after_the_next_st
         "account_health", [health(1, "acme", score_tenths=1), health(2, "acme"), health(3, "it's", score_tenths=2)]
     )
     store.insert("events", [event(n, f"e{n}", received_at=hour) for n in range(4)])
-    whole = store.accounts(AccountFilter()), store.history("acme", 3), store.arrivals(hour)
-    for table in ("account_health_days", "account_health_current", "arrivals"):
+    store.insert("signals", [signal(n, "acme", f"rule{n}", 1, "FIRING") for n in range(4)])
+
+    def told(store: Store) -> object:
+        lists = store.accounts(AccountFilter()), store.accounts(AccountFilter(until_day=30_000))
+        return lists, store.history("acme", 3), store.arrivals(hour), store.signals(SignalFilter(open_only=True))
+
+    whole = told(store)
+    for table in (
+        "account_health_days",
+        "account_health_states",
+        "account_health_current",
+        "arrivals",
+        "signal_episodes",
+    ):
         store._writer.command(f"ALTER TABLE {table} DELETE WHERE {lost} SETTINGS mutations_sync = 2")
-    assert store.accounts(AccountFilter()) != whole[0]
+    assert told(store) != whole
     store.close()
 
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     try:
-        assert (store.accounts(AccountFilter()), store.history("acme", 3), store.arrivals(hour)) == whole
+        assert told(store) == whole
     finally:
         store.close()
 

@@ -69,8 +69,10 @@ def test_each_table_has_a_setting_of_its_own(clickhouse: ClickHouseStore) -> Non
 
     clickhouse.keep_for(RetentionSettings(details_days=20, events_days=100, health_days=200, signals_days=300))
 
-    counts = merged(clickhouse, "events", "event_details", "account_health", "signals")
-    assert counts == {"events": 2, "event_details": 1, "account_health": 3, "signals": 4}
+    tables = ("events", "event_details", "account_health", "account_health_states", "signals", "signal_episodes")
+    assert merged(clickhouse, *tables) == {
+        "events": 2, "event_details": 1, "account_health": 3, "account_health_states": 1, "signals": 4, "signal_episodes": 1,
+    }  # fmt: skip
 
 
 def test_a_setting_that_did_not_change_starts_no_work(clickhouse: ClickHouseStore) -> None:

@@ -1,0 +1,131 @@
+"""ClickHouse answers as the store in memory does, of pasts with gaps, repetitions, and accounts that come late or are forgotten."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from services.shared.units import DAY_MS
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
+from services.warehouse.domain.filters import AccountFilter, SignalFilter
+from services.warehouse.domain.rows import Place, Row, forgotten
+from services.warehouse.memory.store import MemoryStore
+from tests.contract.warehouse.stored import event, example, health, signal
+
+FIRST, DAYS = 20_000, 40
+OWNERS = ("kim", "lee")
+
+
+@pytest.fixture
+def opened(engine: Path) -> Iterator[ClickHouseStore]:
+    store = open_embedded(engine, f"contract_{uuid.uuid4().hex}")
+    yield store
+    store.close()
+
+
+def healths(dice: Random) -> list[Row]:
+    """Return snapshots of accounts: most of them one at the end of each day, the others as it comes."""
+    facts = example("account_health/examples/red.json")["facts"]
+    rows: list[Row] = []
+    begun = {f"a{n}": dice.randrange(DAYS) if n % 3 == 2 else 0 for n in range(12)}
+    asleep = {name: range(0)[:] if n % 4 else range(dice.randrange(DAYS), DAYS) for n, name in enumerate(begun)}
+    for day in range(FIRST, FIRST + DAYS):
+        for name, start in begun.items():
+            if day - FIRST < start or day - FIRST in asleep[name] or dice.random() < 0.02:
+                continue
+            for at in sorted({DAY_MS, *(dice.randrange(1, DAY_MS) for _ in range(dice.choice((0, 0, 2))))}):
+                if dice.random() < 0.02:
+                    rows.append(forgotten(Place("account-health", 0, len(rows), day * DAY_MS + at), name))
+                    continue
+                score = dice.randrange(1000)
+                own = {**facts, "owner": dice.choice(OWNERS), "revenue": dice.choice((None, 10.0, 250.0))}
+                more = {"risk_thousandths": dice.choice((None, score)), "at": day * DAY_MS + at, "score_tenths": score}
+                band = dice.choice(("RED", "YELLOW", "GREEN", "LEARNING"))
+                rows.append(health(len(rows), name, band=band, day=day, facts=own, **more))
+    return rows
+
+
+def stored(dice: Random, store: ClickHouseStore, table: str, rows: list[Row]) -> MemoryStore:
+    """Store rows in both, some of them twice in ClickHouse, as after a crash."""
+    memory = MemoryStore()
+    memory.insert(table, rows)
+    start = 0
+    while start < len(rows):
+        end = start + dice.randrange(20, 120)
+        store.insert(table, rows[max(0, start - dice.choice((0, 10))) : end])
+        start = end
+    return memory
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_of_all_accounts_at_the_ends_of_days_and_weeks(opened: ClickHouseStore, seed: int) -> None:
+    dice = Random(seed)
+    memory = stored(dice, opened, "account_health", healths(dice))
+
+    for day in (None, *dice.sample(range(FIRST - 1, FIRST + DAYS + 2), 6)):
+        wanted = AccountFilter(sort="account", until_day=day, limit=dice.choice((3, 100)))
+        assert opened.accounts(wanted) == memory.accounts(wanted), day
+        names = [f"a{n}" for n in range(12)]
+        assert opened.risk_tenths(names, day) == memory.risk_tenths(names, day)
+        assert opened.choices(day) == memory.choices(day)
+        assert opened.snapshots(names, (FIRST + 9, day)) == memory.snapshots(names, (FIRST + 9, day))
+        last = FIRST + DAYS if day is None else day
+        for owners in ((), ("kim",)):
+            weeks = dice.choice((1, 2, 5))
+            assert opened.bands(last, weeks, owners) == memory.bands(last, weeks, owners), (last, weeks)
+            before = last - dice.choice((1, 1, 9))
+            assert opened.changes(before, owners, day) == memory.changes(before, owners, day), (before, day)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_of_the_signals_that_are_open(opened: ClickHouseStore, seed: int) -> None:
+    dice = Random(seed)
+    rows: list[Row] = []
+    for episode in range(30):
+        account, rule, shut = f"a{episode % 7}", f"rule{episode % 4}", dice.randrange(1, 6)
+        kind = {"severity": dice.choice(("INFO", "CRITICAL")), "owner": dice.choice(OWNERS)}
+        for number in range(1, dice.randrange(2, 6)):
+            turn = "FIRING" if number == 1 else "RESOLVED" if number == shut else "UPDATED"
+            for _ in range(dice.choice((1, 1, 2))):
+                at = (FIRST + number) * DAY_MS + episode
+                rows.append(signal(len(rows), account, rule, number, turn, at=at, episode_id=f"e{episode}",
+                                   signal_id=f"e{episode}:{number}", **kind))  # fmt: skip
+            if turn == "RESOLVED":
+                break
+    memory = stored(dice, opened, "signals", rows)
+
+    for day in (None, FIRST + 1, FIRST + 2, FIRST + 4):
+        for wanted in (
+            SignalFilter(open_only=True, order_by="work", until_day=day, limit=5),
+            SignalFilter(open_only=True, owners=("kim",), until_day=day),
+            SignalFilter(severities=("CRITICAL",), until_day=day, limit=3),
+        ):
+            assert opened.signals(wanted) == memory.signals(wanted)
+        names = [f"a{n}" for n in range(5)]
+        assert opened.open_signals(names, day) == memory.open_signals(names, day)
+
+
+def test_of_the_days_of_an_account_whose_clients_repeat_themselves_across_midnight(opened: ClickHouseStore) -> None:
+    dice = Random(1)
+    rows = [
+        event(
+            offset,
+            f"e{dice.randrange(150)}",
+            user=dice.choice(("", "u_a", "u_b", "u_c")),
+            occurred_at=FIRST * DAY_MS + dice.randrange(4 * DAY_MS),
+            source=dice.choice(("web", "web", "server")),
+            environment=dice.choice(("production", "production", "staging")),
+            actor=dice.choice(("PERSON", "PERSON", "AGENT")),
+            internal=dice.random() < 0.1,
+            topic=dice.choice(("usage-events", "usage-events", "usage-unattributed")),
+        )
+        for offset in range(300)
+    ]
+    memory = stored(dice, opened, "events", rows)
+
+    whole = opened.account_days("acme", FIRST, FIRST + 3)
+
+    assert len(whole) == 4
+    assert whole == memory.account_days("acme", FIRST, FIRST + 3)
