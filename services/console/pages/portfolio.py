@@ -39,7 +39,9 @@ async def show(visit: Visit) -> Response:
     chosen = _chosen(visit)
     if visit.wants_part:
         response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
-        response.headers["HX-Replace-Url"] = visit.address()
+        response.headers["HX-Replace-Url"] = visit.address(
+            sort=None if chosen["sort"] == DEFAULT_SORT else chosen["sort"]
+        )
         return response
     listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get_recent("/v1/portfolio", weeks=WEEKS))
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
@@ -109,13 +111,14 @@ def _change(weeks: Sequence[Mapping[str, Any] | None]) -> float | None:
 def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:
     """Return a column: where a click on its head leads, and how it is sorted now."""
     if not key:
-        return {"name": name, "address": None, "state": None}
+        return {"name": name, "address": None, "state": None, "sort": ""}
     bare = key.removeprefix("-")
     state = None
     if current.removeprefix("-") == bare:
         state = "descending" if current.startswith("-") else "ascending"
     turned = bare if current.startswith("-") else f"-{bare}"
-    return {"name": name, "address": visit.address(sort=turned if state else key, cursor=None), "state": state}
+    sort = turned if state else key
+    return {"name": name, "address": visit.address(sort=sort, cursor=None), "state": state, "sort": sort}
 
 
 def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:

@@ -74,32 +74,6 @@
     }
   });
 
-  // --- what has happened since ---
-
-  const note = document.querySelector("[data-live]");
-  let source = null;
-  let news = 0;
-
-  function tell() {
-    news += 1;
-    note.querySelector("a").textContent = note.dataset.words.replace("{count}", String(news));
-    note.hidden = false;
-  }
-
-  function listen() {
-    source?.close();
-    source = null;
-    // Browsers open six connections to a server at most: pages that nobody looks at give theirs back.
-    if (!note || document.hidden) return;
-    source = new EventSource(note.dataset.live);
-    // What a backfill of the past brings to light is no news.
-    source.addEventListener("signal", (event) => { if (!JSON.parse(event.data).historical) tell(); });
-    source.addEventListener("reload", tell);
-  }
-
-  document.addEventListener("visibilitychange", listen);
-  listen();
-
   // --- code to copy ---
 
   document.addEventListener("click", async (event) => {

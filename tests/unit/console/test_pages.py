@@ -91,8 +91,9 @@ async def test_hostile_names_stay_text_on_every_page(client: httpx.AsyncClient, 
 
     assert answer.status_code == 200
     assert page.all("img") == []
-    assert len(page.all("script")) == 3
-    assert "49" not in answer.text or "{{ 7*7 }}" in answer.text
+    assert len(page.all("script")) == 5
+    told = re.sub(r'/static/\w+/|nonce="[^"]*"', "", answer.text)
+    assert "49" not in told or "{{ 7*7 }}" in told
 
 
 async def test_an_account_with_a_hostile_name_is_found_and_linked(client: httpx.AsyncClient) -> None:
