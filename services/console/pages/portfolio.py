@@ -21,6 +21,7 @@ STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 COLUMNS = (
     ("account", "name"),
     ("health", "score"),
+    ("risk", "risk"),
     ("weeks", ""),
     ("signals", ""),
     ("renewal", "renewal"),
@@ -30,7 +31,9 @@ COLUMNS = (
 )
 """Columns of the table and what the API sorts them by; a leading minus: largest first."""
 DEFAULT_SORT = "-revenue"
-_FILTERS = ("q", "band", "stage", "owner", "sort")
+_FILTERS = ("q", "band", "stage", "owner", "risk_tenth", "sort")
+RISKIEST = "1"
+"""The tenth that the list can be narrowed to."""
 _LONGEST_SEARCH = 200
 
 
@@ -59,6 +62,7 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "band": bands,
         "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
         "owner": given.get("owner", ""),
+        "risk_tenth": RISKIEST if given.get("risk_tenth") == RISKIEST else "",
         "sort": given.get("sort") or DEFAULT_SORT,
     }
 

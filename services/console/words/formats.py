@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
@@ -51,6 +52,10 @@ class Formats:
     def change_exact(self, value: float) -> str:
         """Return a change with its sign and one decimal, so that changes can be added up."""
         return format_decimal(value, "+#,##0.0;−#,##0.0", locale=self.locale)
+
+    def log_odds(self, thousandths: int) -> str:
+        """Return log-odds with their sign and three decimals, so that they can be added up."""
+        return format_decimal(Decimal(thousandths) / 1000, "+#,##0.000;−#,##0.000", locale=self.locale)
 
     def money(self, value: float | None, *, short: bool = True) -> str:
         """Return money, in short as `84 K`; a plain number where the currency is not known."""

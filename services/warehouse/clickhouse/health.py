@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -68,7 +69,13 @@ class HealthQueries(ClickHouseAsking):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        given = {"text": wanted.text, "bands": wanted.bands, "stages": wanted.stages, "owners": wanted.owners}
+        given: dict[str, Any] = {
+            "text": wanted.text,
+            "bands": wanted.bands,
+            "stages": wanted.stages,
+            "owners": wanted.owners,
+            "tenths": wanted.tenths,
+        }
         conditions = [
             sql
             for value, sql in (
@@ -79,6 +86,7 @@ class HealthQueries(ClickHouseAsking):
                 (wanted.bands, "band IN {bands:Array(String)}"),
                 (wanted.stages, "stage IN {stages:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
+                (wanted.tenths, f"account IN ({_in_tenths(_as_of(wanted.until_day))})"),
             )
             if value
         ]
@@ -209,6 +217,14 @@ class HealthQueries(ClickHouseAsking):
                 )
             ) GROUP BY name ORDER BY name"""
         )
+
+
+def _in_tenths(source: str) -> str:
+    """Return which accounts of a source are in one of some tenths by risk."""
+    return f"""SELECT account FROM (
+        SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
+        FROM {source} WHERE risk_thousandths IS NOT NULL)
+        WHERE 1 + intDiv(10 * riskier, ranked) IN {{tenths:Array(Int64)}}"""
 
 
 def _slot(last_day: int, weeks: int) -> str:

@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
 
-_PREDICTED = {
+PREDICTED = {
     "COLLAPSE": "use in the next 12 weeks comes to 35 % of the usual level or less",
     "LOSS": "the account is lost in the next 12 weeks",
 }
@@ -209,9 +209,9 @@ def _part(part: Found) -> Told:
 def risk_chance(found: Found) -> Told:
     """Return the chance of what a fitted model predicts, in per cent, and what that is; None where risk is a rank alone."""
     log_odds, predicts = found["risk_thousandths"], found["risk_predicts"]
-    if log_odds is None or predicts not in _PREDICTED:
+    if log_odds is None or predicts not in PREDICTED:
         return {"risk_percent": None, "risk_predicts": None}
-    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": _PREDICTED[predicts]}
+    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": PREDICTED[predicts]}
 
 
 def _risk(snapshot: Found) -> Told | None:

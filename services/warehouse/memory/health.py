@@ -27,7 +27,11 @@ class MemoryHealth(MemoryTables):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        rows = [_listed(row) for row in self._latest(wanted.until_day).values() if _is_wanted(row, wanted)]
+        latest = self._latest(wanted.until_day)
+        rows = [_listed(row) for row in latest.values() if _is_wanted(row, wanted)]
+        if wanted.tenths:
+            tenths = self.risk_tenths(list(latest), wanted.until_day)
+            rows = [row for row in rows if tenths.get(row["account"]) in wanted.tenths]
         following = after(wanted.order, in_order(wanted.order, rows), wanted.after)
         return Page(following[: wanted.limit], len(rows))
 

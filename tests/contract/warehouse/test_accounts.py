@@ -154,6 +154,9 @@ def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(stor
     assert store.risk_tenths(found) == {f"a{n}": tenth for n, tenth in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 10])}
     assert store.risk_tenths(["a9", "nobody"]) == {"a9": 10}
     assert store.risk_tenths([]) == {}
+    riskiest = store.accounts(AccountFilter(sort="risk", tenths=(1, 8), bands=("RED",)))
+    assert ([a["account"] for a in riskiest.rows], riskiest.total) == (["a0", "a7", "a8"], 3)
+    assert store.accounts(AccountFilter(tenths=(1,), text="a9")).total == 0
 
 
 def test_the_tenth_by_risk_of_a_past_day_is_that_among_the_accounts_of_then(store: Store) -> None:
