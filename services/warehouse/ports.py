@@ -23,6 +23,7 @@ class StoreFull(Retryable):
         super().__init__(f"{FULL}: {detail}")
 
 
+MOST_LOSSES = 10_000
 MOST_ARRIVALS = 10_000
 """Lines of what came in that a store tells at once."""
 FULL = "the disk of the store is full"
@@ -170,6 +171,13 @@ class Queries(Protocol):
 
         Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment`,
         `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.
+        """
+
+    def losses(self) -> list[Found]:
+        """
+        Return the latest record of a loss of each account in production, latest first, MOST_LOSSES at most.
+
+        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from services.warehouse.clickhouse.events import COUNTS, EventQueries
 from services.warehouse.clickhouse.health import HealthQueries
+from services.warehouse.clickhouse.losses import LossQueries
 from services.warehouse.clickhouse.signals import SignalQueries
 from services.warehouse.ports import Found
 
@@ -25,7 +26,7 @@ internal, actor"""
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 
 
-class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries):
+class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, LossQueries):
     """Keeps the `Queries` port."""
 
     def past(self) -> Iterator[Found]:

@@ -303,3 +303,29 @@ def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Stor
 
     assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
     assert first.total == second.total == 40
+
+
+def test_the_latest_record_of_a_loss_of_each_account_is_found(store: Store) -> None:
+    def lost(offset: int, account: str, date: str, **changes: Any) -> Row:
+        said = f'{{"date":"{date}","reason":"price"}}'
+        at = T0 + offset
+        return event(
+            offset, f"l{offset}", account=account, name="Account Lost", properties=said, occurred_at=at, **changes
+        )
+
+    rows = [
+        lost(1, "acme", "2025-11-01"),
+        lost(2, "acme", "2025-11-08"),
+        lost(3, "globex", "2025-11-15"),
+        lost(4, "tested", "2025-11-15", environment="staging"),
+        lost(5, "staff", "2025-11-15", internal=True),
+        event(6, "e6", account="active", name="Report Exported"),
+    ]
+    store.insert("events", rows)
+    store.insert("events", rows[:2])
+
+    found = store.losses()
+
+    assert [(each["account"], each["occurred_at"]) for each in found] == [("globex", T0 + 3), ("acme", T0 + 2)]
+    assert found[1].keys() == {"account", "occurred_at", "properties"}
+    assert found[1]["properties"] == '{"date":"2025-11-08","reason":"price"}'

@@ -277,6 +277,35 @@ async def test_it_was_right_by_a_list_of_lost_customers(served: Served, browser:
         assert said == []
 
 
+async def test_losses_on_record_are_the_list_of_a_back_test_without_a_file(served: Served, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        for account, day in (("c0", LOST_ON), ("c1", LOST_ON), ("c2", datetime.now(UTC).date() + timedelta(days=30))):
+            form: dict[str, str | float | bool] = {
+                "kind": "churn",
+                "date": str(day),
+                "reason": "price",
+                "author": "Nora Lindt",
+            }
+            sent = await page.request.post(f"{served.address}/accounts/{account}", form=form, max_redirects=0)
+            assert sent.status == 303
+        served.console.store_what_arrived()
+        await page.goto(f"{served.address}/right")
+        taken = page.get_by_label("Take the 2 losses on record as the list")
+        assert await taken.is_checked()
+        await page.locator(".recorded summary").click()
+        assert await page.locator(".recorded tbody a").all_inner_texts() == ["c1", "c0"]
+        assert await found_by_axe(page) == []
+        await page.get_by_role("button", name="Start").click()
+
+        assert "With the 2 losses on record" in await page.locator("#run").inner_text()
+        await page.get_by_role("button", name="Stop").click()
+        await page.get_by_role("heading", name="The back-test was stopped").wait_for()
+        run = served.console.app.state.backtests.latest
+        listed = (run.folder / "lost.csv").read_text().splitlines()
+        assert listed == ["account,date,reason", f"c1,{LOST_ON},price", f"c0,{LOST_ON},price"]
+        assert said == []
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_page_is_accessible_in_both_themes_and_on_a_narrow_screen(
     served: Served, browser: Browser, scheme: Any
