@@ -192,6 +192,32 @@ async def test_a_note_is_on_the_log_with_its_author_and_then_on_the_axis(served:
         assert said == []
 
 
+async def test_a_goal_is_set_and_marked_as_reached(served: Served, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{served.address}/accounts/{FELL}")
+        await page.locator("#record summary", has_text="Goal").click()
+        form = page.locator("details[open] form")
+        await form.locator("[name=goal]").fill("Ten reports a week")
+        await form.locator("[name=author]").fill("Nora Lindt")
+        await form.get_by_role("button").click()
+        served.console.store_what_arrived()
+        await page.get_by_role("link", name="Show it").click()
+        goal = page.locator(".records li", has_text="Ten reports a week")
+        await goal.locator("[name=author]").fill("Ivan Petrov")
+        await goal.get_by_role("button", name="Mark as reached").click()
+        await page.wait_for_url("**?recorded=reached#recorded")
+
+        set_by, reached = _newest(served, "Goal Set"), _newest(served, "Goal Reached")
+        assert f'"goal_id":"{set_by["event_id"]}"' in reached["properties"]
+        assert '"author":"Ivan Petrov"' in reached["properties"]
+        served.console.store_what_arrived()
+        await page.get_by_role("link", name="Show it").click()
+        assert "says Ivan Petrov" in await goal.locator(".record-reached").inner_text()
+        assert await goal.get_by_role("button").count() == 0
+        assert await page.locator("#panel-events .mark-reached").count() == 1
+        assert said == []
+
+
 async def test_an_absence_and_a_handoff_are_recorded_without_script(served: Served, browser: Browser) -> None:
     today = datetime.now(UTC).date()
     async with opened(browser, java_script_enabled=False) as (page, _):
