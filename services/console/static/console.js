@@ -5,13 +5,14 @@
   root.classList.add("scripted");
 
   const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const seconds = new Intl.DateTimeFormat(root.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const whole = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long" });
 
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[data-local]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      time.textContent = clock.format(at);
+      time.textContent = (time.dataset.local === "seconds" ? seconds : clock).format(at);
       time.title = whole.format(at);
     }
   }

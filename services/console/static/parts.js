@@ -36,9 +36,20 @@
     stale.hidden = true;
   });
 
-  // A page that nobody looks at does not ask by itself.
+  // --- parts that ask anew by themselves: not while nobody looks at the page, or somebody holds them ---
+
   document.addEventListener("htmx:before:request", (event) => {
-    if (document.hidden && event.detail.ctx.sourceEvent?.type === "every") event.preventDefault();
+    if (event.detail.ctx.sourceEvent?.type !== "every") return;
+    if (document.hidden || event.target.hasAttribute("data-held")) event.preventDefault();
+  });
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-pause]");
+    if (!button) return;
+    const part = button.closest("[hx-trigger]");
+    const isHeld = part.toggleAttribute("data-held");
+    if (isHeld) part.dispatchEvent(new CustomEvent("htmx:abort")); // what is on its way would take its place
+    button.textContent = isHeld ? button.dataset.goOn : button.dataset.pause;
   });
 
   if (!filters) return;

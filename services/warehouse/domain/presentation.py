@@ -114,6 +114,13 @@ def arrival(found: Found) -> Told:
     return {"hour": time_of(found["hour"]), **{name: found[name] for name in names}}
 
 
+def arrived(found: Found) -> Told:
+    """Return an event that has just come in."""
+    names = ("account", "user", "source", "environment", "kind", "name", "historical")
+    at = {name: time_of(found[name]) for name in ("occurred_at", "received_at")}
+    return {**{name: found[name] for name in names}, **at}
+
+
 def health(snapshot: Found) -> Told:
     """Return one snapshot whole."""
     facts = dict(snapshot["facts"])

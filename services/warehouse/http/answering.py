@@ -24,6 +24,7 @@ from services.warehouse.domain import people
 from services.warehouse.domain.parameters import parsed
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http.asgi import TOKEN_NAME
+from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
 from services.warehouse.http.question import Asked, NotFound, Question
 from services.warehouse.metrics import WarehouseMetrics
@@ -81,7 +82,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def answering(
     question: Question, store: Callable[[], Queries], turns: QueryTurns, metrics: WarehouseMetrics,
-    clock: Callable[[], float] = time.time, refusals: Refusals | None = None,
+    clock: Callable[[], float] = time.time, refusals: Refusals | None = None, feed: Feed | None = None,
 ) -> Answer:  # fmt: skip
     """Return what answers the requests of one address."""
 
@@ -96,7 +97,7 @@ def answering(
             try:
                 given = parsed(question.parameters, request.query_params.multi_items())
                 path = {name: unquote(text) for name, text in request.path_params.items()}
-                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals)
+                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals, feed)
                 body = await turns.take(lambda: ask(asked))
             except NotFound as error:
                 return problem(404, error.code, error.detail, error.field)

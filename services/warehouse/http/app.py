@@ -47,13 +47,16 @@ def query_app(
         turns: Who may ask now, where `more` takes turns with the questions.
     """
     turns = turns or QueryTurns()
-    routes = [Route(q.path, answering(q, store, turns, metrics, clock, refusals), methods=["GET"]) for q in QUESTIONS]
+    feed = feed or Feed(store)
+    routes = [
+        Route(q.path, answering(q, store, turns, metrics, clock, refusals, feed), methods=["GET"]) for q in QUESTIONS
+    ]
     described = document(QUESTIONS)
 
     async def openapi(request: Request) -> Response:
         return conditional(request, described)
 
-    streams = Streams(feed or Feed(store), metrics)
+    streams = Streams(feed, metrics)
     routes += [
         Route("/v1/stream", streams.answer, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),

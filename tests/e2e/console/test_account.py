@@ -203,8 +203,9 @@ async def test_a_goal_is_set_and_marked_as_reached(served: Served, browser: Brow
         served.console.store_what_arrived()
         await page.get_by_role("link", name="Show it").click()
         goal = page.locator(".records li", has_text="Ten reports a week")
+        await goal.locator("summary").click()
         await goal.locator("[name=author]").fill("Ivan Petrov")
-        await goal.get_by_role("button", name="Mark as reached").click()
+        await goal.get_by_role("button", name="Record").click()
         await page.wait_for_url("**?recorded=reached#recorded")
 
         set_by, reached = _newest(served, "Goal Set"), _newest(served, "Goal Reached")
