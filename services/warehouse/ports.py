@@ -196,7 +196,11 @@ class Queries(Protocol):
         """Return how many signals there were after a time, by their transition."""
 
     def totals(self) -> list[Found]:
-        """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""
+        """
+        Return of each topic, in order of name: `topic`, `rows` (one a record), `unique` (one an identity) and `exact`.
+
+        Of large tables the numbers are estimates, within about one in a hundred, and `exact` is false.
+        """
 
 
 class Store(Sink, Eraser, Queries, Protocol):

@@ -126,7 +126,7 @@ class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
             for topic in {row["topic"] for row in rows}:
                 of_topic = [row for row in rows if row["topic"] == topic]
                 unique = len(first(of_topic, *identity))
-                found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique}
+                found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique, "exact": True}
         return [found[topic] for topic in sorted(found)]
 
     def _unique_events(self) -> Iterable[Found]:

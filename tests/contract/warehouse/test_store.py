@@ -4,10 +4,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.clickhouse import queries
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.ordering import EVENTS, place
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
@@ -183,11 +187,23 @@ def test_totals_tell_records_from_what_is_unique_among_them(store: Store) -> Non
     store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING"), signal(2, "acme", "x", 1, "FIRING")])
 
     assert store.totals() == [
-        {"topic": "account-health", "rows": 2, "unique": 2},
-        {"topic": "risk-signals", "rows": 2, "unique": 2},
-        {"topic": "usage-events", "rows": 3, "unique": 2},
-        {"topic": "usage-unattributed", "rows": 1, "unique": 1},
+        {"topic": "account-health", "rows": 2, "unique": 2, "exact": True},
+        {"topic": "risk-signals", "rows": 2, "unique": 2, "exact": True},
+        {"topic": "usage-events", "rows": 3, "unique": 2, "exact": True},
+        {"topic": "usage-unattributed", "rows": 1, "unique": 1, "exact": True},
     ]
+
+
+def test_totals_of_large_tables_are_estimates_and_say_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "_MOST_EXACT", 2)
+    store.insert("events", [event(n, f"e{n % 3}") for n in range(6)])
+    store.insert("account_health", [health(1, "acme")])
+
+    health_total, events_total = store.totals()
+
+    assert health_total == {"topic": "account-health", "rows": 1, "unique": 1, "exact": True}
+    assert {**events_total, "exact": None} == {"topic": "usage-events", "rows": 6, "unique": 3, "exact": None}
+    assert events_total["exact"] is isinstance(store, MemoryStore)  # which holds so few that it always counts
 
 
 def test_every_topic_of_the_warehouse_has_a_table_in_both_stores(store: Store) -> None:

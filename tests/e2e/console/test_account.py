@@ -319,7 +319,7 @@ async def test_losses_on_record_are_the_list_of_a_back_test_without_a_file(serve
         await page.goto(f"{served.address}/right")
         taken = page.get_by_label("Take the 2 losses on record as the list")
         assert await taken.is_checked()
-        await page.locator(".recorded summary").click()
+        await page.get_by_text("Which these are").click()
         assert await page.locator(".recorded tbody a").all_inner_texts() == ["c1", "c0"]
         assert await found_by_axe(page) == []
         await page.get_by_role("button", name="Start").click()

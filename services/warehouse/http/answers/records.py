@@ -70,11 +70,12 @@ class LossesAnswer(ListAnswer):
 
 
 class TotalAnswer(TypedDict):
-    """How much is stored of a topic."""
+    """How much is stored of a topic. Above five million rows the numbers are estimates, and `exact` is false."""
 
     topic: str
     rows: int
     unique: int
+    exact: bool
 
 
 class TotalsAnswer(ListAnswer):
