@@ -23,7 +23,7 @@ COLUMNS = (
     ("health", "score"),
     ("risk", "risk"),
     ("weeks", ""),
-    ("signals", ""),
+    ("signals", "signals"),
     ("renewal", "renewal"),
     ("revenue", "-revenue"),
     ("stage", "stage"),

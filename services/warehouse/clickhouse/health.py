@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.signals import urgency
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
-from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
+from services.warehouse.domain.ordering import BY_SIGNALS, NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.domain.weeks import WEEK
 from services.warehouse.ports import Found, Page
@@ -35,6 +36,7 @@ _ORDER = {
     "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
     "silent": "silent_days",
     "risk": f"-ifNull(risk_thousandths, {NO_RISK})",
+    "signals": "-urgency",
     "owner": "owner",
     "stage": f"indexOf({list(STAGES)}, toString(stage))",
 }
@@ -90,11 +92,16 @@ class HealthQueries(ClickHouseAsking):
             )
             if value
         ]
-        source = f"{_as_of(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
+        table, columns = _as_of(wanted.until_day), _COLUMNS
+        if wanted.sort == BY_SIGNALS:
+            opened = urgency(wanted.until_day)
+            table = f"(SELECT * FROM {table} AS listed LEFT JOIN {opened} AS opened USING account)"
+            columns = f"{_COLUMNS}, urgency"
+        source = f"{table} WHERE {' AND '.join(conditions) or 'true'}"
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         rows = self._found(
-            f"SELECT {_COLUMNS} FROM {source} AND {beyond} ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}",
+            f"SELECT {columns} FROM {source} AND {beyond} ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}",
             **given,
             **place,
         )

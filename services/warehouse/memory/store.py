@@ -13,14 +13,13 @@ from services.warehouse.domain.ordering import EVENTS, after, in_order
 from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
-from services.warehouse.memory.signals import MemorySignals
 from services.warehouse.memory.tables import IDENTITY, first
 from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
 
-class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
+class MemoryStore(MemoryErasing, MemoryHealth):
     """Keeps the `Store` port."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:

@@ -116,6 +116,16 @@ async def test_filters_and_order_stand_in_the_address_and_on_the_page(client: ht
     assert "descending" in {each.get("aria-sort") for each in page.all("th")}
 
 
+async def test_every_head_that_sorts_leads_to_a_list_in_that_order(client: httpx.AsyncClient) -> None:
+    heads = [each for each in Found((await client.get("/portfolio?q=acme")).text).all("a") if "data-sort" in each]
+
+    assert {"risk", "signals"} <= {each["data-sort"] for each in heads}
+    for head in heads:
+        answer = await client.get(head["href"] or "")
+        assert answer.status_code == 200
+        assert [each["aria-sort"] for each in Found(answer.text).all("th") if "aria-sort" in each], head
+
+
 async def test_script_gets_the_list_alone_with_the_address_to_show(client: httpx.AsyncClient) -> None:
     answer = await client.get("/portfolio?q=acme&stage=&owner=", headers={"hx-request": "true"})
 
