@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +45,8 @@ async def show(visit: Visit) -> Response:
             sort=None if chosen["sort"] == DEFAULT_SORT else chosen["sort"]
         )
         return response
-    listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get_recent("/v1/portfolio", weeks=WEEKS))
+    listed = await _list(visit, chosen)  # first: it tells whether somebody was erased since the picture was made
+    base = await visit.api.get_recent("/v1/portfolio", weeks=WEEKS)
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
 
 

@@ -48,6 +48,7 @@ class Feed:
         self._life = secrets.token_hex(4)
         self._held: deque[StoredNews] = deque(maxlen=HELD)
         self._writing = asyncio.Lock()
+        self._erasures = 0
         self.last = 0
         """The number of the latest news."""
         self.fresh = asyncio.Event()
@@ -69,6 +70,7 @@ class Feed:
         if erased:
             self._held.clear()
             self.arrived.clear()
+            self._erasures += 1
             self.last += 1  # a cursor from before leads nowhere now
         events = stored.get("events", ())
         self.events_stored += len(events)
@@ -88,6 +90,11 @@ class Feed:
     def cursor(self, number: int) -> str:
         """Return the id of news."""
         return f"{self._life}-{number}"
+
+    @property
+    def erasures(self) -> str:
+        """Return a mark that changes whenever somebody is erased."""
+        return self.cursor(self._erasures)
 
     def position(self, cursor: str) -> int | None:
         """Return the number that a cursor stands for; None where what came after it is not known any more."""

@@ -140,6 +140,19 @@ async def test_a_signal_that_fires_is_told_and_shown_when_the_reader_asks(
         assert said == []
 
 
+@pytest.mark.parametrize(("scheme", "chosen", "background"), [
+    ("light", "dark", "rgb(15, 18, 23)"), ("dark", "light", "rgb(246, 247, 249)"), ("dark", "system", "rgb(15, 18, 23)"),
+])  # fmt: skip
+async def test_the_theme_that_was_chosen_counts_before_that_of_the_system(
+    address: str, browser: Browser, scheme: Any, chosen: str, background: str
+) -> None:
+    async with opened(browser, color_scheme=scheme) as (page, _):
+        await page.context.add_cookies([{"name": "tidemark_theme", "value": chosen, "url": address}])
+        await page.goto(f"{address}/waiting")
+
+        assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == background
+
+
 async def test_times_are_in_the_readers_zone(address: str, browser: Browser) -> None:
     async with opened(browser, timezone_id="Asia/Tokyo") as (page, _):
         await page.goto(f"{address}/waiting")

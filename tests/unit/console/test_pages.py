@@ -14,7 +14,9 @@ from services.console.assets import asset
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
+from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.http import overview
+from services.warehouse.http.feed import Feed
 from services.warehouse.memory import store as memory_store
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event
@@ -114,6 +116,18 @@ async def test_filters_and_order_stand_in_the_address_and_on_the_page(client: ht
     assert boxes == {"red", "yellow"}
     assert {each["value"] for each in page.all("input") if each.get("name") == "sort"} == {"-score"}
     assert "descending" in {each.get("aria-sort") for each in page.all("th")}
+
+
+async def test_nobody_stands_in_a_picture_that_was_made_before_their_erasure() -> None:
+    store = filled(["acme", "globex"])
+    feed = Feed(lambda: store)
+    async with client_of(app_over(store, feed=feed)) as client:
+        assert "globex" in (await client.get("/portfolio?q=acme")).text
+        store.insert("account_health", [forgotten(Place("account-health", 0, 99, T0), "globex")])
+        assert "globex" in (await client.get("/portfolio?q=acme")).text  # the picture may be some minutes old
+        feed.publish({}, erased=True)
+
+        assert "globex" not in (await client.get("/portfolio?q=acme")).text
 
 
 async def test_every_head_that_sorts_leads_to_a_list_in_that_order(client: httpx.AsyncClient) -> None:
