@@ -39,8 +39,9 @@
   // --- parts that ask anew by themselves: not while nobody looks at the page, or somebody holds them ---
 
   document.addEventListener("htmx:before:request", (event) => {
-    if (event.detail.ctx.sourceEvent?.type !== "every") return;
-    if (document.hidden || event.target.hasAttribute("data-held")) event.preventDefault();
+    const { sourceEvent, sourceElement } = event.detail.ctx;
+    if (sourceEvent?.type !== "every") return;
+    if (document.hidden || !sourceElement.isConnected || sourceElement.hasAttribute("data-held")) event.preventDefault();
   });
 
   document.addEventListener("click", (event) => {
