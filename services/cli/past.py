@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,8 +46,41 @@ def histories(
         yield made_up(seed)
 
 
-def own(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:
-    """Return one's own history, as the log or the warehouse holds it."""
+def own(
+    source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None, *, recorded: bool
+) -> BacktestHistory:
+    """
+    Return one's own history, as the log or the warehouse holds it.
+
+    Args:
+        source: Where it is.
+        lost: The list of lost customers; empty: there is none.
+        data: The folder of the stack.
+        recorded: Whether the losses that people recorded are the list.
+
+    Raises:
+        Fatal: there is no such history, or no loss was recorded.
+    """
+    history = _read(source, lost, data)
+    count = len(history.recorded)
+    if recorded and not count:
+        raise Fatal("no loss was recorded: record losses on the pages of accounts, or give a list with --outcomes")
+    if recorded:
+        print(f"{_losses(count)} on record, taken as the list", file=sys.stderr)
+        return replace(history, outcomes=history.recorded)
+    if count and not lost:
+        print(
+            f"{_losses(count)} on record: --recorded takes {'it' if count == 1 else 'them'} as the list",
+            file=sys.stderr,
+        )
+    return history
+
+
+def _losses(count: int) -> str:
+    return "1 loss is" if count == 1 else f"{count} losses are"
+
+
+def _read(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:
     from services.backtest.histories.own import read_log, read_warehouse
     from services.shared.settings import load
     from services.warehouse.clickhouse.store import open_embedded, open_server

@@ -22,6 +22,8 @@ STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=5.0)
 STREAM_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=0)
 """Streams have connections of their own, so that none that stays open takes one from a page."""
 _PASSED_ON = (b"content-type", b"cache-control", b"retry-after", b"x-accel-buffering")
+ERASURES = "tidemark-erasures"
+"""A header of the API's answers: it changes when somebody was erased."""
 _STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
 
 Told = dict[str, Any]
@@ -155,6 +157,7 @@ class Api:
             raise ApiError(503, "unavailable", "", f"the query API does not answer: {error}") from error
         if answer.status_code != httpx.codes.OK:
             raise _refused(answer)
+        self.upstream.recent.note_erasures(answer.headers.get(ERASURES, ""))
         told: Told = msgspec.json.decode(answer.content)
         return told
 

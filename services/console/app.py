@@ -100,13 +100,13 @@ class _Console:
         async def answer(request: Request) -> Response:
             identity = identify(request, self._settings, is_open=self._is_open)
             if identity is None:
-                return RedirectResponse("/sign-in", 303)
+                return _to_sign_in(request, "/sign-in")
             if identity.how == "token":
                 try:
                     identity = await self._holders.named(identity)
                 except ApiError as error:
                     if error.status == UNAUTHORIZED:
-                        return signin.forget(RedirectResponse("/sign-in?again=1", 303))
+                        return signin.forget(_to_sign_in(request, "/sign-in?again=1"))
                     return failed.page(self._visit(request, identity), error)
             return await self._answered(page, self._visit(request, identity))
 
@@ -147,6 +147,13 @@ class _Console:
         language = chosen if chosen in LANGUAGES else self._settings.language
         words = catalogue(language or preferred(request.headers.get("accept-language", "")))
         return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings)
+
+
+def _to_sign_in(request: Request, address: str) -> Response:
+    """Lead a reader to the sign-in; a part of a page that script asks for is refused, or the sign-in would stand in its place."""
+    if "hx-request" in request.headers:
+        return PlainTextResponse("sign in again\n", 401)
+    return RedirectResponse(address, 303)
 
 
 class _Headers:

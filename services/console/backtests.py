@@ -37,7 +37,9 @@ class BacktestRun:
     by: str
     """Who started it."""
     lost: str
-    """Name of the list of lost customers; empty without one."""
+    """Name of the file with lost customers; empty without one."""
+    recorded: int
+    """How many losses on record were the list; 0: they were not."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     percent: int | None = None
     """How far it has driven the history; None before it has read it."""
@@ -78,21 +80,22 @@ class Backtests:
         """Return whether one runs now."""
         return self.latest is not None and self.latest.state == "running"
 
-    def start(self, outcomes: bytes, name: str, by: str) -> bool:
+    def start(self, outcomes: bytes, name: str, by: str, recorded: int = 0) -> bool:
         """
         Start one, and return whether it did: not while another one runs.
 
         Args:
             outcomes: The list of lost customers, as CSV; empty: losses are told from use alone.
-            name: What the list is called.
+            name: What the file with the list is called.
             by: Who starts it.
+            recorded: How many losses on record the list is made of, if it is no file.
         """
         if self.is_running or not self.possible:
             return False
         if self.latest is not None:
             shutil.rmtree(self.latest.folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="tidemark-backtest-"))
-        self.latest = BacktestRun(folder, by, name if outcomes else "")
+        self.latest = BacktestRun(folder, by, name if outcomes else "", recorded)
         words = [*self._source, *self._options, "--workers", "1", "--markdown", str(folder / "report.md")]
         if find_spec("matplotlib") is not None:
             words += ["--html", str(folder / "report.html")]

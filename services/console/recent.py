@@ -23,6 +23,8 @@ class _Kept:
     tried_at: float
     """When it was last asked for anew."""
     answer: asyncio.Future[Told]
+    erasures: str
+    """The erasures that were known when it was asked for."""
 
 
 class Recent:
@@ -31,6 +33,13 @@ class Recent:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._kept: dict[str, _Kept] = {}
+        self._erasures = ""
+
+    def note_erasures(self, mark: str) -> None:
+        """Take what an answer says of the erasures that it knows: another mark than before, and nothing older is told any more."""
+        if mark != self._erasures:
+            self._erasures = mark
+            self._kept.clear()
 
     async def get(self, question: str, ask: Callable[[], Awaitable[Told]]) -> Told:
         """
@@ -51,7 +60,7 @@ class Recent:
     def _ask(self, question: str, ask: Callable[[], Awaitable[Told]], before: _Kept | None) -> _Kept:
         """Ask anew. As long as there is no answer, `before` is the answer; it is once more where there is a refusal."""
         now = self._clock()
-        asked = _Kept(now, now, asyncio.ensure_future(ask()))
+        asked = _Kept(now, now, asyncio.ensure_future(ask()), self._erasures)
         if len(self._kept) >= _MOST:
             self._kept.clear()
         if before is None:
@@ -62,7 +71,7 @@ class Recent:
         return asked
 
     def _answered(self, question: str, asked: _Kept, done: asyncio.Future[Told]) -> None:
-        if not done.cancelled() and done.exception() is None:
+        if not done.cancelled() and done.exception() is None and asked.erasures == self._erasures:
             self._kept[question] = asked
         elif self._kept.get(question) is asked:
             del self._kept[question]

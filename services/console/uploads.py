@@ -21,9 +21,9 @@ class Unreadable(Exception):
     """What came is no form with a file."""
 
 
-async def file_of(request: Request, field: str) -> tuple[str, bytes]:
+async def file_of(request: Request, field: str) -> tuple[str, bytes, frozenset[str]]:
     """
-    Return name and content of the file of a form; both are empty where none was chosen.
+    Return name and content of the file of a form, and the names of its fields; without a file, name and content are empty.
 
     Raises:
         TooLarge: the request has more bytes than a file may have.
@@ -40,7 +40,7 @@ async def file_of(request: Request, field: str) -> tuple[str, bytes]:
         content = await given.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES:
             raise TooLarge
-        return (given.filename or "")[:200], content
+        return (given.filename or "")[:200], content, frozenset(form)
     finally:
         await form.close()
 

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from services.console.account.risk import USUAL
 from services.console.words import Catalogue, catalogue
 from services.console.words.formats import DASH, Formats
 
 _EVIDENCE_SHOWN = 2
+_PREDICTED = ("risk.predicts.collapse", "risk.predicts.loss")
+"""What a fitted risk may be the chance of, in the English catalogue in the words of the API."""
 _TOLD_ELSEWHERE = frozenset({"renewal_in_days", "score"})
 """Evidence that moves by the day and stands beside every signal, as it is now."""
 
@@ -68,6 +71,8 @@ class Wording:
 
     def measure(self, item: Mapping[str, Any]) -> str:
         """Return the label of a measure; that of a measure not in the catalogues is the API's."""
+        if item["name"] == USUAL:
+            return self._words("risk.usual")
         return self._or(f"measures.{item['name']}", str(item["label"]))
 
     def value(self, value: float | None, unit: str) -> str:
@@ -87,6 +92,26 @@ class Wording:
     def band(self, band: str) -> str:
         """Return the name of a band."""
         return self._or(f"band.{band.lower()}", band)
+
+    def tenth(self, tenth: int | None) -> str:
+        """Return how risky an account is among all."""
+        if tenth is None:
+            return self._words("risk.unknown")
+        return self._words("risk.riskiest" if tenth == 1 else "risk.tenth", tenth=tenth)
+
+    def chance(self, told: Mapping[str, Any]) -> str:
+        """Return the chance of what a fitted risk predicts; empty where the risk is a rank alone."""
+        percent, predicts = told["risk_percent"], told["risk_predicts"]
+        if percent is None:
+            return ""
+        known = next((key for key in _PREDICTED if catalogue("en")(key) == predicts), None)
+        return self._words(
+            "risk.chance", percent=self.percent(percent), predicts=self._words(known) if known else predicts
+        )
+
+    def percent(self, percent: float) -> str:
+        """Return a chance in per cent."""
+        return self._formats.share(percent / 100)
 
     def stage(self, stage: str) -> str:
         """Return the name of a stage."""

@@ -23,6 +23,7 @@ class StoreFull(Retryable):
         super().__init__(f"{FULL}: {detail}")
 
 
+MOST_LOSSES = 10_000
 MOST_ARRIVALS = 10_000
 """Lines of what came in that a store tells at once."""
 FULL = "the disk of the store is full"
@@ -172,6 +173,13 @@ class Queries(Protocol):
         `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.
         """
 
+    def losses(self) -> list[Found]:
+        """
+        Return the latest record of a loss of each account in production, latest first, MOST_LOSSES at most.
+
+        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        """
+
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids, in the order of the log."""
 
@@ -188,7 +196,11 @@ class Queries(Protocol):
         """Return how many signals there were after a time, by their transition."""
 
     def totals(self) -> list[Found]:
-        """Return of each topic, in order of name: `topic`, `rows` (one a record) and `unique` (one an identity)."""
+        """
+        Return of each topic, in order of name: `topic`, `rows` (one a record), `unique` (one an identity) and `exact`.
+
+        Of large tables the numbers are estimates, within about one in a hundred, and `exact` is false.
+        """
 
 
 class Store(Sink, Eraser, Queries, Protocol):

@@ -77,3 +77,5 @@ class BacktestHistory:
     """Empty: what became of the accounts is not known, and is told from their use alone."""
     until_day: int | None = None
     """The first day that is not known any more, days since 1970 UTC; None: the day after the last event."""
+    recorded: tuple[AccountOutcome, ...] = ()
+    """Losses that people recorded beside the events, for who wants them as `outcomes`."""

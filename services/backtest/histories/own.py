@@ -20,6 +20,7 @@ from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHi
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS
 from services.warehouse.ports import Queries
 
@@ -70,9 +71,11 @@ class _Holder:
         self._now_ms = now_ms
         self._most = most
         self._events: list[Event] = []
+        self._losses: dict[str, tuple[int, AccountOutcome | None]] = {}
 
     def add(self, value: Mapping[str, Any]) -> None:
         """Take one."""
+        self._note_loss(value)
         event = event_of(value, self._now_ms)
         if event is None:
             return
@@ -83,6 +86,16 @@ class _Holder:
                 "them to a file, and give that file to `tidemark backtest`"
             )
 
+    def _note_loss(self, value: Mapping[str, Any]) -> None:
+        """Keep the latest record of a loss of each account; a loss that lies ahead is none yet."""
+        if value["name"] != LOSS or value["kind"] != "TRACK" or not _counts(value):
+            return
+        said_at, loss = value["occurred_at"], loss_of(value["properties"])
+        if loss is None or said_at < self._losses.get(value["account"], (0, None))[0]:
+            return
+        outcome = AccountOutcome(value["account"], loss.day, "lost", loss.reason)
+        self._losses[value["account"]] = (said_at, outcome if loss.day <= self._now_ms // DAY_MS else None)
+
     def history(self, outcomes: tuple[AccountOutcome, ...]) -> BacktestHistory:
         """Return all of them."""
         events = self._events
@@ -91,12 +104,20 @@ class _Holder:
         events.sort(key=lambda event: event.at_ms)
         content = xxh3_128(repr([(event.at_ms, event.source, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
-        return BacktestHistory("own history", KeptEvents(events), f"own:{content}", outcomes=outcomes, until_day=until)
+        recorded = tuple(outcome for _, outcome in self._losses.values() if outcome is not None)
+        kept = KeptEvents(events)
+        return BacktestHistory(
+            "own history", kept, f"own:{content}", outcomes=outcomes, recorded=recorded, until_day=until
+        )
+
+
+def _counts(value: Mapping[str, Any]) -> bool:
+    return value["environment"] == "production" and not value["internal"] and bool(value["account"])
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
     """Return a decoded usage event, None where it does not score or lies on a day that is not over."""
-    if value["environment"] != "production" or value["internal"] or not value["account"] or value["kind"] not in _KINDS:
+    if not _counts(value) or value["kind"] not in _KINDS:
         return None
     if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
         return None

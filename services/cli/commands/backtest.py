@@ -53,6 +53,10 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         Path | None,
         typer.Option(help="Lost customers: CSV with the columns account, date and optionally reason.", exists=True),
     ] = None,
+    recorded: Annotated[
+        bool,
+        typer.Option("--recorded", help="Take the losses that people recorded in your own history as lost customers."),
+    ] = False,
     generated: Annotated[
         list[int] | None, typer.Option(help="Also test on made-up customers of this seed; may be repeated.")
     ] = None,
@@ -97,7 +101,8 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     Tell who would have been called, how early, and how often in vain, beside what the plainest rules would have done.
 
     A past is driven through the very code that scores and judges live events, in memory; nothing is written to Kafka.
-    With --outcomes it is measured by a list of lost customers, else by how much accounts used the product afterwards.
+    With --outcomes it is measured by a list of lost customers, with --recorded by the losses that people recorded in the
+    console, else by how much accounts used the product afterwards.
     With --fit the risk is fitted on these losses too; where that is no better than the shipped coefficients, nothing is
     written and the status is 1.
     """
@@ -121,13 +126,17 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     mapping = Mapping(account, user, at, time_format, event, event_name)
     parts: list[ReportPart] = []
     fitted: RiskFitReport | None = None
-    read_own = partial(own, source, lost, data)
+    read_own = partial(own, source, lost, data, recorded=recorded)
+    if recorded and (lost or generated or file is not None):
+        raise Fatal(
+            "--recorded takes losses out of your own history: give it without --outcomes, --generated and a file"
+        )
     if lost and file is None and generated:
         raise Fatal(
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
         )
     asked = risk_fits.RiskFitRequest(fit, target, write)
-    predicts = asked.checked(plan, listed=bool(lost), histories=len(generated or []) + (file is not None))
+    predicts = asked.checked(plan, listed=bool(lost) or recorded, histories=len(generated or []) + (file is not None))
     for history, made in histories(file, mapping, lost, generated or [], read_own):
         driven = _driven(history, scoring, keep, workers)
         part = part_of(_measured(driven, made, () if made else problems, least_base, draws))

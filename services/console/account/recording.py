@@ -39,6 +39,7 @@ FORMS: Mapping[str, tuple[Field, ...]] = {
     ),
     "note": (Field("text", "text"),),
     "goal": (Field("goal", "line"), Field("due", "date", required=False)),
+    "reached": (Field("goal_id", "text"), Field("goal", "text")),
     "handoff": (Field("to_owner", "line"), Field("text", "text", required=False)),
     "absence": (Field("from", "date"), Field("to", "date"), Field("text", "line", required=False)),
     "churn": (
@@ -48,6 +49,8 @@ FORMS: Mapping[str, tuple[Field, ...]] = {
     ),
 }
 """The fields of each kind of record."""
+OF_A_RECORD = frozenset({"reached"})
+"""Kinds that are said of another record, beside it."""
 
 
 class BadField(Exception):

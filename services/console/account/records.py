@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -13,16 +13,18 @@ KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
     "note": "Note Added",
     "goal": "Goal Set",
+    "reached": "Goal Reached",
     "handoff": "Account Handed Over",
     "absence": "Planned Absence",
     "churn": "Account Lost",
 }
 """Kinds of records, and the events that they are on the log."""
-_DAY_OF = {"contact": "", "note": "", "goal": "due", "handoff": "", "absence": "from", "churn": "date"}
+_DAY_OF = {"contact": "", "note": "", "goal": "due", "reached": "", "handoff": "", "absence": "from", "churn": "date"}
 _SHOWN = {
     "contact": ("channel", "with", "text"),
     "note": ("text",),
     "goal": ("goal",),
+    "reached": ("goal",),
     "handoff": ("from_owner", "to_owner", "text"),
     "absence": ("text",),
     "churn": ("reason", "text"),
@@ -42,6 +44,10 @@ class Recorded:
     """The day on which it was recorded, or happened."""
     author: str
     properties: Mapping[str, Any]
+    id: str = ""
+    """Of the event."""
+    reached: Recorded | None = None
+    """Of a goal: the record that says that it was reached."""
 
     @property
     def texts(self) -> list[str]:
@@ -56,6 +62,8 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
     """
     Return what was recorded, the newest first; what cannot be read is left out, and so are absences that were withdrawn.
 
+    Goals have the record that says that they were reached, which is in the list as well.
+
     Args:
         events: As the API lists them.
         known_until: Leave out what became known after this day.
@@ -68,7 +76,7 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
         made = _one(kinds[event["name"]], event)
         if made is not None:
             found.append(made)
-    return _standing(sorted(found, key=lambda each: (each.said, each.on), reverse=True))
+    return _with_ends(_standing(sorted(found, key=lambda each: (each.said, each.on), reverse=True)))
 
 
 def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
@@ -82,7 +90,7 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         return None
     until = day_of(properties.get("to")) or on if kind == "absence" else None
     author = str(properties.get("author") or event.get("user_id") or "")
-    return Recorded(kind, on or said, until, said, author, properties)
+    return Recorded(kind, on or said, until, said, author, properties, event["event_id"])
 
 
 def day_of(given: object) -> date | None:
@@ -106,3 +114,9 @@ def _standing(newest_first: list[Recorded]) -> list[Recorded]:
                 continue
         kept.append(each)
     return kept
+
+
+def _with_ends(newest_first: list[Recorded]) -> list[Recorded]:
+    """Give goals the first record that says that they were reached."""
+    ends = {str(each.properties.get("goal_id")): each for each in newest_first if each.kind == "reached"}
+    return [replace(each, reached=ends.get(each.id)) if each.kind == "goal" else each for each in newest_first]

@@ -11,5 +11,6 @@ from services.console.charts.layers import layers
 from services.console.charts.scatter import scatter
 from services.console.charts.sparkline import sparkline
 from services.console.charts.steps import step
+from services.console.charts.tenths import tenths
 
-__all__ = ["bars", "columns", "layers", "scatter", "sparkline", "step"]
+__all__ = ["bars", "columns", "layers", "scatter", "sparkline", "step", "tenths"]

@@ -15,6 +15,7 @@ from services.console.account import happened, questions
 from services.console.account.fall import fall
 from services.console.account.past import SPAN_DAYS, Day, Past
 from services.console.account.records import KINDS, Recorded, recorded
+from services.console.account.risk import risk
 from services.console.addresses import account_address
 from services.console.api_client import ApiError, Told
 from services.console.pages.account_events import events_of
@@ -82,6 +83,8 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         spans=[_span(account, told.past.last, at, span) for span in SPANS],
         episodes=[each for each in happened.episodes(told.signals) if each.last is None],
         rest=questions.rest(told.past),
+        risk=risk(latest) if latest else None,
+        tenth=told.account["risk_tenth"],
         people=questions.by_state(told.people["people"]),
         people_total=told.people["total"],
         records=told.records,

@@ -17,6 +17,8 @@ SPANS = (24, 168)
 """Hours that one may look back."""
 _ROWS = 200
 _REASONS = 50
+_TAIL = 50
+"""Events of the live tail."""
 
 
 @dataclass
@@ -35,10 +37,14 @@ class _Name:
 
 
 async def show(visit: Visit) -> Response:
-    """Render the page."""
+    """Render the page, or its live tail alone."""
+    if visit.wants_part:
+        return visit.page("ingest_tail.html.jinja", "ingest", **await _tail(visit))
     given = visit.request.query_params.get("hours", "")
     span = int(given) if given in {str(each) for each in SPANS} else SPANS[0]
-    told, refused = await asyncio.gather(visit.api.get("/v1/activity", hours=span), visit.api.get("/v1/rejections"))
+    told, refused, tail = await asyncio.gather(
+        visit.api.get("/v1/activity", hours=span), visit.api.get("/v1/rejections"), _tail(visit)
+    )
     hours = [hour for hour in _hours(told["as_of"], span) if hour >= told["since"]]
     names, lost = _by_name(told["events"], hours), _by_name(told["unattributed"], hours)
     known, unknown = _by_hour(told["events"], hours), _by_hour(told["unattributed"], hours)
@@ -60,7 +66,14 @@ async def show(visit: Visit) -> Response:
         refused_sum=sum(each["count"] for each in refused["rejections"]),
         refused_problem=refused["problem"],
         ingest=visit.ingest,
+        **tail,
     )
+
+
+async def _tail(visit: Visit) -> dict[str, Any]:
+    """Return what the live tail shows."""
+    told = await visit.api.get("/v1/arrived", limit=_TAIL)
+    return {"tail": told["events"], "stored": told["stored"]}
 
 
 def _hours(as_of: str, span: int) -> list[str]:

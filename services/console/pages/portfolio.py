@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,8 +20,9 @@ STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 COLUMNS = (
     ("account", "name"),
     ("health", "score"),
+    ("risk", "risk"),
     ("weeks", ""),
-    ("signals", ""),
+    ("signals", "signals"),
     ("renewal", "renewal"),
     ("revenue", "-revenue"),
     ("stage", "stage"),
@@ -30,7 +30,9 @@ COLUMNS = (
 )
 """Columns of the table and what the API sorts them by; a leading minus: largest first."""
 DEFAULT_SORT = "-revenue"
-_FILTERS = ("q", "band", "stage", "owner", "sort")
+_FILTERS = ("q", "band", "stage", "owner", "risk_tenth", "sort")
+RISKIEST = "1"
+"""The tenth that the list can be narrowed to."""
 _LONGEST_SEARCH = 200
 
 
@@ -39,9 +41,12 @@ async def show(visit: Visit) -> Response:
     chosen = _chosen(visit)
     if visit.wants_part:
         response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
-        response.headers["HX-Replace-Url"] = visit.address()
+        response.headers["HX-Replace-Url"] = visit.address(
+            sort=None if chosen["sort"] == DEFAULT_SORT else chosen["sort"]
+        )
         return response
-    listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get_recent("/v1/portfolio", weeks=WEEKS))
+    listed = await _list(visit, chosen)  # first: it tells whether somebody was erased since the picture was made
+    base = await visit.api.get_recent("/v1/portfolio", weeks=WEEKS)
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
 
 
@@ -57,6 +62,7 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "band": bands,
         "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
         "owner": given.get("owner", ""),
+        "risk_tenth": RISKIEST if given.get("risk_tenth") == RISKIEST else "",
         "sort": given.get("sort") or DEFAULT_SORT,
     }
 
@@ -109,13 +115,14 @@ def _change(weeks: Sequence[Mapping[str, Any] | None]) -> float | None:
 def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:
     """Return a column: where a click on its head leads, and how it is sorted now."""
     if not key:
-        return {"name": name, "address": None, "state": None}
+        return {"name": name, "address": None, "state": None, "sort": ""}
     bare = key.removeprefix("-")
     state = None
     if current.removeprefix("-") == bare:
         state = "descending" if current.startswith("-") else "ascending"
     turned = bare if current.startswith("-") else f"-{bare}"
-    return {"name": name, "address": visit.address(sort=turned if state else key, cursor=None), "state": state}
+    sort = turned if state else key
+    return {"name": name, "address": visit.address(sort=sort, cursor=None), "state": state, "sort": sort}
 
 
 def _picture(visit: Visit, base: Mapping[str, Any]) -> dict[str, Any]:

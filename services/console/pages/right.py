@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from services.console.backtests import Backtests
+from services.console.losses import as_list, losses_on_record
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
 
@@ -14,22 +15,26 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 
 async def show(visit: Visit) -> Response:
     """Render the page, or how far the back-test is alone."""
-    return _page(visit)
+    return await _page(visit)
 
 
 async def start(visit: Visit) -> Response:
     """Start a back-test with the list that the form sends."""
     tests = _backtests(visit)
     try:
-        name, content = await file_of(visit.request, "lost")
+        name, content, fields = await file_of(visit.request, "lost")
     except TooLarge:
-        return _page(visit, "too_large", 413)
+        return await _page(visit, "too_large", 413)
     except Unreadable:
-        return _page(visit, "unreadable", 400)
+        return await _page(visit, "unreadable", 400)
     if b"\0" in content:
-        return _page(visit, "no_csv", 400)
-    if not tests.start(content, name, visit.identity.name or visit.identity.owner):
-        return _page(visit, "running" if tests.is_running else "off", 409)
+        return await _page(visit, "no_csv", 400)
+    recorded = await losses_on_record(visit.api) if "recorded" in fields and not content else []
+    if recorded:
+        content = as_list(recorded)
+    by = visit.identity.name or visit.identity.owner
+    if not tests.start(content, "" if recorded else name, by, len(recorded)):
+        return await _page(visit, "running" if tests.is_running else "off", 409)
     return RedirectResponse("/right", 303)
 
 
@@ -52,16 +57,19 @@ async def report(visit: Visit) -> Response:
     return response
 
 
-def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
+async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
     tests = _backtests(visit)
-    template = "right_run.html.jinja" if visit.wants_part else "right.html.jinja"
+    if visit.wants_part:
+        return visit.page("right_run.html.jinja", "right", status, run=tests.latest)
+    recorded = await losses_on_record(visit.api) if tests.possible and not tests.is_running else []
     return visit.page(
-        template,
+        "right.html.jinja",
         "right",
         status,
         run=tests.latest,
         possible=tests.possible,
         problem=problem,
+        recorded=recorded,
         most=visit.formats.number(MOST_BYTES / 1e6),
     )
 

@@ -13,7 +13,14 @@ SIGNALS_DRAWN = 12
 _NEW_AFTER_DAYS = 7
 """Who was there within the first days of the axis may have been there before."""
 _MANY_TICKETS = 3
-_RECORD_SHAPES = {"contact": "dot", "note": "square", "goal": "flag", "handoff": "diamond", "churn": "down"}
+_RECORD_SHAPES = {
+    "contact": "dot",
+    "note": "square",
+    "goal": "flag",
+    "reached": "flag",
+    "handoff": "diamond",
+    "churn": "down",
+}
 
 
 def people(c: PanelContext) -> Panel | None:

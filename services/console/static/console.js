@@ -5,13 +5,14 @@
   root.classList.add("scripted");
 
   const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+  const seconds = new Intl.DateTimeFormat(root.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
   const whole = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long" });
 
   function localTimes(within) {
     for (const time of within.querySelectorAll("time[data-local]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      time.textContent = clock.format(at);
+      time.textContent = (time.dataset.local === "seconds" ? seconds : clock).format(at);
       time.title = whole.format(at);
     }
   }
@@ -73,32 +74,6 @@
       if (!menu.contains(event.target)) menu.open = false;
     }
   });
-
-  // --- what has happened since ---
-
-  const note = document.querySelector("[data-live]");
-  let source = null;
-  let news = 0;
-
-  function tell() {
-    news += 1;
-    note.querySelector("a").textContent = note.dataset.words.replace("{count}", String(news));
-    note.hidden = false;
-  }
-
-  function listen() {
-    source?.close();
-    source = null;
-    // Browsers open six connections to a server at most: pages that nobody looks at give theirs back.
-    if (!note || document.hidden) return;
-    source = new EventSource(note.dataset.live);
-    // What a backfill of the past brings to light is no news.
-    source.addEventListener("signal", (event) => { if (!JSON.parse(event.data).historical) tell(); });
-    source.addEventListener("reload", tell);
-  }
-
-  document.addEventListener("visibilitychange", listen);
-  listen();
 
   // --- code to copy ---
 

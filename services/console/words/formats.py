@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import lru_cache
 
 from babel import Locale
@@ -52,6 +53,10 @@ class Formats:
         """Return a change with its sign and one decimal, so that changes can be added up."""
         return format_decimal(value, "+#,##0.0;−#,##0.0", locale=self.locale)
 
+    def log_odds(self, thousandths: int) -> str:
+        """Return log-odds with their sign and three decimals, so that they can be added up."""
+        return format_decimal(Decimal(thousandths) / 1000, "+#,##0.000;−#,##0.000", locale=self.locale)
+
     def money(self, value: float | None, *, short: bool = True) -> str:
         """Return money, in short as `84 K`; a plain number where the currency is not known."""
         if value is None or abs(value) > _MOST:
@@ -83,6 +88,10 @@ class Formats:
         """Return an hour, given as ISO 8601 in UTC, in UTC; with its day where the day begins."""
         moment = datetime.fromisoformat(at).astimezone(UTC)
         return format_datetime(moment, "HH:mm" if moment.hour else "d MMM", locale=self.locale)
+
+    def time_of_day(self, at: str) -> str:
+        """Return the time of day of a time, with seconds, in UTC."""
+        return format_datetime(datetime.fromisoformat(at).astimezone(UTC), "HH:mm:ss 'UTC'", locale=self.locale)
 
     def time(self, at: str | None) -> str:
         """Return a time, given as ISO 8601 in UTC, in UTC: scripts put it into the reader's zone."""

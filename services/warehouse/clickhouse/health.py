@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from services.warehouse.clickhouse import states
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.signals import urgency
 from services.warehouse.domain import changes
 from services.warehouse.domain.filters import STAGES, AccountFilter
-from services.warehouse.domain.ordering import NO_RENEWAL, NO_RISK, UNJUDGED
+from services.warehouse.domain.ordering import BY_SIGNALS, NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.domain.weeks import ends
 from services.warehouse.ports import Found, Page
@@ -40,6 +42,7 @@ _ORDER = {
     "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
     "silent": "silent_days",
     "risk": f"-ifNull(risk_thousandths, {NO_RISK})",
+    "signals": "-urgency",
     "owner": "owner",
     "stage": f"indexOf({list(STAGES)}, toString(stage))",
 }
@@ -65,7 +68,13 @@ class HealthQueries(ClickHouseAsking):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        given = {"text": wanted.text, "bands": wanted.bands, "stages": wanted.stages, "owners": wanted.owners}
+        given: dict[str, Any] = {
+            "text": wanted.text,
+            "bands": wanted.bands,
+            "stages": wanted.stages,
+            "owners": wanted.owners,
+            "tenths": wanted.tenths,
+        }
         conditions = [
             sql
             for value, sql in (
@@ -76,14 +85,20 @@ class HealthQueries(ClickHouseAsking):
                 (wanted.bands, "band IN {bands:Array(String)}"),
                 (wanted.stages, "stage IN {stages:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
+                (wanted.tenths, f"account IN ({_in_tenths(_source(wanted.until_day))})"),
             )
             if value
         ]
-        source = f"{_source(wanted.until_day)} WHERE {' AND '.join(conditions) or 'true'}"
+        table, columns = _source(wanted.until_day), _COLUMNS
+        if wanted.sort == BY_SIGNALS:
+            opened = urgency(wanted.until_day)
+            table = f"(SELECT * FROM {table} AS listed LEFT JOIN {opened} AS opened USING account)"
+            columns = f"{_COLUMNS}, urgency"
+        source = f"{table} WHERE {' AND '.join(conditions) or 'true'}"
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         rows = self._found(
-            f"""SELECT {_COLUMNS}, count() OVER () AS total FROM {source} AND {beyond}
+            f"""SELECT {columns}, count() OVER () AS total FROM {source} AND {beyond}
             ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
@@ -199,6 +214,14 @@ class HealthQueries(ClickHouseAsking):
 
 def _known(day: int | None) -> str:
     return "true" if day is None else f"known_day <= {day}"
+
+
+def _in_tenths(source: str) -> str:
+    """Return which accounts of a source are in one of some tenths by risk."""
+    return f"""SELECT account FROM (
+        SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
+        FROM {source} WHERE risk_thousandths IS NOT NULL)
+        WHERE 1 + intDiv(10 * riskier, ranked) IN {{tenths:Array(Int64)}}"""
 
 
 def _body(row: Found) -> Found:

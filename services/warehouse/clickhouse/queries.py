@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from services.warehouse.clickhouse.events import COUNTS, EventQueries
 from services.warehouse.clickhouse.health import HealthQueries
+from services.warehouse.clickhouse.losses import LossQueries
 from services.warehouse.clickhouse.signals import SignalQueries
 from services.warehouse.ports import Found
 
@@ -17,6 +18,8 @@ _IDENTITY = {
     "account_health": "account, partition, offset",
     "signals": "account, signal_id",
 }
+_MOST_EXACT = 5_000_000
+"""Rows of a table of which all are told apart; of more, that would take more memory than a question may."""
 
 _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
@@ -25,7 +28,7 @@ internal, actor"""
 _DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
 
 
-class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries):
+class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, LossQueries):
     """Keeps the `Queries` port."""
 
     def past(self) -> Iterator[Found]:
@@ -60,9 +63,13 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries):
 
     def totals(self) -> list[Found]:
         """Return how much is stored of each topic."""
-        counts = " UNION ALL ".join(
-            f"""SELECT topic, uniqExact(partition, offset) AS rows, uniqExact({identity}) AS unique
-            FROM {table} GROUP BY topic"""
-            for table, identity in _IDENTITY.items()
-        )
-        return self._found(f"SELECT topic, rows, unique FROM ({counts}) ORDER BY topic")
+        sizes = " UNION ALL ".join(f"SELECT '{table}' AS name, count() AS n FROM {table}" for table in _IDENTITY)
+        exact = {row["name"]: row["n"] <= _MOST_EXACT for row in self._found(sizes)}
+        counts = " UNION ALL ".join(_counted(table, exact=exact[table]) for table in _IDENTITY)
+        return self._found(f"SELECT topic, rows, unique, exact FROM ({counts}) ORDER BY topic")
+
+
+def _counted(table: str, *, exact: bool) -> str:
+    different = "uniqExact" if exact else "uniqCombined64"
+    return f"""SELECT topic, {different}(partition, offset) AS rows, {different}({_IDENTITY[table]}) AS unique,
+        {str(exact).lower()} AS exact FROM {table} GROUP BY topic"""

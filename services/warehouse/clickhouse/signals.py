@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import msgspec
 
 from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
-from services.warehouse.domain.filters import SignalFilter, end_of
+from services.warehouse.domain import ordering
+from services.warehouse.domain.filters import SEVERITIES, SignalFilter, end_of
 from services.warehouse.domain.ordering import NO_RENEWAL
 from services.warehouse.ports import Found, Page
 
@@ -47,6 +48,16 @@ def _open_episodes(conditions: Sequence[str], until_day: int | None) -> str:
 
 def _until(day: int | None) -> list[str]:
     return [] if day is None else [f"toUnixTimestamp64Milli(at) <= {end_of(day)}"]
+
+
+def urgency(until_day: int | None) -> str:
+    """Return the `urgency` of each account with open signals, as `domain.ordering.urgency` has it."""
+    counted = f"""SELECT account, category, severity, count() AS signals FROM {_open_episodes((), until_day)}
+        GROUP BY account, category, severity"""
+    kinds = [(category, severity) for category in ("RISK", "EXPANSION") for severity in SEVERITIES]
+    weights = ", ".join(f"category = '{c}' AND severity = '{s}', {ordering.urgency(c, s, 1)}" for c, s in kinds)
+    most = ordering.MOST_OPEN - 1
+    return f"(SELECT account, toInt64(sum(least(signals, {most}) * multiIf({weights}, 1))) AS urgency FROM ({counted}) GROUP BY account)"
 
 
 class SignalQueries(ClickHouseAsking):

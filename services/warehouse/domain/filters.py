@@ -10,6 +10,7 @@ from services.warehouse.domain.ordering import Order, Place
 
 BANDS = ("LEARNING", "UNKNOWN", "RED", "YELLOW", "GREEN")
 STAGES = ordering.STAGES
+TENTHS = tuple(map(str, range(1, 11)))
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 MOST_ROWS = 1000
@@ -34,6 +35,8 @@ class AccountFilter:
     bands: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    tenths: tuple[int, ...] = ()
+    """Tenths by risk among all accounts whose risk is known; 1 is the riskiest."""
     sort: str = "score"
     descending: bool = False
     limit: int = 100

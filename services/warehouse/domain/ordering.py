@@ -70,10 +70,26 @@ _OF_ACCOUNTS: Mapping[str, Key] = {
     "renewal": _RENEWAL,
     "silent": Key("silent", int, lambda row: row["silent_days"]),
     "risk": Key("risk", int, lambda row: -(NO_RISK if row["risk_thousandths"] is None else row["risk_thousandths"])),
+    "signals": Key("signals", int, lambda row: -row["urgency"]),
     "owner": _column("owner"),
     "stage": Key("stage", int, lambda row: 1 + STAGES.index(row["stage"]) if row["stage"] in STAGES else 0),
 }
 ACCOUNT_SORTS = tuple(_OF_ACCOUNTS)
+
+BY_SIGNALS = "signals"
+"""The sort that needs the `urgency` of each account."""
+MOST_OPEN = 1_000
+
+
+def urgency(category: str, severity: str, count: int) -> int:
+    """
+    Return what open signals of one kind add to the urgency of their account: one critical outweighs any number of warnings.
+
+    Chances come last; up to MOST_OPEN of a kind are told apart.
+    """
+    rank = 0 if category != "RISK" else len(_SEVERITY) - _SEVERITY.index(severity) if severity in _SEVERITY else 0
+    return min(count, MOST_OPEN - 1) * int(MOST_OPEN**rank)
+
 
 SIGNAL_ORDERS: Mapping[str, Order] = {
     "latest": (_AT, *_SIGNAL),

@@ -24,7 +24,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _NEVER = -1
 
-_PREDICTED = {
+PREDICTED = {
     "COLLAPSE": "use in the next 12 weeks comes to 35 % of the usual level or less",
     "LOSS": "the account is lost in the next 12 weeks",
 }
@@ -114,6 +114,13 @@ def arrival(found: Found) -> Told:
     """Return how many events came in during an hour."""
     names = ("name", "source", "environment", "kind", "events")
     return {"hour": time_of(found["hour"]), **{name: found[name] for name in names}}
+
+
+def arrived(found: Found) -> Told:
+    """Return an event that has just come in."""
+    names = ("account", "user", "source", "environment", "kind", "name", "historical")
+    at = {name: time_of(found[name]) for name in ("occurred_at", "received_at")}
+    return {**{name: found[name] for name in names}, **at}
 
 
 def health(snapshot: Found) -> Told:
@@ -211,9 +218,9 @@ def _part(part: Found) -> Told:
 def risk_chance(found: Found) -> Told:
     """Return the chance of what a fitted model predicts, in per cent, and what that is; None where risk is a rank alone."""
     log_odds, predicts = found["risk_thousandths"], found["risk_predicts"]
-    if log_odds is None or predicts not in _PREDICTED:
+    if log_odds is None or predicts not in PREDICTED:
         return {"risk_percent": None, "risk_predicts": None}
-    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": _PREDICTED[predicts]}
+    return {"risk_percent": round(100 / (1 + math.exp(-log_odds / 1000)), 1), "risk_predicts": PREDICTED[predicts]}
 
 
 def _risk(snapshot: Found) -> Told | None:

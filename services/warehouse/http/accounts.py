@@ -40,6 +40,7 @@ def account_filter(asked: Asked) -> AccountFilter:
         given["band"],
         given["stage"],
         given["owner"],
+        tuple(map(int, given["risk_tenth"])),
         sort,
         descending,
         given["limit"],
@@ -165,6 +166,9 @@ QUESTIONS = (
             parameters.ChoicesParameter("band", "Bands, with commas between.", filters.BANDS),
             parameters.ChoicesParameter("stage", "Stages, with commas between.", filters.STAGES),
             parameters.TextsParameter("owner", "Owners, with commas between."),
+            parameters.ChoicesParameter(
+                "risk_tenth", "Tenths by risk, with commas between; 1 is the riskiest.", filters.TENTHS
+            ),
             parameters.SortParameter(
                 "sort", "What to sort by; a minus turns the order round.", ordering.ACCOUNT_SORTS, ("score", False)
             ),

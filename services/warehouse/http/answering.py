@@ -24,6 +24,7 @@ from services.warehouse.domain import people
 from services.warehouse.domain.parameters import parsed
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http.asgi import TOKEN_NAME
+from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
 from services.warehouse.http.question import Asked, NotFound, Question
 from services.warehouse.metrics import WarehouseMetrics
@@ -31,6 +32,8 @@ from services.warehouse.ports import Queries
 
 log = logging.getLogger(__name__)
 
+ERASURES = "Tidemark-Erasures"
+"""A header that changes when somebody was erased: who keeps answers throws away those with another one."""
 AT_ONCE = 4
 """Questions that are asked at the same time."""
 WAITING = 60
@@ -81,7 +84,7 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def answering(
     question: Question, store: Callable[[], Queries], turns: QueryTurns, metrics: WarehouseMetrics,
-    clock: Callable[[], float] = time.time, refusals: Refusals | None = None,
+    clock: Callable[[], float] = time.time, refusals: Refusals | None = None, feed: Feed | None = None,
 ) -> Answer:  # fmt: skip
     """Return what answers the requests of one address."""
 
@@ -96,7 +99,10 @@ def answering(
             try:
                 given = parsed(question.parameters, request.query_params.multi_items())
                 path = {name: unquote(text) for name, text in request.path_params.items()}
-                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals)
+                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals, feed)
+                erasures = (
+                    feed.erasures if feed else ""
+                )  # before: a mark that is too new would keep an answer that is too old
                 body = await turns.take(lambda: ask(asked))
             except NotFound as error:
                 return problem(404, error.code, error.detail, error.field)
@@ -107,7 +113,9 @@ def answering(
             except Exception:
                 log.exception("question_failed", extra={"route": question.path})
                 return problem(500, "internal_error", "an error of ours; it is logged, and asking again is safe")
-        return conditional(request, body)
+        response = conditional(request, body)
+        response.headers[ERASURES] = erasures
+        return response
 
     return answer
 

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http import accounts, overview, records
 from services.warehouse.http.answering import QueryTurns, answering, conditional
-from services.warehouse.http.asgi import App, Receive, Scope, Send
+from services.warehouse.http.asgi import Receive, Scope, Send
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.openapi import document
 from services.warehouse.http.problems import no_such_address, no_such_method
@@ -33,7 +33,7 @@ def query_app(
     refusals: Refusals | None = None,
     more: Sequence[Route] = (),
     turns: QueryTurns | None = None,
-) -> App:
+) -> QueryApp:
     """
     Return the application, without any check of who asks.
 
@@ -47,13 +47,16 @@ def query_app(
         turns: Who may ask now, where `more` takes turns with the questions.
     """
     turns = turns or QueryTurns()
-    routes = [Route(q.path, answering(q, store, turns, metrics, clock, refusals), methods=["GET"]) for q in QUESTIONS]
-    described = document(QUESTIONS)
+    feed = feed or Feed(store)
+    routes = [
+        Route(q.path, answering(q, store, turns, metrics, clock, refusals, feed), methods=["GET"]) for q in QUESTIONS
+    ]
+    described = document(QUESTIONS, [route.path for route in more])
 
     async def openapi(request: Request) -> Response:
         return conditional(request, described)
 
-    streams = Streams(feed or Feed(store), metrics)
+    streams = Streams(feed, metrics)
     routes += [
         Route("/v1/stream", streams.answer, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),
@@ -61,10 +64,19 @@ def query_app(
     ]
     app = Starlette(routes=routes, exception_handlers={404: no_such_address, 405: no_such_method})
     app.router.redirect_slashes = False
+    return QueryApp(app, [route.path for route in routes])
 
-    async def by_address_as_sent(scope: Scope, receive: Receive, send: Send) -> None:
+
+class QueryApp:
+    """The query API as an ASGI application."""
+
+    def __init__(self, routed: Starlette, paths: Sequence[str]) -> None:
+        self._routed = routed
+        self.paths = paths
+        """All addresses, as they are routed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
         # An account's id may end in /history: only as it was sent can a slash of the id be told from one of the address.
         sent = scope.get("raw_path") if scope["type"] == "http" else None
-        await app({**scope, "path": sent.decode("latin-1")} if sent else scope, receive, send)
-
-    return by_address_as_sent
+        await self._routed({**scope, "path": sent.decode("latin-1")} if sent else scope, receive, send)

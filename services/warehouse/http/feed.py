@@ -22,6 +22,9 @@ from services.warehouse.ports import Found, Queries
 HELD = 1_000
 """Things that are held; a listener that is further behind reloads."""
 
+ARRIVED = 200
+"""Events that are held for who looks at what comes in. They are not streamed: there may be 100,000 a second."""
+
 
 class StoredNews:
     """One thing that was stored."""
@@ -45,11 +48,16 @@ class Feed:
         self._life = secrets.token_hex(4)
         self._held: deque[StoredNews] = deque(maxlen=HELD)
         self._writing = asyncio.Lock()
+        self._erasures = 0
         self.last = 0
         """The number of the latest news."""
         self.fresh = asyncio.Event()
         """Set when there are news after those that were there when it was taken."""
         self.closed = False
+        self.arrived: deque[Row] = deque(maxlen=ARRIVED)
+        """The last events that were stored, as rows."""
+        self.events_stored = 0
+        """How many there have been in this process."""
 
     def publish(self, stored: Mapping[str, Sequence[Row]], erased: bool = False) -> None:
         """
@@ -61,7 +69,12 @@ class Feed:
         """
         if erased:
             self._held.clear()
+            self.arrived.clear()
+            self._erasures += 1
             self.last += 1  # a cursor from before leads nowhere now
+        events = stored.get("events", ())
+        self.events_stored += len(events)
+        self.arrived.extend(events[-ARRIVED:])
         health = {row["account"]: row for row in _rows(stored, "account_health")}
         for row in health.values():
             self._add("forgotten" if row["reason"] == FORGOTTEN else "health", row)
@@ -77,6 +90,11 @@ class Feed:
     def cursor(self, number: int) -> str:
         """Return the id of news."""
         return f"{self._life}-{number}"
+
+    @property
+    def erasures(self) -> str:
+        """Return a mark that changes whenever somebody is erased."""
+        return self.cursor(self._erasures)
 
     def position(self, cursor: str) -> int | None:
         """Return the number that a cursor stands for; None where what came after it is not known any more."""

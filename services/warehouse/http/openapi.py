@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from services.warehouse.domain.parameters import Parameter
-from services.warehouse.http import problems, stream
+from services.warehouse.http import beside, problems, stream
 from services.warehouse.http.answers.records import ProblemAnswer
 from services.warehouse.http.question import Question
 
@@ -34,12 +34,20 @@ _REFUSED = {
 _HEADERS = {401: {"WWW-Authenticate": _CHALLENGE}, 503: {"Retry-After": _RETRY_AFTER}}
 
 
-def document(questions: Sequence[Question]) -> bytes:
-    """Return the document as JSON."""
-    shapes = [*(each.shape for each in questions), ProblemAnswer]
+def document(questions: Sequence[Question], more: Sequence[str] = ()) -> bytes:
+    """
+    Return the document as JSON.
+
+    Args:
+        questions: What is asked.
+        more: The addresses beside them, as they are routed.
+    """
+    shapes = [*(each.shape for each in questions), *(beside.SHAPES if more else ()), ProblemAnswer]
     _, components = msgspec.json.schema_components(shapes, ref_template=_REF)
     paths = {re.sub(r":path}", "}", each.path): {"get": _operation(each)} for each in questions}
     paths["/v1/stream"] = {"get": _stream()}
+    paths["/openapi.json"] = {"get": _itself()}
+    paths |= {path.replace(":path", ""): {"get": beside.operation(path, _refused, _in_path)} for path in more}
     whole = {
         "openapi": "3.1.0",
         "info": {
@@ -82,7 +90,19 @@ def _operation(question: Question) -> Schema:
                 "description": "The answer is still the one with the ETag in If-None-Match.",
                 "headers": {"ETag": _ETAG},
             },
-            **{str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses},
+            **_refused(*statuses),
+        },
+    }
+
+
+def _itself() -> Schema:
+    return {
+        "operationId": "openapi_json",
+        "summary": "This document.",
+        "responses": {
+            "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
+            "304": {"description": "It is still the one with the ETag in If-None-Match."},
+            **_refused(401, 421),
         },
     }
 
@@ -102,9 +122,13 @@ def _stream() -> Schema:
         ],
         "responses": {
             "200": {"description": "The stream; it ends after a quarter of an hour at the latest.", "content": events},
-            **{str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in (400, 401, 421, 503)},
+            **_refused(400, 401, 421, 503),
         },
     }
+
+
+def _refused(*statuses: int) -> Schema:
+    return {str(status): {"$ref": f"#/components/responses/{_name(status)}"} for status in statuses}
 
 
 def _in_path(name: str) -> Schema:

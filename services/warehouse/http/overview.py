@@ -10,7 +10,15 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.units import HOUR_MS, MINUTE_MS
 from services.warehouse.domain import changes, filters, parameters, presentation, refusals, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
-from services.warehouse.http.answers.overview import ActivityAnswer, PortfolioAnswer, RejectionsAnswer, TodayAnswer
+from services.warehouse.domain.rows import columns
+from services.warehouse.http.answers.overview import (
+    ActivityAnswer,
+    ArrivedAnswer,
+    PortfolioAnswer,
+    RejectionsAnswer,
+    TodayAnswer,
+)
+from services.warehouse.http.feed import ARRIVED
 from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time, standing
 from services.warehouse.ports import MOST_ARRIVALS
 
@@ -123,6 +131,18 @@ def _activity(asked: Asked) -> Told:
     }
 
 
+def _arrived(asked: Asked) -> Told:
+    feed, names = asked.feed, columns("events")
+    rows = [dict(zip(names, row, strict=True)) for row in (tuple(feed.arrived) if feed else ())]
+    newest = sorted(rows, key=lambda row: (row["received_at"], row["offset"]), reverse=True)
+    return {
+        "events": [presentation.arrived(row) for row in newest[: asked.given["limit"]]],
+        "stored": feed.events_stored if feed else 0,
+        "total": len(rows),
+        "next": None,
+    }
+
+
 def _rejections(asked: Asked) -> Told:
     known = asked.refusals
     found = known.told(asked.now_ms) if known else []
@@ -158,6 +178,14 @@ QUESTIONS = (
         _activity,
         ActivityAnswer,
         (parameters.NumberParameter("hours", "How many hours before this one.", 24, 1, _MOST_HOURS),),
+    ),
+    Question(
+        "/v1/arrived",
+        "The last events that were stored, latest received first. They are held in memory, 200 at most.",
+        _arrived,
+        ArrivedAnswer,
+        (parameters.NumberParameter("limit", "How many to list at most.", 50, 1, ARRIVED),),
+        names_people=True,
     ),
     Question(
         "/v1/rejections",

@@ -12,6 +12,7 @@ from services.warehouse.domain.filters import MOST_ROWS, AccountFilter, EventFil
 from services.warehouse.domain.parameters import Parameter
 from services.warehouse.domain.presentation import time_of
 from services.warehouse.domain.refusals import Refusals
+from services.warehouse.http.feed import Feed
 from services.warehouse.ports import Found, Page, Queries
 
 Told = dict[str, Any]
@@ -36,6 +37,8 @@ class Asked:
     """Who has the token that was sent; None where there are no tokens."""
     refusals: Refusals | None = None
     """What was refused lately; None where nobody reads it."""
+    feed: Feed | None = None
+    """What was stored lately; None where nobody tells of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from schemas.measures import MEASURES
+from services.shared.tracking_plan.losses import loss_of
 from services.warehouse.domain import filters, ordering, parameters, presentation
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http.answers.accounts import SignalsAnswer
 from services.warehouse.http.answers.records import (
     KnownMeasuresAnswer,
+    LossesAnswer,
     MeasuresAnswer,
     PersonAnswer,
     TotalsAnswer,
@@ -72,6 +74,15 @@ def _known_measures(asked: Asked) -> Told:
     }
 
 
+def _losses(asked: Asked) -> Told:
+    told = []
+    for row in asked.store.losses():
+        if loss := loss_of(row["properties"]):
+            at, date = presentation.time_of(row["occurred_at"]), presentation.date_of(loss.day)
+            told.append({"account": row["account"], "date": date, "reason": loss.reason, "recorded_at": at})
+    return {"losses": told, "total": len(told), "next": None}
+
+
 def _whoami(asked: Asked) -> Told:
     return {"name": asked.token_name or "", "open": asked.token_name is None}
 
@@ -118,6 +129,12 @@ QUESTIONS = (
         "The record of each measure: label, meaning, unit, dimension.",
         _measures,
         MeasuresAnswer,
+    ),
+    Question(
+        "/v1/losses",
+        "Accounts that people recorded as lost, the latest record of each: the list of lost customers of a back-test.",
+        _losses,
+        LossesAnswer,
     ),
     Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, TotalsAnswer),
     Question("/v1/whoami", "Who has the token that was sent.", _whoami, WhoAnswer),

@@ -26,7 +26,12 @@ from services.warehouse.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)
 
-PARAMETERS = (TextParameter("account", "Only of this account.", 20_000),)
+PARAMETERS = (
+    TextParameter("account", "Only of this account.", 20_000),
+    TextParameter(
+        "after", "Id of the last event that is known, for clients that cannot send Last-Event-ID, which counts first."
+    ),
+)
 LISTENERS = 100
 """Streams at the same time."""
 LIFETIME_S = 900.0
@@ -50,7 +55,7 @@ class Streams:
     async def answer(self, request: Request) -> Response:
         """Answer one request with a stream, or say why not."""
         try:
-            account = parsed(PARAMETERS, request.query_params.multi_items())["account"]
+            given = parsed(PARAMETERS, request.query_params.multi_items())
         except Rejected as error:
             return problem(400, error.code, error.detail, error.field)
         if request.method == "HEAD":
@@ -58,7 +63,8 @@ class Streams:
         if self._listeners >= LISTENERS:
             detail = f"{LISTENERS} streams are open, as many as there may be; ask again later"
             return problem(503, "busy", detail, headers={"Retry-After": "30"})
-        return _EventStream(self._events(account, request.headers.get("last-event-id", "")), self._counted)
+        cursor = request.headers.get("last-event-id") or given["after"]
+        return _EventStream(self._events(given["account"], cursor), self._counted)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from services.warehouse.domain import changes, weeks
 from services.warehouse.domain.filters import AccountFilter, day_of
-from services.warehouse.domain.ordering import after, in_order
+from services.warehouse.domain.ordering import BY_SIGNALS, after, in_order, urgency
 from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.memory.tables import MemoryTables, body
+from services.warehouse.memory.signals import MemorySignals
+from services.warehouse.memory.tables import body
 from services.warehouse.ports import Found, Page
 
 _COLUMNS = (
@@ -18,7 +19,7 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-class MemoryHealth(MemoryTables):
+class MemoryHealth(MemorySignals):
     """The part of the `Queries` port that is about health."""
 
     def newest(self) -> int | None:
@@ -27,7 +28,14 @@ class MemoryHealth(MemoryTables):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        rows = [_listed(row) for row in self._latest(wanted.until_day).values() if _is_wanted(row, wanted)]
+        latest = self._latest(wanted.until_day)
+        rows = [_listed(row) for row in latest.values() if _is_wanted(row, wanted)]
+        if wanted.tenths:
+            tenths = self.risk_tenths(list(latest), wanted.until_day)
+            rows = [row for row in rows if tenths.get(row["account"]) in wanted.tenths]
+        if wanted.sort == BY_SIGNALS:
+            urgent = self._urgency([row["account"] for row in rows], wanted.until_day)
+            rows = [{**row, "urgency": urgent[row["account"]]} for row in rows]
         following = after(wanted.order, in_order(wanted.order, rows), wanted.after)
         return Page(following[: wanted.limit], len(rows))
 
@@ -116,6 +124,12 @@ class MemoryHealth(MemoryTables):
     def _health(self, until_day: int | None = None) -> list[Found]:
         rows = self._in_order("account_health")
         return rows if until_day is None else [row for row in rows if day_of(row["at"]) <= until_day]
+
+    def _urgency(self, accounts: Sequence[str], until_day: int | None) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for each in self.open_signals(accounts, until_day):
+            found[each["account"]] += urgency(each["category"], each["severity"], each["signals"])
+        return found
 
     def _latest(self, until_day: int | None = None) -> dict[str, Found]:
         last = {row["account"]: row for row in self._health(until_day)}

@@ -6,20 +6,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
+from services.shared.tracking_plan.losses import LOSS
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
-from services.warehouse.domain.ordering import after, in_order
+from services.warehouse.domain.ordering import EVENTS, after, in_order
 from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
-from services.warehouse.memory.signals import MemorySignals
 from services.warehouse.memory.tables import IDENTITY, first
-from services.warehouse.ports import MOST_ARRIVALS, Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
 
-class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
+class MemoryStore(MemoryErasing, MemoryHealth):
     """Keeps the `Store` port."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
@@ -91,6 +91,18 @@ class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
         rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _counts(row)]
         yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
 
+    def losses(self) -> list[Found]:
+        """Return the latest record of a loss of each account."""
+        rows = [
+            {name: row[name] for name in ("account", "occurred_at", "properties", "topic", "partition", "offset")}
+            for row in self._in_order("events")
+            if (row["name"], row["kind"], row["topic"]) == (LOSS, "TRACK", USAGE_EVENTS)
+            and row["account"]
+            and _counts(row)
+        ]
+        latest = first(in_order(EVENTS, rows), "account").values()
+        return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in latest][:MOST_LOSSES]
+
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""
         wanted = set(event_ids)
@@ -113,7 +125,7 @@ class MemoryStore(MemoryErasing, MemoryHealth, MemorySignals):
             for topic in {row["topic"] for row in rows}:
                 of_topic = [row for row in rows if row["topic"] == topic]
                 unique = len(first(of_topic, *identity))
-                found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique}
+                found[topic] = {"topic": topic, "rows": len(of_topic), "unique": unique, "exact": True}
         return [found[topic] for topic in sorted(found)]
 
     def _unique_events(self) -> Iterable[Found]:

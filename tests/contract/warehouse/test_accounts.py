@@ -12,7 +12,7 @@ from services.warehouse.domain.filters import AccountFilter
 from services.warehouse.domain.ordering import ACCOUNT_SORTS, place
 from services.warehouse.domain.rows import Place, Row, forgotten
 from services.warehouse.ports import Store
-from tests.contract.warehouse.stored import T0, example, health
+from tests.contract.warehouse.stored import T0, example, health, signal
 
 
 def test_the_latest_snapshot_of_each_account_is_listed(store: Store) -> None:
@@ -154,6 +154,27 @@ def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(stor
     assert store.risk_tenths(found) == {f"a{n}": tenth for n, tenth in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 10])}
     assert store.risk_tenths(["a9", "nobody"]) == {"a9": 10}
     assert store.risk_tenths([]) == {}
+    riskiest = store.accounts(AccountFilter(sort="risk", tenths=(1, 8), bands=("RED",)))
+    assert ([a["account"] for a in riskiest.rows], riskiest.total) == (["a0", "a7", "a8"], 3)
+    assert store.accounts(AccountFilter(tenths=(1,), text="a9")).total == 0
+
+
+def test_accounts_are_sorted_by_their_open_signals_the_most_severe_first(store: Store) -> None:
+    names = ["calm", "chance", "info", "two_warnings", "critical", "over"]
+    store.insert("account_health", [health(n, name) for n, name in enumerate(names)])
+    told = [
+        ("chance", "a", "EXPANSION", "INFO"), ("info", "a", "RISK", "INFO"),
+        ("two_warnings", "a", "RISK", "WARNING"), ("two_warnings", "b", "RISK", "WARNING"),
+        ("critical", "a", "RISK", "CRITICAL"), ("over", "a", "RISK", "CRITICAL"),
+    ]  # fmt: skip
+    fired = [signal(n, a, rule, 1, "FIRING", category=c, severity=s) for n, (a, rule, c, s) in enumerate(told)]
+    store.insert("signals", [*fired, signal(99, "over", "a", 2, "RESOLVED", category="RISK", severity="CRITICAL")])
+
+    found = [a["account"] for a in store.accounts(AccountFilter(sort="signals")).rows]
+
+    assert found == ["critical", "two_warnings", "info", "chance", "calm", "over"]
+    before = store.accounts(AccountFilter(sort="signals", until_day=T0 // DAY_MS, bands=("RED",), text="c"))
+    assert before.total == len(before.rows)
 
 
 def test_the_tenth_by_risk_of_a_past_day_is_that_among_the_accounts_of_then(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -22,8 +23,12 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+from starlette.routing import Route
+from starlette.testclient import TestClient
 
 from services.shared.http import serving
+from services.warehouse.erasing_api import erasing_routes
+from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.http import openapi
 from services.warehouse.http.app import QUESTIONS, query_app
 from services.warehouse.http.guard import Guard
@@ -79,7 +84,26 @@ def test_the_document_is_served_and_names_every_address(address: str) -> None:
 
     assert served.json() == DOCUMENT
     assert served.headers["ETag"]
-    assert {*PATHS, "/v1/stream"} == DOCUMENT["paths"].keys()
+
+
+def test_the_document_names_each_address_that_the_process_serves_and_no_other() -> None:
+    """Of the application as the warehouse makes it, with what is answered beside the questions."""
+    store = MemoryStore()
+    more = [*erasing_routes(lambda: store), *exporting_routes(lambda: store)]  # type: ignore[arg-type,return-value]
+    served = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()), more=more)
+    routes = {path.replace(":path", "") for path in served.paths}
+    described = json.loads(TestClient(served).get("/openapi.json").text)["paths"]
+
+    assert described.keys() == routes
+    assert {"/v1/traces/people/{user}", "/v1/traces/accounts/{account}", "/v1/export/{view}", "/v1/stream"} <= routes
+    for path, operations in described.items():
+        given = {each["name"] for each in operations["get"].get("parameters", []) if each["in"] == "path"}
+        assert given == set(re.findall(r"{(\w+)}", path)), path
+
+
+def test_an_address_that_is_not_described_stops_the_process_at_its_start() -> None:
+    with pytest.raises(KeyError, match="v1/secret"):
+        query_app(MemoryStore, WarehouseMetrics(CollectorRegistry()), more=[Route("/v1/secret", lambda _: None)])
 
 
 @pytest.mark.parametrize("path", PATHS)

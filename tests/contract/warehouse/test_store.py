@@ -4,10 +4,14 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.clickhouse import queries
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.ordering import EVENTS, place
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
@@ -183,11 +187,23 @@ def test_totals_tell_records_from_what_is_unique_among_them(store: Store) -> Non
     store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING"), signal(2, "acme", "x", 1, "FIRING")])
 
     assert store.totals() == [
-        {"topic": "account-health", "rows": 2, "unique": 2},
-        {"topic": "risk-signals", "rows": 2, "unique": 2},
-        {"topic": "usage-events", "rows": 3, "unique": 2},
-        {"topic": "usage-unattributed", "rows": 1, "unique": 1},
+        {"topic": "account-health", "rows": 2, "unique": 2, "exact": True},
+        {"topic": "risk-signals", "rows": 2, "unique": 2, "exact": True},
+        {"topic": "usage-events", "rows": 3, "unique": 2, "exact": True},
+        {"topic": "usage-unattributed", "rows": 1, "unique": 1, "exact": True},
     ]
+
+
+def test_totals_of_large_tables_are_estimates_and_say_so(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queries, "_MOST_EXACT", 2)
+    store.insert("events", [event(n, f"e{n % 3}") for n in range(6)])
+    store.insert("account_health", [health(1, "acme")])
+
+    health_total, events_total = store.totals()
+
+    assert health_total == {"topic": "account-health", "rows": 1, "unique": 1, "exact": True}
+    assert {**events_total, "exact": None} == {"topic": "usage-events", "rows": 6, "unique": 3, "exact": None}
+    assert events_total["exact"] is isinstance(store, MemoryStore)  # which holds so few that it always counts
 
 
 def test_every_topic_of_the_warehouse_has_a_table_in_both_stores(store: Store) -> None:
@@ -303,3 +319,29 @@ def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Stor
 
     assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
     assert first.total == second.total == 40
+
+
+def test_the_latest_record_of_a_loss_of_each_account_is_found(store: Store) -> None:
+    def lost(offset: int, account: str, date: str, **changes: Any) -> Row:
+        said = f'{{"date":"{date}","reason":"price"}}'
+        at = T0 + offset
+        return event(
+            offset, f"l{offset}", account=account, name="Account Lost", properties=said, occurred_at=at, **changes
+        )
+
+    rows = [
+        lost(1, "acme", "2025-11-01"),
+        lost(2, "acme", "2025-11-08"),
+        lost(3, "globex", "2025-11-15"),
+        lost(4, "tested", "2025-11-15", environment="staging"),
+        lost(5, "staff", "2025-11-15", internal=True),
+        event(6, "e6", account="active", name="Report Exported"),
+    ]
+    store.insert("events", rows)
+    store.insert("events", rows[:2])
+
+    found = store.losses()
+
+    assert [(each["account"], each["occurred_at"]) for each in found] == [("globex", T0 + 3), ("acme", T0 + 2)]
+    assert found[1].keys() == {"account", "occurred_at", "properties"}
+    assert found[1]["properties"] == '{"date":"2025-11-08","reason":"price"}'

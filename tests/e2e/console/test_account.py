@@ -192,6 +192,33 @@ async def test_a_note_is_on_the_log_with_its_author_and_then_on_the_axis(served:
         assert said == []
 
 
+async def test_a_goal_is_set_and_marked_as_reached(served: Served, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{served.address}/accounts/{FELL}")
+        await page.locator("#record summary", has_text="Goal").click()
+        form = page.locator("details[open] form")
+        await form.locator("[name=goal]").fill("Ten reports a week")
+        await form.locator("[name=author]").fill("Nora Lindt")
+        await form.get_by_role("button").click()
+        served.console.store_what_arrived()
+        await page.get_by_role("link", name="Show it").click()
+        goal = page.locator(".records li", has_text="Ten reports a week")
+        await goal.locator("summary").click()
+        await goal.locator("[name=author]").fill("Ivan Petrov")
+        await goal.get_by_role("button", name="Record").click()
+        await page.wait_for_url("**?recorded=reached#recorded")
+
+        set_by, reached = _newest(served, "Goal Set"), _newest(served, "Goal Reached")
+        assert f'"goal_id":"{set_by["event_id"]}"' in reached["properties"]
+        assert '"author":"Ivan Petrov"' in reached["properties"]
+        served.console.store_what_arrived()
+        await page.get_by_role("link", name="Show it").click()
+        assert "says Ivan Petrov" in await goal.locator(".record-reached").inner_text()
+        assert await goal.get_by_role("button").count() == 0
+        assert await page.locator("#panel-events .mark-reached").count() == 1
+        assert said == []
+
+
 async def test_an_absence_and_a_handoff_are_recorded_without_script(served: Served, browser: Browser) -> None:
     today = datetime.now(UTC).date()
     async with opened(browser, java_script_enabled=False) as (page, _):
@@ -274,6 +301,35 @@ async def test_it_was_right_by_a_list_of_lost_customers(served: Served, browser:
         await page.get_by_role("link", name="Read the report").click()
         await page.wait_for_url("**/right/report")
         assert await page.locator("h1").inner_text() == "Back-test"
+        assert said == []
+
+
+async def test_losses_on_record_are_the_list_of_a_back_test_without_a_file(served: Served, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        for account, day in (("c0", LOST_ON), ("c1", LOST_ON), ("c2", datetime.now(UTC).date() + timedelta(days=30))):
+            form: dict[str, str | float | bool] = {
+                "kind": "churn",
+                "date": str(day),
+                "reason": "price",
+                "author": "Nora Lindt",
+            }
+            sent = await page.request.post(f"{served.address}/accounts/{account}", form=form, max_redirects=0)
+            assert sent.status == 303
+        served.console.store_what_arrived()
+        await page.goto(f"{served.address}/right")
+        taken = page.get_by_label("Take the 2 losses on record as the list")
+        assert await taken.is_checked()
+        await page.get_by_text("Which these are").click()
+        assert await page.locator(".recorded tbody a").all_inner_texts() == ["c1", "c0"]
+        assert await found_by_axe(page) == []
+        await page.get_by_role("button", name="Start").click()
+
+        assert "With the 2 losses on record" in await page.locator("#run").inner_text()
+        await page.get_by_role("button", name="Stop").click()
+        await page.get_by_role("heading", name="The back-test was stopped").wait_for()
+        run = served.console.app.state.backtests.latest
+        listed = (run.folder / "lost.csv").read_text().splitlines()
+        assert listed == ["account,date,reason", f"c1,{LOST_ON},price", f"c0,{LOST_ON},price"]
         assert said == []
 
 

@@ -19,6 +19,12 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
+_HOLD = """() => document.querySelectorAll("[hx-trigger^=every]").forEach((part) => {
+    part.setAttribute("data-held", "");
+    part.dispatchEvent(new CustomEvent("htmx:abort"));
+})"""
+"""axe keeps a page busy for so long that answers to what it asks by itself would be too late."""
+
 
 @asynccontextmanager
 async def opened(browser: Browser, **options: Any) -> AsyncIterator[tuple[Page, list[str]]]:
@@ -36,6 +42,7 @@ async def found_by_axe(page: Page) -> list[str]:
     """Return what axe-core objects to, with the places."""
     source = (node_package("axe-core") / "axe.min.js").read_text("utf-8")
     await page.evaluate(source)
+    await page.evaluate(_HOLD)
     result = await page.evaluate("levels => axe.run(document, {runOnly: levels})", LEVELS)
     return [
         f"{each['impact']} {each['id']}: {[node['target'] for node in each['nodes'][:3]]}"
@@ -138,6 +145,19 @@ async def test_a_signal_that_fires_is_told_and_shown_when_the_reader_asks(
         await page.locator(".news a").click()
         await until(lambda: _has(page, ".work", before + 1), 10)
         assert said == []
+
+
+@pytest.mark.parametrize(("scheme", "chosen", "background"), [
+    ("light", "dark", "rgb(15, 18, 23)"), ("dark", "light", "rgb(246, 247, 249)"), ("dark", "system", "rgb(15, 18, 23)"),
+])  # fmt: skip
+async def test_the_theme_that_was_chosen_counts_before_that_of_the_system(
+    address: str, browser: Browser, scheme: Any, chosen: str, background: str
+) -> None:
+    async with opened(browser, color_scheme=scheme) as (page, _):
+        await page.context.add_cookies([{"name": "tidemark_theme", "value": chosen, "url": address}])
+        await page.goto(f"{address}/waiting")
+
+        assert await page.evaluate("getComputedStyle(document.body).backgroundColor") == background
 
 
 async def test_times_are_in_the_readers_zone(address: str, browser: Browser) -> None:

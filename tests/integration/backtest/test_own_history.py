@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from schemas import codec
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.own import read_log, read_warehouse
+from services.cli.past import HistorySource, own
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
@@ -146,6 +148,35 @@ def test_the_warehouse_holds_the_same_history(tmp_path: Path) -> None:
         ("acme", 9), ("globex", 8), ("acme", 7),
     ]  # fmt: skip
     assert {(event.actor, event.source) for event in history.read()} == {("AGENT", "web")}
+
+
+def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lost(offset: int, account: str, date: str) -> Any:
+        said = f'{{"date":"{date}","reason":"price"}}'
+        at = NOW + offset
+        return stored.event(offset, f"l{offset}", account=account, name="Account Lost", properties=said, occurred_at=at)
+
+    store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
+    store.insert("events", [stored.event(1, "e1", account="acme", occurred_at=NOW - 9 * DAY_MS)])
+    store.close()
+    with pytest.raises(Fatal, match="no loss was recorded: record losses on the pages of accounts"):
+        own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
+
+    store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
+    losses = [("acme", "1990-01-03"), ("acme", "1990-01-04"), ("globex", "2199-01-01"), ("initech", "soon")]
+    store.insert("events", [lost(n, *each) for n, each in enumerate(losses, 2)])
+    store.close()
+    listed = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
+    unasked = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=False)
+
+    assert listed.outcomes == (AccountOutcome("acme", 7308, "lost", "price"),)
+    assert unasked.outcomes == ()
+    assert capsys.readouterr().err.splitlines() == [
+        "1 loss is on record, taken as the list",
+        "1 loss is on record: --recorded takes it as the list",
+    ]
 
 
 def test_a_folder_without_a_warehouse_is_refused_with_what_to_do(tmp_path: Path) -> None:

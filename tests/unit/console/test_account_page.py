@@ -43,7 +43,7 @@ async def test_an_account_of_any_id_has_a_page_in_which_its_name_does_nothing(
     assert answer.status_code == 200
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert {(script.get("src") or "").rpartition("/")[2] for script in page.all("script")} <= {
-        "htmx.min.js", "hx-csp.min.js", "console.js",
+        "htmx.min.js", "hx-csp.min.js", "console.js", "news.js", "parts.js",
     }  # fmt: skip
     assert page.all("style") == page.all("img") == []
     assert [

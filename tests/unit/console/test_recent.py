@@ -93,3 +93,19 @@ async def test_what_is_kept_is_bounded() -> None:
         await recent.get(str(number), ask)
 
     assert len(recent._kept) <= 50
+
+
+async def test_an_erasure_clears_what_is_kept_and_what_was_asked_for_before_it_is_not_kept() -> None:
+    recent, ask = Recent(), Asking()
+    recent.note_erasures("a-0")
+    before = asyncio.create_task(recent.get("q", ask))
+    await asyncio.sleep(0)
+    recent.note_erasures("a-1")
+    ask.go.set()
+    await before
+
+    assert await recent.get("q", ask) == {"asked": 2}
+    recent.note_erasures("a-1")
+    assert await recent.get("q", ask) == {"asked": 2}
+    recent.note_erasures("a-2")
+    assert await recent.get("q", ask) == {"asked": 3}

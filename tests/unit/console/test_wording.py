@@ -7,6 +7,7 @@ import pytest
 from services.console.wording import Wording
 from services.console.words import catalogue
 from services.console.words.formats import Formats
+from services.warehouse.domain import presentation
 
 
 def wording(language: str, currency: str | None = None) -> Wording:
@@ -113,6 +114,12 @@ def test_the_seats_of_a_rule_are_not_called_usual() -> None:
     growing = signal(rule="seat_saturation", title="Seats are nearly used up", evidence=[seats])
 
     assert wording("en").evidence(growing) == "24 people active in 28 days, on 25 seats"
+
+
+def test_what_a_fitted_risk_predicts_is_said_in_the_words_of_the_api() -> None:
+    said = {name: catalogue("en")(f"risk.predicts.{name.lower()}") for name in presentation.PREDICTED}
+
+    assert said == presentation.PREDICTED
 
 
 @pytest.mark.parametrize(

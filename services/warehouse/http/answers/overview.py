@@ -121,6 +121,27 @@ class ActivityAnswer(ListAnswer):
     as_of: str
 
 
+class ArrivedEventAnswer(TypedDict):
+    """An event that was stored lately. `account` is empty as long as it is not known."""
+
+    account: str
+    user: str
+    source: str
+    environment: str
+    kind: str
+    name: str
+    occurred_at: str
+    received_at: str
+    historical: bool
+
+
+class ArrivedAnswer(ListAnswer):
+    """The newest of the last 200 events that this process stored; `stored` is how many it has stored since it began."""
+
+    events: list[ArrivedEventAnswer]
+    stored: int
+
+
 class RejectionAnswer(TypedDict):
     """
     What was refused for one reason, at one field, of one source.

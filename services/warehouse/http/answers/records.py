@@ -54,12 +54,28 @@ class PersonAnswer(TypedDict):
     user_id: str
 
 
+class LossAnswer(TypedDict):
+    """When an account was lost, or will be, and why, as somebody recorded it last."""
+
+    account: str
+    date: str
+    reason: str
+    recorded_at: str
+
+
+class LossesAnswer(ListAnswer):
+    """Losses that people recorded, the latest record first, 10,000 at most."""
+
+    losses: list[LossAnswer]
+
+
 class TotalAnswer(TypedDict):
-    """How much is stored of a topic."""
+    """How much is stored of a topic. Above five million rows the numbers are estimates, and `exact` is false."""
 
     topic: str
     rows: int
     unique: int
+    exact: bool
 
 
 class TotalsAnswer(ListAnswer):

@@ -15,6 +15,7 @@ FILLED = {
     "contact": {"channel": "call", "with": "Kim", "on": "2027-03-30", "text": "They like it"},
     "note": {"text": "Line one\r\nline two"},
     "goal": {"goal": "Roll out", "due": "2027-06-30"},
+    "reached": {"goal_id": "console-7", "goal": "Roll out"},
     "handoff": {"to_owner": "Nora", "text": "Is on leave"},
     "absence": {"from": "2027-04-01", "to": "2027-04-09", "text": "Easter"},
     "churn": {"date": "2027-03-01", "reason": "price", "text": ""},
@@ -95,6 +96,7 @@ def event(kind: str, received_at: str = "2027-03-31T10:00:00.000Z", **changes: s
     at = call.get("timestamp", received_at)
     return {
         "name": call["event"],
+        "event_id": call["messageId"],
         "properties": properties,
         "occurred_at": at,
         "received_at": received_at,
@@ -109,6 +111,7 @@ def test_records_are_read_again_newest_first_with_their_day_and_their_words() ->
         "contact": (date(2027, 3, 30), "Ann"),
         "note": (TODAY, "Ann"),
         "goal": (date(2027, 6, 30), "Ann"),
+        "reached": (TODAY, "Ann"),
         "handoff": (TODAY, "Ann"),
         "absence": (date(2027, 4, 1), "Ann"),
         "churn": (date(2027, 3, 1), "Ann"),
@@ -116,6 +119,20 @@ def test_records_are_read_again_newest_first_with_their_day_and_their_words() ->
     texts = {each.kind: each.texts for each in found}
     assert texts["handoff"] == ["Olga → Nora", "Is on leave"]
     assert texts["note"] == ["Line one\nline two"]
+
+
+def test_a_goal_has_the_first_record_that_says_that_it_was_reached() -> None:
+    goal, other = event("goal"), event("goal", goal="Another")
+    first = event("reached", received_at="2027-03-20T10:00:00.000Z", goal_id=goal["event_id"])
+    again = event("reached", received_at="2027-03-25T10:00:00.000Z", goal_id=goal["event_id"])
+
+    found = {each.id: each for each in recorded([goal, other, first, again])}
+
+    reached = found[goal["event_id"]].reached
+    assert reached is not None
+    assert (reached.on, reached.author) == (date(2027, 3, 20), "Ann")
+    assert found[other["event_id"]].reached is None
+    assert recorded([goal, again], date(2027, 3, 24)) == []
 
 
 def test_what_became_known_later_is_not_shown_in_the_past() -> None:

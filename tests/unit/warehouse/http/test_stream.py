@@ -98,7 +98,8 @@ async def test_health_and_signals_are_told_in_the_form_of_the_lists(served: Serv
     assert told[2][2] == {"account": "acme"}
 
 
-async def test_whoever_comes_back_goes_on_after_the_last_event(served: Served) -> None:
+@pytest.mark.parametrize("by_header", [True, False])
+async def test_whoever_comes_back_goes_on_after_the_last_event(served: Served, by_header: bool) -> None:
     async with served.listening() as following:
         served.stored(health(1, "a"))
         events = [await following()]
@@ -106,7 +107,8 @@ async def test_whoever_comes_back_goes_on_after_the_last_event(served: Served) -
             events.append(await following())
     served.stored(health(2, "b"), health(3, "c"))
 
-    async with served.listening(last=events[-1][1]) as following:
+    last = events[-1][1]
+    async with served.listening(*(("", last) if by_header else (f"?after={last}", ""))) as following:
         told = [await following() for _ in range(3)]
 
     assert [(name, data.get("account")) for name, _, data in told] == [

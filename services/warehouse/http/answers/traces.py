@@ -1,0 +1,29 @@
+"""Shapes of what is told of the traces of a person or an account."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class ErasureAnswer(TypedDict):
+    """An order to erase, by its place on the log. `removed` is how many rows went or changed, by table, once it is `done`."""
+
+    place: str
+    at: int
+    by: str
+    done: bool
+    removed: dict[str, int]
+
+
+class TracesAnswer(TypedDict):
+    """
+    What is stored of one person or account.
+
+    `pseudonyms` are those of the person, or of the people who are in no other account; `accounts` those in whose events the
+    person is; `rows` how many there are, by table.
+    """
+
+    pseudonyms: list[str]
+    accounts: list[str]
+    rows: dict[str, int]
+    erasures: list[ErasureAnswer]
