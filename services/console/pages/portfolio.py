@@ -11,6 +11,7 @@ from starlette.responses import Response
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
+from services.console.owners import SHOWN, nearest_first, owners_of
 from services.console.pages.today import JUDGED, days_between
 from services.console.rendering import Visit, clipped
 
@@ -65,7 +66,11 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
     cursor = visit.request.query_params.get("cursor")
     told = await visit.api.get("/v1/accounts", **chosen, weeks=WEEKS, limit=ROWS, cursor=cursor)
     rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
+    owners = await owners_of(visit) if chosen["owner"] and not rows else []
+    unknown_owner = bool(owners) and chosen["owner"] not in owners
     return {
+        "unknown_owner": unknown_owner,
+        "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN] if unknown_owner else [],
         "rows": rows,
         "total": told["total"],
         "following": told["next"],

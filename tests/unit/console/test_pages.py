@@ -11,6 +11,7 @@ import pytest
 from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.assets import asset
+from services.console.owners import meant, nearest_first
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
@@ -226,7 +227,37 @@ async def test_a_form_that_is_too_large_changes_nothing(client: httpx.AsyncClien
 async def test_mine_asks_who_one_is_as_long_as_nobody_has_said(client: httpx.AsyncClient) -> None:
     page = Found((await client.get("/?mine=1")).text)
 
-    assert "me" in {each.get("name") for each in page.all("input")}
+    assert [each["name"] for each in page.all("select") if each["name"] == "me"] == ["me"]
+    offered = [each["value"] for each in page.all("option")]
+    assert {"acme", "globex"} <= set(offered)
+
+
+async def test_an_owner_that_no_account_has_is_no_good_news(client: httpx.AsyncClient) -> None:
+    """A name that was mistyped must not read as "Nothing needs attention"."""
+    page = (await client.get("/?mine=1", headers={"cookie": "tidemark_me=Globx"})).text
+    found = Found(page)
+
+    assert "No account has the owner “Globx”." in page
+    assert "Nothing needs attention" not in page
+    assert {"acme", "globex"} <= {each.get("value") for each in found.all("button")}
+    listed = (await client.get("/portfolio?owner=Globx")).text
+    assert "No account has the owner “Globx”." in listed
+    assert "/portfolio?owner=globex" in {each.get("href") for each in Found(listed).all("a")}
+
+
+async def test_an_owner_is_known_in_any_case(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/?mine=1", headers={"cookie": "tidemark_me=GLOBEX"})).text
+
+    assert "No account has" not in page
+    assert 'class="work work-' in page
+
+
+def test_owners_that_share_a_word_with_the_name_come_first() -> None:
+    owners = ["Bea Costa", "Ana Reis", "Zoe Ana Lund"]
+
+    assert nearest_first("ana", owners) == ["Ana Reis", "Zoe Ana Lund", "Bea Costa"]
+    assert meant("ana reis ", owners) == "Ana Reis"
+    assert meant("Ana", owners) == ""
 
 
 async def test_beyond_this_machine_every_page_leads_to_the_sign_in(store: MemoryStore) -> None:

@@ -58,6 +58,11 @@ def test_what_counts_has_a_form_for_every_plural_that_the_language_uses_for_whol
     } == set()
 
 
+@pytest.mark.parametrize(("language", "none"), [("en", "0 days"), ("pt", "0 dias"), ("it", "0 giorni")])
+def test_none_takes_the_plural(language: str, none: str) -> None:
+    assert catalogue(language)("unit.days", count=0, value="0") == none
+
+
 @pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_key_that_is_asked_for_is_in_the_catalogue(path: Path) -> None:
     missing = [
