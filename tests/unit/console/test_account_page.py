@@ -78,7 +78,34 @@ async def test_the_page_that_a_preference_returns_to_is_the_account_itself(
 
 
 async def test_an_unknown_account_is_not_found_and_nothing_is_recorded_of_it(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/accounts/nobody")).status_code == 404
+    answer = await client.get("/accounts/nobody")
+
+    assert answer.status_code == 404
+    assert "“nobody”" in answer.text
+    assert "/v1/" not in answer.text
+    assert {"q": "nobody"} in [
+        {each["name"]: each.get("value")} for each in Found(answer.text).all("input") if each.get("id") == "again"
+    ]
+
+
+async def test_a_day_before_the_first_is_not_one_of_an_account_that_never_was(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/accounts/acme?at=2020-01-01")
+    first = re.search(r"is known since ([^.<]+)\.", answer.text)
+
+    assert answer.status_code == 404
+    assert first is not None
+    assert "Nothing was ever stored" not in answer.text
+    assert "/accounts/acme" in {each.get("href") for each in Found(answer.text).all("a")}
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [("2199-12-25", "Dec 25, 2199 has not come yet"), ("soon", "“soon” is not a day")]
+)
+async def test_a_day_that_cannot_be_shown_is_said(client: httpx.AsyncClient, day: str, said: str) -> None:
+    answer = await client.get(f"/accounts/acme?at={day}")
+
+    assert answer.status_code == 200
+    assert said in answer.text
 
 
 async def test_a_form_of_another_site_is_refused(client: httpx.AsyncClient) -> None:
