@@ -81,7 +81,7 @@ def _change(visit: Visit, change: Mapping[str, Any]) -> dict[str, Any]:
         "address": account_address(change["account"]),
         "points": after["score"] - before["score"] if known else None,
         "digits": 1 if known and round(before["score"]) == round(after["score"]) else 0,
-        "reasons": [f"{visit.wording.measure(part)} {visit.formats.change(part['change'])}" for part in reasons],
+        "reasons": [f"{visit.wording.measure(part)}: {visit.wording.points(part['change'])}" for part in reasons],
     }
 
 

@@ -78,7 +78,7 @@ def use(c: PanelContext) -> Panel | None:
     ]
     legend = [("key-line", c.t("account.use.value")), ("key-band", c.t("account.use.key"))]
     drawn = within_band(c.axis, readings, label, c.shades, c.f.count)
-    return Panel("use", drawn, TextTable(heads, rows), legend)
+    return Panel("use", drawn, TextTable(heads, rows), legend, c.t("account.use.note"))
 
 
 def customers(c: PanelContext) -> Panel | None:

@@ -59,7 +59,7 @@ def test_an_escalated_signal_has_the_title_of_its_severity() -> None:
 
 def test_the_evidence_is_one_line_of_the_first_two_facts() -> None:
     assert wording("en").evidence(signal()) == (
-        "Silent for 9 days, a sign from 7 days on · 0 user-days in two weeks, 39 expected"
+        "Nobody active for 9 days; longer than 7 days is unusual here · 0 user-days in two weeks, 39 expected"
     )
     assert wording("it").evidence(signal()) == (
         "In silenzio da 9 giorni, un segnale da 7 giorni in poi · 0 giorni-persona in due settimane, 39 previsti"
