@@ -13,6 +13,7 @@ from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
 from services.console.owners import SHOWN, nearest_first, owners_of
 from services.console.pages.today import JUDGED, days_between
+from services.console.pages.waiting import FEEDS
 from services.console.rendering import Visit, clipped
 
 ROWS = 60
@@ -31,7 +32,9 @@ COLUMNS = (
 )
 """Columns of the table and what the API sorts them by; a leading minus: largest first."""
 DEFAULT_SORT = "-revenue"
-_FILTERS = ("q", "band", "stage", "owner", "sort")
+RENEWS_WITHIN = ("30", "60", "90", "180")
+"""Days until the renewal that the list can be narrowed to."""
+_FILTERS = ("q", "band", "stage", "owner", "renews_within", "lacking", "sort")
 _LONGEST_SEARCH = 200
 
 
@@ -47,7 +50,9 @@ async def show(visit: Visit) -> Response:
 
 
 def _render(visit: Visit, template: str, values: Mapping[str, Any]) -> Response:
-    return visit.page(template, "portfolio", bands=BANDS, stages=STAGES, default_sort=DEFAULT_SORT, **values)
+    return visit.page(
+        template, "portfolio", bands=BANDS, stages=STAGES, renewals=RENEWS_WITHIN, default_sort=DEFAULT_SORT, **values
+    )
 
 
 def _chosen(visit: Visit) -> dict[str, Any]:
@@ -58,13 +63,15 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "band": bands,
         "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
         "owner": given.get("owner", ""),
+        "renews_within": next((days for days in RENEWS_WITHIN if days == given.get("renews_within")), ""),
+        "lacking": given.get("lacking", "")[:_LONGEST_SEARCH],
         "sort": given.get("sort") or DEFAULT_SORT,
     }
 
 
 async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
     cursor = visit.request.query_params.get("cursor")
-    told = await visit.api.get("/v1/accounts", **chosen, weeks=WEEKS, limit=ROWS, cursor=cursor)
+    told = await visit.api.get("/v1/accounts", **chosen, away=True, weeks=WEEKS, limit=ROWS, cursor=cursor)
     rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
     owners = await owners_of(visit) if chosen["owner"] and not rows else []
     unknown_owner = bool(owners) and chosen["owner"] not in owners
@@ -72,6 +79,7 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
         "unknown_owner": unknown_owner,
         "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN] if unknown_owner else [],
         "rows": rows,
+        "lacking": _lacking(visit, chosen["lacking"]),
         "total": told["total"],
         "following": told["next"],
         "continued": cursor is not None,
@@ -80,6 +88,12 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
         "as_of": told["as_of"],
         "sorts": [_sort(visit, name, key, chosen["sort"]) for name, key in COLUMNS],
     }
+
+
+def _lacking(visit: Visit, measure: str) -> str:
+    """Return in words what is not known of the accounts of a list."""
+    feed = next((each.name for each in FEEDS if measure in each.known), "")
+    return visit.words(f"waiting.feeds.{feed}.title") if feed else measure
 
 
 def _row(visit: Visit, account: Mapping[str, Any], as_of: str) -> dict[str, Any]:

@@ -58,6 +58,13 @@ def _last(condition: str) -> str:
     return f"SELECT account, max(offset) FROM account_health_days WHERE {condition} GROUP BY account"
 
 
+def _lacking(day: int | None) -> str:
+    """Return which accounts do not have a measure."""
+    known = "true" if day is None else f"known_day <= {day}"
+    return f"""SELECT account FROM account_health_days WHERE (account, offset) IN ({_last(known)})
+        AND NOT JSONHas(body, 'measures', {{lacking:String}})"""
+
+
 class HealthQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about health."""
 
@@ -68,7 +75,16 @@ class HealthQueries(ClickHouseAsking):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        given = {"text": wanted.text, "bands": wanted.bands, "stages": wanted.stages, "owners": wanted.owners}
+        renews_from, renews_until = wanted.renewal or (0, 0)
+        given: dict[str, object] = {
+            "text": wanted.text,
+            "bands": wanted.bands,
+            "stages": wanted.stages,
+            "owners": wanted.owners,
+            "lacking": wanted.lacking,
+            "renews_from": renews_from,
+            "renews_until": renews_until,
+        }
         conditions = [
             sql
             for value, sql in (
@@ -79,6 +95,8 @@ class HealthQueries(ClickHouseAsking):
                 (wanted.bands, "band IN {bands:Array(String)}"),
                 (wanted.stages, "stage IN {stages:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
+                (wanted.lacking, f"account IN ({_lacking(wanted.until_day)})"),
+                (wanted.renewal, "renewal_day BETWEEN {renews_from:Int64} AND {renews_until:Int64}"),
             )
             if value
         ]

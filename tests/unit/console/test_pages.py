@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.measures import numbered
 from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.assets import asset
@@ -18,7 +19,7 @@ from services.shared.units import HOUR_MS
 from services.warehouse.http import overview
 from services.warehouse.memory import store as memory_store
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import T0, event
+from tests.contract.warehouse.stored import T0, event, example, health
 from tests.support.console import HOSTILE, app_over, filled
 
 PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
@@ -282,3 +283,37 @@ async def test_assets_are_kept_for_good_and_sent_packed(client: httpx.AsyncClien
     assert sizes < 50_000
     assert (await client.get("/static/x/../settings.py")).status_code == 404
     assert "immutable" not in (await client.get("/static/old/console.css")).headers.get("cache-control", "")
+
+
+async def test_accounts_for_which_data_is_missing_are_named_and_listed() -> None:
+    store = MemoryStore()
+    for number in range(6):
+        seats = {"seats": 25.0} if number == 0 else {}
+        store.insert(
+            "account_health", [health(number, f"a{number}", measures=numbered({"baseline_weeks": 9.0, **seats}))]
+        )
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/waiting")).text
+        listed = (await client.get("/portfolio?lacking=seats")).text
+
+    assert "1 of 6" in page
+    assert "and 2 more" in page
+    assert "/portfolio?lacking=seats" in {each.get("href") for each in Found(page).all("a")}
+    assert "All kinds of data come in, for every account" not in page
+    assert "5 accounts without data on: Seats bought" in listed
+    assert {"name": "lacking", "value": "seats"}.items() <= Found(listed).all("input")[-1].items()
+
+
+async def test_the_portfolio_is_narrowed_by_the_renewal_and_marks_who_is_away() -> None:
+    store = MemoryStore()
+    facts = example("account_health/examples/red.json")["facts"]
+    days = {"absent_from": 20_420, "absent_until": 20_430}
+    store.insert("account_health", [health(1, "near", facts=facts | {"renewal_day": 20_440}, dates=days)])
+    store.insert("account_health", [health(2, "far", facts=facts | {"renewal_day": 20_900})])
+    async with client_of(app_over(store)) as over:
+        page = Found(text := (await over.get("/portfolio?renews_within=30")).text)
+
+    links = {each.get("href") for each in page.all("a")}
+    assert "/accounts/near" in links
+    assert len([each for each in page.all("th") if each.get("scope") == "row"]) == 1
+    assert "Away, as planned" in text

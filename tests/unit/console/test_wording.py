@@ -62,7 +62,7 @@ def test_the_evidence_is_one_line_of_the_first_two_facts() -> None:
         "Nobody active for 9 days; longer than 7 days is unusual here · 0 user-days in two weeks, 39 expected"
     )
     assert wording("it").evidence(signal()) == (
-        "In silenzio da 9 giorni, un segnale da 7 giorni in poi · 0 giorni-persona in due settimane, 39 previsti"
+        "Nessuno attivo da 9 giorni; più di 7 giorni qui è insolito · 0 giorni-persona in due settimane, 39 previsti"
     )
 
 
