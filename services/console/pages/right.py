@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from services.console.backtests import Backtests
+from services.console.histories import obstacle
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
 
@@ -14,7 +15,7 @@ _REPORT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; 
 
 async def show(visit: Visit) -> Response:
     """Render the page, or how far the back-test is alone."""
-    return _page(visit)
+    return await _page(visit)
 
 
 async def start(visit: Visit) -> Response:
@@ -23,13 +24,15 @@ async def start(visit: Visit) -> Response:
     try:
         name, content = await file_of(visit.request, "lost")
     except TooLarge:
-        return _page(visit, "too_large", 413)
+        return await _page(visit, "too_large", 413)
     except Unreadable:
-        return _page(visit, "unreadable", 400)
+        return await _page(visit, "unreadable", 400)
     if b"\0" in content:
-        return _page(visit, "no_csv", 400)
+        return await _page(visit, "no_csv", 400)
+    if await obstacle(visit.settings.history):
+        return await _page(visit, status=409)
     if not tests.start(content, name, visit.identity.name or visit.identity.owner):
-        return _page(visit, "running" if tests.is_running else "off", 409)
+        return await _page(visit, "running", 409)
     return RedirectResponse("/right", 303)
 
 
@@ -52,7 +55,7 @@ async def report(visit: Visit) -> Response:
     return response
 
 
-def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
+async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
     tests = _backtests(visit)
     template = "right_run.html.jinja" if visit.wants_part else "right.html.jinja"
     return visit.page(
@@ -60,7 +63,8 @@ def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
         "right",
         status,
         run=tests.latest,
-        possible=tests.possible,
+        obstacle="" if tests.is_running else await obstacle(visit.settings.history),
+        history=visit.settings.history,
         problem=problem,
         most=visit.formats.number(MOST_BYTES / 1e6),
     )

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -205,3 +206,25 @@ async def test_a_list_that_is_too_large_or_none_is_refused_before_anything_start
 
     assert (large.status_code, binary.status_code, none.status_code) == (413, 400, 400)
     assert "run-title" not in (await client.get("/right")).text
+
+
+async def test_a_back_test_that_cannot_run_is_said_before_it_is_started(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.delenv("CLICKHOUSE_URL", raising=False)
+    (events := tmp_path / "events.csv").write_text("account,user,timestamp\n")
+    for history, said in (
+        ("log", "the log cannot be reached"),
+        ("warehouse", "none is set up"),
+        ("off", "turned off"),
+        (str(tmp_path / "gone.csv"), "and there is none"),
+        (str(events), ""),
+    ):
+        async with client_of(app_over(store, ConsoleSettings(history=history))) as client:
+            page = (await client.get("/right")).text
+            started = await client.post("/right", files={"lost": ("lost.csv", b"a,b")}) if said else None
+
+        assert said in page
+        assert ("multipart/form-data" in page) == (not said)
+        assert started is None or (started.status_code, "run-title" in started.text) == (409, False)
