@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
@@ -41,12 +41,22 @@ _LONGEST_SEARCH = 200
 async def show(visit: Visit) -> Response:
     """Render the page, or its list alone."""
     chosen = _chosen(visit)
+    if "go" in visit.request.query_params:
+        return await _go(visit, chosen)
     if visit.wants_part:
         response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
         response.headers["HX-Replace-Url"] = visit.address()
         return response
     listed, base = await asyncio.gather(_list(visit, chosen), visit.api.get_recent("/v1/portfolio", weeks=WEEKS))
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
+
+
+async def _go(visit: Visit, chosen: Mapping[str, Any]) -> Response:
+    """Lead to the only account that is found, or else to the list."""
+    told = await visit.api.get("/v1/accounts", **chosen, limit=2) if chosen["q"] else {"accounts": []}
+    found = told["accounts"]
+    address = account_address(found[0]["account"]) if len(found) == 1 else visit.address(go=None)
+    return RedirectResponse(address, 303)
 
 
 def _render(visit: Visit, template: str, values: Mapping[str, Any]) -> Response:

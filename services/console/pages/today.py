@@ -35,6 +35,10 @@ async def show(visit: Visit) -> Response:
             told = await visit.api.get("/v1/today", owner=owner)
     signals = [_signal(signal, told["as_of"]) for signal in told["signals"]]
     changes = [_change(visit, change) for change in told["changes"]]
+    risks = [each for each in signals if each["category"] == "RISK"]
+    chances = [each for each in signals if each["category"] != "RISK"]
+    # Risks come first: if anything else is listed, no risk is missing.
+    risks_total = len(risks) if chances else told["total"]
     return visit.page(
         "today.html.jinja",
         "today",
@@ -44,8 +48,10 @@ async def show(visit: Visit) -> Response:
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],
-        risks=[each for each in signals if each["category"] == "RISK"],
-        chances=[each for each in signals if each["category"] != "RISK"],
+        risks=risks,
+        risks_total=risks_total,
+        chances=chances,
+        chances_total=told["total"] - risks_total,
         changes=changes[:CHANGES_SHOWN],
         more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
         judged=JUDGED,

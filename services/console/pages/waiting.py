@@ -13,6 +13,8 @@ from starlette.responses import Response
 from services.console.addresses import account_address
 from services.console.rendering import Visit
 
+OF_EVERY_ACCOUNT = frozenset({"use", "renewal", "seats", "revenue", "country"})
+"""Data that every account should have. One without an open ticket or a planned absence lacks nothing."""
 MISSING_NAMED = 3
 """So many accounts for which a kind of data is missing are named, those with the largest revenue."""
 
@@ -120,7 +122,7 @@ def _feed(
         "on": bool(known or positive),
         "accounts": max(known, positive),
         "of": accounts,
-        "lacking": feed.known[0] if feed.known else "",
+        "lacking": feed.known[0] if feed.name in OF_EVERY_ACCOUNT else "",
         "missing": [],
         "missing_total": 0,
         "measures": [visit.wording.measure(each) for each in fed],

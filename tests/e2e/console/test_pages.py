@@ -77,6 +77,22 @@ async def test_search_as_you_type_narrows_the_list_and_stays_in_the_address(addr
         assert said == []
 
 
+async def test_a_search_that_finds_one_account_leads_to_it(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        for start in ("/", "/portfolio"):
+            await page.goto(address + start)
+            await page.keyboard.press("/")
+            await page.keyboard.type("glob")
+            await page.keyboard.press("Enter")
+            await until(lambda: _is_at(page, f"{address}/accounts/globex"), 10)
+        await page.goto(address)
+        await page.keyboard.press("/")
+        await page.keyboard.type("e")
+        await page.keyboard.press("Enter")
+        await until(lambda: _is_at(page, f"{address}/portfolio?q=e"), 10)
+        assert said == []
+
+
 async def test_an_attribute_that_was_injected_without_the_nonce_does_nothing(address: str, browser: Browser) -> None:
     async with opened(browser) as (page, said):
         await page.goto(f"{address}/portfolio")
