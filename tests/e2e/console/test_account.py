@@ -307,7 +307,7 @@ async def test_a_narrow_screen_keeps_the_names_of_rows_and_the_numbers_of_axes_i
             gutter = page.locator(f"#panel-{panel} .gutter")
             box = await gutter.bounding_box()
             assert box is not None
-            assert 0 <= box["x"]
+            assert box["x"] >= 0
             assert box["x"] + box["width"] <= 200
             assert await gutter.locator("text").count() > 0
         menu = page.locator(".bar nav a")
