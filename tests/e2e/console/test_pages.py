@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-PAGES = ["/", "/?mine=1", "/portfolio", "/portfolio?owner=nobody", "/ingest", "/waiting", "/right", "/accounts/nobody"]
+PAGES = ["/", "/?mine=1", "/portfolio", "/portfolio?owner=nobody", "/ingest", "/waiting", "/right"]
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 

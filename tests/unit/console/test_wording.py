@@ -96,7 +96,7 @@ def test_the_evidence_of_an_open_signal_is_told_as_it_is_now() -> None:
     first, *rest = signal()["evidence"]
     is_open = signal(evidence=[{**first, "now": 16.0}, *({**each, "now": 0.0} for each in rest)])
 
-    assert wording("en").evidence(is_open).startswith("Silent for 16 days")
+    assert wording("en").evidence(is_open).startswith("Nobody active for 16 days")
     assert wording("en").is_current(is_open)
     assert not wording("en").is_current(signal())
 
