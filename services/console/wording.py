@@ -89,6 +89,10 @@ class Wording:
             case _:
                 return self._formats.number(value, 0 if abs(value) >= 10 else 1)
 
+    def points(self, change: float) -> str:
+        """Return a change of the score, as whole points."""
+        return self._words("unit.points", count=abs(round(change)), value=self._formats.change(change))
+
     def band(self, band: str) -> str:
         """Return the name of a band."""
         return self._or(f"band.{band.lower()}", band)

@@ -17,7 +17,7 @@ class Rest:
     """Whether less use than usual has a harmless reason."""
 
     verdict: str
-    """`away`, `holidays`, `fleet`, `no`, or `unknown`."""
+    """`away`, `holidays`, `fleet`, `no`, `holidays_unknown` where holidays cannot be told, or `unknown`."""
     until: str | None
     """Last day of a planned absence."""
     holidays: int | None
@@ -43,7 +43,7 @@ def rest(past: Past) -> Rest:
     elif fleet is not None and fleet < HELD_BELOW:
         verdict = "fleet"
     else:
-        verdict = "unknown" if fleet is None else "no"
+        verdict = "unknown" if fleet is None else "no" if holidays is not None else "holidays_unknown"
     until = ends if verdict == "away" else None
     return Rest(verdict, until, None if holidays is None else int(holidays), calendar, fleet)
 

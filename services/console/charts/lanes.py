@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import drawing, element, short
-from services.console.charts.timeline import LEFT, RIGHT, WIDTH, Axis, Shade, ground
+from services.console.charts.drawing import element, short
+from services.console.charts.timeline import LEFT, RIGHT, WIDTH, Axis, Shade, framed, ground
 
 LANE = 22.0
 _LONGEST_NAME = 23
@@ -20,6 +20,8 @@ _SHAPES = {
     "flag": "M{x} {y}m-1 6v-12h7l-2 3 2 3h-5v6z",
     "up": "M{x} {y}m0-5l5 8.5h-10z",
     "down": "M{x} {y}m0 5l5-8.5h-10z",
+    "octagon": "M{x} {y}m-2.5-6h5l3.5 3.5v5l-3.5 3.5h-5l-3.5-3.5v-5z",
+    "ring": "M{x} {y}m-5 0a5 5 0 1 0 10 0a5 5 0 1 0-10 0m2.5 0a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0-5 0",
 }
 
 
@@ -55,11 +57,12 @@ def lanes(axis: Axis, given: Sequence[ChartLane], label: str, shades: Sequence[S
     """Draw lanes below each other, each with its name at the left."""
     height = LANE * max(1, len(given)) + 4
     inside = ground(axis, 2, height - 4, shades)
+    names: list[Markup] = []
     for place, lane in enumerate(given):
         middle = 2 + LANE * (place + 0.5)
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(middle)}H{short(WIDTH - RIGHT)}"))
         name = shortened(lane.name, _LONGEST_NAME)
-        inside.append(
+        names.append(
             element(
                 "text",
                 name,
@@ -71,7 +74,7 @@ def lanes(axis: Axis, given: Sequence[ChartLane], label: str, shades: Sequence[S
         )
         inside += [_bar(axis, bar, middle) for bar in lane.bars]
         inside += [_mark(axis, mark, middle) for mark in lane.marks if axis.first <= mark.day <= axis.last]
-    return drawing(WIDTH, height, label, *inside, class_="chart line")
+    return framed(height, label, inside, names)
 
 
 def shortened(text: str, most: int) -> str:

@@ -11,6 +11,8 @@ from services.console.charts.drawing import Point, drawing, element, line, nice_
 WIDTH, HEIGHT = 520.0, 168.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 22.0
 _GRID = 2
+_LEAST_NAMED = 14.0
+"""Height of a layer that has room for its name."""
 
 
 def layers(
@@ -20,6 +22,7 @@ def layers(
     *,
     amount: Callable[[float], str],
     day: Callable[[str], str],
+    name: Callable[[str], str],
 ) -> Markup:
     """
     Draw one layer a band, the first one lowest.
@@ -30,6 +33,7 @@ def layers(
         label: What it shows, in words.
         amount: Words an amount for the axis.
         day: Words a day for the axis.
+        name: Words a band: each layer that is high enough at its end says what it is.
     """
     if len(days) == 1:  # a line of one point is nothing: show it as a level
         days = [*days, *days]
@@ -46,16 +50,20 @@ def layers(
         value = top * step / _GRID
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
         inside.append(element("text", amount(value), class_="axis end", x=LEFT - 6, y=y(value) + 3.5))
+    names: list[Markup] = []
     below = [0.0] * len(days)
     for band, values in amounts.items():
         upper = [low + value for low, value in zip(below, values, strict=True)]
         if any(values):
             inside.append(_layer(band, xs, [y(v) for v in below], [y(v) for v in upper]))
+        if y(below[-1]) - y(upper[-1]) >= _LEAST_NAMED:
+            middle = (y(below[-1]) + y(upper[-1])) / 2 + 4
+            names.append(element("text", name(band), class_="axis end area-name", x=xs[-1] - 6, y=middle))
         below = upper
     for place in _marked(days):
         where = "start" if place == 0 else "end" if place == len(days) - 1 else "middle"
         inside.append(element("text", day(days[place]), class_=f"axis {where}", x=xs[place], y=HEIGHT - 6))
-    return drawing(WIDTH, HEIGHT, label, *inside, class_="chart")
+    return drawing(WIDTH, HEIGHT, label, *inside, *names, class_="chart")
 
 
 def _layer(band: str, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:

@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeVar
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import Point, drawing, element, line, nice_top, pieces, short
-from services.console.charts.timeline import LEFT, RIGHT, WIDTH, Axis, Shade, ground
+from services.console.charts.drawing import Point, element, line, nice_top, pieces, short
+from services.console.charts.timeline import LEFT, NUMBERS, RIGHT, WIDTH, Axis, Shade, framed, ground
 
 TOP, BOTTOM = 6.0, 4.0
 _LONGEST_STEP_DAYS = 8
@@ -54,11 +54,11 @@ def stacked(
         element("path", class_="grid edge", d=f"M{short(LEFT)} {short(y(edge))}H{short(WIDTH - RIGHT)}")
         for edge in (50, 75)
     ]
-    inside += [
+    names = [
         element("text", str(edge), class_="axis end", x=LEFT - 8, y=y(edge) + (8 if edge == 100 else 3.5))
         for edge in (0, 50, 75, 100)
     ]
-    return drawing(WIDTH, height, label, *inside, class_="chart line")
+    return framed(height, label, inside, names, gutter=NUMBERS)
 
 
 class Reading(NamedTuple):
@@ -83,9 +83,10 @@ def within_band(
         return TOP + room * (1 - min(value, top) / top)
 
     inside = ground(axis, TOP, room, shades)
+    names: list[Markup] = []
     for value in (0.0, top / 2, top):
         inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
-        inside.append(
+        names.append(
             element("text", amount(value), class_="axis end", x=LEFT - 8, y=y(value) + (8 if value == top else 3.5))
         )
     for run in _runs(readings):
@@ -104,7 +105,7 @@ def within_band(
         inside.append(
             element("path", class_="value-line", d=line([(x, y(e.value)) for x, e in zip(xs, run, strict=True)]))
         )
-    return drawing(WIDTH, height, label, *inside, class_="chart line")
+    return framed(height, label, inside, names, gutter=NUMBERS)
 
 
 def shares(
@@ -118,15 +119,16 @@ def shares(
         return TOP + room * (1 - min(max(value, 0), top) / top)
 
     inside = ground(axis, TOP, room, shades)
+    names: list[Markup] = []
     for value, class_ in ((0.0, "grid"), (held, "grid edge"), (1.0, "grid")):
         inside.append(element("path", class_=class_, d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
-        inside.append(element("text", share(value), class_="axis end", x=LEFT - 8, y=y(value) + 3.5))
+        names.append(element("text", share(value), class_="axis end", x=LEFT - 8, y=y(value) + 3.5))
     for class_, values in lines:
         points: list[Point | None] = [None if value is None else (axis.x(day, 1), y(value)) for day, value in values]
         runs = pieces(points)
         if runs:
             inside.append(element("path", class_=class_, d="".join(line(run) for run in runs)))
-    return drawing(WIDTH, height, label, *inside, class_="chart line")
+    return framed(height, label, inside, names, gutter=NUMBERS)
 
 
 Dated = TypeVar("Dated", ScoreStack, Reading)

@@ -8,9 +8,11 @@ from datetime import date
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import element, short
+from services.console.charts.drawing import drawing, element, short
 
 WIDTH, LEFT, RIGHT = 1080.0, 168.0, 16.0
+NUMBERS = 56.0
+"""How wide the numbers of an axis are."""
 _WEEK = 7
 _LEAST_MONTH = 24
 """A month that begins so near to the right edge has no room for its name."""
@@ -69,6 +71,25 @@ def ground(axis: Axis, top: float, height: float, shades: Sequence[Shade]) -> li
     return drawn
 
 
+def framed(
+    height: float, label: str, inside: Sequence[Markup], names: Sequence[Markup], *, gutter: float = LEFT
+) -> Markup:
+    """
+    Return a panel, and its names once more in a picture of their own, which stays in sight where the panel is scrolled.
+
+    Args:
+        height: In units of the chart.
+        label: What it shows, in words.
+        inside: What is drawn.
+        names: What stands left of it.
+        gutter: How wide the names are.
+    """
+    chart = drawing(WIDTH, height, label, *inside, *names, class_="chart line")
+    view = f"{short(LEFT - gutter)} 0 {short(gutter)} {short(height)}"
+    class_ = "gutter" if gutter == LEFT else "gutter slim"
+    return element("div", chart, element("svg", *names, class_=class_, viewBox=view, aria_hidden="true"), class_="plot")
+
+
 def ruler(axis: Axis, label: str, *, month: Callable[[date], str], week: Callable[[date], tuple[str, str]]) -> Markup:
     """
     Draw the axis itself, with a link for each week.
@@ -81,14 +102,16 @@ def ruler(axis: Axis, label: str, *, month: Callable[[date], str], week: Callabl
     """
     height = 34.0
     inside: list[Markup] = []
-    for end in axis.weeks():
+    ends = axis.weeks()
+    for end in ends:
         start = date.fromordinal(max(axis.first.toordinal(), end.toordinal() - _WEEK + 1))
         x = axis.x(start, 0)
         address, title = week(end)
         rect = element(
             "rect", element("title", title), x=x, y=0, width=axis.x(end, 1) - x - 1, height=14, rx=2, class_="week"
         )
-        inside.append(element("a", rect, href=address, aria_label=title))
+        # One stop for the keyboard, from which the arrow keys go on: thirty in a row would be in everybody's way.
+        inside.append(element("a", rect, href=address, aria_label=title, tabindex=0 if end == ends[-1] else -1))
     inside += [
         element("text", month(day), class_="axis", x=axis.x(day, 0) + 3, y=29)
         for day in axis.months()

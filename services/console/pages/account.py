@@ -23,7 +23,7 @@ from services.console.pages.record_forms import forms, today
 from services.console.pages.today import days_between
 from services.console.panels.all_panels import Panels
 from services.console.panels.context import PanelContext
-from services.console.rendering import Visit
+from services.console.rendering import Visit, clipped
 
 PEOPLE = 100
 RECORDS = 200
@@ -33,6 +33,7 @@ OPEN = 200
 SPANS = (7, 28, 90)
 """Days back that the change of the score is offered over."""
 _USUAL_SPAN = 28
+_FURTHEST_DAYS = 1000
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,36 @@ async def show(visit: Visit) -> Response:
         return RedirectResponse("/portfolio", 303)
     if visit.wants_part:
         return visit.page("account_events.html.jinja", "portfolio", account=account, **await events_of(visit, account))
-    return await page(visit, account)
+    try:
+        return await page(visit, account)
+    except ApiError as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+        return await _unknown(visit, account)
+
+
+async def _unknown(visit: Visit, account: str) -> Response:
+    """Say that nothing is known of the account: of that day, or at all."""
+    at, _ = _at(visit)
+    first = await _first_day(visit, account) if at else None
+    return visit.page("no_account.html.jinja", "portfolio", 404, account=account, at=at, first=first)
+
+
+async def _first_day(visit: Visit, account: str) -> str | None:
+    """Return the first day of which anything was published of an account; None: nothing is known of it now either."""
+    try:
+        whole = await visit.api.account(account, days=_FURTHEST_DAYS)
+    except ApiError as error:
+        if error.status == httpx.codes.NOT_FOUND:
+            return None
+        raise
+    days = [each["day"] for each in [*whole["history"], *whole["activity"]]]
+    return min(days, default=_day_of(whole).isoformat())
 
 
 async def page(visit: Visit, account: str, *, status: int = 200, refused: Mapping[str, Any] | None = None) -> Response:
     """Render the page, with a form that was refused if there is one: what was written, and what is wrong with it."""
-    at = _at(visit)
+    at, no_day = _at(visit)
     told, events = await asyncio.gather(_ask(visit, account, at), events_of(visit, account, at))
     latest = told.past.latest
     first, last = await asyncio.gather(*(_compared(visit, account, told.past, day) for day in _two_days(visit, told)))
@@ -72,6 +97,7 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         account=account,
         name=name,
         at=at,
+        no_day=no_day,
         here=account_address(account),
         as_of=as_of,
         today=told.past.last.isoformat(),
@@ -121,14 +147,16 @@ def _day_of(whole: Told) -> date:
     return (moment.astimezone(UTC) - timedelta(milliseconds=1)).date()  # midnight closes the day before
 
 
-def _at(visit: Visit) -> date | None:
-    """Return the past day that the address asks for; None for now, and for what is no day or has not come yet."""
-    given = visit.request.query_params.get("at")
+def _at(visit: Visit) -> tuple[date | None, tuple[str, str]]:
+    """Return the past day that the address asks for, None for now; and what else it asks for, with what is wrong with it."""
+    given = visit.request.query_params.get("at", "")
+    if not given:
+        return None, ("", "")
     try:
-        day = date.fromisoformat(given) if given else None
+        day = date.fromisoformat(given)
     except ValueError:
-        return None
-    return None if day is None or day > today() else day
+        return None, ("no_day", clipped(given, 40))
+    return (day, ("", "")) if day <= today() else (None, ("future_day", day.isoformat()))
 
 
 def _two_days(visit: Visit, told: _Told) -> tuple[date, date]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
+from services.console.owners import SHOWN, nearest_first, owners_of
 from services.console.pages.today import JUDGED, days_between
+from services.console.pages.waiting import FEEDS
 from services.console.rendering import Visit, clipped
 
 ROWS = 60
@@ -30,15 +32,19 @@ COLUMNS = (
 )
 """Columns of the table and what the API sorts them by; a leading minus: largest first."""
 DEFAULT_SORT = "-revenue"
-_FILTERS = ("q", "band", "stage", "owner", "risk_tenth", "sort")
 RISKIEST = "1"
 """The tenth that the list can be narrowed to."""
+RENEWS_WITHIN = ("30", "60", "90", "180")
+"""Days until the renewal that the list can be narrowed to."""
+_FILTERS = ("q", "band", "stage", "owner", "risk_tenth", "renews_within", "lacking", "sort")
 _LONGEST_SEARCH = 200
 
 
 async def show(visit: Visit) -> Response:
     """Render the page, or its list alone."""
     chosen = _chosen(visit)
+    if "go" in visit.request.query_params:
+        return await _go(visit, chosen)
     if visit.wants_part:
         response = _render(visit, "portfolio_list.html.jinja", await _list(visit, chosen))
         response.headers["HX-Replace-Url"] = visit.address(
@@ -50,8 +56,18 @@ async def show(visit: Visit) -> Response:
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
 
 
+async def _go(visit: Visit, chosen: Mapping[str, Any]) -> Response:
+    """Lead to the only account that is found, or else to the list."""
+    told = await visit.api.get("/v1/accounts", **chosen, limit=2) if chosen["q"] else {"accounts": []}
+    found = told["accounts"]
+    address = account_address(found[0]["account"]) if len(found) == 1 else visit.address(go=None)
+    return RedirectResponse(address, 303)
+
+
 def _render(visit: Visit, template: str, values: Mapping[str, Any]) -> Response:
-    return visit.page(template, "portfolio", bands=BANDS, stages=STAGES, default_sort=DEFAULT_SORT, **values)
+    return visit.page(
+        template, "portfolio", bands=BANDS, stages=STAGES, renewals=RENEWS_WITHIN, default_sort=DEFAULT_SORT, **values
+    )
 
 
 def _chosen(visit: Visit) -> dict[str, Any]:
@@ -63,16 +79,23 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
         "owner": given.get("owner", ""),
         "risk_tenth": RISKIEST if given.get("risk_tenth") == RISKIEST else "",
+        "renews_within": next((days for days in RENEWS_WITHIN if days == given.get("renews_within")), ""),
+        "lacking": given.get("lacking", "")[:_LONGEST_SEARCH],
         "sort": given.get("sort") or DEFAULT_SORT,
     }
 
 
 async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
     cursor = visit.request.query_params.get("cursor")
-    told = await visit.api.get("/v1/accounts", **chosen, weeks=WEEKS, limit=ROWS, cursor=cursor)
+    told = await visit.api.get("/v1/accounts", **chosen, away=True, weeks=WEEKS, limit=ROWS, cursor=cursor)
     rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
+    owners = await owners_of(visit) if chosen["owner"] and not rows else []
+    unknown_owner = bool(owners) and chosen["owner"] not in owners
     return {
+        "unknown_owner": unknown_owner,
+        "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN] if unknown_owner else [],
         "rows": rows,
+        "lacking": _lacking(visit, chosen["lacking"]),
         "total": told["total"],
         "following": told["next"],
         "continued": cursor is not None,
@@ -81,6 +104,12 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
         "as_of": told["as_of"],
         "sorts": [_sort(visit, name, key, chosen["sort"]) for name, key in COLUMNS],
     }
+
+
+def _lacking(visit: Visit, measure: str) -> str:
+    """Return in words what is not known of the accounts of a list."""
+    feed = next((each.name for each in FEEDS if measure in each.known), "")
+    return visit.words(f"waiting.feeds.{feed}.title") if feed else measure
 
 
 def _row(visit: Visit, account: Mapping[str, Any], as_of: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from services.console.backtests import Backtests
+from services.console.histories import obstacle
 from services.console.losses import as_list, losses_on_record
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
@@ -29,12 +30,14 @@ async def start(visit: Visit) -> Response:
         return await _page(visit, "unreadable", 400)
     if b"\0" in content:
         return await _page(visit, "no_csv", 400)
+    if await obstacle(visit.settings.history):
+        return await _page(visit, status=409)
     recorded = await losses_on_record(visit.api) if "recorded" in fields and not content else []
     if recorded:
         content = as_list(recorded)
     by = visit.identity.name or visit.identity.owner
     if not tests.start(content, "" if recorded else name, by, len(recorded)):
-        return await _page(visit, "running" if tests.is_running else "off", 409)
+        return await _page(visit, "running", 409)
     return RedirectResponse("/right", 303)
 
 
@@ -67,7 +70,8 @@ async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
         "right",
         status,
         run=tests.latest,
-        possible=tests.possible,
+        obstacle="" if tests.is_running else await obstacle(visit.settings.history),
+        history=visit.settings.history,
         problem=problem,
         recorded=recorded,
         most=visit.formats.number(MOST_BYTES / 1e6),

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from services.console.addresses import account_address
+from services.console.owners import SHOWN, meant, nearest_first, owners_of
 from services.console.rendering import Visit
 
 CHANGES_SHOWN = 12
@@ -21,25 +22,46 @@ async def show(visit: Visit) -> Response:
     """Render the page, for all owners or for one's own accounts."""
     mine = visit.request.query_params.get("mine") == "1"
     owner = visit.identity.owner if mine else ""
-    if mine and not owner:
-        return visit.page("who_are_you.html.jinja", "today")
+    if mine and (not owner or "choose" in visit.request.query_params):
+        return await _who(visit, "")
     told = await visit.api.get("/v1/today", owner=owner)
+    if mine and told["as_of"] and not told["signals"]:
+        # Nothing to do is good news only to somebody who has accounts.
+        known = await owners_of(visit)
+        if known and owner not in known:
+            owner = meant(owner, known)
+            if not owner:
+                return await _who(visit, visit.identity.owner)
+            told = await visit.api.get("/v1/today", owner=owner)
     signals = [_signal(signal, told["as_of"]) for signal in told["signals"]]
     changes = [_change(visit, change) for change in told["changes"]]
+    risks = [each for each in signals if each["category"] == "RISK"]
+    chances = [each for each in signals if each["category"] != "RISK"]
+    # Risks come first: if anything else is listed, no risk is missing.
+    risks_total = len(risks) if chances else told["total"]
     return visit.page(
         "today.html.jinja",
         "today",
         mine=mine,
+        owner=owner,
         as_of=told["as_of"],
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],
-        risks=[each for each in signals if each["category"] == "RISK"],
-        chances=[each for each in signals if each["category"] != "RISK"],
+        risks=risks,
+        risks_total=risks_total,
+        chances=chances,
+        chances_total=told["total"] - risks_total,
         changes=changes[:CHANGES_SHOWN],
         more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
         judged=JUDGED,
     )
+
+
+async def _who(visit: Visit, unknown: str) -> Response:
+    """Ask for the owner whose accounts are the reader's; `unknown` is a name that no account has."""
+    owners = nearest_first(unknown, await owners_of(visit))
+    return visit.page("who_are_you.html.jinja", "today", unknown=unknown, owners=owners, shown=SHOWN)
 
 
 def _signal(signal: Mapping[str, Any], as_of: str) -> dict[str, Any]:
@@ -65,7 +87,7 @@ def _change(visit: Visit, change: Mapping[str, Any]) -> dict[str, Any]:
         "address": account_address(change["account"]),
         "points": after["score"] - before["score"] if known else None,
         "digits": 1 if known and round(before["score"]) == round(after["score"]) else 0,
-        "reasons": [f"{visit.wording.measure(part)} {visit.formats.change(part['change'])}" for part in reasons],
+        "reasons": [f"{visit.wording.measure(part)}: {visit.wording.points(part['change'])}" for part in reasons],
     }
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from starlette.responses import Response
 
+from services.console.addresses import account_address
 from services.console.rendering import Visit
+
+OF_EVERY_ACCOUNT = frozenset({"use", "renewal", "seats", "revenue", "country"})
+"""Data that every account should have. One without an open ticket or a planned absence lacks nothing."""
+MISSING_NAMED = 3
+"""So many accounts for which a kind of data is missing are named, those with the largest revenue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,9 @@ async def show(visit: Visit) -> Response:
     told, covered = await asyncio.gather(visit.api.get("/v1/measures"), visit.api.get("/v1/measures/known"))
     coverage = {each["name"]: each for each in covered["measures"]}
     feeds = [_feed(visit, feed, told["measures"], coverage, covered["accounts"]) for feed in FEEDS]
+    partly = [feed for feed in feeds if feed["on"] and feed["lacking"] and feed["accounts"] < feed["of"]]
+    for feed, lists in zip(partly, await asyncio.gather(*(_missing(visit, feed) for feed in partly)), strict=True):
+        feed["missing"], feed["missing_total"] = lists
     return visit.page(
         "waiting.html.jinja",
         "waiting",
@@ -90,7 +99,15 @@ async def show(visit: Visit) -> Response:
         accounts=covered["accounts"],
         off=[feed for feed in feeds if not feed["on"]],
         on=[feed for feed in feeds if feed["on"]],
+        partly=partly,
     )
+
+
+async def _missing(visit: Visit, feed: Mapping[str, Any]) -> tuple[list[tuple[str, str]], int]:
+    """Return the name and the address of some accounts for which a kind of data is missing, and how many they are."""
+    told = await visit.api.get("/v1/accounts", lacking=feed["lacking"], sort="-revenue", limit=MISSING_NAMED)
+    named = [(each["name"] or each["account"], account_address(each["account"])) for each in told["accounts"]]
+    return named, told["total"]
 
 
 def _feed(
@@ -105,6 +122,9 @@ def _feed(
         "on": bool(known or positive),
         "accounts": max(known, positive),
         "of": accounts,
+        "lacking": feed.known[0] if feed.name in OF_EVERY_ACCOUNT else "",
+        "missing": [],
+        "missing_total": 0,
         "measures": [visit.wording.measure(each) for each in fed],
         "signals": [words(f"rules.{rule}.title") for rule in feed.signals],
         "code": code_of(feed),

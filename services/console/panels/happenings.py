@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
+from typing import Any
 
 from services.console.account import happened
 from services.console.charts.lanes import Bar, ChartLane, LaneMark, lanes, shortened
@@ -13,6 +15,8 @@ SIGNALS_DRAWN = 12
 _NEW_AFTER_DAYS = 7
 """Who was there within the first days of the axis may have been there before."""
 _MANY_TICKETS = 3
+_SEVERITY_SHAPES = {"critical": "octagon", "warning": "up", "info": "dot", "expansion": "ring"}
+"""As the icons of severities: colour never stands alone."""
 _RECORD_SHAPES = {
     "contact": "dot",
     "note": "square",
@@ -27,7 +31,7 @@ def people(c: PanelContext) -> Panel | None:
     """Return people from their first to their last day."""
     if not c.people:
         return None
-    drawn = []
+    drawn, names = [], _names(c.people)
     for each in c.people[:PEOPLE_DRAWN]:
         first, last = date.fromisoformat(each["first_active"]), date.fromisoformat(each["last_active"])
         name = each["user_id"] or each["user"]
@@ -40,7 +44,9 @@ def people(c: PanelContext) -> Panel | None:
         marks = [LaneMark(first, "up", "mark-joined", title)] if (first - c.past.first).days > _NEW_AFTER_DAYS else []
         marks += [LaneMark(last, "down", "mark-left", title)] if each["state"] in {"left", "quiet"} else []
         drawn.append(
-            ChartLane(name, [Bar(first, last, f"bar-{each['state']}", title)], marks, f"state-{each['state']}")
+            ChartLane(
+                names[each["user"]], [Bar(first, last, f"bar-{each['state']}", title)], marks, f"state-{each['state']}"
+            )
         )
     states = [each["state"] for each in c.people]
     gone, new = states.count("left") + states.count("quiet"), states.count("joined")
@@ -65,6 +71,13 @@ def people(c: PanelContext) -> Panel | None:
     return Panel("people", lanes(c.axis, drawn, label, c.shades), TextTable(heads, rows), legend, note)
 
 
+def _names(people: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return what people are called where there is little room: of addresses the part before the @, if that tells them apart."""
+    whole = {each["user"]: str(each["user_id"] or each["user"]) for each in people}
+    local = {user: name.partition("@")[0] or name for user, name in whole.items()}
+    return local if len(set(local.values())) == len(set(whole.values())) else whole
+
+
 def signals(c: PanelContext) -> Panel | None:
     """Return the episodes of signals."""
     shown = [each for each in c.signals if each.last is None or each.last >= c.past.first]
@@ -74,7 +87,11 @@ def signals(c: PanelContext) -> Panel | None:
     drawn = []
     for of_rule in list(by_rule.values())[:SIGNALS_DRAWN]:
         bars = [Bar(e.first, e.last, f"bar-{e.kind}", _episode(c, e)) for e in of_rule]
-        drawn.append(ChartLane(c.w.title(of_rule[0].signal), bars))
+        marks = [
+            LaneMark(max(e.first, c.axis.first), _SEVERITY_SHAPES[e.kind], f"mark-{e.kind}", _episode(c, e))
+            for e in of_rule
+        ]
+        drawn.append(ChartLane(c.w.title(of_rule[0].signal), bars, marks))
     if not drawn:
         return None
     label = c.t("account.signals.label", count=len(shown))

@@ -28,9 +28,7 @@ def health(c: PanelContext) -> Panel | None:
     if latest is not None:
         label = c.t("account.health.label", score=c.f.score(latest.total), first=c.f.score(shown[0].total))
     known = [name for name in DIMENSIONS if any(each.layers.get(name) for each in shown)]
-    legend = [(f"key-{name}", _dimension(c, name, latest)) for name in reversed(known)]
-    if any(each.cut for each in shown):
-        legend.append(("key-cut", c.t("account.cut")))
+    legend = _sum_of(c, known, shown) if latest is not None else []
     heads = [c.t("account.day"), c.t("account.score"), *(c.t(f"dimension.{n}") for n in known)]
     heads.append(c.t("account.cut"))
     rows = [
@@ -46,9 +44,14 @@ def health(c: PanelContext) -> Panel | None:
     return Panel("health", drawn, TextTable(heads, rows), legend)
 
 
-def _dimension(c: PanelContext, name: str, latest: ScoreStack | None) -> str:
-    points = c.points(latest.layers.get(name, 0)) if latest else ""
-    return f"{c.t(f'dimension.{name}')} {points}".strip()
+def _sum_of(c: PanelContext, known: list[str], shown: list[ScoreStack]) -> list[tuple[str, str]]:
+    """Return the latest day as a sum that can be checked: each layer, what a cap takes away, and the score."""
+    latest = shown[-1]
+    rows = [(f"key-{name}", c.t(f"dimension.{name}"), c.points(latest.layers.get(name, 0))) for name in reversed(known)]
+    if any(each.cut for each in shown):
+        rows.append(("key-cut", c.t("account.cut"), c.f.change_exact(latest.cut) if latest.cut else c.points(0)))
+    rows.append(("key-line", c.t("account.sum"), c.points(latest.total)))
+    return [(class_, f"{words} {points}") for class_, words, points in rows]
 
 
 def use(c: PanelContext) -> Panel | None:
@@ -75,7 +78,7 @@ def use(c: PanelContext) -> Panel | None:
     ]
     legend = [("key-line", c.t("account.use.value")), ("key-band", c.t("account.use.key"))]
     drawn = within_band(c.axis, readings, label, c.shades, c.f.count)
-    return Panel("use", drawn, TextTable(heads, rows), legend)
+    return Panel("use", drawn, TextTable(heads, rows), legend, c.t("account.use.note"))
 
 
 def customers(c: PanelContext) -> Panel | None:

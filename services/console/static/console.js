@@ -41,6 +41,13 @@
     field?.select();
   }
 
+  const AMONG_WEEKS = {
+    ArrowLeft: (place) => place - 1,
+    ArrowRight: (place) => place + 1,
+    Home: () => 0,
+    End: (_, last) => last,
+  };
+
   const KEYS = {
     "/": search,
     j: () => move(1),
@@ -57,7 +64,24 @@
       for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
       return;
     }
+    if (event.key === "Enter" && event.target.matches?.("[data-search-here]") && event.target.value.trim()) {
+      // The list may not have caught up with what was typed: the server looks whether it is only one.
+      event.preventDefault();
+      const asked = new URLSearchParams([...new FormData(event.target.form)].filter(([, value]) => value));
+      location.assign(`${event.target.form.getAttribute("action")}?${asked}&go=1`);
+      return;
+    }
     if (typing) return;
+    const week = event.target.closest?.(".ruler a");
+    if (week && AMONG_WEEKS[event.key]) {
+      const weeks = [...week.closest(".ruler").querySelectorAll("a")];
+      const next = weeks[Math.min(Math.max(AMONG_WEEKS[event.key](weeks.indexOf(week), weeks.length - 1), 0), weeks.length - 1)];
+      event.preventDefault();
+      week.setAttribute("tabindex", "-1");
+      next.setAttribute("tabindex", "0");
+      next.focus();
+      return;
+    }
     if (Date.now() - going < 1000 && Object.hasOwn(GO, event.key)) {
       going = 0;
       location.assign(GO[event.key]);

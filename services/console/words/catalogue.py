@@ -15,6 +15,8 @@ import yaml
 from babel import Locale, negotiate_locale
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português", "it": "Italiano"}
+_LOCALES = {"pt": "pt_PT"}
+"""Where a catalogue speaks as in one country: Portugal says "0 dias", Brazil "0 dia"."""
 _PLURALS = frozenset({"zero", "one", "two", "few", "many", "other"})
 
 Entry = str | Mapping[str, str]
@@ -25,7 +27,7 @@ class Catalogue:
 
     def __init__(self, language: str, entries: Mapping[str, Entry], otherwise: Catalogue | None = None) -> None:
         self.language = language
-        self.locale = Locale.parse(language)
+        self.locale = Locale.parse(_LOCALES.get(language, language))
         self.entries = entries
         self._otherwise = otherwise
 

@@ -58,6 +58,15 @@ def _source(day: int | None, columns: Sequence[str] = ("at", *_NAMES)) -> str:
     return "account_health_latest" if day is None else states.as_of(day, columns)
 
 
+def _lacking(day: int | None) -> str:
+    """Return which accounts do not have a measure."""
+    if day is None:
+        return "SELECT account FROM account_health_latest WHERE NOT mapContains(measures, {lacking:String})"
+    last = f"SELECT account, max(offset) FROM account_health_days WHERE {_known(day)} GROUP BY account"
+    return f"""SELECT account FROM account_health_days WHERE (account, offset) IN ({last})
+        AND NOT JSONHas(body, 'measures', {{lacking:String}})"""
+
+
 class HealthQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about health."""
 
@@ -68,12 +77,16 @@ class HealthQueries(ClickHouseAsking):
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
+        renews_from, renews_until = wanted.renewal or (0, 0)
         given: dict[str, Any] = {
             "text": wanted.text,
             "bands": wanted.bands,
             "stages": wanted.stages,
             "owners": wanted.owners,
             "tenths": wanted.tenths,
+            "lacking": wanted.lacking,
+            "renews_from": renews_from,
+            "renews_until": renews_until,
         }
         conditions = [
             sql
@@ -86,6 +99,8 @@ class HealthQueries(ClickHouseAsking):
                 (wanted.stages, "stage IN {stages:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
                 (wanted.tenths, f"account IN ({_in_tenths(_source(wanted.until_day))})"),
+                (wanted.lacking, f"account IN ({_lacking(wanted.until_day)})"),
+                (wanted.renewal, "renewal_day BETWEEN {renews_from:Int64} AND {renews_until:Int64}"),
             )
             if value
         ]

@@ -43,6 +43,10 @@ class AccountFilter:
     after: Place | None = None
     until_day: int | None = None
     """As it was at the end of this day."""
+    lacking: str = ""
+    """Only those of which this measure is not known."""
+    renewal: tuple[int, int] | None = None
+    """Only those whose contract renews between these days, both included; days since 1970 UTC."""
 
     @property
     def order(self) -> Order:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from services.warehouse.domain import filters, ordering, parameters, people, person, presentation, weeks
+from schemas.measures import MEASURES
+from services.warehouse.domain import away, filters, ordering, parameters, people, person, presentation, weeks
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.http.answers.accounts import (
     AccountAnswer,
@@ -35,6 +36,10 @@ def account_filter(asked: Asked) -> AccountFilter:
     """Return which accounts are asked for."""
     given = asked.given
     sort, descending = given["sort"]
+    renewal = None
+    if given["renews_within"]:
+        today = _today(asked, as_of(asked))
+        renewal = today, today + given["renews_within"]
     return AccountFilter(
         given["q"],
         given["band"],
@@ -45,6 +50,8 @@ def account_filter(asked: Asked) -> AccountFilter:
         descending,
         given["limit"],
         until_day=given["at"],
+        lacking=given["lacking"],
+        renewal=renewal,
     )
 
 
@@ -58,6 +65,11 @@ def _accounts(asked: Asked) -> Told:
     tenths = store.risk_tenths(names, until)
     told = [presentation.account(row, counts[row["account"]], tenths.get(row["account"])) for row in rows]
     known = as_of(asked)
+    if asked.given["away"] and rows:
+        today = _today(asked, known)
+        (snapshots,) = store.snapshots(names, (until,))
+        for each in told:
+            each["away"] = away.why(snapshots.get(each["account"]), today)
     if (number := asked.given["weeks"]) and known is not None:
         last_day = filters.day_of(known)
         ends = weeks.ends(last_day, number)
@@ -169,6 +181,13 @@ QUESTIONS = (
             parameters.ChoicesParameter(
                 "risk_tenth", "Tenths by risk, with commas between; 1 is the riskiest.", filters.TENTHS
             ),
+            parameters.NumberParameter(
+                "renews_within", "Only those whose contract renews within so many days; 0: all.", 0, 0, 3_660
+            ),
+            parameters.ChoiceParameter(
+                "lacking", "Only those of which this measure is not known.", tuple(MEASURES), ""
+            ),
+            parameters.FlagParameter("away", "Say of each whether it is away: by a planned absence, or by holidays."),
             parameters.SortParameter(
                 "sort", "What to sort by; a minus turns the order round.", ordering.ACCOUNT_SORTS, ("score", False)
             ),

@@ -144,6 +144,10 @@ def _changing(row: Found) -> Found:
     return {name: row[name] for name in ("account", "name", "owner", "revenue", "band", "score_tenths")}
 
 
+def _between(day: int | None, first: int, last: int) -> bool:
+    return day is not None and first <= day <= last
+
+
 def _is_wanted(row: Found, wanted: AccountFilter) -> bool:
     text = wanted.text.lower()
     return (
@@ -151,4 +155,6 @@ def _is_wanted(row: Found, wanted: AccountFilter) -> bool:
         and (not wanted.bands or row["band"] in wanted.bands)
         and (not wanted.stages or row["stage"] in wanted.stages)
         and (not wanted.owners or row["owner"] in wanted.owners)
+        and (not wanted.lacking or wanted.lacking not in body(row)["measures"])
+        and (wanted.renewal is None or _between(row["renewal_day"], *wanted.renewal))
     )

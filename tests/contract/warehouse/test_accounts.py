@@ -50,6 +50,29 @@ def test_a_forgotten_account_is_listed_no_more_and_keeps_its_past_until_it_is_he
     assert latest["sequence"] == 1
 
 
+def test_accounts_are_found_by_the_days_of_their_renewal_and_by_what_is_not_known_of_them(store: Store) -> None:
+    facts, without = example("account_health/examples/red.json")["facts"], numbered({"seats": 25.0})
+    store.insert(
+        "account_health",
+        [
+            health(1, "soon", facts=facts | {"renewal_day": 20_430}),
+            health(2, "late", facts=facts | {"renewal_day": 20_600}, measures=without),
+            health(3, "never", facts=facts | {"renewal_day": None}, measures=without),
+        ],
+    )
+
+    def found(**wanted: Any) -> list[str]:
+        page = store.accounts(AccountFilter(sort="account", **wanted))
+        assert page.total == len(page.rows)
+        return [row["account"] for row in page.rows]
+
+    assert found(renewal=(20_422, 20_430)) == ["soon"]
+    assert found(renewal=(20_431, 20_600)) == ["late"]
+    assert found(lacking="level_4w") == ["late", "never"]
+    assert found(lacking="level_4w", until_day=20_423) == ["late", "never"]
+    assert found(lacking="level_4w", renewal=(0, 30_000)) == ["late"]
+
+
 @pytest.mark.parametrize(("descending", "judged"), [(False, ["worst", "best"]), (True, ["best", "worst"])])
 def test_accounts_of_which_too_little_is_known_come_after_all_scores(
     store: Store, descending: bool, judged: list[str]

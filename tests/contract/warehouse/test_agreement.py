@@ -1,14 +1,11 @@
 """ClickHouse answers as the store in memory does, of pasts with gaps, repetitions, and accounts that come late or are forgotten."""
 
-import uuid
-from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import pytest
 
 from services.shared.units import DAY_MS
-from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
+from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.domain.rows import Place, Row, forgotten
 from services.warehouse.memory.store import MemoryStore
@@ -16,13 +13,6 @@ from tests.contract.warehouse.stored import event, example, health, signal
 
 FIRST, DAYS = 20_000, 40
 OWNERS = ("kim", "lee")
-
-
-@pytest.fixture
-def opened(engine: Path) -> Iterator[ClickHouseStore]:
-    store = open_embedded(engine, f"contract_{uuid.uuid4().hex}")
-    yield store
-    store.close()
 
 
 def healths(dice: Random) -> list[Row]:
@@ -60,27 +50,27 @@ def stored(dice: Random, store: ClickHouseStore, table: str, rows: list[Row]) ->
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_of_all_accounts_at_the_ends_of_days_and_weeks(opened: ClickHouseStore, seed: int) -> None:
+def test_of_all_accounts_at_the_ends_of_days_and_weeks(embedded_store: ClickHouseStore, seed: int) -> None:
     dice = Random(seed)
-    memory = stored(dice, opened, "account_health", healths(dice))
+    memory = stored(dice, embedded_store, "account_health", healths(dice))
 
     for day in (None, *dice.sample(range(FIRST - 1, FIRST + DAYS + 2), 6)):
         wanted = AccountFilter(sort="account", until_day=day, limit=dice.choice((3, 100)))
-        assert opened.accounts(wanted) == memory.accounts(wanted), day
+        assert embedded_store.accounts(wanted) == memory.accounts(wanted), day
         names = [f"a{n}" for n in range(12)]
-        assert opened.risk_tenths(names, day) == memory.risk_tenths(names, day)
-        assert opened.choices(day) == memory.choices(day)
-        assert opened.snapshots(names, (FIRST + 9, day)) == memory.snapshots(names, (FIRST + 9, day))
+        assert embedded_store.risk_tenths(names, day) == memory.risk_tenths(names, day)
+        assert embedded_store.choices(day) == memory.choices(day)
+        assert embedded_store.snapshots(names, (FIRST + 9, day)) == memory.snapshots(names, (FIRST + 9, day))
         last = FIRST + DAYS if day is None else day
         for owners in ((), ("kim",)):
             weeks = dice.choice((1, 2, 5))
-            assert opened.bands(last, weeks, owners) == memory.bands(last, weeks, owners), (last, weeks)
+            assert embedded_store.bands(last, weeks, owners) == memory.bands(last, weeks, owners), (last, weeks)
             before = last - dice.choice((1, 1, 9))
-            assert opened.changes(before, owners, day) == memory.changes(before, owners, day), (before, day)
+            assert embedded_store.changes(before, owners, day) == memory.changes(before, owners, day), (before, day)
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_of_the_signals_that_are_open(opened: ClickHouseStore, seed: int) -> None:
+def test_of_the_signals_that_are_open(embedded_store: ClickHouseStore, seed: int) -> None:
     dice = Random(seed)
     rows: list[Row] = []
     for episode in range(30):
@@ -94,7 +84,7 @@ def test_of_the_signals_that_are_open(opened: ClickHouseStore, seed: int) -> Non
                                    signal_id=f"e{episode}:{number}", **kind))  # fmt: skip
             if turn == "RESOLVED":
                 break
-    memory = stored(dice, opened, "signals", rows)
+    memory = stored(dice, embedded_store, "signals", rows)
 
     for day in (None, FIRST + 1, FIRST + 2, FIRST + 4):
         for wanted in (
@@ -102,12 +92,14 @@ def test_of_the_signals_that_are_open(opened: ClickHouseStore, seed: int) -> Non
             SignalFilter(open_only=True, owners=("kim",), until_day=day),
             SignalFilter(severities=("CRITICAL",), until_day=day, limit=3),
         ):
-            assert opened.signals(wanted) == memory.signals(wanted)
+            assert embedded_store.signals(wanted) == memory.signals(wanted)
         names = [f"a{n}" for n in range(5)]
-        assert opened.open_signals(names, day) == memory.open_signals(names, day)
+        assert embedded_store.open_signals(names, day) == memory.open_signals(names, day)
 
 
-def test_of_the_days_of_an_account_whose_clients_repeat_themselves_across_midnight(opened: ClickHouseStore) -> None:
+def test_of_the_days_of_an_account_whose_clients_repeat_themselves_across_midnight(
+    embedded_store: ClickHouseStore,
+) -> None:
     dice = Random(1)
     rows = [
         event(
@@ -123,9 +115,9 @@ def test_of_the_days_of_an_account_whose_clients_repeat_themselves_across_midnig
         )
         for offset in range(300)
     ]
-    memory = stored(dice, opened, "events", rows)
+    memory = stored(dice, embedded_store, "events", rows)
 
-    whole = opened.account_days("acme", FIRST, FIRST + 3)
+    whole = embedded_store.account_days("acme", FIRST, FIRST + 3)
 
     assert len(whole) == 4
     assert whole == memory.account_days("acme", FIRST, FIRST + 3)

@@ -297,7 +297,8 @@ async def test_it_was_right_by_a_list_of_lost_customers(served: Served, browser:
         await until(lambda: _is_done(page), 150)
 
         assert "Of your 2 lost accounts Tidemark would have flagged 2" in await page.locator(".headline").inner_text()
-        assert "line 4" in await page.locator("#run .code").inner_text()
+        assert "line 4" in await page.locator("#run pre.code").first.inner_text()
+        assert await page.get_by_role("button", name="Start").is_visible()  # another one, without a reload
         await page.get_by_role("link", name="Read the report").click()
         await page.wait_for_url("**/right/report")
         assert await page.locator("h1").inner_text() == "Back-test"
@@ -331,6 +332,45 @@ async def test_losses_on_record_are_the_list_of_a_back_test_without_a_file(serve
         listed = (run.folder / "lost.csv").read_text().splitlines()
         assert listed == ["account,date,reason", f"c1,{LOST_ON},price", f"c0,{LOST_ON},price"]
         assert said == []
+
+
+async def test_the_axis_is_one_stop_of_the_keyboard_from_which_the_arrows_go_on(
+    served: Served, browser: Browser
+) -> None:
+    async with opened(browser) as (page, _):
+        await page.goto(f"{served.address}/accounts/{FELL}")
+        axes, stops = await page.locator(".ruler").count(), page.locator(".ruler a[tabindex='0']")
+        assert await stops.count() == axes
+
+        await stops.first.focus()
+        await page.keyboard.press("ArrowLeft")
+        await page.keyboard.press("ArrowLeft")
+        weeks = page.locator(".ruler").first.locator("a")
+        there = weeks.nth(await weeks.count() - 3)
+        assert await there.evaluate("link => link === document.activeElement")
+        assert await stops.count() == axes
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**?at=*")
+        assert await page.locator(".banner.was").is_visible()
+
+
+async def test_a_narrow_screen_keeps_the_names_of_rows_and_the_numbers_of_axes_in_sight(
+    served: Served, browser: Browser
+) -> None:
+    async with opened(browser, viewport={"width": 390, "height": 800}) as (page, _):
+        await page.goto(f"{served.address}/accounts/{LEFT}")
+        for panel in ("health", "use", "people", "signals", "events"):
+            gutter = page.locator(f"#panel-{panel} .gutter")
+            box = await gutter.bounding_box()
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 200
+            assert await gutter.locator("text").count() > 0
+        menu = page.locator(".bar nav a")
+        for each in await menu.all():
+            box = await each.bounding_box()
+            assert box is not None
+            assert box["x"] + box["width"] <= 390
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -16,7 +16,7 @@ from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
 
-PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
+PAGES = ["/", "/?mine=1", "/portfolio", "/portfolio?owner=nobody", "/ingest", "/waiting", "/right"]
 LEVELS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 _HOLD = """() => document.querySelectorAll("[hx-trigger^=every]").forEach((part) => {
@@ -81,6 +81,22 @@ async def test_search_as_you_type_narrows_the_list_and_stays_in_the_address(addr
         await page.reload()
         assert await page.locator("#q").input_value() == "globex"
         assert await page.locator("#list tbody tr").count() == 1
+        assert said == []
+
+
+async def test_a_search_that_finds_one_account_leads_to_it(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        for start in ("/", "/portfolio"):
+            await page.goto(address + start)
+            await page.keyboard.press("/")
+            await page.keyboard.type("glob")
+            await page.keyboard.press("Enter")
+            await until(lambda: _is_at(page, f"{address}/accounts/globex"), 10)
+        await page.goto(address)
+        await page.keyboard.press("/")
+        await page.keyboard.type("e")
+        await page.keyboard.press("Enter")
+        await until(lambda: _is_at(page, f"{address}/portfolio?q=e"), 10)
         assert said == []
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -78,7 +79,34 @@ async def test_the_page_that_a_preference_returns_to_is_the_account_itself(
 
 
 async def test_an_unknown_account_is_not_found_and_nothing_is_recorded_of_it(client: httpx.AsyncClient) -> None:
-    assert (await client.get("/accounts/nobody")).status_code == 404
+    answer = await client.get("/accounts/nobody")
+
+    assert answer.status_code == 404
+    assert "“nobody”" in answer.text
+    assert "/v1/" not in answer.text
+    assert {"q": "nobody"} in [
+        {each["name"]: each.get("value")} for each in Found(answer.text).all("input") if each.get("id") == "again"
+    ]
+
+
+async def test_a_day_before_the_first_is_not_one_of_an_account_that_never_was(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/accounts/acme?at=2020-01-01")
+    first = re.search(r"is known since ([^.<]+)\.", answer.text)
+
+    assert answer.status_code == 404
+    assert first is not None
+    assert "Nothing was ever stored" not in answer.text
+    assert "/accounts/acme" in {each.get("href") for each in Found(answer.text).all("a")}
+
+
+@pytest.mark.parametrize(
+    ("day", "said"), [("2199-12-25", "Dec 25, 2199 has not come yet"), ("soon", "“soon” is not a day")]
+)
+async def test_a_day_that_cannot_be_shown_is_said(client: httpx.AsyncClient, day: str, said: str) -> None:
+    answer = await client.get(f"/accounts/acme?at={day}")
+
+    assert answer.status_code == 200
+    assert said in answer.text
 
 
 async def test_a_form_of_another_site_is_refused(client: httpx.AsyncClient) -> None:
@@ -178,3 +206,25 @@ async def test_a_list_that_is_too_large_or_none_is_refused_before_anything_start
 
     assert (large.status_code, binary.status_code, none.status_code) == (413, 400, 400)
     assert "run-title" not in (await client.get("/right")).text
+
+
+async def test_a_back_test_that_cannot_run_is_said_before_it_is_started(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.delenv("CLICKHOUSE_URL", raising=False)
+    (events := tmp_path / "events.csv").write_text("account,user,timestamp\n")
+    for history, said in (
+        ("log", "the log cannot be reached"),
+        ("warehouse", "none is set up"),
+        ("off", "turned off"),
+        (str(tmp_path / "gone.csv"), "and there is none"),
+        (str(events), ""),
+    ):
+        async with client_of(app_over(store, ConsoleSettings(history=history))) as client:
+            page = (await client.get("/right")).text
+            started = await client.post("/right", files={"lost": ("lost.csv", b"a,b")}) if said else None
+
+        assert said in page
+        assert ("multipart/form-data" in page) == (not said)
+        assert started is None or (started.status_code, "run-title" in started.text) == (409, False)

@@ -59,7 +59,12 @@ def test_few_or_odd_weeks_are_drawn_within_the_picture(weeks: list[Any]) -> None
 
 def test_layers_stand_on_each_other_up_to_a_round_number() -> None:
     svg = charts.layers(
-        ["2026-01-01", "2026-01-08"], {"GREEN": [10, 20], "RED": [0, 5], "YELLOW": [0, 0]}, "x", amount=str, day=str
+        ["2026-01-01", "2026-01-08"],
+        {"GREEN": [10, 20], "RED": [0, 5], "YELLOW": [0, 0]},
+        "x",
+        amount=str,
+        day=str,
+        name=str.title,
     )
     classes = [each.attrib.get("class") for each in parsed(svg)]
 
@@ -70,7 +75,7 @@ def test_layers_stand_on_each_other_up_to_a_round_number() -> None:
 
 
 def test_layers_and_columns_of_nothing_are_drawn_empty() -> None:
-    parsed(charts.layers([], {}, "x", amount=str, day=str))
+    parsed(charts.layers([], {}, "x", amount=str, day=str, name=str))
     parsed(charts.columns([], [], "x", amount=str, hour=str))
     parsed(charts.columns(["h"], [("fill", [0])], "x", amount=str, hour=str))
     parsed(charts.scatter([], "x", amount=str))

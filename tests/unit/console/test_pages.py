@@ -8,9 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.measures import numbered
 from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.assets import asset
+from services.console.owners import meant, nearest_first
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
@@ -19,7 +21,7 @@ from services.warehouse.http import overview
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory import store as memory_store
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import T0, event
+from tests.contract.warehouse.stored import T0, event, example, health
 from tests.support.console import HOSTILE, app_over, filled
 
 PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
@@ -251,7 +253,37 @@ async def test_a_form_that_is_too_large_changes_nothing(client: httpx.AsyncClien
 async def test_mine_asks_who_one_is_as_long_as_nobody_has_said(client: httpx.AsyncClient) -> None:
     page = Found((await client.get("/?mine=1")).text)
 
-    assert "me" in {each.get("name") for each in page.all("input")}
+    assert [each["name"] for each in page.all("select") if each["name"] == "me"] == ["me"]
+    offered = [each["value"] for each in page.all("option")]
+    assert {"acme", "globex"} <= set(offered)
+
+
+async def test_an_owner_that_no_account_has_is_no_good_news(client: httpx.AsyncClient) -> None:
+    """A name that was mistyped must not read as "Nothing needs attention"."""
+    page = (await client.get("/?mine=1", headers={"cookie": "tidemark_me=Globx"})).text
+    found = Found(page)
+
+    assert "No account has the owner “Globx”." in page
+    assert "Nothing needs attention" not in page
+    assert {"acme", "globex"} <= {each.get("value") for each in found.all("button")}
+    listed = (await client.get("/portfolio?owner=Globx")).text
+    assert "No account has the owner “Globx”." in listed
+    assert "/portfolio?owner=globex" in {each.get("href") for each in Found(listed).all("a")}
+
+
+async def test_an_owner_is_known_in_any_case(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/?mine=1", headers={"cookie": "tidemark_me=GLOBEX"})).text
+
+    assert "No account has" not in page
+    assert 'class="work work-' in page
+
+
+def test_owners_that_share_a_word_with_the_name_come_first() -> None:
+    owners = ["Bea Costa", "Ana Reis", "Zoe Ana Lund"]
+
+    assert nearest_first("ana", owners) == ["Ana Reis", "Zoe Ana Lund", "Bea Costa"]
+    assert meant("ana reis ", owners) == "Ana Reis"
+    assert meant("Ana", owners) == ""
 
 
 async def test_beyond_this_machine_every_page_leads_to_the_sign_in(store: MemoryStore) -> None:
@@ -276,3 +308,37 @@ async def test_assets_are_kept_for_good_and_sent_packed(client: httpx.AsyncClien
     assert sizes < 50_000
     assert (await client.get("/static/x/../settings.py")).status_code == 404
     assert "immutable" not in (await client.get("/static/old/console.css")).headers.get("cache-control", "")
+
+
+async def test_accounts_for_which_data_is_missing_are_named_and_listed() -> None:
+    store = MemoryStore()
+    for number in range(6):
+        seats = {"seats": 25.0} if number == 0 else {}
+        store.insert(
+            "account_health", [health(number, f"a{number}", measures=numbered({"baseline_weeks": 9.0, **seats}))]
+        )
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/waiting")).text
+        listed = (await client.get("/portfolio?lacking=seats")).text
+
+    assert "1 of 6" in page
+    assert "and 2 more" in page
+    assert "/portfolio?lacking=seats" in {each.get("href") for each in Found(page).all("a")}
+    assert "All kinds of data come in, for every account" not in page
+    assert "5 accounts without data on: Seats bought" in listed
+    assert {"name": "lacking", "value": "seats"}.items() <= Found(listed).all("input")[-1].items()
+
+
+async def test_the_portfolio_is_narrowed_by_the_renewal_and_marks_who_is_away() -> None:
+    store = MemoryStore()
+    facts = example("account_health/examples/red.json")["facts"]
+    days = {"absent_from": 20_420, "absent_until": 20_430}
+    store.insert("account_health", [health(1, "near", facts=facts | {"renewal_day": 20_440}, dates=days)])
+    store.insert("account_health", [health(2, "far", facts=facts | {"renewal_day": 20_900})])
+    async with client_of(app_over(store)) as over:
+        page = Found(text := (await over.get("/portfolio?renews_within=30")).text)
+
+    links = {each.get("href") for each in page.all("a")}
+    assert "/accounts/near" in links
+    assert len([each for each in page.all("th") if each.get("scope") == "row"]) == 1
+    assert "Away, as planned" in text

@@ -60,10 +60,10 @@ def test_an_escalated_signal_has_the_title_of_its_severity() -> None:
 
 def test_the_evidence_is_one_line_of_the_first_two_facts() -> None:
     assert wording("en").evidence(signal()) == (
-        "Silent for 9 days, a sign from 7 days on · 0 user-days in two weeks, 39 expected"
+        "Nobody active for 9 days; longer than 7 days is unusual here · 0 user-days in two weeks, 39 expected"
     )
     assert wording("it").evidence(signal()) == (
-        "In silenzio da 9 giorni, un segnale da 7 giorni in poi · 0 giorni-persona in due settimane, 39 previsti"
+        "Nessuno attivo da 9 giorni; più di 7 giorni qui è insolito · 0 giorni-persona in due settimane, 39 previsti"
     )
 
 
@@ -97,7 +97,7 @@ def test_the_evidence_of_an_open_signal_is_told_as_it_is_now() -> None:
     first, *rest = signal()["evidence"]
     is_open = signal(evidence=[{**first, "now": 16.0}, *({**each, "now": 0.0} for each in rest)])
 
-    assert wording("en").evidence(is_open).startswith("Silent for 16 days")
+    assert wording("en").evidence(is_open).startswith("Nobody active for 16 days")
     assert wording("en").is_current(is_open)
     assert not wording("en").is_current(signal())
 

@@ -33,10 +33,20 @@ def test_a_language_says_all_that_english_says(language: str) -> None:
 
 @pytest.mark.parametrize("language", OTHERS)
 def test_a_language_says_nothing_that_english_does_not_but_labels_of_measures(language: str) -> None:
-    """Those are the API's in English."""
+    """Those are the API's in English, where they need no other words for people who know no API."""
     more = catalogue(language).entries.keys() - ENGLISH.entries.keys()
+    reworded = {key.removeprefix("measures.") for key in ENGLISH.entries if key.startswith("measures.")}
 
-    assert {key.removeprefix("measures.") for key in more} == {*MEASURES, SILENCE_CAP}
+    assert {key.removeprefix("measures.") for key in more} | reworded == {*MEASURES, SILENCE_CAP}
+
+
+def test_every_reason_to_refuse_an_event_is_said_in_words() -> None:
+    listed = (Path(__file__).parents[3] / "docs/errors.md").read_text("utf-8")
+    of_an_event = listed.partition("### Of one event")[2].partition("One code is not")[0]
+
+    codes = re.findall(r"^\| `(\w+)` \|", of_an_event, re.MULTILINE)
+    assert len(codes) > 15
+    assert [code for code in codes if not ENGLISH.own(f"ingest.refused.reason.{code}")] == []
 
 
 @pytest.mark.parametrize("language", OTHERS)
@@ -56,6 +66,11 @@ def test_what_counts_has_a_form_for_every_plural_that_the_language_uses_for_whol
     assert {
         k for k, entry in words.entries.items() if not isinstance(entry, str) and not forms <= entry.keys()
     } == set()
+
+
+@pytest.mark.parametrize(("language", "none"), [("en", "0 days"), ("pt", "0 dias"), ("it", "0 giorni")])
+def test_none_takes_the_plural(language: str, none: str) -> None:
+    assert catalogue(language)("unit.days", count=0, value="0") == none
 
 
 @pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))

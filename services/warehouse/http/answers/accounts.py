@@ -55,6 +55,7 @@ class ListedAccountAnswer(TypedDict):
     day: str | None
     at: str
     open_signals: OpenSignalsAnswer
+    away: NotRequired[Literal["absence", "holidays"] | None]
     weeks: NotRequired[list[WeekAnswer | None]]
 
 

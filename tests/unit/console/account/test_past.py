@@ -178,11 +178,12 @@ def test_transitions_of_one_episode_are_one_bar_with_the_highest_severity() -> N
 @pytest.mark.parametrize(
     ("measures", "dates", "verdict"),
     [
-        ({"fleet_level": 0.9}, {}, "no"),
+        ({"fleet_level": 0.9, "public_holidays_7": 0}, {}, "no"),
+        ({"fleet_level": 0.9}, {}, "holidays_unknown"),
         ({"fleet_level": 0.7}, {}, "fleet"),
         ({"fleet_level": 0.9, "calendar_level": 0.5, "public_holidays_7": 2}, {}, "holidays"),
         ({"fleet_level": 0.7}, {"absent_from": "2027-03-30", "absent_until": "2027-04-02"}, "away"),
-        ({"fleet_level": 0.9}, {"absent_from": "2027-04-01", "absent_until": "2027-04-02"}, "no"),
+        ({"fleet_level": 0.9}, {"absent_from": "2027-04-01", "absent_until": "2027-04-02"}, "holidays_unknown"),
         ({}, {}, "unknown"),
     ],
 )

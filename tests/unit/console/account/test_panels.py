@@ -1,0 +1,41 @@
+"""What the panels of an account say in words beside their charts."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.console.panels import values
+from services.console.panels.context import Panel, PanelContext
+from services.console.wording import Wording
+from services.console.words import catalogue
+from services.console.words.formats import Formats
+from tests.unit.console.account.test_past import LAST, past_of, told
+
+
+def context(*days: dict[str, Any], **given: Any) -> PanelContext:
+    words = catalogue("en")
+    formats = Formats(words.locale, "EUR")
+    visit: Any = SimpleNamespace(words=words, formats=formats, wording=Wording(words, formats))
+    told_of = {"signals": [], "people": [], "records": [], **given}
+    return PanelContext(visit, "acme", past_of(*days), **told_of)
+
+
+def legend_of(panel: Panel | None) -> list[str]:
+    assert panel is not None
+    return [words for _, words in panel.legend]
+
+
+@given(st.integers(1, 1000), st.integers(-1000, 0))
+def test_the_legend_of_a_score_sums_to_it_with_what_a_cap_takes_away(full: int, cap: int) -> None:
+    legend = legend_of(values.health(context(told(LAST, {"level_4w": full, "silence_cap": cap}))))
+
+    *parts, total = [round(float(words.split()[-1].replace("−", "-").replace(",", "")) * 10) for words in legend]
+    assert sum(parts) == total == full + cap
+
+
+def test_a_capped_score_names_what_was_taken_off() -> None:
+    legend = legend_of(values.health(context(told(LAST, {"level_4w": 522, "silence_cap": -122}))))
+
+    assert legend == ["Use 52.2", "Taken off, because nobody is active −12.2", "= Score 40"]
