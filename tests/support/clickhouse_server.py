@@ -71,17 +71,20 @@ _STATUS = {"516": 403, "60": 404, "81": 404, "62": 400, "47": 400, "115": 400}
 _OPEN = {"": lambda data: data, "lz4": lz4.frame.decompress, "gzip": gzip.decompress}
 
 
+_connect: Any = chdb.connect  # two packages bring this module, one with types and one without
+
+
 class _Engine:
     """The engine, a new session with each query as the HTTP interface has it."""
 
     def __init__(self, folder: Path) -> None:
         self._address = str(folder)
         # While a handle is open the engine stays up.
-        self._kept = chdb.connect(self._address)  # type: ignore[no-untyped-call]
+        self._kept = _connect(self._address)
 
     @contextmanager
     def session(self, parameters: Mapping[str, str]) -> Iterator[Any]:
-        handle = chdb.connect(self._address)  # type: ignore[no-untyped-call]
+        handle = _connect(self._address)
         try:
             if database := parameters.get("database"):
                 handle.query(f"USE `{database}`")

@@ -62,11 +62,9 @@ async def report(visit: Visit) -> Response:
 
 async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
     tests = _backtests(visit)
-    if visit.wants_part:
-        return visit.page("right_run.html.jinja", "right", status, run=tests.latest)
     recorded = await losses_on_record(visit.api) if tests.possible and not tests.is_running else []
     return visit.page(
-        "right.html.jinja",
+        "right_run.html.jinja" if visit.wants_part else "right.html.jinja",
         "right",
         status,
         run=tests.latest,

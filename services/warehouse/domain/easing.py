@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from schemas.measures import MEASURES
+
 Found = Mapping[str, Any]
 HALF = 0.5
+_BETTER = {"higher_is_better": 1, "lower_is_better": -1}
+"""On which side of the usual value a measure is better; a neutral one tells nothing of a risk."""
 
 
 def stands(signal: Found, measures: Found) -> dict[str, Any]:
@@ -14,8 +18,8 @@ def stands(signal: Found, measures: Found) -> dict[str, Any]:
     Return an open signal with `now`, the present value of each measure of its evidence, and with `eased`.
 
     A signal is open until what cleared it has lasted (docs/signals.md): an account that works again after a long silence keeps
-    its alarm for a while. `eased` says that it needs nobody today: the first measure that has a usual value has come back at
-    least half of the way to it.
+    its alarm for a while. `eased` says that it needs nobody today: the first measure that was worse than usual has come back
+    at least half of the way.
 
     Args:
         signal: As the store has it.
@@ -28,7 +32,8 @@ def stands(signal: Found, measures: Found) -> dict[str, Any]:
 def _is_back(evidence: list[dict[str, Any]]) -> bool:
     for item in evidence:
         then, usual, now = item["value"], item["usual"], item["now"]
-        if then is None or usual is None or now is None or then == usual:
-            continue
+        side = _BETTER.get(MEASURES[item["name"]].polarity, 0) if item["name"] in MEASURES else 0
+        if then is None or usual is None or now is None or side * (usual - then) <= 0:
+            continue  # it was no worse than usual, so it tells nothing
         return bool((now - then) / (usual - then) >= HALF)
     return False

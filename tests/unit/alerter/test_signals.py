@@ -64,6 +64,14 @@ def test_little_more_than_half_of_the_usual_use_warns_where_chance_hardly_gives_
     assert play([{**steady, "chance_low_4w": 0.01}] * 5) == []
 
 
+def test_a_fall_that_goes_on_warns_of_a_team_that_works_day_by_day() -> None:
+    falling = {**SLOW, "level_4w": 0.55, "level_2w": 0.45, "chance_low_4w": 0.03}
+
+    assert told(play([falling] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert told(play([{**falling, "days_per_person": 1.2}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
+    assert play([{**falling, "level_2w": 0.6}] * 5) == []
+
+
 def test_a_fall_where_people_come_and_go_is_only_shown() -> None:
     crowd = {"days_per_person": 1.2}
     sudden = {"level_1w": 0.1, "level_2w": 0.4, "level_4w": 0.8, "chance_low_2w": 0.00001}

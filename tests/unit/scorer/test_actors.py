@@ -173,6 +173,14 @@ def test_an_agent_that_goes_on_as_before_takes_nothing_over() -> None:
     assert "taken_over_4w" not in measured(account((1, ALL), (AGENTS | 1, MONTH)))
 
 
+def test_nothing_is_taken_over_from_people_who_are_nearly_all_there() -> None:
+    people = [(person, ALL) for person in range(1, 5)]
+    new = (AGENTS | 1, range(DAY - 28, DAY))
+
+    assert "taken_over_4w" not in measured(account(*people, (5, PAST), new))
+    assert measured(account(*people[:3], (5, PAST), new))["taken_over_4w"] == pytest.approx(1, abs=1e-6)
+
+
 def test_a_person_who_is_away_takes_their_part_and_none_of_what_agents_do() -> None:
     found = account((1, ALL), (AGENTS | 1, ALL), (AGENTS | 2, ALL), (AGENTS | 3, ALL))
     found.absences = {(1, DAY - 28): (DAY - 1, at())}

@@ -16,8 +16,7 @@ def signal(value: float | None, usual: float | None, category: str = "RISK") -> 
     [
         (10.0, 60.0, 34.0, False),
         (10.0, 60.0, 35.0, True),
-        (30.0, 9.0, 20.0, False),
-        (30.0, 9.0, 0.0, True),
+        (70.0, 60.0, 60.0, False),
         (10.0, 60.0, None, False),
         (10.0, None, 60.0, False),
         (None, 60.0, 60.0, False),
@@ -35,3 +34,9 @@ def test_a_risk_has_eased_half_of_the_way_back(
 
 def test_a_chance_never_eases() -> None:
     assert not stands(signal(10.0, 60.0, "EXPANSION"), {"user_days_4w": 60.0})["eased"]
+
+
+def test_a_silence_has_eased_once_it_is_over() -> None:
+    silent = {"category": "RISK", "evidence": [{"name": "silent_days", "value": 30.0, "usual": 9.0}]}
+
+    assert [stands(silent, {"silent_days": days})["eased"] for days in (40.0, 20.0, 0.0)] == [False, False, True]

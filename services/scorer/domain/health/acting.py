@@ -12,6 +12,8 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 _MONTH = 28
 _SMOOTH = 0.5
 """As in the ratio of a window (trend.py)."""
+_THERE = 0.8
+"""Of people's usual user-days of four weeks, from which on nothing was taken over from them."""
 _FEWEST_MORE = 8
 """User-days of four weeks by which agents and integrations must do more to take anything over: two days a week."""
 
@@ -41,15 +43,15 @@ class Acting(NamedTuple):
         """
         Return how many user-days agents and integrations do more, for each that people do less in four weeks.
 
-        Both against their usual part of those expected. None: people do no less, or have no usual part.
+        Both against their usual part of those expected. None: people do four fifths of theirs or more, or have none.
         """
         if self.people_share_usual is None:
             return None
-        less = expected * self.people_share_usual - self.people
-        more = self.machines - expected * (1 - self.people_share_usual)
-        if less <= 0:
+        usual = expected * self.people_share_usual
+        if self.people >= _THERE * usual:
             return None
-        return more / less if more >= _FEWEST_MORE else 0.0
+        more = self.machines - expected * (1 - self.people_share_usual)
+        return more / (usual - self.people) if more >= _FEWEST_MORE else 0.0
 
 
 def acting(account: Account, day: int, baseline_weeks: int) -> Acting | None:
