@@ -65,7 +65,7 @@ def test_little_more_than_half_of_the_usual_use_warns_where_chance_hardly_gives_
 
 
 def test_a_fall_that_goes_on_warns_of_a_team_that_works_day_by_day() -> None:
-    falling = {**SLOW, "level_4w": 0.55, "level_2w": 0.45, "chance_low_4w": 0.03}
+    falling = {**SLOW, "level_4w": 0.55, "level_2w": 0.45, "chance_low_2w": 0.01, "chance_low_4w": 0.03}
 
     assert told(play([falling] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
     assert told(play([{**falling, "days_per_person": 1.2}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
