@@ -177,7 +177,7 @@ class Queries(Protocol):
         """
         Return the latest record of a loss of each account in production, latest first, MOST_LOSSES at most.
 
-        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        Records that name no day are passed over. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
