@@ -133,7 +133,7 @@ def _activity(asked: Asked) -> Told:
 
 def _arrived(asked: Asked) -> Told:
     feed, names = asked.feed, columns("events")
-    rows = [dict(zip(names, row, strict=True)) for row in (tuple(feed.arrived) if feed else ())]
+    rows = [dict(zip(names, row, strict=True)) for row in (feed.arrived if feed else ())]
     newest = sorted(rows, key=lambda row: (row["received_at"], row["offset"]), reverse=True)
     return {
         "events": [presentation.arrived(row) for row in newest[: asked.given["limit"]]],
@@ -181,7 +181,7 @@ QUESTIONS = (
     ),
     Question(
         "/v1/arrived",
-        "The last events that were stored, latest received first. They are held in memory, 200 at most.",
+        "The last events that were stored, latest received first. The 200 that Kafka took last are held in memory.",
         _arrived,
         ArrivedAnswer,
         (parameters.NumberParameter("limit", "How many to list at most.", 50, 1, ARRIVED),),
