@@ -119,7 +119,7 @@ class Queries(Protocol):
         """
         Return the last that became known of each account in each week.
 
-        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band` and `score_tenths`.
+        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band`, `score_tenths` and `offset`.
         """
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
