@@ -119,7 +119,7 @@ class Queries(Protocol):
         """
         Return the last that became known of each account in each week.
 
-        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band` and `score_tenths`.
+        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band`, `score_tenths` and `offset`.
         """
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
@@ -177,7 +177,7 @@ class Queries(Protocol):
         """
         Return the latest record of a loss of each account in production, latest first, MOST_LOSSES at most.
 
-        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        Records that name no day are passed over. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

@@ -111,7 +111,8 @@ class KafkaSink:
             await self._persistently(self._erasing.learn)
             await self._seek(reader, partitions)
             await self._note(everything=True)  # what is read back from rows must outlive them
-            await self._persistently(self._erasing.apply)
+            if await self._persistently(self._erasing.apply):
+                self._tell({}, True)  # answers of before the start may be kept
             self._waits_for = None
             log.info("sink_started", extra={"partitions": len(partitions)})
             measuring = asyncio.create_task(self._measure(reader, partitions))

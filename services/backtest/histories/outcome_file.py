@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from services.backtest.domain.history import AccountOutcome
 from services.shared.errors import TidemarkError
+from services.shared.tracking_plan.losses import EARLIEST
 
 _EPOCH = date(1970, 1, 1).toordinal()
-_EARLIEST = date(1990, 1, 1)
 MOST_LINES = 1_000_000
 COLUMNS = ("account", "date")
 _LONGEST_RECORD = 50
@@ -151,6 +151,6 @@ def _outcome(cells: list[str] | str, header: _Header, today: date) -> AccountOut
         return f"date {text[:40]!r} is not a date: write it as 2026-03-31 (year-month-day)"
     if day > today:
         return f"date {text[:10]} lies in the future: an account that may still be lost does not belong on the list"
-    if day < _EARLIEST:
-        return f"date {text[:10]} lies before {_EARLIEST.year}: is the year right?"
+    if day < EARLIEST:
+        return f"date {text[:10]} lies before {EARLIEST.year}: is the year right?"
     return AccountOutcome(account, day.toordinal() - _EPOCH, "lost", cell("reason"))

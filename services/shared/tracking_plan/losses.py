@@ -7,9 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from services.shared.tracking_plan.dates import read_day
+
 LOSS = "Account Lost"
 """The event."""
-_EPOCH = date(1970, 1, 1)
+EARLIEST = date(1990, 1, 1)
+"""A loss of before is a wrong year."""
+_EARLIEST_DAY = (EARLIEST - date(1970, 1, 1)).days
 
 
 class RecordedLoss(NamedTuple):
@@ -21,10 +25,10 @@ class RecordedLoss(NamedTuple):
 
 
 def loss_of(properties: str) -> RecordedLoss | None:
-    """Return what the properties of such an event say, a JSON text; None where they name no day."""
+    """Return what the properties of such an event say, a JSON text; None where they name no day since EARLIEST."""
     try:
         said = msgspec.json.decode(properties, type=dict[str, Any])
-        day = date.fromisoformat(str(said.get("date"))[:10])
-    except (msgspec.MsgspecError, ValueError):
+        day = read_day(said.get("date"))
+    except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
         return None
-    return RecordedLoss((day - _EPOCH).days, str(said.get("reason") or ""))
+    return RecordedLoss(day, str(said.get("reason") or "")) if day >= _EARLIEST_DAY else None

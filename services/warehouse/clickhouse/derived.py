@@ -18,6 +18,12 @@ _SOURCES = {
 }
 """By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""
 
+_COUNTED = {
+    "signal_episodes": """(SELECT topic, partition, min(offset) AS offset FROM signals
+    GROUP BY account, signal_id, topic, partition)""",
+}
+"""By table that takes no row that repeats another one, the rows of its source that do not."""
+
 _RECENT = {"arrivals": ("hour", "received_at")}
 """By table that lets rows go sooner than its source, the times by which both are looked at; see its TTL."""
 
@@ -38,7 +44,7 @@ def make_whole(client: Client) -> dict[str, int]:
     for table, source in _SOURCES.items():
         here, there = (_recent(column) for column in _RECENT.get(table, ("", "")))
         ends = _ends(client, table, here)
-        for place, end in _ends(client, source, there).items():
+        for place, end in _ends(client, _COUNTED.get(table, source), there).items():
             known = ends.get(place, -1)
             if known < end:
                 topic, partition = place

@@ -166,9 +166,10 @@ class HealthQueries(ClickHouseAsking):
         if not accounts or not weeks:
             return []
         return self._found(
-            f"""SELECT account, {states.slot(last_day, weeks)} AS slot, argMax(reason, offset) AS reason,
-                argMax(band, offset) AS band, argMax(score_tenths, offset) AS score_tenths
-            FROM account_health_days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
+            f"""SELECT account, {states.slot(last_day, weeks)} AS slot, argMax(reason, days.offset) AS reason,
+                argMax(band, days.offset) AS band, argMax(score_tenths, days.offset) AS score_tenths,
+                max(days.offset) AS offset
+            FROM account_health_days AS days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
             GROUP BY account, slot""",
             accounts=list(accounts),
         )

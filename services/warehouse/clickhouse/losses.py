@@ -4,20 +4,38 @@
 
 from __future__ import annotations
 
-from services.shared.tracking_plan.losses import LOSS
+from typing import Any
+
+from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.warehouse.clickhouse.asking import ClickHouseAsking
 from services.warehouse.clickhouse.events import COUNTS
 from services.warehouse.ports import MOST_LOSSES, Found
+
+_LOOKED_AT = 100
+"""Records of an account that are looked at where its latest names no day."""
 
 
 class LossQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about losses."""
 
     def losses(self) -> list[Found]:
-        """Return the latest record of a loss of each account."""
+        """Return the latest record of a loss of each account, of those that name a day."""
+        latest = self._records("true", 1)
+        wrong = {row["account"] for row in latest if not loss_of(row["properties"])}
+        if not wrong:
+            return latest
+        earlier = self._records("account IN {accounts:Array(String)}", _LOOKED_AT, accounts=sorted(wrong))
+        valid = [row for row in earlier if loss_of(row["properties"])]
+        instead = {row["account"]: row for row in reversed(valid)}.values()
+        found = [row for row in latest if row["account"] not in wrong]
+        return sorted([*found, *instead], key=lambda row: row["occurred_at"], reverse=True)
+
+    def _records(self, chosen: str, most: int, **given: Any) -> list[Found]:
+        """Return the latest records of accounts, latest first, so many of each."""
         return self._found(
             f"""SELECT account, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, properties FROM events
-            WHERE name = {{name:String}} AND kind = 'TRACK' AND account != '' AND {COUNTS}
-            ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT 1 BY account LIMIT {MOST_LOSSES}""",
+            WHERE name = {{name:String}} AND kind = 'TRACK' AND account != '' AND {COUNTS} AND {chosen}
+            ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {most} BY account LIMIT {MOST_LOSSES}""",
             name=LOSS,
+            **given,
         )

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 
@@ -25,6 +26,8 @@ _ORDER = {
 }
 _NARROW = """topic, partition, offset, signal_id, episode_id, account, rule, category, severity, transition, transition_number, at,
     historical, owner, revenue, renewal_day"""
+_HAS_BODY = "(account, topic, partition, offset) IN (SELECT account, topic, partition, offset FROM signals)"
+"""Asked for only where bodies are missing: retention takes the rows of one table hours before those of the other."""
 
 
 def _transitions(conditions: Sequence[str], until_day: int | None) -> str:
@@ -86,6 +89,15 @@ class SignalQueries(ClickHouseAsking):
             "severities": list(wanted.severities),
             "owners": list(wanted.owners),
         }
+        places, total = self._places(wanted, source, given)
+        whole = self._whole_signals(places)
+        if len(whole) < len(places):
+            places, total = self._places(wanted, f"{source} AND {_HAS_BODY}", given)
+            whole = self._whole_signals(places)
+        return Page(whole, total)
+
+    def _places(self, wanted: SignalFilter, source: str, given: Mapping[str, Any]) -> tuple[list[Found], int]:
+        """Return where the signals of a page are, and how many there are on all pages."""
         beyond, place = after(wanted.order, wanted.after, _ORDER)
         found = self._found(
             f"""SELECT account, topic, partition, offset, count() OVER () AS total FROM {source} AND {beyond}
@@ -94,10 +106,8 @@ class SignalQueries(ClickHouseAsking):
             **place,
         )
         if wanted.after is None and wanted.limit:
-            total = found[0]["total"] if found else 0
-        else:
-            total = self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
-        return Page(self._whole_signals(found), total)
+            return found, found[0]["total"] if found else 0
+        return found, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
 
     def _whole_signals(self, places: Sequence[Found]) -> list[Found]:
         """Return the signals at these places, in the same order."""

@@ -16,11 +16,15 @@ def why(snapshot: Mapping[str, Any] | None, today: int) -> str | None:
     Args:
         snapshot: The latest one; None: there is none.
         today: Days since 1970 UTC.
+
+    Holidays are those of the public that the last week had: absences, and leave of single people, lower the share too. What
+    an older snapshot than yesterday's says of them is over.
     """
     if snapshot is None:
         return None
     first, last = (snapshot["dates"].get(name) for name in ("absent_from", "absent_until"))
     if first is not None and last is not None and first <= today <= last:
         return "absence"
-    level = snapshot["measures"].get("calendar_level")
-    return "holidays" if level is not None and level < HELD_BELOW else None
+    measures = snapshot["measures"]
+    held = measures.get("calendar_level", 1.0) < HELD_BELOW and measures.get("public_holidays_7", 0.0) > 0
+    return "holidays" if held and snapshot["day"] >= today - 1 else None

@@ -133,7 +133,7 @@ class ChoicesParameter:
 
 @dataclass(frozen=True)
 class ChoiceParameter:
-    """One of a few words."""
+    """One of a few words; or none, where the default is empty."""
 
     name: str
     about: str
@@ -148,7 +148,8 @@ class ChoiceParameter:
 
     def schema(self) -> Schema:
         """Name the words."""
-        return {"type": "string", "enum": list(self.allowed), "default": self.default}
+        told: Schema = {"type": "string", "enum": list(self.allowed)}
+        return told | {"default": self.default} if self.default else told
 
 
 @dataclass(frozen=True)

@@ -27,11 +27,12 @@ def filled(states: Iterable[Found], weeks: int) -> dict[str, list[Found | None]]
     Return by account what was known at the end of each week.
 
     Args:
-        states: Of each account and week in which anything became known, the last one, with its `slot`.
+        states: Of each account and week in which anything became known, the last one, with its `slot` and `offset`.
         weeks: How many there are.
 
     Returns:
-        What was known before goes on until something else is; None: nothing was known yet, or the account was forgotten.
+        What was known before goes on until something else is that stands later on the log; None: nothing was known yet, or
+        the account was forgotten.
     """
     known: defaultdict[str, dict[int, Found]] = defaultdict(dict)
     for state in states:
@@ -43,6 +44,8 @@ def _carried(states: Mapping[int, Found], weeks: int) -> list[Found | None]:
     found: list[Found | None] = []
     last: Found | None = None
     for week in range(weeks):
-        last = states.get(week, last)
+        state = states.get(week)
+        if state is not None and (last is None or state["offset"] > last["offset"]):
+            last = state
         found.append(None if last is None or last["reason"] == FORGOTTEN else last)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 
 from schemas.measures import MEASURES
 from services.warehouse.domain import away, filters, ordering, parameters, people, person, presentation, weeks
@@ -57,7 +58,9 @@ def account_filter(asked: Asked) -> AccountFilter:
 
 def _accounts(asked: Asked) -> Told:
     store, until = asked.store, asked.given["at"]
-    rows, page = paged(account_filter(asked), asked.given["cursor"], store.accounts)
+    wanted = account_filter(asked)
+    question = replace(wanted, limit=0, renewal=None), asked.given["renews_within"]
+    rows, page = paged(wanted, asked.given["cursor"], store.accounts, question)
     names = [row["account"] for row in rows]
     counts: defaultdict[str, list[Found]] = defaultdict(list)
     for count in store.open_signals(names, until):
@@ -135,7 +138,8 @@ def _people(asked: Asked) -> Told:
     known = as_of(asked)
     today = _today(asked, known)
     wanted = PeopleFilter(asked.path["account"], today, given["days"], given["limit"])
-    rows, page = paged(wanted, given["cursor"], store.account_people)
+    question = wanted.account, wanted.days, given["at"]
+    rows, page = paged(wanted, given["cursor"], store.account_people, question)
     if not page["total"]:
         _must_be_known(asked)
     names = store.people([row["user"] for row in rows])

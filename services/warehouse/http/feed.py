@@ -8,9 +8,12 @@ back to another process, is told to `reload`: nothing is kept for it, so it cost
 from __future__ import annotations
 
 import asyncio
+import heapq
 import secrets
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -24,6 +27,9 @@ HELD = 1_000
 
 ARRIVED = 200
 """Events that are held for who looks at what comes in. They are not streamed: there may be 100,000 a second."""
+
+
+_appended_at = itemgetter(columns("events").index("appended_at"))
 
 
 class StoredNews:
@@ -54,8 +60,8 @@ class Feed:
         self.fresh = asyncio.Event()
         """Set when there are news after those that were there when it was taken."""
         self.closed = False
-        self.arrived: deque[Row] = deque(maxlen=ARRIVED)
-        """The last events that were stored, as rows."""
+        self.arrived: list[Row] = []
+        """The events that Kafka took last of those that were stored, latest first, as rows; never changed, but replaced."""
         self.events_stored = 0
         """How many there have been in this process."""
 
@@ -65,16 +71,19 @@ class Feed:
 
         Args:
             stored: The rows.
-            erased: Whether anybody was erased before: they may be in what is held, so it goes, and listeners reload.
+            erased: Whether anybody was erased with them: they may be in what is held, so it goes, and listeners reload. They
+                may be among these events too, as people of an erased account who were not known as such.
         """
-        if erased:
-            self._held.clear()
-            self.arrived.clear()
-            self._erasures += 1
-            self.last += 1  # a cursor from before leads nowhere now
         events = stored.get("events", ())
         self.events_stored += len(events)
-        self.arrived.extend(events[-ARRIVED:])
+        if erased:
+            self._held.clear()
+            self.arrived = []
+            self._erasures += 1
+            self.last += 1  # a cursor from before leads nowhere now
+        else:
+            # Backwards: once the latest are found, few others ever enter the heap.
+            self.arrived = heapq.nlargest(ARRIVED, chain(reversed(events), self.arrived), key=_appended_at)
         health = {row["account"]: row for row in _rows(stored, "account_health")}
         for row in health.values():
             self._add("forgotten" if row["reason"] == FORGOTTEN else "health", row)

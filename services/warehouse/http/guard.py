@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from services.shared.errors import Rejected
+from services.warehouse.http.answering import ERASURES
 from services.warehouse.http.asgi import TOKEN_NAME, App, Receive, Scope, Send
 from services.warehouse.http.problems import problem
 from services.warehouse.http.tokens import Tokens
@@ -97,6 +98,6 @@ def with_cors(app: App, origins: tuple[str, ...]) -> App:
         allow_origins=origins,
         allow_methods=["GET"],
         allow_headers=["authorization", "if-none-match", "last-event-id"],
-        expose_headers=["ETag", "Retry-After"],
+        expose_headers=["ETag", "Retry-After", ERASURES],
         max_age=7_200,
     )

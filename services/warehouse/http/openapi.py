@@ -11,6 +11,7 @@ import msgspec
 
 from services.warehouse.domain.parameters import Parameter
 from services.warehouse.http import beside, problems, stream
+from services.warehouse.http.answering import ERASURES
 from services.warehouse.http.answers.records import ProblemAnswer
 from services.warehouse.http.question import Question
 
@@ -20,6 +21,11 @@ _REF = "#/components/schemas/{name}"
 _ETAG = {
     "schema": {"type": "string"},
     "description": "Send it as If-None-Match to be told whether the answer is the same.",
+}
+_ERASURES = {
+    "schema": {"type": "string"},
+    "description": "Changes when somebody was erased: throw away answers that are kept.",
+    "required": True,
 }
 _RETRY_AFTER = {"schema": {"type": "integer", "minimum": 1}, "description": "Seconds to wait.", "required": True}
 _CHALLENGE = {"schema": {"type": "string"}, "required": True}
@@ -83,12 +89,12 @@ def _operation(question: Question) -> Schema:
         "responses": {
             "200": {
                 "description": "The answer.",
-                "headers": {"ETag": {**_ETAG, "required": True}},
+                "headers": {"ETag": {**_ETAG, "required": True}, ERASURES: _ERASURES},
                 "content": {"application/json": {"schema": _ref(question.shape)}},
             },
             "304": {
                 "description": "The answer is still the one with the ETag in If-None-Match.",
-                "headers": {"ETag": _ETAG},
+                "headers": {"ETag": _ETAG, ERASURES: _ERASURES},
             },
             **_refused(*statuses),
         },

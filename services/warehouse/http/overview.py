@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from operator import itemgetter
 from typing import Any
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.units import HOUR_MS, MINUTE_MS
-from services.warehouse.domain import changes, filters, parameters, presentation, refusals, weeks
+from services.warehouse.domain import changes, filters, ordering, parameters, presentation, refusals, weeks
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.domain.rows import columns
 from services.warehouse.http.answers.overview import (
@@ -20,10 +21,12 @@ from services.warehouse.http.answers.overview import (
 )
 from services.warehouse.http.feed import ARRIVED
 from services.warehouse.http.question import AT, Asked, Question, Told, as_of, in_time, standing
-from services.warehouse.ports import MOST_ARRIVALS
+from services.warehouse.ports import MOST_ARRIVALS, Page
 
 _MOST_CHANGES = 100
 _MOST_SIGNALS = 100
+_MOST_LOOKED_AT = 1_000
+"""Open signals, where so many of the first have eased that more are looked for that have not."""
 _MOST_ACCOUNTS = 2_000
 _MOST_OWNERS = 1_000
 _MOST_HOURS = 24 * 35
@@ -34,17 +37,12 @@ _SHOWN = ("account", "name", "owner", "band", "revenue", "stage")
 def _today(asked: Asked) -> Told:
     store, owners, until = asked.store, asked.given["owner"], asked.given["at"]
     known = as_of(asked)
-    signals = store.signals(
-        SignalFilter(owners=owners, open_only=True, order_by="work", limit=_MOST_SIGNALS, until_day=until)
-    )
+    signals = _to_work_on(asked)
     told: Told = {
         "as_of": in_time(known),
         "changes": [],
         "changes_total": 0,
-        # Those that have eased need nobody today: they come last.
-        "signals": [
-            presentation.signal(each) for each in sorted(standing(asked, signals.rows), key=itemgetter("eased"))
-        ],
+        "signals": [presentation.signal(each) for each in signals.rows],
         "opened": 0,
         "resolved": 0,
         "total": signals.total,
@@ -63,6 +61,18 @@ def _today(asked: Asked) -> Told:
     counts = store.transitions(filters.end_of(yesterday), owners, until)
     told.update(changes_total=len(news), opened=counts.get("FIRING", 0), resolved=counts.get("RESOLVED", 0))
     return told
+
+
+def _to_work_on(asked: Asked) -> Page:
+    """Return open signals in the order to work on them; those that have eased need nobody today, and come last."""
+    owners, until = asked.given["owner"], asked.given["at"]
+    wanted = SignalFilter(owners=owners, open_only=True, order_by="work", limit=_MOST_SIGNALS, until_day=until)
+    page = asked.store.signals(wanted)
+    found, total = standing(asked, page.rows), page.total
+    while sum(not each["eased"] for each in found) < _MOST_SIGNALS == len(page.rows) and len(found) < _MOST_LOOKED_AT:
+        page = asked.store.signals(replace(wanted, after=ordering.place(wanted.order, page.rows[-1])))
+        found += standing(asked, page.rows)
+    return Page(sorted(found, key=itemgetter("eased"))[:_MOST_SIGNALS], total)
 
 
 def _portfolio(asked: Asked) -> Told:
@@ -133,7 +143,7 @@ def _activity(asked: Asked) -> Told:
 
 def _arrived(asked: Asked) -> Told:
     feed, names = asked.feed, columns("events")
-    rows = [dict(zip(names, row, strict=True)) for row in (tuple(feed.arrived) if feed else ())]
+    rows = [dict(zip(names, row, strict=True)) for row in (feed.arrived if feed else ())]
     newest = sorted(rows, key=lambda row: (row["received_at"], row["offset"]), reverse=True)
     return {
         "events": [presentation.arrived(row) for row in newest[: asked.given["limit"]]],
@@ -181,7 +191,7 @@ QUESTIONS = (
     ),
     Question(
         "/v1/arrived",
-        "The last events that were stored, latest received first. They are held in memory, 200 at most.",
+        "The last events that were stored, latest received first. The 200 that Kafka took last are held in memory.",
         _arrived,
         ArrivedAnswer,
         (parameters.NumberParameter("limit", "How many to list at most.", 50, 1, ARRIVED),),

@@ -69,14 +69,22 @@ def days(default: int) -> parameters.NumberParameter:
     return parameters.NumberParameter("days", "How many days back.", default, 1, MOST_ROWS)
 
 
-def paged(wanted: Filter, text: str, ask: Callable[[Filter], Page]) -> tuple[list[Found], Told]:
+def paged(
+    wanted: Filter, text: str, ask: Callable[[Filter], Page], question: object = None
+) -> tuple[list[Found], Told]:
     """
     Return the rows of a page, and `total` and `next`.
+
+    Args:
+        wanted: The filter, without the place after which the page begins.
+        text: The cursor; empty on the first page.
+        ask: The store.
+        question: What has to be the same from page to page, where that is not the filter: it may depend on the day.
 
     Raises:
         Rejected: the text is no cursor of this list.
     """
-    question = replace(wanted, limit=0)
+    question = question or replace(wanted, limit=0)
     after = ordering.place_of(wanted.order, question, text) if text else None
     found = ask(replace(wanted, after=after, limit=wanted.limit + 1))
     rows = found.rows[: wanted.limit]

@@ -18,6 +18,8 @@ _COLUMNS = (
     "coverage", "risk_thousandths", "risk_predicts", "last_active_day", "silent_days", "sequence", "day", "at",
 )  # fmt: skip
 
+_WEEKLY = ("account", "reason", "band", "score_tenths", "revenue", "owner", "offset")
+
 
 class MemoryHealth(MemorySignals):
     """The part of the `Queries` port that is about health."""
@@ -59,7 +61,7 @@ class MemoryHealth(MemorySignals):
                 slot = weeks.slot(day_of(row["at"]), last_day, number_of_weeks)
                 last[row["account"], slot] = {
                     "slot": slot,
-                    **{name: row[name] for name in ("account", "reason", "band", "score_tenths", "revenue", "owner")},
+                    **{name: row[name] for name in _WEEKLY},
                 }
         return list(last.values())
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
-from services.shared.tracking_plan.losses import LOSS
+from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.ordering import EVENTS, after, in_order
@@ -92,13 +92,14 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
 
     def losses(self) -> list[Found]:
-        """Return the latest record of a loss of each account."""
+        """Return the latest record of a loss of each account, of those that name a day."""
         rows = [
             {name: row[name] for name in ("account", "occurred_at", "properties", "topic", "partition", "offset")}
             for row in self._in_order("events")
             if (row["name"], row["kind"], row["topic"]) == (LOSS, "TRACK", USAGE_EVENTS)
             and row["account"]
             and _counts(row)
+            and loss_of(row["properties"])
         ]
         latest = first(in_order(EVENTS, rows), "account").values()
         return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in latest][:MOST_LOSSES]

@@ -69,6 +69,31 @@ def test_of_all_accounts_at_the_ends_of_days_and_weeks(embedded_store: ClickHous
             assert embedded_store.changes(before, owners, day) == memory.changes(before, owners, day), (before, day)
 
 
+def test_of_accounts_that_were_forgotten_and_came_back_within_a_backfill(embedded_store: ClickHouseStore) -> None:
+    """A snapshot has the time of the log then, which is far behind that of the broker, and of what is forgotten."""
+    now = FIRST + DAYS
+    rows: list[Row] = []
+    for name, past in {"back": (0, 3, None, 6, 20), "gone": (0, 6, None), "twice": (5, None, 6, None, 20, 21)}.items():
+        for day in past:
+            place = Place("account-health", 0, len(rows), now * DAY_MS + 1)
+            at = (FIRST + (day or 0) + 1) * DAY_MS
+            rows.append(forgotten(place, name) if day is None else health(len(rows), name, day=FIRST + day, at=at))
+    memory = MemoryStore()
+    memory.insert("account_health", rows)
+    embedded_store.insert("account_health", rows)
+
+    for day in (FIRST + 6, FIRST + 21, now - 1, now, now + 1, now + 2):
+        wanted = AccountFilter(sort="account", until_day=day)
+        assert embedded_store.accounts(wanted) == memory.accounts(wanted), day - FIRST
+        assert embedded_store.changes(day - 1, (), day) == memory.changes(day - 1, (), day)
+        for weeks in (1, 2, 5):
+            assert embedded_store.bands(day, weeks, ()) == memory.bands(day, weeks, ()), (day - FIRST, weeks)
+    assert [row["account"] for row in memory.accounts(AccountFilter(sort="account", until_day=now)).rows] == [
+        "back",
+        "twice",
+    ]
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_of_the_signals_that_are_open(embedded_store: ClickHouseStore, seed: int) -> None:
     dice = Random(seed)

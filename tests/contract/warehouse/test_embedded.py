@@ -213,3 +213,16 @@ def test_a_person_whom_a_death_left_out_is_known_after_the_next_start(tmp_path: 
         assert make_whole(store._writer) == {}
     finally:
         store.close()
+
+
+def test_a_start_stores_nothing_again_where_the_last_signals_are_repetitions(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    turns = [(1, "FIRING"), (2, "RESOLVED"), (1, "FIRING"), (2, "RESOLVED")]
+    store.insert("signals", [signal(n, "acme", "rule", *turn) for n, turn in enumerate(turns)])
+    store._writer.command("OPTIMIZE TABLE signal_episodes FINAL")
+    try:
+        assert make_whole(store._writer) == {}
+        store._writer.command("TRUNCATE TABLE signal_episodes")
+        assert make_whole(store._writer) == {"signal_episodes": 1}
+    finally:
+        store.close()

@@ -101,6 +101,14 @@ def test_the_document_names_each_address_that_the_process_serves_and_no_other() 
         assert given == set(re.findall(r"{(\w+)}", path)), path
 
 
+def test_a_default_is_one_of_what_may_be_given() -> None:
+    described = [each["schema"] for path in DOCUMENT["paths"].values() for each in path["get"].get("parameters", [])]
+    defaults = [each for each in described if "default" in each]
+
+    assert defaults
+    assert all(each["default"] in each.get("enum", [each["default"]]) for each in defaults)
+
+
 def test_an_address_that_is_not_described_stops_the_process_at_its_start() -> None:
     with pytest.raises(KeyError, match="v1/secret"):
         query_app(MemoryStore, WarehouseMetrics(CollectorRegistry()), more=[Route("/v1/secret", lambda _: None)])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.shared.units import DAY_MS
+from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.filters import SignalFilter
 from services.warehouse.domain.ordering import SIGNAL_ORDERS, place
 from services.warehouse.ports import Store
@@ -137,3 +138,19 @@ def test_signals_are_those_of_a_past_day(store: Store) -> None:
     assert store.transitions(T0 + DAY_MS, ()) == {"RESOLVED": 1, "FIRING": 1}
     assert store.transitions(T0, (), day) == {"FIRING": 1}
     assert store.transitions(T0, ("nobody",)) == {}
+
+
+def test_a_page_is_full_where_retention_has_taken_signals_and_not_yet_their_episodes(
+    embedded_store: ClickHouseStore,
+) -> None:
+    embedded_store.insert("signals", [signal(n, "acme", f"rule{n}", 1, "FIRING") for n in range(9)])
+    embedded_store._writer.command(
+        "ALTER TABLE signals DELETE WHERE offset NOT IN (0, 4, 8) SETTINGS mutations_sync = 2"
+    )
+    wanted = SignalFilter(open_only=True, limit=2)
+
+    first = embedded_store.signals(wanted)
+    second = embedded_store.signals(replace(wanted, after=place(wanted.order, first.rows[-1])))
+
+    assert [row["rule"] for row in first.rows + second.rows] == ["rule0", "rule4", "rule8"]
+    assert (first.total, second.total) == (3, 3)

@@ -345,3 +345,21 @@ def test_the_latest_record_of_a_loss_of_each_account_is_found(store: Store) -> N
     assert [(each["account"], each["occurred_at"]) for each in found] == [("globex", T0 + 3), ("acme", T0 + 2)]
     assert found[1].keys() == {"account", "occurred_at", "properties"}
     assert found[1]["properties"] == '{"date":"2025-11-08","reason":"price"}'
+
+
+def test_records_of_a_loss_that_name_no_day_are_passed_over(store: Store) -> None:
+    said = [
+        ("acme", '"2025-11-01"'), ("acme", '"2025-11-08"'), ("acme", '"soon"'), ("acme", '"1969-12-31"'),
+        ("globex", '"soon"'), ("initech", '"20251101T120000Z"'), ("hooli", "1761955200"),
+    ]  # fmt: skip
+    store.insert(
+        "events",
+        [
+            event(n, f"l{n}", account=account, name="Account Lost", properties=f'{{"date":{date}}}', occurred_at=T0 + n)
+            for n, (account, date) in enumerate(said)
+        ],
+    )
+
+    assert [(each["account"], each["occurred_at"] - T0) for each in store.losses()] == [
+        ("hooli", 6), ("initech", 5), ("acme", 1),
+    ]  # fmt: skip

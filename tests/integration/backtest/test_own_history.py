@@ -165,7 +165,13 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
         own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
 
     store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
-    losses = [("acme", "1990-01-03"), ("acme", "1990-01-04"), ("globex", "2199-01-01"), ("initech", "soon")]
+    losses = [
+        ("acme", "1990-01-03"),
+        ("acme", "1990-01-04"),
+        ("globex", "2199-01-01"),
+        ("initech", "soon"),
+        ("acme", "1969-12-31"),
+    ]
     store.insert("events", [lost(n, *each) for n, each in enumerate(losses, 2)])
     store.close()
     listed = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)

@@ -60,11 +60,11 @@ async def send_events(kafka: KafkaSettings, ids: range, *, ticks: bool = True) -
 
 @asynccontextmanager
 async def sinking(
-    kafka: KafkaSettings, store: FillingStore, **settings: Any
+    kafka: KafkaSettings, store: FillingStore, tell: Callable[..., None] = lambda *_: None, **settings: Any
 ) -> AsyncIterator[tuple[KafkaSink, CollectorRegistry]]:
     registry = CollectorRegistry()
     options = {"batch_seconds": 0.05, **settings}
-    sink = KafkaSink(kafka, WarehouseSettings(**options), store, WarehouseMetrics(registry))
+    sink = KafkaSink(kafka, WarehouseSettings(**options), store, WarehouseMetrics(registry), tell)
     stop = asyncio.Event()
     task = asyncio.create_task(sink.run(stop))
     try:

@@ -20,7 +20,9 @@ from services.shared.kafka.embedded import free_port
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse.store import open_embedded
+from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.rows import Place
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
@@ -209,6 +211,18 @@ async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettin
 
     assert [a["account"] for a in store.accounts(AccountFilter()).rows] == ["globex"]
     assert len(store.history("acme", 10)) == 1
+
+
+async def test_an_erasure_that_is_finished_at_the_start_is_told(kafka_settings: KafkaSettings) -> None:
+    store = MemoryStore()
+    store.note_erasures([Erasure(Place("usage-details", 0, 5, 1_000), "", "", "acme", 1_000, "dpo")])
+    told: list[bool] = []
+
+    async with sinking(kafka_settings, store, lambda _, erased: told.append(erased)):
+        await until(lambda: bool(told))
+
+    assert told[0]
+    assert [order.done for order in store.erasures()] == [True]
 
 
 async def test_a_store_that_is_ahead_of_its_topic_stops_the_start(kafka_settings: KafkaSettings) -> None:

@@ -12,11 +12,11 @@ import math
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from services.shared.calendars import public_holidays
+from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.state_names import FactType
 from services.shared.tracking_plan.values import MAX_NUMBER
 
@@ -29,11 +29,7 @@ FORMER = 8
 """Former values that each fact keeps; beyond that the oldest is forgotten."""
 UNSAID = -1
 """The time of a fact that nobody has said."""
-_EPOCH = date(1970, 1, 1)
-_FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _MAX_CODE = 10
-_LAST_SECOND = 230 * 365 * 86_400
-_MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
 
 
 class WrongTrait(NamedTuple):
@@ -171,34 +167,6 @@ def _country(value: Any) -> str:
     if code is None:
         raise ValueError("send an ISO 3166 code of a country such as DE, or of a part of one such as DE-BY")
     return code
-
-
-def read_day(value: Any) -> int:
-    """
-    Return the day of a date, days since 1970 UTC.
-
-    Raises:
-        ValueError: it is none, or not from 1970 to 2199.
-        TypeError: it is neither text nor a number.
-    """
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise TypeError(f"send a date such as 2027-03-31, not {_kind(value)}")
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value.strip())
-        except ValueError:
-            raise ValueError("send a date such as 2027-03-31") from None
-        when = (moment.astimezone(UTC) if moment.tzinfo else moment).date()
-    else:
-        if not math.isfinite(value):
-            raise ValueError("send a date such as 2027-03-31")
-        seconds = value / 1000 if abs(value) >= _MILLISECONDS_FROM else value
-        if not 0 <= seconds < _LAST_SECOND:
-            raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")
-        when = datetime.fromtimestamp(seconds, UTC).date()
-    if not _FIRST_YEAR <= when.year <= _LAST_YEAR:
-        raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return (when - _EPOCH).days
 
 
 def _kind(value: Any) -> str:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.scorer.domain.accounts.absences import MAX_AHEAD, MAX_DAYS, WITHDRAWN
-from services.scorer.domain.accounts.facts import read_day
 from services.scorer.domain.accounts.kinds import Scale
 from services.scorer.domain.lane.meanings import Meaning
+from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.state_names import (
     ABSENCE_FROM,
     ABSENCE_SCOPE,

@@ -1,5 +1,7 @@
 """The last events that were stored: a few of them, whatever comes in, and nobody who was erased."""
 
+from collections import Counter
+
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
@@ -38,9 +40,27 @@ def test_only_so_many_are_held_and_all_are_counted() -> None:
     assert (len(told["events"]), told["total"], told["stored"]) == (ARRIVED, ARRIVED, 600)
 
 
-def test_nobody_is_told_who_was_erased_since() -> None:
+def test_those_that_kafka_took_last_are_held_whatever_their_partition_or_batch() -> None:
+    feed, client = served()
+    late, early = (
+        [event(n, f"{name}{n}", name=name) for n in (base, base + 1)] for name, base in (("B", 900), ("A", 0))
+    )
+    many = [event(n, f"e{n}", partition=1, name="C") for n in range(100, 100 + ARRIVED - 1)]
+    feed.publish({"events": [*late, *many, *early]})
+    feed.publish({"events": [event(50, "e50", partition=2, name="D")]})
+
+    told = client.get(f"/v1/arrived?limit={ARRIVED}").json()["events"]
+
+    assert Counter(each["name"] for each in told) == {"B": 2, "C": ARRIVED - 2}
+
+
+def test_nobody_is_told_who_was_erased_since_or_in_the_same_batch() -> None:
     feed, client = served()
     feed.publish({"events": [event(1, "e1")]})
-    feed.publish({"events": [event(2, "e2", name="After")]}, erased=True)
+    feed.publish({"events": [event(2, "e2", name="With")]}, erased=True)
+    assert client.get("/v1/arrived").json()["events"] == []
 
-    assert [each["name"] for each in client.get("/v1/arrived").json()["events"]] == ["After"]
+    feed.publish({"events": [event(3, "e3", name="After")]})
+
+    told = client.get("/v1/arrived").json()
+    assert ([each["name"] for each in told["events"]], told["stored"]) == (["After"], 3)

@@ -7,6 +7,7 @@ from services.warehouse.memory.store import MemoryStore
 from tests.unit.warehouse.http.asking import TODAY, client_of, example, health, stored
 
 FACTS = example("account_health/examples/red.json")["facts"]
+FEAST = {"calendar_level": 0.4, "public_holidays_7": 4.0}
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +15,7 @@ def store() -> MemoryStore:
     away = {"absent_from": TODAY - 3, "absent_until": TODAY + 3}
     rows = [
         health(1, "away", dates=away, facts=FACTS | {"renewal_day": TODAY + 30}),
-        health(2, "feast", measures=numbered({"calendar_level": 0.4}), facts=FACTS | {"renewal_day": TODAY + 31}),
+        health(2, "feast", measures=numbered(FEAST), facts=FACTS | {"renewal_day": TODAY + 31}),
         health(3, "here", dates={}, facts=FACTS | {"renewal_day": None}, measures=numbered({"calendar_level": 0.9})),
     ]
     return stored(rows)

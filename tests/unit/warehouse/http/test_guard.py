@@ -196,6 +196,18 @@ def test_pages_of_named_origins_may_read_errors_too(tmp_path: Path) -> None:
     assert "Access-Control-Allow-Origin" not in Running(file).client.get("/", headers={"Origin": "null"}).headers
 
 
+def test_pages_of_named_origins_may_read_every_header_that_an_answer_is_promised_to_have() -> None:
+    running = Running(None, ("https://app.example.com",))
+
+    answer = running.client.get("/v1/today", headers={"Origin": "https://app.example.com"})
+    same = running.client.get("/v1/today", headers={"If-None-Match": answer.headers["ETag"]})
+
+    exposed = {each.strip() for each in answer.headers["Access-Control-Expose-Headers"].split(",")}
+    assert exposed == {"ETag", "Retry-After", "Tidemark-Erasures"}
+    assert answer.headers["Tidemark-Erasures"]
+    assert (same.status_code, same.headers["Tidemark-Erasures"]) == (304, answer.headers["Tidemark-Erasures"])
+
+
 def test_wrong_tokens_do_not_fill_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = tmp_path / "tokens.yaml"
     query_tokens.add(file, "x")

@@ -69,6 +69,23 @@ def test_a_signal_that_has_eased_comes_last_and_says_what_is_so_now() -> None:
     assert "eased" not in client.get("/v1/signals").json()["signals"][0]
 
 
+def test_signals_that_have_eased_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overview, "_MOST_SIGNALS", 3)
+    monkeypatch.setattr(overview, "_MOST_LOOKED_AT", 9)
+    silent: dict[str, Any] = {"category": "RISK", "evidence": [{"name": "silent_days", "value": 30.0, "usual": 9.0}]}
+    rows = []
+    for n in range(12):
+        silence = 40.0 if n in (1, 5, 10, 11) else 0.0
+        rows += [health(n, f"a{n:02}", measures=numbered({"silent_days": silence})), signal(n, f"a{n:02}", **silent)]
+
+    told = client_of(stored(rows)).get("/v1/today").json()
+
+    assert [(each["account"], each["eased"]) for each in told["signals"]] == [
+        ("a01", False), ("a05", False), ("a00", True),
+    ]  # fmt: skip
+    assert told["total"] == 12
+
+
 def test_today_of_a_past_day_and_of_one_owner() -> None:
     facts = example("account_health/examples/red.json")["facts"]
     store = stored(

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from services.shared.errors import Retryable
 from services.warehouse.memory.store import MemoryStore
-from tests.unit.warehouse.http.asking import client_of, event, health, signal, stored
+from tests.unit.warehouse.http.asking import TODAY, client_of, event, example, health, signal, stored
 
 LISTS = {
     "/v1/accounts?sort=-revenue": "accounts",
@@ -64,6 +64,25 @@ def test_a_cursor_is_refused_with_other_parameters_and_taken_with_another_length
     refused = client.get(f"/v1/accounts?band=red&cursor={cursor}")
     assert refused.status_code == 400
     assert "other parameters" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "name"), [("/v1/accounts?renews_within=60", "accounts"), ("/v1/accounts/a1/people?days=9", "people")]
+)
+def test_a_cursor_is_taken_after_midnight(address: str, name: str) -> None:
+    facts = example("account_health/examples/red.json")["facts"] | {"renewal_day": TODAY + 30}
+    store = stored(
+        [health(n, f"a{n}", facts=facts) for n in range(5)] + [event(n, "a1", user=f"u{n}") for n in range(5)]
+    )
+    client = client_of(store)
+    first = client.get(f"{address}&limit=3").json()
+
+    store.insert(*_one(health(9, "a9", days_ago=-1, facts=facts)))
+    rest = client.get(f"{address}&limit=1&cursor={first['next']}").json()
+
+    assert len(first[name]) == 3
+    assert len(rest[name]) == 1
+    assert rest[name][0] not in first[name]
 
 
 def test_a_cursor_with_a_number_past_all_bounds_is_refused(client: TestClient) -> None:
