@@ -23,14 +23,18 @@ class Loss(NamedTuple):
 
 async def losses_on_record(api: Api) -> list[Loss]:
     """
-    Return the losses that have happened by today, UTC.
+    Return the losses that have happened by today, UTC; those of a day that the API cannot tell are left out.
 
     Raises:
         ApiError: the API refused, or did not answer.
     """
     told = await api.get("/v1/losses")
     today = datetime.now(UTC).date().isoformat()
-    return [Loss(each["account"], each["date"], each["reason"]) for each in told["losses"] if each["date"] <= today]
+    return [
+        Loss(each["account"], each["date"], each["reason"])
+        for each in told["losses"]
+        if each["date"] is not None and each["date"] <= today
+    ]
 
 
 def as_list(losses: Sequence[Loss]) -> bytes:

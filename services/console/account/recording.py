@@ -17,6 +17,8 @@ LONGEST_LINE = 200
 CHANNELS = ("call", "email", "meeting", "chat")
 REASONS = ("price", "missing_feature", "competitor", "no_value", "champion_left", "merger", "closed_down", "other")
 MOST_ABSENT_DAYS, MOST_AHEAD_DAYS = 92, 366
+EARLIEST = date(1990, 1, 1)
+"""As in a list of lost customers: days before it are typing errors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +118,12 @@ def _checked(field: Field, given: str) -> str:
         raise BadField(field.name, "no_choice")
     if field.kind == "date":
         try:
-            return date.fromisoformat(value).isoformat()
+            day = date.fromisoformat(value)
         except ValueError:
             raise BadField(field.name, "no_date") from None
+        if day < EARLIEST:
+            raise BadField(field.name, "too_early")
+        return day.isoformat()
     return value
 
 

@@ -208,6 +208,23 @@ async def test_a_list_that_is_too_large_or_none_is_refused_before_anything_start
     assert "run-title" not in (await client.get("/right")).text
 
 
+async def test_a_loss_of_a_day_that_cannot_be_told_is_left_out_of_the_list(tmp_path: Path) -> None:
+    store = filled(["acme", "globex"])
+    losses = [("acme", "1969-12-31"), ("globex", "2025-11-08")]
+    rows = [
+        event(n, f"l{n}", account=account, name="Account Lost", properties=f'{{"date":"{day}"}}')
+        for n, (account, day) in enumerate(losses, 900)
+    ]
+    store.insert("events", rows)
+    (history := tmp_path / "events.csv").write_text("account,user,timestamp\n")
+
+    async with client_of(app_over(store, ConsoleSettings(history=str(history)))) as client:
+        page = await client.get("/right")
+
+    assert page.status_code == 200
+    assert "Take the one loss on record as the list" in page.text
+
+
 async def test_a_back_test_that_cannot_run_is_said_before_it_is_started(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

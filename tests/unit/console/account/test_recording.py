@@ -77,6 +77,8 @@ def test_a_contact_of_an_earlier_day_has_that_day_and_one_of_today_the_present()
         ("absence", {"to": "2027-07-02"}, "to", "too_long_away"),
         ("absence", {"from": "2028-04-01", "to": "2028-04-02"}, "to", "too_far"),
         ("churn", {"date": "2029-01-01"}, "date", "too_far"),
+        ("churn", {"date": "1989-12-31"}, "date", "too_early"),
+        ("contact", {"on": "0202-03-30"}, "on", "too_early"),
         ("churn", {"reason": ""}, "reason", "missing"),
         ("handoff", {"to_owner": ""}, "to_owner", "missing"),
     ],
