@@ -40,12 +40,13 @@ log = logging.getLogger(__name__)
 
 Page = Callable[[Visit], Awaitable[Response]]
 
+LIVE = "/live"
 PAGES: list[tuple[str, Page]] = [
     ("/", today.show),
     ("/portfolio", portfolio.show),
     ("/ingest", ingest.show),
     ("/waiting", waiting.show),
-    ("/live", live.relay),
+    (LIVE, live.relay),
     ("/right", right.show),
     ("/right/report", right.report),
     ("/accounts", account.show),
@@ -100,13 +101,13 @@ class _Console:
         async def answer(request: Request) -> Response:
             identity = identify(request, self._settings, is_open=self._is_open)
             if identity is None:
-                return _to_sign_in(request, "/sign-in")
+                return _to_sign_in(request)
             if identity.how == "token":
                 try:
                     identity = await self._holders.named(identity)
                 except ApiError as error:
                     if error.status == UNAUTHORIZED:
-                        return signin.forget(_to_sign_in(request, "/sign-in?again=1"))
+                        return _to_sign_in(request, again=True)
                     return failed.page(self._visit(request, identity), error)
             return await self._answered(page, self._visit(request, identity))
 
@@ -149,11 +150,17 @@ class _Console:
         return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings)
 
 
-def _to_sign_in(request: Request, address: str) -> Response:
-    """Lead a reader to the sign-in; a part of a page that script asks for is refused, or the sign-in would stand in its place."""
-    if "hx-request" in request.headers:
+def _to_sign_in(request: Request, *, again: bool = False) -> Response:
+    """
+    Lead a reader to the sign-in; what script asks for is refused: it then opens its page anew, which leads there.
+
+    Args:
+        request: What was asked for.
+        again: Whether a token was given that is not accepted any more.
+    """
+    if "hx-request" in request.headers or request.url.path == LIVE:
         return PlainTextResponse("sign in again\n", 401)
-    return RedirectResponse(address, 303)
+    return signin.forget(RedirectResponse("/sign-in?again=1", 303)) if again else RedirectResponse("/sign-in", 303)
 
 
 class _Headers:

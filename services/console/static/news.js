@@ -38,6 +38,22 @@
     const wait = Math.min(FIRST_WAIT_MS * 2 ** failures, LONGEST_WAIT_MS);
     failures += 1;
     timer = setTimeout(listen, wait * (0.8 + 0.4 * Math.random()));
+    leaveIfSignedOut();
+  }
+
+  // The browser does not tell with which status a stream was refused.
+  async function leaveIfSignedOut() {
+    const asking = new AbortController();
+    try {
+      const answer = await fetch(live.dataset.live, { signal: asking.signal });
+      if (answer.status !== 401) return;
+      clearTimeout(timer);
+      location.reload(); // which leads to the sign-in
+    } catch {
+      // no answer: the stream is asked for again in any case
+    } finally {
+      asking.abort();
+    }
   }
 
   function listen() {

@@ -17,6 +17,11 @@
   function failed(event) {
     const { target, response } = event.detail.ctx ?? {};
     clearTimeout(timer);
+    if (response?.status === 401) {
+      // Nobody is signed in any more: the whole page leads to the sign-in. reload() could send a form again.
+      location.assign(location.pathname + location.search);
+      return;
+    }
     stale.hidden = false;
     if (!filters || target?.id !== "list") return; // other parts ask again by themselves
     if (response && response.status < 500) {

@@ -288,9 +288,10 @@ def test_owners_that_share_a_word_with_the_name_come_first() -> None:
 
 async def test_beyond_this_machine_every_page_leads_to_the_sign_in(store: MemoryStore) -> None:
     async with client_of(app_over(store, is_open=False)) as client:
-        for path in [*PAGES, "/live"]:
+        for path in PAGES:
             answer = await client.get(path)
             assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
+        assert (await client.get("/live")).status_code == 401
         page = await client.get("/sign-in")
         assert page.status_code == 200
         assert "acme" not in page.text

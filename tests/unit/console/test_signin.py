@@ -87,6 +87,9 @@ async def test_what_is_no_token_lets_nobody_in(upstream: InProcess, token: str) 
 async def test_a_token_that_is_revoked_meanwhile_leads_back_to_the_sign_in(file: Path, upstream: InProcess) -> None:
     async with client_of(upstream) as client:
         client.cookies.set("tidemark_token", "revoked")
+        for path, headers in (("/ingest", {"hx-request": "true"}), ("/live", {})):
+            asked = await client.get(path, headers=headers)
+            assert (asked.status_code, "set-cookie" in asked.headers) == (401, False)
         answer = await client.get("/")
         page = await client.get(answer.headers["location"])
 
