@@ -42,21 +42,25 @@ class Wording:
         return self._words(key) if self._shipped(signal, "title") else ""
 
     def evidence(self, signal: Mapping[str, Any]) -> str:
-        """Return what it rests on, in one line: the values of measures, and what is usual."""
+        """
+        Return what it rests on, in one line: the values of measures, and what is usual.
+
+        They are those of now, or all of them those of when the signal was sent (see `is_current`).
+        """
         if not self._shipped(signal, "title"):
             return str(signal["summary"])
-        told = [
-            item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE
-        ]
-        unused = {item["name"].replace("user_days_", "level_") for item in told if current(item) == 0}
+        told = _told(signal)
+        moment = "now" if self.is_current(signal) else "value"
+        unused = {item["name"].replace("user_days_", "level_") for item in told if item.get(moment) == 0}
         return " · ".join(
-            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else current(item))
+            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else float(item[moment]))
             for item in told[:_EVIDENCE_SHOWN]
         )
 
     def is_current(self, signal: Mapping[str, Any]) -> bool:
-        """Return whether the line of evidence tells of now, not of when the signal was sent."""
-        return bool(self._shipped(signal, "title")) and all(item.get("now") is not None for item in signal["evidence"])
+        """Return whether the line of evidence tells of now, not of when the signal was sent: all that it shows is known."""
+        shown = _told(signal)[:_EVIDENCE_SHOWN]
+        return bool(self._shipped(signal, "title")) and all(item.get("now") is not None for item in shown)
 
     def _fact(self, rule: str, item: Mapping[str, Any], value: float) -> str:
         """Return one measure with its value, and the usual one where it is known."""
@@ -136,10 +140,9 @@ class Wording:
         return self._words(key) if self._words.has(key) else otherwise
 
 
-def current(item: Mapping[str, Any]) -> float:
-    """Return the value of evidence: as it is now, where that is known, else as it was when the signal was sent."""
-    now = item.get("now")
-    return float(item["value"] if now is None else now)
+def _told(signal: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the evidence that can be told in a line."""
+    return [item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE]
 
 
 def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:

@@ -102,6 +102,17 @@ def test_the_evidence_of_an_open_signal_is_told_as_it_is_now() -> None:
     assert not wording("en").is_current(signal())
 
 
+def test_evidence_that_is_not_known_any_more_is_told_with_the_rest_as_it_was_sent() -> None:
+    first, second, third = signal()["evidence"]
+    mixed = signal(evidence=[{**first, "now": 16.0}, {**second, "now": None}, {**third, "now": 0.0}])
+    unseen = signal(evidence=[{**first, "now": 16.0}, {**second, "now": 4.0}, {**third, "now": None}])
+
+    assert wording("en").evidence(mixed) == wording("en").evidence(signal())
+    assert not wording("en").is_current(mixed)
+    assert wording("en").evidence(unseen).startswith("Nobody active for 16 days")
+    assert wording("en").is_current(unseen)
+
+
 def test_a_level_of_no_use_is_said_to_be_none() -> None:
     level = {"name": "level_2w", "label": "Use of two weeks", "unit": "share", "value": 0.0155, "usual": None}
     used = {"name": "user_days_2w", "label": "Active user-days", "unit": "count", "value": 0.0, "usual": 32.0}
