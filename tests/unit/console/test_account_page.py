@@ -188,6 +188,28 @@ async def test_a_past_day_has_its_records_however_many_came_since() -> None:
     assert "note-4-" not in page
 
 
+async def test_an_open_goal_can_be_marked_as_reached_however_much_was_recorded_since() -> None:
+    own = filled(["busy"])
+    told: list[tuple[str, dict[str, str]]] = [
+        ("goal", {"goal": "Roll out"}),
+        ("goal", {"goal": "Train all"}),
+        ("reached", {"goal_id": "r1", "goal": "Train all"}),
+        *(("note", {"text": f"note-{number}-"}) for number in range(RECORDS + 5)),
+    ]
+    for number, (kind, said) in enumerate(told):
+        at = T0 + number * HOUR_MS
+        row = {"name": KINDS[kind], "properties": msgspec.json.encode(said).decode(), "occurred_at": at}
+        own.insert("events", [event(5_000 + number, f"r{number}", account="busy", received_at=at, **row)])
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(own, settings)) as client:
+        page = (await client.get("/accounts/busy")).text
+
+    shown = page[page.index('id="records"') : page.index('id="events"')]
+    assert 'name="goal_id" value="r0"' in shown
+    assert "Train all" not in shown
+    assert shown.count("note-") == 12
+
+
 async def test_a_past_day_before_anything_was_known_has_a_page_that_says_so(client: httpx.AsyncClient) -> None:
     answer = await client.get("/accounts/acme?at=1999-01-01")
 
