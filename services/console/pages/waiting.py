@@ -76,7 +76,7 @@ FEEDS = (
     _group("renewal", "facts.renewal_day", "renewal_in_days", "renewal_date", "2027-03-31", ("renewal_at_risk",)),
     _group("seats", "facts.seats", "seats", "seats", 25, ("seat_saturation",)),
     _group("revenue", "facts.revenue", "revenue", "revenue", 24000),
-    _group("country", "facts.country", "calendar_level", "country", "PT"),
+    _group("country", "facts.country", "public_holidays_7", "country", "PT"),
     DataFeed(
         "absence", frozenset({"absences.planned"}), ("absence_days_left",), (), "track", "Planned Absence",
         {"from": "2026-12-21", "to": "2027-01-03", "scope": "account"},

@@ -198,7 +198,7 @@ async def test_an_open_goal_can_be_marked_as_reached_however_much_was_recorded_s
     ]
     for number, (kind, said) in enumerate(told):
         at = T0 + number * HOUR_MS
-        row = {"name": KINDS[kind], "properties": msgspec.json.encode(said).decode(), "occurred_at": at}
+        row: dict[str, Any] = {"name": KINDS[kind], "properties": msgspec.json.encode(said).decode(), "occurred_at": at}
         own.insert("events", [event(5_000 + number, f"r{number}", account="busy", received_at=at, **row)])
     settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
     async with client_of(app_over(own, settings)) as client:

@@ -331,6 +331,20 @@ async def test_accounts_for_which_data_is_missing_are_named_and_listed() -> None
     assert [each["value"] for each in kept] == ["seats"]
 
 
+async def test_an_absence_of_an_account_does_not_tell_its_country() -> None:
+    store = MemoryStore()
+    away, told = {"calendar_level": 0.0, "absence_days_left": 5.0}, {"calendar_level": 1.0, "public_holidays_7": 0.0}
+    for number, measures in enumerate([away, told]):
+        store.insert("account_health", [health(number, f"a{number}", measures=numbered(measures))])
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/waiting")).text
+        listed = (await client.get("/portfolio?lacking=public_holidays_7")).text
+
+    row = page[page.index('<tr id="country">') :]
+    assert "1 of 2" in row[: row.index("</tr>")]
+    assert "1 account without data on: Countries" in listed
+
+
 async def test_the_portfolio_is_narrowed_by_the_renewal_and_marks_who_is_away() -> None:
     store = MemoryStore()
     facts = example("account_health/examples/red.json")["facts"]
