@@ -68,6 +68,7 @@ class Wording:
         keys = (f"evidence.{item['name']}.{rule}", f"evidence.{item['name']}.{form}", f"evidence.{form}")
         return self._words(
             next(key for key in keys if self._words.has(key)),
+            round(value, 1),
             label=self.measure(item),
             value=self.value(value, item["unit"]),
             usual=self.value(item["usual"], item["unit"]) if form == "usual" else "",

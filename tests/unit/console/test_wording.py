@@ -120,6 +120,23 @@ def test_a_level_of_no_use_is_said_to_be_none() -> None:
     assert wording("en").evidence(signal(evidence=[used, level])).endswith("two weeks at 0% of the usual level")
 
 
+@pytest.mark.parametrize(
+    ("language", "value", "text"),
+    [
+        ("en", 1.04, "1 regular person has stopped"),
+        ("en", 1.5, "1.5 regular people have stopped"),
+        ("pt", 1.0, "1 pessoa habitual deixou de usar"),
+        ("pt", 3.0, "3 pessoas habituais deixaram de usar"),
+        ("it", 1.0, "1 persona abituale ha smesso"),
+        ("it", 3.0, "3 persone abituali hanno smesso"),
+    ],
+)
+def test_evidence_of_one_is_told_in_the_singular(language: str, value: float, text: str) -> None:
+    gone = {"name": "regulars_gone", "label": "Regular people", "unit": "people", "value": value, "usual": None}
+
+    assert wording(language).evidence(signal(evidence=[gone])) == text
+
+
 def test_the_seats_of_a_rule_are_not_called_usual() -> None:
     seats = {"name": "active_users_28", "label": "Active people", "unit": "people", "value": 24.0, "usual": 25.0}
     growing = signal(rule="seat_saturation", title="Seats are nearly used up", evidence=[seats])

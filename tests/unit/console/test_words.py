@@ -73,6 +73,14 @@ def test_none_takes_the_plural(language: str, none: str) -> None:
     assert catalogue(language)("unit.days", count=0, value="0") == none
 
 
+@pytest.mark.parametrize(
+    ("key", "one", "many"),
+    [("waiting.more", "e un'altra", "e altre 2"), ("waiting.more_accounts", "e un altro", "e altri 2")],
+)
+def test_what_is_left_is_said_in_its_gender(key: str, one: str, many: str) -> None:
+    assert (catalogue("it")(key, count=1), catalogue("it")(key, count=2)) == (one, many)
+
+
 @pytest.mark.parametrize("path", list(sources()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_key_that_is_asked_for_is_in_the_catalogue(path: Path) -> None:
     missing = [
