@@ -1,5 +1,6 @@
 """The console in a real Chromium: nothing that axe-core objects to, no error, nothing wider than the screen, and the keyboard."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -67,6 +68,17 @@ async def test_pages_fit_a_narrow_screen(address: str, browser: Browser) -> None
         for path in PAGES:
             await page.goto(address + path)
             assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+async def test_a_narrow_screen_shows_ten_risks_until_its_reader_asks_for_all(address: str, browser: Browser) -> None:
+    async with opened(browser, viewport={"width": 390, "height": 844}, java_script_enabled=False) as (page, _):
+        await page.goto(address)
+        rows = page.get_by_role("list", name="Risks").get_by_role("listitem")
+        assert await rows.count() == 10
+        await page.get_by_text(re.compile(r"^Show all \d+ risks$")).click()
+        assert await rows.count() > 10
+        await page.set_viewport_size({"width": 1280, "height": 800})
+        assert not await page.get_by_text(re.compile("^Show all")).is_visible()
 
 
 async def test_search_as_you_type_narrows_the_list_and_stays_in_the_address(address: str, browser: Browser) -> None:
