@@ -68,7 +68,8 @@ def test_without_tokens_a_made_up_cookie_gets_no_page_of_a_foreign_host() -> Non
     client = client_of(store=MemoryStore())
     foreign = {**COOKIE, "host": "evil.example:8081"}
 
-    for path in ("/", "/portfolio", "/ingest", "/right", "/live"):
+    assert client.get("/live", headers=foreign).status_code == 401
+    for path in ("/", "/portfolio", "/ingest", "/right"):
         answer = client.get(path, headers=foreign)
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?again=1"), path
     recorded = client.post(

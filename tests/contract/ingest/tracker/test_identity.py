@@ -36,7 +36,8 @@ async def test_calls_set_the_user_and_the_account_and_later_pages_know_them(trac
     await page.goto(tracking.site.page("/next"))
     await tracking.until_paths("/", "/next")
 
-    assert _owners(tracking) == [
+    seen = [each for each in _owners(tracking) if each[0] != "Page Left"]  # told where the page took a second
+    assert seen == [
         ("PAGE", "", anonymous),
         ("IDENTIFY", "", "7"),
         ("GROUP", "acme", "7"),
