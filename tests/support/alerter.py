@@ -1,11 +1,18 @@
-"""Snapshots of account health for tests of rules: a healthy, steady account, with what the test is about changed."""
+"""Snapshots of account health for tests of rules: a healthy, steady account, with what the test is about changed; and their fold."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from schemas.measures import MEASURES, numbered
+from services.alerter.domain.folding import fold_snapshot
+from services.alerter.domain.rules import RuleSet
+from services.alerter.rule_files import load_rules
 from services.shared.units import DAY_MS, HOUR_MS
+
+RULES = load_rules()
+"""The rules as they are shipped."""
 
 START_DAY = 20_000
 """4 October 2024: far from any dip."""
@@ -142,3 +149,22 @@ def silent(days: int) -> dict[str, Any]:
         "level_2w": max(0.02, 1 - days / 14),
         "level_4w": max(0.01, 1 - days / 28),
     }
+
+
+def play(days: Iterable[Mapping[str, Any]], rules: RuleSet = RULES) -> list[dict[str, Any]]:
+    """Fold a day's snapshot for each set of changes; return all signals."""
+    state: bytes | None = None
+    signals: list[dict[str, Any]] = []
+    for day, changes in enumerate(days):
+        folded = fold_snapshot(rules, state, snapshot(day, **changes))
+        state = folded.state
+        signals += folded.signals
+    return signals
+
+
+def told(signals: Iterable[Mapping[str, Any]]) -> list[tuple[int, str, str, str]]:
+    """Say of each signal the day after the start on which it came, and what it is."""
+    return [
+        (s["at"] // DAY_MS - START_DAY - 1, s["rule"], s["transition"], s["resolved_reason"] or s["severity"])
+        for s in signals
+    ]

@@ -162,7 +162,7 @@ class Trial:
             verdict = await self.verify()
             if verdict.exact or time.monotonic() > deadline:
                 return verdict
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # a look reads all counts: more often would take the workers' time
 
     def spawn(self, slot: int, log: Any = None, **environment: str) -> subprocess.Popen[bytes]:
         """Start a counting worker as a process of its own; its log goes to `log`, its readiness to stdout."""

@@ -2,39 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 from services.alerter.domain.folding import fold_snapshot
-from services.alerter.domain.rules import RuleSet
-from services.alerter.rule_files import load_rules
 from services.shared.units import DAY_MS
-from tests.support.alerter import START_DAY, silent, snapshot
+from tests.support.alerter import RULES, START_DAY, play, silent, snapshot, told
 
-RULES = load_rules()
 SLOW: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6, "chance_low_4w": 0.02}
 FRACTION: dict[str, Any] = {**SLOW, "level_4w": 0.2, "chance_low_4w": 0.005}
 GOOD_DAYS = 15
 """Days until a fall that is over is said to be."""
-
-
-def play(days: Iterable[Mapping[str, Any]], rules: RuleSet = RULES) -> list[dict[str, Any]]:
-    """Fold a day's snapshot for each set of changes; return all signals."""
-    state: bytes | None = None
-    signals: list[dict[str, Any]] = []
-    for day, changes in enumerate(days):
-        folded = fold_snapshot(rules, state, snapshot(day, **changes))
-        state = folded.state
-        signals += folded.signals
-    return signals
-
-
-def told(signals: Iterable[Mapping[str, Any]]) -> list[tuple[int, str, str, str]]:
-    """Say of each signal the day after the start on which it came, and what it is."""
-    return [
-        (s["at"] // DAY_MS - START_DAY - 1, s["rule"], s["transition"], s["resolved_reason"] or s["severity"])
-        for s in signals
-    ]
 
 
 def test_a_healthy_steady_account_has_no_signal_and_no_state() -> None:
@@ -240,121 +217,6 @@ def test_seats_are_not_offered_to_an_account_that_declines_though_that_is_only_s
     nearly = {**SLOW, "facts__seats": 6, "active_users_28": 5}
 
     assert {s["rule"] for s in play([nearly] * 20)} == {"usage_decline"}
-
-
-def tickets(opened_day: int, count: int = 3, median_hours: float = 80.0) -> dict[str, Any]:
-    return {
-        "tickets_open": count,
-        "oldest_opened_at": (START_DAY + opened_day) * DAY_MS,
-        "median_ticket_hours": median_hours,
-    }
-
-
-def test_stuck_tickets_fire_rise_when_use_declines_too_and_clear_when_they_are_closed() -> None:
-    declining = {"level_4w": 0.65}
-
-    signals = play(
-        [tickets(-1, median_hours=20.0)] * 2 + [tickets(-1)] * 2 + [{**tickets(-1), **declining}] * 2 + [{**declining}]
-    )
-
-    assert told(signals) == [
-        (3, "tickets_stuck", "FIRING", "WARNING"),
-        (4, "tickets_stuck", "UPDATED", "CRITICAL"),
-        (6, "tickets_stuck", "RESOLVED", "recovered"),
-    ]
-    assert "3 support tickets are open" in signals[0]["summary"]
-    assert signals[1]["title"] == "Support tickets are stuck, and use is declining"
-
-
-def test_many_tickets_that_are_closed_fast_do_not_fire() -> None:
-    assert play([tickets(n, count=12, median_hours=10.0) for n in range(20)]) == []
-
-
-def test_a_low_survey_answer_fires_at_once_and_clears_with_a_better_one() -> None:
-    low = {
-        "detractors": 1,
-        "lowest_answer": 3,
-        "lowest_user": "kim@acme.example",
-        "survey_responses": 2,
-        "reason": "URGENT",
-        "trigger_received_at": 5,
-    }
-
-    signals = play([{}, low, low, {}])
-
-    assert told(signals) == [(1, "nps_detractor", "FIRING", "WARNING"), (3, "nps_detractor", "RESOLVED", "recovered")]
-    assert signals[0]["summary"].startswith("kim@acme.example answered 3 out of 10.")
-    assert signals[0]["trigger_received_at"] == 5
-
-
-def test_poor_health_near_the_renewal_fires_and_clears_once_it_has_passed() -> None:
-    renewal = {"facts__renewal_day": START_DAY + 93, "score_tenths": 450, "band": "RED"}
-
-    signals = play([renewal] * 97)
-
-    assert told(signals) == [
-        (3, "renewal_at_risk", "FIRING", "CRITICAL"),
-        (93, "renewal_at_risk", "RESOLVED", "recovered"),
-    ]
-
-
-def test_something_critical_that_is_open_puts_a_renewal_at_risk_however_good_health_is() -> None:
-    renewal = {"facts__renewal_day": START_DAY + 60}
-
-    signals = play([{**renewal, **silent(n)} for n in range(24)])
-
-    mine = [s for s in signals if s["rule"] == "renewal_at_risk"]
-    assert told(mine) == [(22, "renewal_at_risk", "FIRING", "CRITICAL")]
-    assert "Open risks: nobody is active any more" in mine[0]["summary"]
-
-
-def test_a_term_of_a_month_has_its_renewal_near_for_a_week() -> None:
-    monthly = {
-        "facts__renewal_day": START_DAY + 30,
-        "facts__contract_start_day": START_DAY,
-        "score_tenths": 300,
-        "band": "RED",
-    }
-
-    assert told(play([monthly] * 25)) == [(23, "renewal_at_risk", "FIRING", "CRITICAL")]
-
-
-def test_health_that_is_still_unknown_puts_no_renewal_at_risk() -> None:
-    assert play([{"facts__renewal_day": START_DAY + 60, "score_tenths": 0, "band": "LEARNING"}] * 5) == []
-
-
-def test_seats_that_are_used_up_fire_for_a_proven_customer_and_rise() -> None:
-    nearly = {"facts__seats": 6, "active_users_28": 5}
-    full = {"facts__seats": 5, "active_users_28": 5}
-
-    signals = play([nearly] * 16 + [full] * 2 + [{"facts__seats": 20}])
-
-    assert told(signals) == [
-        (14, "seat_saturation", "FIRING", "INFO"),
-        (16, "seat_saturation", "UPDATED", "WARNING"),
-        (18, "seat_saturation", "RESOLVED", "recovered"),
-    ]
-    assert {s["category"] for s in signals} == {"EXPANSION"}
-
-
-def test_growth_fires_for_a_proven_customer_only() -> None:
-    growth = {"level_4w": 1.8, "level_1w": 1.8, "active_users_28": 8}
-
-    assert told(play([growth] * 16)) == [(14, "usage_growth", "FIRING", "INFO")]
-    assert play([{**growth, "value_proven": False}] * 20) == []
-    assert play([{**growth, "stage": "ONBOARDING"}] * 20) == []
-    assert play([{**growth, "fleet_level": 1.4}] * 20) == []
-
-
-def test_an_open_risk_keeps_expansion_back_and_ends_what_is_open_of_it() -> None:
-    growth = {"level_4w": 1.8, "level_1w": 1.8, "active_users_28": 8}
-    low = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}
-
-    assert [entry[1] for entry in told(play([{**growth, **low}] * 20))] == ["nps_detractor"]
-    assert told(play([growth] * 15 + [{**growth, **low}]))[1:] == [
-        (15, "nps_detractor", "FIRING", "WARNING"),
-        (15, "usage_growth", "RESOLVED", "inhibited"),
-    ]
 
 
 def test_an_open_signal_expires_and_stays_quiet_until_its_cause_has_been_gone_once() -> None:

@@ -139,7 +139,7 @@ async def test_a_closed_lane_whose_cancellation_got_lost_opens_nothing_and_ends_
     class Forgetful(Host):
         async def seek(self, topic: str, partition: int, offset: int) -> None:
             try:
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()  # until it is cancelled
             except asyncio.CancelledError:
                 await super().seek(topic, partition, offset)
 

@@ -133,9 +133,9 @@ def test_a_cluster_comes_back_with_its_ids_and_ports(cluster: EmbeddedCluster) -
 def test_the_brokers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
     """SIGKILL leaves the parent no time to say goodbye."""
     code = (
-        "import sys, time; from pathlib import Path; from tests.support.embedded_cluster import *;"
+        "import signal, sys; from pathlib import Path; from tests.support.embedded_cluster import *;"
         "c = EmbeddedCluster(Path(sys.argv[1]), 2); c.start();"
-        "print(*(b.pid for b in c.brokers), flush=True); time.sleep(600)"
+        "print(*(b.pid for b in c.brokers), flush=True); signal.pause()"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
