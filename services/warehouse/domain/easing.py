@@ -1,4 +1,4 @@
-"""How open signals stand today: what they rest on, as it is now, and whether that has come back most of the way."""
+"""How open signals stand today: what they rest on, as it is now, and whether that has come back half of the way."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from schemas.measures import MEASURES
 
 Found = Mapping[str, Any]
 HALF = 0.5
+"""Of the way back to what is usual, from which on a signal has eased."""
 _BETTER = {"higher_is_better": 1, "lower_is_better": -1}
 """On which side of the usual value a measure is better; a neutral one tells nothing of a risk."""
 

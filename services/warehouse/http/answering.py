@@ -100,9 +100,8 @@ def answering(
                 given = parsed(question.parameters, request.query_params.multi_items())
                 path = {name: unquote(text) for name, text in request.path_params.items()}
                 asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals, feed)
-                erasures = (
-                    feed.erasures if feed else ""
-                )  # before: a mark that is too new would keep an answer that is too old
+                # Before the answer: a mark that is too new would keep an answer that is too old.
+                erasures = feed.erasures if feed else ""
                 body = await turns.take(lambda: ask(asked))
             except NotFound as error:
                 return problem(404, error.code, error.detail, error.field)
