@@ -1,5 +1,5 @@
 """
-What is held back: accounts whose rules may not move now, because they are away by plan or on public holidays.
+What is held back: accounts whose rules may not move now, since they are away, on public holidays, or at work through programs.
 
 A rule that is held says nothing by itself, so this is where people see it: the latest snapshot of each account, judged by
 the conditions of the rules in force.
@@ -20,6 +20,9 @@ from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
 
 CALENDAR = "calendar_level"
 FLEET = "fleet_level"
+TAKEN_OVER = "taken_over_4w"
+_OWN = {CALENDAR, TAKEN_OVER}
+"""What an account itself holds its rules by; the level of all accounts is none of them."""
 _EPOCH = date(1970, 1, 1)
 
 
@@ -37,23 +40,19 @@ class Held(NamedTuple):
 
 
 def held_of(rules: RuleSet, snapshot: dict[str, Any]) -> Held | None:
-    """Return what a snapshot says is held by the account's own calendar; None: nothing is."""
+    """Return what a snapshot says is held by the account's own calendar or programs; None: nothing is."""
     measures = measures_of(snapshot)
-    held = [rule for rule in rules.ordered if rule.enabled and by_calendar(rule, measures)]
+    held = [rule for rule in rules.ordered if rule.enabled and _held(rule, _OWN, measures)]
+    by_calendar = any(_held(rule, {CALENDAR}, measures) for rule in held)
     if not held:
         return None
     return Held(
         account=snapshot["account"],
         name=snapshot["facts"]["name"] or "",
-        why=reason(snapshot, measures),
+        why=reason(snapshot, measures) if by_calendar else _by_programs(measures),
         rules=tuple(rule.id for rule in held),
         would_fire=tuple(rule.id for rule in held if _would_fire(rule, measures)),
     )
-
-
-def by_calendar(rule: Rule, measures: Measures) -> bool:
-    """Return whether the account's own calendar holds a rule."""
-    return any(CALENDAR in measures_in(node) and holds(node, measures) for node in rule.hold)
 
 
 def reason(snapshot: dict[str, Any], measures: Measures) -> str:
@@ -90,6 +89,14 @@ async def read_held(kafka: KafkaSettings, rules: RuleSet) -> list[Held]:
         else:
             found[record.key] = held
     return [found[key] for key in sorted(found)]
+
+
+def _held(rule: Rule, by: set[str], measures: Measures) -> bool:
+    return any(not by.isdisjoint(measures_in(node)) and holds(node, measures) for node in rule.hold)
+
+
+def _by_programs(measures: Measures) -> str:
+    return f"at work through programs: in four weeks {measures[TAKEN_OVER]:.1f} user-days more of theirs for each that people did less"
 
 
 def _would_fire(rule: Rule, measures: Measures) -> bool:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from services.backtest.generator import Generated
 
 
+_SHOWN = 10
+"""Accounts that are named; of the rest, how many they are."""
+
+
 class HistorySource(StrEnum):
     """Where one's own history is read."""
 
@@ -63,6 +67,8 @@ def own(
     """
     history = _read(source, lost, data)
     count = len(history.recorded)
+    if history.dayless:
+        print(_without_day(history.dayless), file=sys.stderr)
     if recorded and not count:
         raise Fatal("no loss was recorded: record losses on the pages of accounts, or give a list with --outcomes")
     if recorded:
@@ -74,6 +80,11 @@ def own(
             file=sys.stderr,
         )
     return history
+
+
+def _without_day(accounts: tuple[str, ...]) -> str:
+    shown = ", ".join(accounts[:_SHOWN]) + (f" and {len(accounts) - _SHOWN} more" if len(accounts) > _SHOWN else "")
+    return f"recorded as lost without a day, and so in no list: {shown}: record the loss again with its day"
 
 
 def _losses(count: int) -> str:

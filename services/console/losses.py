@@ -21,20 +21,33 @@ class Loss(NamedTuple):
     reason: str
 
 
-async def losses_on_record(api: Api) -> list[Loss]:
+class Recorded(NamedTuple):
+    """What people recorded of losses."""
+
+    losses: list[Loss]
+    """Those that have happened by today, UTC."""
+    ahead: int
+    """Accounts whose loss lies ahead."""
+    without_day: list[str]
+    """Accounts whose records name no day."""
+
+
+NOTHING = Recorded([], 0, [])
+
+
+async def losses_on_record(api: Api) -> Recorded:
     """
-    Return the losses that have happened by today, UTC; those of a day that the API cannot tell are left out.
+    Return the losses that people recorded, and those that cannot stand in a list of lost customers.
 
     Raises:
         ApiError: the API refused, or did not answer.
     """
     told = await api.get("/v1/losses")
     today = datetime.now(UTC).date().isoformat()
-    return [
-        Loss(each["account"], each["date"], each["reason"])
-        for each in told["losses"]
-        if each["date"] is not None and each["date"] <= today
-    ]
+    dated = [Loss(each["account"], each["date"], each["reason"]) for each in told["losses"] if each["date"] is not None]
+    happened = [loss for loss in dated if loss.date <= today]
+    without = [each["account"] for part in ("losses", "without_day") for each in told[part] if each.get("date") is None]
+    return Recorded(happened, len(dated) - len(happened), without)
 
 
 def as_list(losses: Sequence[Loss]) -> bytes:

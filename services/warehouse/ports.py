@@ -175,9 +175,9 @@ class Queries(Protocol):
 
     def losses(self) -> list[Found]:
         """
-        Return the latest record of a loss of each account in production, latest first, MOST_LOSSES at most.
+        Return a record of a loss of each account in production, latest first, MOST_LOSSES at most.
 
-        Records that name no day are passed over. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        It is the latest that names a day, or the latest where none does. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

@@ -79,3 +79,5 @@ class BacktestHistory:
     """The first day that is not known any more, days since 1970 UTC; None: the day after the last event."""
     recorded: tuple[AccountOutcome, ...] = ()
     """Losses that people recorded beside the events, for who wants them as `outcomes`."""
+    dayless: tuple[str, ...] = ()
+    """Accounts whose recorded losses name no day, so that they are not among `recorded`."""

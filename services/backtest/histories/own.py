@@ -72,6 +72,7 @@ class _Holder:
         self._most = most
         self._events: list[Event] = []
         self._losses: dict[str, tuple[int, AccountOutcome | None]] = {}
+        self._dayless: set[str] = set()
 
     def add(self, value: Mapping[str, Any]) -> None:
         """Take one."""
@@ -91,7 +92,10 @@ class _Holder:
         if value["name"] != LOSS or value["kind"] != "TRACK" or not _counts(value):
             return
         said_at, loss = value["occurred_at"], loss_of(value["properties"])
-        if loss is None or said_at < self._losses.get(value["account"], (0, None))[0]:
+        if loss is None:
+            self._dayless.add(value["account"])
+            return
+        if said_at < self._losses.get(value["account"], (0, None))[0]:
             return
         outcome = AccountOutcome(value["account"], loss.day, "lost", loss.reason)
         self._losses[value["account"]] = (said_at, outcome if loss.day <= self._now_ms // DAY_MS else None)
@@ -105,9 +109,15 @@ class _Holder:
         content = xxh3_128(repr([(event.at_ms, event.source, event.event_id) for event in events]).encode()).hexdigest()
         until = self._now_ms // DAY_MS
         recorded = tuple(outcome for _, outcome in self._losses.values() if outcome is not None)
-        kept = KeptEvents(events)
+        kept, dayless = KeptEvents(events), tuple(sorted(self._dayless - self._losses.keys()))
         return BacktestHistory(
-            "own history", kept, f"own:{content}", outcomes=outcomes, recorded=recorded, until_day=until
+            "own history",
+            kept,
+            f"own:{content}",
+            outcomes=outcomes,
+            recorded=recorded,
+            dayless=dayless,
+            until_day=until,
         )
 
 

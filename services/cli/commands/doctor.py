@@ -267,10 +267,10 @@ def _held(running: Running) -> str:
     settings = load(AlerterSettings)
     found = asyncio.run(read_held(running.kafka, load_rules(settings.rules_dir, settings.rules_overrides)))
     if not found:
-        return "no account is held by its own calendar"
+        return "no account is held by its own calendar or programs"
     waiting = sum(bool(each.would_fire) for each in found)
     return (
-        f"usage signals of {len(found):,} accounts are held by planned absences or public holidays,"
+        f"usage signals of {len(found):,} accounts are held by planned absences, public holidays or programs,"
         f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
     )
 

@@ -56,7 +56,7 @@ def tail(
 
 
 def held(*, json: JsonOption = False, data: DataOption = None) -> None:
-    """List the accounts whose usage signals are held: away by plan, or on public holidays. It reads the latest health of all."""
+    """List the accounts whose usage signals are held: away, on holidays, or at work through programs. It reads the health of all."""
     import msgspec
 
     from services.alerter.rule_files import load_rules
@@ -77,7 +77,7 @@ def held(*, json: JsonOption = False, data: DataOption = None) -> None:
         print(f"    held: {', '.join(each.rules)}")
         if each.would_fire:
             print(f"    their conditions hold: {', '.join(each.would_fire)}")
-    print(f"{len(found)} held by their own calendars")
+    print(f"{len(found)} held by their own calendars or programs")
 
 
 async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:

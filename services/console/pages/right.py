@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 
 from services.console.backtests import Backtests
 from services.console.histories import obstacle
-from services.console.losses import as_list, losses_on_record
+from services.console.losses import NOTHING, as_list, losses_on_record
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
 
@@ -32,7 +32,7 @@ async def start(visit: Visit) -> Response:
         return await _page(visit, "no_csv", 400)
     if await obstacle(visit.settings.history):
         return await _page(visit, status=409)
-    recorded = await losses_on_record(visit.api) if "recorded" in fields and not content else []
+    recorded = (await losses_on_record(visit.api)).losses if "recorded" in fields and not content else []
     if recorded:
         content = as_list(recorded)
     by = visit.identity.name or visit.identity.owner
@@ -62,7 +62,7 @@ async def report(visit: Visit) -> Response:
 
 async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
     tests = _backtests(visit)
-    recorded = await losses_on_record(visit.api) if tests.possible and not tests.is_running else []
+    recorded = await losses_on_record(visit.api) if tests.possible and not tests.is_running else NOTHING
     return visit.page(
         "right_run.html.jinja" if visit.wants_part else "right.html.jinja",
         "right",
@@ -71,7 +71,8 @@ async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
         obstacle="" if tests.is_running else await obstacle(visit.settings.history),
         history=visit.settings.history,
         problem=problem,
-        recorded=recorded,
+        recorded=recorded.losses,
+        not_in_list=recorded,
         most=visit.formats.number(MOST_BYTES / 1e6),
     )
 

@@ -19,16 +19,15 @@ class LossQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about losses."""
 
     def losses(self) -> list[Found]:
-        """Return the latest record of a loss of each account, of those that name a day."""
+        """Return of each account the latest record of a loss that names a day, or its latest where none does."""
         latest = self._records("true", 1)
         wrong = {row["account"] for row in latest if not loss_of(row["properties"])}
         if not wrong:
             return latest
         earlier = self._records("account IN {accounts:Array(String)}", _LOOKED_AT, accounts=sorted(wrong))
         valid = [row for row in earlier if loss_of(row["properties"])]
-        instead = {row["account"]: row for row in reversed(valid)}.values()
-        found = [row for row in latest if row["account"] not in wrong]
-        return sorted([*found, *instead], key=lambda row: row["occurred_at"], reverse=True)
+        found = {row["account"]: row for row in latest} | {row["account"]: row for row in reversed(valid)}
+        return sorted(found.values(), key=lambda row: row["occurred_at"], reverse=True)
 
     def _records(self, chosen: str, most: int, **given: Any) -> list[Found]:
         """Return the latest records of accounts, latest first, so many of each."""

@@ -75,12 +75,15 @@ def _known_measures(asked: Asked) -> Told:
 
 
 def _losses(asked: Asked) -> Told:
-    told = []
+    told, without = [], []
     for row in asked.store.losses():
+        at = presentation.time_of(row["occurred_at"])
         if loss := loss_of(row["properties"]):
-            at, date = presentation.time_of(row["occurred_at"]), presentation.date_of(loss.day)
+            date = presentation.date_of(loss.day)
             told.append({"account": row["account"], "date": date, "reason": loss.reason, "recorded_at": at})
-    return {"losses": told, "total": len(told), "next": None}
+        else:
+            without.append({"account": row["account"], "recorded_at": at})
+    return {"losses": told, "without_day": without, "total": len(told), "next": None}
 
 
 def _whoami(asked: Asked) -> Told:

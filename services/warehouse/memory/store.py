@@ -92,16 +92,17 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
 
     def losses(self) -> list[Found]:
-        """Return the latest record of a loss of each account, of those that name a day."""
+        """Return of each account the latest record of a loss that names a day, or its latest where none does."""
         rows = [
             {name: row[name] for name in ("account", "occurred_at", "properties", "topic", "partition", "offset")}
             for row in self._in_order("events")
             if (row["name"], row["kind"], row["topic"]) == (LOSS, "TRACK", USAGE_EVENTS)
             and row["account"]
             and _counts(row)
-            and loss_of(row["properties"])
         ]
-        latest = first(in_order(EVENTS, rows), "account").values()
+        ordered = in_order(EVENTS, rows)
+        named = first([row for row in ordered if loss_of(row["properties"])], "account")
+        latest = in_order(EVENTS, list((first(ordered, "account") | named).values()))
         return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in latest][:MOST_LOSSES]
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

@@ -322,6 +322,7 @@ async def test_losses_on_record_are_the_list_of_a_back_test_without_a_file(serve
         assert await taken.is_checked()
         await page.get_by_text("Which these are").click()
         assert await page.locator(".recorded tbody a").all_inner_texts() == ["c1", "c0"]
+        assert await page.get_by_text("The loss of one more account lies ahead").is_visible()
         assert await found_by_axe(page) == []
         await page.get_by_role("button", name="Start").click()
 

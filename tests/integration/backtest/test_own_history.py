@@ -179,8 +179,11 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
 
     assert listed.outcomes == (AccountOutcome("acme", 7308, "lost", "price"),)
     assert unasked.outcomes == ()
+    without = "recorded as lost without a day, and so in no list: initech: record the loss again with its day"
     assert capsys.readouterr().err.splitlines() == [
+        without,
         "1 loss is on record, taken as the list",
+        without,
         "1 loss is on record: --recorded takes it as the list",
     ]
 

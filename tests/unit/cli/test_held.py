@@ -1,4 +1,4 @@
-"""Which accounts are held by their own calendars, and what people read of it."""
+"""Which accounts are held by their own calendars or programs, and what people read of it."""
 
 from __future__ import annotations
 
@@ -49,3 +49,16 @@ def test_it_names_the_rules_whose_conditions_hold_nevertheless() -> None:
 
     assert found is not None
     assert found.would_fire == ("usage_decline",)
+
+
+def test_an_account_that_works_through_programs_is_held_too() -> None:
+    found = held_of(RULES, snapshot({**QUIET, "calendar_level": 1.0, "taken_over_4w": 0.62}))
+
+    assert found is not None
+    assert (
+        found.why
+        == "at work through programs: in four weeks 0.6 user-days more of theirs for each that people did less"
+    )
+    assert {"usage_decline", "usage_decline_fast", "active_users_falling", "regulars_gone"} == set(found.rules)
+    assert found.would_fire == ("usage_decline",)
+    assert held_of(RULES, snapshot({**QUIET, "taken_over_4w": 0.05})) is None

@@ -63,10 +63,18 @@ class LossAnswer(TypedDict):
     recorded_at: str
 
 
+class DaylessLossAnswer(TypedDict):
+    """A record of a loss that says no day as 2026-03-31, so a back-test cannot use it."""
+
+    account: str
+    recorded_at: str
+
+
 class LossesAnswer(ListAnswer):
-    """Losses that people recorded, the latest record first, 10,000 at most."""
+    """Losses that people recorded, the latest record first, 10,000 accounts at most."""
 
     losses: list[LossAnswer]
+    without_day: list[DaylessLossAnswer]
 
 
 class TotalAnswer(TypedDict):

@@ -256,3 +256,24 @@ def test_events_and_signals_name_people_as_long_as_they_are_known() -> None:
     assert client.get("/v1/accounts/acme").json()["health"]["lowest_user"] == "kim"
     assert client.get(f"/v1/people/{kim}").json() == {"user": kim, "user_id": "kim"}
     assert client.get("/v1/people/u_Jd03hHq8vRk2L5nW7xAe").status_code == 404
+
+
+def test_a_loss_that_was_recorded_without_a_day_is_told_apart() -> None:
+    store = MemoryStore()
+    for offset, (account, day) in enumerate([("acme", "2025-11-08"), ("globex", "last week"), ("acme", "soon")]):
+        value = example("usage_event/examples/track.json", account=account) | {
+            "name": "Account Lost",
+            "properties": json.dumps({"date": day, "reason": "price"}),
+            "event_id": f"l{offset}",
+        }
+        made = row(Place("usage-events", 0, offset, 0), "usage_event", value)
+        assert made is not None
+        store.insert("events", [made])
+
+    told = client_of(store).get("/v1/losses").json()
+
+    assert [(each["account"], each["date"], each["reason"]) for each in told["losses"]] == [
+        ("acme", "2025-11-08", "price")
+    ]
+    assert [each["account"] for each in told["without_day"]] == ["globex"]
+    assert told["total"] == 1
