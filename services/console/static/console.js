@@ -99,6 +99,22 @@
     }
   });
 
+  // --- nobody is signed in any more: the page leads to the sign-in, but not away from what somebody writes ---
+
+  const signedOut = document.querySelector("[data-signed-out]");
+
+  function isWriting() {
+    const fields = document.querySelectorAll("main form[method=post] :is(textarea, input:not([type=hidden], [type=checkbox]))");
+    return [...fields].some((field) => field.value !== field.defaultValue);
+  }
+
+  document.addEventListener("signed-out", () => {
+    // Not reload(): it could send a form again.
+    if (!isWriting()) location.assign(location.pathname + location.search);
+    signedOut.hidden = false;
+  });
+  document.addEventListener("signed-in", () => { signedOut.hidden = true; });
+
   // --- code to copy ---
 
   document.addEventListener("click", async (event) => {

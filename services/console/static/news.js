@@ -38,17 +38,15 @@
     const wait = Math.min(FIRST_WAIT_MS * 2 ** failures, LONGEST_WAIT_MS);
     failures += 1;
     timer = setTimeout(listen, wait * (0.8 + 0.4 * Math.random()));
-    leaveIfSignedOut();
+    tellIfSignedOut();
   }
 
   // The browser does not tell with which status a stream was refused.
-  async function leaveIfSignedOut() {
+  async function tellIfSignedOut() {
     const asking = new AbortController();
     try {
       const answer = await fetch(live.dataset.live, { signal: asking.signal });
-      if (answer.status !== 401) return;
-      clearTimeout(timer);
-      location.reload(); // which leads to the sign-in
+      if (answer.status === 401) document.dispatchEvent(new Event("signed-out"));
     } catch {
       // no answer: the stream is asked for again in any case
     } finally {
@@ -67,6 +65,7 @@
       clearTimeout(timer);
       failures = 0;
       stopped.hidden = true;
+      document.dispatchEvent(new Event("signed-in"));
     });
     source.addEventListener("error", broken);
     // What a backfill of the past brings to light is no news.

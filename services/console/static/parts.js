@@ -18,8 +18,7 @@
     const { target, response } = event.detail.ctx ?? {};
     clearTimeout(timer);
     if (response?.status === 401) {
-      // Nobody is signed in any more: the whole page leads to the sign-in. reload() could send a form again.
-      location.assign(location.pathname + location.search);
+      document.dispatchEvent(new Event("signed-out"));
       return;
     }
     stale.hidden = false;
@@ -39,6 +38,7 @@
     clearTimeout(timer);
     failures = 0;
     stale.hidden = true;
+    document.dispatchEvent(new Event("signed-in"));
   });
 
   // --- parts that ask anew by themselves: not while nobody looks at the page, or somebody holds them ---

@@ -34,7 +34,8 @@ async def guarded(store: MemoryStore, feed: Feed, tmp_path_factory: pytest.TempP
     file.chmod(0o600)
     metrics = WarehouseMetrics(CollectorRegistry())
     api = query_app(lambda: store, metrics, feed=feed)
-    app = console_app(InProcess(api, Guard(api, Tokens(file), metrics)), ConsoleSettings(), is_open=False)
+    settings = ConsoleSettings(ingest="http://127.0.0.1:9", write_key="wk_console")  # forms are shown; none is sent
+    app = console_app(InProcess(api, Guard(api, Tokens(file), metrics)), settings, is_open=False)
     async with serving(app, "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
         feed.close()
@@ -54,3 +55,29 @@ async def test_a_page_that_is_left_open_leads_to_the_sign_in_once_its_reader_is_
 
         await page.wait_for_url(f"{guarded}/sign-in", timeout=15_000)
         assert await page.get_by_label("Token").is_visible()
+
+
+async def test_what_somebody_writes_stays_where_it_is_while_they_sign_in_again(guarded: str, browser: Browser) -> None:
+    async with opened(browser) as (page, _):
+        await page.context.request.post(f"{guarded}/sign-in", form={"token": TOKEN})
+        await page.goto(f"{guarded}/accounts/globex")
+        await page.locator("details.record", has_text="Note").locator("summary").click()
+        note = page.locator("textarea[name=text]:visible")
+        await note.fill("They are moving offices until March")
+        await page.context.clear_cookies()
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # a stream begins anew
+
+        told = page.get_by_role("status").filter(has_text="You are not signed in any more")
+        await told.wait_for(timeout=15_000)
+        assert "/sign-in" not in page.url
+        async with page.context.expect_page() as opening:
+            await told.get_by_role("link", name="Sign in").click()
+        other = await opening.value
+        await other.get_by_label("Token").fill(TOKEN)
+        await other.get_by_role("button", name="Sign in").click()
+        await other.wait_for_url(f"{guarded}/")
+
+        await page.bring_to_front()
+        await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        await told.wait_for(state="hidden", timeout=15_000)
+        assert await note.input_value() == "They are moving offices until March"
