@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas import codec
 from schemas.topics import ACCOUNT_HEALTH, USAGE_DETAILS
 from services.shared.kafka.partition import TopicPartition
+from services.warehouse.domain.blocks import RECORDS
 from services.warehouse.domain.erasing import Erasure, erasure
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
+from services.warehouse.reading import Group, Read
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ class Stop(NamedTuple):
 class Batch:
     """Rows of one batch by table, in offset order within each partition."""
 
-    rows: dict[str, list[Row]] = field(default_factory=dict)
+    rows: dict[str, Sequence[Row]] = field(default_factory=dict)
     erasures: list[Erasure] = field(default_factory=list)
     """Orders to erase people and accounts."""
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -37,8 +39,6 @@ class Batch:
     """The first append time of each topic, milliseconds."""
     newest: dict[TopicPartition, int] = field(default_factory=dict)
     """The last append time of each partition, milliseconds."""
-    ends: dict[TopicPartition, int] = field(default_factory=dict)
-    """One after the last offset that made a row."""
     stopped: dict[TopicPartition, Stop] = field(default_factory=dict)
     """Partitions that hold a record of a newer version, of which nothing from there on is in the batch."""
 
@@ -52,21 +52,49 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     One in a schema that is not known stops its partition: a newer version can store it.
     """
     batch = Batch()
-    for (topic, partition), group in messages.items():
-        rows = batch.rows.setdefault(TABLE_OF_TOPIC[topic], [])
-        for message in group:
-            place = Place(topic, partition, message.offset, message.timestamp)
-            try:
-                made = _row(place, message.key, message.value, batch)
-            except codec.UnknownSchema as unknown:
-                batch.stopped[topic, partition] = Stop(message.offset, str(unknown))
-                break
-            batch.oldest.setdefault(topic, message.timestamp)
-            batch.newest[topic, partition] = message.timestamp
-            if made is not None:
-                rows.append(made)
-                batch.ends[topic, partition] = message.offset + 1
+    groups: dict[str, list[Group]] = {}
+    for place, group in messages.items():
+        groups.setdefault(TABLE_OF_TOPIC[place[0]], []).append(Group(*place, list(group)))
+    for table, of_table in groups.items():
+        quick = Read(RECORDS[table], of_table) if table in RECORDS else None
+        batch.rows[table] = _rows(batch, table, of_table, quick)
     return batch
+
+
+def _rows(batch: Batch, table: str, groups: Sequence[Group], quick: Read | None) -> Sequence[Row]:
+    """Return the rows of a table: by column, unless one of its records is read one by one alone."""
+    rows: list[Row] = []
+    until: list[int] = []
+    for number, group in enumerate(groups):
+        left = quick.left(number) if quick else range(len(group.messages))
+        until.append(_read_one_by_one(batch, group, left, rows))
+        _tell_times(batch, group, until[-1])
+    if quick is None:
+        return rows
+    block = quick.block(table, until)
+    # Stored at once, or not at all: the position is read back from the rows.
+    return sorted([*block, *rows], key=lambda made: made[:3]) if rows else block
+
+
+def _read_one_by_one(batch: Batch, group: Group, left: Iterable[int], rows: list[Row]) -> int:
+    """Read some of the messages of a partition; return how many of all are in the batch."""
+    for number in left:
+        message = group.messages[number]
+        place = Place(group.topic, group.partition, message.offset, message.timestamp)
+        try:
+            made = _row(place, message.key, message.value, batch)
+        except codec.UnknownSchema as unknown:
+            batch.stopped[group.topic, group.partition] = Stop(message.offset, str(unknown))
+            return number
+        if made is not None:
+            rows.append(made)
+    return len(group.messages)
+
+
+def _tell_times(batch: Batch, group: Group, until: int) -> None:
+    if until:
+        batch.oldest.setdefault(group.topic, group.messages[0].timestamp)
+        batch.newest[group.topic, group.partition] = group.messages[until - 1].timestamp
 
 
 def _row(place: Place, key: bytes | None, value: bytes | None, batch: Batch) -> Row | None:

@@ -45,7 +45,7 @@ class Erasing:
             self._known.add(order.place)
             self._pending.append(order)
 
-    def stored(self, table: str, rows: list[Row]) -> list[Row]:
+    def stored(self, table: str, rows: Sequence[Row]) -> Sequence[Row]:
         """Return those rows of a batch that are to be stored, as they are to be stored."""
         return self._withheld.stored(table, rows)
 

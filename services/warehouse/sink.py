@@ -4,7 +4,8 @@ From the topics into the store: batches by rows, bytes and time, each partition 
 The position is read back from the store, so that rows and position can never disagree: after a crash the sink
 goes on one after the largest stored offset, and what it stores again replaces itself. Where the last records of
 a partition make no rows, the position is noted beside the rows, after them; without the note they would only be
-read again. While the store is away the sink holds one batch, tries on, and reads no further.
+read again. While one batch is stored the next is gathered; while the store is away the sink holds these two, tries on,
+and reads no further.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.shared.errors import ConfigurationError, Fatal, Retryable
+from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
@@ -34,6 +36,8 @@ from services.warehouse.settings import WarehouseSettings
 log = logging.getLogger(__name__)
 
 Positions = dict[tuple[str, int], int]
+Messages = dict[tuple[str, int], list[Any]]
+"""Of one batch, by partition, in offset order."""
 
 _NOTE_EVERY_S = 10.0
 _MEASURE_EVERY_S = 1.0
@@ -104,6 +108,7 @@ class KafkaSink:
             fetch_max_wait_ms=_FETCH_WAIT_MS,
         )
         await reader.start()
+        take_as_read(reader)
         try:
             partitions = await self._partitions()
             reader.assign(partitions)
@@ -117,8 +122,7 @@ class KafkaSink:
             log.info("sink_started", extra={"partitions": len(partitions)})
             measuring = asyncio.create_task(self._measure(reader, partitions))
             try:
-                while not stop.is_set():
-                    await self._round(reader, partitions)
+                await self._flow(reader, partitions)
                 await self._note(everything=True)
             finally:
                 measuring.cancel()
@@ -165,12 +169,29 @@ class KafkaSink:
             self._metrics.position.labels(*place).set(position)
             reader.seek(tp, position)
 
-    async def _round(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Gather one batch, store it, and say where that leaves us."""
-        messages = await self._gather(reader)
-        positions = {self._place(tp): await reader.position(tp) for tp in partitions}
-        if messages:
-            for place, stop in (await self._write(messages)).items():
+    async def _flow(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
+        """Store one batch after the other, and gather the next one meanwhile."""
+        storing: asyncio.Task[None] | None = None
+        try:
+            while not self._stop.is_set():
+                messages = await self._gather(reader)
+                positions = {self._place(tp): await reader.position(tp) for tp in partitions}
+                if storing is not None:
+                    await storing
+                storing = asyncio.create_task(self._round(reader, messages, positions))
+            if storing is not None:
+                await storing
+        finally:
+            if storing is not None and not storing.done():
+                storing.cancel()
+                await asyncio.wait([storing])
+
+    async def _round(self, reader: AIOKafkaConsumer, messages: Messages, positions: Positions) -> None:
+        """Store one batch, and say where that leaves us."""
+        # What was gathered before its partition was stopped is beyond the record that stopped it.
+        wanted = {place: of_place for place, of_place in messages.items() if place not in self._stopped}
+        if wanted:
+            for place, stop in (await self._write(wanted)).items():
                 self._stop_at(reader, place, stop)
         self._stored.update(positions | {place: stop.offset for place, stop in self._stopped.items()})
         await self._note()
@@ -184,8 +205,8 @@ class KafkaSink:
         self._metrics.stopped.labels(topic, str(partition)).set(1)
         reader.pause(TopicPartition(self._kafka.scoped(topic), partition))
 
-    async def _gather(self, reader: AIOKafkaConsumer) -> dict[tuple[str, int], list[Any]]:
-        gathered: dict[tuple[str, int], list[Any]] = {}
+    async def _gather(self, reader: AIOKafkaConsumer) -> Messages:
+        gathered: Messages = {}
         rows = size = 0
         limits = self._settings
         deadline = time.monotonic() + limits.batch_seconds
@@ -209,7 +230,7 @@ class KafkaSink:
                 size += sum(len(message.value or b"") for message in messages)
         return gathered
 
-    async def _write(self, messages: dict[tuple[str, int], list[Any]]) -> dict[tuple[str, int], batches.Stop]:
+    async def _write(self, messages: Messages) -> dict[tuple[str, int], batches.Stop]:
         """Store a batch; return where it had to stop before its end."""
         batch = await asyncio.to_thread(batches.build, messages)
         stored: dict[str, Sequence[Row]] = {}

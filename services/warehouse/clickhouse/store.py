@@ -26,7 +26,9 @@ from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
 from services.warehouse.clickhouse.migrations import migrate
+from services.warehouse.clickhouse.native import native
 from services.warehouse.clickhouse.queries import ClickHouseQueries
+from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.exporting import ClickHouseExporting
@@ -68,6 +70,9 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
         if not rows:
             return
         with _retryable():
+            if isinstance(rows, Block):
+                self._writer.raw_insert(table, columns(table), native(rows), settings=_DURABLE, fmt="Native")
+                return
             self._writer.insert(
                 table,
                 list(zip(*rows, strict=True)),

@@ -8,9 +8,10 @@ every row is deleted. Both cover what was appended before the order; who comes b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.people import named, pseudonyms_in
 from services.warehouse.domain.rows import Place, Row, Value, columns, instant
 
@@ -74,9 +75,11 @@ class Withheld:
             known[name] = order
         self._until = max(self._until, order.place.appended_at)
 
-    def stored(self, table: str, rows: list[Row]) -> list[Row]:
-        """Return those rows that are to be stored, as they are to be stored."""
+    def stored(self, table: str, rows: Sequence[Row]) -> Sequence[Row]:
+        """Return those rows that are to be stored, as they are to be stored; a block as it is, where it is older than no order."""
         if not self._users and not self._accounts:
+            return rows
+        if isinstance(rows, Block) and rows.newer_than(self._until):
             return rows
         names = columns(table)
         appended = names.index("appended_at")

@@ -24,8 +24,8 @@ TABLE_OF_TOPIC: Mapping[str, str] = {
     "expansion-signals": "signals",
 }
 
-_EARLIEST_MS = -2_208_988_800_000  # 1900-01-01, where ClickHouse's DateTime64 starts
-_LATEST_MS = 10_413_791_999_999  # 2299-12-31, where it ends
+EARLIEST_MS = -2_208_988_800_000  # 1900-01-01, where ClickHouse's DateTime64 starts
+LATEST_MS = 10_413_791_999_999  # 2299-12-31, where it ends
 
 _MOST_DAYS = 1_000_000
 
@@ -74,9 +74,9 @@ def columns(table: str) -> tuple[str, ...]:
 
 def instant(milliseconds: int) -> int:
     """Return milliseconds that a DateTime64 can hold: one nonsense time must not stop the batch it is in."""
-    if _EARLIEST_MS <= milliseconds <= _LATEST_MS:  # nearly all are, and a batch has thousands
+    if EARLIEST_MS <= milliseconds <= LATEST_MS:  # nearly all are, and a batch has thousands
         return milliseconds
-    return min(max(milliseconds, _EARLIEST_MS), _LATEST_MS)
+    return min(max(milliseconds, EARLIEST_MS), LATEST_MS)
 
 
 _PLACE = ("topic", "partition", "offset", "appended_at")

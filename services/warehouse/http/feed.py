@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from services.warehouse.domain import people, presentation
+from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.rows import FORGOTTEN, Row, columns
 from services.warehouse.ports import Found, Queries
 
@@ -83,7 +84,8 @@ class Feed:
             self.last += 1  # a cursor from before leads nowhere now
         else:
             # Backwards: once the latest are found, few others ever enter the heap.
-            self.arrived = heapq.nlargest(ARRIVED, chain(reversed(events), self.arrived), key=_appended_at)
+            latest = events.latest(ARRIVED) if isinstance(events, Block) else reversed(events)
+            self.arrived = heapq.nlargest(ARRIVED, chain(latest, self.arrived), key=_appended_at)
         health = {row["account"]: row for row in _rows(stored, "account_health")}
         for row in health.values():
             self._add("forgotten" if row["reason"] == FORGOTTEN else "health", row)

@@ -37,6 +37,7 @@ from services.shared.engine.faust_seam import consumer
 from services.shared.engine.faust_seam.app import make_app
 from services.shared.engine.faust_seam.chunks import ChunkScheduler
 from services.shared.engine.settings import EngineSettings
+from services.shared.kafka.as_read import learn_leaders, take_as_read
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import TopicsRequest, TopicsResponse, topic_id
 
@@ -169,7 +170,7 @@ def test_records_are_taken_as_the_parser_makes_them() -> None:
     records = PartitionRecords(TP("t", 0), MemoryRecords(bytes(written.build())), None, 0, None, None, True, 1)
     result = FetchResult(TP("t", 0), assignment=None, partition_records=records, backoff=0)
     fetcher = SimpleNamespace(_records=OrderedDict(), _proc_offset_request=None)
-    consumer.take_as_read(SimpleNamespace(_fetcher=fetcher))
+    take_as_read(SimpleNamespace(_fetcher=fetcher))
     fetcher._records[TP("t", 0)] = result
 
     found = list(result._partition_records)
@@ -328,7 +329,7 @@ async def test_a_fetcher_asks_anew_who_leads_a_partition_when_a_broker_no_longer
             raise error
 
     fetcher = Asking()
-    consumer.learn_leaders(fetcher)
+    learn_leaders(fetcher)
     with pytest.raises(error):
         await fetcher._proc_offset_request(1, {})
 

@@ -260,8 +260,9 @@ async def test_every_topic_reaches_its_table_and_unreadable_records_are_passed_o
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("batch_rows", [20_000, 1])  # with 1 the next batch is gathered when the record is met
 async def test_a_record_of_a_newer_version_stops_its_partition_visibly_and_no_other(
-    kafka_settings: KafkaSettings,
+    kafka_settings: KafkaSettings, batch_rows: int
 ) -> None:
     newer = b"\x00\x00\x00\x00\xff a record of a later version"
     topic = kafka_settings.scoped("usage-events")
@@ -272,7 +273,7 @@ async def test_a_record_of_a_newer_version_stops_its_partition_visibly_and_no_ot
     store = MemoryStore()
 
     for _ in range(2):  # a restart of the same version stands at the same record
-        async with sinking(kafka_settings, store) as (sink, registry):
+        async with sinking(kafka_settings, store, batch_rows=batch_rows) as (sink, registry):
             await until(lambda s=sink: "at offset 1" in (s.not_ready() or ""))  # type: ignore[misc]
             async with producing(kafka_settings) as producer:
                 end = (await producer.send_and_wait(topic, value, key=b"other", partition=1)).offset + 1

@@ -39,7 +39,6 @@ def test_control_records_make_no_row_and_are_counted() -> None:
 
     assert [row[:4] for row in batch.rows["events"]] == [("usage-events", 0, 5, 20)]
     assert batch.skipped == {("usage-events", "control"): 2}
-    assert batch.ends == {("usage-events", 0): 6}
     assert (batch.oldest, batch.newest) == ({"usage-events": 10}, {("usage-events", 0): 30})
 
 
@@ -62,7 +61,6 @@ def test_a_record_of_a_newer_version_ends_the_batch_of_its_partition_and_of_no_o
     assert [row[1:3] for row in batch.rows["events"]] == [(0, 4), (1, 9)]
     assert {place: stop.offset for place, stop in batch.stopped.items()} == {("usage-events", 0): 5}
     assert batch.skipped == {}
-    assert batch.ends == {("usage-events", 0): 5, ("usage-events", 1): 10}
 
 
 def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_the_batch() -> None:
@@ -71,7 +69,6 @@ def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_
 
     assert [len(row) for row in batch.rows["events"]] == [len(rows.columns("events"))]
     assert batch.skipped == {("usage-events", "misplaced"): 1}
-    assert batch.ends == {("usage-events", 0): 2}
 
 
 def test_a_forgotten_account_makes_a_row_and_only_on_account_health() -> None:
@@ -86,7 +83,6 @@ def test_a_forgotten_account_makes_a_row_and_only_on_account_health() -> None:
     (made,) = batch.rows["account_health"]
     told = dict(zip(rows.columns("account_health"), made, strict=True))
     assert (told["account"], told["reason"], told["body"], told["offset"]) == ("acme", "FORGOTTEN", "", 0)
-    assert batch.ends == {("account-health", 0): 1}
     assert batch.skipped == {("account-health", "unreadable"): 3, ("risk-signals", "unreadable"): 1}
 
 

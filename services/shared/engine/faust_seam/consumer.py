@@ -5,7 +5,7 @@ Faust's Kafka consumer with what it hard-codes set right: a private seam, held b
 - isolation level: Faust reads uncommitted records unless its own exactly_once is on;
 - fetch_max_wait_ms: with 1500 the partitions that have records wait for those that have none;
 - what a fetch covers, so that lanes can tell a hole in the log from records that got lost on the way;
-- records stay as aiokafka's C parser makes them: its ConsumerRecord costs 2.5 us each and tells nothing more;
+- records stay as aiokafka's C parser makes them (`services.shared.kafka.as_read`);
 - stopping: it waits for a rebalance under way, and the interpreter waits for its thread;
 - waiting: with all partitions full Faust sleeps a second and stops polling, and the group evicts the worker;
 - SASL and TLS by the options that all other clients of the project use.
@@ -15,18 +15,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import ConsumerStoppedError, KafkaError
+from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunk import Fetched
+from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.bootstrap import find_back
 
 FETCH_MAX_WAIT_MS = 50
@@ -160,51 +160,6 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
-
-
-class _AsRead(OrderedDict[TP, Any]):
-    """A fetcher's results, told to yield records as they were read."""
-
-    def __setitem__(self, tp: TP, result: Any) -> None:
-        records = getattr(result, "_partition_records", None)
-        if records is not None:
-            records._consumer_record = _as_read
-        super().__setitem__(tp, result)
-
-
-def _as_read(_tp: TP, record: Any) -> Any:
-    return record
-
-
-def take_as_read(consumer: AIOKafkaConsumer) -> None:
-    """
-    Have a started consumer yield records as aiokafka's parser makes them, from its next fetch on.
-
-    They have offset, key, value, timestamp, timestamp_type and headers; topic and partition are those asked for.
-    """
-    fetcher = consumer._fetcher
-    if not isinstance(fetcher._records, _AsRead):
-        fetcher._records = _AsRead(fetcher._records)
-        learn_leaders(fetcher)
-
-
-def learn_leaders(fetcher: Any) -> None:
-    """
-    Have a fetcher ask anew who leads a partition, when the broker that it asks for an offset no longer does.
-
-    aiokafka asks the same broker again, for ever, where a partition has no position yet, and fetches nothing meanwhile.
-    """
-    ask = fetcher._proc_offset_request
-
-    async def asking(node_id: int, topic_data: Any) -> Any:
-        try:
-            return await ask(node_id, topic_data)
-        except KafkaError as error:
-            if error.invalid_metadata:
-                fetcher._client.force_metadata_update()
-            raise
-
-    fetcher._proc_offset_request = asking
 
 
 def positions(consumer: AIOKafkaConsumer, partitions: set[TP]) -> dict[TP, int]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 
-from services.shared.engine.faust_seam.consumer import take_as_read
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
+from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topic_ids import topic_id
