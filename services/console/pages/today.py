@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
@@ -17,6 +17,8 @@ CHANGES_SHOWN = 12
 JUDGED = ("RED", "YELLOW", "GREEN")
 """The bands in which a score means something."""
 _REASONS = 2
+_BEHIND_DAYS = 2
+"""So many days after the newest snapshot the page says that it is not of today."""
 
 
 async def show(visit: Visit) -> Response:
@@ -50,6 +52,7 @@ async def show(visit: Visit) -> Response:
         mine=mine,
         owner=owner,
         as_of=told["as_of"],
+        behind=(days_between(told["as_of"], datetime.now(UTC).isoformat()) or 0) >= _BEHIND_DAYS,
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],

@@ -83,7 +83,7 @@ async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Bro
         head = await page.locator("th.c-signals").bounding_box()
         assert head is not None
         await page.mouse.click(head["x"] + head["width"] - 4, head["y"] + head["height"] / 2)
-        await until(lambda: _is_at(page, f"{address}/portfolio?sort=-signals"), 10)
+        await until(lambda: _is_at(page, f"{address}/portfolio?sort=signals"), 10)
         assert said == []
 
 

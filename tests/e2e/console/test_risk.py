@@ -93,7 +93,7 @@ async def test_a_rank_alone_is_no_percentage(ranked: str, browser: Browser) -> N
         await page.goto(f"{ranked}/accounts/{RANKED}")
 
         text = await page.locator("#risky").inner_text()
-        assert "Decimo 2 di 10" in text
+        assert "Fra il 20% degli account più a rischio" in text
         assert "%" not in text
 
 

@@ -1,13 +1,15 @@
 """Today: one row for each account, in the order of its worst signal, and the accounts that are lost at the end."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from services.console import losses
 from services.console.api_client import Api, ApiError
+from services.shared.units import DAY_MS
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import event, signal
+from tests.contract.warehouse.stored import event, health, signal
 from tests.support.console import app_over, filled
 from tests.unit.console.test_pages import client_of
 
@@ -66,3 +68,15 @@ async def test_today_is_told_where_the_losses_are_not_known(
 
     assert len(rows_of(page)) == 2
     assert "On record as lost" not in page
+
+
+async def test_a_day_that_is_past_is_not_shown_as_today(store: MemoryStore) -> None:
+    """While a past is read in, "Nothing needs attention" would be told of a day months ago."""
+    fresh = MemoryStore()
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    fresh.insert("account_health", [health(1, "acme", at=now, day=now // DAY_MS)])
+    async with client_of(app_over(store)) as old, client_of(app_over(fresh)) as new:
+        behind, up_to_date = (await old.get("/")).text, (await new.get("/")).text
+
+    assert "this is not how things stand today" in behind
+    assert "this is not how things stand today" not in up_to_date
