@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.console.api_client import Api
+from services.console.api_client import Api, ApiError, Told
 
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 2.0
+"""So long a page waits for what it shows beside its own matter."""
 COLUMNS = ("account", "date", "reason")
 
 
@@ -42,7 +48,24 @@ async def losses_on_record(api: Api) -> Recorded:
     Raises:
         ApiError: the API refused, or did not answer.
     """
-    told = await api.get("/v1/losses")
+    return _recorded(await api.get("/v1/losses"))
+
+
+async def lost_accounts(api: Api) -> Mapping[str, Loss]:
+    """
+    Return the losses that have happened, by account, as they were known at most some minutes ago.
+
+    There are none where the API does not say it soon: the page has other things to tell, and its next reader has them.
+    """
+    try:
+        told = await asyncio.wait_for(api.get_recent("/v1/losses"), PATIENCE_S)
+    except (ApiError, TimeoutError) as error:
+        log.warning("losses are not marked on this page: %s", str(error) or "no answer yet")
+        return {}
+    return {loss.account: loss for loss in _recorded(told).losses}
+
+
+def _recorded(told: Told) -> Recorded:
     today = datetime.now(UTC).date().isoformat()
     dated = [Loss(each["account"], each["date"], each["reason"]) for each in told["losses"] if each["date"] is not None]
     happened = [loss for loss in dated if loss.date <= today]

@@ -15,6 +15,7 @@ from services.console.words import Catalogue, catalogue
 from services.console.words.formats import DASH, Formats
 
 _EVIDENCE_SHOWN = 2
+_TENTHS = 10
 _PREDICTED = ("risk.predicts.collapse", "risk.predicts.loss")
 """What a fitted risk may be the chance of, in the English catalogue in the words of the API."""
 _TOLD_ELSEWHERE = frozenset({"renewal_in_days", "score"})
@@ -50,10 +51,12 @@ class Wording:
         if not self._shipped(signal, "title"):
             return str(signal["summary"])
         told = _told(signal)
-        moment = "now" if self.is_current(signal) else "value"
+        moment, usual = ("now", "usual_now") if self.is_current(signal) else ("value", "usual")
+        if any(item["name"] == "silent_days" and item.get(moment) == 0 for item in told[:_EVIDENCE_SHOWN]):
+            return self._words("evidence.active_again")
         unused = {item["name"].replace("user_days_", "level_") for item in told if item.get(moment) == 0}
         return " · ".join(
-            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else float(item[moment]))
+            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else float(item[moment]), item.get(usual))
             for item in told[:_EVIDENCE_SHOWN]
         )
 
@@ -62,16 +65,16 @@ class Wording:
         shown = _told(signal)[:_EVIDENCE_SHOWN]
         return bool(self._shipped(signal, "title")) and all(item.get("now") is not None for item in shown)
 
-    def _fact(self, rule: str, item: Mapping[str, Any], value: float) -> str:
+    def _fact(self, rule: str, item: Mapping[str, Any], value: float, usual: float | None) -> str:
         """Return one measure with its value, and the usual one where it is known."""
-        form = "plain" if item.get("usual") is None else "usual"
+        form = "plain" if usual is None else "usual"
         keys = (f"evidence.{item['name']}.{rule}", f"evidence.{item['name']}.{form}", f"evidence.{form}")
         return self._words(
             next(key for key in keys if self._words.has(key)),
             round(value, 1),
             label=self.measure(item),
             value=self.value(value, item["unit"]),
-            usual=self.value(item["usual"], item["unit"]) if form == "usual" else "",
+            usual="" if usual is None else self.value(usual, item["unit"]),
         )
 
     def measure(self, item: Mapping[str, Any]) -> str:
@@ -110,7 +113,11 @@ class Wording:
         """Return how risky an account is among all."""
         if tenth is None:
             return self._words("risk.unknown")
-        return self._words("risk.riskiest" if tenth == 1 else "risk.tenth", tenth=tenth)
+        if tenth == 1:
+            return self._words("risk.riskiest")
+        is_risky = tenth <= _TENTHS // 2
+        share = tenth if is_risky else _TENTHS + 1 - tenth
+        return self._words("risk.riskier" if is_risky else "risk.safer", share=self._formats.share(share / _TENTHS))
 
     def chance(self, told: Mapping[str, Any]) -> str:
         """Return the chance of what a fitted risk predicts; empty where the risk is a rank alone."""

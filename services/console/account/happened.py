@@ -8,9 +8,12 @@ from datetime import date
 from typing import Any
 
 from services.console.account.past import Day, Past
+from services.console.account.records import Recorded
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
 _RANK = {"CRITICAL": 3, "WARNING": 2, "INFO": 1}
+_FIRST = ("critical", "warning", "info", "expansion")
+"""Kinds of signals, in the order in which to work on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,17 @@ def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
         last = date.fromisoformat(end["at"][:10]) if end else None
         found.append(SignalEpisode(saying, kind, first, last, end["resolved_reason"] if end else ""))
     return sorted(found, key=lambda each: each.first, reverse=True)
+
+
+def still_open(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
+    """Return the open episodes in the order of Today: the worst first, of each severity the latest begun first."""
+    found = [each for each in episodes(transitions) if each.last is None]
+    return sorted(found, key=lambda each: _FIRST.index(each.kind) if each.kind in _FIRST else len(_FIRST))
+
+
+def loss(records: Iterable[Recorded]) -> Recorded | None:
+    """Return the record of the loss of the account, the latest; None: it is not lost."""
+    return next((each for each in records if each.kind == "churn"), None)
 
 
 def _pairs(past: Past) -> Iterator[tuple[Day, Day]]:

@@ -12,6 +12,9 @@ from services.console.account.recording import FORMS, LONGEST_LINE, LONGEST_TEXT
 from services.console.ingest_client import can_record
 from services.console.rendering import Visit
 
+_NOTHING_CHOSEN = frozenset({"to", "reason"})
+"""Fields that begin empty: what stood there would be recorded by whoever overlooks it, and nothing takes it back."""
+
 
 def forms(visit: Visit, refused: Mapping[str, Any] | None, latest: Day | None) -> dict[str, Any]:
     """Return what the page's forms need: their fields, what was written, who writes, and whether anything can be recorded."""
@@ -22,6 +25,7 @@ def forms(visit: Visit, refused: Mapping[str, Any] | None, latest: Day | None) -
         "author": author_of(visit),
         "id": refused["given"].get("id", "") if refused else new_id(),
         "today": today().isoformat(),
+        "nothing_chosen": _NOTHING_CHOSEN,
         "owner": (latest.told["facts"].get("owner") if latest else None) or "",
         "longest": {"text": LONGEST_TEXT, "line": LONGEST_LINE},
     }

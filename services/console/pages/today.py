@@ -1,14 +1,15 @@
-"""Today: what changed since yesterday, and the open signals in the order in which a person should work them."""
+"""Today: what changed since yesterday, and the accounts with open signals, in the order in which to work on them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from services.console.addresses import account_address
+from services.console.losses import lost_accounts
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
 from services.console.rendering import Visit
 
@@ -16,6 +17,8 @@ CHANGES_SHOWN = 12
 JUDGED = ("RED", "YELLOW", "GREEN")
 """The bands in which a score means something."""
 _REASONS = 2
+_BEHIND_DAYS = 2
+"""So many days after the newest snapshot the page says that it is not of today."""
 
 
 async def show(visit: Visit) -> Response:
@@ -39,19 +42,27 @@ async def show(visit: Visit) -> Response:
     chances = [each for each in signals if each["category"] != "RISK"]
     # Risks come first: if anything else is listed, no risk is missing.
     risks_total = len(risks) if chances else told["total"]
+    losses = await lost_accounts(visit.api) if signals else {}
+    lost = [each for each in signals if each["account"] in losses]
+    to_work_on = by_account(each for each in risks if each["account"] not in losses)
+    opportunities = by_account(each for each in chances if each["account"] not in losses)
     return visit.page(
         "today.html.jinja",
         "today",
         mine=mine,
         owner=owner,
         as_of=told["as_of"],
+        behind=(days_between(told["as_of"], datetime.now(UTC).isoformat()) or 0) >= _BEHIND_DAYS,
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],
-        risks=risks,
-        risks_total=risks_total,
-        chances=chances,
-        chances_total=told["total"] - risks_total,
+        shown=len(signals),
+        risks=to_work_on,
+        risks_total=risks_total - sum(each["category"] == "RISK" for each in lost),
+        chances=opportunities,
+        chances_total=told["total"] - risks_total - sum(each["category"] != "RISK" for each in lost),
+        lost=by_account(lost),
+        losses=losses,
         changes=changes[:CHANGES_SHOWN],
         more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
         judged=JUDGED,
@@ -62,6 +73,14 @@ async def _who(visit: Visit, unknown: str) -> Response:
     """Ask for the owner whose accounts are the reader's; `unknown` is a name that no account has."""
     owners = nearest_first(unknown, await owners_of(visit))
     return visit.page("who_are_you.html.jinja", "today", unknown=unknown, owners=owners, shown=SHOWN)
+
+
+def by_account(signals: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Return the signals of each account, in the order of its first: a person calls a customer, not a signal."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for each in signals:
+        found.setdefault(each["account"], []).append(each)
+    return list(found.values())
 
 
 def _signal(signal: Mapping[str, Any], as_of: str) -> dict[str, Any]:

@@ -4,8 +4,8 @@
   const root = document.documentElement;
   root.classList.add("scripted");
 
-  const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
-  const seconds = new Intl.DateTimeFormat(root.lang, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+  const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+  const seconds = new Intl.DateTimeFormat(root.lang, { hour: "numeric", minute: "2-digit", second: "2-digit" });
   const whole = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long" });
 
   function localTimes(within) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -18,6 +19,7 @@ from babel.numbers import (
 
 _WHOLE_FROM = 10
 _MOST = 1e15
+_CENTS = re.compile(r"\.0+")
 DASH = "–"
 
 
@@ -65,7 +67,9 @@ class Formats:
             return _short_money(value, self.currency, self.locale)
         if self.currency is None:
             return self.number(value)
-        return format_currency(value, self.currency, "¤#,##0", locale=self.locale, currency_digits=False)
+        return format_currency(
+            value, self.currency, _whole_money(self.locale), locale=self.locale, currency_digits=False
+        )
 
     def share(self, value: float | None) -> str:
         """Return a share of 1 in percent."""
@@ -133,6 +137,12 @@ def _short_money(value: float, currency: str | None, locale: Locale) -> str:
     if currency is None:
         return format_compact_decimal(value, locale=locale, fraction_digits=_digits(value))
     return format_compact_currency(value, currency, locale=locale, fraction_digits=_digits(value))
+
+
+@_kept
+def _whole_money(locale: Locale) -> str:
+    """Return the pattern of money without its cents, the sign of the currency where the language writes it."""
+    return _CENTS.sub("", locale.currency_formats["standard"].pattern)
 
 
 @_kept

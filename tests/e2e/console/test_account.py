@@ -299,7 +299,10 @@ async def test_it_was_right_by_a_list_of_lost_customers(served: Served, browser:
         assert "Of your 2 lost accounts Tidemark would have flagged 2" in await page.locator(".headline").inner_text()
         assert "line 4" in await page.locator("#run pre.code").first.inner_text()
         assert await page.get_by_role("button", name="Start").is_visible()  # another one, without a reload
-        await page.get_by_role("link", name="Read the report").click()
+        report = page.get_by_role("link", name="Read the report")
+        await page.set_viewport_size({"width": 390, "height": 844})
+        assert await report.evaluate("button => button.scrollHeight <= button.clientHeight"), "its words are cut off"
+        await report.click()
         await page.wait_for_url("**/right/report")
         assert await page.locator("h1").inner_text() == "Back-test"
         assert said == []

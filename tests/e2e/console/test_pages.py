@@ -70,12 +70,29 @@ async def test_pages_fit_a_narrow_screen(address: str, browser: Browser) -> None
             assert await page.evaluate("document.documentElement.scrollWidth") <= 360, path
 
 
-async def test_a_narrow_screen_shows_ten_risks_until_its_reader_asks_for_all(address: str, browser: Browser) -> None:
+async def test_pages_fit_a_screen_that_is_enlarged_twice(address: str, browser: Browser) -> None:
+    async with opened(browser, viewport={"width": 720, "height": 450}) as (page, _):
+        for path in PAGES:
+            await page.goto(address + path)
+            assert await page.evaluate("document.documentElement.scrollWidth") <= 720, path
+
+
+async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{address}/portfolio")
+        head = await page.locator("th.c-signals").bounding_box()
+        assert head is not None
+        await page.mouse.click(head["x"] + head["width"] - 4, head["y"] + head["height"] / 2)
+        await until(lambda: _is_at(page, f"{address}/portfolio?sort=signals"), 10)
+        assert said == []
+
+
+async def test_a_narrow_screen_shows_ten_accounts_until_its_reader_asks_for_all(address: str, browser: Browser) -> None:
     async with opened(browser, viewport={"width": 390, "height": 844}, java_script_enabled=False) as (page, _):
         await page.goto(address)
         rows = page.get_by_role("list", name="Risks").get_by_role("listitem")
         assert await rows.count() == 10
-        await page.get_by_text(re.compile(r"^Show all \d+ risks$")).click()
+        await page.get_by_text(re.compile(r"^Show all \d+ accounts$")).click()
         assert await rows.count() > 10
         await page.set_viewport_size({"width": 1280, "height": 800})
         assert not await page.get_by_text(re.compile("^Show all")).is_visible()
@@ -166,12 +183,12 @@ async def test_a_signal_that_fires_is_told_and_shown_when_the_reader_asks(
     async with opened(browser) as (page, said):
         async with page.expect_response("**/live"):
             await page.goto(address)
-        before = await page.locator(".work").count()
+        before = await page.locator(".work-what").count()
         row = signal(900, "acme", "usage_silent", 1, "FIRING", historical=False)
         store.insert("signals", [row])
         await until(lambda: _is_told(page, feed, row), 20)
         await page.locator(".news a").click()
-        await until(lambda: _has(page, ".work", before + 1), 10)
+        await until(lambda: _has(page, ".work-what", before + 1), 10)
         assert said == []
 
 
@@ -194,7 +211,7 @@ async def test_times_are_in_the_readers_zone(address: str, browser: Browser) -> 
         shown = page.locator(".asof time")
         at = await shown.get_attribute("datetime")
         assert at is not None
-        assert f"{(int(at[11:13]) + 9) % 24 % 12 or 12:02}:{at[14:16]}" in await shown.inner_text()
+        assert f"{(int(at[11:13]) + 9) % 24 % 12 or 12}:{at[14:16]}" in await shown.inner_text()
 
 
 async def _is_told(page: Page, feed: Feed, row: Row) -> bool:

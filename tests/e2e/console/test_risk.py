@@ -51,7 +51,7 @@ async def test_the_portfolio_sorts_by_risk_and_shows_the_riskiest_tenth_alone(ra
         assert await first.locator("[title]").get_attribute("title") == (
             "Riskiest tenth. 25% chance that the account is lost in the next 12 weeks"
         )
-        assert await second.inner_text() == "Tenth 2 of 10; 1 is the riskiest"
+        assert await second.inner_text() == "Among the riskiest 20% of accounts"
         assert "Risk not known" in await last.inner_text()
 
         await page.get_by_text("Riskiest tenth", exact=True).first.click()
@@ -93,8 +93,8 @@ async def test_a_rank_alone_is_no_percentage(ranked: str, browser: Browser) -> N
         await page.goto(f"{ranked}/accounts/{RANKED}")
 
         text = await page.locator("#risky").inner_text()
-        assert "Decimo 2 di 10" in text
-        assert "%" not in text
+        assert "Fra il 20% degli account più a rischio" in text
+        assert text.count("%") == 1
 
 
 async def _lists(page: Page, accounts: list[str]) -> bool:

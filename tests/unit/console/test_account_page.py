@@ -10,13 +10,14 @@ import httpx
 import msgspec
 import pytest
 
+from schemas.measures import numbered
 from services.console.account.records import KINDS
 from services.console.addresses import account_address
 from services.console.pages.account import RECORDS
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import T0, event, signal
+from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.console import HOSTILE, app_over, filled
 from tests.unit.console.test_pages import Found, client_of
 
@@ -208,6 +209,70 @@ async def test_an_open_goal_can_be_marked_as_reached_however_much_was_recorded_s
     assert 'name="goal_id" value="r0"' in shown
     assert "Train all" not in shown
     assert shown.count("note-") == 12
+
+
+async def test_a_lost_account_says_so_above_all(store: MemoryStore) -> None:
+    own = filled(["gone", "leaves"])
+    for number, (account, day) in enumerate({"gone": "2025-11-08", "leaves": "2099-01-01"}.items()):
+        said = f'{{"date":"{day}","reason":"price"}}'
+        own.insert("events", [event(900 + number, f"l{number}", account=account, name=KINDS["churn"], properties=said)])
+    async with client_of(app_over(own)) as client:
+        gone, leaves = (await client.get("/accounts/gone")).text, (await client.get("/accounts/leaves")).text
+
+    assert "Lost on Nov 8, 2025." in gone[: gone.index('class="facts"')]
+    assert "Price." in gone[: gone.index('class="facts"')]
+    assert "Will be lost on Jan 1, 2099." in leaves
+
+
+async def test_open_signals_stand_in_the_order_of_today_the_worst_first() -> None:
+    own = filled(["acme"])
+    told = [("WARNING", "Newer and milder"), ("CRITICAL", "Older and worse")]
+    for number, (severity, title) in enumerate(told):
+        made = {"severity": severity, "title": title, "episode_id": title, "signal_id": f"{title}/1"}
+        began = T0 + (5 - number) * DAY_MS
+        own.insert(
+            "signals",
+            [signal(900 + number, "acme", f"r{number}", 1, "FIRING", at=began, episode_started_at=began, **made)],
+        )
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    assert page.index("Older and worse") < page.index("Newer and milder")
+
+
+async def test_a_day_without_an_open_signal_says_so(store: MemoryStore) -> None:
+    own = MemoryStore()
+    own.insert("account_health", [health(1, "calm")])
+    async with client_of(app_over(own)) as client:
+        now = (await client.get("/accounts/calm")).text
+        then = (await client.get(f"/accounts/calm?at={datetime.fromtimestamp(T0 / 1000, UTC).date()}")).text
+
+    assert "No signal is open." in now
+    assert "No signal was open on that day." in then
+
+
+async def test_regular_people_who_stopped_are_not_answered_with_nobody() -> None:
+    """Signals count who misses seven working days, the list of people who is away for two weeks."""
+    own = MemoryStore()
+    own.insert("account_health", [health(1, "acme", measures=numbered({"regulars_gone": 3.0}))])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    answer = page[page.index('id="left"') : page.index('id="risky"')]
+    assert "Nobody has been missing for two weeks." in answer
+    assert "3 regular people had missed seven working days or more" in answer
+
+
+async def test_the_reason_of_a_loss_and_the_end_of_an_absence_have_to_be_chosen(store: MemoryStore) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    reason = page[page.index('<select name="reason"') :]
+    assert reason.startswith('<select name="reason" required><option value="">Choose</option>')
+    form = page[page.index('name="kind" value="absence"') :]
+    ends = [each for each in Found(form).all("input") if each.get("name") == "to"]
+    assert [(each["value"], "required" in each) for each in ends] == [("", True)]
 
 
 async def test_a_past_day_before_anything_was_known_has_a_page_that_says_so(client: httpx.AsyncClient) -> None:

@@ -27,6 +27,7 @@ def test_money_is_short(formats: Formats, value: float | None, text: str) -> Non
 
 def test_money_is_written_whole_where_it_is_asked_for() -> None:
     assert EN.money(84_320.4, short=False) == "€84,320"
+    assert IT.money(84_320.4, short=False) == "84.320\xa0€"
     assert PLAIN.money(84_320.4, short=False) == "84,320"
 
 

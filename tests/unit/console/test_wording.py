@@ -102,6 +102,35 @@ def test_the_evidence_of_an_open_signal_is_told_as_it_is_now() -> None:
     assert not wording("en").is_current(signal())
 
 
+def test_a_value_of_now_stands_beside_what_is_usual_now() -> None:
+    counted = {"name": "user_days_2w", "label": "Active user-days", "unit": "count", "value": 45.0, "usual": 99.3}
+    sent, now = signal(evidence=[counted]), signal(evidence=[{**counted, "now": 33.0, "usual_now": 86.9}])
+
+    assert wording("en").evidence(sent) == "45 user-days in two weeks, 99 expected"
+    assert wording("en").evidence(now) == "33 user-days in two weeks, 87 expected"
+
+
+def test_a_silence_that_is_over_is_not_told_as_one_of_no_days() -> None:
+    first, *_ = signal()["evidence"]
+
+    assert wording("en").evidence(signal(evidence=[{**first, "now": 0.0}])) == "Somebody is active again"
+
+
+@pytest.mark.parametrize(
+    ("tenth", "text"),
+    [
+        (None, "Risk not known"),
+        (1, "Riskiest tenth"),
+        (2, "Among the riskiest 20% of accounts"),
+        (5, "Among the riskiest 50% of accounts"),
+        (6, "Among the safest 50% of accounts"),
+        (10, "Among the safest 10% of accounts"),
+    ],
+)
+def test_a_tenth_of_the_risk_is_told_as_the_part_of_all_accounts_that_it_ends(tenth: int | None, text: str) -> None:
+    assert wording("en").tenth(tenth) == text
+
+
 def test_evidence_that_is_not_known_any_more_is_told_with_the_rest_as_it_was_sent() -> None:
     first, second, third = signal()["evidence"]
     mixed = signal(evidence=[{**first, "now": 16.0}, {**second, "now": None}, {**third, "now": 0.0}])

@@ -32,6 +32,15 @@ def test_a_risk_has_eased_half_of_the_way_back(
     assert found["evidence"][0]["now"] == now
 
 
+def test_what_is_usual_moves_with_the_account() -> None:
+    known = {"user_days_4w": 33.0, "expected_4w": 86.9}
+    of_a_rule_without, unknown = signal(45.0, None), {"user_days_4w": 33.0}
+
+    assert stands(signal(45.0, 99.3), known)["evidence"][0]["usual_now"] == 86.9
+    assert stands(signal(45.0, 99.3), unknown)["evidence"][0]["usual_now"] == 99.3
+    assert stands(of_a_rule_without, known)["evidence"][0]["usual_now"] is None
+
+
 def test_a_chance_never_eases() -> None:
     assert not stands(signal(10.0, 60.0, "EXPANSION"), {"user_days_4w": 60.0})["eased"]
 

@@ -172,11 +172,16 @@ class ActiveDayAnswer(TypedDict):
 
 
 class EvidenceAnswer(WordsAnswer):
-    """A measure that speaks for a signal; `usual` is what it usually is, if known. Of open signals: what it is `now`."""
+    """
+    A measure that speaks for a signal; `usual` is what it usually is, if known.
+
+    Of open signals: what it is `now`, and what is usual now. A `now` stands beside `usual_now`, a `value` beside `usual`.
+    """
 
     value: float
     usual: float | None
     now: NotRequired[float | None]
+    usual_now: NotRequired[float | None]
 
 
 class SignalAnswer(TypedDict):

@@ -1,0 +1,82 @@
+"""Today: one row for each account, in the order of its worst signal, and the accounts that are lost at the end."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from services.console import losses
+from services.console.api_client import Api, ApiError
+from services.shared.units import DAY_MS
+from services.warehouse.memory.store import MemoryStore
+from tests.contract.warehouse.stored import event, health, signal
+from tests.support.console import app_over, filled
+from tests.unit.console.test_pages import client_of
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    own = filled(["acme", "globex"])
+    own.insert("signals", [signal(900, "acme", "usage_silent", 1, "FIRING", account_name="acme", severity="WARNING")])
+    return own
+
+
+def recorded_as_lost(store: MemoryStore, account: str) -> None:
+    said = '{"date":"2025-11-08","reason":"price"}'
+    store.insert("events", [event(950, "l1", account=account, name="Account Lost", properties=said)])
+
+
+def rows_of(page: str) -> list[str]:
+    return [row.split("</li>")[0] for row in re.split(r'<li class="work ', page)[1:]]
+
+
+async def test_the_signals_of_an_account_share_a_row(store: MemoryStore) -> None:
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    acme, globex = rows_of(page)
+    assert acme.count('class="work-what"') == 2
+    assert acme.count("<dl") == acme.count('href="/accounts/acme"') == acme.count("Next step") == 1
+    assert globex.count('class="work-what"') == 1
+    assert "2 accounts · 3 signals" in page
+
+
+async def test_a_lost_account_comes_last_and_asks_for_nothing(store: MemoryStore) -> None:
+    recorded_as_lost(store, "acme")
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    globex, acme = rows_of(page)
+    assert "Next step" in globex
+    assert "Next step" not in acme
+    assert "Lost on Nov 8, 2025." in acme
+    assert "Price" in acme
+    assert "1 account · 1 signal<" in page
+    assert page.index("On record as lost") < page.index('href="/accounts/acme"')
+
+
+async def test_today_is_told_where_the_losses_are_not_known(
+    store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(api: Api, path: str) -> None:
+        raise ApiError(503, "unavailable", "", "too much at once")
+
+    recorded_as_lost(store, "acme")
+    monkeypatch.setattr(losses.Api, "get_recent", refused)
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    assert len(rows_of(page)) == 2
+    assert "On record as lost" not in page
+
+
+async def test_a_day_that_is_past_is_not_shown_as_today(store: MemoryStore) -> None:
+    """While a past is read in, "Nothing needs attention" would be told of a day months ago."""
+    fresh = MemoryStore()
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    fresh.insert("account_health", [health(1, "acme", at=now, day=now // DAY_MS)])
+    async with client_of(app_over(store)) as old, client_of(app_over(fresh)) as new:
+        behind, up_to_date = (await old.get("/")).text, (await new.get("/")).text
+
+    assert "this is not how things stand today" in behind
+    assert "this is not how things stand today" not in up_to_date
