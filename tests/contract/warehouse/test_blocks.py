@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 import pytest
@@ -82,7 +83,8 @@ def test_a_large_block_is_stored_whole_and_a_second_time_replaces_itself(clickho
 
 
 def test_what_is_derived_from_events_is_derived_from_a_block(store: Store) -> None:
-    event = {"account": "acme", "environment": "production", "name": "x", "kind": "TRACK", "received_at": 3_600_000}
+    now = int(time.time() * 1000)  # arrivals are kept for five weeks
+    event = {"account": "acme", "environment": "production", "name": "x", "kind": "TRACK", "received_at": now}
     made = block("usage-events", [encoded("usage_event", 2, {**event, "event_id": each}) for each in "aab"])
 
     store.insert("events", made)
