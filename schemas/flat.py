@@ -8,6 +8,7 @@ that ends before its length, or an integer longer than 64 bits.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -33,12 +34,12 @@ def reader(schema: Mapping[str, Any], missing: Mapping[str, str | int | bool] | 
             kind = "enum"
         if not isinstance(kind, str) or kind not in _FIELDS:
             return None
-        values[field["name"]] = None
+        values[sys.intern(field["name"])] = None  # found by identity then, as the names in code are
         place = f"value[{field['name']!r}]"
         lines += [f"        {line}" for line in _FIELDS[kind].format(n=number, place=place).splitlines()]
     lines += ["    except KeyError:", "        raise ValueError('no such symbol') from None"]
     lines += ["    if at != len(data):", "        raise other_end(data, at)", "    return value"]
-    names["values"] = values | dict(missing or {})
+    names["values"] = values | {sys.intern(name): value for name, value in (missing or {}).items()}
     exec("\n".join(lines), names)  # noqa: S102 - written above, of our own schemas
     read: Read = names["read"]
     return read
