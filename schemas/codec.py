@@ -110,7 +110,8 @@ FILE_IDS: dict[str, int] = {}
 """The id of each schema file, by its path."""
 
 _WRITERS: dict[str, _Writer] = {record: _Writer() for record in RECORDS}
-_READERS: dict[int, _Reader] = {}
+_READERS: dict[bytes, _Reader] = {}
+"""By the header of the values that they read."""
 _level = formats.DEFAULT
 
 
@@ -137,7 +138,7 @@ def use_ids(ids: Mapping[str, int]) -> None:
         reader = None if file is latest else _PARSED[latest.path]
         if file.version > known.get(file.record, 0):
             continue  # of a level to come: values have its shape already, but records in it are not read
-        _READERS[ids[file.path]] = _Reader(file.record, _PARSED[file.path], reader, _FLAT[file.path])
+        _READERS[_header(ids[file.path])] = _Reader(file.record, _PARSED[file.path], reader, _FLAT[file.path])
     for writer in _WRITERS.values():
         _renew_prefix(writer)
 
@@ -168,7 +169,11 @@ def level() -> int:
 def _renew_prefix(writer: _Writer) -> None:
     if writer.file is not None and FILE_IDS:
         SCHEMA_IDS[writer.file.record] = FILE_IDS[writer.file.path]
-        writer.prefix = MAGIC + FILE_IDS[writer.file.path].to_bytes(4, "big")
+        writer.prefix = _header(FILE_IDS[writer.file.path])
+
+
+def _header(schema: int) -> bytes:
+    return MAGIC + schema.to_bytes(_HEADER_BYTES - 1, "big")
 
 
 _PLAIN = ("string", "int", "long", "boolean")
@@ -302,7 +307,7 @@ def record_of(data: bytes | None) -> str | None:
     """
     if data is None or len(data) < _HEADER_BYTES or data[0] != 0:
         return None
-    reader = _READERS.get(schema_id(data))
+    reader = _READERS.get(data[:_HEADER_BYTES])
     if reader is None:
         raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
     return reader.record
@@ -330,7 +335,7 @@ def decode(data: bytes) -> tuple[str, dict[str, Any]]:
         UnknownSchema: the schema id is neither in the lock nor in the connected registry.
         CodecError: truncated or malformed body, or bytes left over at its end.
     """
-    reader = _READERS.get(schema_id(data))
+    reader = _READERS.get(data[:_HEADER_BYTES])
     if reader is None:
         raise UnknownSchema(f"schema id {schema_id(data)} is in neither lock.json nor the connected registry")
     try:

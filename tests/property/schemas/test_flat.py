@@ -84,6 +84,28 @@ def test_any_bytes_are_refused_or_read_as_fastavro_reads_them(body: bytes) -> No
     assert found == by_fastavro(HEADER + body)
 
 
+def test_times_whose_upper_bytes_were_read_before_come_back_and_few_of_those_are_kept() -> None:
+    value: dict[str, Any] = {"text": "a", "symbol": "A", "number": 0, "other": 0, "truth": True, "last": ""}
+    begin = 1_780_000_000_000
+    for at in [*range(begin, begin + 400, 7), *range(begin, begin + 400_000_000, 1_000_003), begin, begin + 1]:
+        timed = {**value, "number": at, "other": -at}
+        assert read(written(timed)) == timed
+        assert len(flat._HIGH) <= flat._REMEMBERED
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        (b"\x01", "negative length"),
+        (b"\x00\x06", "no such symbol"),
+        (b"\x00\x00\x00\x00\x01\x04a", "before its length"),
+    ],
+)
+def test_what_is_wrong_is_said(body: bytes, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        read(HEADER + body)
+
+
 def test_every_truncation_is_refused() -> None:
     """By fastavro alone a last string that ends early passes for a shorter one."""
     good = written({"text": "ab", "symbol": "B", "number": 2**40, "other": 7, "truth": True, "last": "cde"})

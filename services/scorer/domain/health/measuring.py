@@ -26,7 +26,11 @@ if _AGELESS:
     raise ImportError(f"fresh_days of {_AGELESS}: the age of the first state that they need is not kept (see known.py)")
 
 _EXACT_FROM = 100_000.0
-_EVIDENCE = [(name, list(record.evidence.items())) for name, record in RECORDS.items() if record.evidence]
+_EVIDENCE = [
+    (list(needed), [name for name, record in RECORDS.items() if record.evidence.items() == needed])
+    for needed in {frozenset(record.evidence.items()) for record in RECORDS.values() if record.evidence}
+]
+"""What is needed, each with the measures that need it: most need the same."""
 _FRESH = [
     (name, record.needs[0], record.fresh_days * DAY_MS)
     for name, record in RECORDS.items()
@@ -43,11 +47,11 @@ def measures_of(known: Known) -> dict[str, float]:
             number = float(found)
             exact = number.is_integer() or abs(number) >= _EXACT_FROM  # a sum of money is told to the penny
             values[name] = number if exact else six_digits(number)
-    lacking = [
-        name for name, needed in _EVIDENCE if any(values.get(other, least - 1) < least for other, least in needed)
-    ]
-    stale = [name for name, state, within_ms in _FRESH if known.at - known.newest.get(state, 0) > within_ms]
-    for name in lacking + stale:
+    left_out = [name for name, state, within_ms in _FRESH if known.at - known.newest.get(state, 0) > within_ms]
+    for needed, names in _EVIDENCE:
+        if any(values.get(other, least - 1) < least for other, least in needed):
+            left_out += names
+    for name in left_out:
         values.pop(name, None)
     return values
 

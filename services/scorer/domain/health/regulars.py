@@ -16,7 +16,8 @@ OWN_WEEKS = BEFORE + OF_WEEKS
 """Weeks of its own time below which an account has no regulars."""
 MISSED = 7
 """Working days of the account that a regular has missed to count as gone. A leave of nine days with its weekends is shorter."""
-_RECENT = 28
+_RECENT_WEEKS = 4
+_RECENT = 7 * _RECENT_WEEKS
 _WORKING, _SOME = 0.5, 0.2
 """Of the busiest weekday, what makes a weekday a working day; and of a usual one, what a day needs to be no holiday."""
 
@@ -42,14 +43,15 @@ def regulars(
         absences: Planned ones.
         day: The last closed day.
     """
-    steady = np.count_nonzero(seen[:, BEFORE:OWN_WEEKS], axis=1) >= REGULAR_WEEKS
+    steady = seen[:, BEFORE:OWN_WEEKS].sum(axis=1) >= REGULAR_WEEKS
     missing = np.flatnonzero(steady & ~seen[:, 0])
     if not missing.size:
         return None
-    usual = days[:, -7 * OWN_WEEKS : -7 * BEFORE].sum(axis=0).reshape(OF_WEEKS, 7).mean(axis=0)
-    usual = np.tile(usual, _RECENT // 7)
+    active = days[:, -7 * OWN_WEEKS :].sum(axis=0).reshape(OWN_WEEKS, 7)
+    usual = active[:OF_WEEKS].sum(axis=0) / OF_WEEKS
+    some = active[-_RECENT_WEEKS:] >= np.maximum(1, _SOME * usual)
+    worked = ((usual >= _WORKING * usual.max()) & some).ravel()
     recent = days[:, -_RECENT:]
-    worked = (usual >= _WORKING * usual.max()) & (recent.sum(axis=0) >= np.maximum(1, _SOME * usual))
     there = recent[missing]
     if absences:
         rows = {known[index]: row for row, index in enumerate(missing.tolist())}
@@ -57,5 +59,5 @@ def regulars(
             if (row := rows.get(person)) is not None:
                 there[row, max(0, first - day + _RECENT - 1) : max(0, last - day + _RECENT)] = 1
     since = np.maximum.accumulate(there[:, ::-1], axis=1) == 0  # latest first: true until the person was there
-    gone = int(np.count_nonzero(since @ worked[::-1].astype(np.int64) >= MISSED))
+    gone = int(np.count_nonzero((since & worked[::-1]).sum(axis=1) >= MISSED))
     return Regulars(int(np.count_nonzero(steady)), gone) if gone else None

@@ -71,14 +71,15 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         "coverage": six_digits(scored.coverage),
         "measures": numbered(values),
         "risk_thousandths": sum(part.thousandths for part in risk_parts) if risk_parts else None,
-        "risk_parts": [part._asdict() for part in risk_parts],
+        "risk_parts": [{"number": part.number, "thousandths": part.thousandths} for part in risk_parts],
         "risk_predicts": predicted(values, context.model.risk) if context.model.risk and risk_parts else UNKNOWN,
         "dates": _dates(account, known.usage),
         "lowest_user": known.sentiment.lowest_user_90,
         "facts": known.facts,
         "model_version": context.model.fingerprint,
     }
-    content = xxh64_intdigest(_encode((context.day, said, sorted(scored.shares.items()))))
+    shares = scored.shares
+    content = xxh64_intdigest(_encode((context.day, said, sorted(shares.items()))))
     snapshot = {
         "account": account.name,
         "at": context.at,
@@ -87,7 +88,7 @@ def evaluate(account: Account, context: EvaluationContext) -> Evaluation:
         "parts": parts,
         **said,
     }
-    last_evaluation = LastEvaluation(before.sequence + 1, scored.score, band, since, scored.shares, content)
+    last_evaluation = LastEvaluation(before.sequence + 1, scored.score, band, since, shares, content)
     return Evaluation(snapshot, last_evaluation, content != before.content)
 
 

@@ -60,7 +60,9 @@ def baseline(counts: Sequence[int], factors: Sequence[float]) -> Baseline:
     rate = sum(counts) / math.fsum(factors)
     spread = 1.0
     if rate > 0:
-        spread = max(1.0, math.fsum((x - rate * f) ** 2 / (rate * f) for x, f in zip(counts, factors, strict=True)) / n)
+        expected = [rate * factor for factor in factors]
+        spread = math.fsum([(x - usual) ** 2 / usual for x, usual in zip(counts, expected, strict=True)]) / n
+        spread = max(1.0, spread)
     return Baseline(n, rate, (n * spread + SHRINK_WEEKS * FLEET_DISPERSION) / (n + SHRINK_WEEKS))
 
 
