@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
-from operator import itemgetter
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -186,17 +185,18 @@ class HealthQueries(CurrentQueries):
             return {}
         ends = weeks.ends(last_day, number)
         at_ends = self._found(
-            f"""SELECT account, band, score_tenths, offset FROM account_health_states FINAL
+            f"""SELECT account, groupArray(known_day) AS days, groupArray(offset) AS offsets,
+                groupArray(toString(band)) AS bands, groupArray(score_tenths) AS scores
+            FROM account_health_states FINAL
             WHERE known_day IN ({", ".join(map(str, ends))}) AND account IN {{accounts:Array(String)}} AND NOT forgotten
-            ORDER BY account, known_day""",
+            GROUP BY account""",
             accounts=list(accounts),
         )
         found: dict[str, weeks.Line] = {}
-        for account, known in groupby(at_ends, itemgetter("account")):
-            of = list(known)
-            offsets = [each["offset"] for each in of]
-            if len(of) == number and offsets == sorted(offsets):
-                found[account] = tuple((each["band"], each["score_tenths"]) for each in of)
+        for row in at_ends:
+            by_day = sorted(zip(row["days"], row["offsets"], row["bands"], row["scores"], strict=True))
+            if len(by_day) == number and all(one[1] < other[1] for one, other in pairwise(by_day)):
+                found[row["account"]] = tuple(weeks.state(band, score) for _, _, band, score in by_day)
         return found | self._carried_lines([name for name in accounts if name not in found], last_day, number)
 
     def _carried_lines(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:

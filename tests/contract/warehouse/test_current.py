@@ -4,8 +4,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import httpx
 import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from prometheus_client import CollectorRegistry
 
 from services.shared.errors import Retryable
 from services.shared.units import DAY_MS
@@ -15,7 +17,9 @@ from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import AccountFilter, day_of
 from services.warehouse.domain.ordering import ACCOUNT_SORTS, place
 from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
+from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, health, signal
 from tests.contract.warehouse.test_agreement import healths
@@ -89,6 +93,36 @@ def test_an_erased_account_is_in_no_list_any_more(store: Store) -> None:
     assert [account for account, _ in listed(store)] == ["globex"]
     assert store.open_signals(["acme"]) == []
     assert not any(store.lines(["acme"], day_of(T0), 3).get("acme", ()))
+
+
+async def test_an_answer_stays_the_one_a_client_has_until_something_is_stored_or_erased(
+    embedded_store: ClickHouseStore,
+) -> None:
+    embedded_store.insert(
+        "account_health", [health(1, "acme", score_tenths=100), health(2, "globex", score_tenths=200)]
+    )
+    app = query_app(lambda: embedded_store, WarehouseMetrics(CollectorRegistry()))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://warehouse") as client:
+        tag = ""
+
+        async def told() -> list[tuple[str, float, float]] | None:
+            nonlocal tag
+            address = "/v1/accounts?away=true&weeks=5&sort=-score"
+            answer = await client.get(address, headers={"If-None-Match": tag})
+            tag = answer.headers["ETag"]
+            if answer.status_code == 304:
+                return None
+            return [(each["account"], each["score"], each["weeks"][-1]["score"]) for each in answer.json()["accounts"]]
+
+        assert await told() == [("globex", 20.0, 20.0), ("acme", 10.0, 10.0)]
+        assert await told() is None
+        embedded_store.insert("account_health", [health(3, "acme", score_tenths=300)])
+        assert await told() == [("acme", 30.0, 30.0), ("globex", 20.0, 20.0)]
+        embedded_store.insert("signals", [signal(1, "globex", "usage_decline", 1, "FIRING")])
+        assert await told() == [("acme", 30.0, 30.0), ("globex", 20.0, 20.0)]  # with another number of signals
+        assert await told() is None
+        embedded_store.erase(Erasure(Place("account-deletions", 0, 1, T0 + DAY_MS), "", "", "acme", T0, "kim", False))
+        assert await told() == [("globex", 20.0, 20.0)]
 
 
 def test_what_is_held_is_not_asked_for_again_and_a_snapshot_costs_two_narrow_questions(
