@@ -104,7 +104,7 @@ SELECT
     * EXCEPT (body, reason, historical)
 FROM account_health;
 
--- The latest snapshot of each account, for lists of all of them, with what is measured.
+-- The latest snapshot of each account, for lists of all of them, with what is measured, and what says whether it is away.
 CREATE TABLE IF NOT EXISTS account_health_current (
     topic LowCardinality(String),
     partition UInt32,
@@ -130,11 +130,21 @@ CREATE TABLE IF NOT EXISTS account_health_current (
     revenue Nullable(Float64),
     seats Nullable(Int64),
     renewal_day Nullable(Int64),
-    measures Map(LowCardinality(String), Float64)
+    measures Map(LowCardinality(String), Float64),
+    absent_from Nullable(Int64),
+    absent_until Nullable(Int64),
+    calendar_level Nullable(Float64),
+    public_holidays_7 Nullable(Float64)
 ) ENGINE = ReplacingMergeTree(offset) ORDER BY account;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS account_health_current_of TO account_health_current AS
-SELECT * EXCEPT body, CAST(JSONExtractKeysAndValues(body, 'measures', 'Float64'), 'Map(LowCardinality(String), Float64)') AS measures
+SELECT
+    * EXCEPT body,
+    CAST(JSONExtractKeysAndValues(body, 'measures', 'Float64'), 'Map(LowCardinality(String), Float64)') AS measures,
+    JSONExtract(body, 'dates', 'absent_from', 'Nullable(Int64)') AS absent_from,
+    JSONExtract(body, 'dates', 'absent_until', 'Nullable(Int64)') AS absent_until,
+    if(mapContains(measures, 'calendar_level'), measures['calendar_level'], NULL) AS calendar_level,
+    if(mapContains(measures, 'public_holidays_7'), measures['public_holidays_7'], NULL) AS public_holidays_7
 FROM account_health;
 
 -- An account that the scorer has forgotten has no health: a row with the reason FORGOTTEN hides those before it, until the

@@ -11,6 +11,7 @@ from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.exports import Export
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Row
+from services.warehouse.domain.weeks import Line
 
 Found = dict[str, Any]
 """One found thing, with the names and units of its Avro record."""
@@ -115,12 +116,11 @@ class Queries(Protocol):
     def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return the last snapshot of each day, latest day first."""
 
-    def weekly(self, accounts: Sequence[str], last_day: int, weeks: int) -> list[Found]:
-        """
-        Return the last that became known of each account in each week.
+    def lines(self, accounts: Sequence[str], last_day: int, weeks: int) -> dict[str, Line]:
+        """Return by account what was known of it at the end of each week; those of which nothing ever was may be missing."""
 
-        Each has `account`, `slot` (see `domain.weeks`), `reason`, `band`, `score_tenths` and `offset`.
-        """
+    def away(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return by account what its latest snapshot says of being away; the FACTS of `domain.away`."""
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
         """Return of each week and band that accounts were in at its end: `slot`, `band`, `accounts`, `revenue` (sum)."""

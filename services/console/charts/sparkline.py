@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
-from services.console.charts.drawing import drawing, element, short
+from services.console.charts.drawing import short
 
 WIDTH, HEIGHT, EDGE = 120.0, 28.0, 3.0
+_BEGIN = f'<svg class="spark" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="'
+_MIDDLE = f'<path class="spark-mid" d="M0 {HEIGHT / 2:.0f}H{WIDTH:.0f}"/>'
 _JUDGED = frozenset({"RED", "YELLOW", "GREEN"})
 
 
@@ -20,20 +22,17 @@ def sparkline(weeks: Sequence[Mapping[str, Any] | None], label: str) -> Markup:
 
     The dot at the end has the colour of the band of the last week.
     """
-    inside = [element("path", class_="spark-mid", d=f"M0 {HEIGHT / 2:.0f}H{WIDTH:.0f}")]
-    path, pen, end = [], "M", None
+    path, pen, end = [], "M", ""
     for x, week in zip(_across(len(weeks)), weeks, strict=True):
         if week is None or week["score"] is None or week["band"] not in _JUDGED:
-            pen, end = "M", None
+            pen, end = "M", ""
             continue
-        end = x, _height(week["score"]), str(week["band"]).lower()
-        path.append(f"{pen}{x} {end[1]}")
-        pen = "L"
-    if path:
-        inside.append(element("path", class_="spark-line", d="".join(path)))
-    if end is not None:
-        inside.append(element("circle", class_=f"dot-{end[2]}", cx=end[0], cy=end[1], r=2.5))
-    return drawing(WIDTH, HEIGHT, label, *inside, class_="spark")
+        y = _height(week["score"])
+        path.append(f"{pen}{x} {y}")
+        pen, end = "L", f'<circle class="dot-{week["band"].lower()}" cx="{x}" cy="{y}" r="2.5"/>'
+    line = f'<path class="spark-line" d="{"".join(path)}"/>' if path else ""
+    # Numbers and bands are ours, and the label is escaped; a list has sixty of these, and `element` takes twice as long.
+    return Markup(f'{_BEGIN}{escape(label)}">{_MIDDLE}{line}{end}</svg>')  # noqa: S704
 
 
 def scores(weeks: Sequence[Mapping[str, Any] | None]) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from markupsafe import Markup
 
 from services.console.charts.drawing import element
@@ -10,6 +12,7 @@ _TENTHS = 10
 _BAR, _STEP, _HEIGHT = 3, 4, 11
 
 
+@lru_cache(maxsize=16)  # ten pictures, which a list has sixty times
 def tenths(tenth: int) -> Markup:
     """
     Draw a tenth.

@@ -5,25 +5,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from services.warehouse.clickhouse import states
-from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.asking import after, order_by
+from services.warehouse.clickhouse.current import CurrentQueries
 from services.warehouse.clickhouse.signals import urgency
-from services.warehouse.domain import changes
+from services.warehouse.domain import changes, weeks
+from services.warehouse.domain.away import facts_of
+from services.warehouse.domain.base import LISTED
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.ordering import BY_SIGNALS, NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
-from services.warehouse.domain.weeks import ends
 from services.warehouse.ports import Found, Page
 
-_NAMES = (
-    "account", "name", "owner", "revenue", "seats", "renewal_day", "stage", "band", "score_tenths", "previous_score_tenths",
-    "coverage", "risk_thousandths", "risk_predicts", "last_active_day", "silent_days", "sequence", "day",
-)  # fmt: skip
-_COLUMNS = f"{', '.join(_NAMES)}, toUnixTimestamp64Milli(at) AS at_ms"
+_COLUMNS = f"{', '.join(LISTED[:-1])}, toUnixTimestamp64Milli(at) AS at_ms"
 
 _CHANGING = ("account", "name", "owner", "revenue", "band", "score_tenths")
 _NEWS = f"""(now.band != then.band OR now.band NOT IN {UNJUDGED}
@@ -53,7 +52,7 @@ _HAS_TEXT = (
 )
 
 
-def _source(day: int | None, columns: Sequence[str] = ("at", *_NAMES)) -> str:
+def _source(day: int | None, columns: Sequence[str] = LISTED) -> str:
     """Return where to read the health of all accounts from."""
     return "account_health_latest" if day is None else states.as_of(day, columns)
 
@@ -67,16 +66,21 @@ def _lacking(day: int | None) -> str:
         AND NOT JSONHas(body, 'measures', {{lacking:String}})"""
 
 
-class HealthQueries(ClickHouseAsking):
+class HealthQueries(CurrentQueries):
     """The part of the `Queries` port that is about health."""
 
     def newest(self) -> int | None:
         """Return the log time of the latest snapshot."""
+        if base := self._current():
+            return base.newest
         found = self._found("SELECT max(toUnixTimestamp64Milli(at)) AS at_ms, count() AS n FROM account_health_latest")
         return found[0]["at"] if found[0]["n"] else None
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
+        if wanted.until_day is None and (base := self._current()):
+            without = self._found(_lacking(None), lacking=wanted.lacking) if wanted.lacking else []
+            return Page(*base.page(wanted, {row["account"] for row in without}))
         renews_from, renews_until = wanted.renewal or (0, 0)
         given: dict[str, Any] = {
             "text": wanted.text,
@@ -125,6 +129,8 @@ class HealthQueries(ClickHouseAsking):
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return the tenth of accounts by risk."""
+        if until_day is None and (base := self._current()):
+            return base.tenths(accounts)
         rows = self._found(
             f"""SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS tenth FROM (
                 SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
@@ -136,6 +142,8 @@ class HealthQueries(ClickHouseAsking):
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""
+        if until_day is None and (base := self._current()):
+            return base.choices()
         return self._found(
             f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
             FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
@@ -161,28 +169,66 @@ class HealthQueries(ClickHouseAsking):
             account=account,
         )
 
-    def weekly(self, accounts: Sequence[str], last_day: int, weeks: int) -> list[Found]:
-        """Return the last that became known in each week."""
-        if not accounts or not weeks:
-            return []
-        return self._found(
-            f"""SELECT account, {states.slot(last_day, weeks)} AS slot, argMax(reason, days.offset) AS reason,
+    def lines(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
+        """Return what was known of each account at the end of each week."""
+        if not accounts or not number:
+            return {}
+        return self._held_lines(accounts, last_day, number, self._lines_of)
+
+    def _lines_of(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
+        """
+        Return the lines of accounts: of those with a state on the last day of each week, these states alone are read.
+
+        Where an earlier end has what stands later on the log, all are read: that goes on then.
+        """
+        if not number:
+            return {}
+        ends = weeks.ends(last_day, number)
+        at_ends = self._found(
+            f"""SELECT account, groupArray(known_day) AS days, groupArray(offset) AS offsets,
+                groupArray(toString(band)) AS bands, groupArray(score_tenths) AS scores
+            FROM account_health_states FINAL
+            WHERE known_day IN ({", ".join(map(str, ends))}) AND account IN {{accounts:Array(String)}} AND NOT forgotten
+            GROUP BY account""",
+            accounts=list(accounts),
+        )
+        found: dict[str, weeks.Line] = {}
+        for row in at_ends:
+            by_day = sorted(zip(row["days"], row["offsets"], row["bands"], row["scores"], strict=True))
+            if len(by_day) == number and all(one[1] < other[1] for one, other in pairwise(by_day)):
+                found[row["account"]] = tuple(weeks.state(band, score) for _, _, band, score in by_day)
+        return found | self._carried_lines([name for name in accounts if name not in found], last_day, number)
+
+    def _carried_lines(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
+        """Return the lines of accounts, whatever days they have states of: all of theirs are read."""
+        if not accounts:
+            return {}
+        known = self._found(
+            f"""SELECT account, {states.slot(last_day, number)} AS slot, argMax(reason, days.offset) AS reason,
                 argMax(band, days.offset) AS band, argMax(score_tenths, days.offset) AS score_tenths,
                 max(days.offset) AS offset
             FROM account_health_days AS days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
             GROUP BY account, slot""",
             accounts=list(accounts),
         )
+        return weeks.lines(known, number)
 
-    def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
+    def away(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
+        """Return what latest snapshots say of being away."""
+        if until_day is None and (base := self._current()):
+            return base.away(accounts)
+        (found,) = self.snapshots(accounts, (until_day,))
+        return {account: facts_of(snapshot) for account, snapshot in found.items()}
+
+    def bands(self, last_day: int, number: int, owners: Sequence[str]) -> list[Found]:
         """Return how many accounts were in each band at the end of each week, and their revenue."""
         begun = self._found("SELECT min(known_day) AS day, count() AS states FROM account_health_states")[0]
-        empty = sum(end < begun["day"] for end in ends(last_day, weeks)) if begun["states"] else weeks
-        if empty == weeks:
+        empty = sum(end < begun["day"] for end in weeks.ends(last_day, number)) if begun["states"] else number
+        if empty == number:
             return []
         return self._found(
             f"""SELECT slot + {empty} AS slot, band, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
-            FROM {states.at_ends_of_weeks(last_day, weeks - empty)} WHERE {_OWNED if owners else "true"}
+            FROM {states.at_ends_of_weeks(last_day, number - empty)} WHERE {_OWNED if owners else "true"}
             GROUP BY slot, band ORDER BY slot, band""",
             owners=list(owners),
         )

@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from services.warehouse.clickhouse.asking import ClickHouseAsking, after, order_by
+from services.warehouse.clickhouse.asking import after, order_by
+from services.warehouse.clickhouse.current import CurrentQueries
 from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import SEVERITIES, SignalFilter, end_of
 from services.warehouse.domain.ordering import NO_RENEWAL
@@ -63,7 +64,7 @@ def urgency(until_day: int | None) -> str:
     return f"(SELECT account, toInt64(sum(least(signals, {most}) * multiIf({weights}, 1))) AS urgency FROM ({counted}) GROUP BY account)"
 
 
-class SignalQueries(ClickHouseAsking):
+class SignalQueries(CurrentQueries):
     """The part of the `Queries` port that is about signals."""
 
     def signals(self, wanted: SignalFilter) -> Page:
@@ -131,6 +132,8 @@ class SignalQueries(ClickHouseAsking):
         """Return how many episodes of accounts are open."""
         if not accounts:
             return []
+        if until_day is None and (base := self._current()):
+            return base.open_signals(accounts)
         inner = ["account IN {accounts:Array(String)}"]
         return self._found(
             f"""SELECT account, category, severity, count() AS signals FROM {_open_episodes(inner, until_day)}

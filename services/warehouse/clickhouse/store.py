@@ -69,17 +69,30 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
         """Store rows as one block."""
         if not rows:
             return
-        with _retryable():
-            if isinstance(rows, Block):
-                self._writer.raw_insert(table, columns(table), native(rows), settings=_DURABLE, fmt="Native")
-                return
-            self._writer.insert(
-                table,
-                list(zip(*rows, strict=True)),
-                column_names=columns(table),
-                column_oriented=True,
-                settings=_DURABLE,
-            )
+        try:
+            with _retryable():
+                self._insert(table, rows)
+        finally:
+            self._mark(table, rows)  # also where it failed: they may be there
+
+    def _insert(self, table: str, rows: Sequence[Row]) -> None:
+        if isinstance(rows, Block):
+            self._writer.raw_insert(table, columns(table), native(rows), settings=_DURABLE, fmt="Native")
+            return
+        self._writer.insert(
+            table,
+            list(zip(*rows, strict=True)),
+            column_names=columns(table),
+            column_oriented=True,
+            settings=_DURABLE,
+        )
+
+    def erase(self, order: Erasure) -> dict[str, int]:
+        """Delete and change what an erasure covers."""
+        try:
+            return super().erase(order)
+        finally:
+            self.forget()
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
         """Remember next offsets."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -136,7 +137,7 @@ def after(order: Order, rows: Sequence[Any], last: Place | None) -> list[Any]:
     """Return those of sorted things that come after a place."""
     if last is None:
         return list(rows)
-    return [row for row in rows if _is_after(order, place(order, row), last)]
+    return list(rows[bisect_left(rows, True, key=lambda row: _is_after(order, place(order, row), last)) :])
 
 
 def _is_after(order: Order, one: Place, other: Place) -> bool:

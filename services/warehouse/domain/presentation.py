@@ -16,6 +16,7 @@ from typing import Any
 from schemas.measures import MEASURES, SILENCE_CAP, USUAL_RISK
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import instant
+from services.warehouse.domain.weeks import Line
 
 Found = Mapping[str, Any]
 Told = dict[str, Any]
@@ -81,11 +82,12 @@ def _counted(open_signals: Iterable[Found]) -> dict[str, int]:
     return found
 
 
-def week(day: int, state: Found | None) -> Told | None:
-    """Return what was known at the end of a week; None: nothing."""
-    if state is None:
-        return None
-    return {"day": date_of(day), "score": points_of(state["score_tenths"]), "band": state["band"]}
+def line(days: Iterable[int], states: Line) -> list[Told | None]:
+    """Return what was known at the ends of weeks; None: nothing."""
+    return [
+        state and {"day": date_of(day), "score": state[1] / 10, "band": state[0]}
+        for day, state in zip(days, states, strict=True)
+    ]
 
 
 def change(before: Found, now: Found, why: Iterable[Found]) -> Told:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from services.warehouse.domain.rows import FORGOTTEN
 
 Found = Mapping[str, Any]
 WEEK = 7
+
+State = tuple[str, int]
+"""Band and score, in tenths of a point."""
+Line = Sequence[State | None]
+"""What was known of an account at the end of each of some weeks, oldest first; None: nothing, or it was forgotten then."""
+
+
+@lru_cache(maxsize=8192)
+def state(band: str, score_tenths: int) -> State:
+    """Return a state; equal ones are one object, since there are few and lines have many."""
+    return band, score_tenths
 
 
 def ends(last_day: int, weeks: int) -> list[int]:
@@ -49,3 +61,11 @@ def _carried(states: Mapping[int, Found], weeks: int) -> list[Found | None]:
             last = state
         found.append(None if last is None or last["reason"] == FORGOTTEN else last)
     return found
+
+
+def lines(states: Iterable[Found], weeks: int) -> dict[str, Line]:
+    """Return by account its line; `states` and `weeks` are those of `filled`."""
+    return {
+        account: tuple(None if each is None else state(each["band"], each["score_tenths"]) for each in of)
+        for account, of in filled(states, weeks).items()
+    }

@@ -70,16 +70,15 @@ def _accounts(asked: Asked) -> Told:
     known = as_of(asked)
     if asked.given["away"] and rows:
         today = _today(asked, known)
-        (snapshots,) = store.snapshots(names, (until,))
+        facts = store.away(names, until)
         for each in told:
-            each["away"] = away.why(snapshots.get(each["account"]), today)
+            each["away"] = away.why(facts.get(each["account"]), today)
     if (number := asked.given["weeks"]) and known is not None:
         last_day = filters.day_of(known)
         ends = weeks.ends(last_day, number)
-        lines = weeks.filled(store.weekly(names, last_day, number), number)
+        lines, nothing = store.lines(names, last_day, number), [None] * number
         for each in told:
-            line = lines.get(each["account"], [None] * number)
-            each["weeks"] = [presentation.week(day, state) for day, state in zip(ends, line, strict=True)]
+            each["weeks"] = presentation.line(ends, lines.get(each["account"], nothing))
     return {"accounts": told, **page, "as_of": in_time(known)}
 
 

@@ -58,6 +58,7 @@ def _emptied(store: ClickHouseStore) -> ClickHouseStore:
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     for (name,) in store._writer.query(f"{tables} AND name != 'migrations'").result_rows:
         store._writer.command(f"TRUNCATE TABLE {name}")
+    store.forget()
     return store
 
 

@@ -62,6 +62,10 @@ def test_of_all_accounts_at_the_ends_of_days_and_weeks(embedded_store: ClickHous
         assert embedded_store.choices(day) == memory.choices(day)
         assert embedded_store.snapshots(names, (FIRST + 9, day)) == memory.snapshots(names, (FIRST + 9, day))
         last = FIRST + DAYS if day is None else day
+        assert embedded_store.away(names, day) == memory.away(names, day)
+        for _ in range(2):  # the second time they are held
+            lines, expected = (each.lines(names, last, 5) for each in (embedded_store, memory))
+            assert all(lines.get(name, (None,) * 5) == expected.get(name, (None,) * 5) for name in names), last
         for owners in ((), ("kim",)):
             weeks = dice.choice((1, 2, 5))
             assert embedded_store.bands(last, weeks, owners) == memory.bands(last, weeks, owners), (last, weeks)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from services.shared.units import DAY_MS
-from services.warehouse.domain import weeks
 from services.warehouse.domain.filters import AccountFilter
 from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.ports import Store
@@ -52,9 +51,9 @@ def test_weeks_go_on_with_what_was_known_until_something_else_is(store: Store) -
         ],
     )
 
-    found = weeks.filled(store.weekly(["acme", "globex", "nobody"], last, 4), 4)
+    found = store.lines(["acme", "globex", "nobody"], last, 4)
 
-    assert {name: [each and each["score_tenths"] for each in line] for name, line in found.items()} == {
+    assert {name: [each and each[1] for each in line] for name, line in found.items()} == {
         "acme": [900, 500, 100, 100],
         "globex": [800, 800, None, None],
     }
@@ -67,7 +66,7 @@ def test_weeks_go_on_with_what_was_known_until_something_else_is(store: Store) -
         (3, "RED", 1, 48000.0),
     ]
     assert store.bands(last, 4, ["nobody"]) == []
-    assert store.weekly([], last, 4) == []
+    assert store.lines([], last, 4) == {}
 
 
 def test_what_changed_since_a_day_is_told_with_both_states(store: Store) -> None:

@@ -11,7 +11,7 @@ FEAST = {"calendar_level": 0.7, "public_holidays_7": 3.0}
 
 
 def snapshot(day: int = TODAY, measures: dict[str, float] = FEAST, **dates: int) -> dict[str, Any]:
-    return {"day": day, "measures": measures, "dates": dates}
+    return away.facts_of({"day": day, "measures": measures, "dates": dates})
 
 
 def test_an_account_is_away_by_plan_on_each_day_of_an_absence() -> None:
