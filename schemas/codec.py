@@ -321,8 +321,8 @@ def flat_schemas(record: str) -> dict[bytes, Any]:
     have changed.
     """
     return {
-        MAGIC + number.to_bytes(4, "big"): reader.writer
-        for number, reader in _READERS.items()
+        header: reader.writer
+        for header, reader in _READERS.items()
         if reader.record == record and reader.flat is not None
     }
 

@@ -4,10 +4,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import clickhouse_connect
 import pytest
+from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal
@@ -100,7 +101,7 @@ def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_
     client.database = "tidemark"
     client.command("USE tidemark")
     with pytest.raises(ConnectionError):
-        migrate(Fails(client))
+        migrate(cast(Client, Fails(client)))
     client.close()
 
     store = open_embedded(tmp_path / "ch", "tidemark")

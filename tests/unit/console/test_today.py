@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.console import losses
 from services.console.api_client import Api, ApiError
 from services.shared.units import DAY_MS
 from services.warehouse.memory.store import MemoryStore
@@ -62,7 +61,7 @@ async def test_today_is_told_where_the_losses_are_not_known(
         raise ApiError(503, "unavailable", "", "too much at once")
 
     recorded_as_lost(store, "acme")
-    monkeypatch.setattr(losses.Api, "get_recent", refused)
+    monkeypatch.setattr(Api, "get_recent", refused)
     async with client_of(app_over(store)) as client:
         page = (await client.get("/")).text
 
