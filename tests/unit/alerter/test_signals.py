@@ -42,11 +42,27 @@ def test_little_more_than_half_of_the_usual_use_warns_where_chance_hardly_gives_
 
 
 def test_a_fall_that_goes_on_warns_of_a_team_that_works_day_by_day() -> None:
-    falling = {**SLOW, "level_4w": 0.55, "level_2w": 0.45, "chance_low_2w": 0.01, "chance_low_4w": 0.03}
+    falling = {**SLOW, "level_4w": 0.55, "level_2w": 0.4, "chance_low_2w": 0.01, "chance_low_4w": 0.03}
 
     assert told(play([falling] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
     assert told(play([{**falling, "days_per_person": 1.2}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
-    assert play([{**falling, "level_2w": 0.6}] * 5) == []
+    assert play([{**falling, "level_2w": 0.5}] * 5) == []
+
+
+def test_a_smaller_fall_warns_where_people_are_fewer_as_well() -> None:
+    smaller = {**SLOW, "level_4w": 0.62, "chance_low_4w": 0.01, "active_users_28": 4, "active_users_28_usual": 5.0}
+
+    assert told(play([smaller] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert play([{**smaller, "active_users_28": 5}] * 5) == []
+    assert play([{**smaller, "chance_low_4w": 0.03}] * 5) == []
+
+
+def test_one_person_who_comes_nearly_every_day_is_warned_of_below_half() -> None:
+    alone = {**SLOW, "usual_week": 3.5, "days_per_person": 3.5, "level_4w": 0.45, "chance_low_4w": 0.001}
+
+    assert told(play([alone] * 5)) == [(3, "usage_decline", "FIRING", "WARNING")]
+    assert told(play([{**alone, "level_4w": 0.55}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
+    assert told(play([{**alone, "days_per_person": 2.5}] * 5)) == [(3, "usage_decline", "FIRING", "INFO")]
 
 
 def test_a_fall_where_people_come_and_go_is_only_shown() -> None:
@@ -194,7 +210,7 @@ def test_fewer_people_fire_after_a_week_only_where_two_or_more_are_lost() -> Non
 def test_fewer_people_who_do_as_much_as_before_are_no_risk() -> None:
     fewer = {"active_users_28": 3, "active_users_28_usual": 5.0}
 
-    assert play([{**fewer, "level_4w": 0.6}] * 12) == []
+    assert play([{**fewer, "level_4w": 0.7}] * 12) == []
     assert play([fewer] * 12) == []
 
 
