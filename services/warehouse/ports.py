@@ -97,6 +97,14 @@ class Page(NamedTuple):
     """How many there are on all pages; None where that would take too long to count."""
 
 
+class Days(NamedTuple):
+    """What happened on each day."""
+
+    rows: list[Found]
+    exact: bool
+    """False: there are so many events that their number was estimated, within about one in a hundred."""
+
+
 class Queries(Protocol):
     """
     The reading half. Calls block, and may come from several threads, beside a writing one.
@@ -144,11 +152,19 @@ class Queries(Protocol):
     def known_measures(self) -> list[Found]:
         """Return by `name`, in its order, of how many accounts a measure is `known` now, and of how many `positive`."""
 
-    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
-        """Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first."""
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> Days:
+        """
+        Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first.
+
+        Where `exact` is false, `events` are estimates, and one that is repeated on another day counts on both.
+        """
 
     def events(self, wanted: EventFilter) -> Page:
-        """Return unique events with their place on the log."""
+        """
+        Return unique events with their place on the log.
+
+        Where there are too many to be counted, an event is known as a repetition if the first one happened within a week of it.
+        """
 
     def account_people(self, wanted: PeopleFilter) -> Page:
         """

@@ -16,6 +16,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Retryable
+from services.warehouse.clickhouse.derived import BY_DAY
 from services.warehouse.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def days_of(table: str, settings: RetentionSettings) -> int | None:
     """Return for how many days the rows of a table are kept; None: for ever, or as its migration says."""
     if table in ("event_details", "people"):
         return settings.details_days
-    if table == "events":
+    if table == "events" or table in BY_DAY:
         return settings.events_days
     if table.startswith("account_health"):
         return settings.health_days
@@ -62,9 +63,8 @@ def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | 
 
 
 def _is_set_here(table: str) -> bool:
-    return table in ("event_details", "people", "events", "signals", "signal_episodes") or table.startswith(
-        "account_health"
-    )
+    named = ("event_details", "people", "events", "signals", "signal_episodes", *BY_DAY)
+    return table in named or table.startswith("account_health")
 
 
 def _asked(question: Callable[[], Any]) -> Any:

@@ -7,7 +7,14 @@ between leaves the second without what the first one has, and the position to go
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
+from services.shared.errors import Fatal
 from services.warehouse.clickhouse.migrations import Client
+
+BY_DAY = ("account_event_days", "account_user_days")
+"""Tables with a row for many events of a day: of what is erased they are made again."""
 
 _SOURCES = {
     "arrivals": "events",
@@ -15,6 +22,8 @@ _SOURCES = {
     "account_health_states": "account_health",
     "account_health_current": "account_health",
     "signal_episodes": "signals",
+    "account_event_days": "events",
+    "account_user_days": "events",
 }
 """By table, the one whose rows come into it, each with its place on the log; its view is called TABLE_of."""
 
@@ -24,8 +33,18 @@ _COUNTED = {
 }
 """By table that takes no row that repeats another one, the rows of its source that do not."""
 
+_OF_ACCOUNTS = "account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal"
+_TAKEN = {
+    "account_event_days": _OF_ACCOUNTS,
+    "account_user_days": f"{_OF_ACCOUNTS} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
+}
+"""By table that takes some rows of its source only, which ones; as its view says. They are all of one topic."""
+
 _RECENT = {"arrivals": ("hour", "received_at")}
 """By table that lets rows go sooner than its source, the times by which both are looked at; see its TTL."""
+
+_STREAMED = {"max_bytes_before_external_group_by": 256 * 1024 * 1024}
+"""A table that is new is made of all rows of its source: in no more memory than that."""
 
 _ENDS = "SELECT topic, partition, max(offset) FROM {table} WHERE {recent} GROUP BY topic, partition"
 
@@ -44,14 +63,13 @@ def make_whole(client: Client) -> dict[str, int]:
     for table, source in _SOURCES.items():
         here, there = (_recent(column) for column in _RECENT.get(table, ("", "")))
         ends = _ends(client, table, here)
-        for place, end in _ends(client, _COUNTED.get(table, source), there).items():
+        taken = f"{there} AND {_beyond(ends)} AND {_TAKEN[table]}" if table in _TAKEN else there
+        for place, end in _ends(client, _COUNTED.get(table, source), taken).items():
             known = ends.get(place, -1)
             if known < end:
                 topic, partition = place
-                client.command(
-                    f"INSERT INTO {table} {_selection(client, table)}"
-                    f" WHERE topic = '{topic}' AND partition = {partition} AND offset > {known} AND {there}"
-                )
+                lacks = f"topic = '{topic}' AND partition = {partition} AND offset > {known} AND {there}"
+                client.command(f"INSERT INTO {table} {selection(client, table, lacks)}", settings=_STREAMED)
                 lacking[table] = lacking.get(table, 0) + 1
     if people := int(client.query(f"SELECT count() FROM ({_PEOPLE})").result_rows[0][0]):  # noqa: S608  our names
         client.command(f"INSERT INTO people {_PEOPLE}")
@@ -69,7 +87,24 @@ def _ends(client: Client, table: str, recent: str) -> dict[tuple[str, int], int]
     return {(str(topic), int(partition)): int(offset) for topic, partition, offset in rows}
 
 
-def _selection(client: Client, table: str) -> str:
-    """Return the query by which a table's view makes its rows."""
+def _beyond(ends: Mapping[tuple[str, int], int]) -> str:
+    """Return the condition that a row comes after what a table has of its partition: the other columns of few rows are read then."""
+    if not ends:
+        return "1"
+    partitions = ", ".join(str(partition) for _, partition in ends)
+    known = ", ".join(str(end) for end in ends.values())
+    return f"toInt64(offset) > transform(toInt64(partition), [{partitions}], [{known}], -1)"
+
+
+def selection(client: Client, table: str, condition: str) -> str:
+    """Return the query by which a table's view makes its rows, of those rows of its source that meet a condition."""
     query = f"SELECT as_select FROM system.tables WHERE database = currentDatabase() AND name = '{table}_of'"  # noqa: S608  our names
-    return str(client.query(query).result_rows[0][0])
+    source = _SOURCES[table]
+    made, times = re.subn(
+        rf"FROM (\S+\.)?`?{source}`?(?!\S)",
+        lambda _: f"FROM (SELECT * FROM {source} WHERE {condition}) AS {source}",  # noqa: S608
+        str(client.query(query).result_rows[0][0]),
+    )
+    if times != 1:
+        raise Fatal(f"the view {table}_of reads {source} {times} times: it cannot be limited to some rows")
+    return made

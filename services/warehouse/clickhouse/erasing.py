@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Retryable
 from services.warehouse.clickhouse.asking import BOUNDED
+from services.warehouse.clickhouse.derived import BY_DAY, selection
 from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
 from services.warehouse.domain.rows import Place
 
@@ -101,10 +102,17 @@ class ClickHouseErasing:
         return Traces(pseudonyms, self._accounts(pseudonyms), {table: count for table, count in rows.items() if count})
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
-        """No table is found by means of another one: an erasure that was cut short can be repeated whole."""
+        """
+        Change what is of the person, whatever tables there are.
+
+        Only tables by day are made of another one, of events, which have changed before: an erasure that was cut short can be repeated whole.
+        """
         removed: dict[str, int] = {}
         given = {"user": order.user, "new": order.stands_for, "until": order.place.appended_at}
-        for table, columns in self._tables().items():
+        tables = self._tables()
+        for table, columns in tables.items():
+            if table in BY_DAY:
+                continue
             if "user_id" in columns:
                 whole = "user = %(user)s" if table == "people" else f"user = %(user)s AND {_BEFORE}"
                 removed[table] = self._mutate(table, "DELETE", whole, **given)
@@ -120,6 +128,10 @@ class ClickHouseErasing:
             WHERE user = %(user)s AND user_id != '' GROUP BY user""",
             user=order.user,
         )
+        both = "user IN (%(user)s, %(new)s)"
+        for table in BY_DAY:
+            if "user" in tables[table]:
+                removed[table] = self._make_again(table, "user = %(user)s", both, **given)
         return {table: count for table, count in removed.items() if count}
 
     def _erase_account(self, order: Erasure) -> dict[str, int]:
@@ -132,6 +144,8 @@ class ClickHouseErasing:
         only_there = self._only_there(order.account)
         removed = {"people": self._forget_people(only_there, given)}
         for table, columns in sorted(self._tables().items(), key=lambda each: (each[0] == "events", each[0])):
+            if table in BY_DAY:
+                continue
             if {"account", "user"} <= set(columns):
                 nowhere = f"account = '' AND user IN %(users)s AND {_BEFORE}"
                 removed[table] = sum(
@@ -140,6 +154,8 @@ class ClickHouseErasing:
             if "account" in columns:
                 whole = f"account = %(account)s AND {_BEFORE}"
                 removed[table] = removed.get(table, 0) + self._mutate(table, "DELETE", whole, **given)
+        for table in BY_DAY:
+            removed[table] = self._make_again(table, "account = %(account)s", "account = %(account)s", **given)
         return {table: count for table, count in removed.items() if count}
 
     def _forget_people(self, only_there: Sequence[str], given: Mapping[str, Any]) -> int:
@@ -169,6 +185,12 @@ class ClickHouseErasing:
         if count:
             self._command(f"ALTER TABLE {table} {what} WHERE {where}", **given)
         return count
+
+    def _make_again(self, table: str, gone: str, source: str, **given: Any) -> int:
+        """Delete rows, and store those that the events that are left make; return how many fewer there are. A row stands for many events, of before and after."""
+        before = self._mutate(table, "DELETE", gone, **given)
+        self._command(f"INSERT INTO {table} {selection(self._writer, table, source)}", **given)
+        return max(0, before - self._how_many(table, gone, **given))
 
     def _how_many(self, table: str, where: str, **given: Any) -> int:
         return int(self._rows(f"SELECT count() FROM {table} WHERE {where}", **given)[0][0])

@@ -2,7 +2,8 @@
 Questions about the events of an account as SQL.
 
 An account may have millions. So places are found in narrow columns first, and only those of a page are read whole; and what
-is repeated is looked for among the candidates alone, not sorted out of all.
+is repeated is looked for among the candidates alone, not sorted out of all. Of accounts with more than MOST_COUNTED events the
+days come from tables by day, and a page is looked for in the latest days first: neither depends on how many events there are.
 """
 
 # ruff: noqa: S608  what people send goes in as parameters; only names and numbers of ours are put into the text
@@ -19,7 +20,7 @@ from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.domain.rows import instant
-from services.warehouse.ports import MOST_ARRIVALS, Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, Days, Found, Page
 
 _EVENT_COLUMNS = """
 topic, partition, offset, event_id, id_source, source, environment, account, user, kind, name,
@@ -29,8 +30,12 @@ skew_ms, epoch, historical, properties, identified, internal, via, actor"""
 _IDENTIFIED = "topic, partition, offset, source, environment, event_id, account, user"
 _SPARE = 20
 """Candidates beyond the page, in the place of those that turn out to be repetitions."""
-_MOST_COUNTED = 200_000
-"""Of more events than this nobody is told how many different ones they are: it would take too long."""
+MOST_COUNTED = 200_000
+"""Of more events than this nobody is told how many different ones they are: it would take too long. By day it is estimated."""
+_SPANS = (1, 8, 64)
+"""Active days, from the latest on back, in which a page is looked for one after the other; then in all before."""
+_REPEATED_WITHIN_DAYS = 7
+"""Where there are more than MOST_COUNTED events, a repetition is known by a first one so near."""
 
 _EVENT_ORDER = {
     "occurred_at": "toUnixTimestamp64Milli(occurred_at)",
@@ -45,18 +50,55 @@ PERSON = "actor NOT IN ('AGENT', 'INTEGRATION')"
 
 
 def _during(first_day: int, last_day: int | None) -> str:
-    """Return the condition that something happened from a day on, to the end of another; it uses the index of times."""
-    bounds = [f"occurred_at >= fromUnixTimestamp64Milli(toInt64({instant(first_day * DAY_MS)}), 'UTC')"]
-    if last_day is not None:
-        bounds.append(f"occurred_at < fromUnixTimestamp64Milli(toInt64({instant((last_day + 1) * DAY_MS)}), 'UTC')")
-    return " AND ".join(bounds)
+    """Return the condition that something happened from a day on, to the end of another."""
+    return _between(instant(first_day * DAY_MS), None if last_day is None else instant((last_day + 1) * DAY_MS))
+
+
+def _between(lower: int | None, upper: int | None) -> str:
+    """Return the condition that something happened from a time on, and before another; it uses the index of times."""
+    bounds = []
+    for sign, bound in ((">=", lower), ("<", upper)):
+        if bound is not None:
+            bounds.append(f"occurred_at {sign} fromUnixTimestamp64Milli(toInt64({bound}), 'UTC')")
+    return " AND ".join(bounds) or "true"
+
+
+def _on_days(first_day: int | None, last_day: int | None) -> str:
+    """Return the same of a table by day."""
+    bounds = [f"day {sign} {day}" for sign, day in ((">=", first_day), ("<=", last_day)) if day is not None]
+    return " AND ".join(bounds) or "true"
+
+
+def _around(candidates: Sequence[Found]) -> str:
+    """Return the condition that an event happened as near to candidates as it must to be the first of one."""
+    if not candidates:
+        return "true"
+    times = [each["occurred_at"] for each in candidates]
+    away = _REPEATED_WITHIN_DAYS * DAY_MS
+    return _between(min(times) - away, max(times) + away + 1)
 
 
 class EventQueries(ClickHouseAsking):
     """The part of the `Queries` port that is about events of accounts."""
 
-    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> Days:
         """Return what happened on each day."""
+        of_days = f"account = {{account:String}} AND {_on_days(since_day, until_day)}"
+        estimates = self._found(
+            f"""SELECT toInt64(day) AS day, uniqCombined64Merge(15)(events) AS events FROM account_event_days
+            WHERE {of_days} GROUP BY day ORDER BY day DESC""",
+            account=account,
+        )
+        if sum(each["events"] for each in estimates) <= MOST_COUNTED:
+            return Days(self._exact_days(account, since_day, until_day) if estimates else [], exact=True)
+        users = self._found(
+            f"SELECT toInt64(day) AS day, uniqExact(user) AS users FROM account_user_days WHERE {of_days} GROUP BY day",
+            account=account,
+        )
+        active = {each["day"]: each["users"] for each in users}
+        return Days([{**each, "active_users": active.get(each["day"], 0)} for each in estimates], exact=False)
+
+    def _exact_days(self, account: str, since_day: int, until_day: int | None) -> list[Found]:
         return self._found(
             f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
                 uniqExactIf(user, user != '' AND {PERSON}) AS active_users FROM (
@@ -69,11 +111,13 @@ class EventQueries(ClickHouseAsking):
 
     def events(self, wanted: EventFilter) -> Page:
         """Return unique events."""
+        stored = self._found("SELECT count() AS n FROM events WHERE account = {account:String}", account=wanted.account)
+        is_large = stored[0]["n"] > MOST_COUNTED
         found: dict[tuple[Any, ...], Found] = {}  # a row that was stored twice is there twice until it is merged
         asked = replace(wanted, limit=wanted.limit + _SPARE)
         while True:
-            candidates = self._candidates(asked)
-            firsts = self._firsts(wanted.account, candidates)
+            candidates = self._latest_candidates(asked) if is_large else self._candidates(asked)
+            firsts = self._firsts(wanted.account, candidates, _around(candidates) if is_large else "true")
             found |= {_place(each): each for each in candidates if firsts[_identity(each)] == _place(each)}
             if len(found) >= wanted.limit or len(candidates) < asked.limit:
                 break
@@ -81,25 +125,47 @@ class EventQueries(ClickHouseAsking):
         rows = self._whole_events(wanted.account, list(found.values())[: wanted.limit])
         if wanted.after is None and len(rows) < wanted.limit:
             return Page(rows, len(rows))
-        return Page(rows, self._count(wanted))
+        return Page(rows, None if is_large else self._count(wanted))
 
-    def _candidates(self, wanted: EventFilter) -> list[Found]:
+    def _latest_candidates(self, wanted: EventFilter) -> list[Found]:
+        """Return the same as `_candidates`: the latest days are looked through first, and those before only if they have too few."""
+        ends = [each for each in (wanted.before, wanted.after[0] if wanted.after else None) if each is not None]
+        active = self._found(
+            f"""SELECT DISTINCT toInt64(day) AS day FROM account_event_days
+            WHERE account = {{account:String}} AND {_on_days(None, min(ends) // DAY_MS if ends else None)}
+            ORDER BY day DESC LIMIT {_SPANS[-1]}""",
+            account=wanted.account,
+        )
+        starts = [active[days - 1]["day"] * DAY_MS for days in _SPANS if days <= len(active)]
+        found: list[Found] = []
+        upper = None
+        for lower in (*starts, None):
+            within = _between(lower, upper)
+            found += self._candidates(replace(wanted, limit=wanted.limit - len(found)), within)
+            if len(found) >= wanted.limit:
+                break
+            upper = lower
+        return found
+
+    def _candidates(self, wanted: EventFilter, within: str = "true") -> list[Found]:
         """Return the places of events, those that are repetitions among them."""
         conditions, given = _conditions(wanted)
         beyond, place = after(wanted.order, wanted.after, _EVENT_ORDER)
         return self._found(
             f"""SELECT {_IDENTIFIED}, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms FROM events
-            WHERE {conditions} AND {beyond} ORDER BY {order_by(wanted.order, _EVENT_ORDER)} LIMIT {wanted.limit}""",
+            WHERE {conditions} AND {within} AND {beyond}
+            ORDER BY {order_by(wanted.order, _EVENT_ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
         )
 
-    def _firsts(self, account: str, candidates: Sequence[Found]) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+    def _firsts(self, account: str, candidates: Sequence[Found], within: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Return by identity the place of the first on the log."""
         if not candidates:
             return {}
         rows = self._found(
-            f"""SELECT {_IDENTIFIED} FROM events WHERE account = {{account:String}} AND event_id IN {{ids:Array(String)}}
+            f"""SELECT {_IDENTIFIED} FROM events
+            WHERE account = {{account:String}} AND event_id IN {{ids:Array(String)}} AND {within}
             ORDER BY topic, partition, offset LIMIT 1 BY source, environment, event_id, if(account = '', user, '')""",
             account=account,
             ids=sorted({each["event_id"] for each in candidates}),
@@ -122,21 +188,18 @@ class EventQueries(ClickHouseAsking):
         known = {_place(row): row for row in rows}
         return [known[_place(each)] for each in places if _place(each) in known]
 
-    def _count(self, wanted: EventFilter) -> int | None:
+    def _count(self, wanted: EventFilter) -> int:
         conditions, given = _conditions(wanted)
-        stored = self._found("SELECT count() AS n FROM events WHERE account = {account:String}", account=wanted.account)
-        if stored[0]["n"] > _MOST_COUNTED:
-            return None
         counted = self._found(f"SELECT count() AS n FROM events_unique WHERE {conditions}", **given)
         return int(counted[0]["n"])
 
     def account_people(self, wanted: PeopleFilter) -> Page:
         """Return who was active in production; a repeated event makes no other day."""
         first = wanted.until_day - wanted.days + 1
-        source = f"""(SELECT user, toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day FROM events
-            WHERE account = {{account:String}} AND user != '' AND {PERSON} AND {COUNTS} AND {_during(first, wanted.until_day)})"""
-        people = f"""(SELECT user, min(day) AS first_active_day, max(day) AS last_active_day, uniqExact(day) AS active_days,
-            uniqExactIf(day, day > {wanted.until_day - RECENT_DAYS}) AS active_days_28 FROM {source} GROUP BY user)"""
+        source = f"account_user_days WHERE account = {{account:String}} AND {_on_days(first, wanted.until_day)}"
+        people = f"""(SELECT user, toInt64(min(day)) AS first_active_day, toInt64(max(day)) AS last_active_day,
+            uniqExact(day) AS active_days, uniqExactIf(day, day > {wanted.until_day - RECENT_DAYS}) AS active_days_28
+            FROM {source} GROUP BY user)"""
         beyond, place = after(wanted.order, wanted.after, _PEOPLE_ORDER)
         rows = self._found(
             f"""SELECT * FROM {people} WHERE {beyond}

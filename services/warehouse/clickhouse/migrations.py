@@ -25,7 +25,7 @@ ENGINE = ReplacingMergeTree ORDER BY number
 class Client(Protocol):
     """The part of a clickhouse-connect client that is needed here."""
 
-    def command(self, cmd: str, /) -> Any:
+    def command(self, cmd: str, /, *, settings: dict[str, Any] | None = None) -> Any:
         """Run a statement."""
 
     def query(self, query: str, /) -> Any:

@@ -88,7 +88,7 @@ def _account(asked: Asked) -> Told:
     latest = store.latest(name, until)
     activity = store.account_days(name, _today(asked, known) - asked.given["days"] + 1, until)
     past = store.history(name, asked.given["days"], until)
-    if not past and not activity:
+    if not past and not activity.rows:
         _must_be_known(asked)
     signals = store.signals(SignalFilter(account=name, until_day=until))
     return {
@@ -97,7 +97,8 @@ def _account(asked: Asked) -> Told:
         "risk_tenth": store.risk_tenths([name], until).get(name),
         **presentation.risk_chance(latest or presentation.NO_RISK),
         "history": [presentation.history_point(snapshot) for snapshot in past],
-        "activity": [presentation.activity(each) for each in activity],
+        "activity": [presentation.activity(each) for each in activity.rows],
+        "activity_exact": activity.exact,
         "signals": [presentation.signal(each) for each in signals.rows],
         "signals_total": signals.total,
         "as_of": in_time(known),

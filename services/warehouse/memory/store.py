@@ -14,7 +14,7 @@ from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first
-from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Days, Found, Page
 
 _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
 
@@ -22,7 +22,7 @@ _DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymo
 class MemoryStore(MemoryErasing, MemoryHealth):
     """Keeps the `Store` port."""
 
-    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> list[Found]:
+    def account_days(self, account: str, since_day: int, until_day: int | None = None) -> Days:
         """Return what happened on each day."""
         found: dict[int, list[str]] = {}
         for row in self._unique_events():
@@ -30,10 +30,11 @@ class MemoryStore(MemoryErasing, MemoryHealth):
             known = since_day <= day and (until_day is None or day <= until_day)
             if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row) and known:
                 found.setdefault(day, []).append(row["user"] if _is_person(row) else "")
-        return [
+        rows = [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
             for day in sorted(found, reverse=True)
         ]
+        return Days(rows, exact=True)
 
     def events(self, wanted: EventFilter) -> Page:
         """Return unique events."""

@@ -19,6 +19,10 @@ from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, columns, row
 
 _BLOCK = 2_500_000
+_SPAN = 5_000_000
+"""Events that are stored at once, of all accounts."""
+_LONGEST_MERGES_S = 900
+_ARRIVALS_DAYS = 35
 MEMORY_MB = 6_144
 """For the engine while it fills: it sorts large blocks."""
 _MARK = "~account~"
@@ -30,6 +34,7 @@ def fill(store: ClickHouseStore, accounts: int, days: int, events: int, today: i
     _health(store, accounts, days, today)
     _signals(store, accounts, today)
     _events(store, accounts, days, events, today)
+    _settle(store)
 
 
 def _example(record: str, path: str) -> dict[str, object]:
@@ -87,21 +92,43 @@ def _signals(store: ClickHouseStore, accounts: int, today: int) -> None:
     )
 
 
-def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today: int, begin: int = 0) -> None:
-    for first in range(begin, events, 4 * _BLOCK):
-        count = min(4 * _BLOCK, events - first)
+def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today: int) -> None:
+    """
+    Fill span by span of time, and within a span account by account: blocks come almost sorted, and an account is in few parts.
+
+    The first account has `accounts ** (-1 / 3)` of all events, and the law goes on with the cube. Offsets rise with the time of the event.
+    """
+    spans = max(1, events // _SPAN)
+    start, length = (today - days) * DAY_MS, days * DAY_MS // spans
+    for span in range(spans):
+        first, count = span * events // spans, (span + 1) * events // spans - span * events // spans
+        if span == 0 and days > _ARRIVALS_DAYS:
+            store._writer.command("DETACH TABLE arrivals_of")  # what it would take is deleted at the first merge
+        if start + (span + 1) * length >= (today - _ARRIVALS_DAYS) * DAY_MS:
+            store._writer.command("ATTACH TABLE IF NOT EXISTS arrivals_of")
         store._writer.command(
             f"""INSERT INTO events ({", ".join(columns("events"))})
-            WITH {first} + number AS n, cityHash64(if(n % 100 = 1, n - 1, n)) AS h,
-                toUInt64({accounts} * pow((h % 1000003) / 1000003, 3)) AS a, intDiv(h, 1000003) % (3 + a % 200) AS u,
-                toInt64({today - days}) * {DAY_MS} + intDiv(n * {days * DAY_MS // 1000}, {events}) * 1000 AS ms
-            SELECT 'usage-events', toUInt32(a % 24), n, at_, hex(h), 'CLIENT', 'web', 'production',
+            WITH {first} + if(number % 100 = 1, number - 1, number) AS n, cityHash64(n) AS h,
+                toUInt64({accounts} * pow((number + 0.5) / {count}, 3)) AS a,
+                {count} * pow(a / {accounts}, 1 / 3) AS begun, {count} * pow((a + 1) / {accounts}, 1 / 3) AS ended,
+                h % (3 + a % 200 + intDiv(2000, a + 1)) AS u,
+                {start + span * length} + toInt64({length} * least(1, greatest(0, (number - begun) / (ended - begun)))) AS ms
+            SELECT 'usage-events', toUInt32(a % 24), {first} + number, at_, hex(h), 'CLIENT', 'web', 'production',
                 concat('account-', toString(a)) AS account, concat('u_', leftPad(toString(a), 8, '0'), leftPad(toString(u), 12, '0')),
                 true, false, 'call', 'PERSON', 'TRACK', concat('Feature ', toString(h % 37)), at_,
                 fromUnixTimestamp64Milli(ms, 'UTC') AS at_, 0, 0, false, concat('{{"n":', toString(h % 1000), '}}')
             FROM numbers({count})""",
             settings={"max_block_size": 65_536, "min_insert_block_size_rows": _BLOCK, "min_insert_block_size_bytes": 0},
         )
+
+
+def _settle(store: ClickHouseStore) -> None:
+    """Wait until the engine has merged what it merges at once: it would take the time of the first questions."""
+    deadline = time.monotonic() + _LONGEST_MERGES_S
+    while time.monotonic() < deadline:
+        if not store._writer.query("SELECT count() FROM system.merges").result_rows[0][0]:
+            return
+        time.sleep(1)
 
 
 def main() -> None:

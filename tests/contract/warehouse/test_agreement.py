@@ -1,12 +1,15 @@
 """ClickHouse answers as the store in memory does, of pasts with gaps, repetitions, and accounts that come late or are forgotten."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from services.shared.units import DAY_MS
+from services.warehouse.clickhouse import events
 from services.warehouse.clickhouse.store import ClickHouseStore
-from services.warehouse.domain.filters import AccountFilter, SignalFilter
+from services.warehouse.domain import ordering
+from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Place, Row, forgotten
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import event, example, health, signal
@@ -148,5 +151,64 @@ def test_of_the_days_of_an_account_whose_clients_repeat_themselves_across_midnig
 
     whole = embedded_store.account_days("acme", FIRST, FIRST + 3)
 
-    assert len(whole) == 4
+    assert len(whole.rows) == 4
     assert whole == memory.account_days("acme", FIRST, FIRST + 3)
+
+
+def repeated(dice: Random, number: int) -> list[Row]:
+    """Return events of months, a tenth of them sent again within the day, and one of a clock that is years ahead."""
+    rows: list[Row] = []
+    for n in range(number):
+        at = (FIRST + 3_000 if n == 7 else FIRST + dice.randrange(DAYS) * dice.randrange(4)) * DAY_MS + dice.randrange(
+            DAY_MS
+        )
+        given = {
+            "name": "Rare" if n % 50 == 0 else f"Feature {n % 3}",
+            "user": dice.choice(("", "u_a", "u_b", "u_c")),
+            "actor": dice.choice(("PERSON", "PERSON", "AGENT")),
+            "internal": dice.random() < 0.1,
+            "environment": dice.choice(("production", "production", "staging")),
+        }
+        for later in (0, 1) if dice.random() < 0.1 else (0,):
+            rows.append(
+                event(len(rows), f"e{n}", occurred_at=min(at + later, at // DAY_MS * DAY_MS + DAY_MS - 1), **given)
+            )
+    return rows
+
+
+def test_of_an_account_with_more_events_than_are_counted(
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dice = Random(2)
+    memory = stored(dice, embedded_store, "events", repeated(dice, 300))
+    monkeypatch.setattr(events, "MOST_COUNTED", 10)
+
+    for until in (None, FIRST + 60):
+        told = embedded_store.account_days("acme", FIRST, until)
+        assert not told.exact
+        assert told.rows == memory.account_days("acme", FIRST, until).rows
+    assert embedded_store.account_days("acme", FIRST + 2_999).exact  # one event is none too many
+    people = PeopleFilter("acme", FIRST + 60)
+    assert embedded_store.account_people(people) == memory.account_people(people)
+
+
+@pytest.mark.parametrize("names", [(), ("Rare",), ("Feature 1", "Rare"), ("Never",)], ids=" ".join)
+@pytest.mark.parametrize("before", [None, (FIRST + 50) * DAY_MS])
+def test_of_pages_of_events_of_such_an_account(
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...], before: int | None
+) -> None:
+    dice = Random(3)
+    memory = stored(dice, embedded_store, "events", repeated(dice, 300))
+    monkeypatch.setattr(events, "MOST_COUNTED", 10)
+    monkeypatch.setattr(events, "_SPARE", 1)
+    wanted = EventFilter("acme", names, before, limit=19)
+
+    whole = memory.events(replace(wanted, limit=1_000)).rows
+    found = []
+    while page := embedded_store.events(wanted):
+        found += page.rows
+        if len(page.rows) < wanted.limit:
+            break
+        wanted = replace(wanted, after=ordering.place(wanted.order, page.rows[-1]))
+
+    assert found == whole

@@ -11,14 +11,14 @@ import pytest
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.shared.errors import Fatal
-from services.shared.units import HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.store import open_embedded
-from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
+from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.ports import Store, StoreFull
-from tests.contract.warehouse.stored import event, example, health, signal
+from tests.contract.warehouse.stored import T0, event, example, health, signal
 
 
 def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
@@ -160,12 +160,14 @@ def test_what_a_death_left_out_of_the_tables_of_views_is_there_after_the_next_st
     store.insert(
         "account_health", [health(1, "acme", score_tenths=1), health(2, "acme"), health(3, "it's", score_tenths=2)]
     )
-    store.insert("events", [event(n, f"e{n}", received_at=hour) for n in range(4)])
+    store.insert("events", [event(n, f"e{n}", received_at=hour, occurred_at=T0 + n) for n in range(4)])
+    store.insert("events", [event(4, "e4", received_at=hour, environment="staging")])
     store.insert("signals", [signal(n, "acme", f"rule{n}", 1, "FIRING") for n in range(4)])
 
     def told(store: Store) -> object:
         lists = store.accounts(AccountFilter()), store.accounts(AccountFilter(until_day=30_000))
-        return lists, store.history("acme", 3), store.arrivals(hour), store.signals(SignalFilter(open_only=True))
+        days = store.account_days("acme", 0), store.account_people(PeopleFilter("acme", T0 // DAY_MS, days=900))
+        return lists, days, store.history("acme", 3), store.arrivals(hour), store.signals(SignalFilter(open_only=True))
 
     whole = told(store)
     for table in (
@@ -174,6 +176,8 @@ def test_what_a_death_left_out_of_the_tables_of_views_is_there_after_the_next_st
         "account_health_current",
         "arrivals",
         "signal_episodes",
+        "account_event_days",
+        "account_user_days",
     ):
         store._writer.command(f"ALTER TABLE {table} DELETE WHERE {lost} SETTINGS mutations_sync = 2")
     assert told(store) != whole
@@ -196,6 +200,20 @@ def test_a_start_stores_nothing_again_of_a_partition_that_has_been_quiet_for_lon
     try:
         assert make_whole(store._writer) == {}
         assert store._writer.query("SELECT count() FROM arrivals").result_rows == [(0,)]
+    finally:
+        store.close()
+
+
+def test_a_start_stores_nothing_again_where_the_last_events_make_no_rows_of_days(tmp_path: Path) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    store.insert("events", [event(1, "a"), event(2, "b", user=""), event(3, "c", environment="staging")])
+    store.insert("events", [event(9, "d", topic="usage-unattributed", account="", partition=7)])
+    try:
+        assert make_whole(store._writer) == {}
+        store._writer.command("TRUNCATE TABLE account_user_days")
+        store._writer.command("TRUNCATE TABLE account_event_days")
+        assert make_whole(store._writer) == {"account_event_days": 1, "account_user_days": 1}
+        assert [(each["events"], each["active_users"]) for each in store.account_days("acme", 0).rows] == [(2, 1)]
     finally:
         store.close()
 

@@ -45,7 +45,8 @@ def merged(store: ClickHouseStore, *tables: str) -> dict[str, int]:
 
 def fill(store: ClickHouseStore, days: float) -> None:
     offset = int(days * 10)
-    store.insert("events", [aged(event(offset, f"e{days}"), days)])
+    happened = time.time_ns() // 1_000_000 - int(days * DAY_MS)
+    store.insert("events", [aged(event(offset, f"e{days}", occurred_at=happened), days)])
     store.insert("event_details", [aged(details(offset, f"u_of_{days}", f"id of {days}"), days)])
     store.insert("account_health", [aged(health(offset, "acme"), days)])
     store.insert("signals", [aged(signal(offset, "acme", "nps", 1, "FIRING"), days)])
@@ -69,9 +70,12 @@ def test_each_table_has_a_setting_of_its_own(clickhouse: ClickHouseStore) -> Non
 
     clickhouse.keep_for(RetentionSettings(details_days=20, events_days=100, health_days=200, signals_days=300))
 
-    tables = ("events", "event_details", "account_health", "account_health_states", "signals", "signal_episodes")
+    tables = (
+        "events", "account_user_days", "account_event_days", "event_details", "account_health", "account_health_states",
+        "signals", "signal_episodes",
+    )  # fmt: skip
     assert merged(clickhouse, *tables) == {
-        "events": 2, "event_details": 1, "account_health": 3, "account_health_states": 1, "signals": 4, "signal_episodes": 1,
+        "events": 2, "account_user_days": 2, "account_event_days": 2, "event_details": 1, "account_health": 3, "account_health_states": 1, "signals": 4, "signal_episodes": 1,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from services.warehouse.domain.filters import AccountFilter, EventFilter, People
 from services.warehouse.domain.ordering import EVENTS, place
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.memory.store import MemoryStore
-from services.warehouse.ports import Store
+from services.warehouse.ports import Days, Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
 
@@ -21,7 +21,7 @@ def test_an_empty_store_answers_every_question_with_nothing(store: Store) -> Non
     assert store.accounts(AccountFilter()).rows == []
     assert store.latest("acme") is None
     assert store.history("acme", 10) == []
-    assert store.account_days("acme", 0) == []
+    assert store.account_days("acme", 0) == Days([], exact=True)
     assert store.events(EventFilter("acme")).rows == []
     assert list(store.past()) == []
     assert store.signals(SignalFilter()).rows == []
@@ -59,7 +59,7 @@ def test_rows_that_are_stored_again_are_found_once(store: Store) -> None:
     store.insert("events", rows)
 
     assert len(store.events(EventFilter("acme")).rows) == 20
-    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 0)] == [(20, 1)]
+    assert [(d["events"], d["active_users"]) for d in store.account_days("acme", 0).rows] == [(20, 1)]
 
 
 def test_a_client_retry_is_stored_and_the_first_on_the_log_is_found(store: Store) -> None:
@@ -154,7 +154,7 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
         ],
     )
 
-    assert store.account_days("acme", 0) == [
+    assert store.account_days("acme", 0).rows == [
         {"day": T0 // DAY_MS + 1, "events": 1, "active_users": 0},
         {"day": T0 // DAY_MS, "events": 5, "active_users": 2},
     ]
@@ -305,8 +305,8 @@ def test_activity_of_a_past_day_ends_with_it(store: Store) -> None:
     store.insert("events", [event(n, f"e{n}", occurred_at=T0 + n * DAY_MS) for n in range(3)])
 
     day = T0 // DAY_MS
-    assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1)] == [day + 1, day]
-    assert [each["day"] for each in store.account_days("acme", day + 2)] == [day + 2]
+    assert [each["day"] for each in store.account_days("acme", 0, until_day=day + 1).rows] == [day + 1, day]
+    assert [each["day"] for each in store.account_days("acme", day + 2).rows] == [day + 2]
 
 
 def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Store) -> None:

@@ -223,7 +223,11 @@ class SignalsAnswer(ListAnswer):
 
 
 class AccountAnswer(TypedDict):
-    """One account whole. `signals` are the latest 100 of `signals_total`."""
+    """
+    One account whole. `signals` are the latest 100 of `signals_total`.
+
+    Where `activity_exact` is false, numbers of events are estimates, within about one in a hundred.
+    """
 
     account: str
     health: SnapshotAnswer | None
@@ -232,6 +236,7 @@ class AccountAnswer(TypedDict):
     risk_predicts: str | None
     history: list[HistoryPointAnswer]
     activity: list[ActiveDayAnswer]
+    activity_exact: bool
     signals: list[SignalAnswer]
     signals_total: int
     as_of: str | None
