@@ -33,12 +33,13 @@ _COUNTED = {
 }
 """By table that takes no row that repeats another one, the rows of its source that do not."""
 
-_OF_ACCOUNTS = "account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal"
+_TOPIC = "usage-events"
+_OF_ACCOUNTS = f"account != '' AND topic = '{_TOPIC}' AND environment = 'production' AND NOT internal"
 _TAKEN = {
     "account_event_days": _OF_ACCOUNTS,
     "account_user_days": f"{_OF_ACCOUNTS} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
 }
-"""By table that takes some rows of its source only, which ones; as its view says. They are all of one topic."""
+"""By table that takes some rows of its source only, which ones; as its view says. All are of one topic."""
 
 _RECENT = {"arrivals": ("hour", "received_at")}
 """By table that lets rows go sooner than its source, the times by which both are looked at; see its TTL."""
@@ -63,18 +64,26 @@ def make_whole(client: Client) -> dict[str, int]:
     for table, source in _SOURCES.items():
         here, there = (_recent(column) for column in _RECENT.get(table, ("", "")))
         ends = _ends(client, table, here)
-        taken = f"{there} AND {_beyond(ends)} AND {_TAKEN[table]}" if table in _TAKEN else there
-        for place, end in _ends(client, _COUNTED.get(table, source), taken).items():
-            known = ends.get(place, -1)
-            if known < end:
-                topic, partition = place
-                lacks = f"topic = '{topic}' AND partition = {partition} AND offset > {known} AND {there}"
-                client.command(f"INSERT INTO {table} {selection(client, table, lacks)}", settings=_STREAMED)
-                lacking[table] = lacking.get(table, 0) + 1
+        taken = f"{there} AND {_beyond(_TOPIC, ends)} AND {_TAKEN[table]}" if table in _TAKEN else there
+        stored = _ends(client, _COUNTED.get(table, source), taken)
+        if missing := [place for place, end in stored.items() if ends.get(place, -1) < end]:
+            lacks = " OR ".join(_beyond(topic, ends) for topic in sorted({topic for topic, _ in missing}))
+            _store(client, table, selection(client, table, f"({lacks}) AND {there}"))
+            lacking[table] = len(missing)
     if people := int(client.query(f"SELECT count() FROM ({_PEOPLE})").result_rows[0][0]):  # noqa: S608  our names
         client.command(f"INSERT INTO people {_PEOPLE}")
         lacking["people"] = people
     return lacking
+
+
+def _store(client: Client, table: str, rows: str) -> None:
+    """Store rows at once: of a part of them, the latest row of a partition would say that nothing lacks."""
+    draft = f"{table}_draft"
+    client.command(f"DROP TABLE IF EXISTS {draft}")
+    client.command(f"CREATE TABLE {draft} AS {table}")
+    client.command(f"INSERT INTO {draft} {rows}", settings=_STREAMED)
+    client.command(f"ALTER TABLE {table} ATTACH PARTITION ID 'all' FROM {draft}")
+    client.command(f"DROP TABLE {draft}")
 
 
 def _recent(column: str) -> str:
@@ -87,13 +96,13 @@ def _ends(client: Client, table: str, recent: str) -> dict[tuple[str, int], int]
     return {(str(topic), int(partition)): int(offset) for topic, partition, offset in rows}
 
 
-def _beyond(ends: Mapping[tuple[str, int], int]) -> str:
-    """Return the condition that a row comes after what a table has of its partition: the other columns of few rows are read then."""
-    if not ends:
-        return "1"
-    partitions = ", ".join(str(partition) for _, partition in ends)
-    known = ", ".join(str(end) for end in ends.values())
-    return f"toInt64(offset) > transform(toInt64(partition), [{partitions}], [{known}], -1)"
+def _beyond(topic: str, ends: Mapping[tuple[str, int], int]) -> str:
+    """Return the condition that a row comes after what a table has of its partition; one condition, so that all is read once."""
+    known = {partition: end for (of, partition), end in ends.items() if of == topic}
+    if not known:
+        return f"topic = '{topic}'"
+    last = f"transform(toInt64(partition), {list(known)}, {list(known.values())}, -1)"
+    return f"(topic = '{topic}' AND toInt64(offset) > {last})"
 
 
 def selection(client: Client, table: str, condition: str) -> str:

@@ -30,9 +30,17 @@ _SCORE = 987_654
 
 
 def fill(store: ClickHouseStore, accounts: int, days: int, events: int, today: int) -> None:
-    """Fill an empty store; the last day that is over is the one before `today`."""
-    _health(store, accounts, days, today)
-    _signals(store, accounts, today)
+    """
+    Fill an empty store, or go on with one whose filling was ended.
+
+    The last day that is over is the one before `today`; of a store that has all snapshots it is the last of theirs.
+    """
+    last, snapshots = store._writer.query("SELECT max(day), count() FROM account_health FINAL").result_rows[0]
+    if snapshots < days * accounts:
+        _health(store, accounts, days, today)
+        _signals(store, accounts, today)
+    else:
+        today = last + 1
     _events(store, accounts, days, events, today)
     _settle(store)
 
@@ -100,15 +108,20 @@ def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today
     """
     spans = max(1, events // _SPAN)
     start, length = (today - days) * DAY_MS, days * DAY_MS // spans
+    stored = store._writer.query("SELECT count(), max(offset) FROM events").result_rows[0]
+    known = stored[1] + 1 if stored[0] else 0
+    is_detached = False
     for span in range(spans):
         first, count = span * events // spans, (span + 1) * events // spans - span * events // spans
-        if span == 0 and days > _ARRIVALS_DAYS:
-            store._writer.command("DETACH TABLE arrivals_of")  # what it would take is deleted at the first merge
-        if start + (span + 1) * length >= (today - _ARRIVALS_DAYS) * DAY_MS:
-            store._writer.command("ATTACH TABLE IF NOT EXISTS arrivals_of")
+        if first + count <= known:
+            continue
+        is_recent = start + (span + 1) * length >= (today - _ARRIVALS_DAYS) * DAY_MS
+        if is_recent == is_detached:  # what the view would take of earlier days is deleted at the first merge
+            store._writer.command(f"{'ATTACH TABLE IF NOT EXISTS' if is_recent else 'DETACH TABLE'} arrivals_of")
+            is_detached = not is_recent
         store._writer.command(
             f"""INSERT INTO events ({", ".join(columns("events"))})
-            WITH {first} + if(number % 100 = 1, number - 1, number) AS n, cityHash64(n) AS h,
+            WITH toUInt64({first} + number - (number % 100 = 1)) AS n, cityHash64(n) AS h,
                 toUInt64({accounts} * pow((number + 0.5) / {count}, 3)) AS a,
                 {count} * pow(a / {accounts}, 1 / 3) AS begun, {count} * pow((a + 1) / {accounts}, 1 / 3) AS ended,
                 h % (3 + a % 200 + intDiv(2000, a + 1)) AS u,

@@ -218,6 +218,34 @@ def test_a_start_stores_nothing_again_where_the_last_events_make_no_rows_of_days
         store.close()
 
 
+def test_a_start_that_ends_while_it_stores_what_lacked_leaves_no_part_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    store.insert("events", [event(n, f"e{n}") for n in range(4)])
+    store._writer.command("TRUNCATE TABLE account_event_days")
+    command = store._writer.command
+
+    def dies(text: str, **given: Any) -> Any:
+        if "ATTACH" in text:
+            raise KeyboardInterrupt
+        return command(text, **given)
+
+    monkeypatch.setattr(store._writer, "command", dies)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            make_whole(store._writer)
+        monkeypatch.undo()
+
+        assert store.account_days("acme", 0).rows == []
+        assert make_whole(store._writer) == {"account_event_days": 1}
+        assert [each["events"] for each in store.account_days("acme", 0).rows] == [4]
+        tables = store._writer.query("SELECT count() FROM system.tables WHERE name LIKE '%draft'").result_rows
+        assert tables == [(0,)]
+    finally:
+        store.close()
+
+
 def test_a_person_whom_a_death_left_out_is_known_after_the_next_start(tmp_path: Path) -> None:
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     value = example("event_details/examples/track.json", user="u_jo__________________", user_id="jo@acme.com")
