@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -162,7 +163,7 @@ def repeated(dice: Random, number: int) -> list[Row]:
         at = (FIRST + 3_000 if n == 7 else FIRST + dice.randrange(DAYS) * dice.randrange(4)) * DAY_MS + dice.randrange(
             DAY_MS
         )
-        given = {
+        given: dict[str, Any] = {
             "name": "Rare" if n % 50 == 0 else f"Feature {n % 3}",
             "user": dice.choice(("", "u_a", "u_b", "u_c")),
             "actor": dice.choice(("PERSON", "PERSON", "AGENT")),
