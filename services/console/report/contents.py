@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
@@ -84,8 +85,20 @@ def contents(week: Week, reader: Reader, bounds: RowLimits) -> dict[str, Any]:
             "fired": len(week.fired),
             "resolved": len(week.resolved),
         },
+        "rest": _rest(week.owner),
         "judged": JUDGED,
     }
+
+
+def _rest(owner: str) -> dict[str, str]:
+    """Return by list, which has a bound here, where the console goes on with it: a path, after the address of the console."""
+    asked = {
+        "signals": {"sort": "signals"},
+        "changed": {"sort": "change"},
+        "renewals": {"sort": "renewal", "renews_within": str(RENEWALS_WITHIN)},
+    }
+    of = {"owner": owner} if owner else {}
+    return {name: f"/portfolio?{urlencode({**each, **of})}" for name, each in asked.items()}
 
 
 def summary(week: Week, reader: Reader) -> str:

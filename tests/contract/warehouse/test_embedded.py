@@ -90,8 +90,8 @@ def test_a_start_that_failed_amid_the_migrations_is_made_up_for_by_the_next(tmp_
             self._left = statement
             self.query, self.insert = client.query, client.insert
 
-        def command(self, cmd: str) -> None:
-            self._client.command(cmd)
+        def command(self, cmd: str, /, *, settings: dict[str, Any] | None = None) -> None:
+            self._client.command(cmd, settings=settings)
             self._left -= 1
             if not self._left:
                 raise ConnectionError

@@ -3,6 +3,7 @@
 import email
 import email.policy
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from html.parser import HTMLParser
 from typing import Any
@@ -240,6 +241,23 @@ def test_ten_thousand_accounts_leave_the_page_small_and_the_email_whole_in_gmail
     assert len(page(week, one).encode()) < 400_000
     assert len(mail_html(week, one).encode()) < GMAIL_SHOWS
     assert len(mail_text(week, one)) < GMAIL_SHOWS
+
+
+def test_a_list_that_is_cut_says_where_it_goes_on() -> None:
+    week = many(10_000, "Company")
+    path = "https://tidemark.example/portfolio?sort=change"
+
+    for told in (page, mail_html):
+        links = [
+            given.get("href")
+            for tag, given in Parsed(told(week, reader(link="https://tidemark.example"))).tags
+            if tag == "a"
+        ]
+        assert path in links
+    assert path in mail_text(week, reader(link="https://tidemark.example"))
+    assert "/portfolio?" not in page(week, reader())
+    theirs = replace(week, owner="No & ra")
+    assert "sort=change&amp;owner=No+%26+ra" in page(theirs, reader(link="https://tidemark.example"))
 
 
 def test_the_longest_names_do_not_make_them_large() -> None:
