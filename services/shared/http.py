@@ -137,7 +137,9 @@ def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
         Fatal: it is in use, or is none of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    bound = socket.socket(family)
+    # Asyncio has connections send at once only where the protocol is named: else an answer in two parts waits 40 ms for the
+    # client's delayed acknowledgement of the first.
+    bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 
 import httpx
 import pytest
@@ -91,3 +92,17 @@ async def test_a_connection_that_was_accepted_in_the_turn_of_the_stop_does_not_h
 
         await asyncio.wait_for(serving_, 20)
     bound.close()
+
+
+async def test_connections_send_at_once_so_that_no_answer_in_two_parts_waits_for_an_acknowledgement() -> None:
+    bound = listener("127.0.0.1", 0)
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def take(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.set_result(writer.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async with await asyncio.start_server(take, sock=bound):
+        _, writer = await asyncio.open_connection("127.0.0.1", bound.getsockname()[1])
+        assert await asyncio.wait_for(accepted, 5) != 0
+        writer.close()
