@@ -20,7 +20,7 @@ from clickhouse_connect.driver.client import Client
 
 from services.warehouse.clickhouse.asking import ClickHouseAsking
 from services.warehouse.domain.away import FACTS
-from services.warehouse.domain.base import LISTED, Base
+from services.warehouse.domain.base import LISTED, AccountBase
 from services.warehouse.domain.filters import day_of
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.domain.weeks import WEEK, Line
@@ -54,7 +54,7 @@ class CurrentQueries(ClickHouseAsking):
         self._marking = threading.Lock()
         self._marked: set[str] | None = None
         """Accounts that have changed; None: anything may have."""
-        self._base: Base | None = None
+        self._base: AccountBase | None = None
         self._read_at = 0.0
         self._lines: dict[tuple[int, int], dict[str, Line]] = {}
         """By their last day and number, lines without their last week, by account."""
@@ -85,7 +85,7 @@ class CurrentQueries(ClickHouseAsking):
             self._marked = None
             self._lines.clear()
 
-    def _current(self) -> Base | None:
+    def _current(self) -> AccountBase | None:
         """
         Return all accounts as they are now; None: there are more than are held.
 
@@ -117,14 +117,14 @@ class CurrentQueries(ClickHouseAsking):
             opened = self._found(f"{_OPENED} AND {_OF} {_COUNTED}", accounts=given)
             rows = {name: row for name, row in before.health.items() if name not in marked}
             others = {name: counts for name, counts in before.opened.items() if name not in marked}
-            made = Base(rows | _by_account(health), others | _counts(opened))
+            made = AccountBase(rows | _by_account(health), others | _counts(opened))
             self._base = made if len(made.health) <= MOST_HELD else None
 
-    def _whole(self) -> Base | None:
+    def _whole(self) -> AccountBase | None:
         if self._found("SELECT count() AS n FROM account_health_latest")[0]["n"] > MOST_HELD:
             return None
         health = _by_account(self._found(f"{_HEALTH} ORDER BY account LIMIT {MOST_HELD}"))
-        return Base(health, _counts(self._found(f"{_OPENED} {_COUNTED}")))
+        return AccountBase(health, _counts(self._found(f"{_OPENED} {_COUNTED}")))
 
     def _held_lines(
         self, accounts: Sequence[str], last_day: int, number: int,
