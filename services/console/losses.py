@@ -27,7 +27,7 @@ class Loss(NamedTuple):
     reason: str
 
 
-class Recorded(NamedTuple):
+class LossesOnRecord(NamedTuple):
     """What people recorded of losses."""
 
     losses: list[Loss]
@@ -38,10 +38,10 @@ class Recorded(NamedTuple):
     """Accounts whose records name no day."""
 
 
-NOTHING = Recorded([], 0, [])
+NOTHING = LossesOnRecord([], 0, [])
 
 
-async def losses_on_record(api: Api) -> Recorded:
+async def losses_on_record(api: Api) -> LossesOnRecord:
     """
     Return the losses that people recorded, and those that cannot stand in a list of lost customers.
 
@@ -65,12 +65,12 @@ async def lost_accounts(api: Api) -> Mapping[str, Loss]:
     return {loss.account: loss for loss in _recorded(told).losses}
 
 
-def _recorded(told: Told) -> Recorded:
+def _recorded(told: Told) -> LossesOnRecord:
     today = datetime.now(UTC).date().isoformat()
     dated = [Loss(each["account"], each["date"], each["reason"]) for each in told["losses"] if each["date"] is not None]
     happened = [loss for loss in dated if loss.date <= today]
     without = [each["account"] for part in ("losses", "without_day") for each in told[part] if each.get("date") is None]
-    return Recorded(happened, len(dated) - len(happened), without)
+    return LossesOnRecord(happened, len(dated) - len(happened), without)
 
 
 def as_list(losses: Sequence[Loss]) -> bytes:

@@ -14,7 +14,7 @@ from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.blocks import RECORDS
 from services.warehouse.domain.erasing import Erasure, erasure
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
-from services.warehouse.reading import Group, Read
+from services.warehouse.reading import PartitionMessages, Read
 
 log = logging.getLogger(__name__)
 
@@ -52,16 +52,16 @@ def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     One in a schema that is not known stops its partition: a newer version can store it.
     """
     batch = Batch()
-    groups: dict[str, list[Group]] = {}
+    groups: dict[str, list[PartitionMessages]] = {}
     for place, group in messages.items():
-        groups.setdefault(TABLE_OF_TOPIC[place[0]], []).append(Group(*place, list(group)))
+        groups.setdefault(TABLE_OF_TOPIC[place[0]], []).append(PartitionMessages(*place, list(group)))
     for table, of_table in groups.items():
         quick = Read(RECORDS[table], of_table) if table in RECORDS else None
         batch.rows[table] = _rows(batch, table, of_table, quick)
     return batch
 
 
-def _rows(batch: Batch, table: str, groups: Sequence[Group], quick: Read | None) -> Sequence[Row]:
+def _rows(batch: Batch, table: str, groups: Sequence[PartitionMessages], quick: Read | None) -> Sequence[Row]:
     """Return the rows of a table: by column, unless one of its records is read one by one alone."""
     rows: list[Row] = []
     until: list[int] = []
@@ -76,7 +76,7 @@ def _rows(batch: Batch, table: str, groups: Sequence[Group], quick: Read | None)
     return sorted([*block, *rows], key=lambda made: made[:3]) if rows else block
 
 
-def _read_one_by_one(batch: Batch, group: Group, left: Iterable[int], rows: list[Row]) -> int:
+def _read_one_by_one(batch: Batch, group: PartitionMessages, left: Iterable[int], rows: list[Row]) -> int:
     """Read some of the messages of a partition; return how many of all are in the batch."""
     for number in left:
         message = group.messages[number]
@@ -91,7 +91,7 @@ def _read_one_by_one(batch: Batch, group: Group, left: Iterable[int], rows: list
     return len(group.messages)
 
 
-def _tell_times(batch: Batch, group: Group, until: int) -> None:
+def _tell_times(batch: Batch, group: PartitionMessages, until: int) -> None:
     if until:
         batch.oldest.setdefault(group.topic, group.messages[0].timestamp)
         batch.newest[group.topic, group.partition] = group.messages[until - 1].timestamp

@@ -13,7 +13,7 @@ from services.warehouse.domain.blocks import Block, chosen, spread
 from services.warehouse.domain.rows import Row
 
 
-class Group(NamedTuple):
+class PartitionMessages(NamedTuple):
     """Messages of one partition, in offset order."""
 
     topic: str
@@ -25,7 +25,7 @@ class Group(NamedTuple):
 class Read:
     """The messages of some partitions, read as values of one record."""
 
-    def __init__(self, record: str, groups: Sequence[Group]) -> None:
+    def __init__(self, record: str, groups: Sequence[PartitionMessages]) -> None:
         """Read what can be read by column."""
         self._groups = groups
         values = [message.value or b"" for group in groups for message in group.messages]

@@ -116,7 +116,10 @@ def main() -> int:
     parser.add_argument("--record", type=Path, help="put the table into this page, between its two marks")
     parser.add_argument("--only", nargs="+", choices=PARTS, metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument(
-        "--stored", type=int, metavar="N", help="events in the store of the part `reach`; 100 million take some ten minutes of CPU to fill"
+        "--stored",
+        type=int,
+        metavar="N",
+        help="events in the store of the part `reach`; 100 million take some ten minutes of CPU to fill",
     )
     parser.add_argument("--against", type=Path, metavar="DIR", help="another checkout, for the part `cost`")
     parser.add_argument("--peers", action="store_true", help="only ingest, beside the peers whose binaries are given")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from schemas.topics import USAGE_EVENTS
 from services.shared.errors import Fatal
 from services.warehouse.clickhouse.migrations import Client
 
@@ -33,8 +34,7 @@ _COUNTED = {
 }
 """By table that takes no row that repeats another one, the rows of its source that do not."""
 
-_TOPIC = "usage-events"
-_OF_ACCOUNTS = f"account != '' AND topic = '{_TOPIC}' AND environment = 'production' AND NOT internal"
+_OF_ACCOUNTS = f"account != '' AND topic = '{USAGE_EVENTS}' AND environment = 'production' AND NOT internal"
 _TAKEN = {
     "account_event_days": _OF_ACCOUNTS,
     "account_user_days": f"{_OF_ACCOUNTS} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
@@ -64,7 +64,7 @@ def make_whole(client: Client) -> dict[str, int]:
     for table, source in _SOURCES.items():
         here, there = (_recent(column) for column in _RECENT.get(table, ("", "")))
         ends = _ends(client, table, here)
-        taken = f"{there} AND {_beyond(_TOPIC, ends)} AND {_TAKEN[table]}" if table in _TAKEN else there
+        taken = f"{there} AND {_beyond(USAGE_EVENTS, ends)} AND {_TAKEN[table]}" if table in _TAKEN else there
         stored = _ends(client, _COUNTED.get(table, source), taken)
         if missing := [place for place, end in stored.items() if ends.get(place, -1) < end]:
             lacks = " OR ".join(_beyond(topic, ends) for topic in sorted({topic for topic, _ in missing}))
