@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.warehouse import batch as batches
 from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.blocks import Block
-from services.warehouse.domain.filters import EventFilter
+from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.rows import columns
 from services.warehouse.ports import Store
 from tests.support.warehouse_events import DETAILS, EVENTS, encoded
@@ -84,11 +84,20 @@ def test_a_large_block_is_stored_whole_and_a_second_time_replaces_itself(clickho
 
 def test_what_is_derived_from_events_is_derived_from_a_block(store: Store) -> None:
     now = int(time.time() * 1000)  # arrivals are kept for five weeks
-    event = {"account": "acme", "environment": "production", "name": "x", "kind": "TRACK", "received_at": now}
+    event = {
+        "account": "acme",
+        "environment": "production",
+        "name": "x",
+        "kind": "TRACK",
+        "user": "u_kim",
+        "received_at": now,
+    }
     made = block("usage-events", [encoded("usage_event", 2, {**event, "event_id": each}) for each in "aab"])
 
     store.insert("events", made)
 
     assert store.arrivals(0)[0]["events"] == 3
     assert [row["event_id"] for row in store.events(EventFilter("acme")).rows] == ["b", "a"]
+    assert [(row["events"], row["active_users"]) for row in store.account_days("acme", 0).rows] == [(2, 1)]
+    assert [row["user"] for row in store.account_people(PeopleFilter("acme", 0)).rows] == ["u_kim"]
     assert store.positions() == {("usage-events", 7): 2**40 + 3}
