@@ -111,12 +111,12 @@ async def test_a_search_without_an_answer_is_told_and_asked_again(address: str, 
         await page.goto(f"{address}/portfolio")
         rows = await page.locator("#list tbody tr").count()
         await page.locator("#q").fill("globex")
-        await page.locator(".stale").wait_for(state="visible")
+        await page.locator("[data-stale]").wait_for(state="visible")
         assert await page.locator("#list tbody tr").count() == rows
         failing = False
 
         await until(lambda: _shows(page, ["globex"]), 10)
-        assert not await page.locator(".stale").is_visible()
+        assert not await page.locator("[data-stale]").is_visible()
 
 
 async def _shows(page: Page, accounts: list[str]) -> bool:

@@ -110,8 +110,8 @@ def in_tables(store: ClickHouseStore, *texts: str) -> set[str]:
     tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'"
     found = set()
     for (table,) in store._writer.query(tables).result_rows:
-        rows = store._writer.raw_query(f"SELECT * FROM {table} FORMAT JSONEachRow").decode()
-        found |= {table for text in texts if text in rows}
+        rows = store._writer.raw_query(f"SELECT * FROM {table} FORMAT JSONEachRow")
+        found |= {table for text in texts if text.encode() in rows}
     return found
 
 
