@@ -137,7 +137,7 @@ bench: setup .venv-bench/.synced ## Measure everything in one run on this machin
 
 .PHONY: backtest
 backtest: setup .venv-bench/.synced ## Back-test on public data sets and made-up customers, and write the figures into docs: make backtest ARGS="commits.csv.gz --account acct"
-	@$(BIN)/tidemark backtest --generated 10 --generated 11 --generated 12 --markdown docs/backtest.md $(ARGS)
+	@$(BIN)/tidemark backtest --generated 13 --generated 14 --markdown docs/backtest.md $(ARGS)
 	@$(BIN)/python -m tests.bench.backtest.public_sets --record docs/real-data.md >/dev/null
 	@git --no-pager diff --stat docs
 
