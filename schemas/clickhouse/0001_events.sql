@@ -27,7 +27,9 @@ CREATE TABLE IF NOT EXISTS events (
     epoch Int64,
     historical Bool,
     properties String CODEC(ZSTD(1)),
-    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1
+    INDEX occurred_at_range occurred_at TYPE minmax GRANULARITY 1,
+    -- A page of an account asks for events of a few names, most of them rare.
+    INDEX names name TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
 -- The same in the order in which it arrived, without account and person: for what came in during the last hours and days.

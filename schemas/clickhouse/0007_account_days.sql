@@ -45,6 +45,3 @@ SELECT
 FROM events
 WHERE account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal
 GROUP BY topic, partition, account, day;
-
--- A page of an account asks for events of a few names, most of them rare.
-ALTER TABLE events ADD INDEX IF NOT EXISTS names name TYPE bloom_filter(0.01) GRANULARITY 1;
