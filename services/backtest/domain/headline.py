@@ -30,9 +30,10 @@ def of_list(calls: Sequence[Calls], owners: int) -> list[str]:
     better = [other for other in plain if _better(other.flagged - ours.flagged, other.in_vain - ours.in_vain)]
     better.sort(key=lambda other: (-other.flagged, other.in_vain))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
+    accounts = "account" if ours.lost == 1 else "accounts"
     return [
         (
-            f"Of your {ours.lost} lost accounts Tidemark would have flagged {ours.flagged}{_lead(ours)}, with "
+            f"Of your {ours.lost} lost {accounts} Tidemark would have flagged {ours.flagged}{_lead(ours)}, with "
             f"{_a_week(ours, owners)}."
         ),
         *_does_better([other.name for other in better]),

@@ -94,13 +94,13 @@ async def test_a_list_of_lost_customers_is_held_against_what_the_log_holds(
     assert ran.returncode == 0, ran.stderr
     assert "lost.csv: 1 lines were left out, 2 are used:\n  line 4: date 'soon' is not a date" in ran.stderr
     assert (
-        "Of your 1 lost accounts Tidemark would have flagged 1, at the median 3" in ran.stdout
+        "Of your 1 lost account Tidemark would have flagged 1, at the median 3" in ran.stdout
     )  # 40 days less the week
     assert "with 0.0 calls in vain a week." in ran.stdout
     text = report.read_text()
     assert "nobody: no event of it in the history: is the id the one that events carry?" in text
     assert "lost.csv, line 4: date 'soon' is not a date" in text
-    assert text.index("Of your 1 lost accounts") < text.index("### Left out")
+    assert text.index("Of your 1 lost account") < text.index("### Left out")
 
 
 async def test_only_what_scores_and_days_that_are_over_are_read(kafka_settings: KafkaSettings) -> None:
