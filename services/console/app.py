@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -63,7 +64,9 @@ FORMS: list[tuple[str, Page]] = [
 """What forms are sent to, by POST from a page of the console itself."""
 
 
-def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool) -> Starlette:
+def console_app(
+    upstream: Upstream, settings: ConsoleSettings, *, is_open: bool, clock: Callable[[], float] = time.time
+) -> Starlette:
     """
     Return the console.
 
@@ -71,6 +74,7 @@ def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool)
         upstream: Where the API is.
         settings: What it shows, and to whom.
         is_open: Whether those who have not signed in are let in, as on loopback.
+        clock: Seconds since 1970, by which Today sees how old the newest data are.
     """
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log each question, with what people search for
     made = _Console(upstream, settings, is_open=is_open)
@@ -85,6 +89,7 @@ def console_app(upstream: Upstream, settings: ConsoleSettings, *, is_open: bool)
     ]
     app = Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
     app.state.backtests = Backtests(settings.history)
+    app.state.clock = clock
     return app
 
 

@@ -52,7 +52,10 @@ async def show(visit: Visit) -> Response:
         mine=mine,
         owner=owner,
         as_of=told["as_of"],
-        behind=(days_between(told["as_of"], datetime.now(UTC).isoformat()) or 0) >= _BEHIND_DAYS,
+        behind=(
+            days_between(told["as_of"], datetime.fromtimestamp(visit.request.app.state.clock(), UTC).isoformat()) or 0
+        )
+        >= _BEHIND_DAYS,
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],

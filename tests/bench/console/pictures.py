@@ -78,7 +78,7 @@ async def served() -> AsyncIterator[str]:
     fill(store, await asyncio.to_thread(past, UNTIL))
     metrics = WarehouseMetrics(CollectorRegistry())
     api = query_app(lambda: store, metrics, clock=UNTIL.timestamp)
-    console = console_app(InProcess(api), _SETTINGS, is_open=True)
+    console = console_app(InProcess(api), _SETTINGS, is_open=True, clock=UNTIL.timestamp)
     async with serving(api_or(api, console), "127.0.0.1", 0) as port:
         yield f"http://127.0.0.1:{port}"
 
