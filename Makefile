@@ -49,12 +49,12 @@ $(VENV)/.synced: $(VENV)/.made requirements-dev.txt pyproject.toml
 
 $(VENV)/.jars: $(VENV)/.synced deploy/kafka/jars.lock
 	@$(say) "Setting up: Apache Kafka's jars, by locked hashes"
-	@$(BIN)/python -m services.shared.kafka.jars
+	@$(BIN)/python -m services.shared.kafka.embedded.jars
 	@touch $@
 
-$(VENV)/.archive: $(VENV)/.jars services/shared/kafka/archive.py
+$(VENV)/.archive: $(VENV)/.jars services/shared/kafka/embedded/archive.py
 	@$(say) "Setting up: an archive of the broker's classes, from which it starts in half the time (half a minute)"
-	@$(BIN)/python -m services.shared.kafka.archive
+	@$(BIN)/python -m services.shared.kafka.embedded.archive
 	@touch $@
 
 # Quix Streams, to measure beside it, pins other versions of what we use; public data sets come in packages that need more than

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from services.shared.kafka import topics
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 
 # For the many short lives of processes here: bytecode is kept, and a broker's code is not compiled for the long run.

@@ -18,7 +18,7 @@ import psutil
 
 from services.shared.kafka import topics
 from services.shared.kafka.clients import producer
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 
 PARTITIONS = 4

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from services.shared.kafka.java import java
+from services.shared.kafka.embedded.java import java
 
 
 def facts() -> dict[str, Any]:

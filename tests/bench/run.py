@@ -25,7 +25,7 @@ from typing import Any
 
 from rich.console import Console
 
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from tests.bench import figures, machine
 from tests.bench.cluster import BROKER_PID
 from tests.bench.figures import Figure

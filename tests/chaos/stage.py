@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from services.shared.errors import TidemarkError
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.clients import Load, Sent
 from tests.chaos.deployment import Deployment, deployed

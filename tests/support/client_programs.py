@@ -22,8 +22,8 @@ from typing import Literal
 
 import pytest
 
-from services.shared.kafka import jars
-from services.shared.kafka.java import java
+from services.shared.kafka.embedded import jars
+from services.shared.kafka.embedded.java import java
 from tests.support import clients
 
 FOLDER = Path(__file__).parents[1] / "clients"

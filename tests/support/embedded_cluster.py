@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id
-from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
 
 HEAP_MB = 320
 

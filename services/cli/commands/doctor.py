@@ -102,7 +102,7 @@ def _formats() -> str:
 
 
 def _java() -> str:
-    from services.shared.kafka.java import java
+    from services.shared.kafka.embedded.java import java
 
     path = java()
     output = subprocess.run([path, "-version"], capture_output=True, text=True, timeout=30, check=True).stderr
@@ -111,7 +111,7 @@ def _java() -> str:
 
 
 def _jars() -> str:
-    from services.shared.kafka.jars import ensure, local_repository
+    from services.shared.kafka.embedded.jars import ensure, local_repository
 
     return f"{len(ensure())} present and checked in {local_repository()}"
 

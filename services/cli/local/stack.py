@@ -32,7 +32,7 @@ from services.cli.local.stack_state import StackState, write_state
 from services.shared.errors import Fatal
 from services.shared.kafka import topics
 from services.shared.kafka.clients import wait_for_broker
-from services.shared.kafka.embedded import free_port, is_free
+from services.shared.kafka.embedded.broker import free_port, is_free
 from services.shared.kafka.guard import die_with_parent
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.ports import PORTS
@@ -125,7 +125,7 @@ class Stack:
         embedded = not os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         kafka = self._kafka(embedded=embedded)
         if embedded:
-            from services.shared.kafka.jars import ensure
+            from services.shared.kafka.embedded.jars import ensure
 
             ensure()
         self.state = self._state(kafka, embedded=embedded)

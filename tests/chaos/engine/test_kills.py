@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from services.shared.engine.errors import EXIT_FAIL_STOP
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from tests.chaos.counting import QUICK, fill, hurt
 from tests.support.counting.fleet import Fleet, fleet
 from tests.support.counting.trial import SIDE, Verdict, trial

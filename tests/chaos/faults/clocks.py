@@ -14,7 +14,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.reading import decoded, ends, scan
 from tests.chaos.fault import Fault, under_load
 from tests.chaos.stage import Stage, monotonic, passes

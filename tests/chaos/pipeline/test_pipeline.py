@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from services.backfill.mapping import TimedCall
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
 from services.simulator import History

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from schemas import formats
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos import builds, upgrading
 from tests.chaos.checks import check

@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded.broker import free_port
 from tests.support.commands import run_command
 from tests.support.waiting import wait_until
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded.broker import free_port
 from services.shared.units import DAY_S
 from tests.support.commands import run_command
 from tests.support.waiting import wait_until

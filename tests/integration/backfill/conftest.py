@@ -16,7 +16,7 @@ import pytest
 from services.backfill.files import EventFile, survey
 from services.backfill.mapping import Mapping
 from services.backfill.times import TimeFormat
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded.broker import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_S
 from tests.support.keys import entry

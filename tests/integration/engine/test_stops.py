@@ -15,7 +15,7 @@ import pytest
 
 from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.kafka.clients import admin
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from tests.support.counting.trial import GROUP, Trial, trial
 from tests.support.waiting import until
 

@@ -18,7 +18,7 @@ from services.shared.engine.faust_seam.app import consumer_of
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import watchdog
 from services.shared.engine.worker.worker import Worker
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, Trial, trial

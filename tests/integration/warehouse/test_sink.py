@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.shared.errors import Fatal
 from services.shared.kafka import clients
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded.broker import free_port
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse.store import open_embedded

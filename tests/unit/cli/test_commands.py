@@ -23,7 +23,7 @@ from services.cli.local import write_keys
 from services.cli.local.stack_state import StackState, find, write_state
 from services.shared.errors import Fatal
 from services.shared.http import ops_routes
-from services.shared.kafka.embedded import free_port
+from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
 
 STOPPED = 1

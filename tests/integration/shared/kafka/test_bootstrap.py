@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
-from services.shared.kafka.embedded import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.shared.kafka import topics
-from services.shared.kafka.embedded import EmbeddedBroker
+from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess

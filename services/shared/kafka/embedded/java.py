@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from services.shared.errors import Fatal
-from services.shared.kafka.jars import cache_folder, deploy_folder
+from services.shared.kafka.embedded.jars import cache_folder, deploy_folder
 
 
 def java() -> str:

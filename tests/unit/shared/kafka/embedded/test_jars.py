@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.shared.errors import Fatal
-from services.shared.kafka.jars import Jar, deploy_folder, ensure, read_lock
+from services.shared.kafka.embedded.jars import Jar, deploy_folder, ensure, read_lock
 
 
 class Repository:

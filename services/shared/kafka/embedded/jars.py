@@ -24,7 +24,7 @@ from services.shared.errors import Fatal
 def deploy_folder() -> Path:
     """Return the folder with the lock file and the broker's logging configuration."""
     here = Path(__file__).resolve()
-    for folder in (here.parents[3] / "deploy" / "kafka", here.parent / "deploy"):
+    for folder in (here.parents[4] / "deploy" / "kafka", here.parent / "deploy"):
         if (folder / "jars.lock").is_file():
             return folder
     raise Fatal("deploy/kafka/jars.lock is missing: the installation is incomplete, install Tidemark again")

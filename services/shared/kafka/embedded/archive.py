@@ -16,9 +16,9 @@ from pathlib import Path
 
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, transactional_producer
-from services.shared.kafka.embedded import EmbeddedBroker
-from services.shared.kafka.jars import ensure
-from services.shared.kafka.java import archive_file, command
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.jars import ensure
+from services.shared.kafka.embedded.java import archive_file, command
 from services.shared.kafka.settings import KafkaSettings
 
 _HEAP_MB = 512

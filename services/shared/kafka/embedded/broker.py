@@ -26,8 +26,8 @@ import psutil
 from services.shared.errors import Fatal
 from services.shared.kafka import guard
 from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id, server_properties
-from services.shared.kafka.jars import ensure
-from services.shared.kafka.java import command, hint
+from services.shared.kafka.embedded.jars import ensure
+from services.shared.kafka.embedded.java import command, hint
 
 _START_WITHIN_S = 120.0  # 1 to 3 s on an idle machine; ten times that on a very busy one
 _STOP_WITHIN_S = 30.0
@@ -274,7 +274,3 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     finally:
         broker.stop()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
