@@ -60,7 +60,7 @@ async def lost_accounts(api: Api) -> Mapping[str, Loss]:
     try:
         told = await asyncio.wait_for(api.get_recent("/v1/losses"), PATIENCE_S)
     except (ApiError, TimeoutError) as error:
-        log.warning("losses are not marked on this page: %s", str(error) or "no answer yet")
+        log.warning("losses_not_marked", extra={"error": str(error) or "no answer yet"})
         return {}
     return {loss.account: loss for loss in _recorded(told).losses}
 

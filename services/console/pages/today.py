@@ -52,10 +52,7 @@ async def show(visit: Visit) -> Response:
         mine=mine,
         owner=owner,
         as_of=told["as_of"],
-        behind=(
-            days_between(told["as_of"], datetime.fromtimestamp(visit.request.app.state.clock(), UTC).isoformat()) or 0
-        )
-        >= _BEHIND_DAYS,
+        behind=_is_behind(told["as_of"], visit.request.app.state.clock()),
         opened=told["opened"],
         resolved=told["resolved"],
         total=told["total"],
@@ -84,6 +81,12 @@ def by_account(signals: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, A
     for each in signals:
         found.setdefault(each["account"], []).append(each)
     return list(found.values())
+
+
+def _is_behind(as_of: str | None, now_s: float) -> bool:
+    """Return whether the newest data are so old that the page is not of today."""
+    days = days_between(as_of, datetime.fromtimestamp(now_s, UTC).isoformat())
+    return days is not None and days >= _BEHIND_DAYS
 
 
 def _signal(signal: Mapping[str, Any], as_of: str) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from clickhouse_connect.driver.client import Client
 
 from services.warehouse.clickhouse.asking import ClickHouseAsking
 from services.warehouse.domain.away import FACTS
-from services.warehouse.domain.base import LISTED, AccountBase
 from services.warehouse.domain.filters import day_of
+from services.warehouse.domain.known_accounts import LISTED, KnownAccounts
 from services.warehouse.domain.rows import Row, columns
-from services.warehouse.domain.weeks import WEEK, Line
+from services.warehouse.domain.weeks import WEEK, Line, state
 from services.warehouse.ports import Found
 
 MOST_HELD = 30_000
@@ -54,7 +54,7 @@ class CurrentQueries(ClickHouseAsking):
         self._marking = threading.Lock()
         self._marked: set[str] | None = None
         """Accounts that have changed; None: anything may have."""
-        self._base: AccountBase | None = None
+        self._known: KnownAccounts | None = None
         self._read_at = 0.0
         self._lines: dict[tuple[int, int], dict[str, Line]] = {}
         """By their last day and number, lines without their last week, by account."""
@@ -85,7 +85,7 @@ class CurrentQueries(ClickHouseAsking):
             self._marked = None
             self._lines.clear()
 
-    def _current(self) -> AccountBase | None:
+    def _current(self) -> KnownAccounts | None:
         """
         Return all accounts as they are now; None: there are more than are held.
 
@@ -104,27 +104,27 @@ class CurrentQueries(ClickHouseAsking):
                     with self._marking:
                         self._marked = None
                     raise
-            return self._base
+            return self._known
 
     def _renew(self, marked: set[str] | None) -> None:
-        before = self._base
+        before = self._known
         if marked is None:
             self._read_at = self._clock()
-            self._base = self._whole()
+            self._known = self._whole()
         elif before is not None:
             given = sorted(marked)
             health = self._found(f"{_HEALTH} WHERE {_OF}", accounts=given)
             opened = self._found(f"{_OPENED} AND {_OF} {_COUNTED}", accounts=given)
             rows = {name: row for name, row in before.health.items() if name not in marked}
             others = {name: counts for name, counts in before.opened.items() if name not in marked}
-            made = AccountBase(rows | _by_account(health), others | _counts(opened))
-            self._base = made if len(made.health) <= MOST_HELD else None
+            made = KnownAccounts(rows | _by_account(health), others | _counts(opened))
+            self._known = made if len(made.health) <= MOST_HELD else None
 
-    def _whole(self) -> AccountBase | None:
+    def _whole(self) -> KnownAccounts | None:
         if self._found("SELECT count() AS n FROM account_health_latest")[0]["n"] > MOST_HELD:
             return None
         health = _by_account(self._found(f"{_HEALTH} ORDER BY account LIMIT {MOST_HELD}"))
-        return AccountBase(health, _counts(self._found(f"{_OPENED} {_COUNTED}")))
+        return KnownAccounts(health, _counts(self._found(f"{_OPENED} {_COUNTED}")))
 
     def _held_lines(
         self, accounts: Sequence[str], last_day: int, number: int,
@@ -136,10 +136,10 @@ class CurrentQueries(ClickHouseAsking):
         Where the last week ends with the day of the newest snapshot, what is known now ends a line, and the weeks before it
         are held.
         """
-        base = self._current()
-        if base is None or base.newest is None or day_of(base.newest) != last_day:
+        known = self._current()
+        if known is None or known.newest is None or day_of(known.newest) != last_day:
             return dict(ask(accounts, last_day, number))
-        ends = {name: (row["band"], row["score_tenths"]) for name in accounts if (row := base.health.get(name))}
+        ends = {name: state(row["band"], row["score_tenths"]) for name in accounts if (row := known.health.get(name))}
         with self._marking:
             lines, changes = self._lines.get((last_day, number), {}), self._changes
             past = {name: lines[name] for name in ends if name in lines}

@@ -5,19 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from services.warehouse.clickhouse import states
 from services.warehouse.clickhouse.asking import after, order_by
-from services.warehouse.clickhouse.current import CurrentQueries
+from services.warehouse.clickhouse.lines import LineQueries
 from services.warehouse.clickhouse.signals import urgency
 from services.warehouse.domain import changes, weeks
 from services.warehouse.domain.away import facts_of
-from services.warehouse.domain.base import LISTED
 from services.warehouse.domain.filters import STAGES, AccountFilter
+from services.warehouse.domain.known_accounts import LISTED
 from services.warehouse.domain.ordering import BY_SIGNALS, NO_RENEWAL, NO_RISK, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.ports import Found, Page
@@ -66,21 +65,21 @@ def _lacking(day: int | None) -> str:
         AND NOT JSONHas(body, 'measures', {{lacking:String}})"""
 
 
-class HealthQueries(CurrentQueries):
+class HealthQueries(LineQueries):
     """The part of the `Queries` port that is about health."""
 
     def newest(self) -> int | None:
         """Return the log time of the latest snapshot."""
-        if base := self._current():
-            return base.newest
+        if known := self._current():
+            return known.newest
         found = self._found("SELECT max(toUnixTimestamp64Milli(at)) AS at_ms, count() AS n FROM account_health_latest")
         return found[0]["at"] if found[0]["n"] else None
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
-        if wanted.until_day is None and (base := self._current()):
+        if wanted.until_day is None and (known := self._current()):
             without = self._found(_lacking(None), lacking=wanted.lacking) if wanted.lacking else []
-            return Page(*base.page(wanted, {row["account"] for row in without}))
+            return Page(*known.page(wanted, {row["account"] for row in without}))
         renews_from, renews_until = wanted.renewal or (0, 0)
         given: dict[str, Any] = {
             "text": wanted.text,
@@ -129,8 +128,8 @@ class HealthQueries(CurrentQueries):
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return the tenth of accounts by risk."""
-        if until_day is None and (base := self._current()):
-            return base.tenths(accounts)
+        if until_day is None and (known := self._current()):
+            return known.tenths(accounts)
         rows = self._found(
             f"""SELECT account, toInt64(1 + intDiv(10 * riskier, ranked)) AS tenth FROM (
                 SELECT account, rank() OVER (ORDER BY risk_thousandths DESC) - 1 AS riskier, count() OVER () AS ranked
@@ -142,8 +141,8 @@ class HealthQueries(CurrentQueries):
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""
-        if until_day is None and (base := self._current()):
-            return base.choices()
+        if until_day is None and (known := self._current()):
+            return known.choices()
         return self._found(
             f"""SELECT owner, stage, count() AS accounts, sum(ifNull(revenue, 0)) AS revenue
             FROM {_source(until_day, ("owner", "stage", "revenue"))} GROUP BY owner, stage ORDER BY owner, stage LIMIT 10000"""
@@ -169,54 +168,10 @@ class HealthQueries(CurrentQueries):
             account=account,
         )
 
-    def lines(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
-        """Return what was known of each account at the end of each week."""
-        if not accounts or not number:
-            return {}
-        return self._held_lines(accounts, last_day, number, self._lines_of)
-
-    def _lines_of(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
-        """
-        Return the lines of accounts: of those with a state on the last day of each week, these states alone are read.
-
-        Where an earlier end has what stands later on the log, all are read: that goes on then.
-        """
-        if not number:
-            return {}
-        ends = weeks.ends(last_day, number)
-        at_ends = self._found(
-            f"""SELECT account, groupArray(known_day) AS days, groupArray(offset) AS offsets,
-                groupArray(toString(band)) AS bands, groupArray(score_tenths) AS scores
-            FROM account_health_states FINAL
-            WHERE known_day IN ({", ".join(map(str, ends))}) AND account IN {{accounts:Array(String)}} AND NOT forgotten
-            GROUP BY account""",
-            accounts=list(accounts),
-        )
-        found: dict[str, weeks.Line] = {}
-        for row in at_ends:
-            by_day = sorted(zip(row["days"], row["offsets"], row["bands"], row["scores"], strict=True))
-            if len(by_day) == number and all(one[1] < other[1] for one, other in pairwise(by_day)):
-                found[row["account"]] = tuple(weeks.state(band, score) for _, _, band, score in by_day)
-        return found | self._carried_lines([name for name in accounts if name not in found], last_day, number)
-
-    def _carried_lines(self, accounts: Sequence[str], last_day: int, number: int) -> dict[str, weeks.Line]:
-        """Return the lines of accounts, whatever days they have states of: all of theirs are read."""
-        if not accounts:
-            return {}
-        known = self._found(
-            f"""SELECT account, {states.slot(last_day, number)} AS slot, argMax(reason, days.offset) AS reason,
-                argMax(band, days.offset) AS band, argMax(score_tenths, days.offset) AS score_tenths,
-                max(days.offset) AS offset
-            FROM account_health_days AS days WHERE account IN {{accounts:Array(String)}} AND known_day <= {last_day}
-            GROUP BY account, slot""",
-            accounts=list(accounts),
-        )
-        return weeks.lines(known, number)
-
     def away(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
         """Return what latest snapshots say of being away."""
-        if until_day is None and (base := self._current()):
-            return base.away(accounts)
+        if until_day is None and (known := self._current()):
+            return known.away(accounts)
         (found,) = self.snapshots(accounts, (until_day,))
         return {account: facts_of(snapshot) for account, snapshot in found.items()}
 

@@ -132,8 +132,8 @@ class SignalQueries(CurrentQueries):
         """Return how many episodes of accounts are open."""
         if not accounts:
             return []
-        if until_day is None and (base := self._current()):
-            return base.open_signals(accounts)
+        if until_day is None and (known := self._current()):
+            return known.open_signals(accounts)
         inner = ["account IN {accounts:Array(String)}"]
         return self._found(
             f"""SELECT account, category, severity, count() AS signals FROM {_open_episodes(inner, until_day)}

@@ -76,7 +76,7 @@ class Withheld:
         self._until = max(self._until, order.place.appended_at)
 
     def stored(self, table: str, rows: Sequence[Row]) -> Sequence[Row]:
-        """Return those rows that are to be stored, as they are to be stored; a block as it is, where it is older than no order."""
+        """Return those rows that are to be stored, as they are to be stored: a block whole, where every order is older than all of it."""
         if not self._users and not self._accounts:
             return rows
         if isinstance(rows, Block) and rows.newer_than(self._until):

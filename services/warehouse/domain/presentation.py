@@ -85,7 +85,7 @@ def _counted(open_signals: Iterable[Found]) -> dict[str, int]:
 def line(days: Iterable[int], states: Line) -> list[Told | None]:
     """Return what was known at the ends of weeks; None: nothing."""
     return [
-        state and {"day": date_of(day), "score": state[1] / 10, "band": state[0]}
+        state and {"day": date_of(day), "score": points_of(state.score_tenths), "band": state.band}
         for day, state in zip(days, states, strict=True)
     ]
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.warehouse.domain.rows import FORGOTTEN
 
 Found = Mapping[str, Any]
 WEEK = 7
 
-State = tuple[str, int]
-"""Band and score, in tenths of a point."""
+
+class State(NamedTuple):
+    """What was known of an account at one moment."""
+
+    band: str
+    score_tenths: int
+
+
 Line = Sequence[State | None]
 """What was known of an account at the end of each of some weeks, oldest first; None: nothing, or it was forgotten then."""
 
@@ -21,7 +27,7 @@ Line = Sequence[State | None]
 @lru_cache(maxsize=8192)
 def state(band: str, score_tenths: int) -> State:
     """Return a state; equal ones are one object, since there are few and lines have many."""
-    return band, score_tenths
+    return State(band, score_tenths)
 
 
 def ends(last_day: int, weeks: int) -> list[int]:

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from services.warehouse.domain import changes, weeks
 from services.warehouse.domain.away import facts_of
-from services.warehouse.domain.base import AccountBase
 from services.warehouse.domain.filters import AccountFilter, day_of
+from services.warehouse.domain.known_accounts import KnownAccounts
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.memory.signals import MemorySignals
 from services.warehouse.memory.tables import body
@@ -22,7 +22,7 @@ class MemoryHealth(MemorySignals):
 
     def newest(self) -> int | None:
         """Return the log time of the latest snapshot."""
-        return AccountBase(self._latest(), {}).newest
+        return KnownAccounts(self._latest(), {}).newest
 
     def accounts(self, wanted: AccountFilter) -> Page:
         """Return the health of accounts."""
@@ -33,7 +33,7 @@ class MemoryHealth(MemorySignals):
         opened: defaultdict[str, list[Found]] = defaultdict(list)
         for each in self.open_signals(list(latest), wanted.until_day):
             opened[each["account"]].append(each)
-        return Page(*AccountBase(latest, opened).page(wanted, without))
+        return Page(*KnownAccounts(latest, opened).page(wanted, without))
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
         """Return the account's latest snapshot whole."""
@@ -97,11 +97,11 @@ class MemoryHealth(MemorySignals):
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
         """Return the tenth of accounts by risk."""
-        return AccountBase(self._latest(until_day), {}).tenths(accounts)
+        return KnownAccounts(self._latest(until_day), {}).tenths(accounts)
 
     def choices(self, until_day: int | None = None) -> list[Found]:
         """Return how many accounts each owner has in each stage, and their revenue."""
-        return AccountBase(self._latest(until_day), {}).choices()
+        return KnownAccounts(self._latest(until_day), {}).choices()
 
     def _weekly(self, accounts: Sequence[str], last_day: int, number_of_weeks: int) -> list[Found]:
         """Return the last that became known of each account in each week."""

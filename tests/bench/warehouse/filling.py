@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import argparse
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from schemas import codec
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, columns, row
+from tests.support.waiting import wait_until
 
 _BLOCK = 2_500_000
 _SPAN = 5_000_000
@@ -137,11 +139,10 @@ def _events(store: ClickHouseStore, accounts: int, days: int, events: int, today
 
 def _settle(store: ClickHouseStore) -> None:
     """Wait until the engine has merged what it merges at once: it would take the time of the first questions."""
-    deadline = time.monotonic() + _LONGEST_MERGES_S
-    while time.monotonic() < deadline:
-        if not store._writer.query("SELECT count() FROM system.merges").result_rows[0][0]:
-            return
-        time.sleep(1)
+    with suppress(TimeoutError):  # then they take some
+        wait_until(
+            lambda: not store._writer.query("SELECT count() FROM system.merges").result_rows[0][0], _LONGEST_MERGES_S
+        )
 
 
 def main() -> None:

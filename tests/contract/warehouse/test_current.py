@@ -187,7 +187,7 @@ def test_pages_agree_with_the_store_in_memory_while_rows_come(
         lines, expected = (each.lines(names, day_of(newest or 1), 4) for each in (embedded_store, memory))
         none = (None,) * 4
         assert all(lines.get(name, none) == expected.get(name, none) for name in names)
-    held = embedded_store._base
+    held = embedded_store._known
     assert (held is None) == (most == 5)
     assert all(len(lines) <= most for lines in embedded_store._lines.values())
 

@@ -21,7 +21,7 @@ LISTED = (
 TENTHS = 10
 
 
-class AccountBase:
+class KnownAccounts:
     """
     The latest health of each account, and how many of its signals are open. It never changes: another one takes its place.
 
