@@ -32,22 +32,34 @@ CREATE TABLE IF NOT EXISTS events (
     INDEX names name TYPE bloom_filter(0.01) GRANULARITY 1
 ) ENGINE = ReplacingMergeTree ORDER BY (account, topic, partition, offset);
 
--- The same in the order in which it arrived, without account and person: for what came in during the last hours and days.
--- A row is inserted with its event, is as good as it against repetition, and is gone after five weeks.
+-- How many arrived, by the hour, without account and person: for what came in during the last hours and days. The state is
+-- the set of their offsets, so a row that comes twice changes nothing. A row is gone after five weeks.
 CREATE TABLE IF NOT EXISTS arrivals (
     hour DateTime('UTC'),
     topic LowCardinality(String),
     partition UInt32,
-    offset UInt64,
+    offset SimpleAggregateFunction(max, UInt64),
     name String,
     source LowCardinality(String),
     environment LowCardinality(String),
-    kind LowCardinality(String)
-) ENGINE = ReplacingMergeTree ORDER BY (hour, topic, partition, offset) TTL hour + INTERVAL 35 DAY;
+    kind LowCardinality(String),
+    events AggregateFunction(groupBitmap, UInt64)
+) ENGINE = AggregatingMergeTree ORDER BY (hour, topic, partition, name, source, environment, kind)
+TTL hour + INTERVAL 35 DAY;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS arrivals_of TO arrivals AS
-SELECT toStartOfHour(toDateTime(received_at, 'UTC')) AS hour, topic, partition, offset, name, source, environment, kind
-FROM events;
+SELECT
+    toStartOfHour(toDateTime(received_at, 'UTC')) AS hour,
+    topic,
+    partition,
+    max(events.offset) AS offset,
+    name,
+    source,
+    environment,
+    kind,
+    groupBitmapState(events.offset) AS events
+FROM events
+GROUP BY hour, topic, partition, name, source, environment, kind;
 
 -- What events hold beyond that: the ids of people, and what scoring does not need. The only table with personal data,
 -- and the one from which a person is erased. Looked up by the id of an event.

@@ -24,7 +24,7 @@ class WarehouseSettings(Settings):
     """Created if it does not exist. Two installations need two."""
     memory_mb: int = Field(1024, ge=256, le=1_048_576, validation_alias="TIDEMARK_WAREHOUSE_MEMORY_MB")
     """MB that the embedded engine may take for questions, merges and caches; what goes past it fails. Not for a server."""
-    batch_rows: int = Field(20_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
+    batch_rows: int = Field(50_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
     """Rows at which a batch is written."""
     batch_bytes: int = Field(
         16 * 1024 * 1024, ge=1024, le=128 * 1024 * 1024, validation_alias="TIDEMARK_WAREHOUSE_BATCH_BYTES"

@@ -4,8 +4,8 @@ From the topics into the store: batches by rows, bytes and time, each partition 
 The position is read back from the store, so that rows and position can never disagree: after a crash the sink
 goes on one after the largest stored offset, and what it stores again replaces itself. Where the last records of
 a partition make no rows, the position is noted beside the rows, after them; without the note they would only be
-read again. While one batch is stored the next is gathered; while the store is away the sink holds these two, tries on,
-and reads no further.
+read again. While one batch is stored the next is decoded and a third one gathered; while the store is away the sink holds
+these three, tries on, and reads no further.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -52,6 +53,9 @@ Records taken from the fetcher at once: it gives what it has however large, so t
 bytes. An event is 32 KB at most, snapshots and signals are less.
 """
 
+_ROUNDS = 2
+"""Batches that are decoded or stored while one more is gathered."""
+
 T = TypeVar("T")
 
 
@@ -80,6 +84,7 @@ class KafkaSink:
         self._started_ms = int(time.time() * 1000)
         self._stopped: dict[tuple[str, int], batches.Stop] = {}
         """Partitions of which nothing more is stored by this version."""
+        self._decoding = asyncio.Lock()
         self._waits_for: str | None = "the sink has not started"
         self._stop = asyncio.Event()
 
@@ -170,31 +175,48 @@ class KafkaSink:
             reader.seek(tp, position)
 
     async def _flow(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Store one batch after the other, and gather the next one meanwhile."""
-        storing: asyncio.Task[None] | None = None
+        """Store one batch after the other; decode the next one and gather a third meanwhile."""
+        rounds: deque[asyncio.Task[None]] = deque()
         try:
             while not self._stop.is_set():
                 messages = await self._gather(reader)
                 positions = {self._place(tp): await reader.position(tp) for tp in partitions}
-                if storing is not None:
-                    await storing
-                storing = asyncio.create_task(self._round(reader, messages, positions))
-            if storing is not None:
-                await storing
+                if len(rounds) == _ROUNDS:
+                    await rounds.popleft()
+                before = rounds[-1] if rounds else None
+                rounds.append(asyncio.create_task(self._round(reader, messages, positions, before)))
+            for each in rounds:
+                await each
         finally:
-            if storing is not None and not storing.done():
-                storing.cancel()
-                await asyncio.wait([storing])
+            for each in rounds:
+                each.cancel()
+            await asyncio.gather(*rounds, return_exceptions=True)
 
-    async def _round(self, reader: AIOKafkaConsumer, messages: Messages, positions: Positions) -> None:
-        """Store one batch, and say where that leaves us."""
-        # What was gathered before its partition was stopped is beyond the record that stopped it.
-        wanted = {place: of_place for place, of_place in messages.items() if place not in self._stopped}
-        if wanted:
-            for place, stop in (await self._write(wanted)).items():
-                self._stop_at(reader, place, stop)
-        self._stored.update(positions | {place: stop.offset for place, stop in self._stopped.items()})
+    async def _round(
+        self, reader: AIOKafkaConsumer, messages: Messages, positions: Positions, before: asyncio.Task[None] | None
+    ) -> None:
+        """Decode one batch, store it after the one before, and say where that leaves us."""
+        async with self._decoding:  # in order: what a batch stops, the next one lacks
+            batch = await self._decoded(reader, messages)
+            positions = positions | {place: stop.offset for place, stop in self._stopped.items()}
+        if before is not None:
+            await before
+        if batch.rows:
+            await self._write(batch)
+        self._stored.update(positions)
         await self._note()
+
+    async def _decoded(self, reader: AIOKafkaConsumer, messages: Messages) -> batches.Batch:
+        """Make a batch of messages, and let go of them: three batches are held at a time."""
+        for place in (
+            messages.keys() & self._stopped
+        ):  # gathered before it was stopped, so beyond the record that stopped it
+            del messages[place]
+        batch = await asyncio.to_thread(batches.build, messages)
+        messages.clear()
+        for place, stop in batch.stopped.items():
+            self._stop_at(reader, place, stop)
+        return batch
 
     def _stop_at(self, reader: AIOKafkaConsumer, place: tuple[str, int], stop: batches.Stop) -> None:
         """Store nothing more of a partition: a version that knows the record goes on there. The others go on now."""
@@ -230,9 +252,7 @@ class KafkaSink:
                 size += sum(len(message.value or b"") for message in messages)
         return gathered
 
-    async def _write(self, messages: Messages) -> dict[tuple[str, int], batches.Stop]:
-        """Store a batch; return where it had to stop before its end."""
-        batch = await asyncio.to_thread(batches.build, messages)
+    async def _write(self, batch: batches.Batch) -> None:
         stored: dict[str, Sequence[Row]] = {}
 
         def insert() -> None:
@@ -254,7 +274,6 @@ class KafkaSink:
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
         self._tell(stored, await self._persistently(self._erasing.apply))
-        return batch.stopped
 
     async def _note(self, *, everything: bool = False) -> None:
         """Note the positions now and then: rows do not show those of a quiet topic, and rows may be erased or expire."""

@@ -213,8 +213,9 @@ class EventQueries(ClickHouseAsking):
     def arrivals(self, since_ms: int) -> list[Found]:
         """Return what was received, by the hour."""
         return self._found(
-            f"""SELECT topic, toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, name, source, environment, kind, count() AS events
-            FROM arrivals FINAL WHERE hour >= toDateTime({since_ms // 1000}, 'UTC')
+            f"""SELECT topic, toInt64(toUnixTimestamp(hour)) * 1000 AS hour_ms, name, source, environment, kind,
+                groupBitmapMerge(arrivals.events) AS events
+            FROM arrivals WHERE hour >= toDateTime({since_ms // 1000}, 'UTC')
             GROUP BY topic, hour, name, source, environment, kind
             ORDER BY hour_ms DESC, events DESC, topic, name, source, environment, kind LIMIT {MOST_ARRIVALS}"""
         )

@@ -40,9 +40,12 @@ log = logging.getLogger(__name__)
 
 _TABLES = ("events", "event_details", "account_health", "signals")
 
-# A server may be set up to answer before the rows are stored; the position that is read back must not lie.
-_DURABLE = {"async_insert": 0}
-
+_INSERT = {
+    # A server may be set up to answer before the rows are stored; the position that is read back must not lie.
+    "async_insert": 0,
+    # Rows that replace each other are seldom in one batch, and looking for them takes a quarter of an insert.
+    "optimize_on_insert": 0,
+}
 
 READERS = 4
 """Questions that are asked at the same time; each takes a connection."""
@@ -77,14 +80,14 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         if isinstance(rows, Block):
-            self._writer.raw_insert(table, columns(table), native(rows), settings=_DURABLE, fmt="Native")
+            self._writer.raw_insert(table, columns(table), native(rows), settings=_INSERT, fmt="Native")
             return
         self._writer.insert(
             table,
             list(zip(*rows, strict=True)),
             column_names=columns(table),
             column_oriented=True,
-            settings=_DURABLE,
+            settings=_INSERT,
         )
 
     def erase(self, order: Erasure) -> dict[str, int]:
@@ -100,9 +103,7 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
             return
         rows = [[topic, partition, offset] for (topic, partition), offset in sorted(positions.items())]
         with _retryable():
-            self._writer.insert(
-                "positions", rows, column_names=["topic", "partition", "next_offset"], settings=_DURABLE
-            )
+            self._writer.insert("positions", rows, column_names=["topic", "partition", "next_offset"], settings=_INSERT)
 
     def positions(self) -> dict[TopicPartition, int]:
         """Return the next offset of each known partition."""

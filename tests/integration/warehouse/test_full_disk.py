@@ -78,7 +78,8 @@ room(16_000_000)
 store.insert("events", rows)
 assert store.positions() == {("usage-events", 0): stored + 400}
 assert [(t["rows"], t["unique"]) for t in store.totals()] == [(stored + 400, stored + 400)]
-assert store._found("SELECT count() AS n FROM arrivals FINAL") == [{"n": stored + 400}], "what a view adds is there too"
+arrived = store._found("SELECT groupBitmapMerge(events) AS n FROM arrivals")
+assert arrived == [{"n": stored + 400}], "what a view adds is there too"
 store.close()
 print("went on")
 """

@@ -218,11 +218,11 @@ def feeding(store: MemoryStore) -> tuple[KafkaSink, Feed]:
 
 async def test_after_an_erasure_listeners_reload_and_nothing_of_before_is_held() -> None:
     sink, feed = feeding(MemoryStore())
-    await sink._write({("account-health", 0): [health(1, 900, "acme")]})
+    await sink._write(build({("account-health", 0): [health(1, 900, "acme")]}))
     before = feed.cursor(0), feed.cursor(feed.last)
     held = feed.last
 
-    await sink._write({("usage-details", 0): [person(5)], ("account-health", 0): [health(2, 1_100, "globex")]})
+    await sink._write(build({("usage-details", 0): [person(5)], ("account-health", 0): [health(2, 1_100, "globex")]}))
 
     assert [feed.position(cursor) for cursor in before] == [None, None]
     assert not feed.reaches(held)
@@ -231,8 +231,8 @@ async def test_after_an_erasure_listeners_reload_and_nothing_of_before_is_held()
 
 async def test_what_is_withheld_is_not_told_either() -> None:
     sink, feed = feeding(MemoryStore())
-    await sink._write({("usage-details", 0): [order(5, account="acme")]})
+    await sink._write(build({("usage-details", 0): [order(5, account="acme")]}))
 
-    await sink._write({("account-health", 0): [health(1, 900, "acme"), health(2, 1_100, "globex")]})
+    await sink._write(build({("account-health", 0): [health(1, 900, "acme"), health(2, 1_100, "globex")]}))
 
     assert [news.account for news in feed.after(0, "", 50)] == ["globex"]
