@@ -17,7 +17,7 @@ from services.warehouse.domain import changes, weeks
 from services.warehouse.domain.away import facts_of
 from services.warehouse.domain.filters import STAGES, AccountFilter
 from services.warehouse.domain.known_accounts import LISTED
-from services.warehouse.domain.ordering import BY_SIGNALS, NO_RENEWAL, NO_RISK, UNJUDGED
+from services.warehouse.domain.ordering import BY_SIGNALS, UNJUDGED
 from services.warehouse.domain.rows import FORGOTTEN
 from services.warehouse.ports import Found, Page
 
@@ -37,9 +37,11 @@ _ORDER = {
     "score": "score_tenths",
     "change": "score_tenths - ifNull(previous_score_tenths, score_tenths)",
     "revenue": "ifNull(revenue, 0)",
-    "renewal": f"ifNull(renewal_day, {NO_RENEWAL})",
+    "no_renewal": "toInt64(renewal_day IS NULL)",
+    "renewal": "ifNull(renewal_day, 0)",
     "silent": "silent_days",
-    "risk": f"-ifNull(risk_thousandths, {NO_RISK})",
+    "no_risk": "toInt64(risk_thousandths IS NULL)",
+    "risk": "-ifNull(risk_thousandths, 0)",
     "signals": "-urgency",
     "owner": "owner",
     "stage": f"indexOf({list(STAGES)}, toString(stage))",

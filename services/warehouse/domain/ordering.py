@@ -28,8 +28,6 @@ UNJUDGED = ("LEARNING", "UNKNOWN")
 """Bands of accounts whose score says nothing yet, or no more."""
 NO_RENEWAL = 1_000_000
 """The day of a renewal that nobody has named: after all that have been."""
-NO_RISK = -1_000_000
-"""The risk, in thousandths of log-odds, of an account whose risk is not known: after all others."""
 _SEVERITY = ("CRITICAL", "WARNING", "INFO")
 
 
@@ -56,7 +54,6 @@ def _change(row: Found) -> int:
 
 
 _ACCOUNT = _column("account")
-_UNJUDGED = Key("unjudged", int, lambda row: int(row["band"] in UNJUDGED))
 _REVENUE = Key("revenue", float, lambda row: float(row["revenue"] or 0.0))
 _RENEWAL = Key("renewal", int, lambda row: NO_RENEWAL if row["renewal_day"] is None else row["renewal_day"])
 _AT = _column("at", int, descending=True)
@@ -68,14 +65,20 @@ _OF_ACCOUNTS: Mapping[str, Key] = {
     "score": Key("score", int, lambda row: row["score_tenths"]),
     "change": Key("change", int, _change),
     "revenue": _REVENUE,
-    "renewal": _RENEWAL,
+    "renewal": Key("renewal", int, lambda row: row["renewal_day"] or 0),
     "silent": Key("silent", int, lambda row: row["silent_days"]),
-    "risk": Key("risk", int, lambda row: -(NO_RISK if row["risk_thousandths"] is None else row["risk_thousandths"])),
+    "risk": Key("risk", int, lambda row: -(row["risk_thousandths"] or 0)),
     "signals": Key("signals", int, lambda row: -row["urgency"]),
     "owner": _column("owner"),
     "stage": Key("stage", int, lambda row: 1 + STAGES.index(row["stage"]) if row["stage"] in STAGES else 0),
 }
 ACCOUNT_SORTS = tuple(_OF_ACCOUNTS)
+_LAST_EITHER_WAY: Mapping[str, Key] = {
+    "score": Key("unjudged", int, lambda row: int(row["band"] in UNJUDGED)),
+    "renewal": Key("no_renewal", int, lambda row: int(row["renewal_day"] is None)),
+    "risk": Key("no_risk", int, lambda row: int(row["risk_thousandths"] is None)),
+}
+"""By sort, what marks the accounts of which it knows nothing: they come last in both directions."""
 
 BY_SIGNALS = "signals"
 """The sort that needs the `urgency` of each account."""
@@ -113,9 +116,9 @@ PEOPLE: Order = (_column("last_active_day", int, descending=True), _column("user
 
 
 def of_accounts(sort: str, *, descending: bool) -> Order:
-    """Return the order of a list of accounts; where it goes by score, those that are not judged come last either way."""
+    """Return the order of a list of accounts; those without a score, a risk or a renewal come last either way."""
     key = _OF_ACCOUNTS[sort]._replace(descending=descending)
-    first = (_UNJUDGED,) if sort == "score" else ()
+    first = (_LAST_EITHER_WAY[sort],) if sort in _LAST_EITHER_WAY else ()
     last = () if sort == "account" else (_ACCOUNT,)
     return (*first, key, *last)
 

@@ -174,7 +174,8 @@ def _must_be_known(asked: Asked) -> None:
 QUESTIONS = (
     Question(
         "/v1/accounts",
-        "The latest health of accounts. Sorted by score, those in bands learning and unknown come last in both directions.",
+        "The latest health of accounts. Sorted by score, those in bands learning and unknown come last in both directions, as those "
+        "without a risk or a renewal do when sorted by these.",
         _accounts,
         AccountsAnswer,
         (

@@ -108,6 +108,7 @@ def test_a_fact_that_was_removed_is_not_taken_from_an_older_snapshot(store: Stor
         ("account", True, ["c", "b", "a"]),
         ("revenue", True, ["a", "b", "c"]),
         ("renewal", False, ["b", "a", "c"]),
+        ("renewal", True, ["a", "b", "c"]),
         ("change", False, ["c", "b", "a"]),
         ("silent", True, ["a", "b", "c"]),
     ],
@@ -173,6 +174,8 @@ def test_accounts_are_ranked_by_risk_in_tenths_of_those_whose_risk_is_known(stor
     found = [a["account"] for a in store.accounts(AccountFilter(sort="risk")).rows]
 
     assert found == [f"a{n}" for n in range(10)] + ["unknown"]
+    other_way = [a["account"] for a in store.accounts(AccountFilter(sort="risk", descending=True)).rows]
+    assert other_way == ["a9", "a7", "a8", *(f"a{n}" for n in reversed(range(7))), "unknown"]
     assert store.risk_tenths(found) == {f"a{n}": tenth for n, tenth in enumerate([1, 2, 3, 4, 5, 6, 7, 8, 8, 10])}
     assert store.risk_tenths(["a9", "nobody"]) == {"a9": 10}
     assert store.risk_tenths([]) == {}

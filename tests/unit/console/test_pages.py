@@ -253,9 +253,23 @@ async def test_a_form_that_is_too_large_changes_nothing(client: httpx.AsyncClien
 async def test_mine_asks_who_one_is_as_long_as_nobody_has_said(client: httpx.AsyncClient) -> None:
     page = Found((await client.get("/?mine=1")).text)
 
-    assert [each["name"] for each in page.all("select") if each["name"] == "me"] == ["me"]
-    offered = [each["value"] for each in page.all("option")]
-    assert {"acme", "globex"} <= set(offered)
+    assert {"acme", "globex"} <= {each["value"] for each in page.all("button") if each.get("name") == "me"}
+    assert "me" not in {each["name"] for each in page.all("select")}, "all are offered already"
+
+
+async def test_of_many_owners_some_are_one_click_away_and_all_are_in_a_list() -> None:
+    owners = [f"Owner {number:02}" for number in range(30)]
+    store = MemoryStore()
+    base = example("account_health/examples/red.json")
+    store.insert(
+        "account_health",
+        [health(number, f"a{number}", facts={**base["facts"], "owner": owner}) for number, owner in enumerate(owners)],
+    )
+    async with client_of(app_over(store)) as client:
+        page = Found((await client.get("/?mine=1")).text)
+
+    assert [each["value"] for each in page.all("button") if each.get("name") == "me"] == owners[:24]
+    assert [each["value"] for each in page.all("option") if each["value"].startswith("Owner")] == owners
 
 
 async def test_an_owner_that_no_account_has_is_no_good_news(client: httpx.AsyncClient) -> None:
