@@ -12,13 +12,16 @@ WEEKS = 12
 CAME = 9
 """A weekday is a working day of an account if somebody came on it in so many of the twelve weeks before the silence."""
 MISSED = 6
-"""Working days missed that are a sign. A week of leave has five, whatever day it begins on, and with its weekends nine days."""
+"""
+Working days missed that are a sign, and one more than the account has in a week if these are more. A week of leave has five,
+whatever day it begins on, and with its weekends nine days.
+"""
 _BEFORE = 7 * WEEKS
 
 
 def missed_after(active: Days, silent: int, own_days: int, off: Collection[int]) -> int | None:
     """
-    Return the silent days before the sixth working day that the account has missed; None: it has not missed so many.
+    Return the silent days before the last of so many working days missed; None: the account has not missed so many.
 
     Where its days do not reach back to twelve weeks of its own before the silence, this is not known: None as well.
 
@@ -31,11 +34,13 @@ def missed_after(active: Days, silent: int, own_days: int, off: Collection[int])
     if not MISSED <= silent <= SPAN - _BEFORE or own_days - silent < _BEFORE:
         return None
     came = np.count_nonzero(active[-_BEFORE - silent :][:_BEFORE].reshape(WEEKS, 7), axis=0)
-    worked = (came >= CAME)[np.arange(silent) % 7]
+    working = came >= CAME
+    worked = working[np.arange(silent) % 7]
     if off:
         worked[[day - 1 for day in off if day <= silent]] = False
     missed = np.flatnonzero(worked)
-    if missed.size < MISSED:
+    enough = max(MISSED, np.count_nonzero(working) + 1)
+    if missed.size < enough:
         return None
-    before = int(missed[MISSED - 1])
+    before = int(missed[enough - 1])
     return before - sum(day <= before for day in off)
