@@ -65,7 +65,7 @@ class Usage(NamedTuple):
     regulars: Regulars | None = None
     """None: none of them is gone."""
     missed_after: int | None = None
-    """The silent days before the sixth working day that the account has missed; None: it has not missed so many."""
+    """The silent days before the sixth working day missed (working_days.py); None: the account has not missed so many."""
 
     @property
     def learning(self) -> bool:

@@ -39,7 +39,7 @@ def missed_after(active: Days, silent: int, own_days: int, off: Collection[int])
     if off:
         worked[[day - 1 for day in off if day <= silent]] = False
     missed = np.flatnonzero(worked)
-    enough = max(MISSED, np.count_nonzero(working) + 1)
+    enough = max(MISSED, int(np.count_nonzero(working)) + 1)
     if missed.size < enough:
         return None
     before = int(missed[enough - 1])
