@@ -16,10 +16,12 @@ _USUAL = {
     "user_days_1w": "expected_1w",
     "user_days_2w": "expected_2w",
     "user_days_4w": "expected_4w",
-    "silent_days": "silence_limit_days",
     "people_share_4w": "people_share_usual",
 }
-"""What each of these is compared with moves by the day: holidays come and go, and the usual level follows its 30 weeks."""
+"""
+What each of these is compared with moves by the day: holidays come and go, and the usual level follows its 30 weeks. The limit
+of a silence is that of this silence, and says nothing once it is over.
+"""
 
 
 def stands(signal: Found, measures: Found) -> dict[str, Any]:

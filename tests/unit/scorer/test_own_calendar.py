@@ -83,7 +83,7 @@ def test_a_week_of_a_planned_absence_leaves_next_to_nothing_and_its_days_are_not
     assert found.shares[0] == FLOOR
     assert found.shares[1] == 1
     values = measures_of(known_of(acme, (SUNDAY + 1) * DAY_MS, SUNDAY, LEVELS, value_connected=False))
-    assert found.days_off == 7
+    assert len(found.off) == 7
     assert (values["calendar_level"], values["absence_days_left"], values["silent_days"]) == (0, 0, 2)
     assert values["level_2w"] == pytest.approx(1, abs=0.05)
 
@@ -94,7 +94,7 @@ def test_a_person_who_is_away_takes_his_share_and_keeps_no_rule_back() -> None:
     found = calendar_of(acme, SUNDAY, 5)
     assert found is not None
     assert found.shares[0] == pytest.approx(0.8)
-    assert (found.days_off, found.absent_until) == (0, None)
+    assert (found.off, found.absent_until) == (frozenset(), None)
 
 
 def test_the_only_person_who_is_away_is_the_whole_account_but_for_the_floor() -> None:

@@ -25,3 +25,21 @@ def test_the_limit_is_short_only_where_each_person_works_with_it_on_most_days(
     usual_week: float, days_per_person: float, long_pause: int, limit: int
 ) -> None:
     assert silence_limit(usual_week, days_per_person, long_pause) == limit
+
+
+@pytest.mark.parametrize(
+    ("usual_week", "days_per_person", "long_pause", "missed_after", "limit"),
+    [
+        (10.0, 2.0, 3, 7, 7),
+        (10.0, 2.0, 3, 5, 7),
+        (10.0, 2.0, 3, 9, 9),
+        (10.0, 2.0, 3, 13, 9),
+        (5.0, 2.5, 6, 12, 12),
+        (50.0, 1.4, 1, 7, 25),
+        (2.4, 2.4, 3, 7, 25),
+    ],
+)
+def test_the_sixth_working_day_missed_shortens_it_there_to_a_week_at_least(
+    usual_week: float, days_per_person: float, long_pause: int, missed_after: int, limit: int
+) -> None:
+    assert silence_limit(usual_week, days_per_person, long_pause, missed_after) == limit

@@ -49,3 +49,9 @@ def test_a_silence_has_eased_once_it_is_over() -> None:
     silent = {"category": "RISK", "evidence": [{"name": "silent_days", "value": 30.0, "usual": 9.0}]}
 
     assert [stands(silent, {"silent_days": days})["eased"] for days in (40.0, 20.0, 0.0)] == [False, False, True]
+
+
+def test_a_silence_that_was_judged_early_has_eased_too_once_it_is_over() -> None:
+    silent = {"category": "RISK", "evidence": [{"name": "silent_days", "value": 8.0, "usual": 7.0}]}
+
+    assert stands(silent, {"silent_days": 0.0, "silence_limit_days": 9.0})["eased"]

@@ -41,7 +41,7 @@ class OwnCalendar(NamedTuple):
 
     shares: list[float]
     """Of a usual week, week by week, the latest first."""
-    days_off: int
+    off: frozenset[int]
     """Days after the last active one on which nobody was expected: absences of the account, public holidays."""
     holidays_7: int | None
     """Public holidays among the last seven days; None: the country is not known."""
@@ -92,7 +92,7 @@ def calendar_of(account: Account, day: int, usual_people: float) -> OwnCalendar 
     weekly = ((shares * busy).sum(axis=1) / busy.sum())[::-1]
     return OwnCalendar(
         shares=np.maximum(np.round(weekly, 9), FLOOR).tolist(),
-        days_off=_days_off(account.last_active_day, day, country.public, away),
+        off=_off(account.last_active_day, day, country.public, away),
         holidays_7=sum(holiday > day - 7 for holiday in country.public) if isinstance(code, str) else None,
         absent_from=absent_from,
         absent_until=absent_until,
@@ -108,13 +108,13 @@ def _take_off(shares: Floats, absences: list[tuple[int, int]], day: int, share: 
             days[low:high] -= share
 
 
-def _days_off(last_active_day: int, day: int, public: tuple[int, ...], away: list[tuple[int, int]]) -> int:
+def _off(last_active_day: int, day: int, public: tuple[int, ...], away: list[tuple[int, int]]) -> frozenset[int]:
     if last_active_day >= day:
-        return 0
+        return frozenset()
     off = {holiday for holiday in public if holiday > last_active_day}
     for first, last in away:
         off.update(range(max(first, last_active_day + 1), min(last, day) + 1))
-    return len(off)
+    return frozenset(off)
 
 
 def with_fleet(calendar: OwnCalendar | None, levels: list[float]) -> list[float]:

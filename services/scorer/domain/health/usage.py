@@ -12,12 +12,13 @@ import numpy as np
 from schemas.measures import MEASURES
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
-from services.scorer.domain.accounts.daily_counts import SPAN
+from services.scorer.domain.accounts.daily_counts import SPAN, Days
 from services.scorer.domain.fleet import FEWEST_WEEKS, FleetTally
 from services.scorer.domain.health.acting import Acting, acting
 from services.scorer.domain.health.own_calendar import OwnCalendar, calendar_of, with_fleet
 from services.scorer.domain.health.regulars import OWN_WEEKS, Regulars, regulars
 from services.scorer.domain.health.trend import BASELINE_WEEKS, WINDOWS, Baseline, Window, trend
+from services.scorer.domain.health.working_days import missed_after
 
 LEARNING_WEEKS = int(MEASURES["level_4w"].evidence["baseline_weeks"])
 """Weeks of baseline below which an account has no usual level."""
@@ -63,6 +64,8 @@ class Usage(NamedTuple):
     """Who does it; None: only people are known of."""
     regulars: Regulars | None = None
     """None: none of them is gone."""
+    missed_after: int | None = None
+    """The silent days before the sixth working day missed (working_days.py); None: the account has not missed so many."""
 
     @property
     def learning(self) -> bool:
@@ -72,7 +75,7 @@ class Usage(NamedTuple):
     @property
     def silence_limit(self) -> int:
         """Days without activity up to which a silence of this account says nothing."""
-        return silence_limit(self.baseline.rate, self.days_per_person, self.long_pause)
+        return silence_limit(self.baseline.rate, self.days_per_person, self.long_pause, self.missed_after)
 
     @property
     def days_per_person(self) -> float:
@@ -165,6 +168,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         calendar=calendar,
         acting=who,
         regulars=gone,
+        missed_after=_missed_after(account, day, active, calendar),
     )
 
 
@@ -185,7 +189,15 @@ def _silent_days(last_active_day: int, day: int, calendar: OwnCalendar | None) -
     """Return the closed days since the last active one that were not off; -1: no day was active yet."""
     if last_active_day < 0:
         return -1
-    return max(0, day - last_active_day - (0 if calendar is None else calendar.days_off))
+    return max(0, day - last_active_day - (0 if calendar is None else len(calendar.off)))
+
+
+def _missed_after(account: Account, day: int, active: Days | None, calendar: OwnCalendar | None) -> int | None:
+    last = account.last_active_day
+    if active is None or last < 0:
+        return None
+    off = () if calendar is None else [each - last for each in calendar.off]
+    return missed_after(active, day - last, own_days(account, day), off)
 
 
 def _weeks_of(days: int, factors: list[float]) -> float:
@@ -202,22 +214,24 @@ def _long_pause(active_days: np.typing.NDArray[np.int64]) -> int:
     return int(pauses[ceil(0.9 * pauses.size) - 1])
 
 
-def silence_limit(usual_week: float, days_per_person: float, long_pause: int) -> int:
+def silence_limit(usual_week: float, days_per_person: float, long_pause: int, missed_after: int | None = None) -> int:
     """
     Return the days up to which a silence says nothing.
 
-    Where each person works with the product on several days of every week, a week or three of the account's own long
-    pauses. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
+    Where each person works with the product on several days of every week, three of the account's own long pauses, or the
+    days before the sixth working day missed, if these are fewer; a week at least. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
     one that does not: 25 days for all (docs/adr/0113).
 
     Args:
         usual_week: Active user-days of a usual week.
         days_per_person: Of each person, a week.
         long_pause: Nine in ten of its pauses are at most so many days.
+        missed_after: The silent days before the sixth working day that it has missed in this silence; None: none yet.
     """
-    if usual_week >= OFTEN_WEEK and days_per_person >= OFTEN_PER_PERSON and long_pause <= SHORT_PAUSE:
-        return min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause))
-    return LIMIT
+    if usual_week < OFTEN_WEEK or days_per_person < OFTEN_PER_PERSON:
+        return LIMIT
+    limit = min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause)) if long_pause <= SHORT_PAUSE else LIMIT
+    return limit if missed_after is None else min(limit, max(SHORTEST, missed_after))
 
 
 def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float, Regulars | None]:

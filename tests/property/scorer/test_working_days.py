@@ -1,0 +1,41 @@
+"""A week away is within the limit of every account that has worked on the same weekdays for twelve weeks."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.scorer.domain.accounts.daily_counts import SPAN
+from services.scorer.domain.health.working_days import missed_after
+
+WEEKDAYS = st.frozensets(st.integers(0, 6), min_size=1)
+
+
+def worked(weekdays: frozenset[int], away: range) -> npt.NDArray[np.int64]:
+    """Return the days of who works on these weekdays, but for those on which it is away."""
+    return np.array([day % 7 in weekdays and day not in away for day in range(SPAN)], np.int64)
+
+
+@given(WEEKDAYS, st.integers(100, 106))
+def test_a_week_away_is_within_the_limit(weekdays: frozenset[int], first: int) -> None:
+    days = worked(weekdays, range(first, first + 7))
+    last = int(np.flatnonzero(days[:first])[-1])
+    back = first + 7 + int(np.flatnonzero(days[first + 7 :])[0])
+    for day in range(first, back):
+        until = np.concatenate([np.zeros(SPAN - day - 1, np.int64), days[: day + 1]])
+
+        assert missed_after(until, day - last, day + 1, ()) is None
+
+
+@given(WEEKDAYS, st.integers(100, 106))
+def test_who_stops_is_beyond_it_within_the_weeks_that_six_working_days_take(
+    weekdays: frozenset[int], first: int
+) -> None:
+    days = worked(weekdays, range(first, SPAN))
+    silent = SPAN - 1 - int(np.flatnonzero(days)[-1])
+    found = missed_after(days, silent, SPAN, ())
+
+    assert found is not None
+    assert 7 <= found < 7 * (6 // len(weekdays) + 2)
