@@ -219,8 +219,8 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int, mi
     Return the days up to which a silence says nothing.
 
     Where each person works with the product on several days of every week, three of the account's own long pauses, or the
-    days before the sixth working day missed, if these are fewer; a week at least. Elsewhere people come and go in bursts, and of what is known beforehand nothing tells a silence that ends from
-    one that does not: 25 days for all (docs/adr/0113).
+    days before the sixth working day missed, if these are fewer; a week at least. Elsewhere people come and go in bursts, and
+    of what is known beforehand nothing tells a silence that ends from one that does not: 25 days for all (docs/adr/0113).
 
     Args:
         usual_week: Active user-days of a usual week.
