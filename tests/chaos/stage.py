@@ -8,6 +8,7 @@ a state that is not clean: then what is lost later cannot be told from what was 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 import uuid
 from collections.abc import Callable
@@ -124,6 +125,12 @@ class Stage:
         stack, self._deployed = self._deployed, AsyncExitStack()
         async with asyncio.timeout(_END_WITHIN_S):
             await stack.aclose()
+        # Its volume is small and is the next deployment's too: a new store needs room.
+        await asyncio.to_thread(shutil.rmtree, self._store(), ignore_errors=True)
+
+    def _store(self) -> Path:
+        """Return where the warehouse of the deployment keeps its data."""
+        return self.volumes.root / "warehouse" / str(self._number)
 
     async def whole(self, since: float) -> list[str]:
         """
@@ -179,7 +186,7 @@ class Stage:
 
     def _environment(self) -> dict[str, dict[str, str]]:
         """Return where processes keep their data when it is not in the deployment's folder."""
-        return {"warehouse": {"TIDEMARK_DATA_DIR": str(self.volumes.root / "warehouse" / str(self._number))}}
+        return {"warehouse": {"TIDEMARK_DATA_DIR": str(self._store())}}
 
 
 async def passes(seconds: float) -> None:
