@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.console.account.risk import USUAL
-from services.console.words import Catalogue, catalogue
+from services.console.words import catalogue
 from services.console.words.formats import DASH, Formats
+from services.shared.wording import Catalogue
 
 _EVIDENCE_SHOWN = 2
 _TENTHS = 10

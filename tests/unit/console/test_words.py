@@ -9,7 +9,8 @@ import pytest
 
 from schemas.measures import MEASURES, SILENCE_CAP
 from services.alerter.rule_files import load_rules
-from services.console.words import LANGUAGES, Catalogue, catalogue, preferred
+from services.console.words import catalogue
+from services.shared.wording import LANGUAGES, Catalogue, preferred
 
 ROOT = Path(__file__).parents[3] / "services/console"
 ENGLISH = catalogue("en")
