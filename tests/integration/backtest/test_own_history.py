@@ -15,6 +15,7 @@ import pytest
 from schemas import codec
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.own import read_log, read_warehouse
+from services.backtest.words import speech
 from services.cli.past import HistorySource, own
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
@@ -162,7 +163,7 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
     store.insert("events", [stored.event(1, "e1", account="acme", occurred_at=NOW - 9 * DAY_MS)])
     store.close()
     with pytest.raises(Fatal, match="no loss was recorded: record losses on the pages of accounts"):
-        own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
+        own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=True)
 
     store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
     losses = [
@@ -174,8 +175,8 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
     ]
     store.insert("events", [lost(n, *each) for n, each in enumerate(losses, 2)])
     store.close()
-    listed = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
-    unasked = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=False)
+    listed = own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=True)
+    unasked = own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=False)
 
     assert listed.outcomes == (AccountOutcome("acme", 7308, "lost", "price"),)
     assert unasked.outcomes == ()
