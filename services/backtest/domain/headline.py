@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import BacktestFigures, is_ours
@@ -33,7 +34,7 @@ def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
     better.sort(key=lambda other: (-other.flagged, other.in_vain))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
 
-    def flagged(one: Calls) -> dict[str, str]:
+    def flagged(one: Calls) -> dict[str, Any]:
         lead = "" if math.isnan(one.lead_days) else say("headline.list.lead", days=say.days(one.lead_days))
         return {"flagged": say.number(one.flagged), "lead": lead, "in_vain": _a_week(one, owners, say)}
 
@@ -57,7 +58,7 @@ def of_use(figures: BacktestFigures, say: Speech) -> list[str]:
     better.sort(key=lambda other: (-other.recall.value, other.false.value))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
 
-    def flagged(one: AlarmFigures) -> dict[str, str]:
+    def flagged(one: AlarmFigures) -> dict[str, Any]:
         found, share = say.number(one.recall.value * one.losses), say.percent(one.recall.value)
         return {"flagged": f"{found} ({share})", "delay": _delay(one, say), "false": _false(one, say)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
@@ -177,7 +178,7 @@ def _truth_sections(truth: dict[str, generator.Figures], say: Speech) -> Iterabl
 
 
 def _case(found: Found, say: Speech) -> str:
-    counted = {"alarmed": say.cell(found.alarmed), "cases": say.cell(found.cases)}
+    counted: dict[str, Any] = {"alarmed": say.cell(found.alarmed), "cases": say.cell(found.cases)}
     if found.median_days is None:
         return say("truth.found", **counted)
     return say("truth.found_after", days=say.short(found.median_days), **counted)
@@ -193,8 +194,9 @@ def _alarm_sections(figures: BacktestFigures, say: Speech) -> Iterable[Section]:
     for (low, high), alarms in figures.sizes.items():
         if not alarms[0].weeks:
             continue
-        size = {"low": say.short(low), "high": say.short(high)} if high < float("inf") else {"low": say.short(low)}
-        title = say("calls.size" if "high" in size else "calls.size_above", **size)
+        is_open = high == float("inf")
+        key, most = ("calls.size_above", "") if is_open else ("calls.size", say.short(high))
+        title = say(key, low=say.short(low), high=most)
         yield Section(title, [], _alarms(alarms, plain, say))
 
 

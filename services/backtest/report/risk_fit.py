@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from services.backtest.domain.forecasts import RATE, SHIPPED, ForecastFigures, SplitFigures
 from services.backtest.domain.risk_fit import Objection, RiskFitFigures, TooFewLossesError
@@ -23,7 +24,10 @@ def verdict(fitted: RiskFitted, say: Speech) -> str:
 
 def refusal(figures: RiskFitFigures, say: Speech) -> str:
     """Return why a fit does not stand, and what would help."""
-    counted = {"losses": say("losses", count=figures.losses), "weeks": say("weeks", count=figures.weeks)}
+    counted: dict[str, Any] = {
+        "losses": say("losses", count=figures.losses),
+        "weeks": say("weeks", count=figures.weeks),
+    }
     reasons = "".join(f"\n  - {_against(each, say)}" for each in figures.against)
     return f"{say('fit.refused', **counted)}{reasons}\n{_advice(figures, say)}"
 
@@ -31,7 +35,7 @@ def refusal(figures: RiskFitFigures, say: Speech) -> str:
 def too_few(lacking: TooFewLossesError, hint: bool, say: Speech) -> str:
     """Return why nothing was fitted; `hint`: whether falls in use may be taken in the place of the losses on a list."""
     counts, key = lacking.counts, "accounts" if lacking.lacking == "accounts" else "losses"
-    told = {name: say.number(count) for name, count in counts.items()}
+    told: dict[str, Any] = {name: say.number(count) for name, count in counts.items()}
     why = say(f"fit.lacking.{lacking.lacking}", more=say.number(counts["needed"] - counts[key]), **told)
     return say("fit.too_few", lacking=why) + (say("fit.too_few_hint") if hint else "")
 
@@ -112,7 +116,7 @@ def _advice(figures: RiskFitFigures, say: Speech) -> str:
     return say("fit.advice.none")
 
 
-def _fitted_on(fitted: RiskFitted, say: Speech) -> dict[str, str]:
+def _fitted_on(fitted: RiskFitted, say: Speech) -> dict[str, Any]:
     figures = fitted.figures
     return {
         "weeks": say("weeks", count=figures.weeks),
@@ -124,7 +128,7 @@ def _fitted_on(fitted: RiskFitted, say: Speech) -> dict[str, str]:
     }
 
 
-def _compared(figures: RiskFitFigures, say: Speech) -> dict[str, str]:
+def _compared(figures: RiskFitFigures, say: Speech) -> dict[str, Any]:
     """Return how the fit and the shipped coefficients did on accounts that it was not fitted on."""
     ours, shipped = figures.other_accounts.of(figures.form), figures.other_accounts.of(SHIPPED)
     return {

@@ -187,8 +187,8 @@ def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...
         return (), ()
     found = read_outcomes(path, datetime.now(UTC).date(), say)
     if found.problems:
-        counted = {"count": len(found.problems), "used": say.number(len(found.outcomes))}
-        print(say("terminal.left_out", file=path.name, **counted), file=sys.stderr)
+        used = say.number(len(found.outcomes))
+        print(say("terminal.left_out", count=len(found.problems), file=path.name, used=used), file=sys.stderr)
         for problem in found.problems[:_TOLD_PROBLEMS]:
             print(f"  {problem}", file=sys.stderr)
         if len(found.problems) > _TOLD_PROBLEMS:

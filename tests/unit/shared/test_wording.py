@@ -81,7 +81,7 @@ def test_what_counts_has_a_form_for_every_plural_that_the_language_uses_for_whol
 @pytest.mark.parametrize(("service", "language"), ALL)
 def test_every_key_and_every_text_is_text(service: str, language: str) -> None:
     """YAML takes a bare `no` or `false` for a truth value."""
-    entries = catalogue(service, language).entries
+    entries: Mapping[str, object] = catalogue(service, language).entries
 
     assert [key for key in entries if re.search(r"True|False|None", key)] == []
     assert [key for key, entry in entries.items() if not isinstance(entry, str | Mapping)] == []
