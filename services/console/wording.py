@@ -134,6 +134,10 @@ class Wording:
         """Return a chance in per cent."""
         return self._formats.share(percent / 100)
 
+    def choice(self, said: str) -> str:
+        """Return what was chosen in a form of records, in words; what is no choice of ours is somebody's own text."""
+        return self._or(f"record.choice.{said}", said)
+
     def stage(self, stage: str) -> str:
         """Return the name of a stage."""
         return self._or(f"stage.{stage.lower()}", stage.replace("_", " ").capitalize())
