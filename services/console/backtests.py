@@ -40,6 +40,8 @@ class BacktestRun:
     """Name of the file with lost customers; empty without one."""
     recorded: int
     """How many losses on record were the list; 0: they were not."""
+    language: str
+    """What its report is written in."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     percent: int | None = None
     """How far it has driven the history; None before it has read it."""
@@ -96,7 +98,7 @@ class Backtests:
         if self.latest is not None:
             shutil.rmtree(self.latest.folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="tidemark-backtest-"))
-        self.latest = BacktestRun(folder, by, name if outcomes else "", recorded)
+        self.latest = BacktestRun(folder, by, name if outcomes else "", recorded, language)
         words = [*self._source, *self._options, "--workers", "1", "--language", language]
         words += ["--markdown", str(folder / "report.md")]
         if find_spec("matplotlib") is not None:

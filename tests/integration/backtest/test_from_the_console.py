@@ -36,7 +36,10 @@ async def test_its_first_lines_what_was_left_out_and_the_report_are_in_the_langu
 
     page = (await client.get("/right")).text  # in English, of a reader who said nothing
     assert "The latest back-test" in page
-    assert "Das suas 2 contas perdidas, o Tidemark teria assinalado 2, em mediana" in page
+    assert (
+        '<blockquote class="headline" lang="pt"><p>Das suas 2 contas perdidas, o Tidemark teria assinalado 2, em mediana'
+        in page
+    )
     assert "lost.csv: 1 linha ficou de fora, usam-se 2:" in page
     assert "linha 4: date &#39;soon&#39; não é uma data" in page
     report = (await client.get("/right/report")).text
