@@ -14,9 +14,6 @@ from services.backtest.domain.naive import NaiveAlarms
 from services.backtest.domain.outcomes import Calls, Lost, lost_of, measure_calls
 from services.backtest.driving import Driven
 
-COLLAPSE = "the next 12 weeks come to 35 % of the weekly mean of the 30 weeks before, or less"
-LOST = "the account is on the list of lost customers, with a date in the next 12 weeks"
-
 
 @dataclass(frozen=True)
 class AgainstList:
@@ -48,7 +45,7 @@ def measure(
         driven.name,
         said,
         part,
-        target=COLLAPSE if lost is None else LOST,
+        target="collapse" if lost is None else "loss",
         rules=rules or driven.usage_rules,
         draws=draws,
     )

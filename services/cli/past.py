@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from services.backfill.mapping import Mapping
     from services.backtest.domain.history import AccountOutcome, BacktestHistory
     from services.backtest.generator import Generated
+    from services.backtest.words import Speech
 
 
 _SHOWN = 10
@@ -51,7 +52,7 @@ def histories(
 
 
 def own(
-    source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None, *, recorded: bool
+    source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None, say: Speech, *, recorded: bool
 ) -> BacktestHistory:
     """
     Return one's own history, as the log or the warehouse holds it.
@@ -60,6 +61,7 @@ def own(
         source: Where it is.
         lost: The list of lost customers; empty: there is none.
         data: The folder of the stack.
+        say: The language of what is told.
         recorded: Whether the losses that people recorded are the list.
 
     Raises:
@@ -68,27 +70,21 @@ def own(
     history = _read(source, lost, data)
     count = len(history.recorded)
     if history.dayless:
-        print(_without_day(history.dayless), file=sys.stderr)
+        print(_without_day(history.dayless, say), file=sys.stderr)
     if recorded and not count:
-        raise Fatal("no loss was recorded: record losses on the pages of accounts, or give a list with --outcomes")
+        raise Fatal(say("terminal.no_record"))
     if recorded:
-        print(f"{_losses(count)} on record, taken as the list", file=sys.stderr)
+        print(say("terminal.taken", count=count), file=sys.stderr)
         return replace(history, outcomes=history.recorded)
     if count and not lost:
-        print(
-            f"{_losses(count)} on record: --recorded takes {'it' if count == 1 else 'them'} as the list",
-            file=sys.stderr,
-        )
+        print(say("terminal.on_record", count=count), file=sys.stderr)
     return history
 
 
-def _without_day(accounts: tuple[str, ...]) -> str:
-    shown = ", ".join(accounts[:_SHOWN]) + (f" and {len(accounts) - _SHOWN} more" if len(accounts) > _SHOWN else "")
-    return f"recorded as lost without a day, and so in no list: {shown}: record the loss again with its day"
-
-
-def _losses(count: int) -> str:
-    return "1 loss is" if count == 1 else f"{count} losses are"
+def _without_day(accounts: tuple[str, ...], say: Speech) -> str:
+    more = len(accounts) - _SHOWN
+    shown = ", ".join(accounts[:_SHOWN]) + (say("terminal.more_accounts", count=more) if more > 0 else "")
+    return say("terminal.without_day", accounts=shown)
 
 
 def _read(source: HistorySource, lost: tuple[AccountOutcome, ...], data: Path | None) -> BacktestHistory:

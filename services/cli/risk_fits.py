@@ -13,6 +13,7 @@ from services.shared.errors import Fatal, TidemarkError
 if TYPE_CHECKING:
     from services.backtest.driving import Driven
     from services.backtest.report.contents import Section
+    from services.backtest.words import Speech
     from services.shared.tracking_plan.plan import TrackingPlan
 
 
@@ -73,7 +74,7 @@ class RiskFitRequest:
             _require_model_or_nothing(self.write, plan)
         return self.target or (Target.LOSS if listed else Target.COLLAPSE)
 
-    def finish(self, report: RiskFitReport) -> None:
+    def finish(self, report: RiskFitReport, say: Speech) -> None:
         """
         Write the model of a fit, in place of one that was there.
 
@@ -83,15 +84,12 @@ class RiskFitRequest:
         if report.refusal:
             raise RiskFitRefusedError(report.refusal)
         if self.write is None:
-            print("the fit stands: give --write FILE to have a model with it")
+            print(say("terminal.stands"))
             return
         new = self.write.with_name(f"{self.write.name}.{os.getpid()}")
         new.write_text(report.model, "utf-8")
         new.replace(self.write)
-        print(
-            f"wrote {self.write}: start the scorers with TIDEMARK_SCORER_MODEL={self.write.absolute()}, and the API tells "
-            "risk_percent"
-        )
+        print(say("terminal.wrote_model", file=self.write, path=self.write.absolute()))
 
 
 def _require_model_or_nothing(path: Path, plan: TrackingPlan) -> None:
@@ -107,13 +105,20 @@ def _require_model_or_nothing(path: Path, plan: TrackingPlan) -> None:
 
 
 def fit(
-    driven: Driven, target: Target, plan: TrackingPlan, model_file: Path, *, least_base: float, draws: int
+    driven: Driven,
+    target: Target,
+    plan: TrackingPlan,
+    model_file: Path,
+    say: Speech,
+    *,
+    least_base: float,
+    draws: int,
 ) -> RiskFitReport:
     """Fit the risk on a driven history; `model_file` is the model in force, of which a written one keeps all else."""
     from services.backtest.domain.risk_fit import TooFewLossesError
     from services.backtest.fitting import fit_history
     from services.backtest.report.model_file import with_risk
-    from services.backtest.report.risk_fit import refusal, sections, verdict
+    from services.backtest.report.risk_fit import refusal, sections, too_few, verdict
     from services.scorer.domain.health.model import read_model
     from services.scorer.settings import DEFAULT_MODEL
     from services.shared.plan_file import read_yaml
@@ -123,14 +128,8 @@ def fit(
     try:
         fitted = fit_history(driven, shipped, target.value, least_usual_week=least_base, draws=draws)
     except TooFewLossesError as error:
-        hint = (
-            "; --target collapse takes falls in use instead, of which there may be more"
-            if target is Target.LOSS
-            else ""
-        )
-        return RiskFitReport(
-            "No risk was fitted: there are too few losses.", refusal=f"no risk was fitted: {error}{hint}"
-        )
+        return RiskFitReport(say("fit.none"), refusal=too_few(error, target is Target.LOSS, say))
+    said, tables = verdict(fitted, say), [*sections(fitted, say)]
     if fitted.figures.against:
-        return RiskFitReport(verdict(fitted), [*sections(fitted)], refusal(fitted.figures))
-    return RiskFitReport(verdict(fitted), [*sections(fitted)], model=with_risk(model_file.read_text("utf-8"), fitted))
+        return RiskFitReport(said, tables, refusal(fitted.figures, say))
+    return RiskFitReport(said, tables, model=with_risk(model_file.read_text("utf-8"), fitted))

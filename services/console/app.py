@@ -35,7 +35,8 @@ from services.console.pages import (
 )
 from services.console.rendering import Visit
 from services.console.settings import ConsoleSettings
-from services.console.words import LANGUAGES, catalogue, preferred
+from services.console.words import catalogue
+from services.shared.wording import LANGUAGES, preferred
 
 log = logging.getLogger(__name__)
 

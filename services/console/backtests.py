@@ -40,6 +40,8 @@ class BacktestRun:
     """Name of the file with lost customers; empty without one."""
     recorded: int
     """How many losses on record were the list; 0: they were not."""
+    language: str
+    """What its report is written in."""
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     percent: int | None = None
     """How far it has driven the history; None before it has read it."""
@@ -80,7 +82,7 @@ class Backtests:
         """Return whether one runs now."""
         return self.latest is not None and self.latest.state == "running"
 
-    def start(self, outcomes: bytes, name: str, by: str, recorded: int = 0) -> bool:
+    def start(self, outcomes: bytes, name: str, by: str, language: str, recorded: int = 0) -> bool:
         """
         Start one, and return whether it did: not while another one runs.
 
@@ -88,6 +90,7 @@ class Backtests:
             outcomes: The list of lost customers, as CSV; empty: losses are told from use alone.
             name: What the file with the list is called.
             by: Who starts it.
+            language: What its report is written in.
             recorded: How many losses on record the list is made of, if it is no file.
         """
         if self.is_running or not self.possible:
@@ -95,8 +98,9 @@ class Backtests:
         if self.latest is not None:
             shutil.rmtree(self.latest.folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="tidemark-backtest-"))
-        self.latest = BacktestRun(folder, by, name if outcomes else "", recorded)
-        words = [*self._source, *self._options, "--workers", "1", "--markdown", str(folder / "report.md")]
+        self.latest = BacktestRun(folder, by, name if outcomes else "", recorded, language)
+        words = [*self._source, *self._options, "--workers", "1", "--language", language]
+        words += ["--markdown", str(folder / "report.md")]
         if find_spec("matplotlib") is not None:
             words += ["--html", str(folder / "report.html")]
         if outcomes:

@@ -24,8 +24,8 @@ from services.console.assets import asset
 from services.console.identity import Identity
 from services.console.settings import ConsoleSettings
 from services.console.wording import Wording
-from services.console.words import LANGUAGES, Catalogue
 from services.console.words.formats import Formats
+from services.shared.wording import LANGUAGES, Catalogue
 
 NAVIGATION = ("today", "portfolio", "ingest", "waiting", "right")
 """The pages of the navigation, by name: each has its words under `nav.` and its address in ADDRESSES."""

@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.console.account.risk import USUAL
-from services.console.words import Catalogue, catalogue
+from services.console.words import catalogue
 from services.console.words.formats import DASH, Formats
+from services.shared.wording import Catalogue
 
 _EVIDENCE_SHOWN = 2
 _TENTHS = 10
@@ -132,6 +133,10 @@ class Wording:
     def percent(self, percent: float) -> str:
         """Return a chance in per cent."""
         return self._formats.share(percent / 100)
+
+    def choice(self, said: str) -> str:
+        """Return what was chosen in a form of records, in words; what is no choice of ours is somebody's own text."""
+        return self._or(f"record.choice.{said}", said)
 
     def stage(self, stage: str) -> str:
         """Return the name of a stage."""

@@ -17,10 +17,11 @@ from services.backtest.domain.naive import NaiveAlarms, scores
 from services.backtest.domain.ranking import Decile, RankingFigures, deciles, measure_ranking
 from services.backtest.domain.resampling import Interval, Resampling
 
-OURS = "Tidemark, warning or above"
-RISK = "Tidemark's risk"
-SCORE = "Tidemark's health score"
-TUNED = "silent for {days} days (as many calls)"
+_OURS = "tidemark_"
+OURS = f"{_OURS}warning_or_above"
+RISK, SCORE = f"{_OURS}risk", f"{_OURS}score"
+TUNED = "tuned_days.{days}"
+"""Silence of so many days, which gives as many calls. What names are called stands in the catalogues."""
 SIZES = ((1.0, 3.0), (3.0, 10.0), (10.0, float("inf")))
 """Of accounts, active user-days a week."""
 DAY_MS = 86_400_000
@@ -57,7 +58,7 @@ class BacktestFigures:
 
     name: str
     target: str
-    """What counts as a loss, in words."""
+    """What counts as a loss: `collapse` or `loss`."""
     least_base: float
     accounts: int
     """Those with any valid account-week."""
@@ -70,7 +71,8 @@ class BacktestFigures:
     alarms: list[AlarmFigures]
     """Overall, Tidemark's first: warning or above, then each severity apart, then the plainest rules."""
     holidays: list[AlarmFigures]
-    sizes: dict[str, list[AlarmFigures]]
+    sizes: dict[tuple[float, float], list[AlarmFigures]]
+    """By SIZES."""
     rules: list[RuleFigures]
     calibration: list[Decile]
     tuned_days: int
@@ -87,7 +89,7 @@ def figures(
     said: Said,
     grid: Grid,
     *,
-    target: str = "",
+    target: str = "collapse",
     rules: frozenset[str],
     draws: int = 200,
 ) -> BacktestFigures:
@@ -98,7 +100,7 @@ def figures(
         name: Of the history.
         said: What Tidemark said of it.
         grid: What happened.
-        target: What counts as a loss, in words.
+        target: What counts as a loss, see BacktestFigures.
         rules: The rules whose signals count as alarms.
         draws: How often accounts are drawn for the intervals.
     """
@@ -127,11 +129,16 @@ def figures(
         ranking=_rankings(score, _of(said.risk, snapshot), grid, weeks, resampling),
         alarms=measured(everything),
         holidays=measured(few, lambda points: points.holiday),
-        sizes={_size(low, high): measured(few, partial(_of_size, low, high)) for low, high in SIZES},
+        sizes={size: measured(few, partial(_of_size, *size)) for size in SIZES},
         rules=_rules(said, grid, weeks, resampling),
         calibration=deciles(score[~np.isnan(score)], weeks.loss[~np.isnan(score)]),
         tuned_days=tuned_days,
     )
+
+
+def is_ours(name: str) -> bool:
+    """Return whether an alarm or a score of this name is Tidemark's."""
+    return name.startswith(_OURS)
 
 
 def latest_at(snapshot_account: NDArray[np.int32], snapshot_at: NDArray[np.int64], grid: Grid, points: Points) -> Ints:
@@ -170,9 +177,9 @@ def _risks(episodes: Sequence[Episode], rules: frozenset[str]) -> list[Episode]:
 def _severities(said: Said, grid: Grid, rules: frozenset[str]) -> dict[str, Alarms]:
     take = partial(alarms_of_episodes, _risks(said.episodes, rules), said.accounts, grid.first_day, grid.days)
     return {
-        "Tidemark, critical": take(least=SEVERITIES["CRITICAL"]),
-        "Tidemark, warning alone": take(least=SEVERITIES["WARNING"], most=SEVERITIES["WARNING"]),
-        "Tidemark, info alone": take(least=SEVERITIES["INFO"], most=SEVERITIES["INFO"]),
+        f"{_OURS}critical": take(least=SEVERITIES["CRITICAL"]),
+        f"{_OURS}warning": take(least=SEVERITIES["WARNING"], most=SEVERITIES["WARNING"]),
+        f"{_OURS}info": take(least=SEVERITIES["INFO"], most=SEVERITIES["INFO"]),
     }
 
 
@@ -221,7 +228,3 @@ def _valid(grid: Grid, account: Ints, column: Ints) -> Points:
 
 def _of_size(low: float, high: float, points: Points) -> Bools:
     return np.asarray((points.base >= low) & (points.base < high))
-
-
-def _size(low: float, high: float) -> str:
-    return f"{low:g} to {high:g}" if high < float("inf") else f"{low:g} or more"

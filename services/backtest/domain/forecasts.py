@@ -19,7 +19,8 @@ from services.backtest.domain.ranking import RankingFigures, measure_ranking
 from services.backtest.domain.resampling import Interval, Resampling
 
 PARTS = 5
-SHIPPED, RATE = "the shipped coefficients", "the rate of losses alone"
+SHIPPED, RATE = "shipped", "rate"
+"""Forecasts of the coefficients that come with Tidemark, and of the rate of losses alone."""
 _INTERVAL_DRAWS = 400
 
 Fitting = Callable[[Floats, Bools], Hazard]

@@ -4,76 +4,69 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from services.backtest.domain.alarms import AlarmFigures
-from services.backtest.domain.figures import BacktestFigures
+from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.ranking import RankingFigures
+from services.backtest.words.speech import Speech
 
-SHOWN = "silent for 3 weeks"
+SHOWN = "silent_weeks.3"
 """The rule that most people have already."""
 _PER_ACCOUNTS = 100
 _PER_WEEKS = 1000
 
 
-def of_list(calls: Sequence[Calls], owners: int) -> list[str]:
+def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
     """
     Return the first lines for a list of lost accounts.
 
     Args:
         calls: Of Tidemark first, then of the plainest rules.
         owners: How many people look after the accounts; 0: not known.
+        say: The language.
     """
     ours, *plain = calls
     if not ours.lost:
-        return ["No lost account on the list can be judged; see below why."]
+        return [say("headline.list.nobody")]
     better = [other for other in plain if _better(other.flagged - ours.flagged, other.in_vain - ours.in_vain)]
     better.sort(key=lambda other: (-other.flagged, other.in_vain))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
-    accounts = "account" if ours.lost == 1 else "accounts"
+
+    def flagged(one: Calls) -> dict[str, Any]:
+        lead = "" if math.isnan(one.lead_days) else say("headline.list.lead", days=say.days(one.lead_days))
+        return {"flagged": say.number(one.flagged), "lead": lead, "in_vain": _a_week(one, owners, say)}
+
     return [
-        (
-            f"Of your {ours.lost} lost {accounts} Tidemark would have flagged {ours.flagged}{_lead(ours)}, with "
-            f"{_a_week(ours, owners)}."
-        ),
-        *_does_better([other.name for other in better]),
-        *(
-            f"“{_title(other.name)}” would have flagged {other.flagged}{_lead(other)}, with {_a_week(other, owners)}."
-            for other in told
-        ),
+        say("headline.list.ours", count=ours.lost, **flagged(ours)),
+        *_does_better([other.name for other in better], say),
+        *(say("headline.list.other", rule=_title(other.name, say), **flagged(other)) for other in told),
     ]
 
 
-def of_use(figures: BacktestFigures) -> list[str]:
+def of_use(figures: BacktestFigures, say: Speech) -> list[str]:
     """Return the first lines where losses are told from the use of accounts alone."""
-    ours, plain = figures.ours, [each for each in figures.alarms if not each.name.startswith("Tidemark")]
+    ours, plain = figures.ours, [each for each in figures.alarms if not is_ours(each.name)]
     if not figures.weeks:
-        return [
-            (
-                "Nothing can be measured: no account has a week with at least 8 weeks of history before it, enough use, and 12 "
-                "known weeks after it. Give a longer history."
-            )
-        ]
+        return [say("headline.use.nothing")]
     if not figures.losses:
-        return [
-            (
-                f"No account fell to a third of its usual level in {figures.weeks:,} account-weeks, so alarms can only be "
-                f"false here: {_false(ours)}."
-            )
-        ]
+        return [say("headline.use.no_loss", count=figures.weeks, false=_false(ours, say))]
     better = [
         each for each in plain if _better(each.recall.value - ours.recall.value, each.false.value - ours.false.value)
     ]
     better.sort(key=lambda other: (-other.recall.value, other.false.value))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
+
+    def flagged(one: AlarmFigures) -> dict[str, Any]:
+        found, share = say.number(one.recall.value * one.losses), say.percent(one.recall.value)
+        return {"flagged": f"{found} ({share})", "delay": _delay(one, say), "false": _false(one, say)}
+
     return [
-        (
-            f"Of {figures.losses} accounts that fell to about a third of their usual level or below, Tidemark flagged "
-            f"{_found(ours)}{_delay(ours)}, with {_false(ours)}."
-        ),
-        *_does_better([other.name for other in better]),
-        *(f"“{_title(other.name)}” flagged {_found(other)}{_delay(other)}, with {_false(other)}." for other in told),
-        *_ranks_better(figures.ranking),
+        say("headline.use.ours", count=figures.losses, **flagged(ours)),
+        *_does_better([other.name for other in better], say),
+        *(say("headline.use.other", rule=_title(other.name, say), **flagged(other)) for other in told),
+        *_ranks_better(figures.ranking, say),
     ]
 
 
@@ -82,63 +75,50 @@ def _better(found: float, false: float) -> bool:
     return found >= 0 and false <= 0 and (found > 0 or false < 0)
 
 
-def _does_better(names: Sequence[str]) -> list[str]:
+def _does_better(names: Sequence[str], say: Speech) -> list[str]:
     if not names:
         return []
-    quoted = [f"“{name}”" for name in names]
-    rules = f"{', '.join(quoted[:-1])} and {quoted[-1]}" if quoted[:-1] else quoted[0]
-    these = "These plain rules do" if quoted[:-1] else "This plain rule does"
-    return [f"{these} better than Tidemark here, finding no less with no more false calls: {rules}."]
+    return [say("headline.better", count=len(names), rules=say.quoted([say.named("alarm", name) for name in names]))]
 
 
-def _ranks_better(ranking: Sequence[RankingFigures]) -> list[str]:
+def _ranks_better(ranking: Sequence[RankingFigures], say: Speech) -> list[str]:
     ours = ranking[0]
-    best = max((each for each in ranking if not each.name.startswith("Tidemark")), key=lambda each: each.auc.value)
+    best = max((each for each in ranking if not is_ours(each.name)), key=lambda each: each.auc.value)
     if best.auc.value <= ours.auc.value:
         return []
     return [
-        (
-            f"As a list to work through from the top, plain “{best.name}” ranks better than {ours.name}: AUC "
-            f"{best.auc.value:.2f} against {ours.auc.value:.2f}, average precision {best.average_precision.value:.2f} "
-            f"against {ours.average_precision.value:.2f}."
+        say(
+            "headline.ranks_better",
+            best=say.named("score", best.name),
+            ours=say.named("score", ours.name),
+            best_auc=say.number(best.auc.value, 2),
+            our_auc=say.number(ours.auc.value, 2),
+            best_precision=say.number(best.average_precision.value, 2),
+            our_precision=say.number(ours.average_precision.value, 2),
         )
     ]
 
 
-def _title(name: str) -> str:
-    return name[:1].upper() + name[1:]
+def _title(name: str, say: Speech) -> str:
+    """Return a rule in quotes, as a sentence begins with it."""
+    called = say.named("alarm", name)
+    return say.quoted([called[:1].upper() + called[1:]])
 
 
-def _lead(calls: Calls) -> str:
-    return "" if math.isnan(calls.lead_days) else f", at the median {_days(calls.lead_days)} before the loss"
-
-
-def _a_week(calls: Calls, owners: int) -> str:
+def _a_week(calls: Calls, owners: int, say: Speech) -> str:
     if owners > 1:
-        each = calls.in_vain_a_week / owners
-        return f"{each:.1f} calls in vain a week for each of {owners} owners"
-    return f"{calls.in_vain_a_week:.1f} calls in vain a week"
+        each = say.number(calls.in_vain_a_week / owners, 1)
+        return say("headline.list.in_vain_each", calls=each, owners=say.number(owners))
+    return say("headline.list.in_vain", calls=say.number(calls.in_vain_a_week, 1))
 
 
-def _found(alarm: AlarmFigures) -> str:
-    return f"{round(alarm.recall.value * alarm.losses)} ({_percent(alarm.recall.value)})"
-
-
-def _delay(alarm: AlarmFigures) -> str:
+def _delay(alarm: AlarmFigures, say: Speech) -> str:
     if math.isnan(alarm.delay):
         return ""
-    if alarm.delay < 0:
-        return f", at the median {_days(-alarm.delay)} before the fall shows"
-    return f", at the median {_days(alarm.delay)} after the 12 low weeks begin"
+    when = "before" if alarm.delay < 0 else "after"
+    return say(f"headline.use.{when}", days=say.days(abs(alarm.delay)))
 
 
-def _false(alarm: AlarmFigures) -> str:
-    return f"{alarm.false.value * _PER_ACCOUNTS / _PER_WEEKS:.1f} false calls a week per {_PER_ACCOUNTS} accounts"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
-
-
-def _days(days: float) -> str:
-    return "1 day" if round(days) == 1 else f"{round(days)} days"
+def _false(alarm: AlarmFigures, say: Speech) -> str:
+    calls = say.number(alarm.false.value * _PER_ACCOUNTS / _PER_WEEKS, 1)
+    return say("headline.use.wrong", calls=calls, accounts=say.number(_PER_ACCOUNTS))

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from services.shared.tracking_plan.actors import UNSAID
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+OWN = "own history"
+"""The name of one's own; a report says it in its own language."""
 
 
 class Event(NamedTuple):

@@ -22,11 +22,11 @@ def scores(grid: Grid, weeks: Points) -> dict[str, Floats]:
         return np.asarray(-(now + _SMOOTH) / (then + _SMOOTH), np.float64)
 
     return {
-        "days silent": silent,
-        "weeks silent": np.floor(silent / WEEK),
-        "30 days against the 30 before": fall(30, 30),
-        "7 days against the 7 before": fall(7, 7),
-        "4 weeks against the 30 before": fall(4 * WEEK, BASE_WEEKS * WEEK),
+        "days_silent": silent,
+        "weeks_silent": np.floor(silent / WEEK),
+        "30_days": fall(30, 30),
+        "7_days": fall(7, 7),
+        "4_weeks": fall(4 * WEEK, BASE_WEEKS * WEEK),
     }
 
 
@@ -43,11 +43,11 @@ class NaiveAlarms:
     def all(self) -> dict[str, Alarms]:
         """Return those with fixed thresholds, by name."""
         return {
-            "silent for 3 weeks": self.silent(21),
-            "silent for 4 weeks": self.silent(28),
-            "7 days over 50 % below the 7 before": self.falls(7, 0.5),
-            "30 days over 20 % below the 30 before": self.falls(30, 0.8),
-            "4 weeks below 20 % of the 30 before": self.level(0.2, 0.4),
+            "silent_weeks.3": self.silent(21),
+            "silent_weeks.4": self.silent(28),
+            "falls_7_days": self.falls(7, 0.5),
+            "falls_30_days": self.falls(30, 0.8),
+            "level_4_weeks": self.level(0.2, 0.4),
         }
 
     def silent(self, days: int) -> Alarms:

@@ -25,7 +25,7 @@ class Lost:
     columns: Mapping[int, int]
     """The day of the loss, by row of the activity: a column."""
     left_out: list[tuple[str, str]]
-    """Account, and why."""
+    """Account, and why: `no_events`, `twice`, `after_end` or `too_early`."""
 
 
 @dataclass(frozen=True)
@@ -63,19 +63,17 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
     for outcome in sorted(outcomes, key=lambda each: (each.day, each.account)):
         row = rows.get(outcome.account)
         if row is None:
-            left_out.append((outcome.account, "no event of it in the history: is the id the one that events carry?"))
+            left_out.append((outcome.account, "no_events"))
             continue
         if row in columns:
-            left_out.append((outcome.account, "lost twice in the list: the first time counts"))
+            left_out.append((outcome.account, "twice"))
             continue
         column = outcome.day - grid.first_day
         first = int(grid.first[row])
         if column > grid.days:
-            left_out.append((outcome.account, "lost after the end of the history"))
+            left_out.append((outcome.account, "after_end"))
         elif first >= grid.days or column - first < FEWEST_WEEKS * WEEK:
-            left_out.append(
-                (outcome.account, f"lost within {FEWEST_WEEKS} weeks of its first activity: too early to judge")
-            )
+            left_out.append((outcome.account, "too_early"))
         else:
             columns[row] = column
     return Lost(columns, left_out)

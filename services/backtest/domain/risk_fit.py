@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 import numpy as np
 
@@ -48,7 +49,35 @@ _SURE = 1.96
 
 
 class TooFewLossesError(ValueError):
-    """Nothing can be fitted; the message says how many losses there are and how many more are needed."""
+    """Nothing can be fitted: says how many losses there are, and how many are needed."""
+
+    def __init__(self, lacking: str, **counts: int) -> None:
+        """
+        Say what there is too little of.
+
+        Args:
+            lacking: `losses`, `accounts` with a loss, or `time` between the losses.
+            counts: What there is, and what is needed.
+        """
+        super().__init__(f"too few losses: {lacking}, {counts}")
+        self.lacking = lacking
+        self.counts = counts
+
+
+class Objection(NamedTuple):
+    """What speaks against a fit."""
+
+    kind: str
+    """
+    `accounts_rate` and `accounts_shipped`: on other accounts it does not surely forecast better than that; `accounts_rank`:
+    there it ranks worse than the shipped coefficients; `time_rate` and `time_shipped`: in a later time it forecasts no better
+    than that; `time_calibration`: there it forecasts far more or fewer losses than came.
+    """
+    ours: float
+    """Its log loss, AUC or forecast."""
+    other: float
+    """What that is compared with."""
+    gain: Interval | None = None
 
 
 @dataclass(frozen=True)
@@ -77,7 +106,7 @@ class RiskFitFigures:
     other_accounts: SplitFigures
     later_time: SplitFigures
     calibration: list[CalibrationGroup]
-    against: list[str]
+    against: list[Objection]
     """Why it does not stand; empty: it does."""
     more: int | None
     """How many more losses would probably show that it is better; None: it is, or nothing says that more would show it."""
@@ -105,8 +134,8 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int
     if len(sample.starts) >= LOSSES_EACH * shipped.weights.size:
         forms[COEFFICIENTS] = lambda columns, loss: fit(columns, loss, shipped.weights)
     parts, times = by_accounts(sample, seed), by_time(sample)
-    other_accounts = judge("other accounts", sample, forms, shipped, parts, draws)
-    later_time = judge("a later time", sample, forms, shipped, times, draws)
+    other_accounts = judge("other_accounts", sample, forms, shipped, parts, draws)
+    later_time = judge("later_time", sample, forms, shipped, times, draws)
     form = min(forms, key=lambda each: other_accounts.of(each).log_loss + later_time.of(each).log_loss)
     against = _against(other_accounts, later_time, form)
     return RiskFitFigures(
@@ -127,21 +156,13 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int
 def _require_losses(sample: LossSample) -> None:
     losses = len(sample.starts)
     if losses < FEWEST_LOSSES:
-        raise TooFewLossesError(
-            f"{losses} losses can be used, and {FEWEST_LOSSES} are needed: {FEWEST_LOSSES - losses} more"
-        )
+        raise TooFewLossesError("losses", losses=losses, needed=FEWEST_LOSSES)
     accounts = np.unique(sample.starts.account).size
     if accounts < FEWEST_ACCOUNTS:
-        raise TooFewLossesError(
-            f"all {losses} losses are of {accounts} accounts, and {FEWEST_ACCOUNTS} with a loss are needed: "
-            f"{FEWEST_ACCOUNTS - accounts} more"
-        )
+        raise TooFewLossesError("accounts", losses=losses, accounts=accounts, needed=FEWEST_ACCOUNTS)
     ((earlier, later),) = losses_in(sample, by_time(sample))
     if min(earlier, later) < FEWEST_OF_A_TIME:
-        raise TooFewLossesError(
-            f"{losses} losses lie too close together to forecast the later ones from the earlier: {earlier} and {later} of them, "
-            f"with 12 weeks between, and {FEWEST_OF_A_TIME} of each are needed: losses over a longer time"
-        )
+        raise TooFewLossesError("time", losses=losses, earlier=earlier, later=later, needed=FEWEST_OF_A_TIME)
 
 
 def _stretch(columns: Floats, loss: Bools, shipped: Hazard, deviation: float) -> Hazard:
@@ -160,31 +181,23 @@ def _calibration(chance: Floats, loss: Bools) -> list[CalibrationGroup]:
     ]
 
 
-def _against(accounts: SplitFigures, time: SplitFigures, form: str) -> list[str]:
+def _against(accounts: SplitFigures, time: SplitFigures, form: str) -> list[Objection]:
     """Say in which ways a fit is not better, each with its figures."""
     found = []
     ours, shipped = accounts.of(form), accounts.of(SHIPPED)
     for other, gain in ((RATE, ours.over_rate), (SHIPPED, ours.over_shipped)):
         if not gain.low > 0:
-            found.append(
-                f"on other accounts it does not surely forecast better than {other} (log loss {ours.log_loss:.4f} against "
-                f"{accounts.of(other).log_loss:.4f}, a difference of {_range(gain)})"
-            )
+            found.append(Objection(f"accounts_{other}", ours.log_loss, accounts.of(other).log_loss, gain))
     if ours.ranking.auc.value < shipped.ranking.auc.value - WORSE_RANK:
-        found.append(
-            f"on other accounts it ranks worse than {SHIPPED} (AUC {ours.ranking.auc.value:.3f} against "
-            f"{shipped.ranking.auc.value:.3f})"
-        )
+        found.append(Objection("accounts_rank", ours.ranking.auc.value, shipped.ranking.auc.value))
     ours = time.of(form)
     found += [
-        f"in a later time it forecasts no better than {other} (log loss {ours.log_loss:.4f} against {time.of(other).log_loss:.4f})"
+        Objection(f"time_{other}", ours.log_loss, time.of(other).log_loss)
         for other in (RATE, SHIPPED)
         if ours.log_loss >= time.of(other).log_loss
     ]
     if not 1 / CALIBRATED <= ours.forecast / max(1, time.loss_weeks) <= CALIBRATED:
-        found.append(
-            f"in a later time {time.loss_weeks} account-weeks were followed by a loss, and {ours.forecast:.0f} were forecast"
-        )
+        found.append(Objection("time_calibration", ours.forecast, time.loss_weeks))
     return found
 
 
@@ -198,7 +211,3 @@ def _more(accounts: SplitFigures, form: str, losses: int) -> int | None:
         deviation = (gain.high - gain.low) / (2 * _SURE)
         needed = max(needed, ceil(losses * (_SURE * deviation / gain.value) ** 2))
     return needed - losses or None
-
-
-def _range(gain: Interval) -> str:
-    return f"{gain.value:.4f} [{gain.low:.4f}, {gain.high:.4f}]"

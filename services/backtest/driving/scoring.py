@@ -33,7 +33,7 @@ LANES = 2
 DUPLICATE_IDS = 1_000_000
 MOST_DAYS = 40 * 365
 """Of a history: memory grows with days times accounts, and one wrong year would fill it."""
-NO_ACCOUNT = "they name no account; `tidemark backfill` finds it from group calls, then test on what the log holds"
+NO_ACCOUNT = "no_account"
 """Why events are not counted that only attribution could place."""
 
 Decide = Callable[[Sequence[Mapping[str, Any]]], Mapping[str, Any]]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from services.backtest.domain.history import AccountOutcome
+from services.backtest.words import Speech
 from services.shared.errors import TidemarkError
 from services.shared.tracking_plan.losses import EARLIEST
 
@@ -39,13 +40,14 @@ class OutcomeFile:
     """One sentence for each line that was left out, with its number (the header is line 1)."""
 
 
-def read_outcomes(path: Path, today: date) -> OutcomeFile:
+def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
     """
     Read a list of lost customers.
 
     Args:
         path: Of the file.
         today: A loss after it cannot have happened.
+        say: The language of problems.
 
     Raises:
         BadOutcomesError: it cannot be read, has no such columns, or no line of it can be used.
@@ -53,39 +55,38 @@ def read_outcomes(path: Path, today: date) -> OutcomeFile:
     outcomes: list[AccountOutcome] = []
     problems: list[str] = []
     seen: dict[str, int] = {}
-    records = _records(_lines(path))
-    header = _header(path, next(records, (1, []))[1])
+    records = _records(_lines(path, say), say)
+    header = _header(path, next(records, (1, []))[1], say)
     for line, cells in records:
-        found = _outcome(cells, header, today)
+        found = _outcome(cells, header, today, say)
         before = seen.get(found.account) if isinstance(found, AccountOutcome) else None
         if isinstance(found, str):
-            problems.append(f"line {line}: {found}")
+            problems.append(say("outcomes.line", line=line, problem=found))
         elif before is not None:
-            problems.append(
-                f"line {line}: account {found.account!r} is on line {before} already; keep the line of the first loss"
-            )
+            twice = say("outcomes.twice", account=repr(found.account), before=before)
+            problems.append(say("outcomes.line", line=line, problem=twice))
         else:
             seen[found.account] = line
             outcomes.append(found)
     if not outcomes:
         told = "".join(f"\n  {problem}" for problem in problems[:_TOLD])
-        told += f"\n  and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
-        raise BadOutcomesError(
-            f"{path.name}: no line of it can be used{':' if told else ', it has only a header'}{told}"
-        )
+        if len(problems) > _TOLD:
+            told += f"\n  {say('outcomes.more', count=len(problems) - _TOLD)}"
+        nothing = say("outcomes.nothing_usable", file=path.name)
+        raise BadOutcomesError(f"{nothing}:{told}" if told else nothing + say("outcomes.only_header"))
     return OutcomeFile(tuple(outcomes), tuple(problems))
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path, say: Speech) -> list[str]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as text:
             lines = list(islice(text, MOST_LINES + 1))
     except UnicodeDecodeError as error:
-        raise BadOutcomesError(f"{path.name}: not UTF-8 (byte {error.start}): save it as CSV UTF-8") from error
+        raise BadOutcomesError(say("outcomes.not_utf8", file=path.name, byte=error.start)) from error
     except OSError as error:
-        raise BadOutcomesError(f"{path.name}: cannot be read: {error}") from error
+        raise BadOutcomesError(say("outcomes.unreadable", file=path.name, error=error)) from error
     if len(lines) > MOST_LINES:
-        raise BadOutcomesError(f"{path.name}: more than {MOST_LINES:,} lines: is it the right file?")
+        raise BadOutcomesError(say("outcomes.too_long", file=path.name, most=say.number(MOST_LINES)))
     return lines
 
 
@@ -95,7 +96,7 @@ class _Header(NamedTuple):
     width: int
 
 
-def _records(lines: list[str]) -> Iterator[tuple[int, list[str] | str]]:
+def _records(lines: list[str], say: Speech) -> Iterator[tuple[int, list[str] | str]]:
     """
     Return each record with the number of its first line: its cells, or what is wrong with it.
 
@@ -108,33 +109,31 @@ def _records(lines: list[str]) -> Iterator[tuple[int, list[str] | str]]:
         try:
             cells: list[str] | str = next(reader)
         except csv.Error as error:
-            cells = f"cannot be read ({error}): is a quote opened and not closed?"
+            cells = say("outcomes.bad_quote", error=error)
         if not isinstance(cells, str) and reader.line_num > 1 and len(cells) < width:
-            cells = f"a quote is opened and not closed before line {at + reader.line_num}: close it, or take it out"
+            cells = say("outcomes.open_quote", line=at + reader.line_num)
         width = width or len(cells)
         if cells:
             yield at + 1, cells
         at += 1 if isinstance(cells, str) else reader.line_num
 
 
-def _header(path: Path, cells: list[str] | str) -> _Header:
+def _header(path: Path, cells: list[str] | str, say: Speech) -> _Header:
     named = cells if isinstance(cells, list) else []
     columns = {name.strip().lower(): place for place, name in reversed(list(enumerate(named)))}
     missing = [name for name in COLUMNS if name not in columns]
     if missing:
-        raise BadOutcomesError(
-            f"{path.name}: there is no column {' and no column '.join(map(repr, missing))}. The first line must "
-            "name the columns: account,date or account,date,reason"
-        )
+        lacking = say("outcomes.no_column_and").join(map(repr, missing))
+        raise BadOutcomesError(say("outcomes.no_column", file=path.name, columns=lacking))
     return _Header(columns, len(named))
 
 
-def _outcome(cells: list[str] | str, header: _Header, today: date) -> AccountOutcome | str:
+def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) -> AccountOutcome | str:
     """Return the outcome in a record, or what is wrong with it."""
     if isinstance(cells, str):
         return cells
     if len(cells) > header.width:
-        return "more cells than the first line has columns: put quotes around text with commas"
+        return say("outcomes.more_cells")
 
     def cell(name: str) -> str:
         place = header.columns.get(name, len(cells))
@@ -142,15 +141,15 @@ def _outcome(cells: list[str] | str, header: _Header, today: date) -> AccountOut
 
     account, text = cell("account"), cell("date")
     if not account:
-        return "account is empty: give the id that events carry"
+        return say("outcomes.no_account")
     if not text:
-        return "date is empty: give the day on which the account was lost, as 2026-03-31"
+        return say("outcomes.no_date")
     try:
         day = date.fromisoformat(text[:10])
     except ValueError:
-        return f"date {text[:40]!r} is not a date: write it as 2026-03-31 (year-month-day)"
+        return say("outcomes.no_day", date=repr(text[:40]))
     if day > today:
-        return f"date {text[:10]} lies in the future: an account that may still be lost does not belong on the list"
+        return say("outcomes.ahead", date=text[:10])
     if day < EARLIEST:
-        return f"date {text[:10]} lies before {EARLIEST.year}: is the year right?"
+        return say("outcomes.too_early", date=text[:10], year=EARLIEST.year)
     return AccountOutcome(account, day.toordinal() - _EPOCH, "lost", cell("reason"))

@@ -16,7 +16,7 @@ import msgspec
 from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
-from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event, KeptEvents
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -111,7 +111,7 @@ class _Holder:
         recorded = tuple(outcome for _, outcome in self._losses.values() if outcome is not None)
         kept, dayless = KeptEvents(events), tuple(sorted(self._dayless - self._losses.keys()))
         return BacktestHistory(
-            "own history",
+            OWN,
             kept,
             f"own:{content}",
             outcomes=outcomes,

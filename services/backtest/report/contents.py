@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from typing import Any
 
 from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
-from services.backtest.domain.figures import BacktestFigures
+from services.backtest.domain.figures import BacktestFigures, is_ours
+from services.backtest.domain.grid import FEWEST_WEEKS
 from services.backtest.domain.headline import SHOWN, of_list, of_use
+from services.backtest.domain.history import OWN
 from services.backtest.domain.resampling import Interval
 from services.backtest.driving import Driven
 from services.backtest.generator.figures import Found
 from services.backtest.measuring import AgainstList
+from services.backtest.words import Speech
 
-_EPOCH = date(1970, 1, 1)
 MOST_NAMES = 1000
-NOTHING = "-"
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Table:
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
+    ours: int = 0
+    """How many of the rows are Tidemark's: the first ones."""
 
 
 @dataclass(frozen=True)
@@ -62,203 +64,206 @@ class Measured:
     """What was left out of what was given, and why."""
 
 
-def part_of(measured: Measured) -> ReportPart:
-    """Return what there is to say about one history."""
+def part_of(measured: Measured, say: Speech) -> ReportPart:
+    """Return what there is to say about one history, in one language."""
     figures, against = measured.figures, measured.against
-    headline = of_list(against.calls, against.owners) if against else of_use(figures)
+    headline = of_list(against.calls, against.owners, say) if against else of_use(figures, say)
     sections = [
-        *_left_out(measured),
-        _cohort(measured),
-        *(_list_sections(against) if against else ()),
-        *(_truth_sections(measured.truth) if measured.truth else ()),
-        *_alarm_sections(figures),
-        _rules(figures),
-        _ranking(figures),
-        _calibration(figures),
+        *_left_out(measured, say),
+        _cohort(measured, say),
+        *(_list_sections(against, say) if against else ()),
+        *(_truth_sections(measured.truth, say) if measured.truth else ()),
+        *_alarm_sections(figures, say),
+        _rules(figures, say),
+        _ranking(figures, say),
+        _calibration(figures, say),
     ]
-    return ReportPart(figures.name, headline, sections, figures, against)
+    return ReportPart(name_of(figures.name, say), headline, sections, figures, against)
 
 
-def _left_out(measured: Measured) -> Iterable[Section]:
+def name_of(history: str, say: Speech) -> str:
+    """Return what a history is called: as its file is, but for one's own."""
+    return say("own_history") if history == OWN else history
+
+
+def head_of(say: Speech, key: str, *columns: str) -> tuple[str, ...]:
+    """Return the first row of a table."""
+    return tuple(say(f"{key}.head.{column}") for column in columns)
+
+
+def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
     lines = list(measured.problems)
-    if measured.against:
-        lines += [f"{account}: {why}" for account, why in measured.against.lost.left_out]
-    rejected = measured.driven.rejected
-    lines += [f"{count} events were not counted: {reason}" for reason, count in sorted(rejected.items())]
+    for account, why in measured.against.lost.left_out if measured.against else ():
+        lines.append(f"{account}: {say(f'left_out.{why}', count=FEWEST_WEEKS)}")
+    for reason, count in sorted(measured.driven.rejected.items()):
+        key = f"left_out.reason.{reason}"
+        lines.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
     if lines:
-        rest = [f"and {len(lines) - MOST_NAMES} more"] if len(lines) > MOST_NAMES else []
+        more = len(lines) - MOST_NAMES
+        rest = [say("left_out.more", count=more)] if more > 0 else []
         rows = [(line,) for line in [*lines[:MOST_NAMES], *rest]]
-        yield Section("Left out", [f"{len(lines)} things could not be used."], Table(("what, and why",), rows))
+        table = Table((say("left_out.head"),), rows)
+        yield Section(say("left_out.title"), [say("left_out.lead", count=len(lines))], table)
 
 
-def _cohort(measured: Measured) -> Section:
+def _cohort(measured: Measured, say: Speech) -> Section:
     driven, figures = measured.driven, measured.figures
-    first, last = (_EPOCH + timedelta(days=day) for day in (driven.span.first_day, driven.span.end_day - 1))
-    found = "within the 16 weeks before it" if measured.against else "within 4 weeks before and 8 weeks after its start"
-    return Section(
-        "What was measured",
-        [
-            (
-                f"{driven.events:,} events of {len(driven.accounts):,} accounts, {first.isoformat()} to {last.isoformat()}. "
-                f"Measured are the {figures.weeks:,} account-weeks of {figures.accounts:,} accounts that are at least 8 weeks old, "
-                f"with at least {figures.least_base:g} active user-days a week over the 30 weeks before, not silent for more than 8 "
-                "weeks, and with 12 later weeks known."
-            ),
-            (
-                f"A loss: {figures.target}. It follows on {_percent(figures.base_rate)} of the account-weeks: that is the precision "
-                f"of calling anybody at random. {figures.losses} losses start in the measured weeks."
-            ),
-            (
-                "A call is an onset: the first day of a risk of severity warning or above, with none open in the 28 days "
-                f"before. It is false if no loss follows within 12 weeks. A loss is found if a call lies {found}. Ranges in brackets hold 95 % of the results when accounts are drawn anew."
-            ),
-        ],
+    found = say(f"measured.found.{'loss' if measured.against else 'collapse'}")
+    weeks = say(
+        "measured.weeks",
+        events=say("events", count=driven.events),
+        accounts=say("accounts", count=len(driven.accounts)),
+        first=say.day(driven.span.first_day),
+        last=say.day(driven.span.end_day - 1),
+        weeks=say("weeks", count=figures.weeks),
+        measured=say("accounts", count=figures.accounts),
+        least=say.short(figures.least_base),
     )
+    target = say(f"measured.target.{figures.target}")
+    loss = say("measured.loss", target=target, rate=say.percent(figures.base_rate))
+    starts = say("measured.losses", count=figures.losses)
+    return Section(say("measured.title"), [weeks, f"{loss} {starts}", say("measured.call", found=found)])
 
 
-def _list_sections(against: AgainstList) -> Iterable[Section]:
+def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:
     rows = [
         (
-            each.name,
-            f"{each.flagged} of {each.lost}",
-            _number(each.lead_days),
-            str(each.calls),
-            str(each.in_vain),
-            _number(each.in_vain_a_week, 2),
-            _number(each.in_vain_a_week / against.owners, 2) if against.owners else NOTHING,
+            say.named("alarm", each.name),
+            say("list.flagged", flagged=say.cell(each.flagged), lost=say.cell(each.lost)),
+            say.cell(each.lead_days),
+            say.cell(each.calls),
+            say.cell(each.in_vain),
+            say.cell(each.in_vain_a_week, 2),
+            say.cell(each.in_vain_a_week / against.owners if against.owners else None, 2),
         )
         for each in against.calls
     ]
-    head = ("alarm", "flagged", "median days before", "calls", "in vain", "in vain a week", "per owner")
-    note = (
-        "Flagged: the alarm was on at some time in the 12 weeks before the loss. In vain: a call after which the account "
-        "was not lost within 12 weeks. The threshold “as many calls” was chosen on this very history, which favours it."
-    )
-    yield Section("The list of lost customers", [note], Table(head, rows))
+    head = head_of(say, "list", "alarm", "flagged", "days_before", "calls", "in_vain", "a_week", "per_owner")
+    yield Section(say("list.title"), [say("list.note")], Table(head, rows, ours=1))
     ours = against.calls[0]
     plain = next(each for each in against.calls if each.name == SHOWN)
-    columns = ("account", "lost on", "Tidemark, days before", f"{SHOWN}, days before")
     each = [
-        (account, (_EPOCH + timedelta(days=day)).isoformat(), _number(lead), _number(other))
+        (account, say.day(day), say.cell(lead), say.cell(other))
         for (account, day, lead), (_, _, other) in zip(ours.accounts, plain.accounts, strict=True)
     ]
     if each:
-        more = f"The first {MOST_NAMES:,} of {len(each):,}. " if len(each) > MOST_NAMES else ""
-        note = f"{more}Days from when the account was on the list to the loss; -: it was not flagged."
-        yield Section("Each lost account", [note], Table(columns, each[:MOST_NAMES]))
+        columns = (
+            *head_of(say, "each", "account", "lost_on", "ours"),
+            say("each.head.plain", rule=say.named("alarm", SHOWN)),
+        )
+        first_only = say("each.first_only", most=say.number(MOST_NAMES), all=say.number(len(each)))
+        notes = [first_only] if len(each) > MOST_NAMES else []
+        yield Section(say("each.title"), [" ".join([*notes, say("each.note")])], Table(columns, each[:MOST_NAMES]))
 
 
-def _truth_sections(truth: dict[str, generator.Figures]) -> Iterable[Section]:
-    cases: tuple[tuple[str, Callable[[generator.Figures], Found]], ...] = (
-        ("sudden stop, in 14 days", lambda found: found.sudden_stop),
-        ("the same over three people, in 10 days", lambda found: found.sudden_stop_above_3),
-        ("seat loss, in 60 days", lambda found: found.seat_loss),
-        ("slow decay, in 60 days", lambda found: found.slow_decay),
-        ("vacations alarmed", lambda found: found.vacations["all"]),
-        ("moves to an agent alarmed", lambda found: found.agent_moves),
-        ("growth alarmed", lambda found: found.growth),
+def _truth_sections(truth: dict[str, generator.Figures], say: Speech) -> Iterable[Section]:
+    cases: dict[str, Callable[[generator.Figures], Found]] = {
+        "sudden_stop": lambda found: found.sudden_stop,
+        "sudden_stop_above_3": lambda found: found.sudden_stop_above_3,
+        "seat_loss": lambda found: found.seat_loss,
+        "slow_decay": lambda found: found.slow_decay,
+        "vacations": lambda found: found.vacations["all"],
+        "agent_moves": lambda found: found.agent_moves,
+        "growth": lambda found: found.growth,
+    }
+    rows = [
+        (say(f"truth.{key}"), *(_case(take(found), say) for found in truth.values())) for key, take in cases.items()
+    ]
+    rows.append((say("truth.wrong"), *(say.cell(found.false.per_1000, 2) for found in truth.values())))
+    rows.append(
+        (say("truth.wrong_in_holidays"), *(say.cell(found.false_in_holidays.per_1000, 2) for found in truth.values()))
     )
-    rows = [(name, *(_case(take(found)) for found in truth.values())) for name, take in cases]
-    rows.append(("false per 1,000 account-weeks", *(_number(found.false.per_1000, 2) for found in truth.values())))
-    rows.append(("false in holidays", *(_number(found.false_in_holidays.per_1000, 2) for found in truth.values())))
-    note = "Of the cases of each kind those that were alarmed, and the median days from their onset."
-    yield Section("Against the generator's truth", [note], Table(("what happened", *truth), rows))
+    head = (say("truth.head"), *(say.named("alarm", name) for name in truth))
+    yield Section(say("truth.title"), [say("truth.note")], Table(head, rows))
 
 
-def _case(found: Found) -> str:
-    days = "" if found.median_days is None else f", {found.median_days:g} d"
-    return f"{found.alarmed} of {found.cases}{days}"
+def _case(found: Found, say: Speech) -> str:
+    counted: dict[str, Any] = {"alarmed": say.cell(found.alarmed), "cases": say.cell(found.cases)}
+    if found.median_days is None:
+        return say("truth.found", **counted)
+    return say("truth.found_after", days=say.short(found.median_days), **counted)
 
 
-def _alarm_sections(figures: BacktestFigures) -> Iterable[Section]:
-    note = (
-        "Per 1,000 account-weeks, but for precision, recall and shares. Or on already: losses found, or with the alarm on "
-        "since more than 4 weeks. Delay: median days from the start of a loss to the call that finds it. Flaps: alarms that come again within "
-        "8 weeks after they went. False recovery: of alarms that recovered, those followed by a loss. Open: account-weeks "
-        "that end with the alarm on. The threshold “as many calls” was chosen on this very history, which favours it."
-    )
-    yield Section("Calls", [note], _alarms(figures.alarms, _range))
+def _alarm_sections(figures: BacktestFigures, say: Speech) -> Iterable[Section]:
+    def plain(interval: Interval, digits: int) -> str:
+        return say.cell(interval.value, digits)
+
+    yield Section(say("calls.title"), [say("calls.note")], _alarms(figures.alarms, say.interval, say))
     if figures.holidays[0].weeks:
-        yield Section("Calls from 15 December to 9 January", [], _alarms(figures.holidays, _plain))
-    for size, alarms in figures.sizes.items():
+        yield Section(say("calls.holidays"), [], _alarms(figures.holidays, plain, say))
+    for (low, high), alarms in figures.sizes.items():
         if not alarms[0].weeks:
             continue
-        yield Section(f"Calls for accounts with {size} active user-days a week", [], _alarms(alarms, _plain))
+        is_open = high == float("inf")
+        key, most = ("calls.size_above", "") if is_open else ("calls.size", say.short(high))
+        title = say(key, low=say.short(low), high=most)
+        yield Section(title, [], _alarms(alarms, plain, say))
 
 
-def _alarms(alarms: Sequence[AlarmFigures], written: Callable[[Interval, int], str]) -> Table:
-    head = (
-        "alarm", "calls", "false", "precision", "recall", "or on already", "losses", "delay", "flaps", "come again",
-        "false recovery", "open",
+def _alarms(alarms: Sequence[AlarmFigures], written: Callable[[Interval, int], str], say: Speech) -> Table:
+    head = head_of(
+        say, "calls", "alarm", "calls", "wrong", "precision", "recall", "on_already", "losses", "delay", "flaps", "again",
+        "false_recovery", "open",
     )  # fmt: skip
     rows = [
         (
-            each.name,
+            say.named("alarm", each.name),
             written(each.onsets, 1),
             written(each.false, 1),
             written(each.precision, 2),
             written(each.recall, 2),
-            _number(each.found_or_on, 2),
-            str(each.losses),
-            _number(each.delay),
-            _number(each.flaps.value, 1),
-            _percent(each.flap_share),
-            _percent(each.false_recoveries),
-            _percent(each.open_share),
+            say.cell(each.found_or_on, 2),
+            say.cell(each.losses),
+            say.cell(each.delay),
+            say.cell(each.flaps.value, 1),
+            say.percent(each.flap_share),
+            say.percent(each.false_recoveries),
+            say.percent(each.open_share),
         )
         for each in alarms
     ]
-    return Table(head, rows)
+    return Table(head, rows, ours=sum(is_ours(each.name) for each in alarms))
 
 
-def _rules(figures: BacktestFigures) -> Section:
+def _rules(figures: BacktestFigures, say: Speech) -> Section:
     rows = [
-        (f"{each.rule}, {each.severity}", str(each.fired), _range(each.precision, 2), _number(each.lift, 1))
+        (
+            f"{each.rule}, {say(f'severity.{each.severity}')}",
+            say.cell(each.fired),
+            say.interval(each.precision, 2),
+            say.cell(each.lift, 1),
+        )
         for each in figures.rules
         if each.fired
     ]
-    note = "Each signal at the moment at which it took its severity. Lift: precision over that of calling at random."
-    return Section("Rules", [note], Table(("rule", "signals", "precision", "lift"), rows))
+    head = head_of(say, "rules", "rule", "signals", "precision", "lift")
+    return Section(say("rules.title"), [say("rules.note")], Table(head, rows))
 
 
-def _ranking(figures: BacktestFigures) -> Section:
+def _ranking(figures: BacktestFigures, say: Speech) -> Section:
     rows = [
         (
-            each.name,
-            _range(each.auc, 3),
-            _range(each.average_precision, 3),
-            _number(each.top_share, 2),
-            _number(each.top_a_week, 2),
+            say.named("score", each.name),
+            say.interval(each.auc, 3),
+            say.interval(each.average_precision, 3),
+            say.cell(each.top_share, 2),
+            say.cell(each.top_a_week, 2),
         )
         for each in figures.ranking
     ]
-    head = ("score", "AUC", "average precision", "precision of the worst 5 %", "of the 10 worst a week")
-    return Section("Ranking account-weeks", [], Table(head, rows))
+    head = head_of(say, "ranking", "score", "auc", "average_precision", "top_share", "top_a_week")
+    return Section(
+        say("ranking.title"), [], Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
+    )
 
 
-def _calibration(figures: BacktestFigures) -> Section:
+def _calibration(figures: BacktestFigures, say: Speech) -> Section:
     rows = [
-        (f"{each.lowest:.0f} to {each.highest:.0f}", str(each.weeks), _percent(each.losses))
+        (
+            say("calibration.range", low=say.cell(each.lowest), high=say.cell(each.highest)),
+            say.cell(each.weeks),
+            say.percent(each.losses),
+        )
         for each in figures.calibration
     ]
-    return Section("Losses by health score", [], Table(("health", "account-weeks", "followed by a loss"), rows))
-
-
-def _range(interval: Interval, digits: int) -> str:
-    if math.isnan(interval.value):
-        return NOTHING
-    if math.isnan(interval.low):
-        return f"{interval.value:.{digits}f}"
-    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
-
-
-def _plain(interval: Interval, digits: int) -> str:
-    return _number(interval.value, digits)
-
-
-def _number(value: float | None, digits: int = 0) -> str:
-    return NOTHING if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def _percent(share: float) -> str:
-    return NOTHING if math.isnan(share) else f"{100 * share:.0f} %"
+    return Section(say("calibration.title"), [], Table(head_of(say, "calibration", "health", "weeks", "losses"), rows))

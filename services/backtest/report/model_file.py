@@ -7,6 +7,7 @@ import textwrap
 
 from services.backtest.fitting import RiskFitted
 from services.backtest.report.risk_fit import origin
+from services.backtest.words import speech
 from services.scorer.domain.health.risk import RiskTerm
 
 _SECTION = re.compile(r"(?:^#[^\n]*\n)*^risk:[^\n]*\n(?:(?:#[^\n]*\n)*[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE)
@@ -23,14 +24,16 @@ def with_risk(model: str, fitted: RiskFitted) -> str:
 
 
 def risk_section(fitted: RiskFitted) -> str:
-    """Return the section."""
+    """Return the section. Like the rest of a model file, it is in English."""
     figures = fitted.figures
     lines = [
         "# How likely a loss is, fitted by `tidemark backtest --fit` (docs/backtesting.md). Each term adds its weight times how far",
         "# the measure is from that of a usual account; form log: the logarithm of one more than the value.",
         "risk:",
         "  origin: >-",
-        *textwrap.wrap(origin(fitted), 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False),
+        *textwrap.wrap(
+            origin(fitted, speech("en")), 116, initial_indent="    ", subsequent_indent="    ", break_long_words=False
+        ),
         f"  usual: {fitted.usual:.4f}",
         "  terms:",
         *(f"    {name}: {_term(term)}" for name, term in fitted.terms.items()),

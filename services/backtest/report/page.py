@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from services.backtest.report.contents import ReportPart
+from services.backtest.words import Speech
 from services.shared.errors import Fatal
 
 _TEMPLATE = Path(__file__).with_name("page.html.jinja")
@@ -28,24 +29,24 @@ def require_page() -> None:
         ) from error
 
 
-def page(title: str, intro: Sequence[str], parts: Sequence[ReportPart]) -> str:
-    """Return the whole page."""
+def page(title: str, intro: Sequence[str], parts: Sequence[ReportPart], say: Speech) -> str:
+    """Return the whole page, whose parts are in this language already."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
     template = environment.from_string(_TEMPLATE.read_text("utf-8"))
-    return template.render(title=title, intro=intro, parts=[(part, list(_plots(part))) for part in parts])
+    told = [(part, list(_plots(part, say))) for part in parts]
+    return template.render(title=title, intro=intro, parts=told, say=say)
 
 
-def _plots(part: ReportPart) -> Iterator[tuple[str, str]]:
+def _plots(part: ReportPart, say: Speech) -> Iterator[tuple[str, str]]:
     from services.backtest.report import plots
 
     if part.against is not None and part.against.calls[0].lost:
-        yield "How early lost accounts were flagged.", plots.lead(part.against.calls)
+        yield say("plot.lead.caption"), plots.lead(part.against.calls, say)
     if not part.figures.weeks:
         return
     if part.figures.losses:
-        caption = "What each alarm finds, and what it costs; up and to the left is better. Bars: 95 % intervals."
-        yield caption, plots.recall_against_false_calls(part.figures)
-    yield "How well each score ranks account-weeks; 0.5 is chance.", plots.ranking(part.figures)
-    yield "Losses by tenths of the health score; dotted: all.", plots.calibration(part.figures)
+        yield say("plot.recall.caption"), plots.recall_against_false_calls(part.figures, say)
+    yield say("plot.ranking.caption"), plots.ranking(part.figures, say)
+    yield say("plot.calibration.caption"), plots.calibration(part.figures, say)

@@ -17,6 +17,7 @@ import typer
 from services.backfill.times import TimeFormat
 from services.cli import risk_fits
 from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
+from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
     from services.backtest.driving.drive import Scoring
     from services.backtest.generator import Generated
     from services.backtest.report.contents import Measured, ReportPart
+    from services.backtest.words import Speech
     from services.cli.risk_fits import RiskFitReport
 
 _TOLD_PROBLEMS = 10
-_NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers", "--write")
+_NO_FIGURES = ("--keep", "--html", "--markdown", "--data", "--workers", "--write", "--language")
 
 
 def register(app: typer.Typer) -> None:
@@ -91,6 +93,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     markdown: Annotated[Path | None, typer.Option(help="Write the report in text to this file.")] = None,
     draws: Annotated[int, typer.Option(min=0, max=5000, help="Draws for the intervals; 0: no intervals.")] = 200,
     short: Annotated[bool, typer.Option("--short", help="Print the first lines only.")] = False,
+    language: Annotated[Language, typer.Option(help="Language of the report.")] = Language.EN,
     workers: Annotated[int, typer.Option(min=1, max=2, help="Processes.")] = 2,
     source: Annotated[
         HistorySource, typer.Option("--from", help="Where one's own history is read, if no file is given.")
@@ -111,6 +114,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     from services.backtest.driving.drive import Scoring
     from services.backtest.report.contents import part_of
     from services.backtest.report.page import require_page
+    from services.backtest.words import speech
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
@@ -119,14 +123,15 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     for path in (html, markdown, write):
         if path is not None and not os.access(path.parent, os.W_OK):  # not after minutes of work
             raise Fatal(f"{path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable")
+    say = speech(language.value)
     settings = load(ScorerSettings)
     plan, model = load_scoring(settings)
     scoring = Scoring(plan, model, load_rules(rules or SHIPPED_RULES, overrides))
-    lost, problems = _outcomes(outcomes)
+    lost, problems = _outcomes(outcomes, say)
     mapping = Mapping(account, user, at, time_format, event, event_name)
     parts: list[ReportPart] = []
     fitted: RiskFitReport | None = None
-    read_own = partial(own, source, lost, data, recorded=recorded)
+    read_own = partial(own, source, lost, data, say, recorded=recorded)
     if recorded and (lost or generated or file is not None):
         raise Fatal(
             "--recorded takes losses out of your own history: give it without --outcomes, --generated and a file"
@@ -138,32 +143,32 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     asked = risk_fits.RiskFitRequest(fit, target, write)
     predicts = asked.checked(plan, listed=bool(lost) or recorded, histories=len(generated or []) + (file is not None))
     for history, made in histories(file, mapping, lost, generated or [], read_own):
-        driven = _driven(history, scoring, keep, workers)
-        part = part_of(_measured(driven, made, () if made else problems, least_base, draws))
+        driven = _driven(history, scoring, keep, workers, say)
+        part = part_of(_measured(driven, made, () if made else problems, least_base, draws), say)
         if predicts is not None:
-            fitted = risk_fits.fit(driven, predicts, plan, settings.model_file, least_base=least_base, draws=draws)
+            fitted = risk_fits.fit(driven, predicts, plan, settings.model_file, say, least_base=least_base, draws=draws)
             part = replace(
                 part, headline=[*part.headline, fitted.headline], sections=[*part.sections, *fitted.sections]
             )
         parts.append(part)
-    intro = [f"Made by `{_command()}` with the rules {scoring.rules.version} and the model {model.fingerprint}."]
-    _report(parts, intro, short=short, markdown=markdown, html=html)
+    intro = [say("made_by", command=_command(), rules=scoring.rules.version, model=model.fingerprint)]
+    _report(parts, intro, say, short=short, markdown=markdown, html=html)
     if fitted is not None:
-        asked.finish(fitted)
+        asked.finish(fitted, say)
 
 
 def _report(
-    parts: list[ReportPart], intro: list[str], *, short: bool, markdown: Path | None, html: Path | None
+    parts: list[ReportPart], intro: list[str], say: Speech, *, short: bool, markdown: Path | None, html: Path | None
 ) -> None:
     """Write what is asked for, and print all of it, or the first lines."""
     from services.backtest.report.markdown import markdown as as_markdown
     from services.backtest.report.page import page
 
-    text = as_markdown("Back-test", intro, parts)
+    text = as_markdown(say("title"), intro, parts)
     if markdown is not None:
         markdown.write_text(text, "utf-8")
     if html is not None:
-        html.write_text(page("Back-test", [line.replace("`", "") for line in intro], parts), "utf-8")
+        html.write_text(page(say("title"), [line.replace("`", "") for line in intro], parts, say), "utf-8")
     if short or markdown is not None or html is not None:
         for part in parts:
             print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
@@ -171,32 +176,31 @@ def _report(
         print(text)
     for path in (markdown, html):
         if path is not None:
-            print(f"wrote {path}")
+            print(say("terminal.wrote", file=path))
 
 
-def _outcomes(path: Path | None) -> tuple[tuple[AccountOutcome, ...], tuple[str, ...]]:
+def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...], tuple[str, ...]]:
     """Read the list of lost customers; say at once what cannot be used of it."""
     from services.backtest.histories.outcome_file import read_outcomes
 
     if path is None:
         return (), ()
-    found = read_outcomes(path, datetime.now(UTC).date())
+    found = read_outcomes(path, datetime.now(UTC).date(), say)
     if found.problems:
-        print(
-            f"{path.name}: {len(found.problems)} lines were left out, {len(found.outcomes)} are used:", file=sys.stderr
-        )
+        used = say.number(len(found.outcomes))
+        print(say("terminal.left_out", count=len(found.problems), file=path.name, used=used), file=sys.stderr)
         for problem in found.problems[:_TOLD_PROBLEMS]:
             print(f"  {problem}", file=sys.stderr)
         if len(found.problems) > _TOLD_PROBLEMS:
-            print(f"  and {len(found.problems) - _TOLD_PROBLEMS} more; the report lists them", file=sys.stderr)
+            print(f"  {say('terminal.more', count=len(found.problems) - _TOLD_PROBLEMS)}", file=sys.stderr)
     return found.outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
 
 
-def _driven(history: BacktestHistory, scoring: Scoring, keep: Path | None, workers: int) -> Driven:
+def _driven(history: BacktestHistory, scoring: Scoring, keep: Path | None, workers: int, say: Speech) -> Driven:
     from services.backtest.driving import drive
 
     file = None if keep is None else keep / f"{history.name.replace(' ', '-')}.snapshots"
-    with _progress(history) as progress:
+    with _progress(history, say) as progress:
         return drive(history, scoring, keep=file, workers=workers, progress=progress)
 
 
@@ -217,23 +221,25 @@ def _measured(
 
 
 @contextmanager
-def _progress(history: BacktestHistory) -> Iterator[Callable[[int], None]]:
+def _progress(history: BacktestHistory, say: Speech) -> Iterator[Callable[[int], None]]:
     """Show how many events have been driven: as a bar on a terminal, elsewhere in a line for every 5 %."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-    console = Console(stderr=True)
+    from services.backtest.report.contents import name_of
+
+    console, name = Console(stderr=True), name_of(history.name, say)
     total = sum(1 for _ in history.read())
     if not console.is_terminal:
-        yield _lines(history.name, total)
+        yield _lines(name, total)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(f"{history.name}: driving", total=total)
+        task = bar.add_task(f"{name}: {say('terminal.driving')}", total=total)
 
         def told(count: int) -> None:
-            doing = "driving" if count < total else "judging"
-            bar.update(task, completed=count, description=f"{history.name}: {doing}")
+            doing = say("terminal.driving" if count < total else "terminal.judging")
+            bar.update(task, completed=count, description=f"{name}: {doing}")
 
         yield told
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import date
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
 from services.shared.errors import Fatal
 
@@ -19,14 +19,6 @@ if TYPE_CHECKING:
 
 FILE = Path("report.html")
 _STDOUT = Path("-")
-
-
-class Language(StrEnum):
-    """Languages of the report."""
-
-    EN = "en"
-    PT = "pt"
-    IT = "it"
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from services.console.forms import fields_of
 from services.console.identity import ME_COOKIE, over_tls
 from services.console.rendering import THEMES, Visit
-from services.console.words import LANGUAGES
+from services.shared.wording import LANGUAGES
 
 _YEAR_S = 365 * 86_400
 _LONGEST = 200

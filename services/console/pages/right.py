@@ -36,7 +36,7 @@ async def start(visit: Visit) -> Response:
     if recorded:
         content = as_list(recorded)
     by = visit.identity.name or visit.identity.owner
-    if not tests.start(content, "" if recorded else name, by, len(recorded)):
+    if not tests.start(content, "" if recorded else name, by, visit.words.language, len(recorded)):
         return await _page(visit, "running", 409)
     return RedirectResponse("/right", 303)
 

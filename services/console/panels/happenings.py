@@ -147,7 +147,8 @@ def events(c: PanelContext) -> Panel | None:
         mark("answers", on, "dot", "mark-answer", c.t("account.events.answer"), text, c.f.number(mean, 1))
     for record in c.records:
         if record.kind != "absence":
-            text = " · ".join([*record.texts, record.author] if record.author else record.texts)
+            texts = [c.w.choice(text) for text in record.texts]
+            text = " · ".join([*texts, record.author] if record.author else texts)
             mark(
                 "records",
                 record.on,

@@ -13,8 +13,8 @@ from services.console.pages.today import JUDGED, days_between
 from services.console.rendering import clipped
 from services.console.report.week import Found, Week
 from services.console.wording import Wording
-from services.console.words import Catalogue
 from services.console.words.formats import Formats
+from services.shared.wording import Catalogue
 
 RENEWALS_WITHIN = 90
 BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")

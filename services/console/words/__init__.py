@@ -1,5 +1,8 @@
 """All wording of the console, from catalogues by language: `en.yaml`, `pt.yaml`, `it.yaml`."""
 
-from services.console.words.catalogue import LANGUAGES, Catalogue, catalogue, preferred
+from services.shared.wording import Catalogue, read_catalogue
 
-__all__ = ["LANGUAGES", "Catalogue", "catalogue", "preferred"]
+
+def catalogue(language: str) -> Catalogue:
+    """Return the console's catalogue of a language."""
+    return read_catalogue(__name__, language)

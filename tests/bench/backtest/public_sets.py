@@ -26,6 +26,7 @@ from services.backtest.driving import drive
 from services.backtest.measuring import measure
 from services.backtest.report.contents import Measured, ReportPart, part_of
 from services.backtest.report.markdown import within
+from services.backtest.words import speech
 from tests.bench.figures import record
 
 PACKAGES = Path(".venv-bench")
@@ -83,7 +84,7 @@ def part(public: PublicSet, packages: Path, keep: Path | None) -> ReportPart:
     events = [event for event in events if event.account in taken]
     history = BacktestHistory(public.name, KeptEvents(events), f"{file.name} {file.stat().st_size} {public.every}")
     driven = drive(history, keep=keep / f"{public.name}.snapshots" if keep else None, workers=2)
-    whole = part_of(Measured(driven, measure(driven, least_base=public.least_base)))
+    whole = part_of(Measured(driven, measure(driven, least_base=public.least_base)), speech("en"))
     return replace(whole, sections=[section for section in whole.sections if section.title in SHOWN])
 
 

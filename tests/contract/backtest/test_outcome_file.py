@@ -9,6 +9,7 @@ import pytest
 
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.outcome_file import BadOutcomesError, OutcomeFile, read_outcomes
+from services.backtest.words import speech
 
 TODAY = date(2026, 6, 1)
 TEN_BAD = """account,date,reason
@@ -30,7 +31,7 @@ tyrell,2026-01-15T10:00:00Z,
 def read(tmp_path: Path, text: str | bytes) -> OutcomeFile:
     path = tmp_path / "lost.csv"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return read_outcomes(path, TODAY)
+    return read_outcomes(path, TODAY, speech("en"))
 
 
 def day(year: int, month: int, day_: int) -> int:

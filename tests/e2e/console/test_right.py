@@ -1,9 +1,8 @@
 """The page of back-tests in a real Chromium: by a list of lost customers, and by the losses that people recorded."""
 
 import asyncio
-import csv
 from collections.abc import AsyncIterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,34 +13,19 @@ from services.shared.http import serving
 from tests.e2e.console.test_account import Served
 from tests.e2e.console.test_pages import found_by_axe, opened
 from tests.support.recording_console import recording_console, small_past
+from tests.support.stopped_customers import LOST_ON, write_events
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
-
-LOST_ON = date(2026, 4, 29)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Served]:
     """A console whose back-tests read a file of events."""
     past = await asyncio.to_thread(small_past)
-    events = await asyncio.to_thread(_events, tmp_path_factory.mktemp("events") / "events.csv")
+    events = await asyncio.to_thread(write_events, tmp_path_factory.mktemp("events") / "events.csv")
     async with recording_console(past, str(events)) as console, serving(console.app, "127.0.0.1", 0) as port:
         yield Served(console, f"http://127.0.0.1:{port}")
-
-
-def _events(file: Path) -> Path:
-    """Write ten months of eleven accounts with two people on workdays; the first two stop after half a year."""
-    first = LOST_ON - timedelta(days=210)
-    with file.open("w", newline="") as text:
-        rows = csv.writer(text)
-        rows.writerow(("account", "user", "timestamp"))
-        for day in range(300):
-            at = first + timedelta(days=day)
-            for account in range(11):
-                if at.weekday() < 5 and (account > 1 or day < 180):
-                    rows.writerows((f"c{account}", person, f"{at.isoformat()}T10:00:00Z") for person in ("ann", "bob"))
-    return file
 
 
 async def test_it_was_right_by_a_list_of_lost_customers(served: Served, browser: Browser, tmp_path: Path) -> None:

@@ -87,6 +87,12 @@ def test_a_report_that_cannot_be_written_is_refused_before_any_work(events: Path
     assert "cannot be written: there is no folder" in ran.stderr
 
 
+def test_a_language_that_there_is_not_is_refused_with_those_there_are(events: Path) -> None:
+    said = run(*columns(events), "--language", "fr", rc=2).stderr
+
+    assert "'fr' is not one of 'en', 'pt', 'it'" in " ".join(said.replace("│", "").split())
+
+
 def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
     lost.write_text("account,date\nc0,2024-06-01\n")

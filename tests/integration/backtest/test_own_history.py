@@ -15,6 +15,7 @@ import pytest
 from schemas import codec
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.own import read_log, read_warehouse
+from services.backtest.words import speech
 from services.cli.past import HistorySource, own
 from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
@@ -92,7 +93,7 @@ async def test_a_list_of_lost_customers_is_held_against_what_the_log_holds(
     ran = command(kafka_settings, "--outcomes", str(lost), "--markdown", str(report), "--draws", "10")
 
     assert ran.returncode == 0, ran.stderr
-    assert "lost.csv: 1 lines were left out, 2 are used:\n  line 4: date 'soon' is not a date" in ran.stderr
+    assert "lost.csv: 1 line was left out, 2 are used:\n  line 4: date 'soon' is not a date" in ran.stderr
     assert (
         "Of your 1 lost account Tidemark would have flagged 1, at the median 3" in ran.stdout
     )  # 40 days less the week
@@ -162,7 +163,7 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
     store.insert("events", [stored.event(1, "e1", account="acme", occurred_at=NOW - 9 * DAY_MS)])
     store.close()
     with pytest.raises(Fatal, match="no loss was recorded: record losses on the pages of accounts"):
-        own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
+        own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=True)
 
     store = open_embedded(tmp_path / "warehouse" / "clickhouse", "tidemark")
     losses = [
@@ -174,8 +175,8 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
     ]
     store.insert("events", [lost(n, *each) for n, each in enumerate(losses, 2)])
     store.close()
-    listed = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=True)
-    unasked = own(HistorySource.WAREHOUSE, (), tmp_path, recorded=False)
+    listed = own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=True)
+    unasked = own(HistorySource.WAREHOUSE, (), tmp_path, speech("en"), recorded=False)
 
     assert listed.outcomes == (AccountOutcome("acme", 7308, "lost", "price"),)
     assert unasked.outcomes == ()

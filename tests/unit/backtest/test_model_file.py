@@ -13,6 +13,7 @@ from services.backtest.domain.risk_fit import fit_risk
 from services.backtest.fitting import RiskFitted, _columns
 from services.backtest.report.model_file import with_risk
 from services.backtest.report.risk_fit import refusal, verdict
+from services.backtest.words import speech
 from services.scorer.domain.health.model import read_model
 from services.scorer.domain.health.risk import RiskModel, RiskTerm
 from services.scorer.settings import DEFAULT_MODEL
@@ -21,6 +22,7 @@ from tests.support.risk_samples import WEIGHTS, sample, shipped
 
 SHIPPED = read_model(read_yaml(DEFAULT_MODEL), default_plan()).risk
 TEXT = DEFAULT_MODEL.read_text("utf-8")
+ENGLISH = speech("en")
 NAMES = ("silent_days", "level_4w", "active_users_84")
 
 
@@ -94,7 +96,9 @@ def by_scorer(model: RiskModel, row: list[float]) -> float:
 def test_a_fit_that_stands_says_by_how_much_and_one_that_does_not_says_why(fitted: RiskFitted) -> None:
     by_chance = fit_risk(sample(weights=0 * WEIGHTS, level=-5.0), shipped(WEIGHTS), draws=5)
 
-    assert "So it can be told in per cent." in verdict(fitted)
-    assert refusal(by_chance).startswith(f"nothing was fitted that stands ({by_chance.losses} losses in ")
-    assert "on other accounts it does not surely forecast better than the rate of losses alone" in refusal(by_chance)
-    assert "how an account uses the product says too little" in refusal(by_chance)
+    assert "So it can be told in per cent." in verdict(fitted, ENGLISH)
+    assert refusal(by_chance, ENGLISH).startswith(f"nothing was fitted that stands ({by_chance.losses} losses in ")
+    assert "on other accounts it does not surely forecast better than the rate of losses alone" in refusal(
+        by_chance, ENGLISH
+    )
+    assert "how an account uses the product says too little" in refusal(by_chance, ENGLISH)

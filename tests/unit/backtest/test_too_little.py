@@ -10,6 +10,7 @@ from services.backtest.driving.scoring import EmptyHistoryError
 from services.backtest.measuring import measure, measure_list
 from services.backtest.report.contents import Measured, ReportPart, part_of
 from services.backtest.report.page import page
+from services.backtest.words import speech
 from services.shared.units import DAY_MS
 
 FIRST = 19_700
@@ -19,8 +20,8 @@ def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
     events = [Event(account, "ann", (FIRST + day) * DAY_MS) for day in range(days) for account in ("a", "b")]
     driven = drive(BacktestHistory("short", KeptEvents(events), f"short {days}", outcomes=outcomes))
     against = measure_list(driven) if outcomes else None
-    part = part_of(Measured(driven, measure(driven, draws=5), against))
-    assert page("x", [], [part])
+    part = part_of(Measured(driven, measure(driven, draws=5), against), speech("en"))
+    assert page("x", [], [part], speech("en"))
     return part
 
 

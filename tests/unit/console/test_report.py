@@ -16,9 +16,10 @@ from services.console.report.contents import Reader, in_blocks, summary
 from services.console.report.mail import message
 from services.console.report.rendering import mail_html, mail_text, page
 from services.console.report.week import Week, read
-from services.console.words import LANGUAGES, catalogue
+from services.console.words import catalogue
 from services.console.words.formats import Formats
 from services.shared.errors import Fatal, Rejected
+from services.shared.wording import LANGUAGES
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics

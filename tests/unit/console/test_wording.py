@@ -208,3 +208,10 @@ def test_bands_and_stages_that_a_later_version_adds_are_said_as_they_are() -> No
     assert wording("it").band("PURPLE") == "PURPLE"
     assert wording("it").stage("WINDING_DOWN") == "Winding down"
     assert wording("it").severity("CRITICAL") == "Critico"
+
+
+@pytest.mark.parametrize(
+    ("said", "text"), [("meeting", "Reunião"), ("price", "Preço"), ("Left for good", "Left for good")]
+)
+def test_what_was_chosen_in_a_form_is_said_in_words_and_what_was_written_as_it_is(said: str, text: str) -> None:
+    assert wording("pt").choice(said) == text

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from services.backtest.domain.figures import OURS as NAME
 from services.backtest.domain.headline import SHOWN, of_list
 from services.backtest.domain.outcomes import Calls
+from services.backtest.words import speech
 
-OURS = Calls("Tidemark, warning or above", 40, 31, 23.0, 200, 140, 100.0, ())
+ENGLISH = speech("en")
+OURS = Calls(NAME, 40, 31, 23.0, 200, 140, 100.0, ())
 PLAIN = replace(OURS, name=SHOWN, flagged=28, lead_days=11.0, in_vain=200)
 
 
 def test_it_opens_with_the_accounts_that_were_lost() -> None:
-    first, second = of_list([OURS, PLAIN], owners=0)
+    first, second = of_list([OURS, PLAIN], owners=0, say=ENGLISH)
 
     assert first == (
         "Of your 40 lost accounts Tidemark would have flagged 31, at the median 23 days before the loss, with 1.4 calls in "
@@ -24,31 +29,108 @@ def test_it_opens_with_the_accounts_that_were_lost() -> None:
 
 
 def test_calls_are_told_for_each_owner_where_they_are_known() -> None:
-    assert "with 0.2 calls in vain a week for each of 7 owners." in of_list([OURS, PLAIN], owners=7)[0]
+    assert "with 0.2 calls in vain a week for each of 7 owners." in of_list([OURS, PLAIN], owners=7, say=ENGLISH)[0]
 
 
 def test_plain_rules_that_do_better_are_told_at_once_and_the_best_with_its_figures() -> None:
     better, best = (
         replace(PLAIN, flagged=31, in_vain=120),
-        replace(PLAIN, name="silent for 23 days", flagged=33, in_vain=130),
+        replace(PLAIN, name="tuned_days.23", flagged=33, in_vain=130),
     )
 
-    _, second, third, fourth = of_list([OURS, better, best], owners=0)
+    _, second, third, fourth = of_list([OURS, better, best], owners=0, say=ENGLISH)
 
     assert second == (
-        "These plain rules do better than Tidemark here, finding no less with no more false calls: “silent for 23 days” and "
-        "“silent for 3 weeks”."
+        "These plain rules do better than Tidemark here, finding no less with no more false calls: “silent for 23 days (as many calls)” "
+        "and “silent for 3 weeks”."
     )
     assert third.startswith(
-        "“Silent for 23 days” would have flagged 33, at the median 11 days before the loss, with 1.3"
+        "“Silent for 23 days (as many calls)” would have flagged 33, at the median 11 days before the loss, with 1.3"
     )
     assert fourth.startswith("“Silent for 3 weeks” would have flagged 31")
 
 
 def test_a_rule_that_is_equal_or_trades_one_for_the_other_is_no_better() -> None:
     for other in (OURS, replace(PLAIN, flagged=35, in_vain=141), replace(PLAIN, flagged=30, in_vain=10)):
-        assert len(of_list([OURS, replace(other, name="y")], owners=0)) == 1
+        assert len(of_list([OURS, replace(other, name="silent_weeks.4")], owners=0, say=ENGLISH)) == 1
 
 
 def test_a_list_of_which_nothing_can_be_judged_says_so() -> None:
-    assert of_list([replace(OURS, lost=0)], owners=0) == ["No lost account on the list can be judged; see below why."]
+    assert of_list([replace(OURS, lost=0)], owners=0, say=ENGLISH) == [
+        "No lost account on the list can be judged; see below why."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("language", "owners", "said"),
+    [
+        (
+            "pt",
+            0,
+            [
+                (
+                    "Das suas 1 040 contas perdidas, o Tidemark teria assinalado 31, em mediana 23 dias antes da perda, com 1,4 "
+                    "chamadas desnecessárias por semana."
+                ),
+                (
+                    "“3 semanas sem atividade” teria assinalado 28, em mediana 11 dias antes da perda, com 2,0 chamadas "
+                    "desnecessárias por semana."
+                ),
+            ],
+        ),
+        (
+            "it",
+            7,
+            [
+                (
+                    "Dei tuoi 1.040 account persi Tidemark ne avrebbe segnalati 31, in mediana 23 giorni prima della perdita, con "
+                    "0,2 chiamate inutili a settimana per ciascuno dei 7 responsabili."
+                ),
+                (
+                    "«3 settimane senza attività» ne avrebbe segnalati 28, in mediana 11 giorni prima della perdita, con 0,3 "
+                    "chiamate inutili a settimana per ciascuno dei 7 responsabili."
+                ),
+            ],
+        ),
+    ],
+)
+def test_it_speaks_the_language_with_its_numbers(language: str, owners: int, said: list[str]) -> None:
+    told = of_list([replace(OURS, lost=1_040), replace(PLAIN, lost=1_040)], owners, speech(language))
+
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in told] == said
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "Of your 1 lost account Tidemark would have flagged 1, at the median 1 day before the loss, with 1.4 calls",
+        ),
+        (
+            "pt",
+            "Da sua 1 conta perdida, o Tidemark teria assinalado 1, em mediana 1 dia antes da perda, com 1,4 chamadas",
+        ),
+        (
+            "it",
+            "Del tuo 1 account perso Tidemark ne avrebbe segnalato 1, in mediana 1 giorno prima della perdita, con 1,4",
+        ),
+    ],
+)
+def test_one_account_and_one_day_are_said_in_the_singular(language: str, said: str) -> None:
+    assert of_list([replace(OURS, lost=1, flagged=1, lead_days=1.0)], 0, speech(language))[0].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("language", "one", "several"),
+    [
+        ("pt", "Esta regra simples faz aqui melhor", "“4 semanas sem atividade” e “3 semanas sem atividade”."),
+        ("it", "Questa regola semplice qui fa meglio", "«4 settimane senza attività» e «3 settimane senza attività»."),
+    ],
+)
+def test_plain_rules_that_do_better_are_told_in_every_language(language: str, one: str, several: str) -> None:
+    better = replace(PLAIN, flagged=35, in_vain=100)
+    best = replace(better, name="silent_weeks.4", flagged=36)
+
+    assert of_list([OURS, better], 0, speech(language))[1].startswith(one)
+    assert of_list([OURS, better, best], 0, speech(language))[1].endswith(several)

@@ -51,11 +51,11 @@ def test_silence_is_tuned_to_the_number_of_calls_of_another_alarm() -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("days silent", 9),
-        ("weeks silent", 1),
-        ("7 days against the 7 before", -0.5 / (2 * 5 + 0.5)),
-        ("30 days against the 30 before", -(2 * 21 + 0.5) / (2 * 30 + 0.5)),
-        ("4 weeks against the 30 before", -(2 * 19 + 0.5) / (2 * 28 + 0.5)),
+        ("days_silent", 9),
+        ("weeks_silent", 1),
+        ("7_days", -0.5 / (2 * 5 + 0.5)),
+        ("30_days", -(2 * 21 + 0.5) / (2 * 30 + 0.5)),
+        ("4_weeks", -(2 * 19 + 0.5) / (2 * 28 + 0.5)),
     ],
 )
 def test_scores_are_higher_where_more_is_at_risk(name: str, expected: float) -> None:

@@ -15,6 +15,8 @@ from services.backtest.domain.risk_fit import (
     TooFewLossesError,
     fit_risk,
 )
+from services.backtest.report.risk_fit import too_few
+from services.backtest.words import speech
 from tests.support.risk_samples import WEIGHTS, sample, shipped
 
 
@@ -54,7 +56,7 @@ def test_losses_by_chance_are_refused_with_the_figures(seed: int) -> None:
     found = fit_risk(sample(weights=np.zeros(3), level=-5.0, seed=seed), shipped(WEIGHTS), draws=10)
 
     assert found.losses > 100
-    assert any(f"does not surely forecast better than {RATE} (log loss 0." in reason for reason in found.against)
+    assert any(each.kind == f"accounts_{RATE}" and 0 < each.ours < 1 and each.gain for each in found.against)
 
 
 def test_shipped_coefficients_that_are_right_already_are_not_replaced() -> None:
@@ -63,7 +65,7 @@ def test_shipped_coefficients_that_are_right_already_are_not_replaced() -> None:
 
     found = fit_risk(data, right, draws=10)
 
-    assert any(f"better than {SHIPPED}" in reason for reason in found.against)
+    assert any(each.kind in {f"accounts_{SHIPPED}", f"time_{SHIPPED}"} for each in found.against)
 
 
 def test_it_says_how_many_more_losses_would_show_that_it_is_better() -> None:
@@ -81,8 +83,12 @@ def test_fewer_losses_than_the_bound_are_refused_with_how_many_more_are_needed()
     losses = len(data.starts)
     assert 0 < losses < FEWEST_LOSSES
 
-    with pytest.raises(TooFewLossesError, match=f"{losses} losses can be used, and 20 are needed: {20 - losses} more"):
+    with pytest.raises(TooFewLossesError) as refused:
         fit_risk(data, shipped(WEIGHTS))
+
+    assert (refused.value.lacking, refused.value.counts) == ("losses", {"losses": losses, "needed": 20})
+    said = too_few(refused.value, hint=False, say=speech("en"))
+    assert said == f"no risk was fitted: {losses} losses can be used, and 20 are needed: {20 - losses} more"
 
 
 def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
@@ -94,12 +100,14 @@ def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
         return LossSample(data.columns, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
 
     again = np.concatenate([np.flatnonzero(np.isin(data.starts.account, first))] * 3)
-    with pytest.raises(
-        TooFewLossesError, match="all 27 losses are of 9 accounts, and 10 with a loss are needed: 1 more"
-    ):
+    with pytest.raises(TooFewLossesError) as few:
         fit_risk(starts(again), shipped(WEIGHTS))
-    with pytest.raises(TooFewLossesError, match="losses lie too close together .* losses over a longer time"):
+    with pytest.raises(TooFewLossesError) as close:
         fit_risk(starts(one_time), shipped(WEIGHTS))
+
+    said = too_few(few.value, hint=False, say=speech("en"))
+    assert "all 27 losses are of 9 accounts, and 10 with a loss are needed: 1 more" in said
+    assert "losses lie too close together" in too_few(close.value, hint=False, say=speech("en"))
 
 
 def test_no_account_is_forecast_from_its_own_weeks_and_no_week_from_what_was_not_known_then() -> None:

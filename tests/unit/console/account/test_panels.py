@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.console.panels import values
+from services.console.account.records import Recorded
+from services.console.panels import happenings, values
 from services.console.panels.context import Panel, PanelContext
 from services.console.wording import Wording
 from services.console.words import catalogue
@@ -14,8 +15,8 @@ from services.console.words.formats import Formats
 from tests.unit.console.account.test_past import LAST, past_of, told
 
 
-def context(*days: dict[str, Any], **given: Any) -> PanelContext:
-    words = catalogue("en")
+def context(*days: dict[str, Any], language: str = "en", **given: Any) -> PanelContext:
+    words = catalogue(language)
     formats = Formats(words.locale, "EUR")
     visit: Any = SimpleNamespace(words=words, formats=formats, wording=Wording(words, formats))
     told_of = {"signals": [], "people": [], "records": [], **given}
@@ -39,3 +40,11 @@ def test_a_capped_score_names_what_was_taken_off() -> None:
     legend = legend_of(values.health(context(told(LAST, {"level_4w": 522, "silence_cap": -122}))))
 
     assert legend == ["Use 52.2", "Taken off, because nobody is active −12.2", "= Score 40"]
+
+
+def test_how_a_customer_was_contacted_is_said_in_the_language_of_the_reader() -> None:
+    contact = Recorded("contact", LAST, None, LAST, "Ann", {"channel": "meeting", "text": "It went well"})
+    panel = happenings.events(context(told(LAST, {}), language="pt", records=[contact]))
+
+    assert panel is not None
+    assert any("Reunião · It went well · Ann" in cell for row in panel.table.rows for cell in row)

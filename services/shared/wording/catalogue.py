@@ -58,10 +58,10 @@ class Catalogue:
 
 
 @cache
-def catalogue(language: str) -> Catalogue:
-    """Return the catalogue of one of LANGUAGES."""
-    english = None if language == "en" else catalogue("en")
-    text = (files("services.console.words") / f"{language}.yaml").read_text("utf-8")
+def read_catalogue(package: str, language: str) -> Catalogue:
+    """Return the catalogue of one of LANGUAGES, of which a package has the file."""
+    english = None if language == "en" else read_catalogue(package, "en")
+    text = (files(package) / f"{language}.yaml").read_text("utf-8")
     return Catalogue(language, dict(_flat(yaml.safe_load(text), "")), english)
 
 
