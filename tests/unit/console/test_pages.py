@@ -269,7 +269,7 @@ async def test_of_many_owners_some_are_one_click_away_and_all_are_in_a_list() ->
         page = Found((await client.get("/?mine=1")).text)
 
     assert [each["value"] for each in page.all("button") if each.get("name") == "me"] == owners[:24]
-    assert [each["value"] for each in page.all("option") if each["value"].startswith("Owner")] == owners
+    assert [each["value"] for each in page.all("option") if (each["value"] or "").startswith("Owner")] == owners
 
 
 async def test_an_owner_that_no_account_has_is_no_good_news(client: httpx.AsyncClient) -> None:
