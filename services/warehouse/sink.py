@@ -208,10 +208,8 @@ class KafkaSink:
 
     async def _decoded(self, reader: AIOKafkaConsumer, messages: Messages) -> batches.Batch:
         """Make a batch of messages, and let go of them: three batches are held at a time."""
-        for place in (
-            messages.keys() & self._stopped
-        ):  # gathered before it was stopped, so beyond the record that stopped it
-            del messages[place]
+        for place in messages.keys() & self._stopped:
+            del messages[place]  # gathered before it was stopped, so beyond the record that stopped it
         batch = await asyncio.to_thread(batches.build, messages)
         messages.clear()
         for place, stop in batch.stopped.items():

@@ -16,6 +16,7 @@ from services.backtest.domain.grid import Bools, Floats, Grid, Ints, Points
 from services.backtest.domain.naive import NaiveAlarms, scores
 from services.backtest.domain.ranking import Decile, RankingFigures, deciles, measure_ranking
 from services.backtest.domain.resampling import Interval, Resampling
+from services.scorer.domain.health.risk import Predicts
 
 _OURS = "tidemark_"
 OURS = f"{_OURS}warning_or_above"
@@ -57,7 +58,7 @@ class BacktestFigures:
     """What was measured of one history."""
 
     name: str
-    target: str
+    target: Predicts
     """What counts as a loss: `collapse` or `loss`."""
     least_base: float
     accounts: int
@@ -89,7 +90,7 @@ def figures(
     said: Said,
     grid: Grid,
     *,
-    target: str = "collapse",
+    target: Predicts = "collapse",
     rules: frozenset[str],
     draws: int = 200,
 ) -> BacktestFigures:
