@@ -14,7 +14,7 @@ from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import Category, Rule, RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import deduplicate, forget_what_is_over
 from services.alerter.domain.stages.emit import Signal, emit
-from services.alerter.domain.stages.evaluate import evaluate
+from services.alerter.domain.stages.evaluate import evaluate, fires
 from services.alerter.domain.stages.inhibit import inhibit, inhibitor_of
 from services.alerter.domain.stages.pending import pending
 from services.alerter.domain.state_format import AccountState, RuleState, decode_state, encode_state
@@ -79,9 +79,9 @@ def _judge(
     at = snapshot["at"]
     state = states.get(rule.id) or RuleState()
     measures |= open_measures(states, rule.id)
+    if rule.id not in states and not fires(rule, measures):
+        return None  # so it is with nearly every rule and snapshot: the other conditions need not be asked
     verdict = evaluate(rule, measures)
-    if not verdict.fires and rule.id not in states:
-        return None
     ripe = pending(rule, state, verdict, at)
     inhibitor = inhibitor_of(rule, states)
     quiet = inhibit(rule, state, inhibitor, at)

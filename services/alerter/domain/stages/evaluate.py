@@ -22,13 +22,18 @@ class RuleVerdict(NamedTuple):
     """For each escalation, whether it holds."""
 
 
+def fires(rule: Rule, measures: Measures) -> bool:
+    """Return whether the rule fires, whatever bars or holds it; one that is switched off never does."""
+    return rule.enabled and holds(rule.fires, measures)
+
+
 def evaluate(rule: Rule, measures: Measures) -> RuleVerdict:
-    """Judge the measures by the rule; a rule that is switched off never fires."""
-    fires = rule.enabled and holds(rule.fires, measures)
+    """Judge the measures by the whole rule."""
+    firing = fires(rule, measures)
     return RuleVerdict(
-        fires=fires,
+        fires=firing,
         barred=any(holds(node, measures) for node in rule.unless),
         held=any(holds(node, measures) for node in rule.hold),
         clears=holds(rule.clear.when, measures),
-        rises=tuple(fires and holds(step.when, measures) for step in rule.escalations),
+        rises=tuple(firing and holds(step.when, measures) for step in rule.escalations),
     )
