@@ -1,4 +1,4 @@
-"""A week away is within the limit of every account that has worked on the same weekdays for twelve weeks."""
+"""What a week away is to accounts that have worked on the same weekdays for twelve weeks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.scorer.domain.accounts.daily_counts import SPAN
-from services.scorer.domain.health.working_days import missed_after
+from services.scorer.domain.health.working_days import TEAM, missed_after
 
 WEEKDAYS = st.frozensets(st.integers(0, 6), min_size=1)
+PEOPLE = st.floats(0.5, 60)
 
 
 def worked(weekdays: frozenset[int], away: range) -> npt.NDArray[np.int64]:
@@ -19,23 +20,34 @@ def worked(weekdays: frozenset[int], away: range) -> npt.NDArray[np.int64]:
 
 
 @given(WEEKDAYS, st.integers(100, 106))
-def test_a_week_away_is_within_the_limit(weekdays: frozenset[int], first: int) -> None:
+def test_a_week_away_is_within_the_limit_of_three_people(weekdays: frozenset[int], first: int) -> None:
     days = worked(weekdays, range(first, first + 7))
     last = int(np.flatnonzero(days[:first])[-1])
     back = first + 7 + int(np.flatnonzero(days[first + 7 :])[0])
     for day in range(first, back):
         until = np.concatenate([np.zeros(SPAN - day - 1, np.int64), days[: day + 1]])
 
-        assert missed_after(until, day - last, day + 1, ()) is None
+        assert missed_after(until, day - last, day + 1, (), TEAM) is None
 
 
-@given(WEEKDAYS, st.integers(100, 106))
+@given(WEEKDAYS, st.integers(100, 106), PEOPLE)
 def test_who_stops_is_beyond_it_within_the_weeks_that_six_working_days_take(
-    weekdays: frozenset[int], first: int
+    weekdays: frozenset[int], first: int, people: float
 ) -> None:
     days = worked(weekdays, range(first, SPAN))
     silent = SPAN - 1 - int(np.flatnonzero(days)[-1])
-    found = missed_after(days, silent, SPAN, ())
+    found = missed_after(days, silent, SPAN, (), people)
 
     assert found is not None
-    assert 7 <= found < 7 * (6 // len(weekdays) + 2)
+    assert 6 <= found < 7 * (6 // len(weekdays) + 2)
+
+
+@given(WEEKDAYS, st.integers(100, 106))
+def test_of_a_team_it_takes_no_longer_than_of_three_people(weekdays: frozenset[int], first: int) -> None:
+    days = worked(weekdays, range(first, SPAN))
+    silent = SPAN - 1 - int(np.flatnonzero(days)[-1])
+    team, three = (missed_after(days, silent, SPAN, (), people) for people in (TEAM + 0.5, TEAM))
+
+    assert team is not None
+    assert three is not None
+    assert team < three

@@ -1,4 +1,4 @@
-"""Six working days missed are a silence: the account's own, without holidays and planned absences."""
+"""A week of working days missed is a silence of a team, one more of fewer people; without holidays and planned absences."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ def number(year: int, month: int, day: int) -> int:
 SUNDAY = number(2025, 3, 30)
 
 
-def team(
-    last: int = SUNDAY, *, weeks: int = 20, weekdays: frozenset[int] = frozenset(range(5)), every: int = 1
+def account(
+    last: int = SUNDAY,
+    *,
+    people: int = 3,
+    weeks: int = 20,
+    weekdays: frozenset[int] = frozenset(range(5)),
+    every: int = 1,
 ) -> Account:
     """Return an account with activity on these weekdays of every so many-th week, up to a day; Monday is 0."""
     found = Account("acme", last + 1, KINDS)
@@ -35,9 +40,9 @@ def team(
     for ago in range(7 * weeks - 1, -1, -1):
         day = last - ago
         if (day + 3) % 7 in weekdays and ago // 7 % every == 0:
-            for person in (1, 2, 3):
+            for person in range(1, people + 1):
                 found.active_users.mark_past(person, day)
-            found.daily_counts.add(ACTIVE, day, 3)
+            found.daily_counts.add(ACTIVE, day, people)
             found.last_active_day = day
     return found
 
@@ -63,37 +68,43 @@ def first_day_beyond(found: Account) -> int:
     ("weekday", "days"),
     [(0, 8), (1, 8), (2, 8), (3, 8), (4, 10)],  # a Friday is followed by a weekend before the first day missed
 )
-def test_the_sixth_working_day_missed_is_beyond_the_limit(weekday: int, days: int) -> None:
-    assert first_day_beyond(team(SUNDAY + 1 + weekday)) == days
+def test_the_sixth_working_day_missed_by_three_people_is_beyond_the_limit(weekday: int, days: int) -> None:
+    assert first_day_beyond(account(SUNDAY + 1 + weekday)) == days
+
+
+@pytest.mark.parametrize("weekday", range(5))
+def test_of_a_team_the_fifth_is_a_week_after_its_last_day(weekday: int) -> None:
+    assert first_day_beyond(account(SUNDAY + 1 + weekday, people=4)) == 7
 
 
 @pytest.mark.parametrize("weekday", range(7))
-def test_a_week_of_leave_is_within_the_limit_whatever_day_it_begins_on(weekday: int) -> None:
+def test_a_week_of_leave_of_three_people_is_within_the_limit_whatever_day_it_begins_on(weekday: int) -> None:
     last = SUNDAY + weekday  # it is away for the seven days after this one
-    found = team(last)
+    found = account(last)
     assert found.last_active_day + first_day_beyond(found) > last + 7
 
 
-def test_the_limit_is_a_week_at_least() -> None:
-    assert first_day_beyond(team(weekdays=frozenset(range(7)))) == 8
+def test_who_comes_on_all_days_is_asked_for_a_week_and_of_three_people_for_one_day_more() -> None:
+    assert first_day_beyond(account(weekdays=frozenset(range(7)))) == 8
+    assert first_day_beyond(account(people=4, weekdays=frozenset(range(7)))) == 7
 
 
 def test_working_days_are_those_of_the_account() -> None:
-    only = team(weekdays=frozenset({0, 1, 2}))
+    only = account(weekdays=frozenset({0, 1, 2}))
     assert (limit(only, SUNDAY), first_day_beyond(only)) == (11, 12)  # three of its pauses, and four working days
 
 
 def test_who_comes_in_every_other_week_has_no_working_days() -> None:
-    assert missed(team(every=2), 40) is None
+    assert missed(account(every=2), 40) is None
 
 
 def test_a_young_account_has_no_working_days_yet() -> None:
-    assert missed(team(weeks=12), 11) is None
-    assert missed(team(weeks=13), 11) == 9
+    assert missed(account(weeks=12), 11) is None
+    assert missed(account(weeks=13), 11) == 9
 
 
 def test_use_before_the_go_live_says_nothing() -> None:
-    found = team()
+    found = account()
     found.facts = Facts(len(KINDS.facts))
     found.facts.set(KINDS.facts["go_live_day"], SUNDAY - 70, 1)
     assert missed(found, 11) is None
@@ -101,21 +112,21 @@ def test_use_before_the_go_live_says_nothing() -> None:
 
 def test_a_public_holiday_is_neither_a_working_day_nor_silent() -> None:
     before = number(2025, 4, 27)  # Thursday, 1 May, is a holiday
-    found = team(before)
+    found = account(before)
     found.facts = Facts(len(KINDS.facts))
     found.facts.set(KINDS.facts["country"], "DE", 1)
     assert (missed(found, 10), missed(found, 11)) == (None, 9)
 
 
 def test_a_planned_absence_of_the_account_does_not_count() -> None:
-    found = team()
+    found = account()
     found.absences = {(ACCOUNT, SUNDAY + 1): (SUNDAY + 7, 0)}
     assert (missed(found, 16), missed(found, 17)) == (None, 9)
 
 
 def test_nothing_is_said_of_a_silence_before_which_days_are_not_known() -> None:
-    assert missed(team(), 172) == 9
-    assert missed(team(), 173) is None
+    assert missed(account(), 172) == 9
+    assert missed(account(), 173) is None
 
 
 def missed(found: Account, later: int) -> int | None:

@@ -26,7 +26,7 @@ QUARTER_WEEKS = 12
 OFTEN_PER_PERSON, OFTEN_WEEK, SHORT_PAUSE = 1.5, 2.5, 5
 """Days a week of each person, user-days a week, and days of a long pause, of accounts whose silences are judged early."""
 SHORTEST, LONGEST_EARLY, LIMIT = 7, 11, 25
-"""Silence limits in days: the bounds of such accounts, and that of all others."""
+"""Silence limits in days: the bounds of such accounts by their pauses, and that of all others."""
 _GAP_DAYS = 7 * (BASELINE_WEEKS + 4)
 _NO_WEEKS = [0] * WEEKS
 
@@ -65,7 +65,7 @@ class Usage(NamedTuple):
     regulars: Regulars | None = None
     """None: none of them is gone."""
     missed_after: int | None = None
-    """The silent days before the sixth working day missed (working_days.py); None: the account has not missed so many."""
+    """The silent days before the last of enough working days missed (working_days.py); None: not so many were missed."""
 
     @property
     def learning(self) -> bool:
@@ -168,7 +168,7 @@ def usage_of(account: Account, day: int, factors: list[float], value_connected: 
         calendar=calendar,
         acting=who,
         regulars=gone,
-        missed_after=_missed_after(account, day, active, calendar),
+        missed_after=_missed_after(account, day, active, calendar, usual),
     )
 
 
@@ -192,12 +192,14 @@ def _silent_days(last_active_day: int, day: int, calendar: OwnCalendar | None) -
     return max(0, day - last_active_day - (0 if calendar is None else len(calendar.off)))
 
 
-def _missed_after(account: Account, day: int, active: Days | None, calendar: OwnCalendar | None) -> int | None:
+def _missed_after(
+    account: Account, day: int, active: Days | None, calendar: OwnCalendar | None, people: float
+) -> int | None:
     last = account.last_active_day
     if active is None or last < 0:
         return None
     off = () if calendar is None else [each - last for each in calendar.off]
-    return missed_after(active, day - last, own_days(account, day), off)
+    return missed_after(active, day - last, own_days(account, day), off, people)
 
 
 def _weeks_of(days: int, factors: list[float]) -> float:
@@ -218,20 +220,21 @@ def silence_limit(usual_week: float, days_per_person: float, long_pause: int, mi
     """
     Return the days up to which a silence says nothing.
 
-    Where each person works with the product on several days of every week, three of the account's own long pauses, or the
-    days before the sixth working day missed, if these are fewer; a week at least. Elsewhere people come and go in bursts, and
-    of what is known beforehand nothing tells a silence that ends from one that does not: 25 days for all (docs/adr/0113).
+    Where each person works with the product on several days of every week, three of the account's own long pauses, a week at
+    least, or the days before the last of enough working days missed, if these are fewer. Elsewhere people come and go in
+    bursts, and of what is known beforehand nothing tells a silence that ends from one that does not: 25 days for all
+    (docs/adr/0113).
 
     Args:
         usual_week: Active user-days of a usual week.
         days_per_person: Of each person, a week.
         long_pause: Nine in ten of its pauses are at most so many days.
-        missed_after: The silent days before the sixth working day that it has missed in this silence; None: none yet.
+        missed_after: The silent days before the last of enough working days missed; None: not so many were missed.
     """
     if usual_week < OFTEN_WEEK or days_per_person < OFTEN_PER_PERSON:
         return LIMIT
     limit = min(LONGEST_EARLY, max(SHORTEST, 3 * long_pause)) if long_pause <= SHORT_PAUSE else LIMIT
-    return limit if missed_after is None else min(limit, max(SHORTEST, missed_after))
+    return limit if missed_after is None else min(limit, missed_after)
 
 
 def _people(account: Account, day: int, weeks: int) -> tuple[int, int, int, float, Regulars | None]:
