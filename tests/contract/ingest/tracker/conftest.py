@@ -161,7 +161,9 @@ class Tracking:
         """
         async with page.expect_popup() as opened:
             await page.evaluate("address => void open(address)", address)
-        return await opened.value
+        other = await opened.value
+        await other.wait_for_load_state()
+        return other
 
     async def until_answered(self, page: Page) -> None:
         """Wait until a page has the answers to all that it sent: what came is in the log some time before."""
