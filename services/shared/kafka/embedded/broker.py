@@ -211,12 +211,25 @@ class EmbeddedBroker:
         return self._guard.wait(within_s)
 
     def pause(self) -> None:
-        """Freeze the broker: connections stay, nothing answers."""
+        """Freeze the broker: connections stay, and nothing answers once this returns."""
         psutil.Process(self.pid).suspend()
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        while self._runs() and time.monotonic() < deadline:  # on a busy machine its threads go on for a moment
+            time.sleep(0.002)
 
     def resume(self) -> None:
         """Let a frozen broker go on."""
         psutil.Process(self.pid).resume()
+
+    def _runs(self) -> bool:
+        threads = list(Path(f"/proc/{self.pid}/task").glob("*/stat"))  # Linux; elsewhere the process tells
+        if not threads:
+            return psutil.Process(self.pid).status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}
+        for each in threads:
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a thread may end meanwhile
+                if each.read_text().rpartition(")")[2].split()[0] not in "TtXZ":
+                    return True
+        return False
 
     def _with_environment(self) -> list[str]:
         # Of the broker alone: the guard's clock, for one, stays right.
