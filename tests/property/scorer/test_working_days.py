@@ -43,7 +43,7 @@ def test_who_stops_is_beyond_it_within_the_weeks_that_six_working_days_take(
 
 
 @given(WEEKDAYS, st.integers(100, 106))
-def test_of_a_team_it_takes_no_longer_than_of_three_people(weekdays: frozenset[int], first: int) -> None:
+def test_of_a_team_it_takes_less_time_than_of_three_people(weekdays: frozenset[int], first: int) -> None:
     days = worked(weekdays, range(first, SPAN))
     silent = SPAN - 1 - int(np.flatnonzero(days)[-1])
     team, three = (missed_after(days, silent, SPAN, (), people) for people in (TEAM + 0.5, TEAM))

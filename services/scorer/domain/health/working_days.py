@@ -32,7 +32,7 @@ def missed_after(active: Days, silent: int, own_days: int, off: Collection[int],
         silent: Closed days since the last active one, days off included.
         own_days: The account's own days, the silent ones included.
         off: Which of the silent days were off, 1 for the first; they count neither as working days nor as silent.
-        people: Who are usually active in four weeks.
+        people: How many are usually active in four weeks.
     """
     if not MISSED <= silent <= SPAN - _BEFORE or own_days - silent < _BEFORE:
         return None
