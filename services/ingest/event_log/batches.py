@@ -34,11 +34,13 @@ class Ticket:
 class PendingBatch:
     """Records of one partition that travel together. Times are of the monotonic clock, but for `sent_ms`."""
 
-    __slots__ = ("builder", "created", "newest", "route", "sent", "sent_ms", "size", "tickets")
+    __slots__ = ("builder", "created", "follows", "newest", "route", "sent", "sent_ms", "size", "tickets")
 
-    def __init__(self, builder: Any, created: float) -> None:
+    def __init__(self, builder: Any, created: float, *, follows: bool) -> None:
         self.builder = builder
         self.created = created
+        self.follows = follows
+        """Whether it goes on with an `append` whose first records fill the batch before: it must not overtake that one."""
         self.size = 0
         self.tickets: list[Ticket] = []
         self.newest: Ticket | None = None
@@ -67,7 +69,8 @@ class PartitionQueue:
     The batches of one topic partition: those that wait, the last of them still filling, and those that were handed over.
 
     One is handed over at a time. A queue is *suspect* from the moment that one takes long until one is acknowledged; it
-    is then left behind, and the next goes by a route of its own. It is *slow* while that takes long too.
+    is then left behind, and the next goes by a route of its own, unless that one follows it. It is *slow* while what
+    waits takes long too.
     """
 
     __slots__ = ("batches", "bytes", "freed", "handed", "head", "partition", "sending", "slow", "solo", "suspect", "topic")  # fmt: skip
@@ -85,6 +88,11 @@ class PartitionQueue:
         self.suspect = False
         self.slow = False
         self.solo: Route | None = None
+
+    def leave_behind(self) -> None:
+        """Wait no longer for the batch that was handed over, where the next one does not follow it."""
+        if not (self.batches and self.batches[0].follows):
+            self.free()
 
     def waiting_since(self) -> float | None:
         """Return since when the oldest batch waits that was not left behind; None where none does."""

@@ -10,9 +10,9 @@ What can go wrong, and what then happens:
 - Kafka is slow or away: aiokafka repeats by itself, for ever, in order and without doubling. Requests get
   `Retryable` after `ack_timeout_s`, and at once while `in_flight_bytes` are waiting. What waited lands when Kafka is
   back; its senders repeat it under the same ids.
-- A partition is slow: after `suspect_after_s` its next batch goes by a producer of its own and all others by a new one
-  (`routes.py` says why). Once that batch too is older than `stall_after_s`, `stalled` names the records of the partition; the
-  others go on.
+- A partition is slow: after `suspect_after_s` its next batch goes by a producer of its own, unless that goes on with an
+  `append` whose first records are still on their way, and all others by a new one (`routes.py` says why). Once what
+  waits is older than `stall_after_s`, `stalled` names the records of the partition; the others go on.
 - A batch fails for good: its producer is useless from then on, since the sequence numbers of that partition have a
   hole. All requests that wait for that producer get `Retryable`, and a new one takes its place.
 """
@@ -174,7 +174,8 @@ class KafkaEventLog:
         batches = queue.batches
         batch = batches[-1] if batches else None
         if batch is None or batch.builder.append(timestamp=None, key=key, value=value) is None:
-            batch = PendingBatch(common.producer.create_batch(), now)
+            follows = batch is not None and batch.newest is ticket
+            batch = PendingBatch(common.producer.create_batch(), now, follows=follows)
             batch.builder.append(timestamp=None, key=key, value=value)
             batches.append(batch)
         if batch.newest is not ticket:
@@ -320,7 +321,7 @@ class KafkaEventLog:
                 if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:
                     queue.suspect = True
                     log.warning("partition_is_slow", extra={"topic": queue.topic, "partition": queue.partition})
-                    queue.free()
+                    queue.leave_behind()
                 since = queue.waiting_since()
                 slow = queue.suspect and since is not None and now - since > self._bounds.stall_after_s
                 if slow and not queue.slow:

@@ -2,7 +2,8 @@
 A way to Kafka on which the answers for chosen partitions are held back, as if a follower of theirs hung.
 
 The broker behind it is a real one. It gets every request at once; but the answer to a Produce request in which a held partition
-takes part waits until `release`, and so does, as with a broker, everything that comes after it on that connection.
+takes part waits until `release`, and so does, as with a broker, everything that comes after it on that connection. Or one request
+waits on its way to the broker.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ class SlowPartitions:
     def __init__(self, broker_port: int) -> None:
         self._broker_port = broker_port
         self._held: set[tuple[str, int]] = set()
+        self._delayed: set[tuple[str, int]] = set()
+        self._releases = 0
         self._released = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -42,9 +45,15 @@ class SlowPartitions:
         """Hold the answers for a partition from now on."""
         self._held.add((topic, partition))
 
+    def delay_next(self, topic: str, partition: int) -> None:
+        """Keep the next request in which a partition takes part from the broker until `release`; later ones go through."""
+        self._delayed.add((topic, partition))
+
     async def release(self) -> None:
-        """Let all answers go."""
+        """Let all requests and answers go."""
         self._held.clear()
+        self._delayed.clear()
+        self._releases += 1
         async with self._released:
             self._released.notify_all()
 
@@ -57,9 +66,14 @@ class SlowPartitions:
             down, up = await asyncio.open_connection("127.0.0.1", self._broker_port)
             while True:
                 request = await _frame(reader)
+                touched = _partitions(request)
+                if touched & self._delayed:
+                    self._delayed -= touched
+                    released = self._releases
+                    async with self._released:
+                        await self._released.wait_for(lambda: self._releases > released)  # noqa: B023
                 up.write(request)
                 answer = await _frame(down)
-                touched = _partitions(request)
                 async with self._released:
                     await self._released.wait_for(lambda: not (touched & self._held))  # noqa: B023
                 writer.write(self._here(answer))

@@ -7,9 +7,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
 import pytest
+from aiokafka import ConsumerRecord
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
@@ -48,18 +50,22 @@ async def slow(kafka_settings: KafkaSettings) -> AsyncIterator[tuple[SlowPartiti
         await way.release()
 
 
-async def stored_ids(kafka: KafkaSettings) -> Counter[str]:
+async def stored(kafka: KafkaSettings) -> list[ConsumerRecord[Any, Any]]:
     consumer = clients.consumer(kafka, "usage-events")
     await consumer.start()
     try:
         ends = await consumer.end_offsets(consumer.assignment())
-        ids: Counter[str] = Counter()
+        found: list[ConsumerRecord[Any, Any]] = []
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
             for records in (await consumer.getmany(timeout_ms=200)).values():
-                ids.update(codec.decode(record.value)[1]["event_id"] for record in records)
-        return ids
+                found += records
+        return found
     finally:
         await consumer.stop()
+
+
+async def stored_ids(kafka: KafkaSettings) -> Counter[str]:
+    return Counter(codec.decode(record.value)[1]["event_id"] for record in await stored(kafka))
 
 
 async def test_the_others_go_on_and_what_was_put_off_comes_again(
@@ -159,6 +165,28 @@ async def test_the_others_go_on_and_what_was_put_off_comes_again(
     assert doubled <= repeated
     assert sum(name.startswith("assigned-") for name in stored) == 1
     assert metrics.in_flight_bytes._value.get() == 0
+
+
+async def test_records_of_one_append_do_not_overtake_each_other_where_the_first_are_slow(
+    slow: tuple[SlowPartitions, KafkaSettings], kafka_settings: KafkaSettings
+) -> None:
+    way, kafka = slow
+    bounds = ProduceBounds(batch_bytes=10_000, ack_timeout_s=30.0, stall_after_s=0.6)
+    log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    way.delay_next(f"{kafka.topic_prefix}usage-events", SLOW)
+    key = account(SLOW).encode()
+    written = [b"first", b"x" * 9_900, b"last"]
+
+    appended = asyncio.create_task(log.append([LogRecord("usage-events", key, value) for value in written]))
+    await until(lambda: log.slow() == [f"usage-events/{SLOW}"])
+    await way.release()
+    await appended
+
+    assert [record.value for record in await stored(kafka_settings)] == written
+    await log.append([LogRecord("usage-events", key, b"more")])
+    await log.close()
 
 
 async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
