@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -77,12 +78,14 @@ def fit_history(
 def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_week: float) -> LossSample:
     grid, weeks = _weeks(driven, predicts)
     snapshot = latest_at(driven.scores.account, driven.scores.at, grid, weeks)
-    names = list(dict.fromkeys([*shipped.terms, USUAL_WEEK, SILENT_DAYS]))
+    fading = [term.fades.measure for term in shipped.terms.values() if term.fades is not None]
+    names = list(dict.fromkeys([*shipped.terms, USUAL_WEEK, SILENT_DAYS, *fading]))
     values = values_of(driven.snapshots, driven.accounts, names)
     found = np.full((len(weeks), len(names)), np.nan)
     found[snapshot >= 0] = values[snapshot[snapshot >= 0]]
-    usual_week, silent = (found[:, names.index(name)] for name in (USUAL_WEEK, SILENT_DAYS))
-    columns = _columns(found[:, : len(shipped.terms)], shipped)
+    by_name = dict(zip(names, found.T, strict=True))
+    usual_week, silent = by_name[USUAL_WEEK], by_name[SILENT_DAYS]
+    columns = _columns(by_name, shipped)
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
     return LossSample(columns[known], taken, starts_of(taken), grid.accounts)
@@ -103,14 +106,16 @@ def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:
     return grid, weeks.only((weeks.column >= first) & (weeks.column + LATER_DAYS <= last))
 
 
-def _columns(values: Floats, model: RiskModel) -> Floats:
-    """Return what the hazard weights, a column for each of its terms: as `RiskTerm.log_odds`, for a weight of 1."""
-    columns = np.empty_like(values)
-    for place, term in enumerate(model.terms.values()):
-        taken = np.clip(values[:, place], 0.0, np.inf if term.most is None else term.most)
-        usual = min(term.usual, np.inf if term.most is None else term.most)
-        if term.form == "log":
-            columns[:, place] = np.log1p(taken) - np.log1p(usual)
-        else:
-            columns[:, place] = taken - usual
-    return columns
+def _columns(values: Mapping[str, Floats], model: RiskModel) -> Floats:
+    """Return what the hazard weights, a column for each of its terms: as `RiskTerm.part`, for a weight of 1."""
+    columns = []
+    for name, term in model.terms.items():
+        most = np.inf if term.most is None else term.most
+        taken, usual = np.clip(values[name], 0.0, most), min(term.usual, most)
+        column = np.log1p(taken) - np.log1p(usual) if term.form == "log" else taken - usual
+        if term.fades is not None:
+            whole, none = term.fades.whole, term.fades.none
+            share = np.clip((none - values[term.fades.measure]) / (none - whole), 0.0, 1.0)
+            column = column * np.where(np.isnan(share), 1.0, share)
+        columns.append(column)
+    return np.column_stack(columns)

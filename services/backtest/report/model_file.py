@@ -8,7 +8,7 @@ import textwrap
 from services.backtest.fitting import RiskFitted
 from services.backtest.report.risk_fit import origin
 from services.backtest.words import speech
-from services.scorer.domain.health.risk import RiskTerm
+from services.scorer.domain.health.risk import Fading, RiskTerm
 
 _SECTION = re.compile(r"(?:^#[^\n]*\n)*^risk:[^\n]*\n(?:(?:#[^\n]*\n)*[ \t][^\n]*(?:\n|\Z)|\n)*", re.MULTILINE)
 """The comment above it, its line, and all below it that is indented; comments and empty lines between."""
@@ -28,7 +28,8 @@ def risk_section(fitted: RiskFitted) -> str:
     figures = fitted.figures
     lines = [
         "# How likely a loss is, fitted by `tidemark backtest --fit` (docs/backtesting.md). Each term adds its weight times how far",
-        "# the measure is from that of a usual account; form log: the logarithm of one more than the value.",
+        "# the measure is from that of a usual account; form log: the logarithm of one more than the value; fades: the term counts",
+        "# as it is up to one value of a measure (whole), and no more from another one on (none).",
         "risk:",
         "  origin: >-",
         *textwrap.wrap(
@@ -56,7 +57,12 @@ def risk_section(fitted: RiskFitted) -> str:
 def _term(term: RiskTerm) -> str:
     form = "form: log, " if term.form == "log" else ""
     most = "" if term.most is None else f"most: {term.most:g}, "
-    return f"{{{form}usual: {term.usual:g}, {most}weight: {term.weight:.6g}}}"
+    fades = "" if term.fades is None else f", fades: {_fading(term.fades)}"
+    return f"{{{form}usual: {term.usual:g}, {most}weight: {term.weight:.6g}{fades}}}"
+
+
+def _fading(fading: Fading) -> str:
+    return f"{{measure: {fading.measure}, whole: {fading.whole:g}, none: {fading.none:g}}}"
 
 
 def _parted(model: str) -> tuple[str, str, str]:

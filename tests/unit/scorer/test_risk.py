@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 
 from schemas.measures import MEASURES
 from services.scorer.domain.health.model import read_model
-from services.scorer.domain.health.risk import USUAL, CalibrationRow, RiskFit, RiskModel, RiskTerm, predicted, risk
+from services.scorer.domain.health.risk import (
+    USUAL,
+    CalibrationRow,
+    Fading,
+    RiskFit,
+    RiskModel,
+    RiskTerm,
+    predicted,
+    risk,
+)
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.plan_file import read_yaml
 from tests.support.scorer import PLAN
@@ -19,11 +28,13 @@ MODEL = load_scoring(ScorerSettings())[1].risk
 assert MODEL is not None
 HEALTHY = {
     "silent_days": 1.0,
+    "level_2w": 1.0,
     "level_4w": 1.0,
     "level_12w": 1.0,
     "active_users_84": 8.0,
     "active_days_210": 140.0,
     "age_days": 900.0,
+    "days_per_person": 0.8,
 }
 
 FIT = {
@@ -35,26 +46,34 @@ FIT = {
 }
 GOOD = {"origin": "x", "usual": 0, "terms": {"level_4w": {"weight": 1, "usual": 1}}}
 
+
+def _faded(fades: dict[str, Any]) -> dict[str, Any]:
+    return {**GOOD, "terms": {"level_4w": {"weight": 1, "usual": 1, "fades": fades}}}
+
+
 values = st.fixed_dictionaries(
     {
         "silent_days": st.integers(0, 56),
+        "level_2w": st.floats(0, 50),
         "level_4w": st.floats(0, 50),
         "level_12w": st.floats(0, 50),
         "active_users_84": st.integers(0, 10_000),
         "active_days_210": st.integers(0, 210),
         "age_days": st.integers(56, 20_000),
-    }
+    },
+    optional={"days_per_person": st.floats(0, 7)},
 )
 
 
-def log_odds(model: RiskModel, changed: dict[str, float]) -> int:
+def log_odds(model: RiskModel | None, changed: dict[str, float]) -> int:
+    assert model is not None
     return sum(part.thousandths for part in risk({**HEALTHY, **changed}, model))
 
 
 @given(values)
 def test_the_parts_add_up_to_the_rounded_log_odds(found: dict[str, float]) -> None:
     assert MODEL is not None
-    exact = MODEL.usual + sum(term.log_odds(found[name]) for name, term in MODEL.terms.items())
+    exact = MODEL.usual + sum(term.part(name, found) for name, term in MODEL.terms.items())
 
     parts = risk(found, MODEL)
 
@@ -66,6 +85,7 @@ def test_the_parts_add_up_to_the_rounded_log_odds(found: dict[str, float]) -> No
     "worse",
     [
         {"silent_days": 30},
+        {"level_2w": 0.3},
         {"level_4w": 0.2},
         {"level_12w": 0.4},
         {"active_users_84": 1},
@@ -91,6 +111,25 @@ def test_values_above_the_most_count_as_that() -> None:
     assert RiskTerm(weight=-1, usual=1, most=1.5).log_odds(9) == -0.5
 
 
+SIZE = {"active_users_84": 1.0, "active_days_210": 10.0, "age_days": 70.0}
+
+
+def test_size_and_age_count_less_the_more_often_each_person_comes() -> None:
+    small = {often: log_odds(MODEL, {**SIZE, "days_per_person": often}) for often in (0.5, 1.0, 1.5, 2.0, 4.0)}
+    large = {often: log_odds(MODEL, {"days_per_person": often}) for often in small}
+
+    assert small[0.5] == small[1.0] > small[1.5] > small[2.0] == small[4.0]
+    assert large[4.0] == small[4.0]
+    assert small[1.0] - small[1.5] == pytest.approx((small[1.0] - small[2.0]) / 2, abs=1)
+
+
+def test_a_term_counts_as_it_is_where_what_it_fades_by_is_not_known() -> None:
+    term = RiskTerm(weight=-1, usual=0, fades=Fading("days_per_person", whole=1, none=2))
+
+    assert term.part("age_days", {"age_days": 5}) == -5
+    assert term.part("age_days", {"age_days": 5, "days_per_person": 1.75}) == -1.25
+
+
 @pytest.mark.parametrize("found", [{}, {**HEALTHY, "silent_days": 57}, {k: HEALTHY[k] for k in list(HEALTHY)[1:]}])
 def test_the_risk_is_not_known_without_its_measures_or_after_a_long_silence(found: dict[str, float]) -> None:
     assert MODEL is not None
@@ -112,6 +151,9 @@ def test_the_risk_is_not_known_without_its_measures_or_after_a_long_silence(foun
             {"origin": "x", "usual": 0, "terms": {"level_4w": {"weight": float("inf"), "usual": 1}}},
             "risk.terms.level_4w",
         ),
+        (_faded({"measure": "levl", "whole": 1, "none": 2}), "level_4w.fades: the scorer takes no measure levl"),
+        (_faded({"measure": "age_days", "whole": 2, "none": 2}), "level_4w.fades: whole and none must be numbers"),
+        (_faded({"measure": "age_days", "whole": 1}), "none"),
         ({"usual": 0, "terms": {}}, "origin"),
         ({**GOOD, "fit": {**FIT, "predicts": "doom"}}, "predicts"),
         ({**GOOD, "fit": {**FIT, "calibration": []}}, "risk.fit: needs losses"),

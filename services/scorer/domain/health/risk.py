@@ -2,8 +2,8 @@
 How risky an account is among all: the log-odds of a logistic hazard, and what each measure adds to them.
 
 The hazard ranks accounts; it says nothing about how likely a loss is where its coefficients were not fitted, so a
-percentage is made of it only where it carries a fit on one's own losses. Each measure's contribution is its weight times how far it is from that of a usual account.
-In thousandths, rounded by largest remainder, the contributions add up to the log-odds exactly.
+percentage is made of it only where it carries a fit on one's own losses. Each measure's contribution is its weight times how
+far it is from that of a usual account, less where the term fades. In thousandths, rounded by largest remainder, the contributions add up to the log-odds exactly.
 """
 
 from __future__ import annotations
@@ -30,6 +30,22 @@ less, or that the account is on a list of lost customers.
 """
 
 
+class Fading(msgspec.Struct, forbid_unknown_fields=True):
+    """For which accounts a term counts: the more a measure has, the less it does."""
+
+    measure: str
+    whole: float
+    """Up to this value, and where the measure is not known, the term counts as it is."""
+    none: float
+    """From this value on it adds nothing; between the two it fades in proportion."""
+
+    def share(self, value: float | None) -> float:
+        """Return how much of a term counts, 0 to 1."""
+        if value is None:
+            return 1.0
+        return min(1.0, max(0.0, (self.none - value) / (self.none - self.whole)))
+
+
 class RiskTerm(msgspec.Struct, forbid_unknown_fields=True):
     """What one measure adds."""
 
@@ -40,9 +56,15 @@ class RiskTerm(msgspec.Struct, forbid_unknown_fields=True):
     """log: the logarithm of one more than the value is weighted, and not the value."""
     most: float | None = None
     """Values above count as this."""
+    fades: Fading | None = None
+
+    def part(self, name: str, values: Mapping[str, float]) -> float:
+        """Return what the measure of this name adds to the log-odds of an account with these values."""
+        whole = self.log_odds(values[name])
+        return whole if self.fades is None else whole * self.fades.share(values.get(self.fades.measure))
 
     def log_odds(self, value: float) -> float:
-        """Return what a value adds to the log-odds."""
+        """Return what a value adds to the log-odds where the term counts as it is."""
         return self.weight * (self._scaled(value) - self._scaled(self.usual))
 
     def _scaled(self, value: float) -> float:
@@ -98,7 +120,7 @@ def risk(values: Mapping[str, float], model: RiskModel) -> tuple[RiskPart, ...]:
     if not model.terms.keys() <= values.keys() or values.get("silent_days", 0) > model.longest_silence:
         return ()
     shares = [model.usual * THOUSANDTHS]
-    shares += [term.log_odds(values[name]) * THOUSANDTHS for name, term in model.terms.items()]
+    shares += [term.part(name, values) * THOUSANDTHS for name, term in model.terms.items()]
     numbers = [USUAL, *(MEASURES[name].number for name in model.terms)]
     return tuple(RiskPart(*pair) for pair in zip(numbers, shared_out(shares), strict=True))
 
@@ -122,5 +144,15 @@ def problems(model: RiskModel) -> Iterator[str]:
             yield f"risk.terms.{name}: the scorer takes no such measure"
         if not all(math.isfinite(each) for each in (term.weight, term.usual, term.most or 0.0)):
             yield f"risk.terms.{name}: weight, usual and most must be numbers"
+        if term.fades is not None:
+            yield from _of_fading(f"risk.terms.{name}.fades", term.fades)
     if model.fit is not None and not (model.fit.losses > 0 and model.fit.account_weeks > 0 and model.fit.calibration):
         yield "risk.fit: needs losses, account_weeks and a calibration, as `tidemark backtest --fit --write` writes them"
+
+
+def _of_fading(place: str, fading: Fading) -> Iterator[str]:
+    record = MEASURES.get(fading.measure)
+    if record is None or record.source != "scorer":
+        yield f"{place}: the scorer takes no measure {fading.measure}"
+    if not (math.isfinite(fading.whole) and math.isfinite(fading.none) and fading.whole < fading.none):
+        yield f"{place}: whole and none must be numbers, and whole less than none"
