@@ -85,10 +85,11 @@ def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_
     found[snapshot >= 0] = values[snapshot[snapshot >= 0]]
     by_name = dict(zip(names, found.T, strict=True))
     usual_week, silent = by_name[USUAL_WEEK], by_name[SILENT_DAYS]
-    columns = _columns(by_name, shipped)
+    whole = _whole(by_name, shipped)
+    columns = whole * _shares(by_name, shipped)
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
-    return LossSample(columns[known], taken, starts_of(taken), grid.accounts)
+    return LossSample(columns[known], whole[known].std(axis=0), taken, starts_of(taken), grid.accounts)
 
 
 def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:
@@ -106,16 +107,21 @@ def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:
     return grid, weeks.only((weeks.column >= first) & (weeks.column + LATER_DAYS <= last))
 
 
-def _columns(values: Mapping[str, Floats], model: RiskModel) -> Floats:
-    """Return what the hazard weights, a column for each of its terms: as `RiskTerm.part`, for a weight of 1."""
+def _whole(values: Mapping[str, Floats], model: RiskModel) -> Floats:
+    """Return a column for each term of the hazard: as `RiskTerm.log_odds`, for a weight of 1."""
     columns = []
     for name, term in model.terms.items():
         most = np.inf if term.most is None else term.most
         taken, usual = np.clip(values[name], 0.0, most), min(term.usual, most)
-        column = np.log1p(taken) - np.log1p(usual) if term.form == "log" else taken - usual
+        columns.append(np.log1p(taken) - np.log1p(usual) if term.form == "log" else taken - usual)
+    return np.column_stack(columns)
+
+
+def _shares(values: Mapping[str, Floats], model: RiskModel) -> Floats:
+    """Return how much of each term counts: as `Fading.share`."""
+    columns = [np.ones_like(values[name]) for name in model.terms]
+    for column, term in zip(columns, model.terms.values(), strict=True):
         if term.fades is not None:
-            whole, none = term.fades.whole, term.fades.none
-            share = np.clip((none - values[term.fades.measure]) / (none - whole), 0.0, 1.0)
-            column = column * np.where(np.isnan(share), 1.0, share)
-        columns.append(column)
+            share = (term.fades.none - values[term.fades.measure]) / (term.fades.none - term.fades.whole)
+            column[:] = np.where(np.isnan(share), 1.0, np.clip(share, 0.0, 1.0))
     return np.column_stack(columns)

@@ -25,7 +25,7 @@ def sample(accounts: int = 400, weights: Floats = WEIGHTS, level: float = -6.0, 
     loss = end[account] <= np.minimum(week + LATER, WEEKS + LATER - 1)
     nothing = np.zeros(account.size)
     weeks = Points(account, week * WEEK + 6, loss | True, nothing, loss, nothing > 0)
-    return LossSample(columns[account, week], weeks, starts_of(weeks), accounts)
+    return LossSample(columns[account, week], columns[account, week].std(axis=0), weeks, starts_of(weeks), accounts)
 
 
 def shipped(weights: Floats, level: float = -1.0) -> Hazard:

@@ -34,6 +34,8 @@ class LossSample:
 
     columns: Floats
     """A row for each week, a column for each measure of the hazard."""
+    scale: Floats
+    """The standard deviation of each measure, before it fades for some accounts."""
     weeks: Points
     starts: Points
     """One week for each loss: the first that it follows on."""

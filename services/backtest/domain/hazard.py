@@ -27,7 +27,9 @@ class Hazard:
         return np.asarray(self.level + columns @ self.weights)
 
 
-def fit(columns: Floats, loss: Bools, known: Floats, deviation: float = PRIOR_DEVIATION) -> Hazard:
+def fit(
+    columns: Floats, loss: Bools, known: Floats, deviation: float = PRIOR_DEVIATION, scale: Floats | None = None
+) -> Hazard:
     """
     Return the most likely coefficients.
 
@@ -38,18 +40,20 @@ def fit(columns: Floats, loss: Bools, known: Floats, deviation: float = PRIOR_DE
         columns: The measures of each account-week, as the hazard takes them.
         loss: Whether a loss followed. Both kinds must be there.
         known: The weights to which the fit is drawn.
-        deviation: How far one is expected to be from the known one, for a column in units of its standard deviation.
+        deviation: How far one is expected to be from the known one, for a column in units of its scale.
+        scale: Of each column; None: its standard deviation. A column that is 0 for most accounts spreads little, and yet the few
+            of which it is not have too little to say for a weight of their own.
 
     Raises:
         ValueError: all weeks are of one kind.
     """
     if loss.all() or not loss.any():
         raise ValueError("a hazard needs weeks with and without a loss")
-    mean, spread = columns.mean(axis=0), columns.std(axis=0)
-    spread = np.where(spread > _SMALL, spread, 1.0)
+    mean, spread = columns.mean(axis=0), _positive(columns.std(axis=0))
+    scale = spread if scale is None else _positive(scale)
     design = np.column_stack([np.ones(len(columns)), (columns - mean) / spread])
     target = np.concatenate([[0.0], known * spread])
-    ridge = np.concatenate([[0.0], np.full(known.size, LATER_WEEKS / deviation**2)])
+    ridge = np.concatenate([[0.0], LATER_WEEKS * (scale / (deviation * spread)) ** 2])
     found = target.copy()
     found[0] = np.log(loss.mean() / (1 - loss.mean()))
     cost = _cost(design, loss, found, target, ridge)
@@ -67,6 +71,11 @@ def fit(columns: Floats, loss: Bools, known: Floats, deviation: float = PRIOR_DE
             break
     weights = found[1:] / spread
     return Hazard(float(found[0] - mean @ weights), weights)
+
+
+def _positive(deviations: Floats) -> Floats:
+    """Return deviations to divide by: what does not vary at all counts as varying by 1."""
+    return np.where(deviations > _SMALL, deviations, 1.0)
 
 
 def chances(log_odds: Floats) -> Floats:

@@ -132,7 +132,7 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int
         STRETCH: lambda columns, loss: _stretch(columns, loss, shipped, PRIOR_DEVIATION),
     }
     if len(sample.starts) >= LOSSES_EACH * shipped.weights.size:
-        forms[COEFFICIENTS] = lambda columns, loss: fit(columns, loss, shipped.weights)
+        forms[COEFFICIENTS] = lambda columns, loss: fit(columns, loss, shipped.weights, scale=sample.scale)
     parts, times = by_accounts(sample, seed), by_time(sample)
     other_accounts = judge("other_accounts", sample, forms, shipped, parts, draws)
     later_time = judge("later_time", sample, forms, shipped, times, draws)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from services.backtest.domain.risk_fit import fit_risk
-from services.backtest.fitting import RiskFitted, _columns
+from services.backtest.fitting import RiskFitted, _shares, _whole
 from services.backtest.report.model_file import with_risk
 from services.backtest.report.risk_fit import refusal, verdict
 from services.backtest.words import speech
@@ -92,7 +92,7 @@ def test_the_measures_are_taken_as_the_scorer_takes_them() -> None:
     values["days_per_person"][:5] = np.nan
     weights = [term.weight for term in SHIPPED.terms.values()]
 
-    ours = SHIPPED.usual + _columns(values, SHIPPED) @ weights
+    ours = SHIPPED.usual + (_whole(values, SHIPPED) * _shares(values, SHIPPED)) @ weights
 
     for place, log_odds in enumerate(ours):
         known = {name: value[place] for name, value in values.items() if not np.isnan(value[place])}

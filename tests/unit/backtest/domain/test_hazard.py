@@ -73,3 +73,17 @@ def test_no_log_odds_are_too_great_for_a_chance_or_a_surprise(log_odds: float, l
 
     assert 0 <= chances(one)[0] <= 1
     assert np.isfinite(log_losses(one, np.array([lost]))[0])
+
+
+def test_a_measure_that_counts_for_few_accounts_gets_no_weight_of_its_own_from_them() -> None:
+    columns, loss = made(5_000)
+    whole = columns[:, 2].copy()
+    columns[20:, 2] = 0.0
+    loss[:20] = whole[:20] > -1
+
+    by_its_spread = fit(columns, loss, TRUE)
+    by_its_scale = fit(columns, loss, TRUE, scale=np.array([1.0, 2.0, whole.std()]))
+
+    assert abs(by_its_spread.weights[2]) > 1.5
+    assert by_its_scale.weights[2] == pytest.approx(TRUE[2], abs=0.3)
+    assert by_its_scale.weights[:2] == pytest.approx(TRUE[:2], abs=0.15)

@@ -97,7 +97,7 @@ def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
     one_time = abs(data.starts.column - 200) < LATER_DAYS - WEEK
 
     def starts(which: object) -> LossSample:
-        return LossSample(data.columns, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
+        return LossSample(data.columns, data.scale, data.weeks, data.starts.only(np.asarray(which)), data.accounts)
 
     again = np.concatenate([np.flatnonzero(np.isin(data.starts.account, first))] * 3)
     with pytest.raises(TooFewLossesError) as few:
