@@ -122,7 +122,7 @@ class Queries(Protocol):
         """Return the account's latest health snapshot whole, or None."""
 
     def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
-        """Return the last snapshot of each day, latest day first."""
+        """Return the last snapshot of each of so many days that have one, latest day first."""
 
     def lines(self, accounts: Sequence[str], last_day: int, weeks: int) -> dict[str, Line]:
         """Return by account what was known of it at the end of each week; those of which nothing ever was may be missing."""

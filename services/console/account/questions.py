@@ -17,7 +17,10 @@ class Rest:
     """Whether less use than usual has a harmless reason."""
 
     verdict: str
-    """`away`, `holidays`, `fleet`, `no`, `holidays_unknown` where holidays cannot be told, or `unknown`."""
+    """
+    `away`, `holidays`, `leave` (a planned absence is just over, or people are on leave), `fleet`, `no`, `holidays_unknown`
+    where holidays cannot be told, or `unknown`.
+    """
     until: str | None
     """Last day of a planned absence."""
     holidays: int | None
@@ -39,7 +42,7 @@ def rest(past: Past) -> Rest:
     if begins and ends and begins <= today <= ends:
         verdict = "away"
     elif calendar is not None and calendar < HELD_BELOW:
-        verdict = "holidays"
+        verdict = "holidays" if holidays else "leave"
     elif fleet is not None and fleet < HELD_BELOW:
         verdict = "fleet"
     else:

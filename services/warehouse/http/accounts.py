@@ -87,7 +87,7 @@ def _account(asked: Asked) -> Told:
     known = as_of(asked)
     latest = store.latest(name, until)
     activity = store.account_days(name, _today(asked, known) - asked.given["days"] + 1, until)
-    past = store.history(name, asked.given["days"], until)
+    past = _past(asked)
     if not past and not activity.rows:
         _must_be_known(asked)
     signals = store.signals(SignalFilter(account=name, until_day=until))
@@ -105,9 +105,16 @@ def _account(asked: Asked) -> Told:
     }
 
 
+def _past(asked: Asked) -> list[Found]:
+    """Return the snapshots of so many days, newest first: a silent account has one a week, so not so many snapshots."""
+    days = asked.given["days"]
+    found = asked.store.history(asked.path["account"], days, asked.given["at"])
+    return [snapshot for snapshot in found if snapshot["day"] > found[0]["day"] - days]
+
+
 def _history(asked: Asked) -> Told:
     name, given = asked.path["account"], asked.given
-    found = asked.store.history(name, given["days"], given["at"])
+    found = _past(asked)
     if not found:
         _must_be_known(asked)
     question = (name, given["days"], given["at"])

@@ -66,7 +66,9 @@ def limit(default: int = 100) -> parameters.NumberParameter:
 
 def days(default: int) -> parameters.NumberParameter:
     """Return the parameter for a number of days."""
-    return parameters.NumberParameter("days", "How many days back.", default, 1, MOST_ROWS)
+    return parameters.NumberParameter(
+        "days", "How many days back from the latest that is known.", default, 1, MOST_ROWS
+    )
 
 
 def paged(

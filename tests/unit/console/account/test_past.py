@@ -182,6 +182,8 @@ def test_transitions_of_one_episode_are_one_bar_with_the_highest_severity() -> N
         ({"fleet_level": 0.9}, {}, "holidays_unknown"),
         ({"fleet_level": 0.7}, {}, "fleet"),
         ({"fleet_level": 0.9, "calendar_level": 0.5, "public_holidays_7": 2}, {}, "holidays"),
+        ({"fleet_level": 0.9, "calendar_level": 0.5, "public_holidays_7": 0}, {}, "leave"),
+        ({"fleet_level": 0.9, "calendar_level": 0.5}, {}, "leave"),
         ({"fleet_level": 0.7}, {"absent_from": "2027-03-30", "absent_until": "2027-04-02"}, "away"),
         ({"fleet_level": 0.9}, {"absent_from": "2027-04-01", "absent_until": "2027-04-02"}, "holidays_unknown"),
         ({}, {}, "unknown"),

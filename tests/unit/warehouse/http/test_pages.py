@@ -171,3 +171,10 @@ def test_while_the_store_is_away_every_address_says_what_to_do() -> None:
 
 def _one(made: tuple[str, tuple[object, ...]]) -> tuple[str, list[tuple[object, ...]]]:
     return made[0], [made[1]]
+
+
+def test_days_of_history_are_counted_by_the_calendar_though_a_silent_account_has_a_snapshot_a_week() -> None:
+    client = client_of(stored([health(n, "acme", days_ago=7 * n) for n in reversed(range(20))]))
+
+    assert len(client.get("/v1/accounts/acme/history?days=28").json()["history"]) == 4
+    assert len(client.get("/v1/accounts/acme?days=29").json()["history"]) == 5
