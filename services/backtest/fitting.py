@@ -123,5 +123,5 @@ def _shares(values: Mapping[str, Floats], model: RiskModel) -> Floats:
     for column, term in zip(columns, model.terms.values(), strict=True):
         if term.fades is not None:
             share = (term.fades.none - values[term.fades.measure]) / (term.fades.none - term.fades.whole)
-            column[:] = np.where(np.isnan(share), 1.0, np.clip(share, 0.0, 1.0))
+            column[:] = np.nan_to_num(np.clip(share, 0.0, 1.0), nan=0.0)
     return np.column_stack(columns)

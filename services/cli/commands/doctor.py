@@ -25,6 +25,7 @@ from services.shared.errors import ConfigurationError, TidemarkError
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import Rule
+    from services.scorer.domain.health.risk import RiskModel
 
 _ENOUGH_DISK = 2 * 1024**3
 _APART_S = 10.0
@@ -157,7 +158,7 @@ def _measures() -> str:
     from services.shared.settings import load
     from services.shared.tracking_plan.state_names import TYPE_OF_FACT
 
-    plan, _ = load_scoring(load(ScorerSettings))
+    plan, model = load_scoring(load(ScorerSettings))
     settings = load(AlerterSettings)
     state = kinds_of(plan).state
     missing = not_taken(state)
@@ -166,11 +167,21 @@ def _measures() -> str:
         needs = ", ".join(sorted({need for lacks in missing.values() for need in lacks}))
         said.append(f"the tracking plan declares no {needs}, so these are not: {', '.join(missing)}")
         said += _rules_without(load_rules(settings.rules_dir, settings.rules_overrides).ordered, frozenset(missing))
+        said += _risk_without(model.risk, frozenset(missing)) if model.risk else ()
     shown = {f"facts.{name}" for name in TYPE_OF_FACT}  # by health records, or where a baseline begins
     unused = sorted(state - {need for record in MEASURES.values() for need in record.needs} - shown)
     if unused:
         said.append(f"declared, and no measure looks at it: {', '.join(unused)}")
     return "; ".join(said)
+
+
+def _risk_without(risk: RiskModel, missing: frozenset[str]) -> Iterator[str]:
+    """Say what of the risk does not take effect where these measures are missing."""
+    if lacking := sorted(missing & risk.terms.keys()):
+        yield f"the risk of no account is known, as the model makes it of {', '.join(lacking)}"
+    for name, term in risk.terms.items():
+        if term.fades is not None and term.fades.measure in missing:
+            yield f"the risk's {name} adds nothing, as it fades by {term.fades.measure}"
 
 
 def _holidays() -> str:

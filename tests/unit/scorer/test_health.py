@@ -231,11 +231,13 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "version": "x",
         "coverage_floor": 5,
         "silence_cap": -3,
+        "silence_cap_days": 0,
         "stages": {"ONGOING": {"usage": -1, "moon": 2}, "LATER": {}},
         "measures": {
             "silence_level": {"weight": 0, "anchors": [[1, 0], [0, 200]]},
             "level_4w": {"weight": 1, "anchors": [[0, 100], [1, 0]]},
             "fleet_level": {"weight": 1, "anchors": [[0, 0]]},
+            "level_1w": {"weight": 1, "anchors": [[float("-inf"), 0], [1, 100]]},
             "vibes": {"weight": 1, "anchors": [[0, 0]]},
         },
     }
@@ -251,6 +253,8 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "LATER: give at least one dimension a weight",
         "coverage_floor: must be",
         "silence_cap: must be",
+        "silence_cap_days: must be",
+        "level_1w.anchors: values and points must be numbers",
         "vibes: a score cannot be made of it",
         "fleet_level: a score cannot be made of it",
         "level_4w.anchors: points must go with the measure: higher_is_better",
@@ -259,5 +263,7 @@ def test_every_mistake_in_a_model_is_named_at_once() -> None:
         "0 to 100",
     ):
         assert part in text, part
+    with pytest.raises(ValueError, match="name at least one measure"):
+        read_model({"version": "x", "stages": {}, "measures": {}}, default_plan())
     with pytest.raises(ValueError, match="anchors"):
         read_model({"version": "x", "stages": {}, "measures": {"a": {"weight": 1}}}, default_plan())

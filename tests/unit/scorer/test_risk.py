@@ -123,10 +123,11 @@ def test_size_and_age_count_less_the_more_often_each_person_comes() -> None:
     assert small[1.0] - small[1.5] == pytest.approx((small[1.0] - small[2.0]) / 2, abs=1)
 
 
-def test_a_term_counts_as_it_is_where_what_it_fades_by_is_not_known() -> None:
+def test_a_term_adds_nothing_where_what_it_fades_by_is_not_known() -> None:
     term = RiskTerm(weight=-1, usual=0, fades=Fading("days_per_person", whole=1, none=2))
 
-    assert term.part("age_days", {"age_days": 5}) == -5
+    assert term.part("age_days", {"age_days": 5}) == 0
+    assert term.part("age_days", {"age_days": 5, "days_per_person": 0.5}) == -5
     assert term.part("age_days", {"age_days": 5, "days_per_person": 1.75}) == -1.25
 
 
@@ -154,6 +155,8 @@ def test_the_risk_is_not_known_without_its_measures_or_after_a_long_silence(foun
         (_faded({"measure": "levl", "whole": 1, "none": 2}), "level_4w.fades: the scorer takes no measure levl"),
         (_faded({"measure": "age_days", "whole": 2, "none": 2}), "level_4w.fades: whole and none must be numbers"),
         (_faded({"measure": "age_days", "whole": 1}), "none"),
+        ({**GOOD, "longest_silence": -1}, "risk.longest_silence: must be at least 1"),
+        ({**GOOD, "terms": {"level_4w": {"weight": 1, "usual": -1}}}, "level_4w: usual and most must be 0 or more"),
         ({"usual": 0, "terms": {}}, "origin"),
         ({**GOOD, "fit": {**FIT, "predicts": "doom"}}, "predicts"),
         ({**GOOD, "fit": {**FIT, "calibration": []}}, "risk.fit: needs losses"),

@@ -95,15 +95,21 @@ def _of_stages(model: Model) -> Iterator[str]:
         yield "coverage_floor: must be from 0 to 1"
     if not 0 <= model.silence_cap <= 100:
         yield "silence_cap: must be from 0 to 100"
+    if model.silence_cap_days < 1:
+        yield "silence_cap_days: must be at least 1"
 
 
 def _of_measures(model: Model) -> Iterator[str]:
+    if not model.measures:
+        yield "measures: name at least one measure, or every score is 0"
     for name, rule in sorted(model.measures.items()):
         if name not in SCORED:
             yield f"measures.{name}: a score cannot be made of it; there are {', '.join(SCORED)}"
         if not (rule.weight > 0 and math.isfinite(rule.weight)):
             yield f"measures.{name}.weight: must be a number greater than 0"
         values = [value for value, _ in rule.anchors]
+        if not all(math.isfinite(each) for anchor in rule.anchors for each in anchor):
+            yield f"measures.{name}.anchors: values and points must be numbers"
         if not values or values != sorted(set(values)):
             yield f"measures.{name}.anchors: values must rise from anchor to anchor"
         points = [points for _, points in rule.anchors]

@@ -35,14 +35,14 @@ class Fading(msgspec.Struct, forbid_unknown_fields=True):
 
     measure: str
     whole: float
-    """Up to this value, and where the measure is not known, the term counts as it is."""
+    """Up to this value the term counts as it is."""
     none: float
-    """From this value on it adds nothing; between the two it fades in proportion."""
+    """From this value on, and where the measure is not known, it adds nothing; between the two it fades in proportion."""
 
     def share(self, value: float | None) -> float:
         """Return how much of a term counts, 0 to 1."""
         if value is None:
-            return 1.0
+            return 0.0
         return min(1.0, max(0.0, (self.none - value) / (self.none - self.whole)))
 
 
@@ -136,6 +136,8 @@ def problems(model: RiskModel) -> Iterator[str]:
     """Say what is wrong with a risk model, one line each."""
     if not math.isfinite(model.usual):
         yield "risk.usual: must be a number"
+    if model.longest_silence < 1:
+        yield "risk.longest_silence: must be at least 1 day, or no risk is ever known"
     if not model.terms:
         yield "risk.terms: name at least one measure"
     for name, term in sorted(model.terms.items()):
@@ -144,6 +146,8 @@ def problems(model: RiskModel) -> Iterator[str]:
             yield f"risk.terms.{name}: the scorer takes no such measure"
         if not all(math.isfinite(each) for each in (term.weight, term.usual, term.most or 0.0)):
             yield f"risk.terms.{name}: weight, usual and most must be numbers"
+        if min(term.usual, 0.0 if term.most is None else term.most) < 0:
+            yield f"risk.terms.{name}: usual and most must be 0 or more, as what is below 0 counts as 0"
         if term.fades is not None:
             yield from _of_fading(f"risk.terms.{name}.fades", term.fades)
     if model.fit is not None and not (model.fit.losses > 0 and model.fit.account_weeks > 0 and model.fit.calibration):
