@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -93,6 +94,11 @@ class PartitionQueue:
         """Wait no longer for the batch that was handed over, where the next one does not follow it."""
         if not (self.batches and self.batches[0].follows):
             self.free()
+
+    def followers(self) -> Iterator[PendingBatch]:
+        """Take out what follows the batch that was handed over; without that one it must not be written."""
+        while self.batches and self.batches[0].follows:
+            yield self.batches.popleft()
 
     def waiting_since(self) -> float | None:
         """Return since when the oldest batch waits that was not left behind; None where none does."""

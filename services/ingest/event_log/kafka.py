@@ -282,6 +282,8 @@ class KafkaEventLog:
             if common or queue.solo is route:
                 lost += queue.batches
                 queue.batches.clear()
+            elif queue.head in lost:
+                lost += queue.followers()
             for batch in lost:
                 self._settle(queue, batch)
                 for ticket in batch.tickets:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from aiokafka import ConsumerRecord
+from aiokafka.errors import LeaderNotAvailableError
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
@@ -186,6 +187,34 @@ async def test_records_of_one_append_do_not_overtake_each_other_where_the_first_
 
     assert [record.value for record in await stored(kafka_settings)] == written
     await log.append([LogRecord("usage-events", key, b"more")])
+    await log.close()
+
+
+async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_not_written_without_them(
+    slow: tuple[SlowPartitions, KafkaSettings], kafka_settings: KafkaSettings
+) -> None:
+    way, kafka = slow
+    log = KafkaEventLog(kafka, ProduceBounds(batch_bytes=10_000, stall_after_s=0.6), IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    way.delay_next(f"{kafka.topic_prefix}usage-events", SLOW)
+    key = account(SLOW).encode()
+    appended = asyncio.create_task(
+        log.append([LogRecord("usage-events", key, value) for value in (b"first", b"x" * 9_900, b"last")])
+    )
+    await until(lambda: log.slow() == [f"usage-events/{SLOW}"])
+    [queue] = [queue for queue in log._queues.values() if queue.slow]
+    assert queue.head is not None
+    assert queue.head.route not in (None, log._routes.common)
+
+    log._give_up(queue.head.route, LeaderNotAvailableError())
+
+    with pytest.raises(Retryable, match="LeaderNotAvailableError"):
+        await appended
+    await log.append([LogRecord("usage-events", key, b"next")])
+    assert [record.value for record in await stored(kafka_settings)] == [b"next"]
+    assert log._in_flight == 0
+    await way.release()
     await log.close()
 
 
