@@ -60,16 +60,20 @@ class Settling:
         processors = [lane.processor for lane in self._lanes().values()]
         lanes = [processor for processor in processors if isinstance(processor, AttributionProcessor)]
         wanted = max((lane.overdue or 0 for lane in lanes), default=0)
+        self.at = min(self.at, self._now_ms())  # found while the clock was ahead, it says more than was asked
         if wanted > self.at:
             await self._ask()
         for lane in lanes:
             lane.settled = self.at
 
     async def _ask(self) -> None:
-        now_ms = int(self._wall() * 1000)
+        now_ms = self._now_ms()
         try:
             await self._settle()
         except (TidemarkError, KafkaError, OSError, TimeoutError) as error:
             log.warning("attribution_not_settled", extra={"error": str(error)})
             return
         self.at = max(self.at, now_ms)
+
+    def _now_ms(self) -> int:
+        return int(self._wall() * 1000)

@@ -85,3 +85,28 @@ async def test_while_a_lane_does_not_read_on_nothing_expires(error: Exception) -
     world.tick(at(7, 1) + 2)
 
     assert len(world.lane.state.waiting) == 0
+
+
+async def test_what_a_clock_that_was_ahead_found_does_not_outlast_it() -> None:
+    world = World()
+    world.tick(at(6))
+    world.tick(at(7, 1))
+    world.now_ms = at(100)
+    await world.settling.look()
+    world.now_ms = at(7, 2)
+
+    await world.settling.look()
+
+    assert world.settling.at == at(7, 2)
+
+
+def test_a_tick_does_not_settle_what_came_after_it() -> None:
+    world = World()
+    world.fold("tick", {**tick(at(1)), "settled": at(100)})
+
+    world.fold("usage_event", event("e2", when=at(1, 1)))
+    for day in (6, 7, 8, 9):
+        world.fold("tick", {**tick(at(day)), "settled": at(1)})
+
+    assert world.lane.state.clock.settled == at(1)
+    assert len(world.lane.state.waiting) == 2

@@ -83,7 +83,8 @@ class AttributionFold:
             if tick["epoch"]:
                 self.state.ledger.controls_ignored += 1
             else:
-                self.state.clock.settled = max(self.state.clock.settled, tick["settled"])
+                # A worker whose clock is ahead knows no more than others of what was read: not beyond when its tick came.
+                self.state.clock.settled = max(self.state.clock.settled, min(tick["settled"], at))
             self._move(at, live=tick["epoch"] == 0)
         return self._let_go() if self._in_vain() else None
 
