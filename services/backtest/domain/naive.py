@@ -16,9 +16,10 @@ def scores(grid: Grid, weeks: Points) -> dict[str, Floats]:
     silent = (column - grid.latest[account, column]).astype(np.float64)
 
     def fall(days: int, before: int) -> Floats:
-        """Return how far the last days fell against the days before, as whole periods of the same length."""
+        """Return how far the last days fell against the mean of those before on which there was an account at all."""
         now = grid.sum(account, column, days)
-        then = grid.sum(account, column - days, before) * (days / before)
+        length = np.clip(column - days - grid.first[account] + 1, 1, before)
+        then = grid.sum(account, column - days, before) * days / length
         return np.asarray(-(now + _SMOOTH) / (then + _SMOOTH), np.float64)
 
     return {

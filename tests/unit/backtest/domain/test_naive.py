@@ -63,3 +63,11 @@ def test_scores_are_higher_where_more_is_at_risk(name: str, expected: float) -> 
     weeks = asked.points(np.array([0]), np.array([308]))
 
     assert scores(asked, weeks)[name][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("age", [60, 100, 400])
+def test_the_days_before_an_account_began_do_not_count_as_days_without_use(age: int) -> None:
+    asked = grid(f"0x200 2x{age} 0x100")
+    weeks = asked.points(np.array([0]), np.array([200 + age - 1]))
+
+    assert scores(asked, weeks)["4_weeks"][0] == pytest.approx(-1)
