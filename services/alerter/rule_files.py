@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Rule, RuleSet, rule_set
 from services.shared.errors import ConfigurationError
+from services.shared.plan_file import read_yaml
 
 SHIPPED_RULES = Path(__file__).parent / "rules"
 
@@ -38,6 +37,7 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
     paths = sorted(directory.glob("*.yaml")) if directory.is_dir() else []
     if not paths:
         problems.append(f"{directory}: there is no rule file (*.yaml) here")
+    problems += _passed_over(directory, overrides)
     for path in paths:
         data = _read(path, problems)
         if data is None:
@@ -61,10 +61,20 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
         raise ConfigurationError([f"{directory}: {error}"]) from error
 
 
+def _passed_over(directory: Path, overrides: Path | None) -> list[str]:
+    """Return a problem for each file that was meant to be a rule and is not read as one."""
+    others = [path for path in directory.glob("*") if path.suffix.lower() in {".yml", ".yaml"}]
+    return [
+        f"{path}: is not read, since the name of a rule file ends with .yaml; rename it, or move it elsewhere"
+        for path in sorted(others)
+        if path.suffix != ".yaml" and (overrides is None or path.resolve() != overrides.resolve())
+    ]
+
+
 def _read(path: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        data = read_yaml(path)
+    except (OSError, ValueError) as error:
         problems.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
         return None
     if not isinstance(data, dict):

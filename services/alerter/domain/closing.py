@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from services.alerter.domain.rules import Category, RuleSet, Text
+from services.alerter.domain.rules import RuleSet, Text
 from services.alerter.domain.stages.deduplicate import Reason, end
 from services.alerter.domain.stages.emit import Signal, signal
 from services.alerter.domain.state_format import AccountState, RuleState
@@ -51,12 +51,10 @@ def close_forgotten(rules: RuleSet, states: AccountState, account: str) -> list[
 def _closed(
     rules: RuleSet, name: str, state: RuleState, reason: Reason, snapshot: Mapping[str, Any], summary: str
 ) -> Signal:
-    category = Category(state.category)
     return signal(
         snapshot,
         end(state, reason, snapshot["at"]),
         rule=name,
-        category=category.name,
         text=Text(name.replace("_", " ").capitalize(), summary, ""),
         evidence=[],
         rules_version=rules.version,

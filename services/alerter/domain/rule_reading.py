@@ -8,6 +8,7 @@ be a condition that never holds.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -75,7 +76,9 @@ class _Reader:
         if not isinstance(data, Mapping):
             self.note("rule", "must be a mapping")
             data = {}
-        self.members("", data, _RULE_MEMBERS, {"id", "category", "severity", "fires", "clear", "text", "evidence"})
+        data = self.members(
+            "", data, _RULE_MEMBERS, {"id", "category", "severity", "fires", "clear", "text", "evidence"}
+        )
         rule_id = data.get("id", "")
         if not isinstance(rule_id, str) or not _ID.match(rule_id):
             self.note("id", "must be lower case letters, digits and underscores, 3 to 64 of them")
@@ -108,12 +111,16 @@ class _Reader:
             evidence=self.evidence(data.get("evidence")),
         )
 
-    def members(self, path: str, data: Mapping[Any, Any], known: set[str], required: set[str]) -> None:
+    def members(self, path: str, data: Mapping[Any, Any], known: set[str], required: set[str]) -> dict[Any, Any]:
+        """Return the members that hold anything; one that was left empty would otherwise be a condition that never holds."""
         prefix = f"{path}." if path else ""
         for name in sorted(map(str, data.keys() - known)):
             self.note(f"{prefix}{name}", f"is not known here; known are {', '.join(sorted(known))}")
         for name in sorted(required - data.keys()):
             self.note(f"{prefix}{name}", "is missing")
+        for name in sorted(name for name in known & data.keys() if data[name] is None):
+            self.note(f"{prefix}{name}", "is left empty")
+        return {name: value for name, value in data.items() if value is not None}
 
     def member(self, data: object, name: str) -> object:
         return data.get(name) if isinstance(data, Mapping) else None
@@ -137,7 +144,10 @@ class _Reader:
         if not isinstance(value, list):
             self.note(path, "must be a list")
             return ()
-        return tuple(read(f"{path}[{index}]", item) for index, item in enumerate(value))
+        for index, item in enumerate(value):
+            if item is None:
+                self.note(f"{path}[{index}]", "is left empty")
+        return tuple(read(f"{path}[{index}]", item) for index, item in enumerate(value) if item is not None)
 
     def nodes(self, path: str, value: object) -> tuple[Node, ...]:
         return self.each(path, value, self.node)
@@ -150,8 +160,7 @@ class _Reader:
             return _NEVER
         for word, kind in (("any", AnyOf), ("all", AllOf)):
             if word in value:
-                self.members(path, value, {word}, set())
-                parts = self.nodes(f"{path}.{word}", value[word])
+                parts = self.nodes(f"{path}.{word}", self.members(path, value, {word}, set()).get(word, []))
                 if not parts:
                     self.note(f"{path}.{word}", "must hold at least one condition")
                 return kind(parts)
@@ -159,7 +168,7 @@ class _Reader:
 
     def condition(self, path: str, value: Mapping[Any, Any]) -> Node:
         words = {each.value for each in Comparison}
-        self.members(path, value, {"measure", *words}, {"measure"})
+        value = self.members(path, value, {"measure", *words}, {"measure"})
         given = sorted(words & value.keys())
         if len(given) != 1:
             self.note(path, f"must make exactly one comparison of {', '.join(sorted(words))}")
@@ -175,6 +184,8 @@ class _Reader:
             self.measure(where, bound)
         elif isinstance(bound, bool) or not isinstance(bound, int | float):
             self.note(where, "must be a number or the name of a measure")
+        elif not abs(bound) <= sys.float_info.max:
+            self.note(where, "must be a finite number")
         else:
             bound = float(bound)
         return Condition(str(measure), comparison, bound)
@@ -189,7 +200,7 @@ class _Reader:
             if value is not None:
                 self.note("clear", "must be a mapping")
             return Clearing(_NEVER, 0)
-        self.members("clear", value, {"when", "for"}, {"when"})
+        value = self.members("clear", value, {"when", "for"}, {"when"})
         return Clearing(self.node("clear.when", value.get("when")), self.duration("clear.for", value.get("for", "0m")))
 
     def escalations(self, value: object, severity: Severity, text: Text) -> tuple[Escalation, ...]:
@@ -197,7 +208,8 @@ class _Reader:
             if not isinstance(item, Mapping):
                 self.note(path, "must be a mapping")
                 item = {}
-            self.members(path, item, {"severity", "when", "for", "title", "summary", "action"}, {"severity", "when"})
+            known = {"severity", "when", "for", "title", "summary", "action"}
+            item = self.members(path, item, known, {"severity", "when"})
             higher = self.choice(f"{path}.severity", item.get("severity"), Severity)
             if higher <= severity:
                 self.note(f"{path}.severity", "must be higher than the severity of the rule")
@@ -218,7 +230,7 @@ class _Reader:
         if not isinstance(value, Mapping):
             self.note("inhibited_by", "must be a mapping")
             return Inhibition()
-        self.members("inhibited_by", value, {"rules", "categories", "after"}, set())
+        value = self.members("inhibited_by", value, {"rules", "categories", "after"}, set())
         rules = self.each("inhibited_by.rules", value.get("rules", []), lambda _path, item: str(item))
         categories = self.each(
             "inhibited_by.categories",
@@ -234,7 +246,7 @@ class _Reader:
                 self.note(path, "must be a mapping")
             return Text("", "", "")
         parts = {"title", "summary", "action"}
-        self.members(path, value, parts | {"recovered"}, parts | {"recovered"})
+        value = self.members(path, value, parts | {"recovered"}, parts | {"recovered"})
         return Text(**{name: self.template(f"{path}.{name}", value.get(name)) for name in sorted(parts)})
 
     def template(self, path: str, value: object) -> str:
@@ -257,7 +269,7 @@ class _Reader:
             if not isinstance(item, Mapping):
                 self.note(path, "must be a mapping")
                 return EvidenceItem("")
-            self.members(path, item, {"measure", "usual"}, {"measure"})
+            item = self.members(path, item, {"measure", "usual"}, {"measure"})
             usual = item.get("usual")
             return EvidenceItem(
                 self.measure(f"{path}.measure", item.get("measure")),

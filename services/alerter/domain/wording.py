@@ -143,9 +143,9 @@ def replaced_summary(by_title: str) -> str:
     return f"Closed because another signal now says more: {by_title}."
 
 
-def expired_summary(after_ms: int) -> str:
-    """Say that the signal was open for so long that it says nothing new any more."""
-    return f"Closed after {after_ms // DAY_MS} days without a change."
+def expired_summary(open_ms: int) -> str:
+    """Say that the signal was open for so long that it says nothing new any more, whatever happened meanwhile."""
+    return f"Closed because it was open for {word(open_ms / DAY_MS, Unit.DAYS)}. Its cause may still be there."
 
 
 WITHDRAWN_SUMMARY = "Closed because this kind of signal was switched off."

@@ -234,6 +234,21 @@ def test_the_texts_of_a_severity_are_those_of_its_escalation() -> None:
     assert rule.text_at(Severity.WARNING).action == rule.text.action
 
 
+@pytest.mark.parametrize(
+    "rule_id", ["usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling", "regulars_gone"]
+)
+def test_no_fall_in_use_clears_where_nobody_came_and_hardly_anything_is_expected(rule_id: str) -> None:
+    nothing: dict[str, Any] = {"silent_days": 250, "active_users_28": 0, "active_users_28_usual": 0}
+    for weeks in (1, 2, 4):
+        nothing |= {f"level_{weeks}w": 0.98, f"expected_{weeks}w": 0.01}
+    gone = snapshot(**nothing)
+    rule = load_rules().get(rule_id)
+    assert rule is not None
+
+    assert not holds(rule.clear.when, measures_of(gone))
+    assert holds(rule.clear.when, measures_of(snapshot()))
+
+
 def test_a_rule_whose_measures_are_not_taken_can_never_fire() -> None:
     known = MEASURES.keys() - {"tickets_open", "seat_use"}
     can = {rule.id: may_hold(rule.fires, known) for rule in load_rules().ordered}

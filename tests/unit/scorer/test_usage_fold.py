@@ -270,18 +270,29 @@ def test_a_sleeping_account_says_so_once_and_wakes_when_touched() -> None:
     lane.event("e1")
     lane.event("e2", account="waiting", name="Ticket Opened", properties={"ticket_id": 1})
     lane.event("e4", account="paying", kind="GROUP", properties={"revenue": 100})
-    for day in range(260):
+    for day in range(480):
         lane.close(day)
-    assert (
-        len([s for s in lane.snapshots("paying") if s["reason"] == "DAY_CLOSE"]) == 43 + 30 + 1
-    )  # daily, weekly, last
-    assert len([s for s in lane.snapshots("waiting") if s["reason"] == "DAY_CLOSE"]) == 260
+    closed = [s["day"] - DAY for s in lane.snapshots("paying") if s["reason"] == "DAY_CLOSE"]
+    assert closed == [*range(43), *range(49, 256, 7), *range(280, 449, 28)]
+    assert len([s for s in lane.snapshots("waiting") if s["reason"] == "DAY_CLOSE"]) == 480
     assert lane.state.accounts["paying"].dormant
 
-    lane.event("e3", account="paying", when=at(260, 1))
-    lane.close(260)
-    assert lane.snapshots("paying")[-1]["day"] == DAY + 260
-    assert active(lane, "paying") == {260: (1, 1)}
+    lane.event("e3", account="paying", when=at(480, 1))
+    lane.close(480)
+    assert lane.snapshots("paying")[-1]["day"] == DAY + 480
+    assert active(lane, "paying") == {480: (1, 1)}
+
+
+def test_an_account_put_to_sleep_by_a_version_that_did_so_earlier_is_evaluated_until_all_has_expired() -> None:
+    lane = UsageLane()
+    lane.event("e1", account="paying", kind="GROUP", properties={"revenue": 100})
+    for day in range(300):
+        lane.close(day)
+    lane.state.accounts["paying"].dormant = True
+    for day in range(300, 480):
+        lane.close(day)
+
+    assert [s["day"] - DAY for s in lane.snapshots("paying")][-1] == 448
 
 
 def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:

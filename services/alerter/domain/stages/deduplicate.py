@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from services.alerter.domain.rules import Rule, Severity
+from services.alerter.domain.rules import Category, Rule, Severity
 from services.alerter.domain.stages.pending import PendingResult
 from services.alerter.domain.state_format import RuleState
 
@@ -38,6 +38,8 @@ class EpisodeTransition(NamedTuple):
 
     transition: Transition
     severity: Severity
+    category: Category
+    """Of the episode, that of its rule when it began: it goes on and ends on the topic on which it began."""
     number: int
     started_at: int
     reason: Reason = Reason.NONE
@@ -71,7 +73,8 @@ def deduplicate(
     if ripe.severity > state.severity:
         state.severity = ripe.severity
         state.transitions += 1
-        return EpisodeTransition(Transition.UPDATED, ripe.severity, state.transitions, state.started_at)
+        category = Category(state.category)
+        return EpisodeTransition(Transition.UPDATED, ripe.severity, category, state.transitions, state.started_at)
     return None
 
 
@@ -85,7 +88,7 @@ def _is_news(rule: Rule, state: RuleState, severity: Severity, at: int) -> bool:
 def _start(rule: Rule, state: RuleState, severity: Severity, at: int) -> EpisodeTransition:
     state.started_at, state.transitions, state.clear_since = at, 1, 0
     state.severity, state.category = int(severity), int(rule.category)
-    return EpisodeTransition(Transition.FIRING, severity, 1, at)
+    return EpisodeTransition(Transition.FIRING, severity, rule.category, 1, at)
 
 
 def end(state: RuleState, reason: Reason, at: int) -> EpisodeTransition:
@@ -93,7 +96,8 @@ def end(state: RuleState, reason: Reason, at: int) -> EpisodeTransition:
     started, number = state.started_at, state.transitions + 1
     state.started_at = state.transitions = state.clear_since = state.pending_since = 0
     state.resolved_at = at
-    return EpisodeTransition(Transition.RESOLVED, Severity(state.severity), number, started, reason)
+    category = Category(state.category)
+    return EpisodeTransition(Transition.RESOLVED, Severity(state.severity), category, number, started, reason)
 
 
 def forget_what_is_over(rule: Rule, state: RuleState, at: int) -> None:

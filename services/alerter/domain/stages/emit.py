@@ -12,7 +12,7 @@ from typing import Any
 from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule, Severity, Text
 from services.alerter.domain.stages.deduplicate import EpisodeTransition, Reason, Transition
-from services.alerter.domain.wording import Phrases, expired_summary, fill, replaced_summary
+from services.alerter.domain.wording import WITHDRAWN_SUMMARY, Phrases, expired_summary, fill, replaced_summary
 
 Signal = dict[str, Any]
 """One record of signal/v1.avsc."""
@@ -32,7 +32,7 @@ def emit(
 ) -> Signal:
     """Make the signal of one transition; `inhibitor` is the rule that took its place, where one did."""
     text = rule.text_at(move.severity)
-    summary = _summary(rule, text, move, phrases, inhibitor)
+    summary = _summary(rule, text, move, snapshot["at"], phrases, inhibitor)
     evidence = [
         {"name": item.measure, "value": value, "usual": rounded(measures.get(item.usual)) if item.usual else None}
         for item in rule.evidence
@@ -42,7 +42,6 @@ def emit(
         snapshot,
         move,
         rule=rule.id,
-        category=rule.category.name,
         text=Text(fill(text.title, phrases), summary, _action(text, move, phrases)),
         evidence=evidence,
         rules_version=rules_version,
@@ -54,7 +53,6 @@ def signal(
     move: EpisodeTransition,
     *,
     rule: str,
-    category: str,
     text: Text,
     evidence: list[dict[str, Any]],
     rules_version: str,
@@ -67,7 +65,7 @@ def signal(
         "episode_id": episode,
         "account": account,
         "rule": rule,
-        "category": category,
+        "category": move.category.name,
         "severity": Severity(move.severity).name,
         "transition": move.transition.value,
         "transition_number": move.number,
@@ -92,11 +90,11 @@ def signal(
     }
 
 
-def _summary(rule: Rule, text: Text, move: EpisodeTransition, phrases: Phrases, inhibitor: Rule | None) -> str:
+def _summary(rule: Rule, text: Text, move: EpisodeTransition, at: int, phrases: Phrases, inhibitor: Rule | None) -> str:
     if move.reason is Reason.INHIBITED:
         return replaced_summary(fill(inhibitor.text.title, phrases) if inhibitor else "a stronger one")
     if move.reason is Reason.EXPIRED:
-        return expired_summary(rule.expires_ms)
+        return expired_summary(at - move.started_at) if rule.enabled else WITHDRAWN_SUMMARY
     return fill(rule.recovered if move.reason is Reason.RECOVERED else text.summary, phrases)
 
 

@@ -27,6 +27,9 @@ CALM, TOUCHED, RESTATED, URGENT = range(4)
 
 REST_AFTER_DAYS = 42
 REST_EVERY_DAYS = 7
+DEEP_REST_EVERY_DAYS = 28
+ASLEEP_AFTER_DAYS = 448
+"""The last evaluation: whatever fired before all windows were empty has been open for longer than 180 days by then."""
 OVERDUE_DAYS = 42
 """How long a renewal that passed without a newer date is still looked at each day."""
 NEVER = -1
@@ -211,10 +214,12 @@ class Account:
         Return whether the close of `day` needs no evaluation: nothing came in for six weeks, nothing is waited for.
 
         All windows have been empty for two weeks by then, and what still moves, the usual level that fades out of
-        the baseline, moves slowly: one evaluation a week follows it.
+        the baseline, moves slowly: one evaluation a week follows it. After 256 days that has gone, too. Then one in four
+        weeks is only for the signals that are open: the alerter has no other time than that of snapshots.
         """
         idle = day - self.touched_day
-        return idle > REST_AFTER_DAYS and idle % REST_EVERY_DAYS != 0 and not self._awaits(day)
+        every = REST_EVERY_DAYS if idle <= SPAN else DEEP_REST_EVERY_DAYS
+        return idle > REST_AFTER_DAYS and idle % every != 0 and not self._awaits(day)
 
     def forgettable(self, day: int) -> bool:
         """
@@ -230,8 +235,8 @@ class Account:
         return self.fact("contract_start_day") is None and not self.fact("revenue")
 
     def asleep(self, day: int) -> bool:
-        """Return whether nothing came in for 256 days and nothing is waited for."""
-        return day - self.touched_day >= SPAN and not self._awaits(day)
+        """Return whether nothing came in for 448 days and nothing is waited for."""
+        return day - self.touched_day >= ASLEEP_AFTER_DAYS and not self._awaits(day)
 
     def _awaits(self, day: int) -> bool:
         """Return whether time alone will change the account: an open case, an answer that ages, a renewal near or due."""

@@ -1,0 +1,72 @@
+"""What becomes of an open episode when its rule is changed, switched off or taken away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.alerter.domain.folding import fold_snapshot
+from services.alerter.domain.rules import RuleSet, rule_set
+from services.alerter.rule_files import load_rules
+from tests.support.alerter import RULES, silent, snapshot
+
+
+def overridden(folder: Path, text: str) -> RuleSet:
+    path = folder / "overrides.yaml"
+    path.write_text(text, "utf-8")
+    return load_rules(overrides=path)
+
+
+def silence(days: range, rules: RuleSet, state: bytes | None = None) -> tuple[bytes | None, list[dict[str, Any]]]:
+    """Fold the days of a silence; return the state and what usage_silent said."""
+    signals: list[dict[str, Any]] = []
+    for day in days:
+        folded = fold_snapshot(rules, state, snapshot(day, **silent(day)))
+        state = folded.state
+        signals += [each for each in folded.signals if each["rule"] == "usage_silent"]
+    return state, signals
+
+
+def test_what_is_open_of_a_rule_that_is_switched_off_says_so(tmp_path: Path) -> None:
+    state, _ = silence(range(30), RULES)
+
+    _, signals = silence(range(30, 60), overridden(tmp_path, "usage_silent: {enabled: false}"), state)
+
+    assert [(s["transition"], s["resolved_reason"], s["summary"]) for s in signals] == [
+        ("RESOLVED", "expired", "Closed because this kind of signal was switched off.")
+    ]
+
+
+def test_what_is_open_of_a_rule_that_is_gone_says_the_same() -> None:
+    state, _ = silence(range(30), RULES)
+    others = rule_set(
+        rule for rule in RULES.ordered if not rule.id.startswith(("usage", "small", "active", "regulars", "seat"))
+    )
+
+    _, signals = silence(range(30, 60), others, state)
+
+    assert [(s["category"], s["resolved_reason"], s["summary"]) for s in signals] == [
+        ("RISK", "expired", "Closed because this kind of signal was switched off.")
+    ]
+
+
+def test_what_expires_sooner_than_it_did_says_how_long_it_was_open(tmp_path: Path) -> None:
+    state, _ = silence(range(30), RULES)
+
+    _, signals = silence(range(30, 40), overridden(tmp_path, "usage_silent: {expires: 1d}"), state)
+
+    assert [s["summary"] for s in signals] == ["Closed because it was open for 22 days. Its cause may still be there."]
+
+
+@pytest.mark.parametrize(("day_of_change", "transitions"), [(15, ["UPDATED", "RESOLVED"]), (30, ["RESOLVED"])])
+def test_an_episode_goes_on_and_ends_in_the_category_in_which_it_began(
+    tmp_path: Path, day_of_change: int, transitions: list[str]
+) -> None:
+    state, _ = silence(range(day_of_change), RULES)
+
+    changed = overridden(tmp_path, "usage_silent: {category: expansion, expires: 45d}")
+    _, signals = silence(range(day_of_change, 60), changed, state)
+
+    assert [(s["transition"], s["category"]) for s in signals] == [(each, "RISK") for each in transitions]
