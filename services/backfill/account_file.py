@@ -30,7 +30,7 @@ def read(path: Path, account_column: str, now_ms: int) -> tuple[list[TimedCall],
         BadFile: the file as a whole cannot be read.
     """
     calls, problems = [], []
-    for number, row in _rows(path):
+    for number, row in _rows(path, account_column):
         try:
             calls.append(TimedCall(now_ms, _call(row, account_column, now_ms)))
         except ValueError as error:
@@ -40,9 +40,9 @@ def read(path: Path, account_column: str, now_ms: int) -> tuple[list[TimedCall],
     return calls, problems
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
     if path.suffix.lower() not in (".yaml", ".yml"):
-        yield from rows(path)
+        yield from rows(path, account_column)
         return
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
