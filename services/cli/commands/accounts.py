@@ -37,13 +37,18 @@ def import_file(
     Send account facts as group calls.
 
     They are name, owner, revenue, seats, plan, contract_start, go_live_on, renewal_date, parent and country.
+    Your tracking plan (TIDEMARK_TRACKING_PLAN) may declare others under group_traits; other columns are named and left out.
 
-    Importing the same rows again changes nothing. Malformed rows are listed and left out; the others are sent.
+    Importing the same rows again changes nothing, and what is imported last holds. Malformed rows, and those of an account
+    that a row above is of, are listed and left out; the others are sent.
     """
     from services.backfill.account_file import read
     from services.backfill.sender import IngestSender
+    from services.shared.plan_file import PlanSettings, load_plan
+    from services.shared.settings import load
 
-    calls, problems = read(file, account, time.time_ns() // 1_000_000)
+    found = read(file, account, time.time_ns() // 1_000_000, load_plan(load(PlanSettings)).group_traits)
+    calls, problems = found.calls, found.problems
     running = find(data)
     if running.ingest is None or running.write_key is None:
         raise Fatal("where is ingest? Start `tidemark dev`, or set TIDEMARK_INGEST_URL and TIDEMARK_WRITE_KEY")
@@ -61,11 +66,15 @@ def import_file(
     if json:
         import msgspec
 
-        print(msgspec.json.encode({"accepted": tally.accepted, "problems": problems}).decode())
+        told = {"accepted": tally.accepted, "problems": problems, "undeclared_columns": found.undeclared}
+        print(msgspec.json.encode(told).decode())
     else:
-        print(f"{tally.accepted} accounts sent, {len(problems)} rows left out")
+        print(f"{tally.accepted} accounts sent, {len(problems)} problems")
         for problem in problems:
             print(f"  {problem}")
+        if found.undeclared:
+            columns = ", ".join(map(repr, found.undeclared))
+            print(f"not sent, since the tracking plan declares no such traits of accounts: {columns}")
     if problems:
         raise typer.Exit(1)
 
