@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from services.cli import risk_fits
 from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption
+from services.cli.output_files import require_files, require_folder
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
 from services.shared.errors import Fatal
@@ -60,7 +60,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         typer.Option("--recorded", help="Take the losses that people recorded in your own history as lost customers."),
     ] = False,
     generated: Annotated[
-        list[int] | None, typer.Option(help="Also test on made-up customers of this seed; may be repeated.")
+        list[int] | None, typer.Option(min=0, help="Also test on made-up customers of this seed; may be repeated.")
     ] = None,
     account: AccountColumn = "account",
     user: UserColumn = "user",
@@ -120,9 +120,8 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
 
     if html is not None:
         require_page()
-    for path in (html, markdown, write):
-        if path is not None and not os.access(path.parent, os.W_OK):  # not after minutes of work
-            raise Fatal(f"{path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable")
+    require_files({"--html": html, "--markdown": markdown, "--write": write})  # not after minutes of work
+    require_folder("--keep", keep)
     say = speech(language.value)
     settings = load(ScorerSettings)
     plan, model = load_scoring(settings)
@@ -141,12 +140,14 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
         )
     asked = risk_fits.RiskFitRequest(fit, target, write)
-    predicts = asked.checked(plan, listed=bool(lost) or recorded, histories=len(generated or []) + (file is not None))
+    count = len(generated or []) + (file is not None)
+    predicts = asked.checked(plan, settings.model_file, listed=bool(lost) or recorded, histories=count)
+    in_force = settings.model_file if write is not None else None
     for history, made in histories(file, mapping, lost, generated or [], read_own):
         driven = _driven(history, scoring, keep, workers, say)
         part = part_of(_measured(driven, made, () if made else problems, least_base, draws), say)
         if predicts is not None:
-            fitted = risk_fits.fit(driven, predicts, plan, settings.model_file, say, least_base=least_base, draws=draws)
+            fitted = risk_fits.fit(driven, predicts, plan, in_force, say, least_base=least_base, draws=draws)
             part = replace(
                 part, headline=[*part.headline, fitted.headline], sections=[*part.sections, *fitted.sections]
             )
