@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, data_folder, find
+from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.errors import Fatal
 
 
@@ -64,17 +65,14 @@ def import_file(
     tally = asyncio.run(send()).tally
     problems += tally.rejections
     if json:
-        import msgspec
-
         told = {"accepted": tally.accepted, "problems": problems, "undeclared_columns": found.undeclared}
-        print(msgspec.json.encode(told).decode())
+        tell_json(told)
     else:
         print(f"{tally.accepted} accounts sent, {len(problems)} problems")
-        for problem in problems:
-            print(f"  {problem}")
+        tell_lines(f"  {problem}" for problem in problems)
         if found.undeclared:
             columns = ", ".join(map(repr, found.undeclared))
-            print(f"not sent, since the tracking plan declares no such traits of accounts: {columns}")
+            tell(f"not sent, since the tracking plan declares no such traits of accounts: {columns}")
     if problems:
         raise typer.Exit(1)
 
@@ -85,14 +83,12 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
 
     found = asyncio.run(quarantined(find(data).kafka))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        tell_json([each._asdict() for each in found])
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.at_ms / 1000))
         frozen = "; its events are on the dead letters" if each.frozen else ""
-        print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}")
+        tell_lines([f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}"])
     if found:
         print("Once the cause is fixed: `tidemark accounts release ACCOUNT`.")
     else:
@@ -108,7 +104,7 @@ def release(
     if not account:
         raise Fatal("which account? `tidemark accounts quarantined` lists them")
     asyncio.run(order(find(data).kafka, account))
-    print(
+    tell(
         f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"
     )
 
@@ -119,13 +115,11 @@ def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
 
     found = asyncio.run(unresolved(find(data).kafka))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        tell_json([each._asdict() for each in found])
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.since_ms / 1000))
-        print(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
+        tell(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
     if found:
         print("Have the app call `group`, or say where they belong: `tidemark accounts resolve FILE`.")
     else:
@@ -188,13 +182,10 @@ def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) 
         Exit: with status 1, if there are any.
     """
     if json:
-        import msgspec
-
-        print(msgspec.json.encode({**facts, "problems": problems}).decode())
+        tell_json({**facts, "problems": problems})
     else:
         print(text)
-        for problem in problems:
-            print(f"  {problem}")
+        tell_lines(f"  {problem}" for problem in problems)
     if problems:
         raise typer.Exit(1)
 

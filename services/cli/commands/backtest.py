@@ -21,6 +21,7 @@ from services.cli.local.stack_state import DataOption
 from services.cli.output_files import require_files, require_folder
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
+from services.cli.terminal import on_one_line, printable, tell_lines
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -165,14 +166,14 @@ def _report(
     from services.backtest.report.markdown import markdown as as_markdown
     from services.backtest.report.page import page
 
-    text = as_markdown(say("title"), intro, parts)
+    text = printable(as_markdown(say("title"), intro, parts))
     if markdown is not None:
         markdown.write_text(text, "utf-8")
     if html is not None:
         html.write_text(page(say("title"), [line.replace("`", "") for line in intro], parts, say), "utf-8")
     if short or markdown is not None or html is not None:
         for part in parts:
-            print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
+            tell_lines([f"{part.name}:", *(f"  {line}" for line in part.headline)])
     else:
         print(text)
     for path in (markdown, html):
@@ -190,8 +191,7 @@ def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...
     if found.problems:
         used = say.number(len(found.outcomes))
         print(say("terminal.left_out", count=len(found.problems), file=path.name, used=used), file=sys.stderr)
-        for problem in found.problems[:_TOLD_PROBLEMS]:
-            print(f"  {problem}", file=sys.stderr)
+        tell_lines((f"  {problem}" for problem in found.problems[:_TOLD_PROBLEMS]), sys.stderr)
         if len(found.problems) > _TOLD_PROBLEMS:
             print(f"  {say('terminal.more', count=len(found.problems) - _TOLD_PROBLEMS)}", file=sys.stderr)
     return found.outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
@@ -229,7 +229,7 @@ def _progress(history: BacktestHistory, say: Speech) -> Iterator[Callable[[int],
 
     from services.backtest.report.contents import name_of
 
-    console, name = Console(stderr=True), name_of(history.name, say)
+    console, name = Console(stderr=True), on_one_line(name_of(history.name, say))
     total = sum(1 for _ in history.read())
     if not console.is_terminal:
         yield _lines(name, total)
