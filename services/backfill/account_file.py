@@ -1,94 +1,170 @@
-"""Files of account facts, as group calls with ids made of what a row says."""
+"""Files of account facts, as group calls with ids made of the time of the import and of what a row says."""
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-import yaml
-
-from services.backfill.files import BadFile, rows
+from services.backfill.files import BadFile, rows, undecodable
 from services.backfill.mapping import TimedCall
+from services.shared.plan_file import read_yaml
+from services.shared.tracking_plan.plan import TraitPlan
 from services.shared.tracking_plan.values import MAX_NUMBER
 
-NUMBERS = ("revenue", "arr", "seats")
-DATES = ("contract_start", "go_live_on", "renewal_date")
+_GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_ALIKE = 0.8
+"""From which likeness on an unknown column is taken for a slip: `revenu`, `seat`, `Renewal Date`."""
 
 
-def read(path: Path, account_column: str, now_ms: int) -> tuple[list[TimedCall], list[str]]:
+class ImportedFacts(NamedTuple):
+    """What a file says of accounts."""
+
+    calls: list[TimedCall]
+    problems: list[str]
+    """One sentence for each row and each column that is left out by mistake."""
+    undeclared: list[str]
+    """Other columns that are left out: they are no traits of accounts."""
+
+
+def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, TraitPlan]) -> ImportedFacts:
     """
-    Return the group calls, and the malformed rows in words.
+    Return the group calls of a file, and what is left out.
 
-    The id of a call is a hash of the row, so the same facts imported again within a day are dropped as a repeat,
-    and later change nothing since they say the same.
+    The id of a call has the time of the import in it: were it made of the facts alone, the scorer would drop as a repeat
+    what is said again within a day to correct what was said in between.
+
+    Args:
+        path: Of the file.
+        account_column: The column with the account's id.
+        now_ms: The time of the import, milliseconds since 1970 UTC.
+        traits: What the tracking plan declares of accounts.
 
     Raises:
         BadFile: the file as a whole cannot be read.
     """
-    calls, problems = [], []
-    for number, row in _rows(path):
+    reader = _FactRows(account_column, now_ms, {name.lower(): trait for name, trait in traits.items()})
+    calls: list[TimedCall] = []
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    for number, row in _rows(path, account_column):
         try:
-            calls.append(TimedCall(now_ms, _call(row, account_column, now_ms)))
+            call = reader.call(row)
         except ValueError as error:
             problems.append(f"row {number}: {error}")
+            continue
+        before = seen.setdefault(call["groupId"], number)
+        if before != number:
+            problems.append(
+                f"row {number}: account {call['groupId']!r} is in row {before} already, which was taken: keep one of them"
+            )
+            continue
+        calls.append(TimedCall(now_ms, call))
     if not calls and not problems:
         raise BadFile(f"{path.name} has no rows")
-    return calls, problems
+    slips = {name: meant for name in reader.undeclared if (meant := reader.meant_by(name))}
+    told = [
+        f"column {name!r}: the tracking plan declares no such trait of accounts; write {meant!r} if that is meant"
+        for name, meant in slips.items()
+    ]
+    return ImportedFacts(calls, told + problems, [name for name in reader.undeclared if name not in slips])
 
 
-def _rows(path: Path) -> Iterator[tuple[int, Any]]:
+def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
     if path.suffix.lower() not in (".yaml", ".yml"):
-        yield from rows(path)
+        yield from rows(path, account_column)
         return
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-        raise BadFile(f"{path.name} is not YAML: {error}") from error
+        found = read_yaml(path)
+    except UnicodeDecodeError as error:
+        raise undecodable(path) from error
+    except (ValueError, OSError) as error:
+        raise BadFile(f"{path.name} cannot be read: {error}") from error
     if not isinstance(found, list):
         raise BadFile(f"{path.name} must be a list of accounts")
     yield from enumerate(found, start=1)
 
 
-def _call(row: Any, account_column: str, now_ms: int) -> dict[str, Any]:
-    if not isinstance(row, dict):
-        raise ValueError(row if isinstance(row, str) else "it is not a set of columns")  # noqa: TRY004  said, not raised on
-    account = str(row.get(account_column) or "").strip()
-    if not account:
-        raise ValueError(f"column {account_column!r} is missing or empty")
-    traits = {
-        str(name): _fact(str(name), value)
-        for name, value in row.items()
-        if name != account_column and value is not None and value != ""
-    }
-    if not traits:
-        raise ValueError(f"account {account!r} has no facts")
-    content = json.dumps([account, traits], sort_keys=True, default=str)
-    return {
-        "type": "group",
-        "messageId": "facts-" + hashlib.sha256(content.encode()).hexdigest()[:32],
-        "userId": "tidemark-accounts-import",
-        "groupId": account,
-        "timestamp": datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
-        "traits": traits,
-    }
+class _FactRows:
+    """Makes calls of rows, and notes the columns that are no traits."""
+
+    def __init__(self, account_column: str, now_ms: int, traits: Mapping[str, TraitPlan]) -> None:
+        self._account_column = account_column
+        self._now_ms = now_ms
+        self._traits = traits
+        self.undeclared: dict[str, None] = {}
+
+    def call(self, row: Any) -> dict[str, Any]:
+        """Return a row as a group call; a ValueError says what is wrong with it."""
+        if not isinstance(row, dict):
+            raise ValueError(row if isinstance(row, str) else "it is not a set of columns")  # noqa: TRY004  said, not raised on
+        account = str(row.get(self._account_column) or "").strip()
+        if not account:
+            raise ValueError(f"column {self._account_column!r} is missing or empty")
+        facts: dict[str, Any] = {}
+        for column, value in row.items():
+            name = str(column)
+            if name == self._account_column:
+                continue
+            trait = self._traits.get(name.lower())
+            if trait is None:
+                self.undeclared[name] = None
+            elif value is not None and value != "":
+                facts[name] = _fact(name, trait, value)
+        if not facts:
+            raise ValueError(f"account {account!r} has no facts")
+        content = json.dumps([self._now_ms, account, facts], sort_keys=True, default=str)
+        return {
+            "type": "group",
+            "messageId": "facts-" + hashlib.sha256(content.encode()).hexdigest()[:32],
+            "userId": "tidemark-accounts-import",
+            "groupId": account,
+            "timestamp": datetime.fromtimestamp(self._now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+            "traits": facts,
+        }
+
+    def meant_by(self, column: str) -> str:
+        """Return the trait that a column was likely meant to be, empty: none."""
+        return next(iter(difflib.get_close_matches(column.lower(), self._traits, 1, _ALIKE)), "")
 
 
-def _fact(name: str, value: Any) -> Any:
-    if name in NUMBERS:
-        try:
-            number = float(str(value).replace(",", "").replace("_", ""))
-        except ValueError:
-            raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a number") from None
-        if not 0 <= number <= MAX_NUMBER:  # not a number is refused as well
-            raise ValueError(f"column {name!r}: {number} is not a number from 0 to 1e15")
-        return int(number) if name == "seats" else number
-    if name in DATES:
-        try:
-            return value.isoformat() if isinstance(value, date) else date.fromisoformat(str(value).strip()).isoformat()
-        except ValueError:
-            raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a date like 2027-01-31") from None
+def _fact(name: str, trait: TraitPlan, value: Any) -> Any:
+    match trait.type:
+        case "number":
+            return _number(name, value)
+        case "whole_number":
+            number = _number(name, value)
+            if number != int(number):
+                raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a whole number")
+            return int(number)
+        case "date":
+            return _date(name, value)
     return value if isinstance(value, int | float | bool) else str(value)
+
+
+def _number(name: str, value: Any) -> float:
+    text = str(value).strip()
+    if "," in text and not _GROUPED.fullmatch(text):
+        raise ValueError(
+            f"column {name!r}: {text[:40]!r} is not a number with commas between thousands, as 1,234.5 is: write it with a "
+            "point before the decimals and no comma"
+        )
+    try:
+        number = float(text.replace(",", "").replace("_", ""))
+    except ValueError:
+        raise ValueError(f"column {name!r}: {text[:40]!r} is not a number") from None
+    if not 0 <= number <= MAX_NUMBER:  # not a number is refused as well
+        raise ValueError(f"column {name!r}: {number} is not a number from 0 to 1e15")
+    return number
+
+
+def _date(name: str, value: Any) -> str:
+    try:
+        return value.isoformat() if isinstance(value, date) else date.fromisoformat(str(value).strip()).isoformat()
+    except ValueError:
+        raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a date like 2027-01-31") from None

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, TextIO, cast
 
 from services.backfill.mapping import BadRow, Mapping, TimedCall
+from services.backfill.text_files import first_undecodable, other_mark
 from services.shared.errors import TidemarkError
 from services.shared.units import DAY_MS
 
@@ -147,7 +148,7 @@ class _Tally:
 def _calls(
     path: Path, mapping: Mapping, stem: str, problems: list[str] | None = None
 ) -> Iterator[tuple[int, TimedCall]]:
-    for number, row in rows(path):
+    for number, row in rows(path, mapping.time):
         try:
             call = row if isinstance(row, str) else mapping.call(row, stem, number)
         except BadRow as error:
@@ -158,21 +159,51 @@ def _calls(
             problems.append(f"row {number}: {call}")
 
 
-def rows(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Yield each row with its number from 1, as a dictionary, or as a sentence where it is malformed."""
-    with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8", errors="replace", newline="") as text:
-        if _is_csv(path):
-            yield from _csv_rows(text)
-        else:
-            yield from _ndjson_rows(text)
+def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """
+    Yield each row with its number from 1, as a dictionary, or as a sentence where it is malformed.
+
+    Args:
+        path: Of the file.
+        wanted: A column that each row needs, by which a table with other marks than commas is told.
+
+    Raises:
+        BadFile: it is not UTF-8, or its columns are not divided by commas.
+    """
+    try:
+        with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8-sig", newline="") as text:
+            if _is_csv(path):
+                yield from _csv_rows(path, text, wanted)
+            else:
+                yield from _ndjson_rows(text)
+    except UnicodeDecodeError as error:
+        raise undecodable(path) from error
 
 
-def _csv_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, row in enumerate(csv.DictReader(text), start=1):
-        if row.pop(None, None) is not None:  # surplus cells come under the key None
-            yield number, "it has more cells than the header has columns"
-        else:
-            yield number, row
+def undecodable(path: Path) -> BadFile:
+    """Return the error that says where a file is not UTF-8, and what to do."""
+    with _unpacked(path) as raw:
+        at = first_undecodable(raw)
+    where = f"line {at.line} is not UTF-8 (byte {at.byte} of the line)" if at else "it is not UTF-8"
+    return BadFile(f"{path.name}: {where}: save it as UTF-8; a spreadsheet calls that CSV UTF-8")
+
+
+def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    reader = csv.DictReader(text)
+    mark = other_mark(reader.fieldnames or (), wanted)
+    if mark:
+        raise BadFile(
+            f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
+            "text that has commas"
+        )
+    try:
+        for number, row in enumerate(reader, start=1):
+            if row.pop(None, None) is not None:  # surplus cells come under the key None
+                yield number, "it has more cells than the header has columns"
+            else:
+                yield number, row
+    except csv.Error as error:
+        raise BadFile(f"{path.name}, line {reader.line_num}: {error}: is a quote opened and not closed?") from error
 
 
 def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:

@@ -8,6 +8,7 @@ from importlib import import_module
 
 import typer
 
+from services.cli.terminal import tell
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
 from services.shared.formats import FormatSettings, use_formats
@@ -65,7 +66,7 @@ def main() -> None:
         use_formats(load(FormatSettings))
         app()
     except TidemarkError as error:
-        print(f"tidemark: {error}", file=sys.stderr)
+        tell(f"tidemark: {error}", sys.stderr)
         sys.exit(exit_status.of(error))
     except Exception as error:
         if not type(error).__module__.startswith("aiokafka"):

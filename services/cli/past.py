@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from services.cli.local.stack_state import cluster, data_folder
+from services.cli.terminal import tell_lines
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def own(
     history = _read(source, lost, data)
     count = len(history.recorded)
     if history.dayless:
-        print(_without_day(history.dayless, say), file=sys.stderr)
+        tell_lines([_without_day(history.dayless, say)], sys.stderr)
     if recorded and not count:
         raise Fatal(say("terminal.no_record"))
     if recorded:

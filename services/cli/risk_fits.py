@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from services.backtest.driving import Driven
     from services.backtest.report.contents import Section
     from services.backtest.words import Speech
+    from services.scorer.domain.health.model import Model
     from services.shared.tracking_plan.plan import TrackingPlan
 
 
@@ -48,12 +49,13 @@ class RiskFitRequest:
     target: Target | None
     write: Path | None
 
-    def checked(self, plan: TrackingPlan, *, listed: bool, histories: int) -> Target | None:
+    def checked(self, plan: TrackingPlan, in_force: Path, *, listed: bool, histories: int) -> Target | None:
         """
         Return what is to be fitted, None: nothing is.
 
         Args:
-            plan: Tells whether a file that is there is a model.
+            plan: What models are read with.
+            in_force: The file of the model in force, of which a written one keeps all else.
             listed: Whether there is a list of lost customers.
             histories: How many are given, 0: one's own.
 
@@ -71,7 +73,8 @@ class RiskFitRequest:
                 "--target loss needs the list of lost customers: give --outcomes lost.csv, or --target collapse"
             )
         if self.write is not None:
-            _require_model_or_nothing(self.write, plan)
+            _require_place(in_force, plan)
+            _require_same_or_nothing(self.write, in_force, plan)
         return self.target or (Target.LOSS if listed else Target.COLLAPSE)
 
     def finish(self, report: RiskFitReport, say: Speech) -> None:
@@ -92,32 +95,80 @@ class RiskFitRequest:
         print(say("terminal.wrote_model", file=self.write, path=self.write.absolute()))
 
 
-def _require_model_or_nothing(path: Path, plan: TrackingPlan) -> None:
+def _require_place(in_force: Path, plan: TrackingPlan) -> None:
+    """Check with the shipped section that the model in force can take another one."""
+    from services.backtest.report.model_file import shipped_section
+
+    try:
+        _rewritten(in_force, shipped_section(), plan)
+    except ValueError as error:
+        raise Fatal(str(error)) from error
+
+
+def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> None:
     from services.scorer.domain.health.model import read_model
     from services.shared.plan_file import read_yaml
 
     if not path.exists():
         return
     try:
-        read_model(read_yaml(path), plan)
+        there = read_model(read_yaml(path), plan)
     except (ValueError, OSError, AttributeError) as error:
         raise Fatal(f"{path} is there already and is no model file: give --write another name") from error
+    if _but_risk(there) != _but_risk(read_model(read_yaml(in_force), plan)):
+        raise Fatal(
+            f"{path} is there already and differs from the model in force, {in_force}, in more than its risk, which would be "
+            f"lost: set TIDEMARK_SCORER_MODEL={path} to fit for it, or give --write another name"
+        )
+
+
+def _rewritten(in_force: Path, section: str, plan: TrackingPlan) -> str:
+    """
+    Return the text of the model in force with another section `risk`, read as a scorer will read it.
+
+    Raises:
+        ValueError: it does not load, or differs in more than the risk; the message says what to do.
+    """
+    from services.backtest.report.model_file import with_section
+    from services.scorer.domain.health.model import read_model
+    from services.scorer.settings import DEFAULT_MODEL
+    from services.shared.plan_file import parse_yaml
+
+    before = in_force.read_text("utf-8")
+    try:
+        after = with_section(before, section)
+        same = _but_risk(read_model(parse_yaml(after), plan)) == _but_risk(read_model(parse_yaml(before), plan))
+        why = "" if same else "more than the risk would change"
+    except ValueError as error:
+        why = str(error)
+    if why:
+        raise ValueError(
+            f"{in_force} cannot be written with another risk ({why}): write it in lines like those of {DEFAULT_MODEL}, with "
+            "`risk:` and what belongs to it in lines of their own"
+        )
+    return after
+
+
+def _but_risk(model: Model) -> Model:
+    import msgspec
+
+    return msgspec.structs.replace(model, risk=None, fingerprint="")
 
 
 def fit(
     driven: Driven,
     target: Target,
     plan: TrackingPlan,
-    model_file: Path,
+    in_force: Path | None,
     say: Speech,
     *,
     least_base: float,
     draws: int,
 ) -> RiskFitReport:
-    """Fit the risk on a driven history; `model_file` is the model in force, of which a written one keeps all else."""
+    """Fit the risk on a driven history; `in_force` is the model of which a written one keeps all else, None: none is written."""
     from services.backtest.domain.risk_fit import TooFewLossesError
     from services.backtest.fitting import fit_history
-    from services.backtest.report.model_file import with_risk
+    from services.backtest.report.model_file import risk_section
     from services.backtest.report.risk_fit import refusal, sections, too_few, verdict
     from services.scorer.domain.health.model import read_model
     from services.scorer.settings import DEFAULT_MODEL
@@ -132,4 +183,9 @@ def fit(
     said, tables = verdict(fitted, say), [*sections(fitted, say)]
     if fitted.figures.against:
         return RiskFitReport(said, tables, refusal(fitted.figures, say))
-    return RiskFitReport(said, tables, model=with_risk(model_file.read_text("utf-8"), fitted))
+    if in_force is None:
+        return RiskFitReport(said, tables)
+    try:
+        return RiskFitReport(said, tables, model=_rewritten(in_force, risk_section(fitted), plan))
+    except ValueError as error:
+        return RiskFitReport(said, tables, str(error))

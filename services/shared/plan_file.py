@@ -66,8 +66,18 @@ def read_yaml(path: Path) -> Any:
         ValueError: it is not YAML, or gives a name twice, of which one would be lost.
         OSError: it cannot be read.
     """
+    return parse_yaml(path.read_text("utf-8"))
+
+
+def parse_yaml(text: str) -> Any:
+    """
+    Return what the text of a YAML file holds; that of an empty one an empty mapping.
+
+    Raises:
+        ValueError: it is not YAML, or gives a name twice, of which one would be lost.
+    """
     try:
-        found = yaml.load(path.read_text("utf-8"), _UniqueNames)  # noqa: S506  a SafeLoader
+        found = yaml.load(text, _UniqueNames)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"not YAML: {error}") from error
     return {} if found is None else found

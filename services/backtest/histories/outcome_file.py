@@ -7,13 +7,15 @@ All lines that cannot be read are told at once, each with its number and what to
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
+from services.backfill.text_files import first_undecodable, other_mark
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.words import Speech
 from services.shared.errors import TidemarkError
@@ -25,6 +27,8 @@ COLUMNS = ("account", "date")
 _LONGEST_RECORD = 50
 """Lines of a record whose cells have several."""
 _TOLD = 10
+_DAY = re.compile(r"[0-9]{4}(-?)[0-9]{2}\1[0-9]{2}(?:[T ].*)?")
+"""A day, perhaps with a time; Python takes weeks too, which are none."""
 
 
 class BadOutcomesError(TidemarkError):
@@ -82,12 +86,19 @@ def _lines(path: Path, say: Speech) -> list[str]:
         with path.open(encoding="utf-8-sig", newline="") as text:
             lines = list(islice(text, MOST_LINES + 1))
     except UnicodeDecodeError as error:
-        raise BadOutcomesError(say("outcomes.not_utf8", file=path.name, byte=error.start)) from error
+        raise _not_utf8(path, say) from error
     except OSError as error:
         raise BadOutcomesError(say("outcomes.unreadable", file=path.name, error=error)) from error
     if len(lines) > MOST_LINES:
         raise BadOutcomesError(say("outcomes.too_long", file=path.name, most=say.number(MOST_LINES)))
     return lines
+
+
+def _not_utf8(path: Path, say: Speech) -> BadOutcomesError:
+    with path.open("rb") as lines:
+        at = first_undecodable(lines)
+    line, byte = at or (1, 1)
+    return BadOutcomesError(say("outcomes.not_utf8", file=path.name, line=line, byte=byte))
 
 
 class _Header(NamedTuple):
@@ -122,6 +133,9 @@ def _header(path: Path, cells: list[str] | str, say: Speech) -> _Header:
     named = cells if isinstance(cells, list) else []
     columns = {name.strip().lower(): place for place, name in reversed(list(enumerate(named)))}
     missing = [name for name in COLUMNS if name not in columns]
+    mark = other_mark([name.strip().lower() for name in named], COLUMNS[0])
+    if missing and mark:
+        raise BadOutcomesError(say("outcomes.other_mark", file=path.name, mark=repr(mark)))
     if missing:
         lacking = say("outcomes.no_column_and").join(map(repr, missing))
         raise BadOutcomesError(say("outcomes.no_column", file=path.name, columns=lacking))
@@ -145,7 +159,7 @@ def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) 
     if not text:
         return say("outcomes.no_date")
     try:
-        day = date.fromisoformat(text[:10])
+        day = _day(text)
     except ValueError:
         return say("outcomes.no_day", date=repr(text[:40]))
     if day > today:
@@ -153,3 +167,10 @@ def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) 
     if day < EARLIEST:
         return say("outcomes.too_early", date=text[:10], year=EARLIEST.year)
     return AccountOutcome(account, day.toordinal() - _EPOCH, "lost", cell("reason"))
+
+
+def _day(text: str) -> date:
+    """Return the day that is written; with a time and a zone, the day there."""
+    if not _DAY.fullmatch(text):
+        raise ValueError(text)
+    return datetime.fromisoformat(text).date()

@@ -48,7 +48,7 @@ def _paragraphs(paragraphs: Sequence[str]) -> Iterator[str]:
 
 
 def _table(table: Table) -> Iterator[str]:
-    rows = [tuple(cell.replace("|", "\\|") for cell in row) for row in (table.head, *table.rows)]
+    rows = [tuple(" ".join(cell.replace("|", "\\|").splitlines()) for cell in row) for row in (table.head, *table.rows)]
     widths = [max(len(row[place]) for row in rows) for place in range(len(table.head))]
     for number, row in enumerate(rows):
         cells = (

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, data_folder, find
+from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.errors import Fatal
 
 
@@ -37,13 +38,18 @@ def import_file(
     Send account facts as group calls.
 
     They are name, owner, revenue, seats, plan, contract_start, go_live_on, renewal_date, parent and country.
+    Your tracking plan (TIDEMARK_TRACKING_PLAN) may declare others under group_traits; other columns are named and left out.
 
-    Importing the same rows again changes nothing. Malformed rows are listed and left out; the others are sent.
+    Importing the same rows again changes nothing, and what is imported last holds. Malformed rows, and those of an account
+    that a row above is of, are listed and left out; the others are sent.
     """
     from services.backfill.account_file import read
     from services.backfill.sender import IngestSender
+    from services.shared.plan_file import PlanSettings, load_plan
+    from services.shared.settings import load
 
-    calls, problems = read(file, account, time.time_ns() // 1_000_000)
+    found = read(file, account, time.time_ns() // 1_000_000, load_plan(load(PlanSettings)).group_traits)
+    calls, problems = found.calls, found.problems
     running = find(data)
     if running.ingest is None or running.write_key is None:
         raise Fatal("where is ingest? Start `tidemark dev`, or set TIDEMARK_INGEST_URL and TIDEMARK_WRITE_KEY")
@@ -59,13 +65,14 @@ def import_file(
     tally = asyncio.run(send()).tally
     problems += tally.rejections
     if json:
-        import msgspec
-
-        print(msgspec.json.encode({"accepted": tally.accepted, "problems": problems}).decode())
+        told = {"accepted": tally.accepted, "problems": problems, "undeclared_columns": found.undeclared}
+        tell_json(told)
     else:
-        print(f"{tally.accepted} accounts sent, {len(problems)} rows left out")
-        for problem in problems:
-            print(f"  {problem}")
+        print(f"{tally.accepted} accounts sent, {len(problems)} problems")
+        tell_lines(f"  {problem}" for problem in problems)
+        if found.undeclared:
+            columns = ", ".join(map(repr, found.undeclared))
+            tell(f"not sent, since the tracking plan declares no such traits of accounts: {columns}")
     if problems:
         raise typer.Exit(1)
 
@@ -76,14 +83,12 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
 
     found = asyncio.run(quarantined(find(data).kafka))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        tell_json([each._asdict() for each in found])
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.at_ms / 1000))
         frozen = "; its events are on the dead letters" if each.frozen else ""
-        print(f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}")
+        tell_lines([f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}"])
     if found:
         print("Once the cause is fixed: `tidemark accounts release ACCOUNT`.")
     else:
@@ -99,7 +104,7 @@ def release(
     if not account:
         raise Fatal("which account? `tidemark accounts quarantined` lists them")
     asyncio.run(order(find(data).kafka, account))
-    print(
+    tell(
         f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"
     )
 
@@ -110,13 +115,11 @@ def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
 
     found = asyncio.run(unresolved(find(data).kafka))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        tell_json([each._asdict() for each in found])
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.since_ms / 1000))
-        print(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
+        tell(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
     if found:
         print("Have the app call `group`, or say where they belong: `tidemark accounts resolve FILE`.")
     else:
@@ -179,13 +182,10 @@ def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) 
         Exit: with status 1, if there are any.
     """
     if json:
-        import msgspec
-
-        print(msgspec.json.encode({**facts, "problems": problems}).decode())
+        tell_json({**facts, "problems": problems})
     else:
         print(text)
-        for problem in problems:
-            print(f"  {problem}")
+        tell_lines(f"  {problem}" for problem in problems)
     if problems:
         raise typer.Exit(1)
 

@@ -15,6 +15,7 @@ from services.backfill.times import TimeFormat
 from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
+from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -105,16 +106,12 @@ def _abandon(data: Path | None, *, json: bool) -> None:
 
     given_up = asyncio.run(abandon(find(data).kafka, read_lanes, time.time_ns() // 1_000_000))
     if json:
-        import msgspec
-
-        print(
-            msgspec.json.encode({"given_up": [{"file": name, "deferred": count} for name, count in given_up]}).decode()
-        )
+        tell_json({"given_up": [{"file": name, "deferred": count} for name, count in given_up]})
         return
     if not given_up:
         print("no backfill drives the clock: nothing was changed")
     for name, count in given_up:
-        print(
+        tell(
             f"{name}: given up, the clock is live again; {count} deferred events have been appended again to be "
             "counted. Run the backfill again to send the rest as late events."
         )
@@ -181,8 +178,6 @@ def _display(*, shown: bool) -> AbstractContextManager[Bar]:
 def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
     tally = outcome.tally
     if json:
-        import msgspec
-
         told = {
             "file": events.name,
             "file_sha256": events.sha256,
@@ -196,7 +191,7 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
             "skipped": events.skipped,
             "rejections": tally.rejections,
         }
-        print(msgspec.json.encode(told).decode())
+        tell_json(told)
         return
     if outcome.resumed_at == outcome.rows:
         print(f"{events.name} is in already ({outcome.rows} rows): nothing was added")
@@ -205,5 +200,4 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         f"{events.name}: {tally.accepted} events accepted, {tally.rejected} rejected, {tally.unattributed} wait for an "
         f"account; {outcome.resumed_at + outcome.found_in_log} rows had been sent before ({outcome.mode.value})"
     )
-    for rejection in tally.rejections[:10]:
-        print(f"  rejected: {rejection}")
+    tell_lines(f"  rejected: {rejection}" for rejection in tally.rejections[:10])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +18,10 @@ from services.cli import risk_fits
 from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption
+from services.cli.output_files import require_files, require_folder
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
+from services.cli.terminal import on_one_line, printable, tell_lines
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         typer.Option("--recorded", help="Take the losses that people recorded in your own history as lost customers."),
     ] = False,
     generated: Annotated[
-        list[int] | None, typer.Option(help="Also test on made-up customers of this seed; may be repeated.")
+        list[int] | None, typer.Option(min=0, help="Also test on made-up customers of this seed; may be repeated.")
     ] = None,
     account: AccountColumn = "account",
     user: UserColumn = "user",
@@ -120,9 +121,8 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
 
     if html is not None:
         require_page()
-    for path in (html, markdown, write):
-        if path is not None and not os.access(path.parent, os.W_OK):  # not after minutes of work
-            raise Fatal(f"{path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable")
+    require_files({"--html": html, "--markdown": markdown, "--write": write})  # not after minutes of work
+    require_folder("--keep", keep)
     say = speech(language.value)
     settings = load(ScorerSettings)
     plan, model = load_scoring(settings)
@@ -141,12 +141,14 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"
         )
     asked = risk_fits.RiskFitRequest(fit, target, write)
-    predicts = asked.checked(plan, listed=bool(lost) or recorded, histories=len(generated or []) + (file is not None))
+    count = len(generated or []) + (file is not None)
+    predicts = asked.checked(plan, settings.model_file, listed=bool(lost) or recorded, histories=count)
+    in_force = settings.model_file if write is not None else None
     for history, made in histories(file, mapping, lost, generated or [], read_own):
         driven = _driven(history, scoring, keep, workers, say)
         part = part_of(_measured(driven, made, () if made else problems, least_base, draws), say)
         if predicts is not None:
-            fitted = risk_fits.fit(driven, predicts, plan, settings.model_file, say, least_base=least_base, draws=draws)
+            fitted = risk_fits.fit(driven, predicts, plan, in_force, say, least_base=least_base, draws=draws)
             part = replace(
                 part, headline=[*part.headline, fitted.headline], sections=[*part.sections, *fitted.sections]
             )
@@ -164,14 +166,14 @@ def _report(
     from services.backtest.report.markdown import markdown as as_markdown
     from services.backtest.report.page import page
 
-    text = as_markdown(say("title"), intro, parts)
+    text = printable(as_markdown(say("title"), intro, parts))
     if markdown is not None:
         markdown.write_text(text, "utf-8")
     if html is not None:
         html.write_text(page(say("title"), [line.replace("`", "") for line in intro], parts, say), "utf-8")
     if short or markdown is not None or html is not None:
         for part in parts:
-            print("\n".join([f"{part.name}:", *(f"  {line}" for line in part.headline)]))
+            tell_lines([f"{part.name}:", *(f"  {line}" for line in part.headline)])
     else:
         print(text)
     for path in (markdown, html):
@@ -189,8 +191,7 @@ def _outcomes(path: Path | None, say: Speech) -> tuple[tuple[AccountOutcome, ...
     if found.problems:
         used = say.number(len(found.outcomes))
         print(say("terminal.left_out", count=len(found.problems), file=path.name, used=used), file=sys.stderr)
-        for problem in found.problems[:_TOLD_PROBLEMS]:
-            print(f"  {problem}", file=sys.stderr)
+        tell_lines((f"  {problem}" for problem in found.problems[:_TOLD_PROBLEMS]), sys.stderr)
         if len(found.problems) > _TOLD_PROBLEMS:
             print(f"  {say('terminal.more', count=len(found.problems) - _TOLD_PROBLEMS)}", file=sys.stderr)
     return found.outcomes, tuple(f"{path.name}, {problem}" for problem in found.problems)
@@ -228,7 +229,7 @@ def _progress(history: BacktestHistory, say: Speech) -> Iterator[Callable[[int],
 
     from services.backtest.report.contents import name_of
 
-    console, name = Console(stderr=True), name_of(history.name, say)
+    console, name = Console(stderr=True), on_one_line(name_of(history.name, say))
     total = sum(1 for _ in history.read())
     if not console.is_terminal:
         yield _lines(name, total)

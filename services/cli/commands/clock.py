@@ -11,6 +11,7 @@ import typer
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, find
+from services.cli.terminal import tell_json, tell_lines
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS, HOUR_MS
 
@@ -47,13 +48,11 @@ def show(data: DataOption = None, json: JsonOption = False) -> None:
     lanes = asyncio.run(read_lanes(find(data).kafka))
     now_ms = time.time_ns() // 1_000_000
     if json:
-        import msgspec
-
-        print(msgspec.json.encode({number: lane._asdict() for number, lane in sorted(lanes.items())}).decode())
+        tell_json({number: lane._asdict() for number, lane in sorted(lanes.items())})
         return
     print(f"wall clock    {_when(now_ms)}")
     for number, lane in sorted(lanes.items()):
-        print(f"partition {number:<3} {_told(lane, now_ms)}")
+        tell_lines([f"partition {number:<3} {_told(lane, now_ms)}"])
     if any(lane.waiting is not None for lane in lanes.values()):
         print("Is the step right? `tidemark clock accept`. If not, set the clocks, then `tidemark clock refuse`.")
 

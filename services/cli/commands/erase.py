@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
+from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.errors import Fatal, Retryable
 
 if TYPE_CHECKING:
@@ -165,27 +166,24 @@ async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
 
 
 def _show(subject: str, traces: Mapping[str, Any]) -> None:
-    print(f"{subject}: {sum(traces['rows'].values()):,} rows in the warehouse")
+    tell(f"{subject}: {sum(traces['rows'].values()):,} rows in the warehouse")
     for table, count in sorted(traces["rows"].items()):
         print(f"  {table}: {count:,}")
     if traces["accounts"]:
-        print(f"  in the accounts {', '.join(traces['accounts'])}")
+        tell_lines([f"  in the accounts {', '.join(traces['accounts'])}"])
 
 
 def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
     if json:
-        import msgspec
-
-        print(msgspec.json.encode(report).decode())
+        tell_json(report)
         return
     total = sum(report["removed"].values())
-    print(f"{subject} is erased: {total:,} rows of the warehouse were deleted, or lead to nobody any more")
+    tell(f"{subject} is erased: {total:,} rows of the warehouse were deleted, or lead to nobody any more")
     for table, count in sorted(report["removed"].items()):
         print(f"  {table}: {count:,}")
     if report["accounts"]:
-        print(
-            f"  in the scorer's state of {', '.join(report['accounts'])}, a random pseudonym is in the place of theirs"
-        )
+        named = ", ".join(report["accounts"])
+        tell_lines([f"  in the scorer's state of {named}, a random pseudonym is in the place of theirs"])
     print("What retention and compaction remove, by when at the latest:")
     for each in report["kept"]:
         print(f"  {each['until']}  {each['topic']}: {each['what']}")

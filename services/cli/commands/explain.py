@@ -76,6 +76,6 @@ async def _explained(kafka: KafkaSettings, account: str, day: int | None) -> tup
 
 
 def _json(told: dict[str, Any]) -> None:
-    import msgspec
+    from services.cli.terminal import tell_json
 
-    print(msgspec.json.encode(told).decode())
+    tell_json(told)

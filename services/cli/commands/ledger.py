@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
+from services.cli.terminal import on_one_line, tell_json
 
 if TYPE_CHECKING:
     from services.cli.ledger_audit import Ledger
@@ -37,9 +38,7 @@ def ledger(
     """
     found = asyncio.run(_settled(cluster(data), settle))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode(found.as_dict()).decode())
+        tell_json(found.as_dict())
     else:
         _print(found)
     if not found.closes:
@@ -91,5 +90,5 @@ def _print(found: Ledger) -> None:
         each.add_row(*(f"{cell:,}" for cell in cells))
     console.print(each)
     for problem in found.problems:
-        console.print(f"  {problem}", style="red")
+        console.print(f"  {on_one_line(problem)}", style="red", markup=False)
     console.print("CLOSED: everything adds up" if found.closes else "OPEN: it does not add up", style="bold")

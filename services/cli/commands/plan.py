@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, find, reach
+from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 
@@ -81,11 +82,9 @@ def check(
     found = PlanComparison(_plan(plan))
     _look(found.add, events, days, most, data)
     if json:
-        import msgspec
-
-        print(msgspec.json.encode(found.as_json()).decode())
+        tell_json(found.as_json())
     else:
-        print("\n".join(found.lines()))
+        tell_lines(found.lines())
     raise typer.Exit(int(found.broken > 0))
 
 
@@ -101,14 +100,14 @@ def infer(
     _look(traffic.add, events, days, most, data)
     if not traffic.count:
         raise Fatal("there was no event to draft a plan from")
-    print(draft(traffic, read_plan_file(B2B_SAAS_PLAN_FILE)), end="")
+    tell(draft(traffic, read_plan_file(B2B_SAAS_PLAN_FILE)).removesuffix("\n"))
 
 
 def docs(plan: PlanOption = None) -> None:
     """Print the plan as Markdown, for those who send the events."""
     from services.cli.plan.page import page
 
-    print(page(_plan(plan)), end="")
+    tell(page(_plan(plan)).removesuffix("\n"))
 
 
 def schema() -> None:

@@ -15,6 +15,7 @@ import typer
 from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
+from services.cli.terminal import tell_json
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def show_list(  # noqa: PLR0913  typer reads the options from the signature
     wanted = _wanted(since, until, reason, source, by, account)
     found = asyncio.run(_overview(cluster(data), wanted, limit))
     if json:
-        import msgspec
-
-        print(msgspec.json.encode(found.as_dict()).decode())
+        tell_json(found.as_dict())
         return
     _print_overview(found)
 
@@ -93,9 +92,7 @@ def show(
         await reach(kafka)
         letter = await letter_at(kafka, place)
         if json:
-            import msgspec
-
-            print(msgspec.json.encode(wording.whole(letter)).decode())
+            tell_json(wording.whole(letter))
             return
         for line in wording.letter_in_words(letter):
             print(line)
@@ -144,7 +141,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
             print(line)
     if dry_run or not planned.total:
         if json:
-            _print_json(planned if dry_run else ReplayTally(left=planned.left))
+            tell_json(planned if dry_run else ReplayTally(left=planned.left))
         return
     if not yes:
         if not sys.stdin.isatty():
@@ -155,7 +152,7 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     key_for = _keys(running, given, any_source=any_source)
     tally = asyncio.run(_replay(kafka, running.ingest, key_for, places, wanted, limit, any_source))
     if json:
-        _print_json(tally)
+        tell_json(tally)
     else:
         for line in wording.tally_in_words(tally):
             print(line)
@@ -272,9 +269,3 @@ def _keys(running: Running, given: str | None, *, any_source: bool) -> Callable[
         return ring.key(source, backfill=True, environment=environment)
 
     return key_for
-
-
-def _print_json(told: Plan | ReplayTally) -> None:
-    import msgspec
-
-    print(msgspec.json.encode(told).decode())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, find, reach
+from services.cli.terminal import on_one_line, tell_json, tell_lines
 from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from services.cli.held import Held
     from services.cli.people import People
     from services.shared.kafka.settings import KafkaSettings
 
@@ -57,8 +60,6 @@ def tail(
 
 def held(*, json: JsonOption = False, data: DataOption = None) -> None:
     """List the accounts whose usage signals are held: away, on holidays, or at work through programs. It reads the health of all."""
-    import msgspec
-
     from services.alerter.rule_files import load_rules
     from services.alerter.settings import AlerterSettings
     from services.cli.held import read_held
@@ -68,16 +69,19 @@ def held(*, json: JsonOption = False, data: DataOption = None) -> None:
     rules = load_rules(settings.rules_dir, settings.rules_overrides)
     found = asyncio.run(_reached(cluster(data), rules, read_held))
     if json:
-        print(msgspec.json.encode([each._asdict() for each in found]).decode())
+        tell_json([each._asdict() for each in found])
         return
     for each in found:
-        print(
-            f"{each.name or each.account} ({each.account}): {each.why}" if each.name else f"{each.account}: {each.why}"
-        )
-        print(f"    held: {', '.join(each.rules)}")
-        if each.would_fire:
-            print(f"    their conditions hold: {', '.join(each.would_fire)}")
+        tell_lines(held_in_words(each))
     print(f"{len(found)} held by their own calendars or programs")
+
+
+def held_in_words(held: Held) -> Iterator[str]:
+    """Yield lines about an account whose signals are held."""
+    yield f"{held.name} ({held.account}): {held.why}" if held.name else f"{held.account}: {held.why}"
+    yield f"    held: {', '.join(held.rules)}"
+    if held.would_fire:
+        yield f"    their conditions hold: {', '.join(held.would_fire)}"
 
 
 async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:
@@ -86,7 +90,6 @@ async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:
 
 
 async def _tail(kafka: KafkaSettings, people: People, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
-    import msgspec
     from rich.console import Console
 
     from services.cli.signal_stream import SignalStream
@@ -98,7 +101,7 @@ async def _tail(kafka: KafkaSettings, people: People, *, json: bool, history: bo
         if not wanted(signal):
             return
         if json:
-            print(msgspec.json.encode(signal).decode(), flush=True)
+            tell_json(signal)
         else:
             console.print(in_words(await people.in_signal(signal)))
 
@@ -114,6 +117,7 @@ def in_words(signal: dict[str, Any]) -> Text:
     """Return a signal for people: what happened to whom, the evidence, and what to do."""
     from rich.text import Text
 
+    signal = {name: on_one_line(value) if isinstance(value, str) else value for name, value in signal.items()}
     moment = datetime.fromtimestamp(signal["at"] / 1000, UTC).strftime("%Y-%m-%d %H:%M")
     state = signal["transition"].lower()
     text = Text()

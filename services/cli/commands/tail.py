@@ -13,6 +13,7 @@ import typer
 
 from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach, read_state
+from services.cli.terminal import on_one_line, tell_json
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ async def _tail(kafka: KafkaSettings, source: str, *, json: bool, limit: int) ->
             news = await watcher.next(_BEAT_S)
             if watcher.begun and not begun:
                 begun = True
-                says.print(f"Waiting for events of {source or 'all sources'}. Ctrl-C ends.", style="dim")
+                named = on_one_line(source) or "all sources"
+                says.print(f"Waiting for events of {named}. Ctrl-C ends.", style="dim", markup=False)
             if news is None:
                 continue
             for arrival in news.arrivals:
@@ -116,10 +118,8 @@ async def _tail(kafka: KafkaSettings, source: str, *, json: bool, limit: int) ->
 
 
 def _show(arrival: Arrival, console: Console, *, json: bool) -> None:
-    import msgspec
-
     if json:
-        print(msgspec.json.encode(arrival).decode(), flush=True)
+        tell_json(arrival)
     else:
         console.print(in_words(arrival))
 
@@ -134,8 +134,13 @@ def _apart(news: News) -> list[str]:
 
 def in_words(arrival: Arrival) -> Text:
     """Return one line for people."""
+    import msgspec
     from rich.text import Text
 
+    said = {
+        name: on_one_line(value) for name, value in msgspec.structs.asdict(arrival).items() if isinstance(value, str)
+    }
+    arrival = msgspec.structs.replace(arrival, **said)
     text = Text()
     text.append(f"{datetime.fromtimestamp(arrival.at / 1000, UTC):%H:%M:%S}  ", style="dim")
     text.append(f"{arrival.verdict:12} ", style=STYLES[arrival.verdict])

@@ -7,16 +7,17 @@ from typing import Any
 
 from services.cli.explaining.reading import Explained
 from services.cli.held import iso
+from services.cli.terminal import tell_lines
 
 
 def print_health(told: dict[str, Any]) -> None:
     """Print what was known of an account."""
-    print("\n".join(_health(told)))
+    tell_lines(_health(told))
 
 
 def print_rule(found: Explained, told: dict[str, Any]) -> None:
     """Print why a rule did or did not fire."""
-    print("\n".join(_rule(found, told)))
+    tell_lines(_rule(found, told))
 
 
 def _health(told: dict[str, Any]) -> Iterator[str]:

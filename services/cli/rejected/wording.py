@@ -18,6 +18,7 @@ from schemas import codec
 from services.cli.rejected.letters import Letter
 from services.cli.rejected.overview import Group, Line
 from services.cli.rejected.tally import Plan, ReplayTally
+from services.cli.terminal import on_one_line, printable
 
 _MOST_UNPACKED = 4 * 1024 * 1024
 _JSON_TEXT = ("properties", "extra", "details", "traits", "context")
@@ -29,18 +30,13 @@ def moment(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def printable(text: str) -> str:
-    """Return text in which nothing but line breaks and visible characters is left."""
-    return "".join(each if each.isprintable() or each == "\n" else f"\\x{ord(each):02x}" for each in text)
-
-
 def group_in_words(group: Group) -> Iterator[str]:
     """Yield two lines about a group: how many, of what and when; and what was said of the newest."""
     replayed = f", {group.replayed:,} replayed" if group.replayed else ""
     of = f"by {group.by}" + (f" from {group.source}" if group.source else "")
     times = moment(group.first) if group.first == group.last else f"{moment(group.first)} to {moment(group.last)}"
-    yield printable(f"{group.count:>9,}  {group.reason} {of}, {times}{replayed}").replace("\n", " ")
-    yield printable(f"{'':11}{group.example}").replace("\n", " ")
+    yield on_one_line(f"{group.count:>9,}  {group.reason} {of}, {times}{replayed}")
+    yield on_one_line(f"{'':11}{group.example}")
 
 
 def line_in_words(line: Line) -> str:
@@ -50,7 +46,7 @@ def line_in_words(line: Line) -> str:
     what = ", ".join([f"{line.original_size:,} bytes", *names, *marks])
     why = ": ".join(part for part in (line.field, line.detail) if part)
     said = f"{moment(line.at)}  {line.place}  {line.by} {line.reason} {line.source or '-'} ({what})  {why}"
-    return printable(said).replace("\n", " ")
+    return on_one_line(said)
 
 
 def whole(letter: Letter) -> dict[str, Any]:

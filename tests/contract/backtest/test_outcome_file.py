@@ -90,8 +90,11 @@ def test_a_quote_that_is_not_closed_hides_no_other_line(tmp_path: Path) -> None:
 def test_a_quote_that_another_line_happens_to_close_hides_none_either(tmp_path: Path) -> None:
     found = read(tmp_path, 'account,date\nacme,2026-01-01\n"globex,2026-02-01\ninitech,2026-03-01"\n')
 
-    assert [outcome.account for outcome in found.outcomes] == ["acme", "initech"]
-    assert found.problems == ("line 3: a quote is opened and not closed before line 4: close it, or take it out",)
+    assert [outcome.account for outcome in found.outcomes] == ["acme"]
+    assert found.problems == (
+        "line 3: a quote is opened and not closed before line 4: close it, or take it out",
+        "line 4: date '2026-03-01\"' is not a date: write it as 2026-03-31 (year-month-day)",
+    )
 
 
 def test_more_wrong_lines_than_are_shown_are_counted(tmp_path: Path) -> None:
@@ -115,7 +118,12 @@ def test_columns_may_be_in_any_order_and_case_and_the_file_may_come_from_excel(t
         ("customer,date\nacme,2026-03-31\n", "there is no column 'account'. The first line must name the columns"),
         ("account,date\n", "it has only a header"),
         ("account,date\nacme,soon\n", "line 2: date 'soon' is not a date"),
-        ("account,date\nm\xfcller,2026-01-01\n".encode("latin-1"), "save it as CSV UTF-8"),
+        (
+            ("account,date\n" + "acme,2026-01-01\n" * 5_000 + "m\xfcller,2026-01-01\n").encode("latin-1"),
+            "line 5002 is not UTF-8 (byte 2 of the line): save it as CSV UTF-8",
+        ),
+        ("account;date\nacme;2026-01-01\n", "columns are divided by ';', not by commas"),
+        ("Account\tDate\treason, if any\nacme\t2026-01-01\tx\n", "columns are divided by '\\t', not by commas"),
         ("account,date\n" + "x" * 200_000 + ",2026-01-01\n", "cannot be read"),
     ],
 )
@@ -125,3 +133,18 @@ def test_a_file_that_is_of_no_use_is_refused_with_what_to_do(tmp_path: Path, tex
 
     assert says in str(refused.value)
     assert "lost.csv" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-03-311", "2026-03-31 garbage", "2026-03-31T", "20260331zz", "2026-W13-2", "2026-W13-29", "2026-0331"]
+)
+def test_a_date_is_read_to_its_end(tmp_path: Path, text: str) -> None:
+    found = read(tmp_path, f"account,date\nacme,2026-01-01\nglobex,{text}\n")
+
+    assert [outcome.account for outcome in found.outcomes] == ["acme"]
+    assert found.problems == (f"line 3: date '{text}' is not a date: write it as 2026-03-31 (year-month-day)",)
+
+
+@pytest.mark.parametrize("text", ["2026-03-31", "20260331", "2026-03-31 00:00:00", "2026-03-31T23:30:00-08:00"])
+def test_a_day_may_have_a_time_and_is_the_one_that_is_written(tmp_path: Path, text: str) -> None:
+    assert read(tmp_path, f"account,date\nacme,{text}\n").outcomes[0].day == day(2026, 3, 31)

@@ -81,10 +81,31 @@ def test_a_page_without_the_packages_for_it_is_refused_before_any_work(events: P
     assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in ran.stderr
 
 
-def test_a_report_that_cannot_be_written_is_refused_before_any_work(events: Path, tmp_path: Path) -> None:
-    ran = run(*columns(events), "--markdown", str(tmp_path / "nowhere" / "report.md"), rc=1)
+@pytest.mark.parametrize(
+    ("option", "name", "says"),
+    [
+        ("--markdown", "nowhere/report.md", "cannot be written: there is no folder"),
+        ("--markdown", "", "cannot be written: it is a folder; name a file in it"),
+        ("--html", "", "cannot be written: it is a folder; name a file in it"),
+        ("--keep", "file", "has to be a folder, and"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_any_work(
+    events: Path, tmp_path: Path, option: str, name: str, says: str
+) -> None:
+    (tmp_path / "file").write_text("")
 
-    assert "cannot be written: there is no folder" in ran.stderr
+    said = run(*columns(events), option, str(tmp_path / name), rc=1).stderr
+
+    assert said.startswith(f"tidemark: {option} {tmp_path / name} ")
+    assert says in said
+    assert "%" not in said  # of the history that is driven
+
+
+def test_a_seed_below_zero_is_refused_with_the_range(events: Path) -> None:
+    said = run(*columns(events), "--generated", "-1", rc=2).stderr
+
+    assert "'--generated': Input should be greater than or equal to 0" in " ".join(said.replace("│", "").split())
 
 
 def test_a_language_that_there_is_not_is_refused_with_those_there_are(events: Path) -> None:

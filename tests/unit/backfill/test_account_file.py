@@ -6,17 +6,32 @@ from pathlib import Path
 
 import pytest
 
-from services.backfill.account_file import read
+from services.backfill.account_file import ImportedFacts
+from services.backfill.account_file import read as read_facts
 from services.backfill.files import BadFile
+from services.shared.plan_file import default_plan
+from services.shared.tracking_plan.reading import read_plan
+from services.shared.units import HOUR_MS
+from tests.support.scorer import UsageLane, at
 
 NOW_MS = 1_800_000_000_000
+
+
+def read(path: Path, now_ms: int = NOW_MS) -> ImportedFacts:
+    return read_facts(path, "account", now_ms, default_plan().group_traits)
+
+
+def written(tmp_path: Path, text: str | bytes, name: str = "accounts.csv") -> Path:
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
 
 
 def test_a_row_becomes_a_group_call(tmp_path: Path) -> None:
     path = tmp_path / "accounts.csv"
     path.write_text('account,name,owner,revenue,seats,renewal_date\nacme,Acme,Nora,"12,000",20,2027-01-31\n')
 
-    calls, problems = read(path, "account", NOW_MS)
+    calls, problems, _ = read(path)
 
     assert problems == []
     assert calls[0].call["groupId"] == "acme"
@@ -37,22 +52,24 @@ def test_a_row_becomes_a_group_call(tmp_path: Path) -> None:
         ("a.ndjson", '{"account": "acme", "plan": "team", "seats": 5}\n'),
     ],
 )
-def test_the_same_facts_have_the_same_id_whatever_the_format(tmp_path: Path, name: str, text: str) -> None:
+def test_the_same_facts_have_the_same_id_within_one_import_whatever_the_format(
+    tmp_path: Path, name: str, text: str
+) -> None:
     path = tmp_path / name
     path.write_text(text)
     other = tmp_path / "other.ndjson"
     other.write_text('{"account": "acme", "seats": 5, "plan": "team"}\n')
 
-    calls, _ = read(path, "account", NOW_MS)
+    calls, *_ = read(path)
 
-    assert calls[0].call["messageId"] == read(other, "account", NOW_MS)[0][0].call["messageId"]
+    assert calls[0].call["messageId"] == read(other)[0][0].call["messageId"]
 
 
 def test_other_facts_have_another_id(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("account,seats\nacme,5\nacme,6\n")
+    path.write_text("account,seats\nacme,5\nglobex,5\n")
 
-    calls, _ = read(path, "account", NOW_MS)
+    calls, *_ = read(path)
 
     assert len({call.call["messageId"] for call in calls}) == 2
 
@@ -61,7 +78,7 @@ def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("account,seats,renewal_date\nacme,five,\n,5,\nglobex,5,soon\ninitech,,\nhooli,5,2027-01-31\n")
 
-    calls, problems = read(path, "account", NOW_MS)
+    calls, problems, _ = read(path)
 
     assert [call.call["groupId"] for call in calls] == ["hooli"]
     assert problems == [
@@ -76,7 +93,7 @@ def test_yaml_dates_and_not_a_number_are_handled(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text("- {account: a, renewal_date: 2027-01-31}\n- {account: b, revenue: .nan}\n- just text\n")
 
-    calls, problems = read(path, "account", NOW_MS)
+    calls, problems, _ = read(path)
 
     assert calls[0].call["traits"] == {"renewal_date": "2027-01-31"}
     assert len(problems) == 2
@@ -87,4 +104,112 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path.write_text("account: acme\n")
 
     with pytest.raises(BadFile, match="must be a list"):
-        read(path, "account", NOW_MS)
+        read(path)
+
+
+def test_what_is_imported_last_holds_though_it_was_imported_before(tmp_path: Path) -> None:
+    lane = UsageLane()
+    right, wrong = "account,owner\nacme,ann\n", "account,owner\nacme,bob\n"
+
+    for hour, text in enumerate((right, wrong, right), start=1):
+        now_ms = at(0, hour)
+        (_, call), *_ = read(written(tmp_path, text), now_ms).calls
+        lane.event(
+            call["messageId"],
+            account=call["groupId"],
+            user=call["userId"],
+            when=now_ms,
+            kind="GROUP",
+            name="",
+            properties=call["traits"],
+            source="cli",
+        )
+
+    assert lane.state.accounts["acme"].fact("owner") == "ann"
+    assert lane.state.ledger.duplicates == 0
+
+
+def test_one_import_read_twice_has_the_same_ids(tmp_path: Path) -> None:
+    path = written(tmp_path, "account,owner\nacme,ann\n")
+
+    assert read(path).calls == read(path).calls
+    assert read(path).calls[0].call["messageId"] != read(path, NOW_MS + HOUR_MS).calls[0].call["messageId"]
+
+
+def test_a_second_row_of_an_account_is_named_and_left_out(tmp_path: Path) -> None:
+    calls, problems, _ = read(written(tmp_path, "account,owner\nacme,ann\nglobex,eve\nacme,bob\n"))
+
+    assert [(call.call["groupId"], call.call["traits"]["owner"]) for call in calls] == [
+        ("acme", "ann"),
+        ("globex", "eve"),
+    ]
+    assert problems == ["row 3: account 'acme' is in row 1 already, which was taken: keep one of them"]
+
+
+@pytest.mark.parametrize("number", ["1234,50", "1.234,50", "12,5", "12,00", "1,2345", ",5"])
+def test_a_decimal_comma_is_refused_with_row_and_column_and_what_to_write(tmp_path: Path, number: str) -> None:
+    calls, problems, _ = read(written(tmp_path, f'account,revenue\nacme,"{number}"\n'))
+
+    assert not calls
+    said = f"row 1: column 'revenue': '{number}' is not a number with commas between thousands, as 1,234.5 is: "
+    assert problems == [said + "write it with a point before the decimals and no comma"]
+
+
+@pytest.mark.parametrize(
+    ("number", "is_"), [("1,234.5", 1234.5), ("12,000", 12_000), ("1,000,000", 1e6), ("12.5", 12.5)]
+)
+def test_commas_between_thousands_are_taken(tmp_path: Path, number: str, is_: float) -> None:
+    calls, *_ = read(written(tmp_path, f'account,revenue\nacme,"{number}"\n'))
+
+    assert calls[0].call["traits"] == {"revenue": is_}
+
+
+def test_half_a_seat_is_refused(tmp_path: Path) -> None:
+    assert read(written(tmp_path, "account,seats\nacme,12.5\n")).problems == [
+        "row 1: column 'seats': '12.5' is not a whole number"
+    ]
+
+
+def test_a_misspelt_column_is_named_with_what_was_likely_meant_and_is_not_sent(tmp_path: Path) -> None:
+    calls, problems, undeclared = read(written(tmp_path, "account,revenu,seats,industry\nacme,12,10,steel\n"))
+
+    assert calls[0].call["traits"] == {"seats": 10}
+    assert problems == [
+        "column 'revenu': the tracking plan declares no such trait of accounts; write 'revenue' if that is meant"
+    ]
+    assert undeclared == ["industry"]
+
+
+def test_the_tracking_plan_says_which_columns_there_are_and_of_what_type(tmp_path: Path) -> None:
+    plan = read_plan(
+        {"group_traits": {"Licences": {"type": "whole_number", "means": "facts.seats"}, "tier": {"type": "text"}}}
+    )
+    path = written(tmp_path, 'account,licences,tier,owner\nacme,"1,200",gold,ann\n')
+
+    calls, problems, undeclared = read_facts(path, "account", NOW_MS, plan.group_traits)
+
+    assert calls[0].call["traits"] == {"licences": 1200, "tier": "gold"}
+    assert (problems, undeclared) == ([], ["owner"])
+
+
+def test_a_file_from_excel_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    calls, *_ = read(written(tmp_path, "\ufeffaccount,owner\nMüller,ann\n"))
+
+    assert calls[0].call["groupId"] == "Müller"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "account,owner\nMüller,ann\nMöller,bob\n"), ("a.yaml", "# list\n- {account: Müller, owner: ann}\n")],
+)
+def test_a_file_that_is_not_utf8_is_refused_with_the_place(tmp_path: Path, name: str, text: str) -> None:
+    with pytest.raises(BadFile, match=rf"{name}: line 2 is not UTF-8 \(byte \d+ of the line\): save it as UTF-8"):
+        read(written(tmp_path, text.encode("latin-1"), name))
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_other_marks_than_commas_are_told(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(BadFile) as refused:
+        read(written(tmp_path, f"account{mark}name, short\nacme{mark}Acme\n"))
+
+    assert f"columns are divided by {mark!r}, not by commas" in str(refused.value)

@@ -145,3 +145,49 @@ def test_times_are_read_in_each_format(tmp_path: Path, text: str, written: TimeF
     source = survey(path, Mapping(time_format=written), "s", NOW_MS)
 
     assert source.first_ms == expected
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_the_place_so_that_no_two_accounts_become_one(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv.gz"
+    rows = "acct,user,ts\n" + "a,u,30\n" * 5_000 + "M\xfcller,u,40\nM\xf6ller,u,40\n"
+    path.write_bytes(gzip.compress(rows.encode("latin-1")))
+
+    with pytest.raises(
+        BadFile, match=r"events\.csv\.gz: line 5002 is not UTF-8 \(byte 2 of the line\): save it as UTF-8"
+    ):
+        survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("a.csv", "acct,user,ts\nMüller,u,30\n"), ("a.ndjson", '{"acct": "Müller", "user": "u", "ts": 30}\n')],
+)
+def test_a_byte_order_mark_belongs_to_no_column(tmp_path: Path, name: str, text: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+
+    (_, call), *_ = survey(path, COMMITS, "s", NOW_MS).events()
+
+    assert call["context"] == {"groupId": "Müller"}
+
+
+@pytest.mark.parametrize(
+    ("header", "mark"),
+    [("acct;user;ts", ";"), ("acct\tuser\tts", "\t"), ('"acct";"ts";"name, short"', ";"), ("sep=;", ";")],
+)
+def test_columns_that_are_not_divided_by_commas_are_told(tmp_path: Path, header: str, mark: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"{header}\na;u;30\n")
+
+    with pytest.raises(BadFile) as refused:
+        survey(path, COMMITS, "s", NOW_MS)
+
+    assert f"events.csv: columns are divided by {mark!r}, not by commas" in str(refused.value)
+
+
+def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text('acct,user,ts\n"a,u,30\n' + "a,u,30\n" * 30_000)
+
+    with pytest.raises(BadFile, match="is a quote opened and not closed"):
+        survey(path, COMMITS, "s", NOW_MS)

@@ -11,13 +11,13 @@ import yaml
 
 from services.backtest.domain.risk_fit import fit_risk
 from services.backtest.fitting import RiskFitted, _shares, _whole
-from services.backtest.report.model_file import with_risk
+from services.backtest.report.model_file import NoPlaceForRiskError, shipped_section, with_risk
 from services.backtest.report.risk_fit import refusal, verdict
 from services.backtest.words import speech
 from services.scorer.domain.health.model import read_model
 from services.scorer.domain.health.risk import RiskModel, RiskTerm, risk
 from services.scorer.settings import DEFAULT_MODEL
-from services.shared.plan_file import default_plan, read_yaml
+from services.shared.plan_file import default_plan, parse_yaml, read_yaml
 from tests.support.risk_samples import WEIGHTS, sample, shipped
 
 TEXT = DEFAULT_MODEL.read_text("utf-8")
@@ -83,6 +83,57 @@ def test_a_model_without_a_risk_gets_one(fitted: RiskFitted) -> None:
     bare = TEXT.partition("# How risky")[0]
 
     assert with_risk(bare, fitted) == with_risk(TEXT, fitted)
+
+
+BARE = TEXT.partition("# How risky")[0]
+PARSED = yaml.safe_load(TEXT)
+FLOW = yaml.safe_dump(PARSED["risk"], default_flow_style=True, width=100).strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT.replace("\nrisk:", '\n"risk":'),
+        TEXT.replace("\nrisk:", "\n'risk' :  # ours"),
+        TEXT.replace("\nrisk:", "\nrisk :"),
+        TEXT.replace("  terms:\n", "  terms:\n# a note at column 0\n\n# another\n"),
+        TEXT + "  # a note at the end\n",
+        TEXT + "...\n",
+        "".join(f"  {line}" for line in TEXT.splitlines(keepends=True)),
+        f"{BARE}risk: {FLOW}\n",
+        f"{BARE}risk:\n",
+        f"{BARE}risk: null\n",
+        f"{shipped_section()}{BARE}",
+    ],
+)
+def test_however_yaml_writes_the_section_it_is_replaced_and_nothing_else(fitted: RiskFitted, text: str) -> None:
+    before = read_model(parse_yaml(text), default_plan())
+
+    after = read_model(parse_yaml(with_risk(text, fitted)), default_plan())
+
+    assert after.risk is not None
+    assert after.risk.fit is not None
+    assert (after.version, after.stages, after.measures) == (before.version, before.stages, before.measures)
+    assert with_risk(with_risk(text, fitted), fitted) == with_risk(text, fitted)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [yaml.safe_dump(PARSED, default_flow_style=True), f"{BARE}? risk\n: {FLOW}\n", f"a: &a {FLOW}\nrisk: *a\n{BARE}"],
+)
+def test_a_model_in_which_the_section_has_no_lines_of_its_own_is_left_alone(fitted: RiskFitted, text: str) -> None:
+    with pytest.raises(NoPlaceForRiskError):
+        with_risk(text, fitted)
+
+
+def test_a_comment_above_the_section_that_is_not_tidemarks_stays(fitted: RiskFitted) -> None:
+    licence = "# Licence of ACME. Do not remove.\n"
+
+    written = with_risk(f"{licence}{shipped_section()}\n{BARE}", fitted)
+
+    assert written.startswith(licence)
+    assert with_risk(written, fitted) == written
+    assert licence in with_risk(TEXT.replace("# How risky", f"{licence}# How risky"), fitted)
 
 
 def test_the_measures_are_taken_as_the_scorer_takes_them() -> None:

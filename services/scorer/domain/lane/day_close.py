@@ -265,9 +265,7 @@ class DayClose:
         people = 0
         for done, name in enumerate(state.order.after(clock.cursor, slices), 1):
             account = state.accounts[name]
-            # one may have been put to sleep by a version that did so earlier
-            told_the_last = account.dormant and account.asleep(day - 1)
-            if not told_the_last and not account.resting(day) and account.open_day > day:
+            if not account.dormant and not account.resting(day) and account.open_day > day:
                 if account.asleep(day):
                     account.dormant = True
                     state.hot.add(name)

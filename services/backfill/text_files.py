@@ -1,0 +1,44 @@
+"""What goes wrong where people save tables as text: another encoding than UTF-8, another mark than a comma between columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+OTHER_MARKS = (";", "\t", "|")
+
+
+class Undecodable(NamedTuple):
+    """The first place in a file that is not UTF-8, both counted from 1."""
+
+    line: int
+    byte: int
+    """In the line."""
+
+
+def first_undecodable(lines: Iterable[bytes]) -> Undecodable | None:
+    """Return where a file is not UTF-8, None: nowhere. A decoder that reads ahead knows neither line nor byte."""
+    for number, line in enumerate(lines, start=1):
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return Undecodable(number, error.start + 1)
+    return None
+
+
+def other_mark(header: Sequence[str], wanted: str) -> str:
+    """
+    Return what divides the columns in the place of commas, empty: there is no sign of that.
+
+    Args:
+        header: The cells of the first line, as divided by commas.
+        wanted: A column that has to be there.
+    """
+    if wanted in header:
+        return ""
+    line = ",".join(header)
+    for mark in OTHER_MARKS:
+        names = [name.strip(' "') for name in line.split(mark)]
+        if wanted in names or (len(header) == 1 and len(names) > 1):
+            return mark
+    return ""

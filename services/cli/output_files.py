@@ -1,0 +1,51 @@
+"""Files that a long command writes at its end, checked at its beginning: work is not to be lost for want of a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from services.shared.errors import Fatal
+
+
+def require_files(files: Mapping[str, Path | None]) -> None:
+    """
+    Check that files can be written, by their options.
+
+    Raises:
+        Fatal: one cannot, or two options name the same one.
+    """
+    named: dict[Path, str] = {}
+    for option, path in files.items():
+        if path is None:
+            continue
+        if path.is_dir():
+            raise Fatal(f"{option} {path} cannot be written: it is a folder; name a file in it")
+        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+            raise Fatal(
+                f"{option} {path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable"
+            )
+        if path.exists() and not os.access(path, os.W_OK):
+            raise Fatal(f"{option} {path} cannot be written: the file is there and not writable; name another one")
+        other = named.setdefault(path.resolve(), option)
+        if other != option:
+            raise Fatal(f"{other} and {option} both name {path}: one would replace the other; name another file")
+
+
+def require_folder(option: str, folder: Path | None) -> None:
+    """
+    Check that files can be written into a folder, which may have to be made.
+
+    Raises:
+        Fatal: they cannot.
+    """
+    if folder is None:
+        return
+    there = next((each for each in (folder, *folder.absolute().parents) if each.exists()), Path("/"))
+    if not there.is_dir():
+        raise Fatal(
+            f"{option} {folder} has to be a folder, and {there} is a file: name a folder, or move the file away"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise Fatal(f"{option} {folder} cannot be used: the folder {there} is not writable; name another one")

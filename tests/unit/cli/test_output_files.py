@@ -1,0 +1,62 @@
+"""What cannot be written at the end of a long command is refused at its beginning, with the option and what to do."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from services.cli.output_files import require_files, require_folder
+from services.shared.errors import Fatal
+
+
+def test_files_and_folders_that_can_be_made_or_replaced_are_fine(tmp_path: Path) -> None:
+    (tmp_path / "there.md").write_text("old")
+
+    require_files({"--markdown": tmp_path / "there.md", "--html": tmp_path / "new.html", "--write": None})
+    require_folder("--keep", tmp_path)
+    require_folder("--keep", tmp_path / "new" / "deep")
+    require_folder("--keep", None)
+
+
+def test_a_folder_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match=rf"--html {tmp_path} cannot be written: it is a folder; name a file in it"):
+        require_files({"--html": tmp_path})
+
+
+def test_a_file_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    for path in (tmp_path / "no" / "x.md", tmp_path / "file" / "x.md"):
+        with pytest.raises(Fatal, match=f"--markdown {path} cannot be written: there is no folder {path.parent}"):
+            require_files({"--markdown": path})
+
+
+def test_one_file_for_two_options_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Fatal, match="--html and --markdown both name"):
+        require_files({"--html": tmp_path / "x", "--markdown": tmp_path / "." / "x"})
+
+
+@pytest.mark.parametrize("name", ["file", "file/deep"])
+def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Fatal, match=rf"--keep {tmp_path / name} has to be a folder, and {tmp_path / 'file'} is a file"):
+        require_folder("--keep", tmp_path / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run the tests as another user")
+def test_what_is_not_writable_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.md").write_text("")
+    (tmp_path / "x.md").chmod(0o400)
+    with pytest.raises(Fatal, match="the file is there and not writable"):
+        require_files({"--markdown": tmp_path / "x.md"})
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(Fatal, match="it is not writable|or it is not writable"):
+            require_files({"--markdown": tmp_path / "new.md"})
+        with pytest.raises(Fatal, match="is not writable; name another one"):
+            require_folder("--keep", tmp_path / "kept")
+    finally:
+        tmp_path.chmod(0o700)
