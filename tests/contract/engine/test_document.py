@@ -12,7 +12,8 @@ def test_every_test_that_the_document_names_exists(project_root: Path) -> None:
     named = set(re.findall(r"`(test_[a-z_0-9]+)`", (project_root / "docs" / "engine.md").read_text()))
     written = {
         name
-        for file in (project_root / "tests").glob("*/engine/test_*.py")
+        for folder in ("*/engine", "integration/shared/kafka")
+        for file in (project_root / "tests").glob(f"{folder}/test_*.py")
         for name in re.findall(r"def (test_[a-z_0-9]+)\(", file.read_text())
     }
 

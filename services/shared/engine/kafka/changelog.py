@@ -1,15 +1,23 @@
-"""Read what a lane needs before it goes on: its changelogs, and how far its source and its group reach."""
+"""
+Read what a lane needs before it goes on: its changelogs, and how far its source and its group reach.
+
+A partition without a leader, or a coordinator that is being elected, gives no answer. Each question has its own limit
+then, shorter than aiokafka's, and raises `KafkaTimeoutError`: whoever asks gives back what others wait for, and asks again.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
+from services.shared.garbage import gc_paused
 from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
@@ -20,6 +28,10 @@ _SLICE = 20_000
 """Records taken at once: about 50 ms of the loop, which the open lanes share."""
 _LOOK_SLICE = 2_000
 """The same where each of them is decoded."""
+_ANSWER_WITHIN_S = 10.0
+"""A question for offsets; Kafka answers in milliseconds, or has nobody who could."""
+_MOVE_WITHIN_S = 30.0
+"""A load that gets nothing for so long has lost the leader of a changelog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,29 +52,50 @@ async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) 
     Only committed records count, and the end is where they end: call it after the lane's producer has started,
     which settles the transaction of the former owner. Arrival is told by the position, since the last offset may
     be a transaction's marker. About 300,000 records a second.
+
+    Raises:
+        KafkaTimeoutError: nobody says where a changelog ends, or gives more of it.
     """
+    names = ", ".join(f"{topic}/{partition}" for topic in sorted(stores.values()))
     client = consumer(kafka, max_partition_fetch_bytes=_FETCH_BYTES, fetch_max_bytes=4 * _FETCH_BYTES)
-    await client.start()
     try:
+        await client.start()
         store_of = {TopicPartition(kafka.scoped(topic), partition): store for store, topic in stores.items()}
         take_as_read(client)
         client.assign(list(store_of))
-        ends = await client.end_offsets(list(store_of))
-        await client.seek_to_beginning(*store_of)
-        live: dict[str, dict[bytes, bytes]] = {store: {} for store in stores}
-        count = 0
-        while any([await client.position(tp) < end for tp, end in ends.items()]):
-            for tp, records in (await client.getmany(timeout_ms=500, max_records=_SLICE)).items():
-                count += len(records)
-                store = live[store_of[tp]]
-                for record in records:
-                    if record.value is not None:
-                        store[record.key] = record.value
-                    else:
-                        store.pop(record.key, None)
-        return Loaded(live, count)
+        async with _within(_ANSWER_WITHIN_S, f"nobody tells the end of {names}"):
+            ends = await client.end_offsets(list(store_of))
+        # Not before: each pause freezes what it finds, and where an end is may be asked in vain for days.
+        with gc_paused():
+            async with _within(_MOVE_WITHIN_S, f"nobody gives more of {names}") as patience:
+                return await _read(client, ends, store_of, patience)
     finally:
         await client.stop()
+
+
+async def _read(
+    client: AIOKafkaConsumer, ends: Mapping[TopicPartition, int], store_of: Mapping[TopicPartition, str],
+    patience: asyncio.Timeout,
+) -> Loaded:  # fmt: skip
+    """Read from the beginning to the ends; patience begins anew whenever there was more."""
+    await client.seek_to_beginning(*ends)
+    live: dict[str, dict[bytes, bytes]] = {store: {} for store in store_of.values()}
+    count = 0
+    reached = dict.fromkeys(ends, -1)
+    while True:
+        before, reached = reached, {tp: await client.position(tp) for tp in ends}
+        if all(reached[tp] >= end for tp, end in ends.items()):
+            return Loaded(live, count)
+        if reached != before:
+            patience.reschedule(asyncio.get_running_loop().time() + _MOVE_WITHIN_S)
+        for tp, records in (await client.getmany(timeout_ms=500, max_records=_SLICE)).items():
+            count += len(records)
+            store = live[store_of[tp]]
+            for record in records:
+                if record.value is not None:
+                    store[record.key] = record.value
+                else:
+                    store.pop(record.key, None)
 
 
 async def look_ahead(
@@ -89,16 +122,31 @@ async def look_ahead(
 
 
 async def bounds(kafka: KafkaSettings, group: str, topic: str, partition: int) -> Bounds:
-    """Return what exists of a source partition and what the group (both named without prefix) has committed in it."""
+    """
+    Return what exists of a source partition and what the group (both named without prefix) has committed in it.
+
+    Raises:
+        KafkaTimeoutError: nobody says where the partition begins and ends.
+    """
     tp = TopicPartition(kafka.scoped(topic), partition)
     client = consumer(kafka)
-    await client.start()
     try:
-        earliest = (await client.beginning_offsets([tp]))[tp]
-        end = (await client.end_offsets([tp]))[tp]
+        await client.start()
+        async with _within(_ANSWER_WITHIN_S, f"nobody says where {topic}/{partition} begins and ends"):
+            earliest = (await client.beginning_offsets([tp]))[tp]
+            end = (await client.end_offsets([tp]))[tp]
     finally:
         await client.stop()
     async with admin(kafka) as asking:
         committed = (await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp]))[tp].offset
         id_ = await topic_id(asking, tp.topic)
     return Bounds(earliest, end, committed if committed >= 0 else None, id_)
+
+
+@asynccontextmanager
+async def _within(seconds: float, otherwise: str) -> AsyncIterator[asyncio.Timeout]:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield limit
+    except TimeoutError as error:
+        raise KafkaTimeoutError(f"{otherwise}: it may have no leader") from error

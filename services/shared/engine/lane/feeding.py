@@ -8,7 +8,12 @@ the group has asked for meanwhile.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from aiokafka.errors import KafkaError
 
 from services.shared.engine.chunk import Chunk
 from services.shared.engine.errors import SourceGap
@@ -18,14 +23,18 @@ from services.shared.engine.lane.commits import Commits
 from services.shared.engine.lane.intake import Intake, Missed
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import accept
+from services.shared.engine.lane.recovery import accept, passes
 from services.shared.engine.lane.states import LaneLife, LaneState
 from services.shared.engine.processor import SourceRecord
+
+log = logging.getLogger(__name__)
 
 _YIELD_EVERY = 500
 """Records folded before the other tasks of the loop get a turn."""
 _COVERED_WITHIN_S = 60.0
 """A position that only markers have moved is committed with the next records, or after this time without any."""
+_AGAIN_AFTER_S = 1.0
+"""Pause before the source is compared again, where nobody could say what exists of it."""
 
 
 class Feeding:
@@ -43,6 +52,8 @@ class Feeding:
         self._metrics = metrics
         self._pause = pause
         self._moved = moved
+        self._compare_at: float | None = None
+        """When the source has to be compared with what came, before anything more is taken; None where it agrees."""
 
     async def turn(self, runner: LaneRunner) -> None:
         """
@@ -54,6 +65,8 @@ class Feeding:
         commits = self._commits
         if commits.due(runner) and not commits.under_way:
             commits.begin(runner)
+        elif self._compare_at is not None:
+            await self._compare(runner, self._compare_at)
         elif self._intake and not commits.full(runner):
             await self._take(runner)
         else:
@@ -63,7 +76,8 @@ class Feeding:
         try:
             chunk = self._intake.take()
         except Missed:
-            await self._read_again(runner)
+            self._metrics.missed()
+            self._compare_at = time.monotonic()
             return
         if chunk is None:
             return
@@ -97,9 +111,26 @@ class Feeding:
             self._metrics.gap(runner.gaps - gaps)
         self._moved()
 
+    async def _compare(self, runner: LaneRunner, at: float) -> None:
+        """Find out why what came does not meet what was there; where Kafka cannot tell, ask again a little later."""
+        if (wait := at - time.monotonic()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._life.woken()
+            return
+        try:
+            await self._read_again(runner)
+        except KafkaError as error:
+            if not passes(error):
+                raise
+            where = {"topic": runner.spec.topic, "partition": runner.partition}
+            log.warning("lane_asks_again", extra={**where, "error": repr(error)})
+            self._compare_at = time.monotonic() + _AGAIN_AFTER_S
+        else:
+            self._compare_at = None
+
     async def _read_again(self, runner: LaneRunner) -> None:
         """What came does not meet what was there: read from there again, unless the log itself has lost it."""
-        self._metrics.missed()
         topic, partition = runner.spec.topic, runner.partition
         bounds = await self._host.bounds(topic, partition)
         check_id(topic, partition, runner.topic_id, bounds.topic_id)

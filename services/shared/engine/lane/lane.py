@@ -79,6 +79,12 @@ class Lane:
         return self._work.stopped
 
     @property
+    def unanswered(self) -> str | None:
+        """What Kafka cannot tell while the lane opens, so that it asks again; None while it does not."""
+        error = self._work.unanswered
+        return None if error is None else str(error)
+
+    @property
     def moved_at(self) -> float:
         """When the lane last moved, by the monotonic clock."""
         return self._work.moved_at

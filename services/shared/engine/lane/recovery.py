@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from services.shared.engine.errors import SourceGap
 from services.shared.engine.fold.raises import Raises
-from services.shared.engine.fold.restore import restore
+from services.shared.engine.fold.restore import Restored, restore
 from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.fold.start import start
 from services.shared.engine.lane.metrics import LaneMetrics
@@ -25,30 +29,24 @@ log = logging.getLogger(__name__)
 
 
 async def recover(
-    spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics, raises: Raises
-) -> tuple[LaneRunner, bool]:
+    spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics, raises: Raises,
+    place: AbstractAsyncContextManager[Any],
+) -> tuple[LaneRunner, bool]:  # fmt: skip
     """
     Restore a new processor and return it at the first record that is not durable; its writer has to be started before.
 
     Appends that may not have been acknowledged in a former life are written again. The second value says whether the
-    lane has to seek: the group's offset, from which Faust reads, is not the position.
+    lane has to seek: the group's offset, from which Faust reads, is not the position. `place` is held while the
+    changelogs are in memory, and by nobody who waits for the leader of a source.
 
     Raises:
         ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
         NotThisVersion: a newer version wrote the changelogs.
+        KafkaError: Kafka has not answered; see `passes`.
     """
-    with gc_paused():
-        loaded = await host.load(spec, partition)
-        restoring = restore(spec, partition, loaded.stores)
-        while True:
-            try:
-                next(restoring)
-            except StopIteration as done:
-                processor, held, appends = done.value
-                break
-            await asyncio.sleep(0)
-    metrics.loaded(loaded.records)
     bounds = await host.bounds(spec.topic, partition)
+    async with place:
+        processor, held, appends = await _restored(spec, partition, host, metrics)
     try:
         position = start(spec.topic, partition, held, bounds)
     except SourceGap as gap:
@@ -67,6 +65,27 @@ async def recover(
         most_bytes=host.settings.transaction_bytes,
     )
     return runner, held is not None and bounds.committed != position.offset
+
+
+async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> Restored:
+    """Load the changelogs and restore a processor from them; what was loaded is given back on return."""
+    loaded = await host.load(spec, partition)
+    with gc_paused():
+        restoring = restore(spec, partition, loaded.stores)
+        while True:
+            try:
+                next(restoring)
+            except StopIteration as done:
+                restored: Restored = done.value
+                break
+            await asyncio.sleep(0)
+    metrics.loaded(loaded.records)
+    return restored
+
+
+def passes(error: KafkaError) -> bool:
+    """Return whether to ask again may help: there is no leader or no coordinator just now, or no answer came in time."""
+    return error.retriable or isinstance(error, KafkaTimeoutError)
 
 
 def accept(gap: SourceGap, settings: EngineSettings, metrics: LaneMetrics) -> Position:

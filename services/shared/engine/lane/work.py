@@ -2,13 +2,20 @@
 What a lane does by itself in each of its states: it opens, runs, stands still, checks, reopens, asks, stops.
 
 Failure is of three kinds: a record (dead-lettered, the lane is restored where its state is in doubt), the lane
-(`LaneStopped`: it waits for an operator), the process (everything else: fail-stop).
+(`LaneStopped`: it waits for an operator), the process (everything else: fail-stop). That a partition has no leader is
+none: nothing is in memory yet while a lane opens, and a new process would know no more, so it asks again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeVar
+
+from aiokafka.errors import KafkaError
 
 from services.shared.engine.errors import FoldRaised, LaneStopped, Unanswered
 from services.shared.engine.fold.failure_policy import Patience
@@ -22,7 +29,7 @@ from services.shared.engine.lane.look_ahead import look_ahead
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import recover
+from services.shared.engine.lane.recovery import passes, recover
 from services.shared.engine.lane.states import IllegalMove, LaneEvent, LaneLife, LaneState
 from services.shared.engine.spec import LaneSpec
 
@@ -30,6 +37,10 @@ log = logging.getLogger(__name__)
 
 RESTORES_WITHIN_S = 600.0
 """The time in which the restores of a lane are bounded."""
+_AGAIN_AFTER_S = 1.0
+"""Pause of a lane that opens before it asks Kafka again."""
+
+_Answer = TypeVar("_Answer")
 
 
 class _TakenOver(Exception):
@@ -43,6 +54,8 @@ class LaneWork:
         """Begin in OPENING, with nothing."""
         self.life = life = LaneLife()
         self.stopped: LaneStopped | None = None
+        self.unanswered: KafkaError | None = None
+        """Why the lane asks Kafka again before it can open; None while it does not."""
         self.moved_at = time.monotonic()
         self.runner: LaneRunner | None = None
         """None before the first opening and while the lane is opened again."""
@@ -94,8 +107,7 @@ class LaneWork:
 
     async def _open(self) -> None:
         began = time.monotonic()
-        async with self._host.openings:
-            elsewhere = await self._restore()
+        elsewhere = await self._restore(self._host.openings)
         if elsewhere and not self.intake.reaches(self.intake.received):
             # Without the group's offset Faust reads from the beginning: that may be 400 days to skip.
             await self.intake.read_from(self.intake.received)
@@ -106,7 +118,7 @@ class LaneWork:
         offset, step = self.commits.durable
         log.info("lane_opened", extra={**self._name, "offset": offset, "step": step})
 
-    async def _restore(self) -> bool:
+    async def _restore(self, place: AbstractAsyncContextManager[Any]) -> bool:
         """
         Build a new processor from the changelogs, and take chunks from its position on; return whether a seek is needed.
 
@@ -115,11 +127,29 @@ class LaneWork:
         may not yet be visible in the changelogs.
         """
         self.intake.received = -1
-        await self.ownership.claim(self._until_resumed)
-        self.runner, elsewhere = await recover(self._spec, self._partition, self._host, self._metrics, self._raises)
-        self.commits.restart(self.runner.position)
-        self.intake.received = self.runner.offset
+        await self._answered(lambda: self.ownership.claim(self._until_resumed))
+        runner, elsewhere = await self._answered(
+            lambda: recover(self._spec, self._partition, self._host, self._metrics, self._raises, place)
+        )
+        self.runner = runner
+        self.commits.restart(runner.position)
+        self.intake.received = runner.offset
         return elsewhere
+
+    async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Ask Kafka for as long as the lane is wanted, until it can tell."""
+        while True:
+            try:
+                answer = await ask()
+            except KafkaError as error:
+                if not passes(error):
+                    raise
+                log.warning("lane_asks_again", extra={**self._name, "error": repr(error)})
+                self.unanswered = error
+            else:
+                self.unanswered = None
+                return answer
+            await asyncio.sleep(_AGAIN_AFTER_S)
 
     async def _until_resumed(self) -> None:
         while self.life.state is LaneState.OPENING_HELD:
@@ -181,7 +211,7 @@ class LaneWork:
         log.error("fold_raised", extra=where, exc_info=error.cause)
         runner.blame(error, time.monotonic())
         self._metrics.reopened()
-        await self._restore()
+        await self._restore(nullcontext())
         self.life.move(LaneEvent.OPENED)
         self.moved()
         await self.intake.read_from(self.intake.received)

@@ -37,6 +37,8 @@ class Lanes:
         self._views: dict[TopicPartition, LaneMetrics] = {}
         self._known_at: dict[TopicPartition, float] = {}
         """When the end of each lane's partition was last known, by the monotonic clock."""
+        self._unknown: set[TopicPartition] = set()
+        """Lanes of which it was not known at the last look."""
         self._silent_s = 0.0
         self._generation: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -97,7 +99,8 @@ class Lanes:
             if lane.stopped is not None:
                 return str(lane.stopped)
             if not lane.ready:
-                return f"lane {topic}/{partition} is {lane.phase.value}"
+                why = f", and asks again: {lane.unanswered}" if lane.unanswered else ""
+                return f"lane {topic}/{partition} is {lane.phase.value}{why}"
             if self._stalled_for(lane) > stall_s:
                 return f"lane {topic}/{partition} has records to fold and does not move"
             if self._unknown_for((topic, partition)) > stall_s:
@@ -111,8 +114,9 @@ class Lanes:
         Refresh the gauges; return for how many seconds a lane has had work without moving, the longest of all.
 
         `ends` gives (how far it is read, end) of a partition, None while that is not known; `silent_s` is for how
-        long the consumer has not polled. Neither is part of what is returned. A lane is not stalled while it opens,
-        has nothing to fold, or has been stopped.
+        long the consumer has not polled. Neither is part of what is returned: a lane whose partition has lost its leader
+        cannot get what it has to fold, and once it can its time begins anew. A lane is not stalled while it opens, has
+        nothing to fold, or has been stopped.
         """
         self._silent_s = silent_s
         longest = 0.0
@@ -121,8 +125,13 @@ class Lanes:
             counts[tp[0], lane.phase] += 1
             view = self._views[tp]
             known = ends(tp)
-            if known is not None or not lane.ready:
+            if (known is not None or not lane.ready) and lane.unanswered is None:
                 self._known_at[tp] = time.monotonic()
+            if known is None:
+                self._unknown.add(tp)
+            elif tp in self._unknown:
+                self._unknown.discard(tp)
+                lane.note_behind(0)
             if known is not None and lane.phase is not LanePhase.OPENING:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
@@ -130,7 +139,8 @@ class Lanes:
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
             view.stalled(max(stalled, silent_s, self._unknown_for(tp)) > self._host.settings.stall_s)
-            longest = max(longest, stalled)
+            if known is not None:
+                longest = max(longest, stalled)
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
         return longest
@@ -143,7 +153,11 @@ class Lanes:
         return time.monotonic() - lane.moved_at
 
     def _unknown_for(self, tp: TopicPartition) -> float:
-        """Return for how many seconds it has not been known whether a lane has work; a lane that moves is known to."""
+        """
+        Return for how many seconds it has not been known whether a lane has work, or from what it is to open.
+
+        A lane that moves is known to have some.
+        """
         return time.monotonic() - max(self._known_at[tp], self._lanes[tp].moved_at)
 
     def _open(self, tp: TopicPartition) -> None:
@@ -156,6 +170,7 @@ class Lanes:
     def _close(self, tp: TopicPartition) -> None:
         lane = self._lanes.pop(tp)
         self._views.pop(tp).forget()
+        self._unknown.discard(tp)
         log.info("lane_closed", extra={"topic": tp[0], "partition": tp[1]})
         lane.abandon()  # its processor is not called again
         if lane.spec.closed is not None:

@@ -1,4 +1,8 @@
-"""Three embedded brokers are a cluster: what one has the others have, and most of them are enough."""
+"""
+Three embedded brokers are a cluster: what one has the others have, and most of them are enough.
+
+Where one alone has a partition, a worker misses nothing but that.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,20 @@ from pathlib import Path
 import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, NotEnoughReplicasError
+from prometheus_client import CollectorRegistry
 
 from schemas.topics import TOPICS
+from services.shared.engine.kafka import changelog
+from services.shared.engine.settings import EngineSettings
+from services.shared.engine.worker.worker import Worker
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
+from tests.support.counting.processor import counting_spec
+from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE
 from tests.support.embedded_cluster import EmbeddedCluster
 from tests.support.waiting import until
 
@@ -106,6 +118,56 @@ async def test_with_two_of_three_down_nothing_is_acknowledged(
     await until(lambda: in_sync(kafka, {1, 2, 3}))
     async with asyncio.timeout(30):
         await writer.send_and_wait("fleet", b"again", key=b"k")
+
+
+async def make_topics_of_a_worker(kafka: KafkaSettings, on_the_third: dict[str, int]) -> None:
+    """Make the topics of three lanes with one copy of each partition: on the first node, or for some on the third."""
+    async with admin(kafka) as client:
+        made = await client.create_topics([
+            NewTopic(
+                kafka.scoped(name), -1, -1,
+                replica_assignments={p: [3 if on_the_third.get(name) == p else 1] for p in range(3)},
+                topic_configs={"min.insync.replicas": "1"},
+            )
+            for name in (SOURCE, CHANGELOG, OUT, DEAD)
+        ])  # fmt: skip
+        assert [error[1] for error in made.topic_errors] == [0] * 4
+        await until(lambda: coordinated(client))
+
+
+async def coordinated(client: AIOKafkaAdminClient) -> bool:
+    """Whether groups and transactions have coordinators; their topics are made when somebody asks."""
+    try:
+        return all([await client.find_coordinator("counting", kind) > 0 for kind in (0, 1)])
+    except KafkaError:
+        return False
+
+
+async def test_a_worker_that_starts_without_the_leaders_of_two_lanes_opens_the_others_and_those_when_they_are_back(
+    cluster: EmbeddedCluster, kafka: KafkaSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One lacks its source, the other its changelog; neither ends the process nor keeps the third from opening."""
+    monkeypatch.setattr(changelog, "_ANSWER_WITHIN_S", 1.0)
+    await make_topics_of_a_worker(kafka, on_the_third={SOURCE: 0, CHANGELOG: 1})
+    await asyncio.to_thread(cluster.brokers[2].kill)
+    await until(lambda: in_sync(kafka, {1, 2}))
+    left: list[int] = []
+    worker = Worker(
+        "counting", [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], kafka, EngineSettings(openings=1), CollectorRegistry(),
+        ProcessSettings(data_dir=tmp_path), leave=left.append,
+    )  # fmt: skip
+    running = asyncio.create_task(worker.run())
+    try:
+        await until(lambda: list(worker.open_lanes(SOURCE)) == [2])
+        await until(lambda: f"nobody says where {SOURCE}/0" in str(worker.not_ready()))
+
+        await asyncio.to_thread(cluster.start)
+
+        await until(lambda: worker.ready)
+        assert left == []
+    finally:
+        worker.stop()
+        await running
 
 
 async def test_a_frozen_broker_is_replaced_and_comes_back(
