@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import uvicorn
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -37,11 +37,13 @@ def ops_routes(
     """
     Return the routes that every process serves.
 
-    `/metrics`: Prometheus text. `/healthz`: 200 while the loop turns and `not_alive` says nothing, else 503 with why.
-    `/readyz`: 200 when the process does its work, 503 with the reason until then, either with what is `slow`; it names
-    the process id, since another process may hold the port, and the level of formats that is written and the newest read.
+    `/metrics`: Prometheus text, with what Linux tells of the process. `/healthz`: 200 while the loop turns and `not_alive`
+    says nothing, else 503 with why. `/readyz`: 200 when the process does its work, 503 with the reason until then, either
+    with what is `slow`; it names the process id, since another process may hold the port, and the level of formats that is
+    written and the newest read.
     """
     FormatMetrics(registry)
+    ProcessCollector(registry=registry)
     common = {"pid": os.getpid(), "formats": {"written": codec.level(), "read": formats.NEWEST}}
 
     async def metrics(_: Request) -> Response:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
+import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -42,6 +45,18 @@ async def test_metrics_health_and_readiness_are_served() -> None:
     assert f"tidemark_formats_written {formats.DEFAULT:.1f}" in metrics.text
     assert "tidemark_test_events_total 3.0" in metrics.text
     assert health.status_code == 200
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells when a process started")
+async def test_a_process_tells_when_it_was_started_so_that_restarts_can_be_counted() -> None:
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None))
+
+    async with serving(app, "127.0.0.1", 0) as port:
+        told = (await get(port, "/metrics")).text
+
+    found = re.search(r"^process_start_time_seconds (\S+)$", told, re.MULTILINE)
+    assert found is not None
+    assert 0 < float(found[1]) <= time.time() + 1
 
 
 async def test_a_process_that_is_as_good_as_dead_says_so_with_the_reason() -> None:
