@@ -29,6 +29,8 @@ _FORGOTTEN_AFTER_MS = 6 * HOUR_MS
 """Attribution forgets who was not seen for long when there are too many, and then has to be told again."""
 _SAME_AGAIN_MS = 10 * MINUTE_MS
 """That an anonymous id is a user is sent again after this while: another process may have sent that it is another."""
+_CLOCK_SLIPS_MS = MINUTE_MS
+"""A clock that is set back by more than this has been wrong, and so are the times at which links were sent."""
 _REMEMBERED_BYTES = 80 << 20
 """Of memory: some 180,000 links of ordinary length. When there are more, all are forgotten and sent once more."""
 _LINK_BYTES = 400
@@ -51,11 +53,13 @@ class SentLinks:
         self._now = 0
 
     def now(self, at_ms: int) -> None:
-        """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago is forgotten."""
-        self._now = at_ms
-        if at_ms >= self._forgotten_at:
+        """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago, or in the future, is forgotten."""
+        if not self._now <= at_ms < self._forgotten_at and (
+            at_ms >= self._forgotten_at or at_ms < self._now - _CLOCK_SLIPS_MS
+        ):
             self._forget()
             self._forgotten_at = at_ms + _FORGOTTEN_AFTER_MS
+        self._now = at_ms
 
     def is_news(self, link: UserLink, sending: Mapping[Subject, UserLink]) -> bool:
         """Return whether a link has to be sent after others that are about to be, by `subject_of`."""

@@ -167,3 +167,24 @@ def test_long_accounts_take_no_more_memory_than_short_ones() -> None:
         most = max(most, len(sent._sent))
 
     assert most * 1_100 < 80 << 20
+
+
+@pytest.mark.parametrize("later_ms", [11 * MINUTE_MS, 6 * HOUR_MS])
+def test_what_was_sent_while_the_clock_was_ahead_is_forgotten_once_it_is_right(later_ms: int) -> None:
+    sent, right = SentLinks(), 1_000 * HOUR_MS
+    sent.now(right + 2_400 * HOUR_MS)
+    sent.sent([same("u_kim"), link("NAMED")])
+
+    sent.now(right + later_ms)
+
+    assert sent.is_news(same("u_kim"), {})
+    assert sent.is_news(link("NAMED"), {})
+
+
+def test_a_clock_that_is_set_back_a_little_makes_nothing_news() -> None:
+    sent = SentLinks()
+    sent.now(HOUR_MS)
+    sent.sent([link("NAMED")])
+    sent.now(HOUR_MS - 500)
+
+    assert not sent.is_news(link("NAMED"), {})
