@@ -16,6 +16,7 @@ What was sent is remembered once the log has it, so a request that fails sends i
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from sys import getsizeof
 
 from schemas import codec
 from schemas.topics import USAGE_UNATTRIBUTED
@@ -28,8 +29,12 @@ _FORGOTTEN_AFTER_MS = 6 * HOUR_MS
 """Attribution forgets who was not seen for long when there are too many, and then has to be told again."""
 _SAME_AGAIN_MS = 10 * MINUTE_MS
 """That an anonymous id is a user is sent again after this while: another process may have sent that it is another."""
-_REMEMBERED = 200_000
-"""Links, about 75 MB at the most. When there are more, all are forgotten and sent once more."""
+_CLOCK_SLIPS_MS = MINUTE_MS
+"""A clock that is set back by more than this has been wrong, and so are the times at which links were sent."""
+_REMEMBERED_BYTES = 80 << 20
+"""Of memory: some 180,000 links of ordinary length. When there are more, all are forgotten and sent once more."""
+_LINK_BYTES = 400
+"""Of memory, beside the account of a link, which its sender chooses: pseudonyms and all else have their length."""
 
 Subject = UserLink | tuple[str, str, str]
 
@@ -39,19 +44,22 @@ _encode = codec.encoder("user_link")
 class SentLinks:
     """The links that the log has, as far as this process remembers."""
 
-    def __init__(self, remembered: int = _REMEMBERED) -> None:
-        self._remembered = remembered
+    def __init__(self, remembered_bytes: int = _REMEMBERED_BYTES) -> None:
+        self._remembered_bytes = remembered_bytes
         self._sent: dict[Subject, tuple[UserLink, int]] = {}
         """Each with when it was sent."""
+        self._bytes = 0
         self._forgotten_at = 0
         self._now = 0
 
     def now(self, at_ms: int) -> None:
-        """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago is forgotten."""
-        self._now = at_ms
-        if at_ms >= self._forgotten_at:
-            self._sent.clear()
+        """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago, or in the future, is forgotten."""
+        if not self._now <= at_ms < self._forgotten_at and (
+            at_ms >= self._forgotten_at or at_ms < self._now - _CLOCK_SLIPS_MS
+        ):
+            self._forget()
             self._forgotten_at = at_ms + _FORGOTTEN_AFTER_MS
+        self._now = at_ms
 
     def is_news(self, link: UserLink, sending: Mapping[Subject, UserLink]) -> bool:
         """Return whether a link has to be sent after others that are about to be, by `subject_of`."""
@@ -69,14 +77,27 @@ class SentLinks:
         """Remember links that the log has now; not before it has them, or one that failed would never be sent."""
         for link in links:
             if link.repeats or link.known_as:
-                if len(self._sent) >= self._remembered:
-                    self._sent.clear()
-                self._sent[subject_of(link)] = (link, self._now)
+                subject = subject_of(link)
+                if subject not in self._sent:
+                    weight = weight_of(link)
+                    if self._bytes + weight > self._remembered_bytes:
+                        self._forget()
+                    self._bytes += weight
+                self._sent[subject] = (link, self._now)
+
+    def _forget(self) -> None:
+        self._sent.clear()
+        self._bytes = 0
 
 
 def subject_of(link: UserLink) -> Subject:
     """Return what a link speaks of: itself, or the identity that is known as another, of which the latest link counts."""
     return (link.user, link.authority, link.environment) if link.known_as else link
+
+
+def weight_of(link: UserLink) -> int:
+    """Return how many bytes of memory a link takes that is remembered; characters take one to four of them each."""
+    return _LINK_BYTES + getsizeof(link.account)
 
 
 def link_record(link: UserLink, request: Request, event_id: str, occurred_at: int) -> LogRecord:

@@ -8,7 +8,7 @@ which id it stands for, or try ids out. All ingest processes of an installation 
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from functools import lru_cache
+from collections.abc import Callable
 from hashlib import blake2b
 
 PREFIX = "u_"
@@ -16,6 +16,26 @@ _DIGEST_BYTES = 15
 """120 bits, 20 characters of Base64 without padding: among a billion people two share one with odds of 1 in 10^18."""
 KEY_BYTES = 32
 _REMEMBERED = 100_000
+"""Ids of each kind, 45 MB at the most, and half of that if they are ordinary. When there are more, all are forgotten."""
+_REMEMBERED_CHARS = 64
+"""Of an id; the pseudonym of a longer one is made each time, since senders choose how long ids are."""
+
+
+class Remembered(dict[str, str]):
+    """The latest pseudonyms by id; one that is not there is made."""
+
+    def __init__(self, make: Callable[[str], str]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, id_: str) -> str:
+        """Make the pseudonym of an id, and remember it if that takes little."""
+        made = self._make(id_)
+        if len(id_) <= _REMEMBERED_CHARS:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[id_] = made
+        return made
 
 
 class Pseudonyms:
@@ -26,9 +46,9 @@ class Pseudonyms:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a pseudonym key has {KEY_BYTES} bytes, not {len(key)}")
         self._key = key
-        self.of = lru_cache(maxsize=_REMEMBERED)(self._of)
+        self.of: Callable[[str], str] = Remembered(self._of).__getitem__
         """Return the pseudonym of a user id; the empty one has none."""
-        self.of_anonymous = lru_cache(maxsize=_REMEMBERED)(self._of_anonymous)
+        self.of_anonymous: Callable[[str], str] = Remembered(self._of_anonymous).__getitem__
         """Return that of an anonymous id: another one, though both ids be the same text. Browsers choose anonymous ids."""
 
     @property

@@ -160,7 +160,7 @@ class WriteKeys:
         """Goes up with each change, for those who remember something of a key."""
         self._keys: dict[str, WriteKey] = {}
         self._told: dict[str, float] = {}
-        """When the use of each key is to be told again."""
+        """When the use of each key was told last."""
         self._any_origin, self._origins = True, frozenset[str]()
         self._take({digest(text): msgspec.structs.replace(key, key_sha256=digest(text)) for text, key in keys.items()})
 
@@ -215,8 +215,9 @@ class WriteKeys:
         if self._metrics is None or not key.key_sha256:
             return
         now = self._clock()
-        if now >= self._told.get(key.key_sha256, 0.0):
-            self._told[key.key_sha256] = now + _TELL_EVERY_S
+        # A clock that was ahead and is set right has told the future: that is put right at once.
+        if not 0 <= now - self._told.get(key.key_sha256, 0.0) < _TELL_EVERY_S:
+            self._told[key.key_sha256] = now
             self._metrics.write_key_used.labels(key.source, key.id).set(now)
 
     def welcomes(self, origin: bytes) -> bool:

@@ -32,6 +32,9 @@ from services.shared.tracking_plan.state_names import (
 from services.shared.tracking_plan.values import check_of, wrong
 
 _REMEMBERED_NAMES = 20_000
+"""Of events and of pages each, 25 MB at the most."""
+_REMEMBERED_CHARS = 128
+"""Of a name: what a longer one stands for is looked up each time."""
 _NONE: frozenset[str] = frozenset()
 _ID = PropertyPlan(type="id")
 _SCORE = PropertyPlan(type="whole_number")
@@ -226,7 +229,7 @@ class TrafficPlan:
             return known[name]
         except KeyError:
             compiled = events.get(plain(name))
-            if len(known) < _REMEMBERED_NAMES:
+            if len(known) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_CHARS:
                 known[name] = compiled
             return compiled
 

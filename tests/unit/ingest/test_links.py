@@ -12,7 +12,7 @@ from schemas import codec
 from schemas.topics import USAGE_UNATTRIBUTED
 from services.ingest.domain.personal import UserLink
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.links import SentLinks, subject_of
+from services.ingest.links import SentLinks, subject_of, weight_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.service import IngestService, Submission
 from services.ingest.write_keys.keys import WriteKey
@@ -27,7 +27,7 @@ def link(kind: str, number: int = 0) -> UserLink:
 
 
 def test_a_hint_is_sent_again_only_once_it_was_forgotten() -> None:
-    sent = SentLinks(remembered=2)
+    sent = SentLinks(remembered_bytes=2 * weight_of(link("NAMED")))
     assert sent.is_news(link("NAMED"), {})
 
     sent.sent([link("NAMED")])
@@ -158,3 +158,33 @@ def test_what_was_sent_hours_ago_is_sent_again() -> None:
 
     sent.now(1_000 + 6 * HOUR_MS)
     assert sent.is_news(link("NAMED"), {})
+
+
+def test_long_accounts_take_no_more_memory_than_short_ones() -> None:
+    sent, most = SentLinks(), 0
+    for number in range(100_000):
+        sent.sent([msgspec.structs.replace(link("NAMED", number), account=f"{number:06d}" + "\U0001f600" * 250)])
+        most = max(most, len(sent._sent))
+
+    assert most * 1_100 < 80 << 20
+
+
+@pytest.mark.parametrize("later_ms", [11 * MINUTE_MS, 6 * HOUR_MS])
+def test_what_was_sent_while_the_clock_was_ahead_is_forgotten_once_it_is_right(later_ms: int) -> None:
+    sent, right = SentLinks(), 1_000 * HOUR_MS
+    sent.now(right + 2_400 * HOUR_MS)
+    sent.sent([same("u_kim"), link("NAMED")])
+
+    sent.now(right + later_ms)
+
+    assert sent.is_news(same("u_kim"), {})
+    assert sent.is_news(link("NAMED"), {})
+
+
+def test_a_clock_that_is_set_back_a_little_makes_nothing_news() -> None:
+    sent = SentLinks()
+    sent.now(HOUR_MS)
+    sent.sent([link("NAMED")])
+    sent.now(HOUR_MS - 500)
+
+    assert not sent.is_news(link("NAMED"), {})

@@ -224,3 +224,16 @@ def test_the_counts_of_a_source_begin_at_zero_so_that_its_first_events_are_an_in
     for source in ("web", "app"):
         labels = {"verdict": "accepted", "source": source}
         assert metrics.registry.get_sample_value("tidemark_ingest_events_total", labels) == 0
+
+
+def test_the_last_use_of_a_key_is_right_again_once_a_clock_that_was_ahead_is() -> None:
+    registry, now = CollectorRegistry(), [1_800_000_000.0]
+    keys = WriteKeys({"wk": WriteKey("", "web")}, IngestMetrics(registry), lambda: now[0])
+    key = keys.named("wk")
+    now[0] += 100 * 86_400
+    keys.used(key)
+    now[0] -= 100 * 86_400
+    keys.used(key)
+
+    labels = {"source": "web", "key_id": key.id}
+    assert registry.get_sample_value("tidemark_ingest_write_key_last_used_timestamp_seconds", labels) == now[0]

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, read_key
+from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, Remembered, read_key
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -41,3 +41,21 @@ def test_a_key_of_the_wrong_form_is_refused_with_what_to_do(text: str) -> None:
 
 def test_a_key_is_read_with_blanks_around_it() -> None:
     assert read_key(f" {KEY.hex()}\n") == KEY
+
+
+def test_of_the_latest_pseudonyms_a_bounded_number_of_short_ids_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.shared.pseudonyms._REMEMBERED", 3)
+    made: list[str] = []
+
+    def make(id_: str) -> str:
+        made.append(id_)
+        return f"u_{len(made)}"
+
+    remembered = Remembered(make)
+
+    assert [remembered[each] for each in ("a", "b", "a")] == ["u_1", "u_2", "u_1"]
+    assert remembered["c" * 65] != remembered["c" * 65]
+    assert list(remembered) == ["a", "b"]
+    for each in "def":
+        assert remembered[each]
+    assert len(remembered) <= 3

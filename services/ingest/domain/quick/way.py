@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from sys import getsizeof
 
 import msgspec
 
@@ -16,10 +17,11 @@ KINDS = {"track": "TRACK", "page": "PAGE", "screen": "SCREEN"}
 """The kinds of events that are taken, by the `type` that names them."""
 TAKEN = frozenset(KINDS.values())
 _REMEMBERED_PERSONS = 50_000
-"""Persons, about 50 MB at the most. When there are more, all are forgotten."""
+"""Persons: 80 MB at the most, 30 MB of ordinary ones. When there are more, all are forgotten."""
 _REMEMBERED_NAMES = 20_000
-_REMEMBERED_CHARS = 256
-"""Of the identifiers of a person, or of a name: longer ones are encoded each time."""
+"""Names of each kind of event, of all together 50 MB at the most."""
+_REMEMBERED_BYTES = 400
+"""Of memory that the identifiers of a person may take, or a name: 250 letters, or 80 emoji. Longer ones are encoded each time."""
 _OTHER_BYTES = 32 * 1024
 """More than key and value of a record have beside its JSON."""
 
@@ -177,7 +179,7 @@ class QuickWay:
             rules.plan.actor_of_user(user_id) if identified else 0,
             tuple(said),
         )
-        if len(named) + len(user_id) + len(anonymous_id) <= _REMEMBERED_CHARS:
+        if getsizeof(named) + getsizeof(user_id) + getsizeof(anonymous_id) <= _REMEMBERED_BYTES:
             if sum(map(len, self._persons.values())) >= _REMEMBERED_PERSONS:
                 for known in self._persons.values():
                     known.clear()
@@ -196,7 +198,7 @@ class QuickWay:
         value = self._parts.name({"kind": kind, "name": name})
         actor = plan.actor_of_name(kind, name)
         found = RememberedName(value, plan.clear_properties(kind, name), kind, name, actor, planned)
-        if len(name) <= _REMEMBERED_CHARS:
+        if getsizeof(name) <= _REMEMBERED_BYTES:
             if len(known) >= _REMEMBERED_NAMES:
                 known.clear()
             known[name] = found

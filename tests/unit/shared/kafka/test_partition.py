@@ -7,6 +7,7 @@ from aiokafka.partitioner import murmur2 as aiokafka_murmur2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.shared.kafka import partition
 from services.shared.kafka.partition import murmur2, partition_for
 
 
@@ -30,3 +31,11 @@ def test_the_vectors_of_the_java_client_hold(key: bytes, signed: int) -> None:
 def test_any_key_goes_where_aiokafka_puts_it(key: bytes, partitions: int) -> None:
     """Ours is only faster."""
     assert partition_for(key, partitions) == (aiokafka_murmur2(key) & 0x7FFFFFFF) % partitions
+
+
+def test_only_short_keys_are_remembered() -> None:
+    partition._remembered.cache_clear()
+    partition_for(b"a" * 64, 24)
+    partition_for(b"b" * 65, 24)
+
+    assert partition._remembered.cache_info().currsize == 1
