@@ -283,18 +283,6 @@ def test_a_sleeping_account_says_so_once_and_wakes_when_touched() -> None:
     assert active(lane, "paying") == {480: (1, 1)}
 
 
-def test_an_account_put_to_sleep_by_a_version_that_did_so_earlier_is_evaluated_until_all_has_expired() -> None:
-    lane = UsageLane()
-    lane.event("e1", account="paying", kind="GROUP", properties={"revenue": 100})
-    for day in range(300):
-        lane.close(day)
-    lane.state.accounts["paying"].dormant = True
-    for day in range(300, 480):
-        lane.close(day)
-
-    assert [s["day"] - DAY for s in lane.snapshots("paying")][-1] == 448
-
-
 def test_a_former_employee_of_the_ring_is_gone_after_256_days() -> None:
     lane = UsageLane()
     lane.event("e1", user="old")
