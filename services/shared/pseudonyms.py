@@ -21,7 +21,7 @@ _REMEMBERED_CHARS = 64
 """Of an id; the pseudonym of a longer one is made each time, since senders choose how long ids are."""
 
 
-class Remembered(dict[str, str]):
+class KnownPseudonyms(dict[str, str]):
     """The latest pseudonyms by id; one that is not there is made."""
 
     def __init__(self, make: Callable[[str], str]) -> None:
@@ -46,9 +46,9 @@ class Pseudonyms:
         if len(key) != KEY_BYTES:
             raise ValueError(f"a pseudonym key has {KEY_BYTES} bytes, not {len(key)}")
         self._key = key
-        self.of: Callable[[str], str] = Remembered(self._of).__getitem__
+        self.of: Callable[[str], str] = KnownPseudonyms(self._of).__getitem__
         """Return the pseudonym of a user id; the empty one has none."""
-        self.of_anonymous: Callable[[str], str] = Remembered(self._of_anonymous).__getitem__
+        self.of_anonymous: Callable[[str], str] = KnownPseudonyms(self._of_anonymous).__getitem__
         """Return that of an anonymous id: another one, though both ids be the same text. Browsers choose anonymous ids."""
 
     @property

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, Remembered, read_key
+from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, KnownPseudonyms, read_key
 
 KEY = bytes(range(KEY_BYTES))
 
@@ -51,7 +51,7 @@ def test_of_the_latest_pseudonyms_a_bounded_number_of_short_ids_is_remembered(mo
         made.append(id_)
         return f"u_{len(made)}"
 
-    remembered = Remembered(make)
+    remembered = KnownPseudonyms(make)
 
     assert [remembered[each] for each in ("a", "b", "a")] == ["u_1", "u_2", "u_1"]
     assert remembered["c" * 65] != remembered["c" * 65]
