@@ -17,11 +17,14 @@ from services.shared.engine.kafka.changelog import bounds, load
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.writer import LaneWriter
 from services.shared.engine.position import POSITION_KEY, Position
-from services.shared.engine.processor import Output
+from services.shared.engine.processor import Append, Output
+from services.shared.engine.worker import appender
 from services.shared.errors import ConfigurationError
-from services.shared.kafka.clients import admin, consumer, transactional_producer
+from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
+from tests.integration.ingest.slow_partition import SlowPartitions
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SIDE, SOURCE, Trial, trial
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -234,3 +237,37 @@ async def test_the_end_of_a_committed_transaction_may_show_later_than_its_acknow
         assert (await client.end_offsets([tp]))[tp] == 3 * n
     await client.stop()
     await one.close()
+
+
+async def test_what_a_partition_that_hangs_does_not_acknowledge_is_written_again_by_a_new_producer(
+    log: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The partition has it already, as where a follower hangs; each repetition is the same record once more."""
+    monkeypatch.setattr(appender, "_ANSWER_WITHIN_S", 1.0)
+    monkeypatch.setattr(appender, "_CLOSE_WITHIN_S", 0.1)
+    made: list[Any] = []
+    async with SlowPartitions(int(log.kafka.bootstrap_servers.rpartition(":")[2])) as way:
+        through = log.kafka.model_copy(update={"bootstrap_servers": f"127.0.0.1:{way.port}"})
+
+        def make() -> Any:
+            made.append(producer(through))
+            return made[-1]
+
+        given = appender.Appender(make, log.scoped)
+        await given.start()
+        await given.append([Append(SIDE, 0, None, b"before")])
+        way.hold(log.scoped(SIDE), 0)
+
+        appending = asyncio.create_task(given.append([Append(SIDE, 0, None, b"held"), Append(SIDE, 1, None, b"held")]))
+        await until(lambda: len(made) > 2, 15)
+        await until(made[0]._sender.sender_task.done, 15)
+        await way.release()
+        await appending
+        await given.append([Append(SIDE, 0, None, b"after")])
+        await given.stop()
+
+    for partition in (0, 1):
+        found = [record.value for record in await log.read(SIDE) if record.partition == partition]
+        again = [value for value in found if value == b"held"]
+        assert len(again) > 1 if partition == 0 else again
+        assert found == ([b"before", *again, b"after"] if partition == 0 else again)

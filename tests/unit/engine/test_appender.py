@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     NotLeaderForPartitionError,
+    ProducerClosed,
 )
 
 from services.shared.engine.errors import FailStop
@@ -19,26 +21,47 @@ from services.shared.engine.processor import Append
 from services.shared.engine.worker import appender as module
 from services.shared.engine.worker.appender import Appender
 
+SILENCE = KafkaError("never said")
+"""Stands for no answer at all."""
+
 
 class Client:
-    """Stands where aiokafka's producer does: it answers each record with an error or an acknowledgement, as told."""
+    """Stands where aiokafka's producer does: it answers each record with an error, an acknowledgement or not at all."""
 
     def __init__(self, log: list[tuple[int, bytes]], number: int, errors: dict[bytes, KafkaError]) -> None:
         self.log, self.number, self.errors = log, number, errors
-        self.stopped = False
+        self.stopped = self.closed = False
+        self.sending = asyncio.get_running_loop().create_future()
+        self._sender = SimpleNamespace(sender_task=self.sending)
+        self.client = SimpleNamespace(close=self._disconnect)
 
     async def start(self) -> None:
         """Connect."""
-        if error := self.errors.get(b"start"):
-            raise error
+        await self._say(b"start")
 
     async def stop(self) -> None:
         self.stopped = True
+        await self._say(b"stop")
+
+    async def _say(self, what: bytes) -> None:
+        error = self.errors.get(what)
+        if error is SILENCE:
+            await asyncio.Event().wait()
+        elif error:
+            raise error
+
+    async def _disconnect(self) -> None:
+        self.closed = True
 
     async def send(self, topic: str, value: bytes, key: bytes, partition: int | None) -> asyncio.Future[object]:
         assert (topic, key, partition) == ("t-side", b"k", None)
+        if self.stopped:
+            raise ProducerClosed
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        if error := self.errors.get(value):
+        error = self.errors.get(value)
+        if error is SILENCE:
+            pass
+        elif error:
             answer.set_exception(error)
         else:
             self.log.append((self.number, value))
@@ -82,6 +105,45 @@ async def test_lanes_that_fail_together_renew_the_producer_once() -> None:
     await asyncio.gather(given.append(appends(b"1")), given.append(appends(b"2")))
 
     assert (sorted(log), len(clients)) == ([(1, b"1"), (1, b"2")], 2)
+
+
+async def test_what_is_never_acknowledged_is_given_up_after_a_while_and_written_again_in_its_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An idempotent producer of aiokafka says nothing for as long as the partition hangs."""
+    monkeypatch.setattr(module, "_ANSWER_WITHIN_S", 0.01)
+    given, log, clients = appender({b"2": SILENCE}, {b"start": SILENCE})
+    await given.start()
+
+    async with asyncio.timeout(10):
+        await given.append(appends(b"1", b"2", b"3"))
+    await given.stop()
+
+    assert log == [(0, b"1"), (0, b"3"), (2, b"2"), (2, b"3")]
+    assert [client.stopped for client in clients] == [True, True, True]
+
+
+async def test_patience_ends_with_what_is_never_acknowledged_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_ANSWER_WITHIN_S", 0.01)
+    monkeypatch.setattr(module, "PATIENCE_S", 0.0)
+    given, _, _ = appender({b"1": SILENCE})
+    await given.start()
+
+    with pytest.raises(KafkaTimeoutError, match="side"):
+        await asyncio.wait_for(given.append(appends(b"1")), 10)
+
+
+async def test_a_producer_that_does_not_stop_sends_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLOSE_WITHIN_S", 0.01)
+    given, _, clients = appender({b"1": KafkaTimeoutError(), b"stop": SILENCE})
+    await given.start()
+
+    await given.append(appends(b"1"))
+    async with asyncio.timeout(10):
+        await given.stop()
+
+    assert [client.sending.cancelled() for client in clients] == [True, False]
+    assert clients[0].closed
 
 
 async def test_brokers_that_cannot_be_reached_for_a_while_are_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,9 @@
 """
 Writes appends, and again where they are not acknowledged: a partition that hangs for a while must not end the process.
 
-An append may be written twice in any case, so to write it again does no harm. It is done by a new producer: one whose
-records have expired may have left a gap in its numbering, and then nothing more is taken from it.
+An append may be written twice in any case, so to write it again does no harm, as often as it takes: it is the same bytes, and
+its reader takes the first. It is done by a new producer: one whose records have expired may have left a gap in its numbering,
+and then nothing more is taken from it; and one that is idempotent lets no record expire, but repeats its request for ever.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 100.0
 """After this a new process may know more. The watchdog shows the lane as stalled long before."""
+_ANSWER_WITHIN_S = 10.0
+"""After this a record counts as not acknowledged: aiokafka would wait for as long as the partition hangs."""
 _AGAIN_AFTER_S = 0.5
 """Pause before a new producer is tried where the last one could not even connect."""
 _CLOSE_WITHIN_S = 5.0
@@ -87,14 +90,22 @@ class Appender:
                 sent.append(  # noqa: PERF401 - what was sent before an error must be known
                     await producer.send(self._scoped(a.topic), a.value, a.key, a.partition)
                 )
-        except KafkaError as failed:
-            error = _passing(failed)
+        except KafkaError as refused:
+            error = _passing(refused)
+        if sent:
+            await asyncio.wait(sent, timeout=_ANSWER_WITHIN_S)
         first = len(sent)
-        for n, each in enumerate(await asyncio.gather(*sent, return_exceptions=True)):
-            if isinstance(each, KafkaError):
-                error, first = error or _passing(each), min(first, n)
-            elif isinstance(each, BaseException):
-                raise each
+        for n, each in enumerate(sent):
+            if not each.done():
+                each.cancel()  # whoever has it may still write it, but nobody asks any more
+                failed = KafkaTimeoutError(f"{appends[n].topic} has not acknowledged for {_ANSWER_WITHIN_S:.0f} s")
+            elif (raised := each.exception()) is None:
+                continue
+            elif isinstance(raised, KafkaError):
+                failed = _passing(raised)
+            else:
+                raise raised
+            error, first = error or failed, min(first, n)
         return appends[first:], error
 
     async def _renew(self, producer: AIOKafkaProducer) -> None:
@@ -103,16 +114,19 @@ class Appender:
                 self._close(producer)
                 fresh = self._make()
                 try:
-                    await fresh.start()
-                except KafkaError:
+                    async with asyncio.timeout(_ANSWER_WITHIN_S):
+                        await fresh.start()
+                except (KafkaError, TimeoutError) as error:
                     self._close(fresh)
-                    raise
+                    if isinstance(error, KafkaError):
+                        raise
+                    raise KafkaTimeoutError(f"no broker has answered for {_ANSWER_WITHIN_S:.0f} s") from error
                 self._producer = fresh
 
     async def stop(self) -> None:
         """Disconnect."""
         if self._producer is not None:
-            await self._producer.stop()
+            self._close(self._producer)
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -135,6 +149,17 @@ def _passing(error: KafkaError) -> KafkaError:
 
 
 async def _stop(producer: AIOKafkaProducer) -> None:
-    with suppress(KafkaError, OSError, TimeoutError):
+    """Stop a producer, even where what it holds cannot be delivered."""
+    try:
         async with asyncio.timeout(_CLOSE_WITHIN_S):
             await producer.stop()
+    except (KafkaError, OSError, TimeoutError):
+        # stop() leaves it running when it times out, and it goes on sending.
+        sending = producer._sender.sender_task  # noqa: SLF001
+        if sending is not None:
+            sending.cancel()
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_CLOSE_WITHIN_S):
+                await producer.client.close()
+        if sending is not None:
+            sending.cancel()  # once it has heard the first one it waits for the request that hangs
