@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from services.shared.pseudonyms import KEY_BYTES, Pseudonyms, KnownPseudonyms, read_key
+from services.shared.pseudonyms import KEY_BYTES, KnownPseudonyms, Pseudonyms, read_key
 
 KEY = bytes(range(KEY_BYTES))
 
