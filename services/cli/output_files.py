@@ -22,11 +22,11 @@ def require_files(files: Mapping[str, Path | None]) -> None:
             continue
         if path.is_dir():
             raise Fatal(f"{option} {path} cannot be written: it is a folder; name a file in it")
-        if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        if not path.parent.is_dir() or not _may(path.parent, os.W_OK | os.X_OK):
             raise Fatal(
                 f"{option} {path} cannot be written: there is no folder {path.parent.absolute()}, or it is not writable"
             )
-        if path.exists() and not os.access(path, os.W_OK):
+        if path.exists() and not _may(path, os.W_OK):
             raise Fatal(f"{option} {path} cannot be written: the file is there and not writable; name another one")
         other = named.setdefault(path.resolve(), option)
         if other != option:
@@ -47,5 +47,10 @@ def require_folder(option: str, folder: Path | None) -> None:
         raise Fatal(
             f"{option} {folder} has to be a folder, and {there} is a file: name a folder, or move the file away"
         )
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not _may(there, os.W_OK | os.X_OK):
         raise Fatal(f"{option} {folder} cannot be used: the folder {there} is not writable; name another one")
+
+
+def _may(path: Path, mode: int) -> bool:
+    """Return whether this process may, as the user that it acts as: that is whom `open` asks for."""
+    return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

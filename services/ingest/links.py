@@ -54,9 +54,7 @@ class SentLinks:
 
     def now(self, at_ms: int) -> None:
         """Say what time it is, milliseconds since 1970 UTC: what was sent hours ago, or in the future, is forgotten."""
-        if not self._now <= at_ms < self._forgotten_at and (
-            at_ms >= self._forgotten_at or at_ms < self._now - _CLOCK_SLIPS_MS
-        ):
+        if at_ms >= self._forgotten_at or at_ms < self._now - _CLOCK_SLIPS_MS:
             self._forget()
             self._forgotten_at = at_ms + _FORGOTTEN_AFTER_MS
         self._now = at_ms

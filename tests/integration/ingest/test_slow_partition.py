@@ -51,6 +51,13 @@ async def slow(kafka_settings: KafkaSettings) -> AsyncIterator[tuple[SlowPartiti
         await way.release()
 
 
+async def started(kafka: KafkaSettings, bounds: ProduceBounds) -> KafkaEventLog:
+    log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
+    log.start()
+    await until(lambda: log.not_ready() is None)
+    return log
+
+
 async def stored(kafka: KafkaSettings) -> list[ConsumerRecord[Any, Any]]:
     consumer = clients.consumer(kafka, "usage-events")
     await consumer.start()
@@ -173,9 +180,7 @@ async def test_records_of_one_append_do_not_overtake_each_other_where_the_first_
 ) -> None:
     way, kafka = slow
     bounds = ProduceBounds(batch_bytes=10_000, ack_timeout_s=30.0, stall_after_s=0.6)
-    log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
-    log.start()
-    await until(lambda: log.not_ready() is None)
+    log = await started(kafka, bounds)
     way.delay_next(f"{kafka.topic_prefix}usage-events", SLOW)
     key = account(SLOW).encode()
     written = [b"first", b"x" * 9_900, b"last"]
@@ -194,9 +199,7 @@ async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_
     slow: tuple[SlowPartitions, KafkaSettings], kafka_settings: KafkaSettings
 ) -> None:
     way, kafka = slow
-    log = KafkaEventLog(kafka, ProduceBounds(batch_bytes=10_000, stall_after_s=0.6), IngestMetrics(CollectorRegistry()))
-    log.start()
-    await until(lambda: log.not_ready() is None)
+    log = await started(kafka, ProduceBounds(batch_bytes=10_000, stall_after_s=0.6))
     way.delay_next(f"{kafka.topic_prefix}usage-events", SLOW)
     key = account(SLOW).encode()
     appended = asyncio.create_task(
@@ -223,9 +226,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
 ) -> None:
     way, kafka = slow
     bounds = ProduceBounds(in_flight_bytes=1_000_000, ack_timeout_s=2.0, stall_after_s=0.6)
-    log = KafkaEventLog(kafka, bounds, IngestMetrics(CollectorRegistry()))
-    log.start()
-    await until(lambda: log.not_ready() is None)
+    log = await started(kafka, bounds)
     way.hold(f"{kafka.topic_prefix}usage-events", SLOW)
     large = [LogRecord("usage-events", account(SLOW).encode(), b"x" * 10_000)]
 
@@ -246,9 +247,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
 
 async def test_all_partitions_slow_is_not_ready(slow: tuple[SlowPartitions, KafkaSettings]) -> None:
     way, kafka = slow
-    log = KafkaEventLog(kafka, SETTINGS.bounds(), IngestMetrics(CollectorRegistry()))
-    log.start()
-    await until(lambda: log.not_ready() is None)
+    log = await started(kafka, SETTINGS.bounds())
     for partition in range(PARTITIONS):
         way.hold(f"{kafka.topic_prefix}usage-events", partition)
     events = [

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from services.cli.output_files import require_files, require_folder
 from services.shared.errors import Fatal
+
+_NOBODY = 65534
+"""The user that owns nothing, on every Linux."""
 
 
 def test_files_and_folders_that_can_be_made_or_replaced_are_fine(tmp_path: Path) -> None:
@@ -46,17 +51,29 @@ def test_a_file_in_the_place_of_a_folder_is_refused(tmp_path: Path, name: str) -
         require_folder("--keep", tmp_path / name)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere: run the tests as another user")
-def test_what_is_not_writable_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "x.md").write_text("")
-    (tmp_path / "x.md").chmod(0o400)
+@pytest.fixture
+def own_folder() -> Iterator[Path]:
+    """A folder of somebody who may not write everywhere, as root may, and who this test is meanwhile."""
+    root = os.geteuid() == 0
+    with tempfile.TemporaryDirectory() as name:
+        if root:
+            os.chown(name, _NOBODY, _NOBODY)
+            os.seteuid(_NOBODY)
+        try:
+            yield Path(name)
+        finally:
+            if root:
+                os.seteuid(0)
+            Path(name).chmod(0o700)
+
+
+def test_what_is_not_writable_is_refused(own_folder: Path) -> None:
+    (own_folder / "x.md").write_text("")
+    (own_folder / "x.md").chmod(0o400)
     with pytest.raises(Fatal, match="the file is there and not writable"):
-        require_files({"--markdown": tmp_path / "x.md"})
-    tmp_path.chmod(0o500)
-    try:
-        with pytest.raises(Fatal, match="it is not writable|or it is not writable"):
-            require_files({"--markdown": tmp_path / "new.md"})
-        with pytest.raises(Fatal, match="is not writable; name another one"):
-            require_folder("--keep", tmp_path / "kept")
-    finally:
-        tmp_path.chmod(0o700)
+        require_files({"--markdown": own_folder / "x.md"})
+    own_folder.chmod(0o500)
+    with pytest.raises(Fatal, match="or it is not writable"):
+        require_files({"--markdown": own_folder / "new.md"})
+    with pytest.raises(Fatal, match="is not writable; name another one"):
+        require_folder("--keep", own_folder / "kept")

@@ -59,8 +59,8 @@ class Unanswered(Host):
 
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.shared.engine.lane.work._AGAIN_AFTER_S", 0.001)
-    monkeypatch.setattr("services.shared.engine.lane.feeding._AGAIN_AFTER_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.lane.work.AGAIN_AFTER_S", 0.001)
+    monkeypatch.setattr("services.shared.engine.lane.feeding.AGAIN_AFTER_S", 0.001)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from services.shared.engine.lane.commits import Commits
 from services.shared.engine.lane.intake import Intake, Missed
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import accept, passes
+from services.shared.engine.lane.recovery import AGAIN_AFTER_S, accept, passes
 from services.shared.engine.lane.states import LaneLife, LaneState
 from services.shared.engine.processor import SourceRecord
 
@@ -33,8 +33,6 @@ _YIELD_EVERY = 500
 """Records folded before the other tasks of the loop get a turn."""
 _COVERED_WITHIN_S = 60.0
 """A position that only markers have moved is committed with the next records, or after this time without any."""
-_AGAIN_AFTER_S = 1.0
-"""Pause before the source is compared again, where nobody could say what exists of it."""
 
 
 class Feeding:
@@ -125,7 +123,7 @@ class Feeding:
                 raise
             where = {"topic": runner.spec.topic, "partition": runner.partition}
             log.warning("lane_asks_again", extra={**where, "error": repr(error)})
-            self._compare_at = time.monotonic() + _AGAIN_AFTER_S
+            self._compare_at = time.monotonic() + AGAIN_AFTER_S
         else:
             self._compare_at = None
 

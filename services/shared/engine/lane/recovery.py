@@ -27,6 +27,9 @@ from services.shared.garbage import gc_paused
 
 log = logging.getLogger(__name__)
 
+AGAIN_AFTER_S = 1.0
+"""Pause of a lane before it asks Kafka again what it could not tell."""
+
 
 async def recover(
     spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics, raises: Raises,

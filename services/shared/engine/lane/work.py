@@ -29,7 +29,7 @@ from services.shared.engine.lane.look_ahead import look_ahead
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import passes, recover
+from services.shared.engine.lane.recovery import AGAIN_AFTER_S, passes, recover
 from services.shared.engine.lane.states import IllegalMove, LaneEvent, LaneLife, LaneState
 from services.shared.engine.spec import LaneSpec
 
@@ -37,8 +37,6 @@ log = logging.getLogger(__name__)
 
 RESTORES_WITHIN_S = 600.0
 """The time in which the restores of a lane are bounded."""
-_AGAIN_AFTER_S = 1.0
-"""Pause of a lane that opens before it asks Kafka again."""
 
 _Answer = TypeVar("_Answer")
 
@@ -149,7 +147,7 @@ class LaneWork:
             else:
                 self.unanswered = None
                 return answer
-            await asyncio.sleep(_AGAIN_AFTER_S)
+            await asyncio.sleep(AGAIN_AFTER_S)
 
     async def _until_resumed(self) -> None:
         while self.life.state is LaneState.OPENING_HELD:
