@@ -60,8 +60,8 @@ class RiskTerm(msgspec.Struct, forbid_unknown_fields=True):
 
     def part(self, name: str, values: Mapping[str, float]) -> float:
         """Return what the measure of this name adds to the log-odds of an account with these values."""
-        whole = self.log_odds(values[name])
-        return whole if self.fades is None else whole * self.fades.share(values.get(self.fades.measure))
+        share = 1.0 if self.fades is None else self.fades.share(values.get(self.fades.measure))
+        return share * self.log_odds(values[name]) if share else 0.0
 
     def log_odds(self, value: float) -> float:
         """Return what a value adds to the log-odds where the term counts as it is."""
