@@ -14,6 +14,7 @@ import yaml
 
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Rule, RuleSet, rule_set
+from services.shared import quick_yaml
 from services.shared.errors import ConfigurationError
 
 SHIPPED_RULES = Path(__file__).parent / "rules"
@@ -63,7 +64,7 @@ def load_rules(directory: Path = SHIPPED_RULES, overrides: Path | None = None) -
 
 def _read(path: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        data = quick_yaml.read(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         problems.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
         return None
