@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
@@ -18,6 +18,7 @@ import httpx._transports.default
 import pytest
 from hypothesis import HealthCheck, settings
 
+from schemas.topics import TOPICS
 from services.shared.kafka import topics
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
@@ -79,10 +80,23 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
 
 
 @pytest.fixture
-async def kafka_settings(kafka: Kafka) -> AsyncIterator[KafkaSettings]:
-    """Yield settings under which all topics exist, empty, and nobody else uses them."""
-    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=4)
-    await topics.create(settings)
+def partitions() -> int:
+    """How many partitions `kafka_settings` have: two show what several do, and each costs a broker work."""
+    return 2
+
+
+@pytest.fixture
+def topic_names() -> Collection[str]:
+    """Which topics of `kafka_settings` there are: all of a deployment, as services ask for theirs."""
+    return TOPICS
+
+
+@pytest.fixture
+async def kafka_settings(kafka: Kafka, partitions: int, topic_names: Collection[str]) -> AsyncIterator[KafkaSettings]:
+    """Yield settings under which these topics exist, empty, and nobody else uses them."""
+    prefix = f"t{uuid.uuid4().hex[:12]}-"
+    settings = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=prefix, partitions=partitions)
+    await topics.create(settings, [TOPICS[name] for name in topic_names])
     try:
         yield settings
     finally:

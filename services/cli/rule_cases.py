@@ -27,6 +27,7 @@ from services.alerter.processor import alerter_lanes
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
+from services.shared import quick_yaml
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.tracking_plan.plan import TrackingPlan
@@ -108,7 +109,7 @@ def read_case(path: Path) -> Case:
         BadCase: it is not a valid case.
     """
     try:
-        case = msgspec.convert(yaml.safe_load(path.read_text("utf-8")), Case, strict=False)
+        case = msgspec.convert(quick_yaml.read(path.read_text("utf-8")), Case, strict=False)
         date.fromisoformat(case.start)
         if not all(series(story.days) for story in case.accounts.values()):
             raise ValueError("day series: no day at all")

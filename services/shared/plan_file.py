@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field
 
+from services.shared import quick_yaml
 from services.shared.errors import ConfigurationError
 from services.shared.settings import Settings
 from services.shared.tracking_plan.plan import TrackingPlan
@@ -83,7 +84,7 @@ def parse_yaml(text: str) -> Any:
     return {} if found is None else found
 
 
-class _UniqueNames(yaml.SafeLoader):
+class _UniqueNames(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, by how PyYAML was built
     """Of a name that is there twice, YAML takes the last; here it is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
@@ -96,4 +97,4 @@ class _UniqueNames(yaml.SafeLoader):
                         problem=f"{key.value} is there twice", problem_mark=key.start_mark
                     )
                 seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        return dict(super().construct_mapping(node, deep))

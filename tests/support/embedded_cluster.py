@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id
+from services.shared.kafka.broker_config import Node, Quorum, new_id
 from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
 
 HEAP_MB = 320
@@ -62,7 +62,7 @@ class EmbeddedCluster:
             self.data.mkdir(parents=True, exist_ok=True)
             first = free_port(2 * count)
             nodes = tuple(Node(n + 1, first + n, first + count + n) for n in range(count))
-            file.write_text(json.dumps({"cluster": new_cluster_id(), "nodes": nodes}))
+            file.write_text(json.dumps({"cluster": new_id(), "nodes": nodes}))
         known = json.loads(file.read_text())
         return Quorum(known["cluster"], tuple(Node(*node) for node in known["nodes"]))
 

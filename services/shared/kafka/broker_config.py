@@ -30,8 +30,8 @@ class Quorum(NamedTuple):
         return ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
 
 
-def new_cluster_id() -> str:
-    """Return an id as Kafka makes them."""
+def new_id() -> str:
+    """Return an id of a cluster or a folder, as Kafka makes them."""
     made = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     return "A" + made[1:] if made.startswith("-") else made  # would be read as an option
 

@@ -44,7 +44,8 @@ async def recorded(kafka: KafkaSettings) -> int | None:
 
 async def record(kafka: KafkaSettings) -> int:
     """Record the configured number, and return the one that holds: another process may have been first."""
-    client = producer(kafka)
+    # The topic is new: its leader has a name before it serves, and until then each retry costs client and broker work.
+    client = producer(kafka, retry_backoff_ms=100)
     await client.start()
     try:
         value = _encode({"partitions": kafka.partitions, "at": time.time_ns() // 1_000_000})

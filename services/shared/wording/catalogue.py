@@ -11,8 +11,9 @@ from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
 from babel import Locale, negotiate_locale
+
+from services.shared import quick_yaml
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português", "it": "Italiano"}
 _LOCALES = {"pt": "pt_PT"}
@@ -62,7 +63,7 @@ def read_catalogue(package: str, language: str) -> Catalogue:
     """Return the catalogue of one of LANGUAGES, of which a package has the file."""
     english = None if language == "en" else read_catalogue(package, "en")
     text = (files(package) / f"{language}.yaml").read_text("utf-8")
-    return Catalogue(language, dict(_flat(yaml.safe_load(text), "")), english)
+    return Catalogue(language, dict(_flat(quick_yaml.read(text), "")), english)
 
 
 def preferred(accept_language: str) -> str:

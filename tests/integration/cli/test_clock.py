@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -40,6 +40,18 @@ PAGE = b"""# TYPE tidemark_scorer_clock_apart_seconds gauge
 tidemark_scorer_clock_apart_seconds{broker="kafka-1:9092"} -75.5
 tidemark_ingest_clock_apart_seconds{broker="kafka-2:9092"} 0.0
 """
+
+
+@pytest.fixture
+def partitions() -> int:
+    """As many as the tests name."""
+    return 4
+
+
+@pytest.fixture
+def topic_names() -> Collection[str]:
+    """Those that log time is in."""
+    return ("usage-events", "usage-unattributed", STATE)
 
 
 @pytest.fixture

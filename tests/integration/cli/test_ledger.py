@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,25 @@ event = codec.encoder("usage_event")
 letter = codec.encoder("dead_letter")
 tick = codec.encoder("tick")
 link = codec.encoder("user_link")
+
+
+@pytest.fixture
+def partitions() -> int:
+    """As many as the tests name."""
+    return 4
+
+
+@pytest.fixture
+def topic_names() -> Collection[str]:
+    """Those that the ledger is computed from."""
+    return (
+        "usage-events",
+        "usage-unattributed",
+        "usage-rejected",
+        "dead-letters",
+        "scorer-usage-events-state",
+        "scorer-usage-unattributed-state",
+    )
 
 
 @dataclass

@@ -30,6 +30,12 @@ from tests.support.waiting import until
 KIM, LEE = pseudonym("kim"), pseudonym("lee@example.com")
 
 
+@pytest.fixture
+def partitions() -> int:
+    """As many as the tests name."""
+    return 4
+
+
 async def publish(kafka: KafkaSettings, topic: str, records: list[tuple[bytes | None, bytes | None, int]]) -> None:
     async with producer(kafka) as out:
         for key, value, partition in records:

@@ -37,6 +37,12 @@ SLOW = 1
 SETTINGS = IngestSettings(ack_timeout_s=3.0, stall_after_s=0.6)
 
 
+@pytest.fixture
+def partitions() -> int:
+    """One slow one, and several that are not."""
+    return PARTITIONS
+
+
 def account(partition: int, number: int = 0) -> str:
     """Return an account of a partition."""
     found = (name for name in (f"a{n}" for n in range(10_000)) if partition_for(name.encode(), PARTITIONS) == partition)

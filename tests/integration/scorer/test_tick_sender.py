@@ -19,6 +19,12 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
+@pytest.fixture
+def partitions() -> int:
+    """As many as a sender asks at once, and with the two topics of a scorer eight ticks."""
+    return 4
+
+
 async def test_each_partition_answers_with_its_append_time_and_its_leader(kafka_settings: KafkaSettings) -> None:
     sender = TickSender(kafka_settings.scoped("usage-events"), lambda: tick_producer(kafka_settings))
     before = time.time_ns() // 1_000_000

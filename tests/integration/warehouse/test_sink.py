@@ -42,6 +42,12 @@ from tests.integration.warehouse.sinks import (
 from tests.support.waiting import until
 
 
+@pytest.fixture
+def partitions() -> int:
+    """As many as the tests name."""
+    return 4
+
+
 class Warehouse:
     """A warehouse process, to be killed."""
 

@@ -2,12 +2,20 @@
 
 from typing import Any
 
+import pytest
+
 from services.shared.errors import Retryable
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import StoreFull
 from tests.integration.warehouse.sinks import caught_up, lag, send_events, sinking
 from tests.support.waiting import until
+
+
+@pytest.fixture
+def partitions() -> int:
+    """As many as the events of the test are written to."""
+    return 4
 
 
 class Flaky(MemoryStore):

@@ -18,14 +18,15 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from services.shared.errors import Fatal
 from services.shared.kafka import guard
-from services.shared.kafka.broker_config import Node, Quorum, new_cluster_id, server_properties
+from services.shared.kafka.broker_config import Node, Quorum, new_id, server_properties
+from services.shared.kafka.embedded.formatting import format_folder, is_formatted
 from services.shared.kafka.embedded.jars import ensure
 from services.shared.kafka.embedded.java import command, hint
 
@@ -140,7 +141,7 @@ class EmbeddedBroker:
         quorum = self._quorum
         if quorum is None:  # nobody else needs to know its controller's port
             self.node = self.node._replace(controller_port=free_port())
-            quorum = Quorum(new_cluster_id(), (self.node,))
+            quorum = Quorum(new_id(), (self.node,))
         for port in (self.node.port, self.node.controller_port):
             if not is_free(port):
                 # Asked first, because the other one may be a broker, and answer in place of ours.
@@ -150,8 +151,8 @@ class EmbeddedBroker:
         (self.data / "broker.pid").unlink(missing_ok=True)
         config = self.data / "server.properties"
         config.write_text(server_properties(self.data / "log", self.node, quorum.nodes))
-        if not (self.data / "log" / "meta.properties").exists():
-            _format(jars, config, self.data, quorum.cluster)
+        if not is_formatted(self.data / "log"):
+            format_folder(jars, config, self.data / "log", self.node, quorum.cluster)
         with (self.data / "broker.out").open("wb") as out:
             self._guard = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, str(self.data / "broker.pid"),
@@ -243,16 +244,6 @@ class EmbeddedBroker:
             if file.exists():
                 text += "".join(file.read_text(errors="replace").splitlines(keepends=True)[-15:])
         return text
-
-
-def _format(jars: Sequence[Path], config: Path, data: Path, cluster: str) -> None:
-    done = subprocess.run(
-        [*command(jars, data / "format.log", 256), "kafka.tools.StorageTool",
-         "format", "--config", str(config), "--cluster-id", cluster],
-        capture_output=True, text=True, timeout=_START_WITHIN_S, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        raise Fatal(f"the broker's folder {data} could not be prepared{hint()}: {(done.stdout + done.stderr).strip()}")
 
 
 def _answers(port: int) -> bool:

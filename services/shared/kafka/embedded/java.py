@@ -45,9 +45,10 @@ def archive_file() -> Path:
 
 
 def hint() -> str:
-    """Return what to try where a broker does not start: Java does not look whether an archive is whole."""
-    file = archive_file()
-    return f" (if it goes on, delete {file} and run `make setup`)" if file.exists() else ""
+    """Return what to try where a broker does not start: nobody looks whether what is kept for it is whole."""
+    kept = [archive_file(), *cache_folder().glob("bootstrap-*.checkpoint")]
+    names = " and ".join(str(file) for file in kept if file.exists())
+    return f" (if it goes on, delete {names} and run `make setup`)" if names else ""
 
 
 def command(jars: Sequence[Path], log: Path, heap_mb: int) -> list[str]:

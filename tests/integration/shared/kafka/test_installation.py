@@ -30,6 +30,12 @@ SERVICES = ("ingest", "scorer", "alerter", "warehouse")
 _NOTICED_WITHIN_S = 60.0  # 10 s on an idle machine
 
 
+@pytest.fixture
+def partitions() -> int:
+    """The number that the sentences below say."""
+    return 4
+
+
 def other(kafka: KafkaSettings, partitions: int) -> KafkaSettings:
     return kafka.model_copy(update={"partitions": partitions})
 

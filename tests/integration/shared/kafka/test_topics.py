@@ -30,7 +30,7 @@ async def test_another_partition_count_is_named_by_the_check(kafka_settings: Kaf
     problems = await topics.check(other)
 
     assert len(problems) == 1
-    assert "TIDEMARK_PARTITIONS is 6" in problems[0] and "set TIDEMARK_PARTITIONS=4" in problems[0]
+    assert "TIDEMARK_PARTITIONS is 6" in problems[0] and "set TIDEMARK_PARTITIONS=2" in problems[0]
 
 
 async def test_missing_topics_and_wrong_settings_are_named(kafka_settings: KafkaSettings) -> None:
@@ -64,4 +64,4 @@ async def test_records_land_where_the_partitioner_says(kafka_settings: KafkaSett
         await sender.stop()
         await reader.stop()
 
-    assert seen == {key: partition_for(key, 4) for key in keys}
+    assert seen == {key: partition_for(key, kafka_settings.partitions) for key in keys}
