@@ -93,6 +93,10 @@ demo: setup ## Run the whole pipeline with a simulated customer base
 dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--port 8080 --data .data"
 	@$(BIN)/tidemark dev $(ARGS)
 
+.PHONY: dist
+dist: setup ## Build what a server installs, into dist/: the wheel, and the lock file of its packages
+	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null && cp requirements.txt dist/ && ls dist
+
 # --- judge ---
 
 .PHONY: test

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from importlib import import_module
+from typing import Annotated
 
 import typer
 
@@ -14,6 +15,7 @@ from services.shared.errors import TidemarkError
 from services.shared.formats import FormatSettings, use_formats
 from services.shared.kafka.log_throttle import RepeatFilter
 from services.shared.registry import RegistrySettings, use_registry
+from services.shared.release import release
 from services.shared.settings import load
 
 COMMANDS = (
@@ -50,6 +52,22 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_release(wanted: bool) -> None:
+    if wanted:
+        print(f"tidemark {release()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_release, is_eager=True, help="Say which release this is, and exit."),
+    ] = False,
+) -> None:
+    """Take what stands before the command."""
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from schemas import codec, formats
 from services.shared.errors import Fatal
 from services.shared.formats import FormatMetrics
+from services.shared.release import ReleaseMetrics, release
 
 _TELL_EVERY_S = 0.05
 
@@ -39,12 +40,14 @@ def ops_routes(
 
     `/metrics`: Prometheus text, with what Linux tells of the process. `/healthz`: 200 while the loop turns and `not_alive`
     says nothing, else 503 with why. `/readyz`: 200 when the process does its work, 503 with the reason until then, either
-    with what is `slow`; it names the process id, since another process may hold the port, and the level of formats that is
-    written and the newest read.
+    with what is `slow`; it names the process id, since another process may hold the port, the release, and the level of
+    formats that is written and the newest read.
     """
     FormatMetrics(registry)
+    ReleaseMetrics(registry)
     ProcessCollector(registry=registry)
-    common = {"pid": os.getpid(), "formats": {"written": codec.level(), "read": formats.NEWEST}}
+    levels = {"written": codec.level(), "read": formats.NEWEST}
+    common = {"pid": os.getpid(), "release": release(), "formats": levels}
 
     async def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -21,6 +21,7 @@ from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
 from services.shared.ports import APART, PORTS, port_of
 from services.shared.registry import RegistrySettings, use_registry
+from services.shared.release import release
 from services.shared.settings import ProcessSettings, Settings, load_all
 
 log = logging.getLogger(__name__)
@@ -83,7 +84,7 @@ def _with_its_port(name: str, settings: Settings) -> Settings:
 
 def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings], registry: RegistrySettings) -> int:
     async def started() -> None:
-        log.info("started", extra={"pid": os.getpid(), "formats": in_words(codec.level())})
+        log.info("started", extra={"pid": os.getpid(), "release": release(), "formats": in_words(codec.level())})
         await run(*settings)
 
     try:

@@ -1,5 +1,5 @@
 """
-Where the real clients are that tests drive: Node's packages and a Chromium of this machine.
+Where the programs of this machine are that tests drive: Node's packages, Chromium, Go, curl, systemd's check of units.
 
 A test whose client is missing is skipped, and the reason is the command that installs it. With
 TIDEMARK_REQUIRE_CLIENTS=1, as in CI, it fails instead.
@@ -57,6 +57,11 @@ def go() -> str:
 def curl() -> str:
     """Return the path of curl; skip the test where there is none."""
     return shutil.which("curl") or _missing("curl", "apt-get install curl")
+
+
+def systemd_analyze() -> str:
+    """Return the path of the program that checks units; skip the test where there is none."""
+    return shutil.which("systemd-analyze") or _missing("systemd", "apt-get install --no-install-recommends systemd")
 
 
 def _missing(what: str, command: str) -> NoReturn:

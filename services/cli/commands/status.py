@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def ask() -> dict[str, Any]:
     """Return how services fare that nobody here has started."""
-    from services.cli.local.readiness import NO_ANSWER, levels, readiness
+    from services.cli.local.readiness import NO_ANSWER, readiness
 
     addresses = {
         name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
@@ -58,14 +59,14 @@ def ask() -> dict[str, Any]:
         "ready": all(said == "ready" for said in found.values()),
         "addresses": addresses,
         "readiness": found,
-        "formats": {name: levels(address) if found[name] != NO_ANSWER else {} for name, address in addresses.items()},
+        **_builds({name: address for name, address in addresses.items() if found[name] != NO_ANSWER}),
     }
 
 
 def gather(state: StackState) -> dict[str, Any]:
     """Return everything that is known about a running stack."""
     from schemas.topics import TOPICS
-    from services.cli.local.readiness import levels, readiness_of_all
+    from services.cli.local.readiness import readiness_of_all
     from services.cli.local.supervision import Supervisor
 
     supervisor = Supervisor(Path(state.supervisor))
@@ -84,7 +85,7 @@ def gather(state: StackState) -> dict[str, Any]:
         "pid": state.pid,
         "addresses": state.addresses,
         "readiness": {name: waiting.get(name, "ready") for name in state.addresses},
-        "formats": {name: levels(address) for name, address in state.addresses.items()},
+        **_builds(state.addresses),
         "kafka": {
             "bootstrap": state.kafka, "embedded": state.embedded, "topic_prefix": state.topic_prefix,
             "partitions": state.partitions, "replication": state.replication,
@@ -100,15 +101,28 @@ def gather(state: StackState) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _builds(addresses: Mapping[str, str]) -> dict[str, Any]:
+    from services.cli.local.readiness import build
+
+    builds = {name: build(address) for name, address in addresses.items()}
+    return {
+        "releases": {name: each.release for name, each in builds.items()},
+        "formats": {name: each.formats for name, each in builds.items()},
+    }
+
+
 def _show_services(facts: dict[str, Any]) -> None:
     print("ready" if facts["ready"] else "not ready")
     for name, address in facts["addresses"].items():
         print(f"  {name:10} {address}  {facts['readiness'][name]}")
-    _show_formats(facts)
+    _show_builds(facts)
 
 
-def _show_formats(facts: dict[str, Any]) -> None:
-    """Say which services write which level of formats, and the newest that all of those read."""
+def _show_builds(facts: dict[str, Any]) -> None:
+    """Say of which release services are, which level of formats they write, and the newest that all of those read."""
+    for release in sorted(set(filter(None, facts["releases"].values()))):
+        names = [name for name, each in facts["releases"].items() if each == release]
+        print(f"  {'release':10} {release} is run by {', '.join(names)}")
     told = {name: each for name, each in facts["formats"].items() if each}
     for level in sorted({each["written"] for each in told.values()}):
         names = [name for name, each in told.items() if each["written"] == level]
@@ -123,7 +137,7 @@ def _show(facts: dict[str, Any]) -> None:
         print(f"  {name:10} {address}  {process.get('state', 'UNKNOWN')} pid {process.get('pid', '-')}"
               f"  {facts['readiness'][name]}")  # fmt: skip
     print(f"  {'kafka':10} {facts['kafka']['bootstrap']}  pid {facts['processes'].get('kafka', {}).get('pid', '-')}")
-    _show_formats(facts)
+    _show_builds(facts)
     print(f"  {'live':10} {facts['live']}")
     print(f"  {'write key':10} {facts['write_key']}")
     print(f"  {'logs':10} {facts['logs']}")

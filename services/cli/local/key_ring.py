@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from services.cli.local import write_keys
+from services.cli.local import secret_files, write_keys
 
 
 def key_ring_file(data: Path) -> Path:
@@ -38,8 +38,7 @@ class KeyRing:
         key = known.get(name)
         if key is None or not write_keys.holds(self._write_keys_file, key):
             key = write_keys.add(self._write_keys_file, source, environment, client="server", backfill=backfill)
-            self._file.touch(mode=0o600)  # before it holds keys
-            self._file.write_text(json.dumps({**known, name: key}, indent=2))
+            secret_files.replace(self._file, json.dumps({**known, name: key}, indent=2))
         return key
 
     def _read(self) -> dict[str, str]:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from services.cli.local import secret_files
+
 
 def own_secret(variable: str, file: Path, make: Callable[[], str]) -> str:
     """Return the secret that the environment variable names, else that of the file, which is made the first time."""
@@ -13,8 +15,5 @@ def own_secret(variable: str, file: Path, make: Callable[[], str]) -> str:
     if given:
         return given
     if not file.exists():
-        draft = file.with_name(file.name + ".draft")
-        draft.touch(mode=0o600)  # before it holds the secret
-        draft.write_text(make() + "\n")
-        draft.replace(file)
+        secret_files.replace(file, make() + "\n")
     return file.read_text().strip()

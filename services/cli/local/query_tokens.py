@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from services.cli.local import secret_files
 from services.shared.credentials import ID_CHARS, digest, id_of
 from services.shared.errors import Fatal
 from services.warehouse.http import tokens
@@ -60,12 +61,7 @@ def revoke(file: Path, named: str) -> Token:
 
 
 def _write(file: Path, entries: list[Token]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(file.name + ".draft")
-    draft.touch(mode=0o600)
-    draft.write_text(yaml.safe_dump([_entry(each) for each in entries], sort_keys=False))
-    draft.chmod(file.stat().st_mode if file.exists() else 0o600)
-    draft.replace(file)
+    secret_files.replace(file, yaml.safe_dump([_entry(each) for each in entries], sort_keys=False))
 
 
 def _entry(token: Token) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import httpx
 
@@ -25,13 +26,23 @@ def readiness_of_all(state: StackState, supervisor: Supervisor) -> dict[str, str
     return waiting
 
 
-def levels(address: str) -> dict[str, int]:
-    """Return the level of formats that a service writes, and the newest that it reads; nothing when it does not say."""
+class ServiceBuild(NamedTuple):
+    """Of which build a service says to be."""
+
+    release: str | None
+    """None: it does not say."""
+    formats: dict[str, int]
+    """`written`, the level of formats that it writes, and `read`, the newest that it reads; empty when it does not say."""
+
+
+def build(address: str) -> ServiceBuild:
+    """Ask a service of which build it is."""
     try:
-        found = _http().get(f"{address}/readyz").json().get("formats", {})
+        answer = _http().get(f"{address}/readyz").json()
     except (httpx.HTTPError, ValueError):
-        return {}
-    return {name: int(found[name]) for name in ("written", "read") if name in found}
+        return ServiceBuild(None, {})
+    levels = answer.get("formats", {})
+    return ServiceBuild(answer.get("release"), {name: int(levels[name]) for name in ("written", "read") if name in levels})
 
 
 def readiness(address: str, pid: int | None = None) -> str | None:

@@ -16,6 +16,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from services.cli.local import secret_files
 from services.shared.errors import Fatal
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
@@ -87,11 +88,7 @@ def read_state(data: Path | None) -> StackState | None:
 def write_state(state: StackState) -> None:
     """Write the state file, all or nothing."""
     file = Path(state.data) / "status.json"
-    draft = file.with_suffix(".draft")
-    draft.touch(mode=0o600)  # before it holds keys
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(state)))
-    draft.chmod(0o600)  # it has write keys
-    draft.replace(file)
+    secret_files.replace(file, msgspec.json.format(msgspec.json.encode(state)).decode())
 
 
 def find(data: Path | None = None) -> Running:

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from services.cli.local import secret_files
 from services.shared.credentials import ID_CHARS, digest, id_of
 from services.shared.errors import Fatal
 
@@ -126,9 +127,4 @@ def _new() -> str:
 
 
 def _write(file: Path, entries: list[Entry]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(file.name + ".draft")
-    draft.touch(mode=0o600)
-    draft.write_text(yaml.safe_dump(entries, sort_keys=False))
-    draft.chmod(0o600)
-    draft.replace(file)
+    secret_files.replace(file, yaml.safe_dump(entries, sort_keys=False))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from services.shared.errors import Fatal
 from services.shared.http import ops_routes
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
+from services.shared.release import release
 
 STOPPED = 1
 
@@ -96,9 +98,20 @@ def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, mo
     assert facts["readiness"]["scorer"] == "no Kafka broker has answered for 13 s"
     assert facts["readiness"]["ingest"] == "it does not answer"
     assert facts["formats"]["scorer"] == {"written": formats.DEFAULT, "read": formats.NEWEST}
-    assert facts["formats"]["ingest"] == {}
+    assert "ingest" not in facts["formats"]
+    assert facts["releases"] == {"scorer": release()}
+    assert f"release    {release()} is run by scorer" in in_words.stdout
     said = f"formats    level {formats.DEFAULT} is written, and up to {formats.NEWEST} read, by scorer"
     assert said in in_words.stdout
+
+
+def test_the_tool_says_which_release_it_is(project_root: Path) -> None:
+    told = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]["version"]
+    command = [sys.executable, "-m", "services.cli", "--version"]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+
+    assert done.stdout == f"tidemark {told}\n"
 
 
 @pytest.mark.parametrize("command", [["ledger"], ["signals", "tail", "--once"]])

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from schemas import formats
 from services.shared.errors import Fatal
 from services.shared.http import _Server, listener, ops_routes, serving
+from services.shared.release import release
 from tests.support.waiting import until
 
 
@@ -40,9 +41,10 @@ async def test_metrics_health_and_readiness_are_served() -> None:
 
     assert (waiting.status_code, waiting.json()["reason"]) == (503, "lanes are loading")
     levels = {"written": formats.DEFAULT, "read": formats.NEWEST}
-    assert ready.json() == {"ready": True, "pid": os.getpid(), "formats": levels}
+    assert ready.json() == {"ready": True, "pid": os.getpid(), "release": release(), "formats": levels}
     assert waiting.json()["formats"] == levels
     assert f"tidemark_formats_written {formats.DEFAULT:.1f}" in metrics.text
+    assert f'tidemark_release_info{{version="{release()}"}} 1.0' in metrics.text
     assert "tidemark_test_events_total 3.0" in metrics.text
     assert health.status_code == 200
 
