@@ -42,7 +42,9 @@ def build(address: str) -> ServiceBuild:
     except (httpx.HTTPError, ValueError):
         return ServiceBuild(None, {})
     levels = answer.get("formats", {})
-    return ServiceBuild(answer.get("release"), {name: int(levels[name]) for name in ("written", "read") if name in levels})
+    return ServiceBuild(
+        answer.get("release"), {name: int(levels[name]) for name in ("written", "read") if name in levels}
+    )
 
 
 def readiness(address: str, pid: int | None = None) -> str | None:

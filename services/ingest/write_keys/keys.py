@@ -98,6 +98,8 @@ def read(path: Path) -> dict[str, WriteKey]:
             )
         raw = dated(msgspec.yaml.decode(text))
         entries = msgspec.convert(raw, list[WriteKey])
+    except FileNotFoundError as error:
+        raise ConfigurationError([f"{where} is not there; `tidemark keys create --file {path}` makes it"]) from error
     except OSError as error:
         raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
