@@ -24,7 +24,12 @@ class IngestSettings(PlanSettings):
 
     write_keys_file: Path = Field(Path("write-keys.yaml"), validation_alias="TIDEMARK_WRITE_KEYS_FILE")
     """YAML list of write keys (docs/ingest.md); changes take effect within two seconds."""
-    pseudonym_key: SecretStr = Field(SecretStr(""), validate_default=True, validation_alias="TIDEMARK_PSEUDONYM_KEY")
+    pseudonym_key: SecretStr = Field(
+        SecretStr(""),
+        validate_default=True,
+        examples=["00" * 32],  # stands in its place where the rest is looked at
+        validation_alias="TIDEMARK_PSEUDONYM_KEY",
+    )
     """64 hexadecimal digits, as `openssl rand -hex 32` prints: the secret from which pseudonyms of users are made. The same for all processes, and for ever (docs/privacy.md)."""
     public_url: str = Field("", validation_alias="TIDEMARK_INGEST_PUBLIC_URL")
     """http(s)://host[:port] at which browsers reach ingest. Needed once SDKs ask for their settings under any name other than this machine's own addresses."""

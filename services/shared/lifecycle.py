@@ -46,8 +46,8 @@ def run_service(
     """
     Run a service: read its settings, then `await run(*settings)`; return the exit status.
 
-    With `--check-config` nothing runs: every problem of every kind of settings is printed, then those that
-    `check(*settings)` finds in the files they name.
+    With `--check-config` nothing runs. Either way every problem of every kind of settings is printed, then those that
+    `check(*settings)` finds in the files that they name.
     """
     contract = getattr(sys.modules.get(f"services.{name}"), "__doc__", None)
     parser = argparse.ArgumentParser(
@@ -60,11 +60,7 @@ def run_service(
     if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
         die_with_parent(signal.SIGTERM)
     try:
-        *settings, registry, durable, _ = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
-        settings = [_with_its_port(name, each) for each in settings]
-        problems = check(*settings) if check else []
-        if problems:
-            raise ConfigurationError(problems)
+        settings, registry, durable = _read(name, kinds, check)
     except ConfigurationError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return exit_status.WRONG_SETTINGS
@@ -72,8 +68,20 @@ def run_service(
         print(f"{name}: the configuration is good")
         return 0
     logs.setup(name)
-    use_formats(cast(FormatSettings, durable))
-    return _run(name, run, settings, cast(RegistrySettings, registry))
+    use_formats(durable)
+    return _run(name, run, settings, registry)
+
+
+def _read(
+    name: str, kinds: Sequence[type[Settings]], check: Callable[..., list[str]] | None
+) -> tuple[list[Settings], RegistrySettings, FormatSettings]:
+    loaded, problems = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
+    settings = [_with_its_port(name, each) for each in loaded[: len(kinds)] if each is not None]
+    if check and len(settings) == len(kinds):
+        problems += check(*settings)
+    if problems:
+        raise ConfigurationError(problems)
+    return settings, cast(RegistrySettings, loaded[len(kinds)]), cast(FormatSettings, loaded[len(kinds) + 1])
 
 
 def _with_its_port(name: str, settings: Settings) -> Settings:

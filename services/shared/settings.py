@@ -59,23 +59,33 @@ def load(kind: type[S], **given: Any) -> S:
         raise ConfigurationError(_in_words(kind, error)) from error
 
 
-def load_all(*kinds: type[Settings]) -> tuple[Settings, ...]:
+def load_all(*kinds: type[Settings]) -> tuple[list[Settings | None], list[str]]:
     """
-    Build settings of several kinds, reading on after a wrong one.
+    Build settings of several kinds, reading on after a wrong one; return them with the problems of all, each named once.
 
-    Raises:
-        ConfigurationError: with the problems of all kinds together, each named once.
+    In place of what is wrong stands its default, so that the rest can be looked at; None where that makes none either.
     """
-    loaded: list[Settings] = []
+    loaded: list[Settings | None] = []
     problems: list[str] = []
     for kind in kinds:
         try:
-            loaded.append(load(kind))
-        except ConfigurationError as error:
-            problems += error.problems
-    if problems:
-        raise ConfigurationError(list(dict.fromkeys(problems)))
-    return tuple(loaded)
+            loaded.append(kind())
+        except ValidationError as error:
+            problems += _in_words(kind, error)
+            loaded.append(_without(kind, error))
+    return loaded, list(dict.fromkeys(problems))
+
+
+def _without(kind: type[Settings], error: ValidationError) -> Settings | None:
+    names = {name: name for name in kind.model_fields} | {
+        str(field.validation_alias): name for name, field in kind.model_fields.items()
+    }
+    wrong = {names.get(str(found["loc"][0])) if found["loc"] else None for found in error.errors()}
+    fields = {name: kind.model_fields[name] for name in wrong if name is not None}
+    try:
+        return kind(**{name: field.examples[0] if field.examples else field.default for name, field in fields.items()})
+    except ValidationError:
+        return None
 
 
 def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:

@@ -43,6 +43,24 @@ def test_all_errors_are_listed_at_once(service: str) -> None:
     assert all(f"- {variable}: " in done.stderr for variable in mine), done.stderr
 
 
+def test_files_are_looked_at_although_settings_are_wrong(tmp_path: Path) -> None:
+    """What has to be mended is said in one go."""
+    keys, plan = tmp_path / "write-keys.yaml", tmp_path / "plan.yaml"
+    plan.write_text("events: 7\n")
+    wrong = {
+        "TIDEMARK_PSEUDONYM_KEY": "short",
+        "TIDEMARK_INGEST_LINGER_MS": "-1",
+        "TIDEMARK_WRITE_KEYS_FILE": str(keys),
+        "TIDEMARK_TRACKING_PLAN": str(plan),
+    }
+
+    done = check_config("ingest", wrong)
+
+    assert done.returncode == 2, done.stdout
+    assert all(f"- {variable}" in done.stderr for variable in wrong), done.stderr
+    assert f"{keys} is not there; `tidemark keys create --file {keys}` makes it" in done.stderr
+
+
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -> None:
     """With no broker in reach: it is looked at, not tried."""
