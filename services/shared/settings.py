@@ -77,13 +77,13 @@ def load_all(*kinds: type[Settings]) -> tuple[list[Settings | None], list[str]]:
 
 
 def _without(kind: type[Settings], error: ValidationError) -> Settings | None:
-    names = {name: name for name in kind.model_fields} | {
-        str(field.validation_alias): name for name, field in kind.model_fields.items()
-    }
-    wrong = {names.get(str(found["loc"][0])) if found["loc"] else None for found in error.errors()}
-    fields = {name: kind.model_fields[name] for name in wrong if name is not None}
+    fields = {str(field.validation_alias): field for field in kind.model_fields.values()}
+    wrong = [str(found["loc"][0]) if found["loc"] else "" for found in error.errors()]
+    if not all(name in fields for name in wrong):
+        return None
     try:
-        return kind(**{name: field.examples[0] if field.examples else field.default for name, field in fields.items()})
+        # By the variable, which the environment cannot set then. By the name of the field it could, where the default is None.
+        return kind(**{name: (fields[name].examples or [fields[name].default])[0] for name in wrong})
     except ValidationError:
         return None
 
