@@ -82,7 +82,6 @@ def _without(kind: type[Settings], error: ValidationError) -> Settings | None:
     if not all(name in fields for name in wrong):
         return None
     try:
-        # By the variable, which the environment cannot set then. By the name of the field it could, where the default is None.
         return kind(**{name: (fields[name].examples or [fields[name].default])[0] for name in wrong})
     except ValidationError:
         return None
