@@ -73,7 +73,7 @@ class EventIntake:
         if named is None:
             return None
         key = self.known(named)
-        self.keep(call)
+        self.keep(key.source)
         # No more than is ever read of it, or `Retry-After` would be years.
         self._admit(key, min(call.incoming.declared, self.reception.max_body_bytes))
         return key
@@ -101,11 +101,11 @@ class EventIntake:
             )
         return key
 
-    def keep(self, call: Call) -> None:
+    def keep(self, source: str) -> None:
         """Tell the server that this connection is of somebody known."""
-        keep = call.scope.get("extensions", {}).get(KEEP)
+        keep = self.call.scope.get("extensions", {}).get(KEEP)
         if keep is not None:
-            keep()
+            keep(source)
 
     async def body(self, call: Call, key: WriteKey | None) -> bytes:
         """
@@ -158,6 +158,7 @@ class EventIntake:
             Retryable: it is over its rate.
         """
         key = self.known(named)
+        self.keep(key.source)
         self._admit(key, size)
         self.arrived(key, size)
         return key

@@ -19,9 +19,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from services.ingest.connections import canned, upgrades
 from services.ingest.connections.canned import Canned
 from services.ingest.connections.lingering import LingeringTransport
+from services.ingest.connections.places import Places
 
 KEEP = "tidemark.keep"
-"""Extension of the ASGI scope: a function that spares the connection while its request is worked on."""
+"""
+Extension of the ASGI scope: a function that spares the connection while its request is worked on, told the source.
+
+Until the request has arrived, the connection only stands in the line of its source.
+"""
 _MAX_HEADER_BYTES = 64 * 1024
 _MAX_HEADERS = 100
 _MAX_URL_BYTES = 8 * 1024
@@ -29,6 +34,9 @@ _MAX_PIPELINED = 16
 _FREE_CHUNKS = 1_000
 _MIN_CHUNK_BYTES = 64
 """That chunks have on average, once there are many."""
+_FOR_OPERATORS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
+_RESERVE = 64
+"""Connections beyond the limit, where nobody can be missed: probes are answered there, and others told to come again."""
 
 
 class _Refused(Exception):
@@ -42,8 +50,7 @@ class ConnectionBounds:
     request_timeout_s: float
     max_connections: int
     closed: Callable[[str], None]
-    spare: dict[_DeadlineProtocol, None] = field(default_factory=dict)
-    """Connections without a known key or a request that is worked on, the oldest first."""
+    places: Places[_DeadlineProtocol] = field(default_factory=Places)
 
 
 class _DeadlineProtocol(HttpToolsProtocol):
@@ -60,6 +67,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _chunks = 0
     _body_bytes = 0
+    _beyond = False
+    """Whether it came where there were as many as there may be, and all of them at work."""
     _refusal: Canned | None = None
     _deaf = False
     """Whether what comes is no longer looked at."""
@@ -69,22 +78,30 @@ class _DeadlineProtocol(HttpToolsProtocol):
     """The cycle that is being answered, or was last."""
     _receiving: Any = None
     """The cycle of which a body is still to come."""
+    _kept: Any = None
+    """The cycle whose sender is known."""
     _last: Canned | None = None
     """What is said once everything before it is answered."""
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(LingeringTransport(transport, self.loop, self._owed))  # type: ignore[arg-type]
         transport.set_write_buffer_limits(high=0)  # so that it is known when anything was not read
-        if len(self.connections) > self.bounds.max_connections:
-            self.bounds.closed("full")
-            if not self.bounds.spare:
-                self._end(canned.FULL)
-                return
-            oldest = next(iter(self.bounds.spare))
-            del self.bounds.spare[oldest]
-            oldest.transport.close_now()
-        self.bounds.spare[self] = None
+        if len(self.connections) > self.bounds.max_connections and not self._has_place():
+            return
+        self.bounds.places.wait(self)
         self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+
+    def _has_place(self) -> bool:
+        other = self.bounds.places.make_way()
+        if other is not None:
+            self.bounds.closed("full")
+            other.transport.close_now()
+            return True
+        self._beyond = len(self.connections) <= self.bounds.max_connections + _RESERVE
+        if not self._beyond:
+            self.bounds.closed("full")
+            self._end(canned.FULL)
+        return self._beyond
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.lingering:
@@ -133,6 +150,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode()
             return
+        if self._beyond and len(self.connections) > self.bounds.max_connections and self.url not in _FOR_OPERATORS:
+            self._refuse("full", canned.FULL)
         super().on_headers_complete()
         self._receiving = self.cycle
 
@@ -147,18 +166,21 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return
         self._complete = True
+        if self._kept is not None and self._receiving is self._kept:
+            self.bounds.places.leave(self)
         self._receiving = None
         self._stop()
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self.bounds.spare[self] = None
+        self.bounds.places.wait(self)
+        self._kept = None
         super().on_response_complete()
         if self._last is not None and not self._answering():
             self._say_last()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.bounds.spare.pop(self, None)
+        self.bounds.places.leave(self)
         self._stop()
         if self._unread is not None:
             self._unread.cancel()
@@ -208,8 +230,12 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self.parser = upgrades.new_parser(self)
         self.data_received(head + rest)
 
-    def _keep(self) -> None:
-        self.bounds.spare.pop(self, None)
+    def _keep(self, source: str) -> None:
+        self._kept = self._running
+        if self._receiving is self._running:
+            self.bounds.places.wait(self, source)
+        else:
+            self.bounds.places.leave(self)
 
     def _refuse(self, why: str, answer: Canned | None) -> None:
         self.bounds.closed(why)
@@ -286,8 +312,7 @@ def protocol(
 
     Args:
         request_timeout_s: Seconds within which a request must arrive in full.
-        max_connections: Beyond it a new connection takes the place of the one that has been without a known key for
-            the longest, idle ones included.
+        max_connections: Beyond it a new connection takes the place of another (places.py).
         closed: Called with a word that says why, for each connection that a bound closes.
     """
 

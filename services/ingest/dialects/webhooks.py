@@ -26,7 +26,7 @@ _LONGEST_WAIT_S = 30.0
 
 async def _take(call: Call, intake: EventIntake) -> Reply:
     delivery = await intake.webhooks.receive(call)
-    intake.keep(call)
+    intake.keep(delivery.endpoint.source)
     try:
         outcome, reply = await _taken(delivery, intake)
     except Retryable as error:

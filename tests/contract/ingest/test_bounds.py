@@ -7,6 +7,7 @@ import base64
 import contextlib
 import json
 import socket
+import time
 from typing import Any
 
 import httpx
@@ -250,6 +251,77 @@ async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
         for _, writer in idle:
             writer.close()
         known.close()
+
+
+async def test_slow_senders_under_one_key_keep_nobody_else_out() -> None:
+    """Write keys of browsers are public. Those of another key, new ones and probes come in, and who was slow before stays."""
+    settings = IngestSettings(max_connections=20)
+    metrics = IngestMetrics(CollectorRegistry())
+    keys = WriteKeys({"wk": WriteKey("wk", "web"), "other": WriteKey("other", "other")})
+    app = application(MemoryEventLog(), keys, metrics, settings)
+    body = json.dumps(GOOD).encode()
+    head = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n%sContent-Length: %d\r\n\r\n"
+    async with serving(app, "127.0.0.1", 0, **server_options(settings, metrics)) as port:
+        reader, honest = await asyncio.open_connection("127.0.0.1", port)
+        honest.write(head % (b"X-Write-Key: other\r\n", len(body)) + body[:1])
+        await until(lambda: metrics.requests_in_flight == 1)
+        slow: list[asyncio.StreamWriter] = []
+        waits: list[float] = []
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            for number in range(200):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(head % (KNOWN, len(body)) + body[:1])
+                slow.append(writer)
+                if number % 20 == 19:
+                    await until(lambda: metrics.requests_in_flight == 20, 10)
+                    began = time.monotonic()
+                    sent = await client.post(
+                        "/v1/track", json=GOOD, auth=("other", ""), headers={"Connection": "close"}
+                    )
+                    probed = await client.get("/healthz", headers={"Connection": "close"})
+                    waits.append(time.monotonic() - began)
+                    assert (sent.status_code, probed.status_code) == (200, 200)
+        honest.write(body[1:])
+
+        assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
+        assert max(waits) < 2
+        assert metrics.connections_closed.labels("full")._value.get() >= 181
+        for writer in [*slow, honest]:
+            writer.close()
+
+
+async def test_where_all_are_at_work_probes_are_answered_and_others_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = IngestSettings(max_connections=20)
+    metrics = IngestMetrics(CollectorRegistry())
+    log = MemoryEventLog()
+    acknowledged = asyncio.Event()
+    append = log.append
+
+    async def slowly(records: Any) -> None:
+        await acknowledged.wait()
+        await append(records)
+
+    monkeypatch.setattr(log, "append", slowly)
+    app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, settings)
+    body = json.dumps(GOOD).encode()
+    whole = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    async with serving(app, "127.0.0.1", 0, **server_options(settings, metrics)) as port:
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        for _, writer in opened:
+            writer.write(whole)
+        await until(lambda: metrics.requests_in_flight == 20)
+
+        probes = [await answers(port, b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n") for _ in range(100)]
+        told = await answers(port, whole)
+        acknowledged.set()
+
+        assert {each[9:12] for each in probes} == {b"200"}
+        assert told.startswith(b"HTTP/1.1 429") and b"too many connections" in told
+        for reader, writer in opened:
+            assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
+            writer.close()
 
 
 async def test_who_closes_its_side_after_a_request_gets_the_answer(
