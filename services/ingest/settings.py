@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.ingest.accounts_file import load_accounts
 from services.ingest.domain.denylist import Denylist
@@ -17,6 +18,9 @@ from services.shared.pseudonyms import Pseudonyms, read_key
 from services.shared.tracking_plan.traffic import TrafficPlan
 
 _ADDRESS = re.compile(r"https?://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?/?")
+
+_PART_BYTES = 1024 * 1024
+"""More than arrives of a body at once."""
 
 
 class IngestSettings(PlanSettings):
@@ -56,9 +60,9 @@ class IngestSettings(PlanSettings):
     max_event_bytes: int = Field(32 * 1024, ge=256, le=512 * 1024, validation_alias="TIDEMARK_INGEST_MAX_EVENT_BYTES")
     """Size of one event."""
     max_in_flight_bytes: int = Field(
-        64 * 1024 * 1024, ge=64 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
+        64 * 1024 * 1024, ge=1024 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
     )
-    """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429."""
+    """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429. At least twice the largest body, and 1 MB."""
     max_connections: int = Field(4_096, ge=16, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_CONNECTIONS")
     """Beyond this, a new connection takes the place of one that is idle, without a known key, or of the source with the most requests still arriving (docs/ingest.md)."""
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
@@ -75,6 +79,18 @@ class IngestSettings(PlanSettings):
     def _is_a_key(cls, value: SecretStr) -> SecretStr:
         read_key(value.get_secret_value())
         return value
+
+    @model_validator(mode="after")
+    def _a_body_finds_room(self) -> Self:
+        """One source may have half of the room for bodies; a part of one that is too large is read beyond its limit."""
+        least = 2 * self.max_body_bytes + _PART_BYTES
+        if self.max_in_flight_bytes < least:
+            raise ValueError(
+                f"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES ({self.max_in_flight_bytes}) leaves no room for a body of"
+                f" TIDEMARK_INGEST_MAX_BODY_BYTES ({self.max_body_bytes}), which would get 429 for ever: set the first to"
+                f" {least} or more, or lower the second"
+            )
+        return self
 
     def pseudonyms(self) -> Pseudonyms:
         """Return the pseudonyms of this installation."""

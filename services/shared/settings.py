@@ -72,19 +72,22 @@ def load_all(*kinds: type[Settings]) -> tuple[list[Settings | None], list[str]]:
             loaded.append(kind())
         except ValidationError as error:
             problems += _in_words(kind, error)
-            loaded.append(_without(kind, error))
+            settings, more = _without(kind, error)
+            loaded.append(settings)
+            problems += more
     return loaded, list(dict.fromkeys(problems))
 
 
-def _without(kind: type[Settings], error: ValidationError) -> Settings | None:
+def _without(kind: type[Settings], error: ValidationError) -> tuple[Settings | None, list[str]]:
+    """Build settings with defaults in place of what is wrong; return them, and which of the others contradict each other."""
     fields = {str(field.validation_alias): field for field in kind.model_fields.values()}
     wrong = [str(found["loc"][0]) if found["loc"] else "" for found in error.errors()]
     if not all(name in fields for name in wrong):
-        return None
+        return None, []
     try:
-        return kind(**{name: (fields[name].examples or [fields[name].default])[0] for name in wrong})
-    except ValidationError:
-        return None
+        return kind(**{name: (fields[name].examples or [fields[name].default])[0] for name in wrong}), []
+    except ValidationError as another:
+        return None, _in_words(kind, another)
 
 
 def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:
@@ -98,5 +101,5 @@ def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:
         variable = variables.get(first, first)
         message = found["msg"].removeprefix("Value error, ")
         # The value may be a secret: it is shown for none, since names alone do not tell which ones are.
-        problems.append(f"{variable}: {message}" if variable else message)
+        problems += [f"{variable}: {message}"] if variable else message.splitlines()
     return problems

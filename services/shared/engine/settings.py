@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from services.shared.settings import Settings
 
@@ -57,3 +59,22 @@ class EngineSettings(Settings):
     """
     instance: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]{1,150}$", validation_alias="TIDEMARK_ENGINE_INSTANCE")
     """Static group membership: unique and stable per worker, by default host name and slot. A second one is refused."""
+
+    @model_validator(mode="after")
+    def _fit_each_other(self) -> Self:
+        problems = []
+        if self.heartbeat_s > self.session_timeout_s / 3:
+            problems.append(
+                f"TIDEMARK_ENGINE_HEARTBEAT_S ({self.heartbeat_s:g}) is more than a third of"
+                f" TIDEMARK_ENGINE_SESSION_TIMEOUT_S ({self.session_timeout_s:g}): a worker would be taken for dead after"
+                " one or two lost heartbeats; lower the first, or raise the second"
+            )
+        if self.transaction_ms / 1000 > self.transaction_timeout_s / 2:
+            problems.append(
+                f"TIDEMARK_ENGINE_TRANSACTION_MS ({self.transaction_ms}) is more than half of"
+                f" TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S ({self.transaction_timeout_s:g} s): the broker would abort"
+                " transactions that are being committed; lower the first, or raise the second"
+            )
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self

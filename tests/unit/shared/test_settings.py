@@ -6,10 +6,12 @@ import logging
 
 import pytest
 
+from services.ingest.settings import IngestSettings
+from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Poison, Rejected
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.logging import JsonLines, LogSettings, TextLines
-from services.shared.settings import ProcessSettings, load, load_all
+from services.shared.settings import ProcessSettings, Settings, load, load_all
 
 
 def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +35,55 @@ def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch
         isinstance(process, ProcessSettings) and process.http_port == ProcessSettings.model_fields["http_port"].default
     )
     assert isinstance(log, LogSettings)
+
+
+CONTRADICTIONS = [
+    (
+        EngineSettings,
+        {"TIDEMARK_ENGINE_HEARTBEAT_S": "4", "TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "11.9"},
+        {"TIDEMARK_ENGINE_SESSION_TIMEOUT_S": "12"},
+    ),
+    (
+        EngineSettings,
+        {"TIDEMARK_ENGINE_TRANSACTION_MS": "1001", "TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S": "2"},
+        {"TIDEMARK_ENGINE_TRANSACTION_MS": "1000"},
+    ),
+    (
+        IngestSettings,
+        {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "9437183", "TIDEMARK_INGEST_MAX_BODY_BYTES": "4194304"},
+        {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "9437184"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "wrong", "mended"), CONTRADICTIONS, ids=["heartbeats", "transactions", "bodies"])
+def test_settings_that_contradict_each_other_are_named_together(
+    kind: type[Settings], wrong: dict[str, str], mended: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in wrong.items():
+        monkeypatch.setenv(variable, value)
+
+    _, (problem,) = load_all(kind)
+    for variable, value in mended.items():
+        monkeypatch.setenv(variable, value)
+    _, none = load_all(kind)
+
+    assert all(variable in problem for variable in wrong)
+    assert none == []
+
+
+def test_contradictions_come_with_what_is_wrong_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in {**CONTRADICTIONS[0][1], **CONTRADICTIONS[1][1], "TIDEMARK_ENGINE_OPENINGS": "0"}.items():
+        monkeypatch.setenv(variable, value)
+
+    _, problems = load_all(EngineSettings)
+
+    starts = [
+        "TIDEMARK_ENGINE_OPENINGS: ",
+        "TIDEMARK_ENGINE_HEARTBEAT_S (4) ",
+        "TIDEMARK_ENGINE_TRANSACTION_MS (1001) ",
+    ]
+    assert [start for start, each in zip(starts, problems, strict=True) if each.startswith(start)] == starts
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
