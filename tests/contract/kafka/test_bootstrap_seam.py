@@ -27,6 +27,15 @@ def test_the_method_still_asks_none_but_the_brokers_it_knows() -> None:
     assert "self.hosts" not in source and "self.bootstrap()" not in source
 
 
+def test_the_list_is_asked_in_turn_each_with_the_clients_timeout() -> None:
+    """Which is another one meanwhile; nothing else may be under way by then."""
+    source = inspect.getsource(AIOKafkaClient.bootstrap)
+
+    assert "for host, port, _ in self.hosts:" in source
+    assert source.count("request_timeout_ms=self._request_timeout_ms") == 1
+    assert source.index("self._sync_task = create_task") > source.index("raise KafkaConnectionError")
+
+
 async def test_the_list_is_asked_when_no_known_broker_answers() -> None:
     """Of every kind of client the inner one is replaced, not another one."""
     kafka = KafkaSettings(bootstrap_servers="127.0.0.1:1")
