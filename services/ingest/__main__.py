@@ -96,8 +96,9 @@ def application(
 def server_options(settings: IngestSettings, metrics: IngestMetrics | None = None) -> dict[str, Any]:
     """Return what uvicorn is told beyond the defaults of every process."""
     closed: Callable[[str], None] = (lambda why: metrics.connections_closed.labels(why).inc()) if metrics else _nobody
+    crowded: Callable[[str], None] = (lambda source: metrics.crowded.labels(source).inc()) if metrics else _nobody
     return {
-        "http": protocol(settings.request_timeout_s, _connections(settings.max_connections), closed),
+        "http": protocol(settings.request_timeout_s, _connections(settings.max_connections), closed, crowded),
         "ws": "none",
         "proxy_headers": False,
         "timeout_keep_alive": 75,

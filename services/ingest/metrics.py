@@ -91,6 +91,12 @@ class IngestMetrics:
         )
         for why in ("full", "timeout", "unread", "headers", "url", "chunks", "pipelined", "malformed"):
             self.connections_closed.labels(why)
+        self.crowded = Counter(
+            "tidemark_ingest_crowded_total",
+            "Requests cut off while they arrived, by source, and connections turned away (no source), at the limit of connections.",
+            ["source"],
+            registry=registry,
+        )
         self.producer_restarts = Counter(
             "tidemark_ingest_producer_restarts_total", "Kafka producers replaced after a failure.", registry=registry
         )

@@ -50,6 +50,7 @@ class ConnectionBounds:
     request_timeout_s: float
     max_connections: int
     closed: Callable[[str], None]
+    crowded: Callable[[str], None]
     places: Places[_DeadlineProtocol] = field(default_factory=Places)
 
 
@@ -92,14 +93,18 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
 
     def _has_place(self) -> bool:
-        other = self.bounds.places.make_way()
-        if other is not None:
+        missed = self.bounds.places.make_way()
+        if missed is not None:
+            other, source = missed
             self.bounds.closed("full")
+            if source:
+                self.bounds.crowded(source)
             other.transport.close_now()
             return True
         self._beyond = len(self.connections) <= self.bounds.max_connections + _RESERVE
         if not self._beyond:
             self.bounds.closed("full")
+            self.bounds.crowded("")
             self._end(canned.FULL)
         return self._beyond
 
@@ -151,6 +156,7 @@ class _DeadlineProtocol(HttpToolsProtocol):
             self.scope["method"] = self.parser.get_method().decode()
             return
         if self._beyond and len(self.connections) > self.bounds.max_connections and self.url not in _FOR_OPERATORS:
+            self.bounds.crowded("")
             self._refuse("full", canned.FULL)
         super().on_headers_complete()
         self._receiving = self.cycle
@@ -305,7 +311,10 @@ class _DeadlineProtocol(HttpToolsProtocol):
 
 
 def protocol(
-    request_timeout_s: float, max_connections: int, closed: Callable[[str], None] = lambda _why: None
+    request_timeout_s: float,
+    max_connections: int,
+    closed: Callable[[str], None] = lambda _why: None,
+    crowded: Callable[[str], None] = lambda _source: None,
 ) -> type[HttpToolsProtocol]:
     """
     Return the protocol class for uvicorn.
@@ -314,9 +323,11 @@ def protocol(
         request_timeout_s: Seconds within which a request must arrive in full.
         max_connections: Beyond it a new connection takes the place of another (places.py).
         closed: Called with a word that says why, for each connection that a bound closes.
+        crowded: Called with the source where that cuts off a request that is arriving, with nothing where a new connection is
+            turned away.
     """
 
     class Bounded(_DeadlineProtocol):
-        bounds = ConnectionBounds(request_timeout_s, max_connections, closed)
+        bounds = ConnectionBounds(request_timeout_s, max_connections, closed, crowded)
 
     return Bounded

@@ -37,11 +37,11 @@ class Places(Generic[C]):
         if not line:
             del self._lines[source]
 
-    def make_way(self) -> C | None:
-        """Take out the first of the longest line, and return it; None: nobody can be missed."""
+    def make_way(self) -> tuple[C, str] | None:
+        """Take out the first of the longest line, and return it with the line's source; None: nobody can be missed."""
         if not self._lines:
             return None
-        longest = max(self._lines.values(), key=len)
+        source, longest = max(self._lines.items(), key=lambda line: len(line[1]))
         connection = next(iter(longest))
         self.leave(connection)
-        return connection
+        return connection, source

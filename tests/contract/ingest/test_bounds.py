@@ -285,7 +285,8 @@ async def test_slow_senders_under_one_key_keep_nobody_else_out() -> None:
 
         assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
         assert max(waits) < 2
-        assert metrics.connections_closed.labels("full")._value.get() >= 181
+        assert metrics.crowded.labels("web")._value.get() >= 181
+        assert metrics.crowded.labels("other")._value.get() == metrics.crowded.labels("")._value.get() == 0
         for writer in [*slow, honest]:
             writer.close()
 
@@ -319,6 +320,7 @@ async def test_where_all_are_at_work_probes_are_answered_and_others_told_to_come
 
         assert {each[9:12] for each in probes} == {b"200"}
         assert told.startswith(b"HTTP/1.1 429") and b"too many connections" in told
+        assert metrics.crowded.labels("")._value.get() == 1
         for reader, writer in opened:
             assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
             writer.close()

@@ -25,12 +25,14 @@ def test_lines_are_as_a_plain_list_has_them(taken: list[tuple[str, int, str]]) -
     plain: list[tuple[int, str]] = []
     for what, connection, source in taken:
         if what == "make way":
-            gone = places.make_way()
-            if gone is None:
+            found = places.make_way()
+            if found is None:
                 assert plain == []
                 continue
+            gone, its = found
             lengths = {name: [line for _, line in plain].count(name) for _, name in plain}
             line = next(name for each, name in plain if each == gone)
+            assert its == line
             assert lengths[line] == max(lengths.values())
             assert gone == next(each for each, name in plain if name == line)
             plain = [pair for pair in plain if pair[0] != gone]
