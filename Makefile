@@ -94,8 +94,8 @@ dev: setup ## Run the whole pipeline on this machine, empty: make dev ARGS="--po
 	@$(BIN)/tidemark dev $(ARGS)
 
 .PHONY: dist
-dist: setup ## Build what a server installs, into dist/: the wheel, and the lock file of its packages
-	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null && cp requirements.txt dist/ && ls dist
+dist: setup ## Build what a server installs, into dist/: the wheel, the lock file of its packages, files for systemd
+	@rm -rf dist && $(BIN)/python -m hatchling build -t wheel -d dist >/dev/null && cp requirements.txt deploy/systemd/* dist/ && ls dist
 
 # --- judge ---
 

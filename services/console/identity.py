@@ -15,12 +15,12 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from services.console.settings import ConsoleSettings
+from services.shared.http import FORWARDED
 
 TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
 ME_COOKIE = "tidemark_me"
 _LONGEST_NAME = 200
 _LONGEST_TOKEN = 512
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
 
@@ -91,7 +91,7 @@ def _is_local(request: Request) -> bool:
     """
     host = request.headers.get("host", "").lower()
     name = host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-    return name in _LOOPBACK and not any(header in request.headers for header in _FORWARDED)
+    return name in _LOOPBACK and not any(header in request.headers for header in FORWARDED)
 
 
 def _from_proxy(request: Request, trusted: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -23,6 +23,8 @@ from services.shared.release import ReleaseMetrics, release
 
 _TELL_EVERY_S = 0.05
 
+FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
+"""Headers of which one says that a proxy asks for somebody: then a request from loopback is not from this machine."""
 NotReady = Callable[[], str | None]
 """Returns what the process still waits for, in words; None when it is ready."""
 NotAlive = Callable[[], str | None]

@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.local import write_keys
+from services.cli.local.secret_files import there
 from services.cli.local.stack_state import DataOption, JsonOption, read_state
 from services.shared.credentials import id_of
 from services.shared.errors import Fatal
@@ -98,7 +99,7 @@ def list_(file: FileOption = None, data: DataOption = None, as_json: JsonOption 
     """List the write keys by their ids; the keys themselves are not stored."""
     entries = [
         {"id": id_of(entry["key_sha256"]), **{name: value for name, value in entry.items() if name != "key_sha256"}}
-        for entry in write_keys.read(_file(file, data))
+        for entry in write_keys.read(there(_file(file, data)))
     ]
     if as_json:
         print(json.dumps(entries, default=str, indent=2))
@@ -110,7 +111,9 @@ def list_(file: FileOption = None, data: DataOption = None, as_json: JsonOption 
 
 def rotate(
     named: NamedArgument,
-    keep_days: Annotated[float, typer.Option(help="Days for which the existing key stays valid.", min=0)] = 7.0,
+    keep_days: Annotated[
+        float, typer.Option(help="Days for which the existing key stays valid.", min=0, max=36_500)
+    ] = 7.0,
     file: FileOption = None,
     data: DataOption = None,
 ) -> None:

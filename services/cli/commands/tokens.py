@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from services.cli.local import query_tokens
+from services.cli.local.secret_files import there
 from services.cli.local.stack_state import JsonOption
 from services.shared.errors import Fatal
 
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Who gets it: a person or a program.")],
     days: Annotated[
-        float | None, typer.Option(help="Days for which it is valid; by default without an end.", min=0)
+        float | None, typer.Option(help="Days for which it is valid; by default without an end.", min=0.01, max=36_500)
     ] = None,
     file: FileOption = None,
 ) -> None:
@@ -44,7 +45,7 @@ def create(
 
 def list_(file: FileOption = None, as_json: JsonOption = False) -> None:
     """List the tokens by their ids; the tokens themselves are not stored."""
-    entries = query_tokens.listed(_file(file))
+    entries = query_tokens.listed(there(_file(file)))
     if as_json:
         found = [{"id": each.id, "name": each.name, "not_after": each.not_after} for each in entries]
         print(json.dumps(found, default=str, indent=2))

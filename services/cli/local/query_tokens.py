@@ -37,7 +37,8 @@ def add(file: Path, name: str, not_after: datetime | None = None) -> str:
     if not name.strip() or not name.isprintable() or len(name) > 100:
         raise Fatal(f"the name {name[:120]!r} must be 1 to 100 printable characters")
     token = f"tmq_{secrets.token_urlsafe(24)}"
-    _write(file, [*listed(file), Token(digest(token), name.strip(), not_after)])
+    with secret_files.held(file):
+        _write(file, [*listed(file), Token(digest(token), name.strip(), not_after)])
     return token
 
 
@@ -48,15 +49,16 @@ def revoke(file: Path, named: str) -> Token:
     Raises:
         Fatal: there is no such token, or more than one.
     """
-    entries = listed(file)
-    by_id = [each for each in entries if len(named) >= ID_CHARS and each.token_sha256.startswith(named)]
-    found = by_id or [each for each in entries if each.name == named]
-    if not found:
-        raise Fatal(f"no token of {file} has the id or the name {named!r}; `tidemark tokens list` shows them")
-    if len(found) > 1:
-        ids = ", ".join(id_of(each.token_sha256) for each in found)
-        raise Fatal(f"{named!r} has several tokens: give the id of one ({ids})")
-    _write(file, [each for each in entries if each is not found[0]])
+    with secret_files.held(file):
+        entries = listed(file)
+        by_id = [each for each in entries if len(named) >= ID_CHARS and each.token_sha256.startswith(named)]
+        found = by_id or [each for each in entries if each.name == named]
+        if not found:
+            raise Fatal(f"no token of {file} has the id or the name {named!r}; `tidemark tokens list` shows them")
+        if len(found) > 1:
+            ids = ", ".join(id_of(each.token_sha256) for each in found)
+            raise Fatal(f"{named!r} has several tokens: give the id of one ({ids})")
+        _write(file, [each for each in entries if each is not found[0]])
     return found[0]
 
 

@@ -1,12 +1,47 @@
-"""Files that hold secrets, written all or nothing."""
+"""Files that hold secrets, written all or nothing, by one at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
 from services.shared.errors import Fatal
+
+
+def there(file: Path) -> Path:
+    """
+    Return a file that is to be read.
+
+    Raises:
+        Fatal: it does not exist.
+    """
+    if not file.exists():
+        raise Fatal(f"there is no file {file}")
+    return file
+
+
+@contextmanager
+def held(file: Path) -> Iterator[None]:
+    """
+    Keep other runs of the tool from a file while it is read, changed and written: one would undo what the other did.
+
+    Raises:
+        Fatal: its folder cannot be made or read.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        folder = os.open(file.parent, os.O_RDONLY)
+    except OSError as error:
+        raise Fatal(f"{file} cannot be written: {error.strerror}") from error
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def replace(file: Path, content: str) -> None:
@@ -16,9 +51,16 @@ def replace(file: Path, content: str) -> None:
     Who makes a key as root would else take the file away from the service that reads it.
 
     Raises:
-        Fatal: the file is somebody else's, and only root could leave it to them.
+        Fatal: it cannot be written; or it is somebody else's, and only root could leave it to them.
     """
-    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _replace(file, content)
+    except OSError as error:
+        raise Fatal(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _replace(file: Path, content: str) -> None:
     draft = file.with_name(file.name + ".draft")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)  # before it holds the secret

@@ -23,11 +23,16 @@ def read(file: Path) -> list[Entry]:
     Return the entries of a file; none when it does not exist.
 
     Raises:
-        Fatal: it is not a list of entries.
+        Fatal: it cannot be read, or is not a list of entries.
     """
     if not file.exists():
         return []
-    entries = yaml.safe_load(file.read_text()) or []
+    try:
+        entries = yaml.safe_load(file.read_text("utf-8")) or []
+    except OSError as error:
+        raise Fatal(f"{file} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Fatal(f"{file} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(entries, list) or not all(isinstance(e, dict) and "key_sha256" in e for e in entries):
         raise Fatal(f"{file} is not a list of write keys, each with its key_sha256")
     return entries
@@ -57,10 +62,7 @@ def add(
             raise Fatal(f"the {what} {value!r} must be 1 to 64 letters, digits, '.', '_' or '-'")
     if backfill and client == "browser":
         raise Fatal("a browser's key cannot have backfill: anybody can read it, and would set the times of events")
-    entries = read(file)
     key = write_key or _new()
-    if any(entry["key_sha256"] == digest(key) for entry in entries):
-        raise Fatal(f"this write key is in {file} already")
     entry = {
         "key_sha256": digest(key),
         "source": source,
@@ -68,7 +70,11 @@ def add(
         "client": client,
         "backfill": backfill,
     }
-    _write(file, [*entries, {**entry, **more}])
+    with secret_files.held(file):
+        entries = read(file)
+        if any(entry["key_sha256"] == digest(key) for entry in entries):
+            raise Fatal(f"this write key is in {file} already")
+        _write(file, [*entries, {**entry, **more}])
     return key
 
 
@@ -89,12 +95,13 @@ def rotate(file: Path, named: str, until: datetime) -> str:
     Raises:
         Fatal: there is no such key, or more than one.
     """
-    entries = read(file)
-    old = _one(file, entries, named, lambda entry: "not_after" not in entry)
     key = _new()
-    new = {**old, "key_sha256": digest(key)}
-    old["not_after"] = until
-    _write(file, [*entries, new])
+    with secret_files.held(file):
+        entries = read(file)
+        old = _one(file, entries, named, lambda entry: "not_after" not in entry)
+        new = {**old, "key_sha256": digest(key)}
+        old["not_after"] = until
+        _write(file, [*entries, new])
     return key
 
 
@@ -105,9 +112,10 @@ def revoke(file: Path, named: str) -> Entry:
     Raises:
         Fatal: there is no such key, or more than one.
     """
-    entries = read(file)
-    gone = _one(file, entries, named, lambda _: True)
-    _write(file, [entry for entry in entries if entry is not gone])
+    with secret_files.held(file):
+        entries = read(file)
+        gone = _one(file, entries, named, lambda _: True)
+        _write(file, [entry for entry in entries if entry is not gone])
     return gone
 
 

@@ -2,7 +2,8 @@
 Who may ask, checked by the headers alone, before anything else is done for a request.
 
 With tokens, each request needs one. Without, the process listens on loopback, and only requests for loopback are taken: a
-page of somebody else's can have its name resolve to 127.0.0.1, but its browser still says the page's own name as Host.
+page of somebody else's can have its name resolve to 127.0.0.1, but its browser still says the page's own name as Host. A
+proxy on this machine that hands on what others ask says for whom.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from services.shared.errors import Rejected
+from services.shared.http import FORWARDED
 from services.warehouse.http.answering import ERASURES
 from services.warehouse.http.asgi import TOKEN_NAME, App, Receive, Scope, Send
 from services.warehouse.http.problems import problem
@@ -65,6 +67,9 @@ class Guard:
         headers = dict(scope["headers"])
         if self._tokens is None:
             host = _HOST.fullmatch(headers.get(b"host", b"").decode("latin-1"))
+            if any(name.encode() in headers for name in FORWARDED):
+                detail = "a proxy asks for somebody: set TIDEMARK_QUERY_TOKENS_FILE, and each request needs a token"
+                return "forwarded", problem(421, "forwarded", detail)
             if host is not None and is_loopback(host[1]):
                 return None
             detail = "without tokens only requests for localhost are taken: ask at 127.0.0.1, or set TIDEMARK_QUERY_TOKENS_FILE"

@@ -75,6 +75,19 @@ def test_csv_and_ndjson_say_the_same(filled: ClickHouseStore) -> None:
     }
 
 
+def test_what_is_not_known_is_an_empty_cell_of_csv(filled: ClickHouseStore) -> None:
+    def exported(format_: str) -> bytes:
+        return b"".join(filled.export(export_of("accounts_today", {"format": format_})))
+
+    known = [json.loads(line) for line in exported("ndjson").splitlines()]
+    unknown = {name for row in known for name, value in row.items() if value is None}
+
+    assert unknown
+    assert b"\\N" not in exported("csv")
+    cells = {row["account"]: row for row in csv.DictReader(StringIO(exported("csv").decode()))}
+    assert all(cells[row["account"]][name] == "" for row in known for name in unknown if row[name] is None)
+
+
 def test_a_part_begins_and_ends_with_the_days_that_were_named(filled: ClickHouseStore) -> None:
     wanted = export_of("health_by_day", {"from": "2024-11-01", "until": "2024-11-30", "format": "ndjson"})
 

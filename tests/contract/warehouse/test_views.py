@@ -297,3 +297,19 @@ def test_every_example_of_the_page_runs(filled: ClickHouseStore, project_root: P
     assert len(examples) >= len(VIEWS)
     for example in examples:
         assert filled._writer.query(example).result_rows, example
+
+
+def test_the_example_of_adoption_counts_the_accounts_of_all_months(filled: ClickHouseStore, project_root: Path) -> None:
+    page = (project_root / "docs" / "sql.md").read_text("utf-8")
+    (example,) = [
+        each for each in re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if "all_accounts" in each
+    ]
+    accounts = len({row["account"] for row in asked(filled, "week_against_usual")})
+    used = {row["feature"]: 0 for row in asked(filled, "feature_adoption")}
+    for row in asked(filled, "feature_adoption"):
+        used[row["feature"]] += row["adopted_accounts"]
+
+    shares = dict(filled._writer.query(example).result_rows)
+
+    assert len({row["cohort"] for row in asked(filled, "feature_adoption")}) > 1
+    assert shares == {feature: pytest.approx(count / accounts) for feature, count in used.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -156,3 +157,35 @@ def test_no_key_of_a_browser_may_backfill(tmp_path: Path) -> None:
         write_keys.add(tmp_path / "keys.yaml", "web", "production", client="browser", backfill=True)
 
     assert not (tmp_path / "keys.yaml").exists()
+
+
+def test_keys_that_are_made_at_the_same_time_are_all_there(tmp_path: Path) -> None:
+    """Each run reads the file, adds its own and writes it: one at a time."""
+    file = tmp_path / "keys.yaml"
+    with ThreadPoolExecutor(16) as several:
+        made = list(several.map(lambda n: write_keys.add(file, f"s{n}", "production", client="server"), range(64)))
+
+    assert {digest(key) for key in made} == {entry["key_sha256"] for entry in write_keys.read(file)}
+
+
+@pytest.mark.parametrize("text", ["- [", "\xff\xfe", "a: 1"])
+def test_a_file_that_holds_no_keys_is_named(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "keys.yaml"
+    file.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(Fatal, match=str(file)):
+        write_keys.read(file)
+
+
+def test_a_list_of_keys_of_no_file_says_so(tmp_path: Path) -> None:
+    result = CliRunner().invoke(APP, ["keys", "list", "--file", str(tmp_path / "keys.yaml")])
+
+    assert isinstance(result.exception, Fatal)
+    assert "there is no file" in str(result.exception)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(Fatal, match="cannot be written: "):
+        write_keys.add(tmp_path / "file" / "keys.yaml", "web", "production", client="server")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from services.cli.local import query_tokens
 from services.shared.credentials import digest
 from services.shared.errors import ConfigurationError, Fatal
+from services.shared.http import FORWARDED
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import check
@@ -170,6 +171,17 @@ def test_a_page_whose_name_leads_to_loopback_may_not(host: str) -> None:
     answer = running.client.get("/v1/today", headers={"Host": host})
 
     assert (answer.status_code, answer.json()["code"]) == (421, "wrong_host")
+    assert running.store.asked == 0
+
+
+@pytest.mark.parametrize("header", sorted(FORWARDED))
+def test_whoever_asks_through_a_proxy_on_this_machine_may_not_without_tokens(header: str) -> None:
+    """The proxy is of this machine; who asks is not."""
+    running = Running(None)
+
+    answer = running.client.get("/v1/today", headers={"Host": "127.0.0.1", header: "203.0.113.9"})
+
+    assert (answer.status_code, answer.json()["code"]) == (421, "forwarded")
     assert running.store.asked == 0
 
 
