@@ -51,6 +51,25 @@ def require_folder(option: str, folder: Path | None) -> None:
         raise Fatal(f"{option} {folder} cannot be used: the folder {there} is not writable; name another one")
 
 
+def write_whole(file: Path, content: bytes) -> None:
+    """
+    Write a file, all or nothing: where a link leads, and through what is no file, such as a device.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    target = file.resolve()
+    if target.exists() and not target.is_file():
+        target.write_bytes(content)
+        return
+    draft = target.with_name(f".{target.name}.draft")
+    try:
+        draft.write_bytes(content)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _may(path: Path, mode: int) -> bool:
     """Return whether this process may, as the user that it acts as: that is whom `open` asks for."""
     return os.access(path, mode, effective_ids=os.access in os.supports_effective_ids)

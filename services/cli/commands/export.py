@@ -39,6 +39,9 @@ def export(
     format_ = FORMATS.get(to.suffix.lower())
     if format_ is None:
         raise Fatal(f"{to}: name a file that ends in {', '.join(FORMATS)}")
+    to = to.resolve()  # a link stays one
+    if to.exists() and not to.is_file():
+        raise Fatal(f"{to} is no file: name one")
     if to.exists() and not force:
         raise Fatal(f"{to} exists: name another file, or give --force to replace it")
     if not to.parent.is_dir():

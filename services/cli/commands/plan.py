@@ -76,7 +76,7 @@ def check(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare traffic with the plan; exit status 1 if any event breaks it."""
+    """Compare traffic with the plan; exit status 1 if any event breaks it, or if there is none to compare."""
     from services.cli.plan.comparing import PlanComparison
 
     found = PlanComparison(_plan(plan))
@@ -85,7 +85,7 @@ def check(
         tell_json(found.as_json())
     else:
         tell_lines(found.lines())
-    raise typer.Exit(int(found.broken > 0))
+    raise typer.Exit(int(found.broken > 0 or found.count == 0))
 
 
 def infer(

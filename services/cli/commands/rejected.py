@@ -70,6 +70,10 @@ def show_list(  # noqa: PLR0913  typer reads the options from the signature
     if json:
         tell_json(found.as_dict())
         return
+    if not found.total:
+        narrowed = " with this reason, source, service or account" if reason or source or by or account else ""
+        print(f"no dead letters since {since}{narrowed}")
+        return
     _print_overview(found)
 
 
@@ -201,9 +205,6 @@ async def _overview(kafka: KafkaSettings, wanted: Wanted, limit: int) -> Overvie
 def _print_overview(found: Overview) -> None:
     from services.cli.rejected import wording
 
-    if not found.total:
-        print("no dead letters")
-        return
     for group in found.groups:
         for text in wording.group_in_words(group):
             print(text)

@@ -12,6 +12,7 @@ import typer
 
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
+from services.cli.output_files import write_whole
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -67,9 +68,13 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
     from services.console.words.formats import Formats
 
     _check(at, currency, api, link)
+    if email is None and (sender or recipient):
+        raise Fatal("--sender and --recipient are of an e-mail: give --email FILE, or - for standard output")
     address = (api or _local(data)).rstrip("/")
     token = find(data).query_token if token_file is None else _token(token_file)
     week = asyncio.run(_week(address, token, owner, at))
+    if at is not None and week.as_of < at:
+        print(f"{at} has not come yet: this is the week up to {week.as_of}", file=sys.stderr)
     words = catalogue(language.value)
     reader = Reader(words, Formats(words.locale, currency), (address if link is None else link).rstrip("/"))
     if email is not None:
@@ -134,10 +139,8 @@ def _write(file: Path, content: bytes) -> None:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
         return
-    draft = file.with_name(f".{file.name}.draft")
     try:
-        draft.write_bytes(content)
-        draft.replace(file)
+        write_whole(file, content)
     except OSError as error:
         raise Fatal(f"{file} cannot be written: {error.strerror}") from error
     print(f"{file}: {len(content) / 1000:,.0f} KB", file=sys.stderr)

@@ -72,7 +72,8 @@ async def explain(
             if life.judgements
             else "it was never judged"
         )
-        raise Fatal(f"{account}: nothing was known at the close of {iso(day or 0)}: {first}")
+        when = "nothing is known" if day is None else f"nothing was known at the close of {iso(day)}"
+        raise Fatal(f"{account}: {when}: {first}")
     judgement = known[-1]
     explained = int(judgement.snapshot["day"])
     return Explained(

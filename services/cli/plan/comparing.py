@@ -82,6 +82,8 @@ class PlanComparison:
     def lines(self) -> list[str]:
         """Return it for people."""
         said = [f"{self.count:,} events were compared; {self.broken:,} break the plan"]
+        if not self.count:
+            said = ["there was no event to compare"]
         if self.unreadable:
             said.append(f"{self.unreadable:,} more are no calls in Segment's format")
         for way, count in self._often_first():

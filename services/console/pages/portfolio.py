@@ -72,11 +72,12 @@ def _render(visit: Visit, template: str, values: Mapping[str, Any]) -> Response:
 
 def _chosen(visit: Visit) -> dict[str, Any]:
     given = visit.request.query_params
-    bands = [band for band in BANDS if band in {each.upper() for each in given.getlist("band")}]
+    bands = {each.upper() for each in given.getlist("band") if each}
     return {
         "q": given.get("q", "").strip()[:_LONGEST_SEARCH],
-        "band": bands,
-        "stage": next((stage for stage in STAGES if stage == given.get("stage", "").upper()), ""),
+        # What there is not is asked for all the same: the API says so, where a filter that is left out would show all.
+        "band": [*(band for band in BANDS if band in bands), *sorted(bands.difference(BANDS))],
+        "stage": given.get("stage", "").upper(),
         "owner": given.get("owner", ""),
         "risk_tenth": RISKIEST if given.get("risk_tenth") == RISKIEST else "",
         "renews_within": next((days for days in RENEWS_WITHIN if days == given.get("renews_within")), ""),

@@ -77,7 +77,9 @@ def read_accounts(config: Any) -> AccountBook:
         elif alias == account:
             problems.append(f"aliases: {alias}: stands for itself; leave it out")
         elif account in file.aliases:
-            problems.append(f"aliases: {alias}: {account} is an alias itself; name {file.aliases[account]}")
+            meant = file.aliases[account]
+            what = "each stands for the other; leave one out" if meant == alias else f"name {meant}"
+            problems.append(f"aliases: {alias}: {account} is an alias itself; {what}")
     domains: dict[str, str] = {}
     for domain, account in file.domains.items():
         small = domain.lower()

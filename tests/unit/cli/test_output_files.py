@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from services.cli.output_files import require_files, require_folder
+from services.cli.output_files import require_files, require_folder, write_whole
 from services.shared.errors import Fatal
 
 _NOBODY = 65534
@@ -77,3 +78,24 @@ def test_what_is_not_writable_is_refused(own_folder: Path) -> None:
         require_files({"--markdown": own_folder / "new.md"})
     with pytest.raises(Fatal, match="is not writable; name another one"):
         require_folder("--keep", own_folder / "kept")
+
+
+def test_a_whole_file_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to("real")
+
+    write_whole(tmp_path / "link", b"new")
+
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    assert {each.name for each in tmp_path.iterdir()} == {"real", "link"}
+
+
+def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with ThreadPoolExecutor() as other:
+        reading = other.submit((tmp_path / "pipe").read_bytes)
+        write_whole(tmp_path / "pipe", b"new")
+
+        assert reading.result(10) == b"new"
+    assert (tmp_path / "pipe").is_fifo()

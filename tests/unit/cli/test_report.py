@@ -86,6 +86,7 @@ async def test_the_token_may_be_in_the_environment(api: Api, tmp_path: Path, mon
     ("options", "problem"),
     [
         (["--at", "yesterday"], "--at yesterday: give a day"),
+        (["--recipient", "nora@acme.example"], "--sender and --recipient are of an e-mail: give --email FILE"),
         (["--currency", "euro"], "--currency euro: give the code"),
         (["--api", "tidemark.example"], "--api tidemark.example: must begin with http"),
         (["--api", "API"], "asks who you are: give a --token-file"),
@@ -112,3 +113,12 @@ async def test_a_recipient_that_is_no_address_is_refused(api: Api) -> None:
 
     assert isinstance(done.exception, Rejected)
     assert done.exception.field == "recipient"
+
+
+async def test_a_day_that_has_not_come_yet_is_said_beside_the_week_of_now(api: Api, tmp_path: Path) -> None:
+    done = await run(
+        "--api", api.address, "--token-file", api.token, "--at", "2199-01-01", "--to", tmp_path / "week.html"
+    )
+
+    assert done.exit_code == 0, done.exception
+    assert "2199-01-01 has not come yet: this is the week up to " in done.stderr

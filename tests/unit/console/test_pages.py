@@ -152,7 +152,13 @@ async def test_script_gets_the_list_alone_with_the_address_to_show(client: httpx
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("/portfolio?sort=nonsense", "sort"), ("/portfolio?cursor=nonsense", "cursor")],
+    [
+        ("/portfolio?sort=nonsense", "sort"),
+        ("/portfolio?cursor=nonsense", "cursor"),
+        ("/portfolio?band=purple", "band"),
+        ("/portfolio?band=red&band=purple", "band"),
+        ("/portfolio?stage=nonsense", "stage"),
+    ],
 )
 async def test_an_address_that_asks_for_what_is_not_there_says_which_part(
     client: httpx.AsyncClient, address: str, words: str

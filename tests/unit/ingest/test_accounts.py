@@ -36,6 +36,10 @@ def taken(client: str = "server", **call: Any) -> Admitted:
         ({"aliases": {17: "a"}}, "put ids that look like numbers in quotes"),
         ({"aliases": {"a": "a"}}, "aliases: a: stands for itself"),
         ({"aliases": {"a": "b", "b": "c"}}, "aliases: a: b is an alias itself; name c"),
+        (
+            {"aliases": {"a": "b", "b": "a"}},
+            "aliases: a: b is an alias itself; each stands for the other; leave one out",
+        ),
         ({"aliases": {"a": ""}}, "neither may be empty"),
         ({"domains": {"kim@acme.com": "acme"}}, "is no domain; write it as acme.com"),
         ({"domains": {"GMail.com": "acme"}}, "anybody can have an address there"),

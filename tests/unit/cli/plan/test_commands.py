@@ -105,6 +105,14 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
     ]
 
 
+def test_check_of_a_file_without_any_call_is_no_success(files: Path) -> None:
+    """Of a wrong file a pipeline would else say that all is well."""
+    result = run("check", "--events", sent(files, {"no": "call"}))
+
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[0] == "there was no event to compare"
+
+
 def test_check_prints_json(files: Path) -> None:
     result = run("check", "--json", "--events", sent(files, {**GOOD, "properties": {}}, GOOD))
 
