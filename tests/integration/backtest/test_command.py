@@ -11,13 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.commands import run_tool
+
 FIRST, DAYS = date(2024, 1, 1), 300
-NO_PLOTS = """
-import sys
-sys.modules["matplotlib"] = None
-from services.cli.__main__ import main
-main()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -35,11 +31,18 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def run(*words: str, code: str = "", rc: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "services.cli"]
-    ran = subprocess.run([*command, "backtest", *words], capture_output=True, text=True, check=False, timeout=170)
-    assert ran.returncode == rc, ran.stderr
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "services.cli", "backtest", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
+    assert ran.returncode == 0, ran.stderr
     return ran
+
+
+def refused(*words: str, rc: int = 1) -> str:
+    """Return what it says to what it refuses."""
+    ran = run_tool("backtest", *words)
+    assert ran.returncode == rc, ran.stderr
+    return ran.stderr
 
 
 def columns(file: Path) -> list[str]:
@@ -75,10 +78,14 @@ def test_a_file_is_judged_by_a_list_and_again_by_other_rules(events: Path, tmp_p
     assert (keep / "events.snapshots").stat().st_mtime_ns == kept
 
 
-def test_a_page_without_the_packages_for_it_is_refused_before_any_work(events: Path, tmp_path: Path) -> None:
-    ran = run(*columns(events), "--html", str(tmp_path / "x.html"), code=NO_PLOTS, rc=1)
+def test_a_page_without_the_packages_for_it_is_refused_before_any_work(
+    events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in ran.stderr
+    said = refused(*columns(events), "--html", str(tmp_path / "x.html"))
+
+    assert "needs matplotlib, which is not installed: pip install 'tidemark[backtest]'" in said
 
 
 @pytest.mark.parametrize(
@@ -95,7 +102,7 @@ def test_what_cannot_be_written_is_refused_before_any_work(
 ) -> None:
     (tmp_path / "file").write_text("")
 
-    said = run(*columns(events), option, str(tmp_path / name), rc=1).stderr
+    said = refused(*columns(events), option, str(tmp_path / name))
 
     assert said.startswith(f"tidemark: {option} {tmp_path / name} ")
     assert says in said
@@ -103,13 +110,13 @@ def test_what_cannot_be_written_is_refused_before_any_work(
 
 
 def test_a_seed_below_zero_is_refused_with_the_range(events: Path) -> None:
-    said = run(*columns(events), "--generated", "-1", rc=2).stderr
+    said = refused(*columns(events), "--generated", "-1", rc=2)
 
     assert "'--generated': Input should be greater than or equal to 0" in " ".join(said.replace("│", "").split())
 
 
 def test_a_language_that_there_is_not_is_refused_with_those_there_are(events: Path) -> None:
-    said = run(*columns(events), "--language", "fr", rc=2).stderr
+    said = refused(*columns(events), "--language", "fr", rc=2)
 
     assert "'fr' is not one of 'en', 'pt', 'it'" in " ".join(said.replace("│", "").split())
 
@@ -118,10 +125,8 @@ def test_a_list_for_made_up_customers_alone_is_refused(tmp_path: Path) -> None:
     lost = tmp_path / "lost.csv"
     lost.write_text("account,date\nc0,2024-06-01\n")
 
-    assert (
-        "--outcomes says what became of real accounts" in run("--outcomes", str(lost), "--generated", "1", rc=1).stderr
-    )
+    assert "--outcomes says what became of real accounts" in refused("--outcomes", str(lost), "--generated", "1")
 
 
 def test_a_file_with_other_columns_is_refused_by_their_names(events: Path) -> None:
-    assert "column 'timestamp' is missing" in run(str(events), rc=1).stderr
+    assert "column 'timestamp' is missing" in refused(str(events))

@@ -14,6 +14,7 @@ import pytest
 
 from services.scorer.domain.health.model import Model
 from services.scorer.settings import DEFAULT_MODEL, ScorerSettings, load_scoring
+from tests.support.commands import run_tool
 
 FIRST, DAYS = date(2024, 1, 1), 455
 ACCOUNTS, LOST = 60, 26
@@ -128,4 +129,7 @@ def test_what_cannot_be_fitted_or_written_is_refused_before_any_work(
 ) -> None:
     lost = [str(folder / word) if word.endswith((".yaml", ".gz")) else word for word in words]
 
-    assert says in run(str(folder / "events.csv.gz"), *lost, rc=1).stderr
+    ran = run_tool("backtest", str(folder / "events.csv.gz"), *lost)
+
+    assert ran.returncode == 1
+    assert says in ran.stderr

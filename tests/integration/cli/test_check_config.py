@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from services.cli.commands.services import SERVICES
+from tests.support.commands import run_tool
 from tests.support.keys import entry
 
 WRONG = {
@@ -20,22 +18,10 @@ WRONG = {
 }
 
 
-def check_config(service: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a service with --check-config."""
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", service, "--check-config"],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 @pytest.mark.parametrize("service", SERVICES)
 def test_all_errors_are_listed_at_once(service: str) -> None:
     """Each by the name of its variable."""
-    done = check_config(service, WRONG)
+    done = run_tool(service, "--check-config", **WRONG)
     # a console of its own speaks HTTP alone
     mine = [name for name in WRONG if service != "console" or name in {"TIDEMARK_HTTP_PORT", "TIDEMARK_LOG_LEVEL"}]
 
@@ -67,13 +53,12 @@ def test_a_good_configuration_is_told_to_be_good(service: str, tmp_path: Path) -
     keys = tmp_path / "write-keys.yaml"
     keys.write_text(entry("k", "web"))
 
-    done = check_config(
+    done = run_tool(
         service,
-        {
-            "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1",
-            "TIDEMARK_WRITE_KEYS_FILE": str(keys),
-            "TIDEMARK_DATA_DIR": str(tmp_path),
-        },
+        "--check-config",
+        KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1",
+        TIDEMARK_WRITE_KEYS_FILE=str(keys),
+        TIDEMARK_DATA_DIR=str(tmp_path),
     )
 
     assert done.returncode == 0, done.stderr

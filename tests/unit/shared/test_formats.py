@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +10,7 @@ from schemas import codec, formats
 from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings, use_formats
 from services.shared.settings import load
+from tests.support.commands import run_tool
 
 
 @pytest.fixture(autouse=True)
@@ -45,14 +44,7 @@ def test_a_level_that_there_is_not_is_named_with_those_there_are(level: str, mon
 
 @pytest.mark.parametrize("service", ["ingest", "scorer", "alerter", "warehouse"])
 def test_every_service_refuses_a_wrong_level_at_its_start(service: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", f"services.{service}", "--check-config"],
-        env={"TIDEMARK_WRITE_FORMATS": "9", "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_tool(service, "--check-config", TIDEMARK_WRITE_FORMATS="9")
 
     assert done.returncode == 2
     assert f"there is no level 9: this release writes 1 to {formats.NEWEST}" in done.stderr

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import uuid
 from pathlib import Path
 
 import pytest
-from aiokafka.admin import NewPartitions
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared import exit_status
@@ -20,6 +17,7 @@ from services.shared.kafka.clients import admin, producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from tests.conftest import Kafka
+from tests.support.commands import Ran, run_tool
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
@@ -55,18 +53,15 @@ def shared() -> list[str]:
     return [topic.name for topic in TOPICS.values() if topic.partitions == "shared"]
 
 
-def tidemark(kafka: KafkaSettings, folder: Path, *arguments: str, **given: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
+async def tidemark(kafka: KafkaSettings, folder: Path, *arguments: str, **given: str) -> Ran:
+    environment = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
         "TIDEMARK_PARTITIONS": str(kafka.partitions),
         "TIDEMARK_DEV_DATA": str(folder),
         **given,
     }
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
+    return await asyncio.to_thread(run_tool, *arguments, **environment)  # it runs a loop of its own
 
 
 def service(name: str, kafka: KafkaSettings, folder: Path) -> ServiceProcess:
@@ -114,7 +109,8 @@ async def test_topics_that_have_grown_together_with_the_setting_are_refused(
     grown = other(kafka_settings, 8)
 
     problems = await topics.check(grown)
-    check, doctor = tidemark(grown, tmp_path, "topics", "check"), tidemark(grown, tmp_path, "doctor")
+    check = await tidemark(grown, tmp_path, "topics", "check")
+    doctor = await tidemark(grown, tmp_path, "doctor")
 
     assert any("TIDEMARK_PARTITIONS is 8, but the data of this installation was written under 4" in p for p in problems)
     assert any("usage-events has 8 partitions, 4 are needed" in problem for problem in problems)
@@ -145,7 +141,7 @@ async def test_a_backfill_refuses_a_wrong_setting(kafka_settings: KafkaSettings,
     (tmp_path / "events.csv").write_text("account,user,timestamp\na,u,2026-01-01T00:00:00Z\n")
     given = {"TIDEMARK_INGEST_URL": f"http://127.0.0.1:{ingest.port}", "TIDEMARK_BACKFILL_KEY": "key"}
     try:
-        done = tidemark(other(kafka_settings, 8), tmp_path, "backfill", str(tmp_path / "events.csv"), **given)
+        done = await tidemark(other(kafka_settings, 8), tmp_path, "backfill", str(tmp_path / "events.csv"), **given)
     finally:
         await ingest.stop()
 
@@ -178,10 +174,12 @@ async def test_data_without_a_recorded_number_is_adopted_only_on_request(kafka: 
         await writer.send_and_wait(deployment.scoped("usage-events"), b"", b"a")
         await writer.stop()
         await topics.delete(deployment, [TOPICS[INSTALLATION]])
+        async with admin(deployment) as client:
+            await until(lambda: _gone(client, deployment.scoped(INSTALLATION)))
 
-        lost = tidemark(deployment, tmp_path, "topics", "create")
-        wrong = tidemark(other(deployment, 8), tmp_path, "topics", "create", "--adopt")
-        adopted = tidemark(deployment, tmp_path, "topics", "create", "--adopt")
+        lost = await tidemark(deployment, tmp_path, "topics", "create")
+        wrong = await tidemark(other(deployment, 8), tmp_path, "topics", "create", "--adopt")
+        adopted = await tidemark(deployment, tmp_path, "topics", "create", "--adopt")
 
         assert lost.returncode == wrong.returncode == exit_status.REFUSED
         assert "--adopt" in lost.stderr and "usage-events has 4 partitions, 8 are needed" in wrong.stderr
@@ -191,12 +189,16 @@ async def test_data_without_a_recorded_number_is_adopted_only_on_request(kafka: 
         await topics.delete(deployment)
 
 
+async def _gone(client: AIOKafkaAdminClient, topic: str) -> bool:
+    return topic not in await client.list_topics()
+
+
 async def test_one_broker_keeps_one_copy_and_create_says_so(kafka: Kafka, tmp_path: Path) -> None:
     deployment = KafkaSettings(
         bootstrap_servers=kafka.bootstrap, topic_prefix=f"t{uuid.uuid4().hex[:12]}-", partitions=1
     )
     try:
-        made = tidemark(deployment, tmp_path, "topics", "create")
+        made = await tidemark(deployment, tmp_path, "topics", "create")
 
         assert "topics keep 1 of 3 wanted copies of each record, since the cluster has 1 broker(s)" in made.stdout
         assert await replication.check(deployment) == []
