@@ -23,6 +23,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import open_embedded
 from tests.contract.warehouse import stored
+from tests.support.commands import run_tool
 
 pytestmark = pytest.mark.integration
 
@@ -190,8 +191,7 @@ def test_the_losses_that_people_recorded_are_the_list_where_that_is_asked_for(
 
 
 def test_a_folder_without_a_warehouse_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "services.cli", "backtest", "--from", "warehouse", "--data", str(tmp_path)]
-    ran = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    ran = run_tool("backtest", "--from", "warehouse", "--data", str(tmp_path))
 
     assert ran.returncode != 0
     assert "give --data, or set CLICKHOUSE_URL to your server" in ran.stderr

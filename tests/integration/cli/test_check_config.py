@@ -40,7 +40,7 @@ def test_files_are_looked_at_although_settings_are_wrong(tmp_path: Path) -> None
         "TIDEMARK_TRACKING_PLAN": str(plan),
     }
 
-    done = check_config("ingest", wrong)
+    done = run_tool("ingest", "--check-config", **wrong)
 
     assert done.returncode == 2, done.stdout
     assert all(f"- {variable}" in done.stderr for variable in wrong), done.stderr

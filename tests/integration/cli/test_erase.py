@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +18,7 @@ from services.scorer.domain.accounts.actors import person_of
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
+from tests.support.commands import Ran, run_tool
 from tests.support.ingest import user, visitor
 from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
@@ -65,20 +64,14 @@ def batch() -> list[dict[str, Any]]:
     return [{**call, "messageId": f"m{number}"} for number, call in enumerate(calls)]
 
 
-async def erase(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> tuple[int, str, str]:
-    environment = os.environ | {
+async def erase(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> Ran:
+    environment = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
         "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
         "TIDEMARK_PARTITIONS": str(kafka.partitions),
         "TIDEMARK_WAREHOUSE_URL": f"http://127.0.0.1:{warehouse.port}",
     }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.cli", "erase", *arguments, env=environment,
-        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
+    return await asyncio.to_thread(run_tool, "erase", *arguments, **environment)  # it runs a loop of its own
 
 
 async def in_topics(kafka: KafkaSettings, *texts: bytes, topics: Iterable[str] = TOPICS) -> set[str]:

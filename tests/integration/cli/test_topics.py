@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import asyncio
 import uuid
 from collections.abc import AsyncIterator
 
@@ -14,6 +12,7 @@ from services.shared import exit_status
 from services.shared.kafka import topics
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka
+from tests.support.commands import Ran, run_tool
 
 pytestmark = pytest.mark.integration
 
@@ -23,7 +22,6 @@ async def environment(kafka: Kafka) -> AsyncIterator[dict[str, str]]:
     """The variables of a deployment without topics."""
     prefix = f"t{uuid.uuid4().hex[:12]}-"
     yield {
-        **os.environ,
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "TIDEMARK_TOPIC_PREFIX": prefix,
         "TIDEMARK_PARTITIONS": "2",
@@ -31,20 +29,17 @@ async def environment(kafka: Kafka) -> AsyncIterator[dict[str, str]]:
     await topics.delete(KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=prefix))
 
 
-def tidemark(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+async def tidemark(environment: dict[str, str], *arguments: str) -> Ran:
     """Run the tool."""
-    return subprocess.run(
-        [sys.executable, "-m", "services.cli", *arguments],
-        env=environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return await asyncio.to_thread(run_tool, *arguments, **environment)  # it runs a loop of its own
 
 
 async def test_check_names_what_create_then_makes(environment: dict[str, str]) -> None:
     """Missing, then made, then good, then nothing left to make."""
-    missing = tidemark(environment, "topics", "check")
-    created = tidemark(environment, "topics", "create")
-    good = tidemark(environment, "topics", "check")
-    again = tidemark(environment, "topics", "create")
+    missing = await tidemark(environment, "topics", "check")
+    created = await tidemark(environment, "topics", "create")
+    good = await tidemark(environment, "topics", "check")
+    again = await tidemark(environment, "topics", "create")
 
     prefix = environment["TIDEMARK_TOPIC_PREFIX"]
     assert missing.returncode == exit_status.REFUSED
@@ -55,17 +50,17 @@ async def test_check_names_what_create_then_makes(environment: dict[str, str]) -
 
 async def test_other_partitions_than_configured_are_a_failed_check(environment: dict[str, str]) -> None:
     """Before accounts are split between lanes."""
-    tidemark(environment, "topics", "create")
+    await tidemark(environment, "topics", "create")
 
-    done = tidemark({**environment, "TIDEMARK_PARTITIONS": "3"}, "topics", "check")
+    done = await tidemark({**environment, "TIDEMARK_PARTITIONS": "3"}, "topics", "check")
 
     assert done.returncode == exit_status.REFUSED
     assert "TIDEMARK_PARTITIONS is 3, but the data of this installation was written under 2" in done.stdout
 
 
-def test_no_broker_is_told_with_what_to_set(environment: dict[str, str]) -> None:
+async def test_no_broker_is_told_with_what_to_set(environment: dict[str, str]) -> None:
     """And not as a traceback."""
-    done = tidemark({**environment, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "topics", "check")
+    done = await tidemark({**environment, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, "topics", "check")
 
     assert done.returncode == 1
     assert "no Kafka broker answers at 127.0.0.1:1" in done.stderr
