@@ -104,12 +104,13 @@ async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaA
         await client.close()
 
 
-def _log_cause(cause: str) -> None:
+def tell_log(cause: str) -> None:
+    """Tell the log what is waited for."""
     log.warning("waiting_for_broker", extra={"cause": cause})
 
 
 async def wait_for_broker(
-    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = _log_cause
+    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = tell_log
 ) -> None:
     """
     Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.
