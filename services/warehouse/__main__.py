@@ -20,7 +20,7 @@ from services.console.settings import ConsoleSettings
 from services.shared.errors import ConfigurationError, Retryable
 from services.shared.garbage import collect_less_often
 from services.shared.http import ops_routes, serving
-from services.shared.kafka.clients import wait_for_broker
+from services.shared.kafka.asking import until_answered
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
@@ -125,8 +125,7 @@ class Warehouse:
         ):
             with attempt:
                 self._store = await asyncio.to_thread(self._open)
-        await wait_for_broker(self._kafka)
-        await refuse_misfits(self._kafka, TABLE_OF_TOPIC)
+        await until_answered(self._kafka, lambda: refuse_misfits(self._kafka, TABLE_OF_TOPIC))
         self._watch.answered()
         self._sink = KafkaSink(self._kafka, self._settings, self._opened(), self._metrics, self._feed.publish)
 

@@ -1,92 +1,114 @@
 # ruff: noqa: SLF001 - a private seam of aiokafka, held by tests/contract/kafka/test_bootstrap_seam.py
 """
-Clients find their way back to the bootstrap list.
+Clients find their cluster by the bootstrap list: when they start, and again when all brokers that they knew are gone.
 
-aiokafka asks for metadata only those brokers that it saw last. Where they are all gone for good while others have come
-back (or the whole cluster has moved), it asks the dead for ever; only a new client would look into the list again.
-So when none of the known brokers answers, the list is asked, and the answer goes into the client's own metadata.
+aiokafka gives a listed broker that hangs as long as any request, 15 to 40 s, before it tries the next one, and each new
+client begins anew. Later it asks for metadata only those brokers that it saw last: where they are all gone for good while
+others have come back (or the whole cluster has moved), it asks the dead for ever.
 
-The list is asked in turn. A broker that takes connections and never answers, as one does that is frozen, would cost every
-new client its whole request timeout before the next is asked. So each gets little time at first.
+So here nobody is waited for alone: after two seconds the next one is asked beside those before, and the first answer
+counts. A slow broker keeps the whole time of a request for its answer, TLS handshake and login included.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.conn import AIOKafkaConnection, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 log = logging.getLogger(__name__)
 
+_ALONE_S = 2.0
+"""Brokers answer in milliseconds, a busy one by TLS within a second; one that hangs or lost its power refuses nothing."""
 _ASK_WITHIN_MS = 5_000
-_PATIENCE_S = 5.0
-"""A broker that lost its power refuses nothing: a connection to it would be waited for as long as a request may take."""
-_QUICK_MS = 2_000
-"""A broker that is well answers within milliseconds, and within a second where it is busy or far away."""
 _PAUSE_S = 0.25
 """After a round in which nobody answered; without it a client in an outage tries a hundred times a second."""
 
+_unheard: set[tuple[str, int]] = set()
+"""Listed brokers that did not answer when a client of this process last asked: the others are asked before them."""
 
-def find_back(client: AIOKafkaClient, options: Mapping[str, Any]) -> None:
+
+def find_cluster(client: AIOKafkaClient, options: Mapping[str, Any]) -> None:
     """
-    Have an aiokafka client pass by listed brokers that hang, and ask the list when no broker that it knows answers.
+    Have an aiokafka client ask the brokers of the bootstrap list beside each other; call it before the client starts.
 
     `options` are those that it was made with (`KafkaSettings.client_options`). It is the inner client: `client` of a
     producer, `_client` of consumers and admin clients.
     """
-    _pass_by_those_that_hang(client)
     ask_known = client._metadata_update
+    login = {name: value for name, value in options.items() if name != "bootstrap_servers"}
+
+    def listed(request: MetadataRequest, within_ms: int) -> list[Callable[[], Awaitable[Any]]]:
+        common = {**login, "client_id": client._client_id, "request_timeout_ms": within_ms}
+        hosts = sorted(((host, port) for host, port, _ in client.hosts), key=_unheard.__contains__)
+        return [partial(_ask, host, port, request, common) for host, port in hosts]
+
+    async def bootstrap() -> None:
+        answer = await _first(listed(MetadataRequest([]), client._request_timeout_ms))
+        if answer is None:
+            raise KafkaConnectionError(f"Unable to bootstrap from {client.hosts}")
+        client.cluster.update_metadata(answer)
+        if client._sync_task is None:
+            client._sync_task = asyncio.create_task(client._md_synchronizer())
 
     async def update(metadata: Any, topics: Any) -> bool:
-        known = asyncio.create_task(ask_known(metadata, topics))
-        try:
-            done, _ = await asyncio.wait({known}, timeout=_PATIENCE_S)
-            if (done and known.result()) or await _ask_listed(options, metadata, topics) or await known:
-                return True
-        finally:
-            known.cancel()
-        await asyncio.sleep(_PAUSE_S)
-        return False
+        async def known() -> bool | None:
+            return await ask_known(metadata, topics) or None
 
+        request = MetadataRequest(list(topics) if topics else None)
+        answer = await _first([known, *listed(request, _ASK_WITHIN_MS)])
+        if answer is None:
+            await asyncio.sleep(_PAUSE_S)
+            return False
+        if answer is not True:
+            metadata.update_metadata(answer)
+            log.warning("bootstrapped_again", extra={"brokers": len(metadata.brokers())})
+        return True
+
+    client.bootstrap = bootstrap
     client._metadata_update = update
 
 
-def _pass_by_those_that_hang(client: AIOKafkaClient) -> None:
-    ask_in_turn = client.bootstrap
-    usual = client._request_timeout_ms
-
-    async def bootstrap() -> None:
-        began = time.monotonic()
-        client._request_timeout_ms = min(_QUICK_MS, usual)
-        try:
-            await ask_in_turn()
-            return
-        except KafkaError:
-            if time.monotonic() - began < client._request_timeout_ms / 1000:
-                raise  # all have refused; none was waited for
-        finally:
-            client._request_timeout_ms = usual
-        await ask_in_turn()
-
-    client.bootstrap = bootstrap
-
-
-async def _ask_listed(options: Mapping[str, Any], metadata: Any, topics: Any) -> bool:
-    """Put what the first of the listed brokers that answers says into `metadata`; return whether one did."""
-    fresh = AIOKafkaClient(**{**options, "request_timeout_ms": _ASK_WITHIN_MS})
-    _pass_by_those_that_hang(fresh)
+async def _first(attempts: Iterable[Callable[[], Awaitable[Any]]]) -> Any:
+    """Begin each attempt when the one before has failed or has had its time alone; return the first result that is not None."""
+    left = list(attempts)
+    running: set[asyncio.Future[Any]] = set()
     try:
-        await fresh.bootstrap()
-        found = bool(await fresh._metadata_update(metadata, topics))
-    except (KafkaError, OSError, TimeoutError):
-        return False
+        while left or running:
+            if left:
+                running.add(asyncio.ensure_future(left.pop(0)()))
+            done, running = await asyncio.wait(
+                running, timeout=_ALONE_S if left else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for answer in [attempt.result() for attempt in done]:
+                if answer is not None:
+                    return answer
+        return None
     finally:
-        await fresh.close()
-    if found:
-        log.warning("bootstrapped_again", extra={"brokers": len(metadata.brokers())})
-    return found
+        for attempt in running:
+            attempt.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def _ask(host: str, port: int, request: MetadataRequest, options: Mapping[str, Any]) -> Any:
+    """Return what a listed broker says; None if it does not answer, or knows of no brokers, as one that is starting."""
+    connection: AIOKafkaConnection | None = None
+    answer: Any = None
+    try:
+        connection = await create_conn(host, port, **options)
+        answer = await connection.send(request)
+    except (KafkaError, OSError, TimeoutError) as error:
+        log.warning("listed_broker_does_not_answer", extra={"broker": f"{host}:{port}", "error": repr(error)})
+    finally:
+        note = _unheard.add if answer is None else _unheard.discard
+        note((host, port))
+        if connection is not None:
+            connection.close()
+    return answer if answer is not None and answer.brokers else None

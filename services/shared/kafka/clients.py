@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.kafka.bootstrap import find_back
+from services.shared.kafka.bootstrap import find_cluster
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
@@ -51,7 +51,7 @@ def producer(kafka: KafkaSettings, **options: Any) -> AIOKafkaProducer:
             **options,
         }
     )
-    find_back(made.client, connection)
+    find_cluster(made.client, connection)
     return made
 
 
@@ -87,7 +87,7 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
             **options,
         },
     )
-    find_back(made._client, connection)  # noqa: SLF001
+    find_cluster(made._client, connection)  # noqa: SLF001
     return made
 
 
@@ -96,7 +96,7 @@ async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaA
     """Open an admin client and close it at the end."""
     connection = kafka.client_options()
     client = AIOKafkaAdminClient(**connection, **options)
-    find_back(client._client, connection)  # noqa: SLF001
+    find_cluster(client._client, connection)  # noqa: SLF001
     await client.start()
     try:
         yield client
@@ -104,12 +104,13 @@ async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaA
         await client.close()
 
 
-def _log_cause(cause: str) -> None:
+def tell_log(cause: str) -> None:
+    """Tell the log what is waited for."""
     log.warning("waiting_for_broker", extra={"cause": cause})
 
 
 async def wait_for_broker(
-    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = _log_cause
+    kafka: KafkaSettings, within_s: float = 300.0, tell: Callable[[str], None] = tell_log
 ) -> None:
     """
     Return once the cluster answers; a service that starts before its broker waits instead of crash-looping.

@@ -109,7 +109,9 @@ async def test_the_consumer_reads_committed_records_and_does_not_wait_for_idle_p
 
     made = app.consumer._thread._create_worker_consumer(app.transport)
 
-    assert made._client._metadata_update.__module__ == "services.shared.kafka.bootstrap"
+    for client in (made._client, app.producer._new_producer().client):
+        assert client._metadata_update.__module__ == "services.shared.kafka.bootstrap"
+        assert client.bootstrap.__module__ == "services.shared.kafka.bootstrap"
     assert given["isolation_level"] == "read_committed"
     assert given["fetch_max_wait_ms"] == 50
     assert given["enable_auto_commit"] is False

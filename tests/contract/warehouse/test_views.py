@@ -309,7 +309,7 @@ def test_the_example_of_adoption_counts_the_accounts_of_all_months(filled: Click
     for row in asked(filled, "feature_adoption"):
         used[row["feature"]] += row["adopted_accounts"]
 
-    shares = dict(filled._writer.query(example).result_rows)
+    shares = {feature: share for feature, share in filled._writer.query(example).result_rows}  # noqa: C416  rows of two
 
     assert len({row["cohort"] for row in asked(filled, "feature_adoption")}) > 1
     assert shares == {feature: pytest.approx(count / accounts) for feature, count in used.items()}

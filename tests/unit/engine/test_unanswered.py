@@ -57,6 +57,25 @@ class Unanswered(Host):
         return writer
 
 
+class Silent(Host):
+    """Whose writers do not start before `answers` is set, and raise nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(settings=QUICK)
+        self.answers = asyncio.Event()
+
+    def writer(self, spec: LaneSpec, partition: int) -> Any:
+        writer = super().writer(spec, partition)
+        start = writer.start
+
+        async def started() -> None:
+            await start()
+            await self.answers.wait()
+
+        writer.start = started
+        return writer
+
+
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.shared.engine.lane.work.AGAIN_AFTER_S", 0.001)
@@ -110,6 +129,34 @@ async def test_a_lane_that_has_asked_in_vain_for_a_minute_shows_as_stalled_and_e
 
     host.told.set()
     await until(lambda: lanes.of("events")[0].ready)
+    lanes.observe(lambda _lane: (0, 0), now=0.0)
+    assert metrics.stalled.labels("events", "0")._value.get() == 0
+    await lanes.close()
+
+
+async def test_a_lane_whose_writer_gets_no_answer_says_so_and_shows_as_stalled_until_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The client raises nothing then: it looks for the coordinator, and asks it for an id, for ever."""
+    clock = [1000.0]
+    for module in ("lane.ownership", "lane.work", "worker.lanes"):
+        monkeypatch.setattr(f"services.shared.engine.{module}.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    host, metrics = Silent(), EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], host, metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: "fence" in host.asked)
+    assert lanes.not_ready() == "lane events/0 is opening"
+
+    clock[0] += 12
+    assert str(lanes.not_ready()).startswith(
+        "lane events/0 is opening, and asks again: for 12 s the coordinator of its transactions has not answered"
+    )
+    clock[0] += 50
+    lanes.observe(lambda _lane: (0, 0), now=0.0)
+    assert metrics.stalled.labels("events", "0")._value.get() == 1
+
+    host.answers.set()
+    await until(lambda: lanes.not_ready() is None)
     lanes.observe(lambda _lane: (0, 0), now=0.0)
     assert metrics.stalled.labels("events", "0")._value.get() == 0
     await lanes.close()

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, cast
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -27,7 +27,7 @@ from mode.threads import ServiceThread, WorkerThread
 
 from services.shared.engine.chunk import Fetched
 from services.shared.kafka.as_read import take_as_read
-from services.shared.kafka.bootstrap import find_back
+from services.shared.kafka.bootstrap import find_cluster
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
@@ -92,7 +92,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
             connections_max_idle_ms=conf.consumer_connections_max_idle_ms,
         )
-        find_back(made._client, transport.client_options)
+        find_cluster(made._client, transport.client_options)
         return made
 
     async def _fetch_records(
@@ -235,7 +235,12 @@ class Consumer(driver.Consumer):
 
 
 class Producer(driver.Producer):
-    """Faust starts a producer whether it is used or not; this one can at least log in."""
+    """Faust starts a producer whether it is used or not; this one can at least log in, by whichever broker answers."""
+
+    def _new_producer(self, transactional_id: str | None = None) -> AIOKafkaProducer:
+        made = super()._new_producer(transactional_id)
+        find_cluster(made.client, cast(Transport, self.transport).client_options)
+        return made
 
     def _settings_auth(self) -> Mapping[str, Any]:
         return cast(Transport, self.transport).client_options

@@ -6,17 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, RetryError, retry_if_exception, stop_after_delay, wait_random_exponential
 
 from schemas.topics import TOPICS
 from services.shared.engine.spec import LaneSpec
-from services.shared.errors import ConfigurationError, Fatal
+from services.shared.errors import ConfigurationError
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
-
-_WITHIN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +25,13 @@ class Cluster:
 
 async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     """
-    Ask the cluster about the topics of the specs and all topics of schemas/topics, again while brokers come and go.
+    Ask the cluster about the topics of the specs and all topics of schemas/topics.
 
     Raises:
         ConfigurationError: a topic is missing, or has another number of partitions than the data was written under; a
             changelog has another number of partitions than its source; or two source topics share a changelog.
-        Fatal: it has not said in time.
     """
     specs = list(specs)
-    attempts = AsyncRetrying(
-        retry=retry_if_exception(_passes), wait=wait_random_exponential(max=2), stop=stop_after_delay(_WITHIN_S)
-    )
-    try:
-        return await attempts(_ask, kafka, specs)
-    except RetryError as error:
-        why = error.last_attempt.exception()
-        raise Fatal(f"the cluster has not said within {_WITHIN_S:.0f} s what topics there are: {why!r}") from why
-
-
-def _passes(error: BaseException) -> bool:
-    return isinstance(error, OSError) or (isinstance(error, KafkaError) and error.retriable)
-
-
-async def _ask(kafka: KafkaSettings, specs: list[LaneSpec]) -> Cluster:
     needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}
     async with admin(kafka) as client:
         present = set(await client.list_topics())

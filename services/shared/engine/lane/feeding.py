@@ -23,9 +23,10 @@ from services.shared.engine.lane.commits import Commits
 from services.shared.engine.lane.intake import Intake, Missed
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import AGAIN_AFTER_S, accept, passes
+from services.shared.engine.lane.recovery import accept
 from services.shared.engine.lane.states import LaneLife, LaneState
 from services.shared.engine.processor import SourceRecord
+from services.shared.kafka.asking import AGAIN_AFTER_S, passes
 
 log = logging.getLogger(__name__)
 

@@ -82,7 +82,7 @@ class Lane:
     def unanswered(self) -> str | None:
         """What Kafka cannot tell while the lane opens, so that it asks again; None while it does not."""
         error = self._work.unanswered
-        return None if error is None else str(error)
+        return self._work.ownership.unanswered if error is None else str(error)
 
     @property
     def moved_at(self) -> float:

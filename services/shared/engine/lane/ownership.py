@@ -8,6 +8,7 @@ started between a revocation and the assignment that follows it, and a rebalance
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from services.shared.engine.errors import FailStop
@@ -16,6 +17,8 @@ from services.shared.engine.lane.ports import Writer
 
 _FENCE_WITHIN_S = 5.0
 """How long a rebalance waits for a writer that is just starting, before it gives that up."""
+_ANSWER_WITHIN_S = 10.0
+"""A writer starts in milliseconds; after this it is said what it waits for, and it waits on: aiokafka asks again by itself."""
 
 
 class Ownership:
@@ -28,6 +31,15 @@ class Ownership:
         self._new_writer = new_writer
         self._writer: Writer | None = None
         self._starting: asyncio.Task[None] | None = None
+        self._began = 0.0
+
+    @property
+    def unanswered(self) -> str | None:
+        """What a writer that is starting has waited for too long; None while it has not."""
+        waited_s = 0.0 if self._starting is None else time.monotonic() - self._began
+        if waited_s < _ANSWER_WITHIN_S:
+            return None
+        return f"for {waited_s:.0f} s the coordinator of its transactions has not answered, or could not end the former owner's"
 
     async def claim(self, allowed: Callable[[], Awaitable[None]]) -> None:
         """Fence every former owner by a new writer, once `allowed` returns; it is asked again after a `give_way`."""
@@ -35,6 +47,7 @@ class Ownership:
             await self.close()
             await allowed()
             self._writer = self._new_writer()
+            self._began = time.monotonic()
             self._starting = starting = asyncio.create_task(self._writer.start())
             try:
                 await asyncio.wait([starting])

@@ -11,8 +11,6 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from aiokafka.errors import KafkaError, KafkaTimeoutError
-
 from services.shared.engine.errors import SourceGap
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
@@ -26,9 +24,6 @@ from services.shared.engine.spec import LaneSpec
 from services.shared.garbage import gc_paused
 
 log = logging.getLogger(__name__)
-
-AGAIN_AFTER_S = 1.0
-"""Pause of a lane before it asks Kafka again what it could not tell."""
 
 
 async def recover(
@@ -45,7 +40,7 @@ async def recover(
     Raises:
         ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
         NotThisVersion: a newer version wrote the changelogs.
-        KafkaError: Kafka has not answered; see `passes`.
+        KafkaError: Kafka has not answered; see `services.shared.kafka.asking.passes`.
     """
     bounds = await host.bounds(spec.topic, partition)
     async with place:
@@ -84,11 +79,6 @@ async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: Lan
             await asyncio.sleep(0)
     metrics.loaded(loaded.records)
     return restored
-
-
-def passes(error: KafkaError) -> bool:
-    """Return whether to ask again may help: there is no leader or no coordinator just now, or no answer came in time."""
-    return error.retriable or isinstance(error, KafkaTimeoutError)
 
 
 def accept(gap: SourceGap, settings: EngineSettings, metrics: LaneMetrics) -> Position:

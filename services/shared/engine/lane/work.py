@@ -29,9 +29,10 @@ from services.shared.engine.lane.look_ahead import look_ahead
 from services.shared.engine.lane.metrics import LaneMetrics
 from services.shared.engine.lane.ownership import Ownership
 from services.shared.engine.lane.ports import LaneHost
-from services.shared.engine.lane.recovery import AGAIN_AFTER_S, passes, recover
+from services.shared.engine.lane.recovery import recover
 from services.shared.engine.lane.states import IllegalMove, LaneEvent, LaneLife, LaneState
 from services.shared.engine.spec import LaneSpec
+from services.shared.kafka.asking import AGAIN_AFTER_S, passes
 
 log = logging.getLogger(__name__)
 

@@ -50,9 +50,13 @@ class Appender:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Connect."""
-        self._producer = self._make()
-        await self._producer.start()
+        """
+        Connect.
+
+        Raises:
+            KafkaError: no broker has answered.
+        """
+        self._producer = await self._connected()
 
     async def append(self, appends: Iterable[Append]) -> None:
         """
@@ -112,16 +116,20 @@ class Appender:
         async with self._renewing:
             if self._producer is producer:
                 self._close(producer)
-                fresh = self._make()
-                try:
-                    async with asyncio.timeout(_ANSWER_WITHIN_S):
-                        await fresh.start()
-                except (KafkaError, TimeoutError) as error:
-                    self._close(fresh)
-                    if isinstance(error, KafkaError):
-                        raise
-                    raise KafkaTimeoutError(f"no broker has answered for {_ANSWER_WITHIN_S:.0f} s") from error
-                self._producer = fresh
+                self._producer = await self._connected()
+
+    async def _connected(self) -> AIOKafkaProducer:
+        fresh = self._make()
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await fresh.start()
+        except TimeoutError as error:
+            self._close(fresh)
+            raise KafkaTimeoutError(f"no broker has answered for {_ANSWER_WITHIN_S:.0f} s") from error
+        except BaseException:
+            self._close(fresh)
+            raise
+        return fresh
 
     async def stop(self) -> None:
         """Disconnect."""

@@ -14,8 +14,8 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -37,7 +37,8 @@ from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
 from services.shared.errors import ConfigurationError, IncompatibleState
 from services.shared.garbage import collect_less_often
-from services.shared.kafka.clients import producer, wait_for_broker
+from services.shared.kafka.asking import until_answered
+from services.shared.kafka.clients import producer, tell_log
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
@@ -50,6 +51,8 @@ _STOP_WITHIN_S = 20.0
 _LAST_RESORT_S = 22.0
 """After this the process ends although its loop stands still."""
 _LOOK_EVERY_S = 1.0
+
+_Answer = TypeVar("_Answer")
 
 
 class Worker:
@@ -76,6 +79,8 @@ class Worker:
         self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
+        self._waits_for: str | None = None
+        """What the start waits for; None while it does not wait for Kafka, and once it is over."""
         self._tasks: list[asyncio.Task[None]] = []
         self._app: App | None = None
         self._appender = Appender(lambda: producer(kafka), kafka.scoped)
@@ -113,11 +118,10 @@ class Worker:
 
     async def _start(self) -> None:
         self._membership.take()
-        await wait_for_broker(self.kafka)
-        cluster = await learn(self.kafka, self.lanes.specs.values())
+        cluster = await self._answered(lambda: learn(self.kafka, self.lanes.specs.values()))
         self.limits, self.partitions = cluster.limits, cluster.partitions
         await self._membership.wait_until_free()
-        await self._appender.start()
+        await self._answered(self._appender.start)
         self._app = make_app(
             self.name, self.lanes.specs, self.kafka, self.settings, instance=self._membership.instance,
             client_id=self._membership.client_id, data_dir=self._process.data_dir, deliver=self.lanes.receive, revoked=self._revoked, complete=self._complete,
@@ -132,6 +136,15 @@ class Worker:
             asyncio.create_task(self._watch_cluster()),
             asyncio.create_task(self._watch_place(self._app)),
         ]
+
+    async def _answered(self, ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        answer = await until_answered(self.kafka, ask, self._wait_for)
+        self._waits_for = None
+        return answer
+
+    def _wait_for(self, cause: str) -> None:
+        tell_log(cause)
+        self._waits_for = f"waiting for Kafka: {cause}"
 
     async def _watch_cluster(self) -> None:
         try:
@@ -154,7 +167,7 @@ class Worker:
 
     def not_ready(self) -> str | None:
         """Say what is missing before this worker does all its work; None if nothing is."""
-        return self._cluster.not_ready() or self.lanes.not_ready()
+        return self._waits_for or self._cluster.not_ready() or self.lanes.not_ready()
 
     def not_alive(self) -> str | None:
         """Say why a new process should take this one's place; None while it should not."""

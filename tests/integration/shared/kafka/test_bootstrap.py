@@ -16,7 +16,6 @@ import pytest
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
@@ -110,19 +109,6 @@ async def test_a_worker_finds_the_broker_where_the_list_says(moving: TwoAddresse
         await running
         assert verdict.exact, verdict
         assert not left
-
-
-async def test_a_worker_whose_broker_goes_as_it_starts_asks_again(moving: TwoAddresses) -> None:
-    async with trial(moving.listed, partitions=2) as log:
-        await asyncio.to_thread(moving.broker.stop)
-        asking = asyncio.create_task(learn(log.kafka, [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)]))
-        done, _ = await asyncio.wait([asking], timeout=1)
-        await asyncio.to_thread(moving.broker.start)
-
-        found = await asyncio.wait_for(asking, _WITHIN_S)
-
-    assert not done
-    assert found.partitions[SOURCE] == 2
 
 
 async def _lists(client: Any, topic: str) -> bool:
