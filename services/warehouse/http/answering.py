@@ -99,6 +99,8 @@ def answering(
             try:
                 given = parsed(question.parameters, request.query_params.multi_items())
                 path = {name: unquote(text) for name, text in request.path_params.items()}
+                if path.get("account") == "":  # events without an account are stored under this name
+                    raise NotFound("no_such_account", "account", "name an account: /v1/accounts/ACCOUNT")
                 asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals, feed)
                 # Before the answer: a mark that is too new would keep an answer that is too old.
                 erasures = feed.erasures if feed else ""

@@ -11,7 +11,7 @@ from schemas.measures import MEASURES
 from services.shared.errors import Retryable
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.memory.store import MemoryStore
-from tests.unit.warehouse.http.asking import client_of, example
+from tests.unit.warehouse.http.asking import client_of, example, of, stored
 
 
 @pytest.fixture
@@ -168,6 +168,15 @@ def test_signals_are_filtered(client: TestClient) -> None:
 
 def test_totals_are_told_by_topic(client: TestClient) -> None:
     assert {"topic": "usage-events", "rows": 2, "unique": 2, "exact": True} in client.get("/v1/totals").json()["totals"]
+
+
+@pytest.mark.parametrize("address", ["/v1/accounts/", "/v1/accounts//history", "/v1/accounts//events"])
+def test_events_without_an_account_make_no_account_of_no_name(address: str) -> None:
+    nobodys = of("usage-unattributed", 0, "usage_event", example("usage_event/examples/unattributed.json", account=""))
+
+    answer = client_of(stored([nobodys])).get(address)
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "no_such_account")
 
 
 @pytest.mark.parametrize("address", ["/v1/accounts/nobody", "/v1/accounts/nobody/history"])
