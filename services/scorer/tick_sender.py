@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
+from services.shared.kafka.abandoning import abandon
 from services.shared.kafka.clients import producer
 from services.shared.kafka.clocks import leader_of
 from services.shared.kafka.settings import KafkaSettings
@@ -116,11 +115,6 @@ class TickSender:
         return client
 
     def _close(self, client: AIOKafkaProducer) -> None:
-        closing = asyncio.create_task(_stop(client))
+        closing = asyncio.create_task(abandon(client, GIVE_UP_S))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
-
-
-async def _stop(client: AIOKafkaProducer) -> None:
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(client.stop(), GIVE_UP_S)

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import TOPICS
@@ -25,12 +24,14 @@ from services.ingest.event_log.batches import Route
 from services.ingest.ports import WRITES
 from services.shared.errors import ConfigurationError
 from services.shared.kafka import clients, topics
+from services.shared.kafka.abandoning import abandon
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 _ABANDON_WITHIN_S = 20.0
+_CLOSE_WITHIN_S = 2.0
 _AGAIN_S = 0.25
 _SOLOS = 4
 """Partitions that may have a producer of their own at a time."""
@@ -96,7 +97,7 @@ class Routes:
             self._left_behind.add(route)
         else:
             self._left_behind.discard(route)
-            self.background(_abandon(route.producer))
+            self.background(abandon(route.producer, _ABANDON_WITHIN_S))
 
     def delivered(self, route: Route) -> None:
         """Take note that a producer has delivered something."""
@@ -109,7 +110,7 @@ class Routes:
         if route is self.common:
             self.common = None
             self.reason = reason
-            self.background(_abandon(route.producer))
+            self.background(abandon(route.producer, _ABANDON_WITHIN_S))
             self.renew()
         else:
             self.leave(route)
@@ -141,7 +142,9 @@ class Routes:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         routes = {*self._solos, *self._left_behind, *([self.common] if self.common else [])}
         self.common = None
-        await asyncio.gather(*(_abandon(route.producer, within_s=2.0) for route in routes))
+        self._solos.clear()
+        self._left_behind.clear()
+        await asyncio.gather(*(abandon(route.producer, _CLOSE_WITHIN_S) for route in routes))
 
     async def _renew(self) -> None:
         try:
@@ -167,14 +170,14 @@ class Routes:
                 if not self._checked:
                     problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
                     if problems:
-                        await _abandon(producer)
+                        await abandon(producer, _ABANDON_WITHIN_S)
                         self._fail(ConfigurationError(problems))
                         return None
                     self._checked = True
                 for name in WRITES:
                     await producer.partitions_for(topics.full_name(self._kafka, name))
             except (KafkaError, OSError, TimeoutError) as error:
-                await _abandon(producer)
+                await abandon(producer, _ABANDON_WITHIN_S)
                 cause = await find_cause(self._kafka)
                 why = cause.text if cause else repr(error)
                 if self.common is None:
@@ -187,7 +190,7 @@ class Routes:
                     log.warning("waiting_for_broker", extra={"cause": why})
                 await asyncio.sleep(_AGAIN_S)
             except asyncio.CancelledError:
-                await _abandon(producer)
+                await abandon(producer, _ABANDON_WITHIN_S)
                 raise
             else:
                 return Route(producer)
@@ -200,15 +203,3 @@ class Routes:
         self.reason = "; ".join(error.problems)
         if not self.failed.done():
             self.failed.set_exception(error)
-
-
-async def _abandon(producer: AIOKafkaProducer, within_s: float = _ABANDON_WITHIN_S) -> None:
-    """Stop a producer even where what it holds can no longer be delivered."""
-    try:
-        await asyncio.wait_for(producer.stop(), within_s)
-    except (TimeoutError, KafkaError, OSError):
-        sender = producer._sender  # noqa: SLF001 - stop() leaves it running when it times out
-        if sender is not None and sender.sender_task is not None:
-            sender.sender_task.cancel()
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            await asyncio.wait_for(producer.client.close(), 5.0)

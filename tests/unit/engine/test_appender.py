@@ -33,7 +33,8 @@ class Client:
         self.stopped = self.closed = False
         self.sending = asyncio.get_running_loop().create_future()
         self._sender = SimpleNamespace(sender_task=self.sending)
-        self.client = SimpleNamespace(close=self._disconnect)
+        self._message_accumulator = SimpleNamespace(_batches={}, _pending_batches=set())
+        self.client = SimpleNamespace(close=self._disconnect, _md_update_fut=None)
 
     async def start(self) -> None:
         """Connect."""

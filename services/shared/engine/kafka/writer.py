@@ -22,6 +22,7 @@ from services.shared.engine.fold.gathering import DEFAULT_LIMIT
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
+from services.shared.kafka.abandoning import abandon
 from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
@@ -60,11 +61,7 @@ class LaneWriter:
 
     async def close(self) -> None:
         """Give back the connections; there is nothing to flush."""
-        try:
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await self._producer.stop()
-        except Exception:  # noqa: BLE001 - whatever it is, nothing was pending
-            return
+        await abandon(self._producer, _CLOSE_WITHIN_S)
 
     async def write(self, transaction: Transaction) -> None:
         """

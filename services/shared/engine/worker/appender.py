@@ -12,7 +12,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -25,6 +24,7 @@ from aiokafka.errors import (
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.processor import Append
+from services.shared.kafka.abandoning import abandon
 
 log = logging.getLogger(__name__)
 
@@ -139,7 +139,7 @@ class Appender:
             await asyncio.wait(self._closing)
 
     def _close(self, producer: AIOKafkaProducer) -> None:
-        closing = asyncio.create_task(_stop(producer))
+        closing = asyncio.create_task(abandon(producer, _CLOSE_WITHIN_S))
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
@@ -154,20 +154,3 @@ def _passing(error: KafkaError) -> KafkaError:
     if getattr(error, "retriable", False) or isinstance(error, _PASSING):
         return error
     raise error
-
-
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stop a producer, even where what it holds cannot be delivered."""
-    try:
-        async with asyncio.timeout(_CLOSE_WITHIN_S):
-            await producer.stop()
-    except (KafkaError, OSError, TimeoutError):
-        # stop() leaves it running when it times out, and it goes on sending.
-        sending = producer._sender.sender_task  # noqa: SLF001
-        if sending is not None:
-            sending.cancel()
-        with suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(_CLOSE_WITHIN_S):
-                await producer.client.close()
-        if sending is not None:
-            sending.cancel()  # once it has heard the first one it waits for the request that hangs
