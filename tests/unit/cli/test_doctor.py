@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 import yaml
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
 
 from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
 from services.cli.commands import doctor
+from services.cli.local import readiness
 from services.scorer.settings import DEFAULT_MODEL
+from services.shared.http import listener, ops_routes
+from services.shared.ports import PORTS
 from tests.support.plans import default_without, fact_traits
 
 
@@ -72,3 +81,144 @@ def test_a_risk_that_is_made_of_a_measure_without_state_is_named(
 
     assert "the risk of no account is known, as the model makes it of tickets_open" in said
     assert "the risk's age_days adds nothing, as it fades by survey_mean" in said
+
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine where nothing runs and nothing is set; returns its data folder."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.delenv("TIDEMARK_PSEUDONYM_KEY", raising=False)
+    monkeypatch.setattr(readiness, "PORTS", dict.fromkeys(PORTS, 1))
+    for name in PORTS:
+        monkeypatch.delenv(readiness.variable(name), raising=False)
+    for look in ("_java", "_jars"):
+        monkeypatch.setattr(doctor, look, lambda: "")
+    return tmp_path
+
+
+@pytest.fixture
+def others_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process that judges settings."""
+    monkeypatch.setattr(doctor, "_configurations", lambda _given: iter(()))
+
+
+def serve(**options: Any) -> Iterator[str]:
+    bound = listener("127.0.0.1", 0)
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None, **options))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    bound.listen()  # who asks before the server has begun waits for it
+    thread.start()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def ready_service() -> Iterator[str]:
+    yield from serve()
+
+
+@pytest.fixture
+def frozen_service() -> Iterator[str]:
+    """Takes connections and never answers, as a process does that was stopped."""
+    bound = listener("127.0.0.1", 0)
+    bound.listen()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    bound.close()
+
+
+def found(data: Path) -> dict[str, doctor.Finding]:
+    return {finding.what: finding for finding in doctor.examine(data)}
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_services_that_are_stopped_or_frozen_are_findings_beside_one_that_answers(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, ready_service: str, frozen_service: str
+) -> None:
+    monkeypatch.setenv("TIDEMARK_INGEST_URL", ready_service + "/")
+    monkeypatch.setenv("TIDEMARK_WAREHOUSE_URL", frozen_service)
+
+    said = found(elsewhere)
+
+    assert said["ingest ready"] == doctor.Finding("ingest ready", good=True, detail=ready_service)
+    assert not said["warehouse ready"].good
+    assert said["warehouse ready"].detail.startswith(f"it does not answer ({frozen_service})")
+    assert not said["scorer ready"].good
+    assert "set TIDEMARK_SCORER_URL if it runs elsewhere" in said["scorer ready"].detail
+    assert said["clocks"].good
+    assert "the cluster is not looked at" in said["stack"].detail
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_where_nothing_runs_and_nothing_is_set_that_is_said_and_is_no_finding(elsewhere: Path) -> None:
+    said = found(elsewhere)
+
+    assert said["services"].good
+    assert said["services"].detail == f"no service answers at {', '.join([NOWHERE] * len(PORTS))}"
+    assert all(finding.good for finding in said.values())
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_an_address_that_was_set_and_does_not_answer_is_a_finding(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_SCORER_URL", NOWHERE)
+
+    assert not found(elsewhere)["services"].good
+
+
+def test_services_are_asked_all_at_once_so_that_frozen_ones_cost_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(len(PORTS))
+
+    def ask(_address: str, _pid: int | None = None) -> str:
+        together.wait(timeout=30)
+        return readiness.NO_ANSWER
+
+    monkeypatch.setattr(readiness, "readiness", ask)
+
+    assert set(readiness.ask_all(readiness.addresses()).values()) == {readiness.NO_ANSWER}
+
+
+def judged_ingest(data: Path, monkeypatch: pytest.MonkeyPatch) -> doctor.Finding:
+    """Judge the settings of ingest alone."""
+    monkeypatch.setattr(doctor, "SERVICES", {"ingest": ""})
+    monkeypatch.setenv("TIDEMARK_WRITE_KEYS_FILE", str(data / "keys.yaml"))
+    (data / "keys.yaml").write_text("[]\n")
+    (data / "keys.yaml").chmod(0o640)
+    return found(data)["ingest"]
+
+
+def test_a_machine_without_a_pseudonym_key_is_told_who_makes_one(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert said.good, said.detail
+    assert "TIDEMARK_PSEUDONYM_KEY, which is not set: `tidemark dev` makes a key of its own" in said.detail
+
+
+def test_ingest_is_judged_with_the_key_that_a_stopped_stack_keeps(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "pseudonym.key").write_text("ab" * 32 + "\n")
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert said.detail == "the settings of this shell are good, with TIDEMARK_PSEUDONYM_KEY of `tidemark dev`"
+
+
+def test_a_deployment_without_a_pseudonym_key_is_a_finding_of_the_settings_of_this_shell(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    (elsewhere / "pseudonym.key").write_text("ab" * 32 + "\n")
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert not said.good
+    assert said.detail.startswith("the settings of this shell:\n")
+    assert "TIDEMARK_PSEUDONYM_KEY: give 32 bytes" in said.detail
