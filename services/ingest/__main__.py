@@ -80,11 +80,15 @@ def application(
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
         name=name,
     )
+    hooks = endpoints or Endpoints({})
     rest = Starlette(
-        routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
-    )
+        routes=ops_routes(
+            metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow,
+            unreadable=lambda: keys.unreadable + hooks.unreadable,
+        )
+    )  # fmt: skip
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
+    door = WebhookDoor(hooks, reception, metrics, time.time, settings.webhook_tolerance_s)
     budgets = Budgets(keys, metrics, 1 / settings.workers)
     intake = EventIntake(service, keys, metrics, reception, budgets, door, settings.public_url)
     routes = every_route()

@@ -270,6 +270,7 @@ def _services(services: Mapping[str, _Asked], state: StackState | None) -> Itera
         hint = f": set {variable(name)} if it runs elsewhere" if state is None and name not in answering else ""
         detail = each.address if each.reason is None else f"{each.reason} ({each.address}){hint}"
         yield Finding(f"{name} ready", each.reason is None, detail)
+    yield _judge("files", lambda: _files(answering))
     yield _judge("clocks", lambda: _apart(answering))
 
 
@@ -338,6 +339,22 @@ def _held(running: Running) -> str:
         f"usage signals of {len(found):,} accounts are held by planned absences, public holidays or programs,"
         f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
     )
+
+
+def _files(addresses: Mapping[str, str]) -> str:
+    from services.cli.local.readiness import told
+
+    unreadable = [
+        f"{name} cannot take over {path} as it is now"
+        for name, address in addresses.items()
+        for path in told(address).get("unreadable", ())
+    ]
+    if unreadable:
+        raise OSError(
+            f"{'; '.join(unreadable)}: what it held before stays in force, and the next start will fail."
+            " --check-config with that service's settings says what is wrong"
+        )
+    return "services have taken over the files that they watch"
 
 
 def _apart(addresses: Mapping[str, str]) -> str:

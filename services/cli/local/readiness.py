@@ -65,14 +65,14 @@ class ServiceBuild(NamedTuple):
 
 def build(address: str) -> ServiceBuild:
     """Ask a service of which build it is."""
-    answer = _told(address)
+    answer = told(address)
     levels = answer.get("formats", {})
     return ServiceBuild(
         answer.get("release"), {name: int(levels[name]) for name in ("written", "read") if name in levels}
     )
 
 
-def _told(address: str) -> dict[str, Any]:
+def told(address: str) -> dict[str, Any]:
     """Return what a service says of itself; nothing if it does not answer."""
     try:
         answer = _http().get(f"{address}/readyz").json()

@@ -150,7 +150,19 @@ def test_services_that_are_stopped_or_frozen_are_findings_beside_one_that_answer
     assert not said["scorer ready"].good
     assert "set TIDEMARK_SCORER_URL if it runs elsewhere" in said["scorer ready"].detail
     assert said["clocks"].good
+    assert said["files"].good
     assert "the cluster is not looked at" in said["stack"].detail
+
+
+@pytest.fixture
+def service_with_a_broken_file() -> Iterator[str]:
+    yield from serve(unreadable=lambda: ["/etc/tidemark/write-keys.yaml"])
+
+
+def test_a_file_that_a_ready_service_cannot_take_over_is_a_finding(service_with_a_broken_file: str) -> None:
+    assert readiness.readiness(service_with_a_broken_file) is None
+    with pytest.raises(OSError, match="ingest cannot take over /etc/tidemark/write-keys.yaml as it is now"):
+        doctor._files({"ingest": service_with_a_broken_file})
 
 
 @pytest.mark.usefixtures("others_aside")
