@@ -72,6 +72,7 @@ def application(
     """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     rules = settings.rules()
     metrics.plan.labels(rules.plan.fingerprint).set(1)
+    metrics.accounts.labels(rules.accounts.fingerprint).set(1)
     service = IngestService(
         event_log=event_log,
         rules=rules,

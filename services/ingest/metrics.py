@@ -126,6 +126,12 @@ class IngestMetrics:
             ["fingerprint"],
             registry=registry,
         )
+        self.accounts = Gauge(
+            "tidemark_ingest_accounts_info",
+            "1, with the fingerprint of the accounts file as a label; it must be the same for all processes.",
+            ["fingerprint"],
+            registry=registry,
+        )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_key_used = Gauge(
             "tidemark_ingest_write_key_last_used_timestamp_seconds",

@@ -272,6 +272,9 @@ def _services(services: Mapping[str, _Asked], state: StackState | None) -> Itera
         yield Finding(f"{name} ready", each.reason is None, detail)
     yield _judge("files", lambda: _files(answering))
     yield _judge("clocks", lambda: _apart(answering))
+    file = os.environ.get("TIDEMARK_ACCOUNTS_FILE")
+    if file and "ingest" in answering:
+        yield _judge("accounts", lambda: _accounts(answering["ingest"], Path(file)))
 
 
 def _cluster(running: Running, services: Mapping[str, _Asked]) -> Iterator[Finding]:
@@ -339,6 +342,16 @@ def _held(running: Running) -> str:
         f"usage signals of {len(found):,} accounts are held by planned absences, public holidays or programs,"
         f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
     )
+
+
+def _accounts(ingest: str, file: Path) -> str:
+    from services.cli.local.accounts_of_ingest import InForce, in_force
+    from services.ingest.accounts_file import load_accounts
+
+    found = in_force(ingest, load_accounts(file))
+    if found is InForce.OTHER:
+        raise OSError(f"{found.value} than {file}: restart it, then run `tidemark accounts apply`")
+    return f"{found.value}, of {file}" if found is InForce.SAME else found.value
 
 
 def _files(addresses: Mapping[str, str]) -> str:

@@ -9,15 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 import uvicorn
 import yaml
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
+from typer.testing import CliRunner
 
 from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
-from services.cli.commands import doctor
+from services.cli import account_aliases
+from services.cli.commands import accounts, doctor
 from services.cli.local import readiness
+from services.ingest.domain.accounts import AccountBook, read_accounts
+from services.ingest.metrics import IngestMetrics
 from services.scorer.settings import DEFAULT_MODEL
 from services.shared.http import listener, ops_routes
 from services.shared.ports import PORTS
@@ -105,9 +110,9 @@ def others_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_configurations", lambda _given: iter(()))
 
 
-def serve(**options: Any) -> Iterator[str]:
+def serve(registry: CollectorRegistry | None = None, **options: Any) -> Iterator[str]:
     bound = listener("127.0.0.1", 0)
-    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None, **options))
+    app = Starlette(routes=ops_routes(registry or CollectorRegistry(), lambda: None, **options))
     server = uvicorn.Server(uvicorn.Config(app, log_config=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
     bound.listen()  # who asks before the server has begun waits for it
@@ -163,6 +168,55 @@ def test_a_file_that_a_ready_service_cannot_take_over_is_a_finding(service_with_
     assert readiness.readiness(service_with_a_broken_file) is None
     with pytest.raises(OSError, match="ingest cannot take over /etc/tidemark/write-keys.yaml as it is now"):
         doctor._files({"ingest": service_with_a_broken_file})
+
+
+ALIASES = "aliases: {crm-17: acme}"
+
+
+@pytest.fixture
+def ingest_with_aliases() -> Iterator[str]:
+    """Ingest that has the aliases in force."""
+    metrics = IngestMetrics(CollectorRegistry())
+    metrics.accounts.labels(read_accounts(yaml.safe_load(ALIASES)).fingerprint).set(1)
+    yield from serve(metrics.registry)
+
+
+def test_ingest_that_has_other_accounts_in_force_than_the_file_of_this_shell_is_a_finding(
+    tmp_path: Path, ingest_with_aliases: str
+) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text(ALIASES)
+    assert doctor._accounts(ingest_with_aliases, file) == f"ingest has these accounts in force, of {file}"
+
+    file.write_text("aliases: {crm-17: globex}")
+    with pytest.raises(OSError, match="ingest has other accounts in force than"):
+        doctor._accounts(ingest_with_aliases, file)
+
+
+@pytest.mark.parametrize(("account", "status", "said"), [("acme", 0, ""), ("globex", 1, "restart ingest with")])
+def test_aliases_that_ingest_does_not_have_are_applied_and_that_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ingest_with_aliases: str,
+    account: str,
+    status: int,
+    said: str,
+) -> None:
+    async def write(_kafka: object, book: AccountBook, _within: float) -> int:
+        return len(book.aliases)
+
+    file = tmp_path / "accounts.yaml"
+    file.write_text(f"aliases: {{crm-17: {account}}}")
+    monkeypatch.setattr(account_aliases, "apply", write)
+    monkeypatch.setenv("TIDEMARK_INGEST_URL", ingest_with_aliases)
+    app = typer.Typer()
+    accounts.register(app)
+
+    result = CliRunner().invoke(app, ["accounts", "apply", str(file), "--data", str(tmp_path)])
+
+    assert "1 aliases are in force" in result.stdout
+    assert result.exit_code == status
+    assert said in str(result.exception or "")
 
 
 @pytest.mark.usefixtures("others_aside")
