@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -31,7 +32,6 @@ _ENOUGH_DISK = 2 * 1024**3
 _APART_S = 10.0
 _MANY_RECORDS = 200_000
 """Health records: more than a doctor should wait for."""
-_STAND_IN_KEY = "00" * 32
 _CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -147,21 +147,36 @@ def _configurations(given: dict[str, str]) -> Iterator[Finding]:
     good = dict.fromkeys(SERVICES, "the settings of this shell are good")
     if taken := sorted(given.keys() - set_here.keys()):
         good["ingest"] += f", with {' and '.join(taken)} of `tidemark dev`"
-    if pseudonym_key.VARIABLE not in environment and not environment.get("KAFKA_BOOTSTRAP_SERVERS"):
-        # Nothing is configured here yet. Whatever else is set is looked at all the same.
-        environment[pseudonym_key.VARIABLE] = _STAND_IN_KEY
-        good["ingest"] += (
-            f", but for {pseudonym_key.VARIABLE}, which is not set: `tidemark dev` makes a key of its own, and a deployment"
-            " sets one that `openssl rand -hex 32` prints"
-        )
-    processes = {
-        name: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for name, command in commands.items()
-    }
-    for name, process in processes.items():
-        output, _ = process.communicate(timeout=60)
-        bad = "the settings of this shell:\n        " + "\n        ".join(output.strip().splitlines()[-12:])
-        yield Finding(name, process.returncode == 0, good[name] if process.returncode == 0 else bad)
+    with TemporaryDirectory() as folder:
+        if not environment.get("KAFKA_BOOTSTRAP_SERVERS"):
+            # Nothing is configured here yet. Whatever else is set is looked at all the same.
+            missing = {name: value for name, value in _stand_ins(Path(folder)).items() if name not in environment}
+            environment |= missing
+            if missing:
+                good["ingest"] += f", but for {' and '.join(sorted(missing))}: `tidemark dev` makes its own"
+                good["ingest"] += ", and a deployment has to be given them (docs/operating.md)"
+        processes = {
+            name: subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for name, command in commands.items()
+        }
+        for name, process in processes.items():
+            output, _ = process.communicate(timeout=60)
+            bad = "the settings of this shell:\n        " + "\n        ".join(output.strip().splitlines()[-12:])
+            yield Finding(name, process.returncode == 0, good[name] if process.returncode == 0 else bad)
+
+
+def _stand_ins(folder: Path) -> dict[str, str]:
+    """Return something in place of what `tidemark dev` makes at its first start."""
+    from services.ingest.settings import IngestSettings
+    from services.shared.pseudonyms import KEY_BYTES
+
+    found = {pseudonym_key.VARIABLE: "00" * KEY_BYTES}
+    if not (default := Path(IngestSettings.model_fields["write_keys_file"].default)).exists():
+        (folder / default.name).write_text("[]")
+        found["TIDEMARK_WRITE_KEYS_FILE"] = str(folder / default.name)
+    return found
 
 
 def _measures() -> str:
@@ -267,7 +282,8 @@ def _services(services: Mapping[str, _Asked], state: StackState | None) -> Itera
         yield Finding("services", not given, f"no service answers at {where}")
         return
     for name, each in services.items():
-        hint = f": set {variable(name)} if it runs elsewhere" if state is None and name not in answering else ""
+        unset = state is None and not os.environ.get(variable(name))
+        hint = f": set {variable(name)} if it runs elsewhere" if unset and name not in answering else ""
         detail = each.address if each.reason is None else f"{each.reason} ({each.address}){hint}"
         yield Finding(f"{name} ready", each.reason is None, detail)
     yield _judge("files", lambda: _files(answering))

@@ -20,7 +20,7 @@ from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
 from services.cli import account_aliases
 from services.cli.commands import accounts, doctor
-from services.cli.local import readiness
+from services.cli.local import readiness, write_keys
 from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.ingest.metrics import IngestMetrics
 from services.scorer.settings import DEFAULT_MODEL
@@ -252,29 +252,41 @@ def test_services_are_asked_all_at_once_so_that_frozen_ones_cost_one_timeout(mon
 def judged_ingest(data: Path, monkeypatch: pytest.MonkeyPatch) -> doctor.Finding:
     """Judge the settings of ingest alone."""
     monkeypatch.setattr(doctor, "SERVICES", {"ingest": ""})
-    monkeypatch.setenv("TIDEMARK_WRITE_KEYS_FILE", str(data / "keys.yaml"))
-    (data / "keys.yaml").write_text("[]\n")
-    (data / "keys.yaml").chmod(0o640)
+    monkeypatch.delenv("TIDEMARK_WRITE_KEYS_FILE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(doctor.__file__).parents[3]))
+    monkeypatch.chdir(data)
     return found(data)["ingest"]
 
 
-def test_a_machine_without_a_pseudonym_key_is_told_who_makes_one(
+def test_a_machine_without_key_and_write_keys_is_told_who_makes_them(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = judged_ingest(elsewhere, monkeypatch)
 
     assert said.good, said.detail
-    assert "TIDEMARK_PSEUDONYM_KEY, which is not set: `tidemark dev` makes a key of its own" in said.detail
+    assert "but for TIDEMARK_PSEUDONYM_KEY and TIDEMARK_WRITE_KEYS_FILE: `tidemark dev` makes its own" in said.detail
+
+
+def test_what_else_is_set_there_and_wrong_is_a_finding(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WEBHOOKS_FILE", str(elsewhere / "none.yaml"))
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert not said.good
+    assert "TIDEMARK_WEBHOOKS_FILE" in said.detail
+    assert "TIDEMARK_PSEUDONYM_KEY" not in said.detail
 
 
 def test_ingest_is_judged_with_the_key_that_a_stopped_stack_keeps(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (elsewhere / "pseudonym.key").write_text("ab" * 32 + "\n")
+    write_keys.add(elsewhere / "write-keys.yaml", "app", "production", client="server")
 
     said = judged_ingest(elsewhere, monkeypatch)
 
-    assert said.detail == "the settings of this shell are good, with TIDEMARK_PSEUDONYM_KEY of `tidemark dev`"
+    taken = "TIDEMARK_PSEUDONYM_KEY and TIDEMARK_WRITE_KEYS_FILE of `tidemark dev`"
+    assert said.detail == f"the settings of this shell are good, with {taken}"
 
 
 def test_a_deployment_without_a_pseudonym_key_is_a_finding_of_the_settings_of_this_shell(
