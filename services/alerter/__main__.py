@@ -41,7 +41,7 @@ async def run(
     registry = CollectorRegistry()
     rules = load_rules(settings.rules_dir, settings.rules_overrides)
     metrics = AlerterMetrics(registry)
-    metrics.rules_in_force(rules.version)
+    metrics.rules_in_force(rules)
     log.info("rules_in_force", extra={"version": rules.version, "rules": len(rules.ordered)})
     worker = Worker(GROUP, [alerter_lanes(rules, metrics)], kafka, engine, registry, process)
     app = Starlette(routes=ops_routes(registry, worker.not_ready, worker.not_alive))

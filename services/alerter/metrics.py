@@ -12,6 +12,8 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.alerter.domain.rules import RuleSet
+
 SECONDS = (0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 
 
@@ -62,9 +64,14 @@ class AlerterMetrics:
             registry=registry,
         )
 
-    def rules_in_force(self, version: str) -> None:
-        """Show which rules are in force."""
-        self._rules.labels(version=version).set(1)
+    def rules_in_force(self, rules: RuleSet) -> None:
+        """Show which rules are in force, and begin their counts at zero, so that their first signals are an increase."""
+        self._rules.labels(version=rules.version).set(1)
+        for rule in rules.ordered:
+            if rule.enabled:
+                for severity in {rule.severity, *(step.severity for step in rule.escalations)}:
+                    category = rule.category.name.lower()
+                    self._signals.labels(rule.id, category, severity.name.lower(), "firing", "false")
 
     def evaluated(self) -> None:
         """Count one snapshot."""

@@ -72,6 +72,7 @@ def application(
     """Put the ASGI application together over any event log; `name` is that of this process in its events."""
     rules = settings.rules()
     metrics.plan.labels(rules.plan.fingerprint).set(1)
+    metrics.accounts.labels(rules.accounts.fingerprint).set(1)
     service = IngestService(
         event_log=event_log,
         rules=rules,
@@ -80,11 +81,15 @@ def application(
         assign_id=lambda: "assigned-" + uuid.uuid4().hex,
         name=name,
     )
+    hooks = endpoints or Endpoints({})
     rest = Starlette(
-        routes=ops_routes(metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow)
-    )
+        routes=ops_routes(
+            metrics.registry, event_log.not_ready, not_alive=event_log.wedged, slow=event_log.slow,
+            unreadable=lambda: keys.unreadable + hooks.unreadable,
+        )
+    )  # fmt: skip
     reception = Reception(settings.max_body_bytes, settings.max_in_flight_bytes)
-    door = WebhookDoor(endpoints or Endpoints({}), reception, metrics, time.time, settings.webhook_tolerance_s)
+    door = WebhookDoor(hooks, reception, metrics, time.time, settings.webhook_tolerance_s)
     budgets = Budgets(keys, metrics, 1 / settings.workers)
     intake = EventIntake(service, keys, metrics, reception, budgets, door, settings.public_url)
     routes = every_route()

@@ -126,6 +126,12 @@ class IngestMetrics:
             ["fingerprint"],
             registry=registry,
         )
+        self.accounts = Gauge(
+            "tidemark_ingest_accounts_info",
+            "1, with the fingerprint of the accounts file as a label; it must be the same for all processes.",
+            ["fingerprint"],
+            registry=registry,
+        )
         self.write_keys = Gauge("tidemark_ingest_write_keys", "Write keys known.", registry=registry)
         self.write_key_used = Gauge(
             "tidemark_ingest_write_key_last_used_timestamp_seconds",
@@ -145,17 +151,15 @@ class IngestMetrics:
             ["source", "budget"],
             registry=registry,
         )
-        self.write_keys_errors = Counter(
-            "tidemark_ingest_write_keys_errors_total",
-            "Failed reads of the write keys file; the keys known before stay valid.",
+        file_unreadable = Gauge(
+            "tidemark_ingest_file_unreadable",
+            "1 while the file of write keys, or of webhooks, cannot be taken over as it is; what was known before stays valid.",
+            ["file"],
             registry=registry,
         )
+        self.write_keys_unreadable = file_unreadable.labels("write_keys")
+        self.webhooks_unreadable = file_unreadable.labels("webhooks")
         self.webhooks = Gauge("tidemark_ingest_webhook_endpoints", "Webhook endpoints known.", registry=registry)
-        self.webhooks_errors = Counter(
-            "tidemark_ingest_webhook_endpoints_errors_total",
-            "Failed reads of the webhooks file; the endpoints known before stay valid.",
-            registry=registry,
-        )
         self.webhook_requests = Counter(
             "tidemark_ingest_webhooks_total",
             "Webhooks of vendors, by endpoint and outcome: accepted, unattributed, ignored (nothing that is taken), "

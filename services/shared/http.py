@@ -36,14 +36,16 @@ def ops_routes(
     not_ready: NotReady,
     not_alive: NotAlive = lambda: None,
     slow: Callable[[], list[str]] = list,
+    unreadable: Callable[[], list[str]] = list,
 ) -> list[Route]:
     """
     Return the routes that every process serves.
 
     `/metrics`: Prometheus text, with what Linux tells of the process. `/healthz`: 200 while the loop turns and `not_alive`
     says nothing, else 503 with why. `/readyz`: 200 when the process does its work, 503 with the reason until then, either
-    with what is `slow`; it names the process id, since another process may hold the port, the release, and the level of
-    formats that is written and the newest read.
+    with what is `slow`, and which files are `unreadable` as they are now while what they held before is in force; it names
+    the process id, since another process may hold the port, the release, and the level of formats that is written and the
+    newest read.
     """
     FormatMetrics(registry)
     ReleaseMetrics(registry)
@@ -60,7 +62,7 @@ def ops_routes(
 
     async def readyz(_: Request) -> Response:
         reason = not_ready()
-        more = {"slow": names} if (names := slow()) else {}
+        more = {name: found for name, found in (("slow", slow()), ("unreadable", unreadable())) if found}
         if reason is None:
             return JSONResponse({"ready": True, **common, **more})
         return JSONResponse({"ready": False, "reason": reason, **common, **more}, status_code=503)

@@ -81,6 +81,7 @@ def load_all(*kinds: type[Settings]) -> tuple[list[Settings | None], list[str]]:
 def _without(kind: type[Settings], error: ValidationError) -> tuple[Settings | None, list[str]]:
     """Build settings with defaults in place of what is wrong; return them, and which of the others contradict each other."""
     fields = {str(field.validation_alias): field for field in kind.model_fields.values()}
+    fields |= kind.model_fields  # what is not set and has no usable default is told by its name
     wrong = [str(found["loc"][0]) if found["loc"] else "" for found in error.errors()]
     if not all(name in fields for name in wrong):
         return None, []

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from prometheus_client import Counter
-
 from services.shared.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
@@ -40,25 +38,28 @@ class WatchedFile:
     def __init__(self, path: Path | None) -> None:
         """Take the file as it is now for read."""
         self.path = path
+        self.unreadable: list[str] = []
+        """The path, while what is there now cannot be taken over: what was known before is in force, until a restart fails."""
         self._seen = _stamp(path)
 
-    def renewed(self, read: Callable[[Path], T], what: str, failures: Counter | None) -> T | None:
+    def renewed(self, read: Callable[[Path], T], what: str) -> T | None:
         """
         Return what `read` makes of the file if it has changed; None if not, or if it has errors.
 
-        Errors are logged as WHAT_unreadable and counted, and what was known before stays in force.
+        Errors are logged as WHAT_unreadable, and what was known before stays in force.
         """
         seen = _stamp(self.path)
         if self.path is None or seen == self._seen:
             return None
         self._seen = seen
         try:
-            return read(self.path)
+            found = read(self.path)
         except ConfigurationError as error:
             log.error("%s_unreadable", what, extra={"problems": error.problems})  # noqa: TRY400  the text says it
-            if failures is not None:
-                failures.inc()
+            self.unreadable = [str(self.path)]
             return None
+        self.unreadable = []
+        return found
 
 
 def _stamp(path: Path | None) -> tuple[int, ...] | None:
@@ -68,4 +69,4 @@ def _stamp(path: Path | None) -> tuple[int, ...] | None:
         found = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino  # ctime: of a new owner or mode

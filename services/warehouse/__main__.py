@@ -74,6 +74,7 @@ class Warehouse:
         self._feed = Feed(self._opened)
         self._refusals = Refusals()
         self._watch = ClusterWatch(kafka, process.liveness_s)
+        self._tokens: Tokens | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve and store until `stop` is set; then store what was read, and close."""
@@ -98,7 +99,12 @@ class Warehouse:
         guarded = self._guarded(api)
         return Starlette(
             routes=[
-                *ops_routes(self._registry, self._not_ready, self._watch.not_alive),
+                *ops_routes(
+                    self._registry,
+                    self._not_ready,
+                    self._watch.not_alive,
+                    unreadable=lambda: self._tokens.unreadable() if self._tokens else [],
+                ),
                 *registry_routes(),
                 Mount("", api_or(guarded, self._console_over(api, guarded))),
             ]
@@ -114,8 +120,8 @@ class Warehouse:
 
     def _guarded(self, app: App) -> App:
         file = self._settings.query_tokens_file
-        tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
-        return with_cors(Guard(app, tokens, self._metrics), self._settings.cors_origins)
+        self._tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
+        return with_cors(Guard(app, self._tokens, self._metrics), self._settings.cors_origins)
 
     async def _start(self) -> None:
         async for attempt in AsyncRetrying(

@@ -85,11 +85,12 @@ class WarehouseMetrics:
             ["code"],
             registry=registry,
         )
-        self.tokens_unreadable = Counter(
-            "tidemark_warehouse_tokens_unreadable_total",
-            "Changes of the file of tokens that could not be taken over, so that those known before stay valid.",
+        self.tokens_unreadable = Gauge(
+            "tidemark_warehouse_file_unreadable",
+            "1 while the file of query tokens cannot be taken over as it is; what was known before stays valid.",
+            ["file"],
             registry=registry,
-        )
+        ).labels("query_tokens")
         self.listeners = Gauge(
             "tidemark_warehouse_stream_listeners", "Open streams of the query API.", registry=registry
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -207,11 +208,24 @@ def apply(
 
     Restart ingest with the same file first (TIDEMARK_ACCOUNTS_FILE): until then it writes events under the aliases. The
     scorer has to run: the accounts are forgotten once it has read the aliases. If it has not in time, nothing is forgotten, and
-    the command ends with status 1.
+    the command ends with status 1, as it does where ingest says that it has another file.
     """
     from services.cli.account_aliases import apply as write
+    from services.cli.local import readiness
+    from services.cli.local.accounts_of_ingest import InForce, in_force
     from services.ingest.accounts_file import load_accounts
 
-    count = asyncio.run(write(find(data).kafka, load_accounts(file), within))
+    running, book = find(data), load_accounts(file)
+    count = asyncio.run(write(running.kafka, book, within))
     print(f"{count:,} aliases are in force for attribution; accounts under these ids are forgotten, without a signal.")
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")
+    address = running.ingest or readiness.addresses()["ingest"]
+    found = in_force(address, book)
+    if found is InForce.OTHER:
+        # Not before the write: events of users that are known go to the account from now on all the same.
+        raise Fatal(
+            f"{found.value} ({address}), so events that name an alias make its account anew: restart ingest with"
+            f" TIDEMARK_ACCOUNTS_FILE={file}, then run the same command again"
+        )
+    if found is InForce.UNKNOWN:
+        tell(f"{found.value} ({address}): until it has this one, it writes events under the aliases", sys.stderr)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -21,7 +22,7 @@ from services.cli.commands.services import SERVICES
 from services.cli.local import pseudonym_key
 from services.cli.local.stack_state import DataOption, Running, StackState, data_folder, find, reach, read_state
 from services.shared import exit_status
-from services.shared.errors import ConfigurationError, TidemarkError
+from services.shared.errors import ConfigurationError, Fatal, TidemarkError
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import Rule
@@ -73,19 +74,23 @@ def examine(data: Path | None) -> Iterator[Finding]:
         yield _judge("kafka jars", _jars)
     yield _judge("disk", lambda: _disk(data_folder(data)))
     state = read_state(data)
-    # As `tidemark dev` hands it to its services.
-    yield from _configurations(_of_stack(state) if state else {})
+    yield from _configurations(_of_folder(data_folder(data), state) if state or embedded else {})
     yield _judge("measures", _measures)
     yield _judge("holidays", _holidays)
+    services = _asked(state)
+    yield from _services(services, state)
     try:
         running = find(data)
     except ConfigurationError as error:
         yield Finding("kafka", good=False, detail="; ".join(error.problems))
         return
     if running.state is None and embedded:
-        yield Finding("stack", good=True, detail=f"none runs in {data_folder(data)}; `tidemark dev` starts one")
+        detail = f"none runs in {data_folder(data)}; `tidemark dev` starts one"
+        if _answering(services):
+            detail += "; KAFKA_BOOTSTRAP_SERVERS is not set, so the cluster is not looked at"
+        yield Finding("stack", good=True, detail=detail)
         return
-    yield from _cluster(running)
+    yield from _cluster(running, services)
 
 
 def _judge(what: str, look: Callable[[], str]) -> Finding:
@@ -126,25 +131,52 @@ def _disk(folder: Path) -> str:
     return text
 
 
-def _of_stack(state: StackState) -> dict[str, str]:
-    return {
-        "TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file,
-        pseudonym_key.VARIABLE: pseudonym_key.key_of(Path(state.data)),
-    }
+def _of_folder(folder: Path, state: StackState | None) -> dict[str, str]:
+    """Return what `tidemark dev` hands to its services: running here, or once started again."""
+    keys = folder / "write-keys.yaml"
+    given = {"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file if state else str(keys) if keys.exists() else ""}
+    with suppress(Fatal):
+        given[pseudonym_key.VARIABLE] = pseudonym_key.existing(folder)
+    return {name: value for name, value in given.items() if value}
 
 
 def _configurations(given: dict[str, str]) -> Iterator[Finding]:
     commands = {name: [sys.executable, "-m", f"services.{name}", "--check-config"] for name in SERVICES}
-    environment = {**given, **os.environ}
-    processes = {
-        name: subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        for name, command in commands.items()
-    }
-    for name, process in processes.items():
-        output, _ = process.communicate(timeout=60)
-        lines = output.strip().splitlines()
-        detail = "configuration is good" if process.returncode == 0 else "\n        ".join(lines[-12:])
-        yield Finding(name, process.returncode == 0, detail)
+    set_here = {name: value for name, value in os.environ.items() if value}
+    environment = {**given, **set_here}
+    good = dict.fromkeys(SERVICES, "the settings of this shell are good")
+    if taken := sorted(given.keys() - set_here.keys()):
+        good["ingest"] += f", with {' and '.join(taken)} of `tidemark dev`"
+    with TemporaryDirectory() as folder:
+        if not environment.get("KAFKA_BOOTSTRAP_SERVERS"):
+            # Nothing is configured here yet. Whatever else is set is looked at all the same.
+            missing = {name: value for name, value in _stand_ins(Path(folder)).items() if name not in environment}
+            environment |= missing
+            if missing:
+                good["ingest"] += f", but for {' and '.join(sorted(missing))}: `tidemark dev` makes its own"
+                good["ingest"] += ", and a deployment has to be given them (docs/operating.md)"
+        processes = {
+            name: subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            for name, command in commands.items()
+        }
+        for name, process in processes.items():
+            output, _ = process.communicate(timeout=60)
+            bad = "the settings of this shell:\n        " + "\n        ".join(output.strip().splitlines()[-12:])
+            yield Finding(name, process.returncode == 0, good[name] if process.returncode == 0 else bad)
+
+
+def _stand_ins(folder: Path) -> dict[str, str]:
+    """Return something in place of what `tidemark dev` makes at its first start."""
+    from services.ingest.settings import IngestSettings
+    from services.shared.pseudonyms import KEY_BYTES
+
+    found = {pseudonym_key.VARIABLE: "00" * KEY_BYTES}
+    if not (default := Path(IngestSettings.model_fields["write_keys_file"].default)).exists():
+        (folder / default.name).write_text("[]")
+        found["TIDEMARK_WRITE_KEYS_FILE"] = str(folder / default.name)
+    return found
 
 
 def _measures() -> str:
@@ -211,7 +243,57 @@ def _rules_without(rules: Iterable[Rule], missing: frozenset[str]) -> Iterator[s
             yield f"{name} goes without {', '.join(names)}"
 
 
-def _cluster(running: Running) -> Iterator[Finding]:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A service that was asked."""
+
+    address: str
+    reason: str | None
+    """Why it is not ready, None where it is."""
+
+
+def _asked(state: StackState | None) -> dict[str, _Asked]:
+    """Ask the services of the stack, or those that `tidemark status` asks where none of ours runs."""
+    from services.cli.local import readiness
+    from services.cli.local.supervision import Supervisor
+
+    if state:
+        waiting = readiness.readiness_of_all(state, Supervisor(Path(state.supervisor)))
+        return {name: _Asked(address, waiting.get(name)) for name, address in state.addresses.items()}
+    addresses = readiness.addresses()
+    return {name: _Asked(addresses[name], reason) for name, reason in readiness.ask_all(addresses).items()}
+
+
+def _answering(services: Mapping[str, _Asked]) -> dict[str, str]:
+    """Return the services that answered, with their addresses: what is frozen is not asked again."""
+    from services.cli.local.readiness import NO_ANSWER, NO_SUPERVISOR
+
+    silent = (NO_ANSWER, NO_SUPERVISOR)
+    return {name: each.address for name, each in services.items() if not (each.reason or "").startswith(silent)}
+
+
+def _services(services: Mapping[str, _Asked], state: StackState | None) -> Iterator[Finding]:
+    from services.cli.local.readiness import variable
+
+    answering = _answering(services)
+    if state is None and not answering:
+        where = ", ".join(each.address for each in services.values())
+        given = any(os.environ.get(variable(name)) for name in services)
+        yield Finding("services", not given, f"no service answers at {where}")
+        return
+    for name, each in services.items():
+        unset = state is None and not os.environ.get(variable(name))
+        hint = f": set {variable(name)} if it runs elsewhere" if unset and name not in answering else ""
+        detail = each.address if each.reason is None else f"{each.reason} ({each.address}){hint}"
+        yield Finding(f"{name} ready", each.reason is None, detail)
+    yield _judge("files", lambda: _files(answering))
+    yield _judge("clocks", lambda: _apart(answering))
+    file = os.environ.get("TIDEMARK_ACCOUNTS_FILE")
+    if file and "ingest" in answering:
+        yield _judge("accounts", lambda: _accounts(answering["ingest"], Path(file)))
+
+
+def _cluster(running: Running, services: Mapping[str, _Asked]) -> Iterator[Finding]:
     from services.shared.kafka import replication, topics
 
     try:
@@ -225,19 +307,11 @@ def _cluster(running: Running) -> Iterator[Finding]:
     yield Finding("topics", not problems, told, exit_status.REFUSED)
     fewer = asyncio.run(replication.check(running.kafka))
     yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
-    if running.state:
-        from services.cli.local.readiness import readiness_of_all
-        from services.cli.local.supervision import Supervisor
-
-        waiting = readiness_of_all(running.state, Supervisor(Path(running.state.supervisor)))
-        for name, address in running.state.addresses.items():
-            yield Finding(f"{name} ready", name not in waiting, waiting.get(name, address))
-        yield _judge("clocks", lambda: _apart(running.state.addresses if running.state else {}))
     yield _judge("log time", lambda: _log_time(running))
     yield _judge("attribution", lambda: _attribution(running))
     yield _judge("held", lambda: _held(running))
-    if running.ingest:
-        yield _judge("clock", lambda: _clock(str(running.ingest)))
+    if ingest := _answering(services).get("ingest"):
+        yield _judge("clock", lambda: _clock(ingest))
 
 
 def _log_time(running: Running) -> str:
@@ -284,6 +358,32 @@ def _held(running: Running) -> str:
         f"usage signals of {len(found):,} accounts are held by planned absences, public holidays or programs,"
         f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
     )
+
+
+def _accounts(ingest: str, file: Path) -> str:
+    from services.cli.local.accounts_of_ingest import InForce, in_force
+    from services.ingest.accounts_file import load_accounts
+
+    found = in_force(ingest, load_accounts(file))
+    if found is InForce.OTHER:
+        raise OSError(f"{found.value} than {file}: restart it, then run `tidemark accounts apply`")
+    return f"{found.value}, of {file}" if found is InForce.SAME else found.value
+
+
+def _files(addresses: Mapping[str, str]) -> str:
+    from services.cli.local.readiness import told
+
+    unreadable = [
+        f"{name} cannot take over {path} as it is now"
+        for name, address in addresses.items()
+        for path in told(address).get("unreadable", ())
+    ]
+    if unreadable:
+        raise OSError(
+            f"{'; '.join(unreadable)}: what it held before stays in force, and the next start will fail."
+            " --check-config with that service's settings says what is wrong"
+        )
+    return "services have taken over the files that they watch"
 
 
 def _apart(addresses: Mapping[str, str]) -> str:

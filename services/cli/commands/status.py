@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, StackState, data_folder, read_state
 from services.shared.errors import Fatal
-from services.shared.ports import PORTS
 
 
 def register(app: typer.Typer) -> None:
@@ -48,13 +46,11 @@ def status(data: DataOption = None, as_json: JsonOption = False) -> None:
 
 def ask() -> dict[str, Any]:
     """Return how services fare that nobody here has started."""
-    from services.cli.local.readiness import NO_ANSWER, readiness
+    from services.cli.local import readiness
+    from services.cli.local.readiness import NO_ANSWER
 
-    addresses = {
-        name: os.environ.get(f"TIDEMARK_{name.upper()}_URL") or f"http://127.0.0.1:{port}"
-        for name, port in PORTS.items()
-    }
-    found = {name: readiness(address) or "ready" for name, address in addresses.items()}
+    addresses = readiness.addresses()
+    found = {name: reason or "ready" for name, reason in readiness.ask_all(addresses).items()}
     return {
         "ready": all(said == "ready" for said in found.values()),
         "addresses": addresses,

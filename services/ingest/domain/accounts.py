@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
+from xxhash import xxh64_hexdigest
 
 FREE_MAIL = frozenset(
     """
@@ -42,6 +43,11 @@ class AccountBook:
     """The account, by alias."""
     domains: Mapping[str, str] = field(default_factory=dict)
     """The account, by e-mail domain in small letters."""
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the file says, in whatever order."""
+        return xxh64_hexdigest(msgspec.json.encode((self.aliases, self.domains), order="sorted"))[:12]
 
     def account(self, named: str) -> str:
         """Return the account that an id stands for."""

@@ -136,6 +136,8 @@ class Endpoints:
     ) -> None:
         self._metrics = metrics
         self._file = WatchedFile(path)
+        if metrics is not None:
+            metrics.webhooks_unreadable.set_function(lambda: len(self.unreadable))
         self._endpoints: dict[str, Endpoint] = {}
         self._take(endpoints)
 
@@ -153,9 +155,14 @@ class Endpoints:
         """Return the endpoint at a path, `VENDOR/NAME`; None where there is none."""
         return self._endpoints.get(path)
 
+    @property
+    def unreadable(self) -> list[str]:
+        """The path of the file, while what is there now cannot be taken over."""
+        return self._file.unreadable
+
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        endpoints = self._file.renewed(read, "webhooks", self._metrics.webhooks_errors if self._metrics else None)
+        endpoints = self._file.renewed(read, "webhooks")
         if endpoints is None:
             return
         self._take(endpoints)

@@ -176,6 +176,7 @@ class WriteKeys:
         """
         keys = cls({}, metrics)
         keys._file = WatchedFile(path)
+        metrics.write_keys_unreadable.set_function(lambda: len(keys.unreadable))
         keys._take(read(path))
         return keys
 
@@ -230,9 +231,14 @@ class WriteKeys:
         """
         return self._any_origin or origin.decode("latin-1") in self._origins
 
+    @property
+    def unreadable(self) -> list[str]:
+        """The path of the file, while what is there now cannot be taken over."""
+        return self._file.unreadable
+
     def refresh(self) -> None:
         """Read the file again if it has changed."""
-        keys = self._file.renewed(read, "write_keys", self._metrics.write_keys_errors if self._metrics else None)
+        keys = self._file.renewed(read, "write_keys")
         if keys is None:
             return
         self._take(keys)

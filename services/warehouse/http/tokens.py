@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import msgspec
-from prometheus_client import Counter
+from prometheus_client import Gauge
 
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, Token]:
 class Tokens:
     """The tokens that are valid now."""
 
-    def __init__(self, path: Path, failures: Counter | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, shown: Gauge | None = None, clock: Callable[[], float] = time.time) -> None:
         """
         Read the file for the first time.
 
@@ -91,9 +91,10 @@ class Tokens:
         """
         self._file = WatchedFile(path)
         self._known: Mapping[str, Token] = read(path)
-        self._failures = failures
         self._clock = clock
         self._looked = clock()
+        if shown is not None:
+            shown.set_function(lambda: len(self.unreadable()))
 
     def named(self, text: str) -> Token:
         """
@@ -112,12 +113,17 @@ class Tokens:
             raise Rejected("expired_token", "", detail)
         return found
 
+    def unreadable(self) -> list[str]:
+        """Return the path of the file, while what is there now cannot be taken over."""
+        self._renew()
+        return self._file.unreadable
+
     def _renew(self) -> None:
         """Take the file over if it has changed; looked at once a second at most."""
         now = self._clock()
         if 0 <= now - self._looked < _LOOK_EVERY_S:
             return
         self._looked = now
-        renewed = self._file.renewed(read, "query_tokens", self._failures)
+        renewed = self._file.renewed(read, "query_tokens")
         if renewed is not None:
             self._known = renewed

@@ -139,6 +139,23 @@ def test_numbers_that_are_none_never_stop_a_partition(alerter: Alerter, wild: fl
     assert [s["rule"] for s in alerter.signals("risk-signals")] == ["nps_detractor"]
 
 
+def test_each_rule_in_force_begins_at_zero_at_each_severity_so_that_its_first_signals_are_an_increase() -> None:
+    registry = CollectorRegistry()
+    AlerterMetrics(registry).rules_in_force(RULES)
+
+    begun = {
+        (sample.labels["rule"], sample.labels["severity"]): sample.value
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "tidemark_alerter_signals_total"
+        if (sample.labels["transition"], sample.labels["historical"]) == ("firing", "false")
+    }
+
+    assert {rule for rule, _ in begun} == {rule.id for rule in RULES.ordered if rule.enabled}
+    assert {("usage_decline", "info"), ("usage_decline", "warning")} <= begun.keys()
+    assert set(begun.values()) == {0}
+
+
 def test_metrics_say_what_fired_what_is_open_and_how_long_it_took(alerter: Alerter) -> None:
     alerter.now = 1_002.5
     alerter.tell(snapshot(0, trigger_received_at=1_000_000, **LOW))

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+import uvicorn
 import yaml
+from prometheus_client import CollectorRegistry
+from starlette.applications import Starlette
+from typer.testing import CliRunner
 
 from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
-from services.cli.commands import doctor
+from services.cli import account_aliases
+from services.cli.commands import accounts, doctor
+from services.cli.local import readiness, write_keys
+from services.ingest.domain.accounts import AccountBook, read_accounts
+from services.ingest.metrics import IngestMetrics
 from services.scorer.settings import DEFAULT_MODEL
+from services.shared.http import listener, ops_routes
+from services.shared.ports import PORTS
 from tests.support.plans import default_without, fact_traits
 
 
@@ -72,3 +86,217 @@ def test_a_risk_that_is_made_of_a_measure_without_state_is_named(
 
     assert "the risk of no account is known, as the model makes it of tickets_open" in said
     assert "the risk's age_days adds nothing, as it fades by survey_mean" in said
+
+
+NOWHERE = "http://127.0.0.1:1"
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine where nothing runs and nothing is set; returns its data folder."""
+    monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
+    monkeypatch.delenv("TIDEMARK_PSEUDONYM_KEY", raising=False)
+    monkeypatch.setattr(readiness, "PORTS", dict.fromkeys(PORTS, 1))
+    for name in PORTS:
+        monkeypatch.delenv(readiness.variable(name), raising=False)
+    for look in ("_java", "_jars"):
+        monkeypatch.setattr(doctor, look, lambda: "")
+    return tmp_path
+
+
+@pytest.fixture
+def others_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process that judges settings."""
+    monkeypatch.setattr(doctor, "_configurations", lambda _given: iter(()))
+
+
+def serve(registry: CollectorRegistry | None = None, **options: Any) -> Iterator[str]:
+    bound = listener("127.0.0.1", 0)
+    app = Starlette(routes=ops_routes(registry or CollectorRegistry(), lambda: None, **options))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]}, daemon=True)
+    bound.listen()  # who asks before the server has begun waits for it
+    thread.start()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def ready_service() -> Iterator[str]:
+    yield from serve()
+
+
+@pytest.fixture
+def frozen_service() -> Iterator[str]:
+    """Takes connections and never answers, as a process does that was stopped."""
+    bound = listener("127.0.0.1", 0)
+    bound.listen()
+    yield f"http://127.0.0.1:{bound.getsockname()[1]}"
+    bound.close()
+
+
+def found(data: Path) -> dict[str, doctor.Finding]:
+    return {finding.what: finding for finding in doctor.examine(data)}
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_services_that_are_stopped_or_frozen_are_findings_beside_one_that_answers(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch, ready_service: str, frozen_service: str
+) -> None:
+    monkeypatch.setenv("TIDEMARK_INGEST_URL", ready_service + "/")
+    monkeypatch.setenv("TIDEMARK_WAREHOUSE_URL", frozen_service)
+
+    said = found(elsewhere)
+
+    assert said["ingest ready"] == doctor.Finding("ingest ready", good=True, detail=ready_service)
+    assert not said["warehouse ready"].good
+    assert said["warehouse ready"].detail.startswith(f"it does not answer ({frozen_service})")
+    assert not said["scorer ready"].good
+    assert "set TIDEMARK_SCORER_URL if it runs elsewhere" in said["scorer ready"].detail
+    assert said["clocks"].good
+    assert said["files"].good
+    assert "the cluster is not looked at" in said["stack"].detail
+
+
+@pytest.fixture
+def service_with_a_broken_file() -> Iterator[str]:
+    yield from serve(unreadable=lambda: ["/etc/tidemark/write-keys.yaml"])
+
+
+def test_a_file_that_a_ready_service_cannot_take_over_is_a_finding(service_with_a_broken_file: str) -> None:
+    assert readiness.readiness(service_with_a_broken_file) is None
+    with pytest.raises(OSError, match="ingest cannot take over /etc/tidemark/write-keys.yaml as it is now"):
+        doctor._files({"ingest": service_with_a_broken_file})
+
+
+ALIASES = "aliases: {crm-17: acme}"
+
+
+@pytest.fixture
+def ingest_with_aliases() -> Iterator[str]:
+    """Ingest that has the aliases in force."""
+    metrics = IngestMetrics(CollectorRegistry())
+    metrics.accounts.labels(read_accounts(yaml.safe_load(ALIASES)).fingerprint).set(1)
+    yield from serve(metrics.registry)
+
+
+def test_ingest_that_has_other_accounts_in_force_than_the_file_of_this_shell_is_a_finding(
+    tmp_path: Path, ingest_with_aliases: str
+) -> None:
+    file = tmp_path / "accounts.yaml"
+    file.write_text(ALIASES)
+    assert doctor._accounts(ingest_with_aliases, file) == f"ingest has these accounts in force, of {file}"
+
+    file.write_text("aliases: {crm-17: globex}")
+    with pytest.raises(OSError, match="ingest has other accounts in force than"):
+        doctor._accounts(ingest_with_aliases, file)
+
+
+@pytest.mark.parametrize(("account", "status", "said"), [("acme", 0, ""), ("globex", 1, "restart ingest with")])
+def test_aliases_that_ingest_does_not_have_are_applied_and_that_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    ingest_with_aliases: str,
+    account: str,
+    status: int,
+    said: str,
+) -> None:
+    async def write(_kafka: object, book: AccountBook, _within: float) -> int:
+        return len(book.aliases)
+
+    file = tmp_path / "accounts.yaml"
+    file.write_text(f"aliases: {{crm-17: {account}}}")
+    monkeypatch.setattr(account_aliases, "apply", write)
+    monkeypatch.setenv("TIDEMARK_INGEST_URL", ingest_with_aliases)
+    app = typer.Typer()
+    accounts.register(app)
+
+    result = CliRunner().invoke(app, ["accounts", "apply", str(file), "--data", str(tmp_path)])
+
+    assert "1 aliases are in force" in result.stdout
+    assert result.exit_code == status
+    assert said in str(result.exception or "")
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_where_nothing_runs_and_nothing_is_set_that_is_said_and_is_no_finding(elsewhere: Path) -> None:
+    said = found(elsewhere)
+
+    assert said["services"].good
+    assert said["services"].detail == f"no service answers at {', '.join([NOWHERE] * len(PORTS))}"
+    assert all(finding.good for finding in said.values())
+
+
+@pytest.mark.usefixtures("others_aside")
+def test_an_address_that_was_set_and_does_not_answer_is_a_finding(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIDEMARK_SCORER_URL", NOWHERE)
+
+    assert not found(elsewhere)["services"].good
+
+
+def test_services_are_asked_all_at_once_so_that_frozen_ones_cost_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(len(PORTS))
+
+    def ask(_address: str, _pid: int | None = None) -> str:
+        together.wait(timeout=30)
+        return readiness.NO_ANSWER
+
+    monkeypatch.setattr(readiness, "readiness", ask)
+
+    assert set(readiness.ask_all(readiness.addresses()).values()) == {readiness.NO_ANSWER}
+
+
+def judged_ingest(data: Path, monkeypatch: pytest.MonkeyPatch) -> doctor.Finding:
+    """Judge the settings of ingest alone."""
+    monkeypatch.setattr(doctor, "SERVICES", {"ingest": ""})
+    monkeypatch.delenv("TIDEMARK_WRITE_KEYS_FILE", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(Path(doctor.__file__).parents[3]))
+    monkeypatch.chdir(data)
+    return found(data)["ingest"]
+
+
+def test_a_machine_without_key_and_write_keys_is_told_who_makes_them(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert said.good, said.detail
+    assert "but for TIDEMARK_PSEUDONYM_KEY and TIDEMARK_WRITE_KEYS_FILE: `tidemark dev` makes its own" in said.detail
+
+
+def test_what_else_is_set_there_and_wrong_is_a_finding(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_WEBHOOKS_FILE", str(elsewhere / "none.yaml"))
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert not said.good
+    assert "TIDEMARK_WEBHOOKS_FILE" in said.detail
+    assert "TIDEMARK_PSEUDONYM_KEY" not in said.detail
+
+
+def test_ingest_is_judged_with_the_key_that_a_stopped_stack_keeps(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (elsewhere / "pseudonym.key").write_text("ab" * 32 + "\n")
+    write_keys.add(elsewhere / "write-keys.yaml", "app", "production", client="server")
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    taken = "TIDEMARK_PSEUDONYM_KEY and TIDEMARK_WRITE_KEYS_FILE of `tidemark dev`"
+    assert said.detail == f"the settings of this shell are good, with {taken}"
+
+
+def test_a_deployment_without_a_pseudonym_key_is_a_finding_of_the_settings_of_this_shell(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    (elsewhere / "pseudonym.key").write_text("ab" * 32 + "\n")
+
+    said = judged_ingest(elsewhere, monkeypatch)
+
+    assert not said.good
+    assert said.detail.startswith("the settings of this shell:\n")
+    assert "TIDEMARK_PSEUDONYM_KEY: give 32 bytes" in said.detail

@@ -69,6 +69,13 @@ def test_without_a_file_ids_stand_for_themselves(tmp_path: Path) -> None:
         assert (book.account("crm-17"), book.of_address("kim@acme.com")) == ("crm-17", "")
 
 
+def test_a_fingerprint_is_of_what_the_file_says_and_not_of_its_order() -> None:
+    one = read_accounts({"aliases": {"a": "x", "b": "y"}, "domains": {"acme.com": "x"}})
+
+    assert one.fingerprint == read_accounts({"domains": {"ACME.com": "x"}, "aliases": {"b": "y", "a": "x"}}).fingerprint
+    assert one.fingerprint != read_accounts({"aliases": {"a": "x", "b": "x"}}).fingerprint != AccountBook().fingerprint
+
+
 # admission
 
 

@@ -99,13 +99,17 @@ def test_the_group_of_a_file_of_secrets_may_read_it(tmp_path: Path) -> None:
     assert read(path)
 
 
+def unreadable(metrics: IngestMetrics) -> float | None:
+    return metrics.registry.get_sample_value("tidemark_ingest_file_unreadable", {"file": "webhooks"})
+
+
 def test_who_closes_a_file_of_secrets_has_it_read_again(tmp_path: Path) -> None:
     path = write(tmp_path / "hooks", GOOD)
     metrics = IngestMetrics(CollectorRegistry())
     endpoints = Endpoints.from_file(path, metrics)
     write(path, GOOD.replace("billing", "money"), 2).chmod(0o644)
     endpoints.refresh()
-    assert (endpoints.find("stripe/money"), metrics.webhooks_errors._value.get()) == (None, 1)
+    assert (endpoints.find("stripe/money"), unreadable(metrics)) == (None, 1)
 
     path.chmod(0o600)
     endpoints.refresh()
@@ -140,7 +144,11 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
     path.unlink()
     endpoints.refresh()
     assert endpoints.find("stripe/money") is not None
-    assert metrics.webhooks_errors._value.get() == 2
+    assert (unreadable(metrics), endpoints.unreadable) == (1, [str(path)])
+
+    write(path, GOOD, 4)
+    endpoints.refresh()
+    assert (unreadable(metrics), endpoints.unreadable) == (0, [])
 
 
 def test_outcomes_are_counted_from_nothing_so_that_an_alert_sees_the_first(tmp_path: Path) -> None:

@@ -114,12 +114,21 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
     assert (keys.find("a"), keys.find("b"), keys.version) == (None, WriteKey(digest("b"), "web", client="server"), 1)
     assert id_of(digest("a")) not in generate_latest(metrics.registry).decode()
 
+    def unreadable() -> float | None:
+        return metrics.registry.get_sample_value("tidemark_ingest_file_unreadable", {"file": "write_keys"})
+
+    assert unreadable() == 0
     write(path, "nonsense", 3)
     keys.refresh()
+    assert (unreadable(), keys.unreadable) == (1, [str(path)])
     path.unlink()
     keys.refresh()
     assert keys.find("b") == WriteKey(digest("b"), "web", client="server")
-    assert metrics.write_keys_errors._value.get() == 2
+    assert unreadable() == 1
+
+    write(path, entry("c", "web"), 4)
+    keys.refresh()
+    assert (unreadable(), keys.unreadable) == (0, [])
 
 
 def test_two_keys_of_a_source_are_valid_until_the_older_ends() -> None:

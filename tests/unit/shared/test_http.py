@@ -49,6 +49,18 @@ async def test_metrics_health_and_readiness_are_served() -> None:
     assert health.status_code == 200
 
 
+async def test_a_file_that_cannot_be_taken_over_is_named_and_the_process_is_ready_all_the_same() -> None:
+    files: list[list[str]] = [["/etc/tidemark/write-keys.yaml"], []]
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None, unreadable=lambda: files.pop(0)))
+
+    async with serving(app, "127.0.0.1", 0) as port:
+        broken, mended = await get(port, "/readyz"), await get(port, "/readyz")
+
+    assert (broken.status_code, mended.status_code) == (200, 200)
+    assert broken.json()["unreadable"] == ["/etc/tidemark/write-keys.yaml"]
+    assert "unreadable" not in mended.json()
+
+
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="only Linux tells when a process started")
 async def test_a_process_tells_when_it_was_started_so_that_restarts_can_be_counted() -> None:
     app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None))

@@ -86,6 +86,16 @@ def test_contradictions_come_with_what_is_wrong_by_itself(monkeypatch: pytest.Mo
     assert [start for start, each in zip(starts, problems, strict=True) if each.startswith(start)] == starts
 
 
+def test_the_rest_is_as_set_where_what_has_no_usable_default_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TIDEMARK_PSEUDONYM_KEY", raising=False)
+    monkeypatch.setenv("TIDEMARK_INGEST_WORKERS", "3")
+
+    (ingest,), (problem,) = load_all(IngestSettings)
+
+    assert problem.startswith("TIDEMARK_PSEUDONYM_KEY: ")
+    assert isinstance(ingest, IngestSettings) and ingest.workers == 3
+
+
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compose files and CI pass empty variables on."""
     monkeypatch.setenv("TIDEMARK_HTTP_PORT", "")

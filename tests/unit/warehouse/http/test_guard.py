@@ -43,6 +43,10 @@ class Running:
         app = with_cors(Guard(query_app(lambda: self.store, metrics), tokens, metrics), origins)
         self.client = TestClient(app, base_url=f"http://{host}")
 
+    def unreadable(self) -> float | None:
+        self.now += 2
+        return self.registry.get_sample_value("tidemark_warehouse_file_unreadable", {"file": "query_tokens"})
+
     def refused(self, code: str) -> float | None:
         return self.registry.get_sample_value("tidemark_warehouse_queries_refused_total", {"code": code})
 
@@ -119,7 +123,20 @@ def test_tokens_come_and_go_while_it_runs_and_a_broken_file_changes_nothing(tmp_
 
     file.write_text("- {name: x}\n")
     assert (status(kept), status(added)) == (200, 200)
-    assert running.registry.get_sample_value("tidemark_warehouse_tokens_unreadable_total") == 1
+    assert running.unreadable() == 1
+
+
+def test_a_file_of_tokens_that_breaks_is_seen_although_nobody_asks_anything(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    query_tokens.add(file, "kept")
+    running = Running(file)
+    good = file.read_text()
+
+    assert running.unreadable() == 0
+    file.write_text("nonsense")
+    assert running.unreadable() == 1
+    file.write_text(good)
+    assert running.unreadable() == 0
 
 
 @pytest.mark.parametrize(
