@@ -27,6 +27,10 @@ class Comparison(Enum):
     KNOWN = "known"
 
 
+_BELOW, _AT_MOST, _ABOVE = Comparison.BELOW, Comparison.AT_MOST, Comparison.ABOVE
+_AT_LEAST, _KNOWN = Comparison.AT_LEAST, Comparison.KNOWN
+
+
 class Condition(msgspec.Struct, frozen=True, tag="condition"):
     """One comparison; `bound` is a number, the name of a measure, or for `known` a truth value."""
 
@@ -52,27 +56,29 @@ Node: TypeAlias = Condition | AnyOf | AllOf
 
 def holds(node: Node, measures: Measures) -> bool:
     """Return whether the node holds; a comparison with an unknown value does not."""
-    if isinstance(node, AnyOf):
-        return any(holds(part, measures) for part in node.parts)
-    if isinstance(node, AllOf):
-        return all(holds(part, measures) for part in node.parts)
-    value = measures.get(node.measure)
-    if node.comparison is Comparison.KNOWN:
-        return (value is not None) == node.bound
-    bound = measures.get(node.bound) if isinstance(node.bound, str) else node.bound
+    if isinstance(node, Condition):
+        return _compares(node, measures)
+    either = isinstance(node, AnyOf)
+    for part in node.parts:  # not any() and all(): every rule of every snapshot comes through here, and this takes half
+        if holds(part, measures) is either:
+            return either
+    return not either
+
+
+def _compares(condition: Condition, measures: Measures) -> bool:
+    value, comparison, given = measures.get(condition.measure), condition.comparison, condition.bound
+    if comparison is _KNOWN:
+        return (value is not None) == given
+    bound = measures.get(given) if isinstance(given, str) else given
     if value is None or bound is None:
         return False
-    return _compare(value, node.comparison, bound)
-
-
-def _compare(value: float, comparison: Comparison, bound: float) -> bool:
-    if comparison is Comparison.BELOW:
+    if comparison is _BELOW:
         return value < bound
-    if comparison is Comparison.AT_MOST:
+    if comparison is _AT_MOST:
         return value <= bound
-    if comparison is Comparison.ABOVE:
+    if comparison is _ABOVE:
         return value > bound
-    if comparison is Comparison.AT_LEAST:
+    if comparison is _AT_LEAST:
         return value >= bound
     return value == bound
 

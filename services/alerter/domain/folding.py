@@ -68,9 +68,12 @@ def open_episodes(states: AccountState) -> int:
 
 def open_measures(states: AccountState, rule: str) -> Measures:
     """Return OPEN_MEASURES as a rule sees them: what the account's other rules say."""
-    others = _other_risks(states, rule)
-    critical = sum(states[name].severity == Severity.CRITICAL for name in others)
-    return {"open_risks": float(len(others)), "open_critical": float(critical)}
+    risks = critical = 0
+    for name, state in states.items():
+        if name != rule and _is_open_risk(state):
+            risks += 1
+            critical += state.severity == Severity.CRITICAL
+    return {"open_risks": float(risks), "open_critical": float(critical)}
 
 
 def _judge(
