@@ -38,12 +38,22 @@ class Erasing:
 
     def note(self, orders: Sequence[Erasure]) -> None:
         """Take in the orders of a batch; one that is read again is not carried out again."""
-        new = [order for order in orders if order.place not in self._known]
+        new = [order for order in orders if order.place not in self._known and self._names_somebody(order)]
         self._store.note_erasures(new)
         for order in new:
             self._withheld.add(order)
             self._known.add(order.place)
             self._pending.append(order)
+
+    def _names_somebody(self, order: Erasure) -> bool:
+        """Events without an account are stored under an empty one: an order of nobody must not be one of theirs."""
+        if order.user or order.account:
+            return True
+        log.error(
+            "erasure_of_nobody",
+            extra={"topic": order.place.topic, "partition": order.place.partition, "offset": order.place.offset},
+        )
+        return False
 
     def stored(self, table: str, rows: Sequence[Row]) -> Sequence[Row]:
         """Return those rows of a batch that are to be stored, as they are to be stored."""

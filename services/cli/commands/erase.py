@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from services.shared.kafka.settings import KafkaSettings
 
 _PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
+_ANONYMOUS = "anonymous:"
 
 
 def register(app: typer.Typer) -> None:
@@ -59,8 +60,12 @@ def erase(
     stay, and lead to nobody. Of an account, everything is deleted. What comes afterwards is kept: stop sending first. Doing it
     again erases what has come since. The scorer, the alerter and the warehouse have to run.
     """
-    if (user is None) == (account is None) or not (user or account):
+    if (user is None) == (account is None):
         raise Fatal("whom? Give either --user or --account")
+    if not (account if user is None else user.removeprefix(_ANONYMOUS)).strip():  # type: ignore[union-attr]  # one is given
+        raise Fatal(
+            "the id after --user or --account is empty, perhaps from a variable that is not set: nothing was erased"
+        )
     kafka, running = cluster(data), find(data)
     if running.warehouse is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
@@ -74,6 +79,12 @@ def erase(
             raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
         typer.confirm("Erase all of it? This cannot be undone.", abort=True)
     report = asyncio.run(_erase(kafka, warehouse, whom, traces, within))
+    unknown = not traces["rows"] and not traces["accounts"] and not any(report["removed"].values())
+    if unknown and not traces["erasures"]:
+        raise Fatal(
+            f"nothing was found of {subject}, so nothing was erased: check the spelling, capitals and blanks count, and an id"
+            f" of a browser stands after `{_ANONYMOUS}`"
+        )
     _print(subject, report, json=json)
     if report["left"]:
         raise typer.Exit(1)
@@ -89,7 +100,7 @@ def _pseudonym(user: str, data: Any) -> str:
         pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
-    anonymous = user.removeprefix("anonymous:")
+    anonymous = user.removeprefix(_ANONYMOUS)
     return pseudonyms.of(user) if anonymous == user else pseudonyms.of_anonymous(anonymous)
 
 

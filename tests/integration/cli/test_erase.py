@@ -160,6 +160,10 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
 
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
         assert (status, "give --yes" in wrong) == (1, True)
+        for whom in (["--user", "anonymous:"], ["--user", ""], ["--user", " "], ["--account", " "]):
+            status, _, wrong = await erase(kafka_settings, processes["warehouse"], *whom, "--yes")
+            assert (status, "is empty" in wrong) == (1, True)
+        assert await orders_on_the_log(kafka_settings) == []
         status, out, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO, "--yes", "--json")
         assert (status, wrong) == (0, ""), out
         report = json.loads(out)
@@ -169,6 +173,9 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert report["removed"]["people"] == 1
         assert report["left"] == {}
         assert await orders_on_the_log(kafka_settings) == ["FORGOTTEN", "SAME", "erasure"]
+        for whom in (["--user", JO.upper()], ["--account", "Acme"]):
+            status, _, wrong = await erase(kafka_settings, processes["warehouse"], *whom, "--yes")
+            assert (status, "nothing was found of" in wrong) == (1, True)
 
         async def let_go() -> bool:
             """The account is evaluated again with the next tick."""

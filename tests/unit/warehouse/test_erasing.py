@@ -145,6 +145,19 @@ def test_late_rows_of_an_erased_account_are_not_stored() -> None:
     assert len(store.events(EventFilter("globex")).rows) == 1
 
 
+def test_an_order_of_nobody_erases_nothing() -> None:
+    """Events without an account are stored under an empty one, and are not what it asks for."""
+    store = MemoryStore()
+    one = erasing(store)
+    nobodys = event(1, 900, account="")
+
+    take(store, one, build({("usage-events", 0): [nobodys], ("usage-details", 0): [order(2)]}))
+
+    assert not one.apply()
+    assert store.erasures() == []
+    assert [found["event_id"] for found in store.events(EventFilter("")).rows] == ["e1"]
+
+
 def test_an_order_that_was_noted_before_a_crash_is_carried_out_by_the_next_process() -> None:
     store = MemoryStore()
     before = erasing(store)
