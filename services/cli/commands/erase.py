@@ -86,7 +86,7 @@ def erase(
             f" of a browser stands after `{_ANONYMOUS}`"
         )
     _print(subject, report, json=json)
-    if report["left"]:
+    if report["left"] or report["others"]:
         raise typer.Exit(1)
 
 
@@ -134,6 +134,7 @@ async def _erase(
     return {
         "pseudonyms": traces["pseudonyms"],
         "accounts": traces["accounts"],
+        "others": traces["others"],
         "removed": removed,
         "left": left,
         "kept": [each._asdict() for each in kept(person=bool(whom.user), now_ms=now_ms)],
@@ -198,6 +199,9 @@ def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
     print("What retention and compaction remove, by when at the latest:")
     for each in report["kept"]:
         print(f"  {each['until']}  {each['topic']}: {each['what']}")
+    if report["others"]:
+        tell_lines(["An `alias` call has linked other ids, which are not erased yet. Run the same command for:"])
+        tell_lines([f"  --user {each}" for each in report["others"]])
     if report["left"]:
         rows = ", ".join(f"{table} {count:,}" for table, count in sorted(report["left"].items()))
         print(f"Rows have come since ({rows}): stop the sender, and run the same command again.")

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.shared.errors import Retryable
 from services.warehouse.clickhouse.asking import BOUNDED
 from services.warehouse.clickhouse.derived import BY_DAY, selection
-from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
+from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces
 from services.warehouse.domain.rows import Place
 
 _OURS = frozenset({"erasures", "positions", "migrations"})
@@ -42,6 +42,16 @@ _TABLES = """SELECT table, groupArray(name) FROM system.columns WHERE database =
 _LINKED = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
     SELECT anonymous_id FROM {PERSONAL} WHERE user = %(user)s AND anonymous_id != ''
 ) AND user != %(user)s ORDER BY user"""
+_EVENT = "event_id, source, environment, occurred_at"
+_OTHERS = f"""SELECT DISTINCT user_id FROM (
+    SELECT user_id FROM {PERSONAL} WHERE user_id != '' AND user NOT IN %(users)s
+        AND ({_EVENT}) IN (SELECT {_EVENT} FROM events WHERE user IN %(users)s)
+    UNION ALL
+    SELECT user_id FROM people WHERE user IN (
+        SELECT user FROM events WHERE user != '' AND user NOT IN %(users)s
+            AND ({_EVENT}) IN (SELECT {_EVENT} FROM {PERSONAL} WHERE user = %(user)s AND user_id != '')
+    )
+) ORDER BY user_id LIMIT {OTHERS}"""
 _MEMBERS = f"""SELECT user FROM events WHERE account = %(account)s AND user != ''
     UNION DISTINCT SELECT user FROM {PERSONAL} WHERE account = %(account)s AND user != ''"""
 _ONLY_THERE = f"""SELECT user FROM (SELECT user, account FROM events UNION ALL SELECT user, account FROM {PERSONAL})
@@ -99,7 +109,9 @@ class ClickHouseErasing:
                 rows[table] = self._how_many(table, "user IN %(users)s", users=pseudonyms)
             elif "body" in columns:
                 rows[table] = self._how_many(table, "multiSearchAny(body, %(users)s)", users=pseudonyms)
-        return Traces(pseudonyms, self._accounts(pseudonyms), {table: count for table, count in rows.items() if count})
+        others = [row[0] for row in self._rows(_OTHERS, user=user, users=pseudonyms)]
+        counts = {table: count for table, count in rows.items() if count}
+        return Traces(pseudonyms, self._accounts(pseudonyms), counts, others)
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
         """

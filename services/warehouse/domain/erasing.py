@@ -17,6 +17,7 @@ from services.warehouse.domain.rows import Place, Row, Value, columns, instant
 
 PERSONAL = "event_details"
 """The table whose rows say who somebody is."""
+OTHERS = 100
 
 
 class Erasure(NamedTuple):
@@ -48,6 +49,11 @@ class Traces(NamedTuple):
     """In whose events the person is."""
     rows: dict[str, int]
     """How many there are, by table; those without any are left out."""
+    others: Sequence[str] = ()
+    """
+    Of the person: user ids under which the same events were sent or are kept, since an `alias` call linked them. No more than
+    OTHERS.
+    """
 
 
 def erasure(place: Place, value: Value) -> Erasure:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from services.warehouse.domain.erasing import PERSONAL, Erasure, Traces
+from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces
 from services.warehouse.domain.rows import Place
 
 _Row = dict[str, Any]
@@ -68,8 +68,19 @@ class MemoryErasing:
             pseudonyms = [user, *sorted(before - {user, ""})]
             accounts = {row["account"] for row in self._tables["events"].values() if row["user"] in pseudonyms} - {""}
             counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
+            others = self._others(user, set(pseudonyms))
         known = len(self._known() & set(pseudonyms))
-        return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})})
+        return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})}, others)
+
+    def _others(self, user: str, pseudonyms: AbstractSet[str]) -> list[str]:
+        """Return the user ids of others with the same events: in details of theirs, or of whom they became."""
+        events, details = self._tables["events"].values(), self._tables[PERSONAL].values()
+        mine = {_event(row) for row in events if row["user"] in pseudonyms}
+        found = {row["user_id"] for row in details if row["user"] not in pseudonyms and _event(row) in mine}
+        sent = {_event(row) for row in details if row["user"] == user and row["user_id"]}
+        became = {row["user"] for row in events if row["user"] not in pseudonyms and _event(row) in sent}
+        found |= {row["user_id"] for row in details if row["user"] in became}
+        return sorted(found - {""})[:OTHERS]
 
     def _only_there(self, account: str) -> set[str]:
         """Return the people who are in this account and in no other."""
@@ -87,6 +98,10 @@ class MemoryErasing:
     def _known(self) -> set[str]:
         with self._lock:
             return {row["user"] for row in self._tables[PERSONAL].values() if row["user_id"]}
+
+
+def _event(row: _Row) -> tuple[Any, ...]:
+    return row["event_id"], row["source"], row["environment"], row["occurred_at"]
 
 
 def _of(row: _Row, order: Erasure, only_there: AbstractSet[str]) -> bool:

@@ -15,8 +15,9 @@ from services.warehouse.domain.rows import Place, Row, columns, row
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
-JO, KIM, VISITOR, SOMEBODY = (
+JO, OLD, KIM, VISITOR, SOMEBODY = (
     "u_jo__________________",
+    "u_old_________________",
     "u_kim_________________",
     "u_visitor_____________",
     "u_8f2k1mXw0qLr5tYvZ3Nb",
@@ -77,6 +78,17 @@ def test_traces_name_a_persons_browsers_and_accounts_and_count_rows(store: Store
     assert found.rows["account_health"] == found.rows["signals"] == 1
     assert store.traces(account="acme").pseudonyms == [KIM]
     assert store.traces(user="u_nobody______________").rows == {}
+
+
+def test_traces_name_other_ids_of_the_person_that_an_alias_linked(store: Store) -> None:
+    """Events that were sent under a former id are the person's; their details are kept under the former one."""
+    filled(store)
+    store.insert("events", [event(5, "e5", user=OLD, account="", topic="usage-unattributed"), event(6, "e5", user=JO)])
+    store.insert("event_details", [details(5, OLD, "old@acme.com", account="")])
+
+    assert list(store.traces(user=JO).others) == ["old@acme.com"]
+    assert list(store.traces(user=OLD).others) == ["jo@acme.com"]
+    assert list(store.traces(user=KIM).others) == list(store.traces(user=VISITOR).others) == []
 
 
 def test_an_erased_persons_details_go_and_the_numbers_stay(store: Store) -> None:

@@ -27,6 +27,7 @@ from tests.support.waiting import until, wait_until
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(280)]
 
 JO, KIM, BROWSER = "jo.doe@acme.example", "kim.lee@acme.example", "browser-of-jo-0815"
+LEA, FORMER = "lea@initech.example", "lea.before@initech.example"
 PERSONAL = {"usage-details", "usage-rejected"}
 
 
@@ -59,6 +60,11 @@ def batch() -> list[dict[str, Any]]:
         {"type": "track", "event": "NPS Submitted", "properties": {"score": 2, "why": f"says {JO}"}, **jo},
         *({"type": "track", "event": "Report Shared", **each} for each in (jo, kim, kim)),
         {"type": "track", "event": "Report Shared", **kim, "context": {"groupId": "globex"}},
+        {"type": "identify", "userId": FORMER, "traits": {"email": FORMER}},
+        {"type": "track", "event": "Report Shared", "userId": FORMER},
+        {"type": "alias", "userId": LEA, "previousId": FORMER},
+        {"type": "group", "userId": LEA, "groupId": "initech"},
+        {"type": "track", "event": "Report Shared", "userId": LEA},
         {"type": "track", "event": "", **jo},  # is refused, and kept as it was sent
     ]
     return [{**call, "messageId": f"m{number}"} for number, call in enumerate(calls)]
@@ -205,6 +211,13 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert (await traces("accounts/globex"))["rows"]["events"] == 1
         assert (await http.get(f"{warehouse}/v1/people/{user(KIM)}")).json()["user_id"] == KIM
 
+        # Lea has had another id: what was sent under it is named, and goes with it.
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", LEA, "--yes", "--json")
+        assert (status, json.loads(out)["others"]) == (1, [FORMER])
+        assert (await traces(f"people/{user(FORMER)}"))["rows"]["event_details"] > 0
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", FORMER, "--yes", "--json")
+        assert (status, json.loads(out)["others"]) == (0, [])
+
         assert await processes["warehouse"].stop() == 0
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", KIM, "--yes")
         assert (status, "Start it" in wrong) == (1, True)
@@ -212,7 +225,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     try:
         assert in_tables(store, KIM)  # the search finds what is there
-        assert in_tables(store, JO, BROWSER) == set()
+        assert in_tables(store, JO, BROWSER, LEA, FORMER) == set()
         assert in_tables(store, *pseudonyms) == {"erasures"}  # for as long as the topic of the order keeps it
         drop_old_parts(store)
     finally:

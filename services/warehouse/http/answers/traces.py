@@ -20,10 +20,11 @@ class TracesAnswer(TypedDict):
     What is stored of one person or account.
 
     `pseudonyms` are those of the person, or of the people who are in no other account; `accounts` those in whose events the
-    person is; `rows` how many there are, by table.
+    person is; `rows` how many there are, by table; `others` further user ids of the person, which are erased by themselves.
     """
 
     pseudonyms: list[str]
     accounts: list[str]
     rows: dict[str, int]
+    others: list[str]
     erasures: list[ErasureAnswer]
