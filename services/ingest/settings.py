@@ -64,7 +64,7 @@ class IngestSettings(PlanSettings):
     )
     """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429. At least twice the largest body, and 1 MB."""
     max_connections: int = Field(4_096, ge=16, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_CONNECTIONS")
-    """Beyond this, a new connection takes the place of one that is idle, without a known key, or of the source with the most requests still arriving (docs/ingest.md)."""
+    """Beyond this and 64 newcomers, a new request takes the place of a connection that is idle, without a known key, or of the source with the most requests still arriving (docs/ingest.md)."""
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
     """How long requests are gathered to share a batch to Kafka."""
     ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
