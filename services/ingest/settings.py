@@ -12,6 +12,7 @@ from services.ingest.accounts_file import load_accounts
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.limits import ACCOUNT_FIELDS, Limits
 from services.ingest.domain.request import Rules
+from services.ingest.http.receiving import KEYLESS_BYTES, KEYLESS_SHARE, SOURCE_SHARE
 from services.ingest.ports import ProduceBounds
 from services.shared.plan_file import PlanSettings, load_plan
 from services.shared.pseudonyms import Pseudonyms, read_key
@@ -62,15 +63,15 @@ class IngestSettings(PlanSettings):
     max_in_flight_bytes: int = Field(
         64 * 1024 * 1024, ge=1024 * 1024, validation_alias="TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES"
     )
-    """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429. At least twice the largest body, and 1 MB."""
+    """Bodies being received, and as much again of records that wait for Kafka; beyond it requests get 429. At least 1 MB more than twice the largest body, and 4 MB if that is 512 KB or more."""
     max_connections: int = Field(4_096, ge=16, le=100_000, validation_alias="TIDEMARK_INGEST_MAX_CONNECTIONS")
-    """Beyond this, a new connection takes the place of one that is idle, without a known key, or of the source with the most requests still arriving (docs/ingest.md)."""
+    """Beyond this and 64 newcomers, a new request takes the place of a connection that is idle, without a known key, or of the source with the most requests still arriving (docs/ingest.md)."""
     linger_ms: float = Field(2.0, ge=0, le=100, validation_alias="TIDEMARK_INGEST_LINGER_MS")
     """How long requests are gathered to share a batch to Kafka."""
     ack_timeout_s: float = Field(8.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_ACK_TIMEOUT_S")
     """A request that Kafka has not acknowledged after this gets 429; SDKs give a request up after 10 s."""
     stall_after_s: float = Field(2.0, gt=0, le=60, validation_alias="TIDEMARK_INGEST_STALL_AFTER_S")
-    """While the oldest batch of a partition is older than this, events of that partition are put off at once."""
+    """While the oldest batch of a partition is older than this, events of that partition are put off at once. Less than TIDEMARK_INGEST_ACK_TIMEOUT_S."""
     request_timeout_s: float = Field(30.0, gt=0, le=600, validation_alias="TIDEMARK_INGEST_REQUEST_TIMEOUT_S")
     """A request must arrive completely within this."""
 
@@ -81,16 +82,39 @@ class IngestSettings(PlanSettings):
         return value
 
     @model_validator(mode="after")
-    def _a_body_finds_room(self) -> Self:
-        """One source may have half of the room for bodies; a part of one that is too large is read beyond its limit."""
-        least = 2 * self.max_body_bytes + _PART_BYTES
-        if self.max_in_flight_bytes < least:
-            raise ValueError(
-                f"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES ({self.max_in_flight_bytes}) leaves no room for a body of"
-                f" TIDEMARK_INGEST_MAX_BODY_BYTES ({self.max_body_bytes}), which would get 429 for ever: set the first to"
-                f" {least} or more, or lower the second"
-            )
+    def _fit_each_other(self) -> Self:
+        problems = [*self._bodies_without_room(), *self._times_out_of_order()]
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
+
+    def _bodies_without_room(self) -> list[str]:
+        """A source has a part of the room, and so have those without a key; of a body that is too large a part more is read."""
+        keyless = min(KEYLESS_BYTES, self.max_body_bytes)
+        least = max(SOURCE_SHARE * self.max_body_bytes + _PART_BYTES, KEYLESS_SHARE * keyless)
+        if self.max_in_flight_bytes >= least:
+            return []
+        problem = (
+            f"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES ({self.max_in_flight_bytes}) leaves no room for a body of"
+            f" TIDEMARK_INGEST_MAX_BODY_BYTES ({self.max_body_bytes}), which would get 429 for ever: set the first to"
+            f" {least} or more, or lower the second"
+        )
+        return [problem]
+
+    def _times_out_of_order(self) -> list[str]:
+        ack = f"TIDEMARK_INGEST_ACK_TIMEOUT_S ({self.ack_timeout_s:g})"
+        problems = []
+        if self.stall_after_s >= self.ack_timeout_s:
+            problems.append(
+                f"TIDEMARK_INGEST_STALL_AFTER_S ({self.stall_after_s:g}) is no less than {ack}: requests for a stalled"
+                " partition would wait out the time before any is put off at once; lower the first, or raise the second"
+            )
+        if self.linger_ms / 1000 >= self.ack_timeout_s:
+            problems.append(
+                f"TIDEMARK_INGEST_LINGER_MS ({self.linger_ms:g}) is no less than {ack} s: requests would be given up before"
+                " they are sent to Kafka; lower the first, or raise the second"
+            )
+        return problems
 
     def pseudonyms(self) -> Pseudonyms:
         """Return the pseudonyms of this installation."""

@@ -36,7 +36,7 @@ _MIN_CHUNK_BYTES = 64
 """That chunks have on average, once there are many."""
 _FOR_OPERATORS = frozenset({b"/healthz", b"/readyz", b"/metrics"})
 _RESERVE = 64
-"""Connections beyond the limit, where nobody can be missed: probes are answered there, and others told to come again."""
+"""Newcomers beyond the limit: probes are answered there; other requests take somebody's place, or are told to come again."""
 
 
 class _Refused(Exception):
@@ -68,8 +68,6 @@ class _DeadlineProtocol(HttpToolsProtocol):
     _header_bytes = 0
     _chunks = 0
     _body_bytes = 0
-    _beyond = False
-    """Whether it came where there were as many as there may be, and all of them at work."""
     _refusal: Canned | None = None
     _deaf = False
     """Whether what comes is no longer looked at."""
@@ -87,26 +85,43 @@ class _DeadlineProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(LingeringTransport(transport, self.loop, self._owed))  # type: ignore[arg-type]
         transport.set_write_buffer_limits(high=0)  # so that it is known when anything was not read
-        if len(self.connections) > self.bounds.max_connections and not self._has_place():
-            return
-        self.bounds.places.wait(self)
         self._deadline = self.loop.call_later(self.bounds.request_timeout_s, self._expire)
+        if not self._crowded():
+            self.bounds.places.wait(self)
+            return
+        first = self.bounds.places.arrive(self, _RESERVE)
+        if first is not None:
+            first.overtaken()
 
-    def _has_place(self) -> bool:
-        missed = self.bounds.places.make_way()
-        if missed is not None:
+    def _crowded(self) -> bool:
+        """Return whether more than there may be have a place."""
+        return len(self.connections) - self.bounds.places.newcomers > self.bounds.max_connections
+
+    def _take_place(self) -> bool:
+        """Leave the newcomers for a place, somebody else's if none is free; return whether there is one."""
+        places = self.bounds.places
+        places.leave(self)
+        if self._crowded():
+            missed = places.make_way()
+            if missed is None:
+                return False
             other, source = missed
             self.bounds.closed("full")
             if source:
                 self.bounds.crowded(source)
             other.transport.close_now()
-            return True
-        self._beyond = len(self.connections) <= self.bounds.max_connections + _RESERVE
-        if not self._beyond:
+        places.wait(self)
+        return True
+
+    def overtaken(self) -> None:
+        """Called where there are too many newcomers and this is the first of them."""
+        if not self._deaf and self._take_place():
+            return
+        self.bounds.places.leave(self)
+        if self._last is not canned.FULL:  # that was counted
             self.bounds.closed("full")
             self.bounds.crowded("")
-            self._end(canned.FULL)
-        return self._beyond
+        self.transport.close_now()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf or self.transport.lingering:
@@ -155,7 +170,9 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode()
             return
-        if self._beyond and len(self.connections) > self.bounds.max_connections and self.url not in _FOR_OPERATORS:
+        places = self.bounds.places
+        if places.is_new(self) and self.url not in _FOR_OPERATORS and not self._take_place():
+            places.arrive(self, _RESERVE)  # where it reads its answer; it fills no more than it just left
             self.bounds.crowded("")
             self._refuse("full", canned.FULL)
         super().on_headers_complete()
@@ -179,7 +196,8 @@ class _DeadlineProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        self.bounds.places.wait(self)
+        if not self.bounds.places.is_new(self):
+            self.bounds.places.wait(self)
         self._kept = None
         super().on_response_complete()
         if self._last is not None and not self._answering():
@@ -321,7 +339,7 @@ def protocol(
 
     Args:
         request_timeout_s: Seconds within which a request must arrive in full.
-        max_connections: Beyond it a new connection takes the place of another (places.py).
+        max_connections: Beyond it a new request takes the place of another connection (places.py).
         closed: Called with a word that says why, for each connection that a bound closes.
         crowded: Called with the source where that cuts off a request that is arriving, with nothing where a new connection is
             turned away.

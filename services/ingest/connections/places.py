@@ -15,11 +15,30 @@ class Places(Generic[C]):
     again. Each source has a line of those whose request is still arriving: write keys of browsers are public, and who sends
     a byte now and then under one shall not keep out everybody else. Where a request is complete and worked on, its
     connection stands in none.
+
+    Newcomers beyond the limit stand apart, and have no place yet: they take one once their request
+    is there, or too many came after them.
     """
 
     def __init__(self) -> None:
         self._lines: dict[str, dict[C, None]] = {}
         self._line_of: dict[C, str] = {}
+        self._newcomers: dict[C, None] = {}
+
+    @property
+    def newcomers(self) -> int:
+        """How many there are."""
+        return len(self._newcomers)
+
+    def is_new(self, connection: C) -> bool:
+        """Return whether a connection is one of the newcomers."""
+        return connection in self._newcomers
+
+    def arrive(self, connection: C, most: int) -> C | None:
+        """Put a connection at the end of the newcomers; with more than `most` of them return the first."""
+        self.leave(connection)
+        self._newcomers[connection] = None
+        return next(iter(self._newcomers)) if len(self._newcomers) > most else None
 
     def wait(self, connection: C, source: str = "") -> None:
         """Put a connection at the end of a line: that of a source, or of those without one."""
@@ -28,7 +47,8 @@ class Places(Generic[C]):
         self._line_of[connection] = source
 
     def leave(self, connection: C) -> None:
-        """Take a connection out of its line, if it stands in one."""
+        """Take a connection out of its line or the newcomers, if it stands there."""
+        self._newcomers.pop(connection, None)
         source = self._line_of.pop(connection, None)
         if source is None:
             return

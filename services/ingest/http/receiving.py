@@ -23,9 +23,9 @@ Receive = Callable[[], Awaitable[Message]]
 
 KEYLESS_BYTES = 512 * 1024
 """Of a body without a key in its headers: what browsers send at most, 450 KB by their SDKs' own bound, and some more."""
-_KEYLESS_SHARE = 8
+KEYLESS_SHARE = 8
 """The part of the room for all bodies that those without a key may have: an eighth."""
-_SOURCE_SHARE = 2
+SOURCE_SHARE = 2
 """The part of it that one source may have: half, so that bodies which stop half way never leave nothing for others."""
 _DRAIN_FACTOR = 4
 """Times the limit that an oversized body is read to its end, since a client that is cut off mid-body sees no 413."""
@@ -149,7 +149,7 @@ class Reception:
     def __init__(self, max_body_bytes: int, max_bytes: int) -> None:
         self.max_body_bytes = max_body_bytes
         self.room = Room(max_bytes)
-        self.keyless_room = Room(max_bytes // _KEYLESS_SHARE, within=self.room, make_room=self._evict)
+        self.keyless_room = Room(max_bytes // KEYLESS_SHARE, within=self.room, make_room=self._evict)
         self._strangers: dict[Incoming, asyncio.Timeout] = {}
         """Bodies of senders that are not known yet, the one that began first at the front."""
         self._source_rooms: dict[str, Room] = {}
@@ -158,7 +158,7 @@ class Reception:
         """Return the body of a request whose write key is known; it may be a little larger than the limit."""
         room = self._source_rooms.get(source)
         if room is None:
-            room = self._source_rooms[source] = Room(self.room.limit // _SOURCE_SHARE, within=self.room)
+            room = self._source_rooms[source] = Room(self.room.limit // SOURCE_SHARE, within=self.room)
         return await incoming.read(self.max_body_bytes, room)
 
     async def signed(self, incoming: Incoming) -> bytes:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import socket
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -27,6 +28,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 KNOWN = b"Authorization: Basic d2s6\r\n"
 GOOD = {"type": "track", "event": "Opened", "userId": "ann", "groupId": "acme", "messageId": "1"}
+_BODY = json.dumps(GOOD).encode()
+WHOLE = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY
+PROBE = b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"
 
 
 async def answers(port: int, data: bytes) -> bytes:
@@ -235,13 +239,13 @@ async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
     metrics = IngestMetrics(CollectorRegistry())
     app = application(MemoryEventLog(), WriteKeys({"wk": WriteKey("wk", "web")}), metrics, settings)
     async with serving(app, "127.0.0.1", 0, **server_options(settings, metrics)) as port:
-        # Somebody known is sending a body, slowly; then come more who say nothing than there may be.
+        # Somebody known is sending a body, slowly; then come more who say nothing than there may be, and 64 newcomers.
         reader, known = await asyncio.open_connection("127.0.0.1", port)
         body = json.dumps(GOOD).encode()
         known.write(b"POST /v1/track HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body[:1])
         await until(lambda: metrics.requests_in_flight == 1)
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
-        await until(lambda: metrics.connections_closed.labels("full")._value.get() == 81)
+        await until(lambda: metrics.connections_closed.labels("full")._value.get() == 17)
         assert await asyncio.wait_for(idle[0][0].read(), 5) == b""
 
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
@@ -291,9 +295,9 @@ async def test_slow_senders_under_one_key_keep_nobody_else_out() -> None:
             writer.close()
 
 
-async def test_where_all_are_at_work_probes_are_answered_and_others_told_to_come_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@contextlib.asynccontextmanager
+async def all_at_work(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[int, IngestMetrics]]:
+    """A server whose 20 connections all wait for the log; at the end each gets its answer."""
     settings = IngestSettings(max_connections=20)
     metrics = IngestMetrics(CollectorRegistry())
     log = MemoryEventLog()
@@ -306,23 +310,60 @@ async def test_where_all_are_at_work_probes_are_answered_and_others_told_to_come
 
     monkeypatch.setattr(log, "append", slowly)
     app = application(log, WriteKeys({"wk": WriteKey("wk", "web")}), metrics, settings)
-    body = json.dumps(GOOD).encode()
-    whole = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body
     async with serving(app, "127.0.0.1", 0, **server_options(settings, metrics)) as port:
         opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
         for _, writer in opened:
-            writer.write(whole)
+            writer.write(WHOLE)
         await until(lambda: metrics.requests_in_flight == 20)
-
-        probes = [await answers(port, b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n") for _ in range(100)]
-        told = await answers(port, whole)
+        yield port, metrics
         acknowledged.set()
+        for reader, writer in opened:
+            assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
+            writer.close()
+
+
+async def test_where_all_are_at_work_probes_are_answered_and_others_told_to_come_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with all_at_work(monkeypatch) as (port, metrics):
+        probes = [await answers(port, PROBE) for _ in range(100)]
+        told = await answers(port, WHOLE)
 
         assert {each[9:12] for each in probes} == {b"200"}
         assert told.startswith(b"HTTP/1.1 429") and b"too many connections" in told
         assert metrics.crowded.labels("")._value.get() == 1
-        for reader, writer in opened:
-            assert (await asyncio.wait_for(reader.readline(), 5))[9:12] == b"200"
+
+
+async def test_who_comes_and_says_nothing_cuts_off_no_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent: list[asyncio.StreamWriter] = []
+    waits: list[float] = []
+    async with all_at_work(monkeypatch) as (port, metrics):
+        for _ in range(20):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            silent += [(await asyncio.open_connection("127.0.0.1", port))[1] for _ in range(10)]
+            began = time.monotonic()
+            writer.write(PROBE)
+            assert (await asyncio.wait_for(reader.read(), 5))[9:12] == b"200"
+            waits.append(time.monotonic() - began)
+            writer.close()
+
+        assert max(waits) < 2
+        assert metrics.connections_closed.labels("full")._value.get() >= 200 - 64
+        for writer in silent:
+            writer.close()
+
+
+async def test_requests_never_fill_what_is_kept_for_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor do those of connections before which another was let in and cut off."""
+    opened: list[asyncio.StreamWriter] = []
+    async with all_at_work(monkeypatch) as (port, metrics):
+        for _ in range(70):
+            opened.append((await asyncio.open_connection("127.0.0.1", port))[1])
+            assert (await answers(port, WHOLE))[9:12] == b"429"
+
+        assert metrics.requests_in_flight == 20
+        assert (await answers(port, PROBE))[9:12] == b"200"
+        for writer in opened:
             writer.close()
 
 

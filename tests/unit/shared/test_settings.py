@@ -53,10 +53,24 @@ CONTRADICTIONS = [
         {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "9437183", "TIDEMARK_INGEST_MAX_BODY_BYTES": "4194304"},
         {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "9437184"},
     ),
+    (
+        IngestSettings,
+        {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "4194303", "TIDEMARK_INGEST_MAX_BODY_BYTES": "1048576"},
+        {"TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES": "4194304"},
+    ),
+    (
+        IngestSettings,
+        {"TIDEMARK_INGEST_STALL_AFTER_S": "8", "TIDEMARK_INGEST_ACK_TIMEOUT_S": "8"},
+        {"TIDEMARK_INGEST_STALL_AFTER_S": "7.9"},
+    ),
 ]
 
 
-@pytest.mark.parametrize(("kind", "wrong", "mended"), CONTRADICTIONS, ids=["heartbeats", "transactions", "bodies"])
+@pytest.mark.parametrize(
+    ("kind", "wrong", "mended"),
+    CONTRADICTIONS,
+    ids=["heartbeats", "transactions", "bodies", "bodies without a key", "stalls"],
+)
 def test_settings_that_contradict_each_other_are_named_together(
     kind: type[Settings], wrong: dict[str, str], mended: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +108,21 @@ def test_the_rest_is_as_set_where_what_has_no_usable_default_is_not_set(monkeypa
 
     assert problem.startswith("TIDEMARK_PSEUDONYM_KEY: ")
     assert isinstance(ingest, IngestSettings) and ingest.workers == 3
+
+
+def test_all_that_contradicts_the_time_for_kafka_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEMARK_INGEST_ACK_TIMEOUT_S", "0.1")
+    monkeypatch.setenv("TIDEMARK_INGEST_LINGER_MS", "100")
+    monkeypatch.setenv("TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES", "4194304")
+
+    _, problems = load_all(IngestSettings)
+
+    pairs = [
+        ("TIDEMARK_INGEST_MAX_IN_FLIGHT_BYTES", "TIDEMARK_INGEST_MAX_BODY_BYTES"),
+        ("TIDEMARK_INGEST_STALL_AFTER_S", "TIDEMARK_INGEST_ACK_TIMEOUT_S"),
+        ("TIDEMARK_INGEST_LINGER_MS", "TIDEMARK_INGEST_ACK_TIMEOUT_S"),
+    ]
+    assert [one in each and other in each for (one, other), each in zip(pairs, problems, strict=True)] == [True] * 3
 
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
