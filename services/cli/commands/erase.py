@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -201,7 +202,7 @@ def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
         print(f"  {each['until']}  {each['topic']}: {each['what']}")
     if report["others"]:
         tell_lines(["An `alias` call has linked other ids, which are not erased yet. Run the same command for:"])
-        tell_lines([f"  --user {each}" for each in report["others"]])
+        tell_lines([f"  --user {shlex.quote(each)}" for each in report["others"]])
     if report["left"]:
         rows = ", ".join(f"{table} {count:,}" for table, count in sorted(report["left"].items()))
         print(f"Rows have come since ({rows}): stop the sender, and run the same command again.")
