@@ -16,8 +16,9 @@ from aiokafka import AIOKafkaProducer
 from typer.testing import CliRunner
 
 from schemas import codec
-from services.cli.commands import accounts, clock, doctor
+from services.cli.commands import accounts, clock
 from services.cli.commands.clock import accept_absence, order
+from services.cli.examining import cluster, running
 from services.cli.local.stack_state import Running
 from services.cli.quarantine import Quarantined, quarantined, release
 from services.scorer.domain.lane.quarantine import Quarantine, encode_quarantine
@@ -141,7 +142,7 @@ async def test_a_lane_that_was_asked_to_step_too_far_waits_for_all_to_see(
     assert "WAITS: was asked to step to 2024-10-13T00:00:00Z" in shown.stdout
     assert "tidemark clock accept" in shown.stdout
     with pytest.raises(OSError, match=r"partitions \[1\] wait for a person"):
-        await asyncio.to_thread(doctor._log_time, Running(kafka_settings, None, None, None, None, None))
+        await asyncio.to_thread(cluster.log_time, Running(kafka_settings, None, None, None, None, None))
 
 
 async def test_an_order_goes_to_every_partition_or_to_those_that_are_named(kafka_settings: KafkaSettings) -> None:
@@ -217,4 +218,4 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
 
 def test_doctor_says_which_service_and_broker_are_apart(metrics_server: str) -> None:
     with pytest.raises(OSError, match="scorer and broker kafka-1:9092 are 76 s apart"):
-        doctor._apart({"scorer": metrics_server})
+        running.apart({"scorer": metrics_server})

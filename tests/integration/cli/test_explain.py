@@ -22,8 +22,9 @@ from schemas import codec
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
 from services.alerter.rule_files import load_rules
-from services.cli.commands import doctor, signals
 from services.cli.commands import explain as command
+from services.cli.commands import signals
+from services.cli.examining import cluster
 from services.cli.explaining import reading
 from services.cli.explaining.reading import Explained
 from services.cli.held import iso, read_held
@@ -186,7 +187,7 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     told = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1))).stdout
     rule = (await tidemark(filled, "away", "--at", iso(FIRST + DAYS - 1), "--rule", "usage_silent")).stdout
     held = await read_held(filled, RULES)
-    said = await asyncio.to_thread(doctor._held, Running(filled, None, None, None, None, None))
+    said = await asyncio.to_thread(cluster.held, Running(filled, None, None, None, None, None))
     listed = (await tidemark(filled, "signals", "held", by=signals_tool)).stdout
 
     assert f"usage rules are held: away by plan from {iso(FIRST + AWAY)}" in told

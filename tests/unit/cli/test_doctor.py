@@ -20,6 +20,8 @@ from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
 from services.cli import account_aliases
 from services.cli.commands import accounts, doctor
+from services.cli.examining import configurations, effects, machine, running
+from services.cli.examining.findings import Finding
 from services.cli.local import readiness, write_keys
 from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.ingest.metrics import IngestMetrics
@@ -30,7 +32,7 @@ from tests.support.plans import default_without, fact_traits
 
 
 def test_the_default_plan_lets_every_measure_be_taken() -> None:
-    assert doctor._measures() == f"{len(MEASURES)} of {len(MEASURES)} can be taken"
+    assert effects.measures() == f"{len(MEASURES)} of {len(MEASURES)} can be taken"
 
 
 def test_measures_without_state_are_named_with_the_rules_that_they_silence(
@@ -40,7 +42,7 @@ def test_measures_without_state_are_named_with_the_rules_that_they_silence(
     plan.write_text(yaml.safe_dump(default_without("cases.", "answers.")), "utf-8")
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
 
-    said = doctor._measures()
+    said = effects.measures()
 
     assert "declares no answers.nps, cases.tickets" in said
     assert "tickets_open" in said
@@ -64,7 +66,7 @@ def test_rules_that_go_without_a_guard_and_state_that_nothing_looks_at_are_named
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
     monkeypatch.setenv("TIDEMARK_RULES_DIR", str(rules))
 
-    said = doctor._measures()
+    said = effects.measures()
 
     assert "mine goes without tickets_open" in said
     assert said.endswith("declared, and no measure looks at it: facts.region")
@@ -82,7 +84,7 @@ def test_a_risk_that_is_made_of_a_measure_without_state_is_named(
     monkeypatch.setenv("TIDEMARK_TRACKING_PLAN", str(plan))
     monkeypatch.setenv("TIDEMARK_SCORER_MODEL", str(file))
 
-    said = doctor._measures()
+    said = effects.measures()
 
     assert "the risk of no account is known, as the model makes it of tickets_open" in said
     assert "the risk's age_days adds nothing, as it fades by survey_mean" in said
@@ -99,15 +101,15 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(readiness, "PORTS", dict.fromkeys(PORTS, 1))
     for name in PORTS:
         monkeypatch.delenv(readiness.variable(name), raising=False)
-    for look in ("_java", "_jars"):
-        monkeypatch.setattr(doctor, look, lambda: "")
+    for look in ("java", "jars"):
+        monkeypatch.setattr(machine, look, lambda: "")
     return tmp_path
 
 
 @pytest.fixture
 def others_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no process that judges settings."""
-    monkeypatch.setattr(doctor, "_configurations", lambda _given: iter(()))
+    monkeypatch.setattr(configurations, "look", lambda _given: iter(()))
 
 
 def serve(registry: CollectorRegistry | None = None, **options: Any) -> Iterator[str]:
@@ -136,7 +138,7 @@ def frozen_service() -> Iterator[str]:
     bound.close()
 
 
-def found(data: Path) -> dict[str, doctor.Finding]:
+def found(data: Path) -> dict[str, Finding]:
     return {finding.what: finding for finding in doctor.examine(data)}
 
 
@@ -149,7 +151,7 @@ def test_services_that_are_stopped_or_frozen_are_findings_beside_one_that_answer
 
     said = found(elsewhere)
 
-    assert said["ingest ready"] == doctor.Finding("ingest ready", good=True, detail=ready_service)
+    assert said["ingest ready"] == Finding("ingest ready", good=True, detail=ready_service)
     assert not said["warehouse ready"].good
     assert said["warehouse ready"].detail.startswith(f"it does not answer ({frozen_service})")
     assert not said["scorer ready"].good
@@ -167,7 +169,7 @@ def service_with_a_broken_file() -> Iterator[str]:
 def test_a_file_that_a_ready_service_cannot_take_over_is_a_finding(service_with_a_broken_file: str) -> None:
     assert readiness.readiness(service_with_a_broken_file) is None
     with pytest.raises(OSError, match="ingest cannot take over /etc/tidemark/write-keys.yaml as it is now"):
-        doctor._files({"ingest": service_with_a_broken_file})
+        running.files({"ingest": service_with_a_broken_file})
 
 
 ALIASES = "aliases: {crm-17: acme}"
@@ -186,11 +188,11 @@ def test_ingest_that_has_other_accounts_in_force_than_the_file_of_this_shell_is_
 ) -> None:
     file = tmp_path / "accounts.yaml"
     file.write_text(ALIASES)
-    assert doctor._accounts(ingest_with_aliases, file) == f"ingest has these accounts in force, of {file}"
+    assert running.accounts(ingest_with_aliases, file) == f"ingest has these accounts in force, of {file}"
 
     file.write_text("aliases: {crm-17: globex}")
     with pytest.raises(OSError, match="ingest has other accounts in force than"):
-        doctor._accounts(ingest_with_aliases, file)
+        running.accounts(ingest_with_aliases, file)
 
 
 @pytest.mark.parametrize(("account", "status", "said"), [("acme", 0, ""), ("globex", 1, "restart ingest with")])
@@ -249,9 +251,9 @@ def test_services_are_asked_all_at_once_so_that_frozen_ones_cost_one_timeout(mon
     assert set(readiness.ask_all(readiness.addresses()).values()) == {readiness.NO_ANSWER}
 
 
-def judged_ingest(data: Path, monkeypatch: pytest.MonkeyPatch) -> doctor.Finding:
+def judged_ingest(data: Path, monkeypatch: pytest.MonkeyPatch) -> Finding:
     """Judge the settings of ingest alone."""
-    monkeypatch.setattr(doctor, "SERVICES", {"ingest": ""})
+    monkeypatch.setattr(configurations, "SERVICES", {"ingest": ""})
     monkeypatch.delenv("TIDEMARK_WRITE_KEYS_FILE", raising=False)
     monkeypatch.setenv("PYTHONPATH", str(Path(doctor.__file__).parents[3]))
     monkeypatch.chdir(data)
