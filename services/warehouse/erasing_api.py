@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -11,9 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from services.shared.errors import Retryable
-from services.warehouse.domain.erasing import Erasure
+from services.shared.errors import Rejected, Retryable
+from services.warehouse.domain.erasing import LINKED, Erasure
+from services.warehouse.domain.parameters import Parameter, parsed
 from services.warehouse.http.answering import QueryTurns, unavailable
+from services.warehouse.http.problems import problem
 from services.warehouse.ports import Eraser
 
 
@@ -28,24 +30,35 @@ def erasing_routes(store: Callable[[], Eraser], turns: QueryTurns | None = None)
     taking = turns or QueryTurns()
 
     async def person(request: Request) -> Response:
-        return await _told(store, taking, user=unquote(request.path_params["user"]))
+        return await _told(store, taking, request, [LINKED], user=unquote(request.path_params["user"]))
 
     async def account(request: Request) -> Response:
-        return await _told(store, taking, account=unquote(request.path_params["account"]))
+        return await _told(store, taking, request, [], account=unquote(request.path_params["account"]))
 
     return [Route("/v1/traces/people/{user}", person), Route("/v1/traces/accounts/{account:path}", account)]
 
 
-async def _told(store: Callable[[], Eraser], turns: QueryTurns, *, user: str = "", account: str = "") -> Response:
+async def _told(
+    store: Callable[[], Eraser],
+    turns: QueryTurns,
+    request: Request,
+    parameters: Sequence[Parameter],
+    *,
+    user: str = "",
+    account: str = "",
+) -> Response:
     def asked() -> dict[str, Any]:
         eraser = store()
         # In this order: what is left beside an order that is done was counted after it.
         orders = [order for order in eraser.erasures() if (order.user, order.account) == (user, account)]
-        found = eraser.traces(user=user, account=account)
+        found = eraser.traces(user=user, account=account, **given)
         return {**found._asdict(), "erasures": [_order(order) for order in orders]}
 
     try:
+        given = parsed(parameters, request.query_params.multi_items())
         return Response(msgspec.json.encode(await turns.take(asked)), media_type="application/json")
+    except Rejected as error:
+        return problem(400, error.code, error.detail, error.field)
     except Retryable as error:
         return unavailable(error)
 

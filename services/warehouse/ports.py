@@ -68,8 +68,8 @@ class Eraser(Protocol):
         Note the positions before: those that are read back from rows go with the rows.
         """
 
-    def traces(self, *, user: str = "", account: str = "") -> Traces:
-        """Return what is stored of a person, by pseudonym, or of an account."""
+    def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
+        """Return what is stored of a person, by pseudonym, or of an account; `linked`: under linked ids too, OTHERS at most."""
 
 
 class Exporter(Protocol):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from services.shared.kafka.settings import KafkaSettings
 
 _PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
-_ANONYMOUS = "anonymous:"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,6 +33,8 @@ class Subject(NamedTuple):
     user: str
     """Pseudonym."""
     account: str
+    linked: bool = False
+    """Whether ids of the person go too that `alias` calls have linked."""
 
 
 class QueryAccess(NamedTuple):
@@ -43,12 +44,15 @@ class QueryAccess(NamedTuple):
     token: str | None
 
 
-def erase(
+def erase(  # noqa: PLR0913  typer reads the options from the signature
     *,
-    user: Annotated[
-        str | None, typer.Option(help="User id as in the events, anonymous id after `anonymous:`, or pseudonym.")
-    ] = None,
+    user: Annotated[str | None, typer.Option(help="User id as in the events, or pseudonym.")] = None,
+    anonymous: Annotated[str | None, typer.Option(help="Anonymous id of somebody without a user id.")] = None,
     account: Annotated[str | None, typer.Option(help="Account id.")] = None,
+    linked: Annotated[
+        bool,
+        typer.Option("--linked", help="With a person, erase the ids that `alias` calls have linked, step by step."),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     within: Annotated[float, typer.Option(help="Seconds in which each service has to do its part.", min=1)] = 60.0,
     data: DataOption = None,
@@ -61,19 +65,22 @@ def erase(
     stay, and lead to nobody. Of an account, everything is deleted. What comes afterwards is kept: stop sending first. Doing it
     again erases what has come since. The scorer, the alerter and the warehouse have to run.
     """
-    if (user is None) == (account is None):
-        raise Fatal("whom? Give either --user or --account")
-    if not (account if user is None else user.removeprefix(_ANONYMOUS)).strip():  # type: ignore[union-attr]  # one is given
-        raise Fatal(
-            "the id after --user or --account is empty, perhaps from a variable that is not set: nothing was erased"
-        )
+    given = {"user": user, "anonymous": anonymous, "account": account}
+    named = [(kind, each) for kind, each in given.items() if each is not None]
+    if len(named) != 1:
+        raise Fatal("whom? Give one of --user, --anonymous and --account")
+    ((kind, whose),) = named
+    if not whose.strip():
+        raise Fatal(f"the id after --{kind} is empty, perhaps from a variable that is not set: nothing was erased")
+    if linked and kind == "account":
+        raise Fatal("--linked is about a person's ids: leave it out with --account")
     kafka, running = cluster(data), find(data)
     if running.warehouse is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
-    whom = Subject("" if user is None else _pseudonym(user, data), account or "")
+    whom = Subject("" if account else _pseudonym(whose, data, anonymous=kind == "anonymous"), account or "", linked)
     warehouse = QueryAccess(running.warehouse, running.query_token)
     traces = asyncio.run(_first_look(kafka, warehouse, whom))
-    subject = f"account {account}" if account else f"user {user}"
+    subject = f"{kind} {whose}"
     if not yes:
         _show(subject, traces)
         if not sys.stdin.isatty():
@@ -84,25 +91,24 @@ def erase(
     if unknown and not traces["erasures"]:
         raise Fatal(
             f"nothing was found of {subject}, so nothing was erased: check the spelling, capitals and blanks count, and an id"
-            f" of a browser stands after `{_ANONYMOUS}`"
+            " of a browser stands after --anonymous"
         )
     _print(subject, report, json=json)
     if report["left"] or report["others"]:
         raise typer.Exit(1)
 
 
-def _pseudonym(user: str, data: Any) -> str:
+def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
     from services.cli.local.pseudonym_key import existing
     from services.shared.pseudonyms import Pseudonyms, read_key
 
-    if _PSEUDONYM.fullmatch(user):
+    if not anonymous and _PSEUDONYM.fullmatch(user):
         return user
     try:
         pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
-    anonymous = user.removeprefix(_ANONYMOUS)
-    return pseudonyms.of(user) if anonymous == user else pseudonyms.of_anonymous(anonymous)
+    return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)
 
 
 async def _first_look(kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
@@ -135,6 +141,7 @@ async def _erase(
     return {
         "pseudonyms": traces["pseudonyms"],
         "accounts": traces["accounts"],
+        "linked": traces["linked"],
         "others": traces["others"],
         "removed": removed,
         "left": left,
@@ -167,7 +174,7 @@ async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
     try:
         async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
-            answer = await client.get(f"/v1/traces/{path}")
+            answer = await client.get(f"/v1/traces/{path}", params={"linked": "true"} if whom.linked else {})
             answer.raise_for_status()
     except httpx.HTTPError as error:
         away = "ClickHouse does not answer" if getattr(error, "response", None) is not None else "it does not answer"
@@ -184,6 +191,10 @@ def _show(subject: str, traces: Mapping[str, Any]) -> None:
         print(f"  {table}: {count:,}")
     if traces["accounts"]:
         tell_lines([f"  in the accounts {', '.join(traces['accounts'])}"])
+    if traces["linked"]:
+        tell_lines([f"  also as {', '.join(traces['linked'])}"])
+    if traces["others"]:
+        tell_lines([f"  linked by `alias` calls, and not erased with it: {', '.join(traces['others'])}"])
 
 
 def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
@@ -197,12 +208,16 @@ def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
     if report["accounts"]:
         named = ", ".join(report["accounts"])
         tell_lines([f"  in the scorer's state of {named}, a random pseudonym is in the place of theirs"])
+    if report["linked"]:
+        tell_lines([f"  with the ids that `alias` calls have linked: {', '.join(report['linked'])}"])
     print("What retention and compaction remove, by when at the latest:")
     for each in report["kept"]:
         print(f"  {each['until']}  {each['topic']}: {each['what']}")
     if report["others"]:
-        tell_lines(["An `alias` call has linked other ids, which are not erased yet. Run the same command for:"])
-        tell_lines([f"  --user {shlex.quote(each)}" for each in report["others"]])
+        tell_lines(
+            ["An `alias` call has linked other ids, which are not erased yet. If they are the same person's, run:"]
+        )
+        tell_lines([f"  tidemark erase --linked --user {shlex.quote(each)}" for each in report["others"]])
     if report["left"]:
         rows = ", ".join(f"{table} {count:,}" for table, count in sorted(report["left"].items()))
         print(f"Rows have come since ({rows}): stop the sender, and run the same command again.")

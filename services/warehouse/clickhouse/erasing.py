@@ -39,19 +39,19 @@ _COLUMNS = (
 _TABLES = """SELECT table, groupArray(name) FROM system.columns WHERE database = currentDatabase() AND table IN (
     SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree'
 ) GROUP BY table ORDER BY table"""
-_LINKED = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
-    SELECT anonymous_id FROM {PERSONAL} WHERE user = %(user)s AND anonymous_id != ''
-) AND user != %(user)s ORDER BY user"""
+_BROWSERS = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
+    SELECT anonymous_id FROM {PERSONAL} WHERE user IN %(users)s AND anonymous_id != ''
+) AND user NOT IN %(users)s ORDER BY user"""
 _EVENT = "event_id, source, environment, occurred_at"
-_OTHERS = f"""SELECT DISTINCT user_id FROM (
-    SELECT user_id FROM {PERSONAL} WHERE user_id != '' AND user NOT IN %(users)s
+_OTHERS = f"""SELECT user, any(user_id) AS id FROM (
+    SELECT user, user_id FROM {PERSONAL} WHERE user_id != '' AND user NOT IN %(users)s
         AND ({_EVENT}) IN (SELECT {_EVENT} FROM events WHERE user IN %(users)s)
     UNION ALL
-    SELECT user_id FROM people WHERE user IN (
+    SELECT user, user_id FROM people WHERE user IN (
         SELECT user FROM events WHERE user != '' AND user NOT IN %(users)s
-            AND ({_EVENT}) IN (SELECT {_EVENT} FROM {PERSONAL} WHERE user = %(user)s AND user_id != '')
+            AND ({_EVENT}) IN (SELECT {_EVENT} FROM {PERSONAL} WHERE user IN %(users)s AND user_id != '')
     )
-) ORDER BY user_id LIMIT {OTHERS}"""
+) GROUP BY user ORDER BY id LIMIT {OTHERS}"""
 _MEMBERS = f"""SELECT user FROM events WHERE account = %(account)s AND user != ''
     UNION DISTINCT SELECT user FROM {PERSONAL} WHERE account = %(account)s AND user != ''"""
 _ONLY_THERE = f"""SELECT user FROM (SELECT user, account FROM events UNION ALL SELECT user, account FROM {PERSONAL})
@@ -91,7 +91,7 @@ class ClickHouseErasing:
         """Delete and change what an erasure covers."""
         return self._erase_person(order) if order.user else self._erase_account(order)
 
-    def traces(self, *, user: str = "", account: str = "") -> Traces:
+    def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account."""
         rows: dict[str, int] = {}
         if account:
@@ -103,15 +103,27 @@ class ClickHouseErasing:
                     nowhere = "account = '' AND user IN %(users)s"
                     rows[table] += sum(self._how_many(table, nowhere, users=some) for some in _parts(only_there))
             return Traces(only_there, [], {table: count for table, count in rows.items() if count})
-        pseudonyms = [user, *(row[0] for row in self._rows(_LINKED, user=user))]
+        ids, pseudonyms, others = self._person(user, linked=linked)
         for table, columns in self._tables().items():
             if "user" in columns:
                 rows[table] = self._how_many(table, "user IN %(users)s", users=pseudonyms)
             elif "body" in columns:
-                rows[table] = self._how_many(table, "multiSearchAny(body, %(users)s)", users=pseudonyms)
-        others = [row[0] for row in self._rows(_OTHERS, user=user, users=pseudonyms)]
+                rows[table] = self._how_many(
+                    table, "arrayExists(each -> position(body, each) > 0, %(users)s)", users=pseudonyms
+                )
         counts = {table: count for table, count in rows.items() if count}
-        return Traces(pseudonyms, self._accounts(pseudonyms), counts, others)
+        return Traces(pseudonyms, self._accounts(pseudonyms), counts, others, ids)
+
+    def _person(self, user: str, *, linked: bool) -> tuple[list[str], list[str], list[str]]:
+        """Return a person's linked user ids, if they are asked for, all pseudonyms, and user ids that are linked to these."""
+        ids: dict[str, str] = {}
+        while True:
+            named = [user, *ids]
+            pseudonyms = [*named, *(row[0] for row in self._rows(_BROWSERS, users=named))]
+            others = {other: user_id for other, user_id in self._rows(_OTHERS, users=pseudonyms)}
+            if not linked or not others or len(ids) + len(others) > OTHERS:
+                return list(ids.values()), pseudonyms, list(others.values())
+            ids |= others
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
         """

@@ -117,10 +117,10 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
 
-    def traces(self, *, user: str = "", account: str = "") -> Traces:
+    def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account; rows can be stored meanwhile."""
         with self._reader() as reader:
-            return ClickHouseTraces(reader).traces(user=user, account=account)
+            return ClickHouseTraces(reader).traces(user=user, account=account, linked=linked)
 
     def erasures(self) -> list[Erasure]:
         """Return the erasures that are known."""

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.warehouse.domain.blocks import Block
+from services.warehouse.domain.parameters import FlagParameter
 from services.warehouse.domain.people import named, pseudonyms_in
 from services.warehouse.domain.rows import Place, Row, Value, columns, instant
 
 PERSONAL = "event_details"
 """The table whose rows say who somebody is."""
 OTHERS = 100
+LINKED = FlagParameter("linked", "Also what is stored under ids that `alias` calls have linked.", default=False)
 
 
 class Erasure(NamedTuple):
@@ -42,8 +44,8 @@ class Traces(NamedTuple):
 
     pseudonyms: list[str]
     """
-    Of the person: the one asked for, then those of the browsers that the person was seen with before. Of an account: the
-    people who are in no other.
+    Of the person: the one asked for, those of linked ids where they are asked for, and those of the browsers that the person
+    was seen with before. Of an account: the people who are in no other.
     """
     accounts: list[str]
     """In whose events the person is."""
@@ -51,9 +53,11 @@ class Traces(NamedTuple):
     """How many there are, by table; those without any are left out."""
     others: Sequence[str] = ()
     """
-    Of the person: user ids under which the same events were sent or are kept, since an `alias` call linked them. No more than
-    OTHERS.
+    Of the person: user ids under which the same events were sent or are kept, since an `alias` call linked them, and whose
+    pseudonyms are not in `pseudonyms`. No more than OTHERS.
     """
+    linked: Sequence[str] = ()
+    """User ids like these whose pseudonyms are, where they are asked for; and those that are linked to them, and so on."""
 
 
 def erasure(place: Place, value: Value) -> Erasure:

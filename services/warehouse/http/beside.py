@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from services.warehouse.domain.erasing import LINKED
+from services.warehouse.domain.parameters import Parameter
 from services.warehouse.http.answers.traces import TracesAnswer
 from services.warehouse.views import VIEWS
 
@@ -40,12 +42,18 @@ def operation(path: str, refused: Refusals, inside: Callable[[str], Schema]) -> 
     return {"operationId": re.sub(r"[^a-z0-9]+", "_", path.replace(":path", "")).strip("_"), **made}
 
 
-def _traces(of: str) -> Callable[[Refusals], Schema]:
+def in_query(parameter: Parameter) -> Schema:
+    """Return the description of a parameter that stands behind the address."""
+    return {"in": "query", "name": parameter.name, "description": parameter.about, "schema": parameter.schema()}
+
+
+def _traces(of: str, *parameters: Parameter) -> Callable[[Refusals], Schema]:
     def described(refused: Refusals) -> Schema:
         told = {"application/json": {"schema": {"$ref": f"#/components/schemas/{TracesAnswer.__name__}"}}}
         return {
             "summary": f"What is stored of {of}, and which erasures of it were ordered.",
-            "responses": {"200": {"description": "The answer.", "content": told}, **refused(401, 421, 503)},
+            "parameters": [in_query(each) for each in parameters],
+            "responses": {"200": {"description": "The answer.", "content": told}, **refused(400, 401, 421, 503)},
         }
 
     return described
@@ -74,7 +82,7 @@ def _export(refused: Refusals) -> Schema:
 
 
 _OPERATIONS: Mapping[str, Callable[[Refusals], Schema]] = {
-    "/v1/traces/people/{user}": _traces("a person, by pseudonym"),
+    "/v1/traces/people/{user}": _traces("a person, by pseudonym", LINKED),
     "/v1/traces/accounts/{account:path}": _traces("an account"),
     "/v1/export/{view}": _export,
 }

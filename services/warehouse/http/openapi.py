@@ -9,7 +9,6 @@ from typing import Any
 
 import msgspec
 
-from services.warehouse.domain.parameters import Parameter
 from services.warehouse.http import beside, problems, stream
 from services.warehouse.http.answering import ERASURES
 from services.warehouse.http.answers.records import ProblemAnswer
@@ -85,7 +84,7 @@ def _operation(question: Question) -> Schema:
     return {
         "operationId": re.sub(r"[^a-z0-9]+", "_", question.path.replace(":path", "")).strip("_"),
         "summary": question.summary,
-        "parameters": [_in_path(name) for name in inside] + [_in_query(each) for each in question.parameters],
+        "parameters": [_in_path(name) for name in inside] + [beside.in_query(each) for each in question.parameters],
         "responses": {
             "200": {
                 "description": "The answer.",
@@ -123,7 +122,7 @@ def _stream() -> Schema:
             " for the lists again. `ready` comes first. Send the id of the last event as Last-Event-ID to go on there."
         ),
         "parameters": [
-            *(_in_query(each) for each in stream.PARAMETERS),
+            *(beside.in_query(each) for each in stream.PARAMETERS),
             {"in": "header", "name": "Last-Event-ID", "schema": {"type": "string"}},
         ],
         "responses": {
@@ -146,10 +145,6 @@ def _in_path(name: str) -> Schema:
         "description": about,
         "schema": {"type": "string", "minLength": 1},
     }
-
-
-def _in_query(parameter: Parameter) -> Schema:
-    return {"in": "query", "name": parameter.name, "description": parameter.about, "schema": parameter.schema()}
 
 
 def _refusal(status: int) -> Schema:

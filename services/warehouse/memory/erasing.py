@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
@@ -56,31 +56,48 @@ class MemoryErasing:
             removed["people"] = gone
         return removed
 
-    def traces(self, *, user: str = "", account: str = "") -> Traces:
+    def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account."""
         with self._lock:
             if account:
                 people = self._only_there(account)
                 return Traces(sorted(people), [], self._counts(lambda row: _of_account(row, account, people)))
-            details = list(self._tables[PERSONAL].values())
-            browsers = {row["anonymous_id"] for row in details if row["user"] == user} - {""}
-            before = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in browsers}
-            pseudonyms = [user, *sorted(before - {user, ""})]
+            ids, pseudonyms, others = self._person(user, linked=linked)
             accounts = {row["account"] for row in self._tables["events"].values() if row["user"] in pseudonyms} - {""}
             counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
-            others = self._others(user, set(pseudonyms))
         known = len(self._known() & set(pseudonyms))
-        return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})}, others)
+        return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})}, others, ids)
 
-    def _others(self, user: str, pseudonyms: AbstractSet[str]) -> list[str]:
-        """Return the user ids of others with the same events: in details of theirs, or of whom they became."""
+    def _person(self, user: str, *, linked: bool) -> tuple[list[str], list[str], list[str]]:
+        """Return a person's linked user ids, if they are asked for, all pseudonyms, and user ids that are linked to these."""
+        ids: dict[str, str] = {}
+        while True:
+            named = [user, *ids]
+            pseudonyms = [*named, *self._browsers(named)]
+            others = self._others(pseudonyms)
+            if not linked or not others or len(ids) + len(others) > OTHERS:
+                return list(ids.values()), pseudonyms, list(others.values())
+            ids |= others
+
+    def _browsers(self, users: Collection[str]) -> list[str]:
+        """Return the pseudonyms of the browsers that people were seen with before signing in."""
+        details = self._tables[PERSONAL].values()
+        browsers = {row["anonymous_id"] for row in details if row["user"] in users} - {""}
+        before = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in browsers}
+        return sorted(before - {*users, ""})
+
+    def _others(self, pseudonyms: Collection[str]) -> dict[str, str]:
+        """Return others with the same events, and their user ids: in details of theirs, or of whom they became."""
         events, details = self._tables["events"].values(), self._tables[PERSONAL].values()
         mine = {_event(row) for row in events if row["user"] in pseudonyms}
-        found = {row["user_id"] for row in details if row["user"] not in pseudonyms and _event(row) in mine}
-        sent = {_event(row) for row in details if row["user"] == user and row["user_id"]}
+        sent = {_event(row) for row in details if row["user"] in pseudonyms and row["user_id"]}
         became = {row["user"] for row in events if row["user"] not in pseudonyms and _event(row) in sent}
-        found |= {row["user_id"] for row in details if row["user"] in became}
-        return sorted(found - {""})[:OTHERS]
+        found = {
+            row["user"]: row["user_id"]
+            for row in details
+            if row["user_id"] and row["user"] not in pseudonyms and (row["user"] in became or _event(row) in mine)
+        }
+        return dict(sorted(found.items(), key=lambda each: each[1])[:OTHERS])
 
     def _only_there(self, account: str) -> set[str]:
         """Return the people who are in this account and in no other."""

@@ -15,9 +15,11 @@ from services.warehouse.domain.rows import Place, Row, columns, row
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
-JO, OLD, KIM, VISITOR, SOMEBODY = (
+JO, OLD, OLDER, BEFORE, KIM, VISITOR, SOMEBODY = (
     "u_jo__________________",
     "u_old_________________",
+    "u_older_______________",
+    "u_before______________",
     "u_kim_________________",
     "u_visitor_____________",
     "u_8f2k1mXw0qLr5tYvZ3Nb",
@@ -89,6 +91,36 @@ def test_traces_name_other_ids_of_the_person_that_an_alias_linked(store: Store) 
     assert list(store.traces(user=JO).others) == ["old@acme.com"]
     assert list(store.traces(user=OLD).others) == ["jo@acme.com"]
     assert list(store.traces(user=KIM).others) == list(store.traces(user=VISITOR).others) == []
+
+
+def test_traces_of_linked_ids_are_asked_for_and_followed_step_by_step(store: Store) -> None:
+    filled(store)
+    store.insert("events", [event(5, "e5", user=OLD, account="", topic="usage-unattributed"), event(6, "e5", user=JO)])
+    store.insert("event_details", [details(5, OLD, "old@acme.com", account="")])
+    store.insert("events", [event(7, "e7", user=OLDER, account="initech"), event(8, "e7", user=OLD, account="")])
+    store.insert(
+        "event_details", [details(7, OLDER, "older@acme.com", "browser-3"), details(9, BEFORE, "", "browser-3")]
+    )
+
+    found = store.traces(user=JO, linked=True)
+
+    assert list(found.linked) == ["old@acme.com", "older@acme.com"]
+    assert list(found.others) == []
+    assert found.pseudonyms == [JO, OLD, OLDER, *sorted([VISITOR, BEFORE])]
+    assert found.accounts == ["acme", "globex", "initech"]
+    assert list(store.traces(user=KIM, linked=True).linked) == []
+
+
+def test_a_person_may_have_been_seen_with_hundreds_of_browsers(store: Store) -> None:
+    filled(store)
+    seen = [f"u_{number:020}" for number in range(300)]
+    store.insert("event_details", [details(100 + number, each, "", f"b{number}") for number, each in enumerate(seen)])
+    store.insert("event_details", [details(1_000 + number, JO, "jo@acme.com", f"b{number}") for number in range(300)])
+
+    found = store.traces(user=JO)
+
+    assert found.pseudonyms == [JO, *sorted([*seen, VISITOR])]
+    assert found.rows["signals"] == 1
 
 
 def test_an_erased_persons_details_go_and_the_numbers_stay(store: Store) -> None:
@@ -182,7 +214,7 @@ def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(s
 
 @pytest.mark.parametrize("given", [{"user": JO}, {"account": "acme"}], ids=["person", "account"])
 def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is_repeated(
-    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, str]
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
 ) -> None:
     command, cuts, asked = (
         embedded_store._command,

@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
 
 JO, KIM, BROWSER = "jo.doe@acme.example", "kim.lee@acme.example", "browser-of-jo-0815"
 LEA, FORMER = "lea@initech.example", "lea.before@initech.example"
+MAX, MAX_BEFORE = "anonymous:max@initech.example", "max.before@initech.example"
 PERSONAL = {"usage-details", "usage-rejected"}
 
 
@@ -60,14 +61,22 @@ def batch() -> list[dict[str, Any]]:
         {"type": "track", "event": "NPS Submitted", "properties": {"score": 2, "why": f"says {JO}"}, **jo},
         *({"type": "track", "event": "Report Shared", **each} for each in (jo, kim, kim)),
         {"type": "track", "event": "Report Shared", **kim, "context": {"groupId": "globex"}},
-        {"type": "identify", "userId": FORMER, "traits": {"email": FORMER}},
-        {"type": "track", "event": "Report Shared", "userId": FORMER},
-        {"type": "alias", "userId": LEA, "previousId": FORMER},
-        {"type": "group", "userId": LEA, "groupId": "initech"},
-        {"type": "track", "event": "Report Shared", "userId": LEA},
+        *renamed(FORMER, LEA),
+        *renamed(MAX_BEFORE, MAX),
         {"type": "track", "event": "", **jo},  # is refused, and kept as it was sent
     ]
     return [{**call, "messageId": f"m{number}"} for number, call in enumerate(calls)]
+
+
+def renamed(former: str, now: str) -> list[dict[str, Any]]:
+    """Return the calls of somebody who gets another user id."""
+    return [
+        {"type": "identify", "userId": former, "traits": {"email": former}},
+        {"type": "track", "event": "Report Shared", "userId": former},
+        {"type": "alias", "userId": now, "previousId": former},
+        {"type": "group", "userId": now, "groupId": "initech"},
+        {"type": "track", "event": "Report Shared", "userId": now},
+    ]
 
 
 async def erase(kafka: KafkaSettings, warehouse: ServiceProcess, *arguments: str) -> Ran:
@@ -183,7 +192,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
 
         status, _, wrong = await erase(kafka_settings, processes["warehouse"], "--user", JO)
         assert (status, "give --yes" in wrong) == (1, True)
-        for whom in (["--user", "anonymous:"], ["--user", ""], ["--user", " "], ["--account", " "]):
+        for whom in (["--anonymous", ""], ["--user", ""], ["--user", " "], ["--account", " "]):
             status, _, wrong = await erase(kafka_settings, processes["warehouse"], *whom, "--yes")
             assert (status, "is empty" in wrong) == (1, True)
         assert await orders_on_the_log(kafka_settings) == []
@@ -228,11 +237,17 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert (await traces("accounts/globex"))["rows"]["events"] == 1
         assert (await http.get(f"{warehouse}/v1/people/{user(KIM)}")).json()["user_id"] == KIM
 
-        # Lea has had another id: what was sent under it is named, and goes with it.
-        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", LEA, "--yes", "--json")
-        assert (status, json.loads(out)["others"]) == (1, [FORMER])
-        assert (await traces(f"people/{user(FORMER)}"))["rows"]["event_details"] > 0
-        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", FORMER, "--yes", "--json")
+        # Lea has had another id, and goes with it.
+        status, out, _ = await erase(
+            kafka_settings, processes["warehouse"], "--user", LEA, "--linked", "--yes", "--json"
+        )
+        assert (status, json.loads(out)["linked"], json.loads(out)["others"]) == (0, [FORMER], [])
+        assert (await traces(f"people/{user(FORMER)}"))["rows"] == {}
+        # Max has had one too, and nobody said that it goes with him.
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", MAX, "--yes", "--json")
+        assert (status, json.loads(out)["others"]) == (1, [MAX_BEFORE])
+        assert (await traces(f"people/{user(MAX_BEFORE)}"))["rows"]["event_details"] > 0
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", MAX_BEFORE, "--yes", "--json")
         assert (status, json.loads(out)["others"]) == (0, [])
 
         assert await processes["warehouse"].stop() == 0
@@ -242,7 +257,7 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
     store = open_embedded(tmp_path / "clickhouse", "tidemark")
     try:
         assert in_tables(store, KIM)  # the search finds what is there
-        assert in_tables(store, JO, BROWSER, LEA, FORMER) == set()
+        assert in_tables(store, JO, BROWSER, LEA, FORMER, MAX, MAX_BEFORE) == set()
         assert in_tables(store, *pseudonyms) == {"erasures"}  # for as long as the topic of the order keeps it
         drop_old_parts(store)
     finally:

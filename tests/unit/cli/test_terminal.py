@@ -114,8 +114,8 @@ def test_what_is_left_out_of_a_file_is_text(capsys: pytest.CaptureFixture[str]) 
     assert is_harmless(capsys.readouterr().out)
 
 
-def test_the_accounts_of_a_person_are_text(capsys: pytest.CaptureFixture[str]) -> None:
-    erase._show("u_1", {"rows": {"events": 1}, "accounts": [HOSTILE]})
+def test_accounts_and_linked_ids_of_a_person_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    erase._show("u_1", {"rows": {"events": 1}, "accounts": [HOSTILE], "linked": [HOSTILE], "others": [HOSTILE]})
 
     assert is_harmless(capsys.readouterr().out)
 

@@ -24,8 +24,8 @@ async def test_rows_that_an_erasure_removes_meanwhile_are_not_told_as_left_by_it
             self._meanwhile()
             return found
 
-        def traces(self, *, user: str = "", account: str = "") -> Traces:
-            found = super().traces(user=user, account=account)
+        def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
+            found = super().traces(user=user, account=account, linked=linked)
             self._meanwhile()
             return found
 

@@ -20,11 +20,13 @@ class TracesAnswer(TypedDict):
     What is stored of one person or account.
 
     `pseudonyms` are those of the person, or of the people who are in no other account; `accounts` those in whose events the
-    person is; `rows` how many there are, by table; `others` further user ids of the person, which are erased by themselves.
+    person is; `rows` how many there are, by table; `linked` further user ids of the person, whose pseudonyms are among them,
+    and `others` those whose pseudonyms are not.
     """
 
     pseudonyms: list[str]
     accounts: list[str]
     rows: dict[str, int]
     others: list[str]
+    linked: list[str]
     erasures: list[ErasureAnswer]

@@ -38,9 +38,9 @@ class Slow(MemoryStore):
         self._wait()
         return []
 
-    def traces(self, *, user: str = "", account: str = "") -> Traces:
+    def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         self._wait()
-        return super().traces(user=user, account=account)
+        return super().traces(user=user, account=account, linked=linked)
 
     def _wait(self) -> None:
         with self.counting:
