@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 _ABANDON_WITHIN_S = 20.0
 _CLOSE_WITHIN_S = 2.0
 _AGAIN_S = 0.25
+_START_WITHIN_S = 20.0
+"""A producer's start waits without a bound for its id, which the controller hands out by way of a broker."""
 _SOLOS = 4
 """Partitions that may have a producer of their own at a time."""
 _LEFT_BEHIND = 4
@@ -166,7 +168,8 @@ class Routes:
         while wanted():
             producer = clients.producer(self._kafka, max_batch_size=self._batch_bytes, linger_ms=0)
             try:
-                await producer.start()
+                async with asyncio.timeout(_START_WITHIN_S):
+                    await producer.start()
                 if not self._checked:
                     problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
                     if problems:
@@ -174,14 +177,15 @@ class Routes:
                         self._fail(ConfigurationError(problems))
                         return None
                     self._checked = True
-                for name in WRITES:
-                    await producer.partitions_for(topics.full_name(self._kafka, name))
+                async with asyncio.timeout(_START_WITHIN_S):
+                    for name in WRITES:
+                        await producer.partitions_for(topics.full_name(self._kafka, name))
             except (KafkaError, OSError, TimeoutError) as error:
                 await abandon(producer, _ABANDON_WITHIN_S)
                 cause = await find_cause(self._kafka)
-                why = cause.text if cause else repr(error)
+                why = cause.text if cause else _said(error)
                 if self.common is None:
-                    self.reason = f"{self._nobody()}: {why}"
+                    self.reason = f"{self._nobody()}: {why}" if cause else f"no producer can be made: {why}"
                 if cause and cause.lasting and not self._checked:
                     self._fail(ConfigurationError([f"{self._nobody()}: {why}"]))
                     return None
@@ -203,3 +207,9 @@ class Routes:
         self.reason = "; ".join(error.problems)
         if not self.failed.done():
             self.failed.set_exception(error)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no broker handed out a producer id in {_START_WITHIN_S:.0f} s; see whether the controller is there"
+    return repr(error)

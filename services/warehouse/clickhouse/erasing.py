@@ -120,7 +120,7 @@ class ClickHouseErasing:
         while True:
             named = [user, *ids]
             pseudonyms = [*named, *(row[0] for row in self._rows(_BROWSERS, users=named))]
-            others = {other: user_id for other, user_id in self._rows(_OTHERS, users=pseudonyms)}
+            others = {row[0]: row[1] for row in self._rows(_OTHERS, users=pseudonyms)}
             if not linked or not others or len(ids) + len(others) > OTHERS:
                 return list(ids.values()), pseudonyms, list(others.values())
             ids |= others

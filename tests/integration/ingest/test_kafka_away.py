@@ -9,11 +9,13 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from aiokafka import AIOKafkaProducer
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from schemas.topics import TOPICS
 from services.ingest.__main__ import application, server_options
+from services.ingest.event_log import routes
 from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, LogRecord, ProduceBounds
@@ -245,3 +247,27 @@ async def test_a_process_without_traffic_hears_of_kafka_all_the_same(kafka_setti
 
     assert log.wedged() is None
     await log.close()
+
+
+async def test_a_start_that_no_broker_completes_is_said_and_tried_again(
+    broker: tuple[EmbeddedBroker, KafkaSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker whose controller is away answers everything but the request for a producer id."""
+    hangs = True
+    start = AIOKafkaProducer.start
+
+    async def starts(producer: AIOKafkaProducer) -> None:
+        await start(producer)
+        if hangs:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(AIOKafkaProducer, "start", starts)
+    monkeypatch.setattr(routes, "_START_WITHIN_S", 0.5)
+    log = KafkaEventLog(broker[1], SETTINGS.bounds(), IngestMetrics(CollectorRegistry()))
+    log.start()
+    try:
+        await until(lambda: "no broker handed out a producer id" in (log.not_ready() or ""))
+        hangs = False
+        await until(lambda: log.not_ready() is None)
+    finally:
+        await log.close()
