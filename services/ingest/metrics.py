@@ -11,6 +11,7 @@ import contextlib
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from services.ingest.errors import OF_A_BODY, OF_AN_EVENT, Code
 from services.ingest.judged import VERDICTS
 from services.ingest.plain_counts import PlainCounts
 from services.ingest.ports import WRITES
@@ -196,6 +197,8 @@ class IngestMetrics:
         """Begin the counts of a source at zero, so that its first events are an increase."""
         for verdict in VERDICTS:
             self.verdicts.labels(verdict, source)
+        for code in (*OF_AN_EVENT, *OF_A_BODY, Code.ORIGIN_NOT_ALLOWED):
+            self.rejections.labels(code, source)
 
     def broke_plan(self, event: str, codes: list[str]) -> None:
         """Count what breaks the tracking plan in one event; empty: the plan does not name it."""

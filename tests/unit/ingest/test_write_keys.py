@@ -233,6 +233,9 @@ def test_the_counts_of_a_source_begin_at_zero_so_that_its_first_events_are_an_in
     for source in ("web", "app"):
         labels = {"verdict": "accepted", "source": source}
         assert metrics.registry.get_sample_value("tidemark_ingest_events_total", labels) == 0
+        for code in ("missing_field", "invalid_body", "origin_not_allowed"):
+            labels = {"code": code, "source": source}
+            assert metrics.registry.get_sample_value("tidemark_ingest_rejections_total", labels) == 0
 
 
 def test_the_last_use_of_a_key_is_right_again_once_a_clock_that_was_ahead_is() -> None:
