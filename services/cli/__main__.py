@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 from importlib import import_module
 from typing import Annotated
@@ -82,10 +84,22 @@ def main() -> None:
     try:
         use_registry(load(RegistrySettings))
         use_formats(load(FormatSettings))
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # while its failure can still be said
     except TidemarkError as error:
         tell(f"tidemark: {error}", sys.stderr)
         sys.exit(exit_status.of(error))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        where = (
+            f" at {error.filename}" if error.filename else ", where the output goes or in the folder of temporary files"
+        )
+        print(f"tidemark: the disk is full{where}: make room, and run it again", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # Python's own end would try to print the rest
+        sys.exit(1)
     except Exception as error:
         if not type(error).__module__.startswith("aiokafka"):
             raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,6 +40,14 @@ class Resolved(NamedTuple):
     """Events that were given up and are sent in again."""
     before: int
     """Events that a former run had sent in again."""
+
+
+class Withdrawn(NamedTuple):
+    """Of how many users something was taken back."""
+
+    withdrawn: int
+    nothing_said: int
+    """Users of whom the log has no word of an operator that holds."""
 
 
 def read_file(path: Path, pseudonyms: Pseudonyms) -> tuple[dict[str, str], list[str]]:
@@ -91,13 +99,26 @@ async def resolve(kafka: KafkaSettings, accounts: Mapping[str, str]) -> Resolved
     return Resolved(len(accounts), len(again), len(before))
 
 
-async def withdraw(kafka: KafkaSettings, users: Iterable[str]) -> int:
-    """Write that what an operator has said of users, given by their pseudonyms, does not hold any more; return how many."""
+async def withdraw(kafka: KafkaSettings, users: Iterable[str]) -> Withdrawn:
+    """Write that what an operator has said of users, given by their pseudonyms, does not hold any more."""
     now_ms = time.time_ns() // 1_000_000
-    links = [(user, _link(_said(user, "", now_ms))) for user in sorted(users)]
+    wanted = set(users)
+    said = await _said_before(kafka, wanted)
     async with producer(kafka, linger_ms=5) as out:
-        await _send(kafka, out, links)
-    return len(links)
+        # For those of whom the log has nothing too: what was said may be older than the log.
+        await _send(kafka, out, ((user, _link(_said(user, "", now_ms))) for user in sorted(wanted)))
+    return Withdrawn(len(said), len(wanted) - len(said))
+
+
+async def _said_before(kafka: KafkaSettings, users: Collection[str]) -> set[str]:
+    """Return those users of whom an operator has said something that holds, as far back as the log goes."""
+    found: set[str] = set()
+    async for record in scan(kafka, USAGE_UNATTRIBUTED):
+        if record_of(record.value) == "user_link":
+            _, link = decoded(record.value)
+            if link and link["user"] in users and link["authority"] == "OPERATOR":
+                (found.add if link["kind"] == "MEMBER" else found.discard)(link["user"])
+    return found
 
 
 def _said(user: str, account: str, now_ms: int) -> dict[str, Any]:

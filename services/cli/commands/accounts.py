@@ -165,14 +165,15 @@ def resolve(
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     if withdraw:
         users, problems = resolving.read_users(file, pseudonyms)
-        count = asyncio.run(resolving.withdraw(running.kafka, users))
-        _tell(f"what was said of {count:,} users is withdrawn", {"withdrawn": count}, problems, json=json)
+        done = asyncio.run(resolving.withdraw(running.kafka, users))
+        nothing = f"; of {done.nothing_said:,} nobody has said anything that holds" if done.nothing_said else ""
+        _tell(f"what was said of {done.withdrawn:,} users is withdrawn{nothing}", done._asdict(), problems, json=json)
         return
     accounts, problems = resolving.read_file(file, pseudonyms)
-    done = asyncio.run(resolving.resolve(running.kafka, accounts))
-    before = f", {done.before:,} had been before" if done.before else ""
-    text = f"{done.users:,} users have an account; {done.events:,} events are sent in again{before}"
-    _tell(text, done._asdict(), problems, json=json)
+    resolved = asyncio.run(resolving.resolve(running.kafka, accounts))
+    before = f", {resolved.before:,} had been before" if resolved.before else ""
+    text = f"{resolved.users:,} users have an account; {resolved.events:,} events are sent in again{before}"
+    _tell(text, resolved._asdict(), problems, json=json)
 
 
 def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) -> None:

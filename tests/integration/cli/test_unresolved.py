@@ -164,12 +164,13 @@ async def test_what_was_given_up_comes_back_once_and_the_ledger_closes(kafka_set
 @pytest.mark.integration
 async def test_what_was_resolved_is_withdrawn_and_calls_decide_again(kafka_settings: KafkaSettings) -> None:
     await resolve(kafka_settings, {KIM: "acme"})
-    await withdraw(kafka_settings, [KIM])
+    assert await withdraw(kafka_settings, [KIM, "u_of_whom_nobody_said_"]) == (1, 1)
+    assert await withdraw(kafka_settings, [KIM]) == (0, 1)
     log = Log(kafka_settings.partitions)
     log.tick(at())
     log.link("MEMBER", KIM, "globex", at(0, 1))
     log.event("before", KIM, at(0, 2))
-    written = [record async for record in scan(kafka_settings, USAGE_UNATTRIBUTED)]
+    written = [record async for record in scan(kafka_settings, USAGE_UNATTRIBUTED) if record.key == KIM.encode()]
     log.memory.append(USAGE_UNATTRIBUTED, written[0].key, written[0].value)
     log.event("resolved", KIM, at(0, 3))
     log.memory.append(USAGE_UNATTRIBUTED, written[1].key, written[1].value)

@@ -114,6 +114,20 @@ def test_the_tool_says_which_release_it_is(project_root: Path) -> None:
     assert done.stdout == f"tidemark {told}\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no device that is always full")
+@pytest.mark.parametrize("command", ["--version", "--help"])
+def test_a_full_disk_under_what_is_printed_is_said_in_one_line(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "services.cli", command],
+            stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "the disk is full" in done.stderr
+
+
 @pytest.mark.parametrize("command", [["ledger"], ["signals", "tail", "--once"]])
 def test_commands_that_need_a_cluster_say_so_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
