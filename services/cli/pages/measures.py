@@ -33,7 +33,7 @@ condition on it holds.
    `services/scorer/domain/health/measures/`. It gets all that is known of the account (`Known`, in
    `services/scorer/domain/health/known.py`) and returns the value, or None where it is not known. It need not check evidence or
    freshness: where the record asks for them and they are not there, what it returns is left out.
-3. Write its test, in `tests/unit/scorer/test_measures.py`.
+3. Write its test, in `tests/unit/scorer/health/test_measures.py`.
 4. `make docs`, then `make check test`, and a line in `CHANGELOG.md`.
 
 Count ages in whole days (`Known.day` less the day it began). A value that moves with the time of day makes each evaluation of the
