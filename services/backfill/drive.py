@@ -4,9 +4,9 @@ Taking the clock of all lanes, and giving it back.
 The record that opens an epoch is the arbiter: a lane takes it only if it has never counted an event, whatever this
 program believes. So it asks the lanes, by the state that they commit, and sends nothing before all have taken it.
 
-Live events that come in during a drive are put off by their lanes: they are in the log, and nowhere else. Once the clock is
-given back they are appended again, each with the offset at which it stood, so a run that was cut short sees in the
-log itself how far it had come.
+Live events that come in during a drive are put off by their lanes, and so are links of people: they are in the log, and nowhere
+else. Once the clock is given back they are appended again, each with the offset at which it stood, so a run that was cut short
+sees in the log itself how far it had come.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from services.shared.kafka.settings import KafkaSettings
 ASK_EVERY_S = 0.25
 AT_ONCE = 5_000
 """Events appended again before their acknowledgements are awaited."""
-_EVENT, _CLOCK = "usage_event", "clock"
+_EVENT, _LINK, _CLOCK = "usage_event", "user_link", "clock"
 
 
 class NotTaken(TidemarkError):
@@ -82,7 +82,7 @@ async def take(
 
 async def give_back(kafka: KafkaSettings, read_lanes: ReadLanes, log: UsageLog, progress: Progress, now_ms: int) -> int:
     """
-    Hand all lanes over to the live clock, append again what was put off, and return how many events that were.
+    Hand all lanes over to the live clock, append again what was put off, and return how many records that were.
 
     Repeating it is safe: lanes that are live ignore the order, and what was appended again is not appended twice.
     """
@@ -203,7 +203,7 @@ async def _deferred(
     kafka: KafkaSettings, epoch: int, start: Mapping[int, int], stop: Mapping[int, int]
 ) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
     async for record in scan(kafka, USAGE_EVENTS, start, stop):
-        if record_of(record.value) == _EVENT:
+        if record_of(record.value) in (_EVENT, _LINK):
             _, value = decoded(record.value)
             if value and value["epoch"] != epoch:
                 yield record

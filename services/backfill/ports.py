@@ -29,7 +29,7 @@ class DrivenLane(Protocol):
 
     @property
     def deferred(self) -> int:
-        """Return how many events drives have put off."""
+        """Return how many events and links of people drives have put off."""
 
 
 ReadLanes = Callable[[KafkaSettings], Awaitable[Mapping[int, DrivenLane]]]

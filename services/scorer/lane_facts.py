@@ -38,7 +38,7 @@ class LaneFacts(NamedTuple):
     counted: bool = False
     """Whether it has ever applied an event: such a lane lets nobody drive."""
     deferred: int = 0
-    """Events that drives have put off since its log began."""
+    """Events, and links of people, that drives have put off since its log began."""
 
 
 async def read_lanes(kafka: KafkaSettings) -> dict[int, LaneFacts]:
@@ -62,5 +62,5 @@ def _facts(records: Mapping[bytes, bytes]) -> LaneFacts | None:
         processor.driven,
         clock.epoch,
         ledger.applied > 0,
-        ledger.deferred,
+        ledger.deferred + ledger.links_deferred,
     )

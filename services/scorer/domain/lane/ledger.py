@@ -49,6 +49,8 @@ class LedgerCounters(msgspec.Struct):
     """Records whose time lies more than seven days ahead, and that did not move log time."""
     days_overtaken: int = 0
     """Days that were not evaluated, because the next one ended before their factor or the end of the grace came."""
+    links_deferred: int = 0
+    """Live links of people that came while a driver moved this lane's clock; they are sent again like events."""
     people_merged: int = 0
     """People of accounts who turned out to be another person of the same account."""
     forgotten: int = 0

@@ -222,11 +222,11 @@ class UsageFold:
         """
         state = self.state
         state.moved = True
+        if state.clock.driven and link["epoch"] != state.clock.epoch:
+            state.ledger.links_deferred += 1
+            return
         account = state.accounts.get(link["account"])
-        if (
-            link["kind"] != "SAME" or account is None or state.frozen(account.name)
-            or (state.clock.driven and link["epoch"] != state.clock.epoch)
-        ):  # fmt: skip
+        if link["kind"] != "SAME" or account is None or state.frozen(account.name):
             state.ledger.controls_ignored += 1
             return
         self.slow.merge(account, link)

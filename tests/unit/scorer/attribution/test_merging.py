@@ -66,6 +66,7 @@ def test_a_drive_takes_no_news_of_the_present() -> None:
 
     merge(lane)
     assert lane.state.ledger.people_merged == 0
+    assert (lane.state.ledger.links_deferred, lane.state.ledger.controls_ignored) == (1, 0)
     merge(lane, epoch=3)
 
     assert lane.state.ledger.people_merged == 1
