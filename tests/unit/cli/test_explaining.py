@@ -149,6 +149,25 @@ def test_it_says_what_keeps_a_rule_from_firing_whose_conditions_hold(
     assert verdict in why(found, RULES, "usage_decline", 90)["verdict"]
 
 
+def test_an_open_risk_is_named_as_what_keeps_an_expansion_back() -> None:
+    risk = {"nps_detractor": RuleState(started_at=at(1), severity=2, category=1)}
+    info = {"moved_to_agents": RuleState(started_at=at(1), severity=1, category=1)}
+    grown = {
+        "level_4w": 1.8,
+        "level_1w": 1.8,
+        "chance_high_4w": 0.001,
+        "active_users_level": 1.6,
+        "active_users_28": 8.0,
+    }
+
+    told = why(explained(judged(3, risk, **grown)), RULES, "usage_growth", 90)
+    other = why(explained(judged(3, info, **grown)), RULES, "usage_growth", 90)
+
+    assert told["kept_back"] == ["inhibited by nps_detractor, open since 2024-10-05T00:00Z"]
+    assert "kept back: inhibited by nps_detractor" in told["verdict"]
+    assert other["kept_back"] == []
+
+
 def test_what_is_not_known_is_said_to_be_so() -> None:
     found = explained(judged(3))
     told = why(found, RULES, "tickets_stuck", 90)
