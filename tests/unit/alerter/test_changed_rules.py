@@ -10,7 +10,7 @@ import pytest
 from services.alerter.domain.folding import fold_snapshot
 from services.alerter.domain.rules import RuleSet, rule_set
 from services.alerter.rule_files import load_rules
-from tests.support.alerter import RULES, silent, snapshot
+from tests.support.alerter import RULES, play, silent, snapshot, told
 
 
 def overridden(folder: Path, text: str) -> RuleSet:
@@ -93,6 +93,20 @@ def test_a_step_whose_condition_stays_goes_on_waiting_beside_a_new_one(tmp_path:
     _, after = decline(range(7, 10), 0.28, one, state)
 
     assert [*before, *between, *after] == [(2, "WARNING"), (8, "CRITICAL")]
+
+
+def test_a_shorter_cooldown_of_the_stronger_rule_does_not_shorten_how_long_the_weaker_one_stays_quiet(
+    tmp_path: Path,
+) -> None:
+    rules = overridden(tmp_path, "usage_decline_fast: {cooldown: 3d}")
+    stopped, declining = {"level_1w": 0.2, "level_2w": 0.4, "level_4w": 0.8}, {"level_2w": 0.6, "level_4w": 0.4}
+
+    signals = play([*[stopped] * 20, *[{}] * 16, *[declining] * 14], rules)
+
+    assert [entry[:3] for entry in told(signals)][-2:] == [
+        (34, "usage_decline_fast", "RESOLVED"),
+        (48, "usage_decline", "FIRING"),
+    ]
 
 
 @pytest.mark.parametrize(("day_of_change", "transitions"), [(15, ["UPDATED", "RESOLVED"]), (30, ["RESOLVED"])])

@@ -136,6 +136,7 @@ def test_days_before_those_asked_for_do_not_count() -> None:
         ({"usage_silent": RuleState(started_at=at(1), severity=2, category=1)}, {}, "inhibited by usage_silent"),
         ({"usage_decline": RuleState(resolved_at=at(1), severity=1, category=1)}, {}, "cooldown until"),
         ({"usage_decline": RuleState(inhibited_at=at(1))}, {}, "stays quiet until"),
+        ({"usage_silent": RuleState(resolved_at=at(1), severity=2, category=1)}, {}, "stays quiet until"),
         ({"usage_decline": RuleState(expired_while_firing=True)}, {}, "expired while its cause was there"),
         ({"usage_decline": RuleState(pending_since=at(2))}, {}, "have to for 3 days"),
         ({"usage_decline": RuleState(started_at=at(2), severity=1, category=1)}, {}, "it is open since"),
