@@ -96,6 +96,11 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     beside: list[str] = []
     """Rules that this case is not about: their signals are passed over."""
 
+    @property
+    def days(self) -> int:
+        """How many days it has: those of the longest series."""
+        return max((len(series(text)) for story in self.accounts.values() for text in story.series.values()), default=0)
+
 
 class BadCase(ValueError):
     """A case cannot be read; says where."""
@@ -115,9 +120,19 @@ def read_case(path: Path) -> Case:
             raise ValueError("day series: no day at all")
         for story in case.accounts.values():
             series(story.agents), series(story.integrations)
+        _refuse_what_is_never_sent(case)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, ValueError) as error:
         raise BadCase(f"{path}: {error}") from error
     return case
+
+
+def _refuse_what_is_never_sent(case: Case) -> None:
+    for account, story in case.accounts.items():
+        given = [(f"traits: {day}", day) for day in story.traits]
+        given += [(f"events[{number}].day: {event.day}", event.day) for number, event in enumerate(story.events)]
+        for field, day in given:
+            if not 0 <= day < case.days:
+                raise ValueError(f"accounts.{account}.{field} is no day of this case, which has 0 to {case.days - 1}")
 
 
 def series(text: str) -> list[int]:
@@ -154,7 +169,7 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
     plans = {
         account: {actor: series(text) for actor, text in story.series.items()} for account, story in stories.items()
     }
-    for day in range(max(len(days) for plan_ in plans.values() for days in plan_.values())):
+    for day in range(case.days):
         start = (first + day) * DAY_MS
         for account in sorted(stories):
             active = {actor: _active(days, day) for actor, days in plans[account].items()}

@@ -7,8 +7,10 @@ to people as it stands.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Container
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 import msgspec
@@ -100,3 +102,9 @@ def measures_in(node: Node) -> frozenset[str]:
         bound = {node.bound} if isinstance(node.bound, str) else set()
         return frozenset({node.measure} | bound)
     return frozenset().union(*(measures_in(part) for part in node.parts))
+
+
+@lru_cache(maxsize=1024)
+def mark_of(node: Node) -> int:
+    """Return a number of 32 bits that stands for this condition in a state: the same in every process and release."""
+    return zlib.crc32(msgspec.json.encode(node))

@@ -87,9 +87,9 @@ def _judge(
     verdict = evaluate(rule, measures)
     ripe = pending(rule, state, verdict, at)
     inhibitor = inhibitor_of(rule, states)
-    quiet = inhibit(rule, state, inhibitor, at)
+    quiet = inhibit(rule, state, states, inhibitor, at)
     move = deduplicate(rule, state, ripe, inhibitor, at, fires=verdict.fires, quiet=quiet)
-    forget_what_is_over(rule, state, at)
+    forget_what_is_over(rules, rule, state, at)
     states[rule.id] = state
     if move is None:
         return None

@@ -114,6 +114,11 @@ class RuleSet(msgspec.Struct, frozen=True):
         """Return the rule of that name, or None."""
         return next((rule for rule in self.ordered if rule.id == rule_id), None)
 
+    @property
+    def longest_after_ms(self) -> int:
+        """For how long after its end an episode may still keep another rule quiet, at the most."""
+        return max((rule.inhibited_by.after_ms for rule in self.ordered), default=0)
+
 
 def rule_set(rules: Iterable[Rule]) -> RuleSet:
     """

@@ -3,7 +3,7 @@ What the alerter remembers of one account, and its bytes on the changelog.
 
 The bytes are MessagePack of [format, rules]; `format` says how `rules` is laid out, and no other than this one is read.
 Rules about which there is nothing to remember are left out, so that a quiet account costs nothing at all. A rule costs 10
-bytes, its name, 9 for each time that is not zero and for each escalation one to 9 more: an account with two open episodes
+bytes, its name, 9 for each time that is not zero and 14 for each escalation that holds: an account with two open episodes
 is about 140 bytes.
 """
 
@@ -39,8 +39,8 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     """When another signal last kept it back."""
     expired_while_firing: bool = False
     """An episode expired with its cause still there: stays quiet until the cause has been gone once."""
-    rising_since: list[int] = msgspec.field(default_factory=list)
-    """For each escalation of the rule, since when it holds."""
+    rising: list[int] = msgspec.field(default_factory=list)
+    """For each condition of an escalation that holds, its mark (`mark_of`), and behind it, since when."""
 
     @property
     def open(self) -> bool:
@@ -51,7 +51,7 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     def last_change(self) -> int:
         """The latest log time that it knows of."""
         times = (self.pending_since, self.clear_since, self.started_at, self.resolved_at, self.inhibited_at)
-        return max(*times, *self.rising_since)
+        return max(*times, *self.rising[1::2])
 
 
 AccountState = dict[str, RuleState]

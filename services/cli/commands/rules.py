@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from services.alerter.domain.rules import RuleSet
+
 RulesOption = Annotated[
-    Path | None, typer.Option("--rules", help="Folder with rule files; by default the rules that come with Tidemark.")
+    Path | None, typer.Option("--rules", help="Folder with rule files; by default that of TIDEMARK_RULES_DIR.")
 ]
-OverridesOption = Annotated[Path | None, typer.Option("--overrides", help="File that overrides members of rules.")]
+OverridesOption = Annotated[
+    Path | None,
+    typer.Option("--overrides", help="File that overrides members of rules; by default TIDEMARK_RULES_OVERRIDES."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,9 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def show(rules: RulesOption = None, overrides: OverridesOption = None) -> None:
     """List the rules in the order in which they are evaluated."""
-    from services.alerter.rule_files import SHIPPED_RULES, load_rules
-
-    found = load_rules(rules or SHIPPED_RULES, overrides)
+    found = _in_force(rules, overrides)
     for rule in found.ordered:
         state = "" if rule.enabled else " (off)"
         print(f"{rule.id:24}{rule.category.name.lower():11}{rule.severity.name.lower():9}{rule.text.title}{state}")
@@ -38,12 +42,11 @@ def play(
     overrides: OverridesOption = None,
 ) -> None:
     """Play cases through scorer and alerter; exit status 1 if the signals are not the expected ones."""
-    from services.alerter.rule_files import SHIPPED_RULES, load_rules
     from services.cli.rule_cases import BadCase, differences, read_case, run_case
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
-    in_force = load_rules(rules or SHIPPED_RULES, overrides)
+    in_force = _in_force(rules, overrides)
     plan, model = load_scoring(load(ScorerSettings))
     bad = False
     for path in (file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])):
@@ -59,3 +62,13 @@ def play(
         for line in found:
             print(f"        {line}")
     raise typer.Exit(int(bad))
+
+
+def _in_force(rules: Path | None, overrides: Path | None) -> RuleSet:
+    """Read the rules of the options, and where one is not given, those that the alerter would read."""
+    from services.alerter.rule_files import load_rules
+    from services.alerter.settings import AlerterSettings
+    from services.shared.settings import load
+
+    settings = load(AlerterSettings)
+    return load_rules(rules or settings.rules_dir, overrides or settings.rules_overrides)

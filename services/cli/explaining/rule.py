@@ -13,6 +13,8 @@ from schemas.measures import MEASURES
 from services.alerter.domain.conditions import AllOf, AnyOf, Comparison, Condition, Node, holds
 from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule, RuleSet
+from services.alerter.domain.stages.inhibit import inhibitor_of, quiet_until
+from services.alerter.domain.state_format import RuleState
 from services.alerter.domain.wording import word
 from services.cli.explaining.health import moment
 from services.cli.explaining.reading import Explained
@@ -211,14 +213,13 @@ def _longest(rule: Rule, window: Iterable[Judgement]) -> int | None:
 def _kept_back(rule: Rule, now: Judgement) -> Iterator[str]:
     """Yield what of the account's other signals and of its own past keeps the rule quiet."""
     at = now.snapshot["at"]
-    for name, state in sorted(now.states.items()):
-        if name in rule.inhibited_by.rules and state.open:
-            yield f"inhibited by {name}, open since {moment(state.started_at)}"
-    mine = now.states.get(rule.id)
-    if mine is None:
-        return
-    if mine.inhibited_at and at - mine.inhibited_at < rule.inhibited_by.after_ms:
-        yield f"stays quiet until {moment(mine.inhibited_at + rule.inhibited_by.after_ms)} after another signal said more"
+    inhibitor = inhibitor_of(rule, now.states)
+    if inhibitor is not None:
+        yield f"inhibited by {inhibitor}, open since {moment(now.states[inhibitor].started_at)}"
+    mine = now.states.get(rule.id) or RuleState()
+    until = quiet_until(rule, mine, now.states)
+    if at < until:
+        yield f"stays quiet until {moment(until)} after another signal said more"
     if not mine.open and mine.resolved_at and at - mine.resolved_at < rule.cooldown_ms:
         yield f"cooldown until {moment(mine.resolved_at + rule.cooldown_ms)}, unless it comes back more severe"
     if mine.expired_while_firing:

@@ -61,3 +61,29 @@ def test_what_is_no_case_is_refused_with_its_file(tmp_path: Path, text: str) -> 
 
     with pytest.raises(BadCase, match=r"case\.yaml"):
         read_case(path)
+
+
+@pytest.mark.parametrize(
+    ("story", "field"),
+    [
+        ("events: [{day: 9, name: Seen}, {day: 10, name: Never Sent}]", r"accounts\.a\.events\[1\]\.day: 10"),
+        ("events: [{day: -1, name: Never Sent}]", r"accounts\.a\.events\[0\]\.day: -1"),
+        ("traits: {0: {seats: 3}, 10: {seats: 4}}", r"accounts\.a\.traits: 10"),
+    ],
+)
+def test_what_would_never_be_sent_is_refused_with_its_field(tmp_path: Path, story: str, field: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(f"about: x\naccounts:\n  a:\n    days: 2x10\n    {story}\n", "utf-8")
+
+    with pytest.raises(BadCase, match=field):
+        read_case(path)
+
+
+def test_an_account_of_a_short_series_may_have_events_until_the_longest_ends(tmp_path: Path) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(
+        "about: x\naccounts: {a: {days: 2x10, events: [{day: 29, name: Seen}]}, b: {days: 1x1, agents: 1x30}}\n",
+        "utf-8",
+    )
+
+    assert read_case(path).days == 30

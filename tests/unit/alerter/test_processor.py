@@ -276,7 +276,7 @@ EVERYTHING: dict[str, Any] = {
     [
         ([{}] * 20, 0, 0, 0),
         ([LOW] * 5, 1, 44, 2_000),
-        ([silent(n) for n in range(30)], 1, 170, 4_000),
+        ([silent(n) for n in range(30)], 1, 180, 4_000),
         ([EVERYTHING] * 20, 5, 400, 12_000),
     ],
 )

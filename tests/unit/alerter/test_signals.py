@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from services.alerter.domain.folding import fold_snapshot
 from services.shared.units import DAY_MS
 from tests.support.alerter import RULES, START_DAY, play, silent, snapshot, told
@@ -131,6 +133,21 @@ def test_after_a_silence_its_echo_in_the_longer_windows_is_no_second_signal() ->
     signals = play([silent(n) for n in range(16)] + echo)
 
     assert [entry[1:] for entry in told(signals) if entry[0] >= 16] == [("usage_silent", "RESOLVED", "recovered")]
+
+
+@pytest.mark.parametrize("level_on_one_day", [0.8, 0.45])
+def test_a_weaker_rule_stays_quiet_from_the_end_of_the_stronger_one_whether_it_wanted_to_fire_before_or_not(
+    level_on_one_day: float,
+) -> None:
+    stopped = {"level_1w": 0.2, "level_2w": 0.4}
+    days = [{**stopped, "level_4w": level_on_one_day if day == 10 else 0.8} for day in range(20)]
+
+    signals = play([*days, *[{}] * 16, *[SLOW] * 14])
+
+    assert told(signals)[-2:] == [
+        (34, "usage_decline_fast", "RESOLVED", "recovered"),
+        (48, "usage_decline", "FIRING", "INFO"),
+    ]
 
 
 def test_an_account_with_long_pauses_of_its_own_is_not_silent_within_them() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from services.alerter.domain.conditions import Comparison, Condition, mark_of
 from services.alerter.domain.folding import fold_snapshot
 from services.alerter.domain.rules import rule_set
 from services.alerter.domain.state_format import FORMAT, RuleState, decode_state, encode_state
@@ -27,6 +28,10 @@ def test_a_state_is_read_back_as_it_was() -> None:
 def test_the_bytes_of_this_format_do_not_change_by_accident() -> None:
     assert FORMAT == 2
     assert encode_state(decode_state(STATE)) == STATE
+
+
+def test_the_mark_of_a_condition_does_not_change_by_accident() -> None:
+    assert mark_of(Condition("level_4w", Comparison.BELOW, 0.3)) == 0x2E5345F3
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x92\x02", b"\x92\x02\xc0", b"\xc1" * 9, STATE[:-3]])

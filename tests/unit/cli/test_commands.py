@@ -19,10 +19,10 @@ from starlette.applications import Starlette
 from typer.testing import CliRunner
 
 from schemas import formats
-from services.cli.commands import keys, status
+from services.cli.commands import keys, rules, status
 from services.cli.local import write_keys
 from services.cli.local.stack_state import StackState, find, write_state
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
 from services.shared.http import ops_routes
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
@@ -175,3 +175,30 @@ def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert write_keys.holds(tmp_path / "keys.yaml", result.stdout.strip())
+
+
+def test_rules_are_listed_and_played_as_the_alerter_is_set(tmp_path: Path) -> None:
+    """An option wins over the variable of the same kind."""
+    overrides, none, case = tmp_path / "own.yaml", tmp_path / "none.yaml", tmp_path / "case.yaml"
+    overrides.write_text("nps_detractor: {enabled: false}\n", "utf-8")
+    none.write_text("{}\n", "utf-8")
+    case.write_text(
+        "about: Nobody hears of it.\n"
+        "accounts: {a: {days: 2x3, events: [{day: 1, name: NPS Submitted, user: kim, properties: {score: 3}}]}}\n",
+        "utf-8",
+    )
+    set_so = {"TIDEMARK_RULES_OVERRIDES": str(overrides)}
+
+    def run(*given: str | Path, **environment: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app_of(rules), ["rules", *map(str, given)], env=environment)
+        return done.exit_code, done.stdout
+
+    def off(told: str) -> list[str]:
+        return [line.split()[0] for line in told.splitlines() if line.endswith("(off)")]
+
+    assert off(run("list", **set_so)[1]) == ["nps_detractor"]
+    assert off(run("list", "--overrides", none, **set_so)[1]) == []
+    assert run("test", case, **set_so)[0] == 0
+    assert run("test", case)[0] == 1
+    elsewhere = {"TIDEMARK_RULES_DIR": str(tmp_path / "no")}
+    assert isinstance(CliRunner().invoke(app_of(rules), ["rules", "list"], env=elsewhere).exception, ConfigurationError)

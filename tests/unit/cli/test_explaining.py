@@ -136,6 +136,7 @@ def test_days_before_those_asked_for_do_not_count() -> None:
         ({"usage_silent": RuleState(started_at=at(1), severity=2, category=1)}, {}, "inhibited by usage_silent"),
         ({"usage_decline": RuleState(resolved_at=at(1), severity=1, category=1)}, {}, "cooldown until"),
         ({"usage_decline": RuleState(inhibited_at=at(1))}, {}, "stays quiet until"),
+        ({"usage_silent": RuleState(resolved_at=at(1), severity=2, category=1)}, {}, "stays quiet until"),
         ({"usage_decline": RuleState(expired_while_firing=True)}, {}, "expired while its cause was there"),
         ({"usage_decline": RuleState(pending_since=at(2))}, {}, "have to for 3 days"),
         ({"usage_decline": RuleState(started_at=at(2), severity=1, category=1)}, {}, "it is open since"),
@@ -147,6 +148,25 @@ def test_it_says_what_keeps_a_rule_from_firing_whose_conditions_hold(
     found = explained(judged(3, states, level_4w=0.2, chance_low_4w=0.001, **measures))
 
     assert verdict in why(found, RULES, "usage_decline", 90)["verdict"]
+
+
+def test_an_open_risk_is_named_as_what_keeps_an_expansion_back() -> None:
+    risk = {"nps_detractor": RuleState(started_at=at(1), severity=2, category=1)}
+    info = {"moved_to_agents": RuleState(started_at=at(1), severity=1, category=1)}
+    grown = {
+        "level_4w": 1.8,
+        "level_1w": 1.8,
+        "chance_high_4w": 0.001,
+        "active_users_level": 1.6,
+        "active_users_28": 8.0,
+    }
+
+    told = why(explained(judged(3, risk, **grown)), RULES, "usage_growth", 90)
+    other = why(explained(judged(3, info, **grown)), RULES, "usage_growth", 90)
+
+    assert told["kept_back"] == ["inhibited by nps_detractor, open since 2024-10-05T00:00Z"]
+    assert "kept back: inhibited by nps_detractor" in told["verdict"]
+    assert other["kept_back"] == []
 
 
 def test_what_is_not_known_is_said_to_be_so() -> None:

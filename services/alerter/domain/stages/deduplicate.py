@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import NamedTuple
 
-from services.alerter.domain.rules import Category, Rule, Severity
+from services.alerter.domain.rules import Category, Rule, RuleSet, Severity
 from services.alerter.domain.stages.pending import PendingResult
 from services.alerter.domain.state_format import RuleState
 
@@ -100,12 +100,12 @@ def end(state: RuleState, reason: Reason, at: int) -> EpisodeTransition:
     return EpisodeTransition(Transition.RESOLVED, Severity(state.severity), category, number, started, reason)
 
 
-def forget_what_is_over(rule: Rule, state: RuleState, at: int) -> None:
-    """Drop the memory of a cooldown that has passed, so that quiet accounts hold no state."""
+def forget_what_is_over(rules: RuleSet, rule: Rule, state: RuleState, at: int) -> None:
+    """Drop the memory of an end that keeps nothing quiet any more, so that quiet accounts hold no state."""
     if (
         not state.open
         and state.resolved_at
         and not state.expired_while_firing
-        and at - state.resolved_at >= rule.cooldown_ms
+        and at - state.resolved_at >= max(rule.cooldown_ms, rules.longest_after_ms)
     ):
         state.resolved_at = state.severity = state.category = 0

@@ -15,28 +15,35 @@ from services.alerter.domain.state_format import RuleState
 
 def inhibitor_of(rule: Rule, states: Mapping[str, RuleState]) -> str | None:
     """Return the first rule, by name, whose open episode keeps this one back; None where there is none."""
+    return next((name for name in sorted(states) if states[name].open and _stronger(rule, name, states[name])), None)
+
+
+def quiet_until(rule: Rule, state: RuleState, states: Mapping[str, RuleState]) -> int:
+    """
+    Return the log time up to which the rule stays quiet after what kept it back has ended; 0: nothing did.
+
+    The other rules remember when they ended: this one has no state to note it in where it did not want to fire meanwhile.
+    """
+    ends = (other.resolved_at for name, other in states.items() if _stronger(rule, name, other))
+    last = max(state.inhibited_at, max(ends, default=0))
+    return last + rule.inhibited_by.after_ms if last and rule.inhibited_by.after_ms else 0
+
+
+def _stronger(rule: Rule, name: str, other: RuleState) -> bool:
+    """Return whether an episode of that rule, open or the last one, keeps this rule back."""
     by = rule.inhibited_by
-    for name in sorted(states):
-        other = states[name]
-        if name == rule.id or not other.open:
-            continue
-        if name in by.rules or (_counts(other) and Category(other.category) in by.categories):
-            return name
-    return None
+    if name == rule.id:
+        return False
+    return name in by.rules or (other.severity > Severity.INFO and Category(other.category) in by.categories)
 
 
-def _counts(other: RuleState) -> bool:
-    return other.severity > Severity.INFO
-
-
-def inhibit(rule: Rule, state: RuleState, inhibitor: str | None, at: int) -> bool:
+def inhibit(rule: Rule, state: RuleState, states: Mapping[str, RuleState], inhibitor: str | None, at: int) -> bool:
     """Return whether the rule must not fire at log time `at`: kept back now, or not long enough ago. Changes `state`."""
-    after = rule.inhibited_by.after_ms
     if inhibitor is not None:
-        if after:
+        if rule.inhibited_by.after_ms:
             state.inhibited_at = at
         return True
-    if state.inhibited_at and at - state.inhibited_at < after:
+    if at < quiet_until(rule, state, states):
         return True
     state.inhibited_at = 0
     return False

@@ -3,12 +3,14 @@ Has it been so for long enough? Keeps the clocks of a rule: of firing, of cleari
 
 A clock starts with the first snapshot on which its condition holds and stops with the first on which it does not.
 While a rule is held, all of them stand at zero: what was seen during a dip of all customers says nothing.
+The clock of an escalation belongs to its condition, whatever its place in the rule: a rule may be changed meanwhile.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from services.alerter.domain.conditions import mark_of
 from services.alerter.domain.durations import reached
 from services.alerter.domain.rules import Rule, Severity
 from services.alerter.domain.stages.evaluate import RuleVerdict
@@ -43,13 +45,14 @@ def _moved(since: int, at: int, *, running: bool) -> int:
 
 def _severity(rule: Rule, state: RuleState, verdict: RuleVerdict, at: int) -> Severity:
     severity = rule.severity
-    before = state.rising_since
-    since = [0] * len(rule.escalations)
-    for index, (step, holds) in enumerate(zip(rule.escalations, verdict.rises, strict=True)):
+    before = dict(zip(state.rising[::2], state.rising[1::2], strict=False))
+    since: dict[int, int] = {}
+    for step, holds in zip(rule.escalations, verdict.rises, strict=True):
         if not holds or verdict.held:
             continue
-        since[index] = (before[index] if index < len(before) else 0) or at
-        if reached(at - since[index], step.for_ms):
+        mark = mark_of(step.when)
+        since[mark] = before.get(mark) or at
+        if reached(at - since[mark], step.for_ms):
             severity = max(severity, step.severity)
-    state.rising_since = since if any(since) else []
+    state.rising = [number for clock in since.items() for number in clock]
     return severity
