@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from services.backfill.files import BadFile, rows, undecodable
 from services.backfill.mapping import TimedCall
+from services.shared.calendars import public_holidays
 from services.shared.plan_file import read_yaml
 from services.shared.tracking_plan.plan import TraitPlan
-from services.shared.tracking_plan.values import MAX_NUMBER
+from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _ALIKE = 0.8
@@ -53,6 +54,9 @@ def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, Trai
     problems: list[str] = []
     seen: dict[str, int] = {}
     for number, row in _rows(path, account_column):
+        if isinstance(row, dict) and account_column not in row and ".csv" in path.name.lower():
+            there = ", ".join(map(str, row))
+            raise BadFile(f"{path.name} has no column {account_column!r}; it has {there}. Name it with --account")
         try:
             call = reader.call(row)
         except ValueError as error:
@@ -139,11 +143,15 @@ def _fact(name: str, trait: TraitPlan, value: Any) -> Any:
             return _number(name, value)
         case "whole_number":
             number = _number(name, value)
-            if number != int(number):
-                raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a whole number")
+            if number != int(number) or number > MAX_WHOLE_NUMBER:
+                raise ValueError(
+                    f"column {name!r}: {str(value)[:40]!r} is not a whole number from 0 to {MAX_WHOLE_NUMBER:,}"
+                )
             return int(number)
         case "date":
             return _date(name, value)
+        case "country":
+            return _country(name, value)
     return value if isinstance(value, int | float | bool) else str(value)
 
 
@@ -161,6 +169,15 @@ def _number(name: str, value: Any) -> float:
     if not 0 <= number <= MAX_NUMBER:  # not a number is refused as well
         raise ValueError(f"column {name!r}: {number} is not a number from 0 to 1e15")
     return number
+
+
+def _country(name: str, value: Any) -> str:
+    code = public_holidays.normal(str(value))
+    if code is None:
+        raise ValueError(
+            f"column {name!r}: {str(value)[:40]!r} is no ISO 3166 code of a country such as DE, or of a part of one such as DE-BY"
+        )
+    return code
 
 
 def _date(name: str, value: Any) -> str:

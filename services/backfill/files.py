@@ -13,6 +13,7 @@ import hashlib
 import heapq
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -85,19 +86,19 @@ def survey(
         with _unpacked(path) as raw:
             while block := raw.read(1 << 20):
                 digest.update(block)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise BadFile(f"{path}: cannot be read: {error}") from error
     digest.update(mapping.fingerprint() + b"\0" + source.encode())
-    problems: list[str] = []
+    problems = _Problems()
     kept = _Tally()
     for call in in_time_order(_calls(path, mapping, "", problems), window):
         kept.add(call.at_ms)
-    if problems and not skip_bad_rows:
-        shown = "\n".join(f"  {problem}" for problem in problems[:SHOWN_PROBLEMS])
-        more = f"\n  and {len(problems) - SHOWN_PROBLEMS} more" if len(problems) > SHOWN_PROBLEMS else ""
+    if problems.count and (not skip_bad_rows or kept.count == 0):
+        what = f"{problems.count} rows are malformed" if kept.count else f"all {problems.count} rows are malformed"
+        leave = ", or leave them out with --skip-bad-rows" if kept.count else ""
         raise BadFile(
-            f"{path.name}: {len(problems)} rows are malformed, nothing was sent:\n{shown}{more}\n"
-            "Correct them, name other columns (see --help), or leave them out with --skip-bad-rows."
+            f"{path.name}: {what}, nothing was sent:\n{problems.told()}\n"
+            f"Correct them, or name other columns (see --help){leave}."
         )
     if kept.count == 0:
         raise BadFile(f"{path.name} has no rows to send")
@@ -106,7 +107,7 @@ def survey(
             f"{path.name} has events {(kept.last_ms - now_ms) / DAY_MS:.1f} days in the future: is the unit of "
             "the time column right (--time-format)?"
         )
-    return EventFile(path, mapping, digest.hexdigest(), kept.count, len(problems), kept.first_ms, kept.last_ms, window)
+    return EventFile(path, mapping, digest.hexdigest(), kept.count, problems.count, kept.first_ms, kept.last_ms, window)
 
 
 def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterator[TimedCall]:
@@ -134,6 +135,23 @@ def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterat
 
 
 @dataclass(slots=True)
+class _Problems:
+    """How many rows are malformed, and what is wrong with the first ones."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+    def add(self, problem: str) -> None:
+        self.count += 1
+        if len(self.first) < SHOWN_PROBLEMS:
+            self.first.append(problem)
+
+    def told(self) -> str:
+        more = [f"and {self.count - len(self.first)} more"] if self.count > len(self.first) else []
+        return "\n".join(f"  {line}" for line in (*self.first, *more))
+
+
+@dataclass(slots=True)
 class _Tally:
     count: int = 0
     first_ms: int = 0
@@ -146,17 +164,18 @@ class _Tally:
 
 
 def _calls(
-    path: Path, mapping: Mapping, stem: str, problems: list[str] | None = None
+    path: Path, mapping: Mapping, stem: str, problems: _Problems | None = None
 ) -> Iterator[tuple[int, TimedCall]]:
+    table = _is_csv(path)
     for number, row in rows(path, mapping.time):
         try:
-            call = row if isinstance(row, str) else mapping.call(row, stem, number)
+            call = row if isinstance(row, str) else mapping.call(row, stem, number, table=table)
         except BadRow as error:
             call = str(error)
         if not isinstance(call, str):
             yield number, call
         elif problems is not None:
-            problems.append(f"row {number}: {call}")
+            problems.add(f"row {number}: {call}")
 
 
 def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:

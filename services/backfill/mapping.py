@@ -8,8 +8,13 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import msgspec
+
 from services.backfill.times import TimeFormat, parse_time
 
+MOST_BYTES = 3_000_000
+"""Of one call, and of all calls in a request: ingest takes bodies of 4 MB."""
+_encode = msgspec.json.Encoder().encode
 _SEGMENT_TYPES = frozenset({"track", "page", "screen", "identify", "group", "alias"})
 
 
@@ -43,19 +48,38 @@ class Mapping:
         """Return bytes that are equal where the mapping is."""
         return json.dumps(asdict(self), sort_keys=True).encode()
 
-    def call(self, row: Row[str, Any], stem: str, number: int) -> TimedCall:
+    def call(self, row: Row[str, Any], stem: str, number: int, *, table: bool = False) -> TimedCall:
         """
         Return the call for one row; `stem` and `number` make its id.
 
+        Args:
+            row: Values by name.
+            stem: What all ids of the file begin with.
+            number: Of the row.
+            table: Whether the row is one of a table: it is no call in Segment's format then, whatever it calls its type.
+
         Raises:
-            BadRow: a column that is needed is missing, empty or malformed.
+            BadRow: a column that is needed is missing, empty or malformed, or the row cannot be sent.
         """
+        made = self._call(row, stem, number, table=table)
+        try:
+            size = len(_encode(made.call))
+        except UnicodeEncodeError as error:
+            raise BadRow(
+                f"half of a surrogate pair, {error.object[error.start]!a}, is no text: it was cut within a character"
+            ) from error
+        if size > MOST_BYTES:
+            raise BadRow(f"it has {size:,} bytes; ingest takes events of up to 32 KB")
+        return made
+
+    def _call(self, row: Row[str, Any], stem: str, number: int, *, table: bool) -> TimedCall:
         at_ms = self._time(row)
         made_up = f"{stem}-{number}"
         message_id = made_up if self.id is None else self._text(row, self.id)
         stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
         stamp = stamp.replace("+00:00", "Z")
-        if row.get("type") in _SEGMENT_TYPES:
+        kind = row.get("type")
+        if not table and isinstance(kind, str) and kind in _SEGMENT_TYPES:
             if self.id is None and isinstance(row.get("messageId"), str) and row["messageId"]:
                 message_id = row["messageId"]
             return TimedCall(at_ms, {**row, "messageId": message_id, "timestamp": stamp})

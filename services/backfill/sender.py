@@ -18,7 +18,7 @@ import httpx
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from services.backfill.mapping import TimedCall
+from services.backfill.mapping import MOST_BYTES, TimedCall
 from services.shared.errors import Retryable, TidemarkError
 
 KEPT_REJECTIONS = 100
@@ -81,7 +81,7 @@ class IngestSender:
             url: Address of ingest, without a path.
             write_key: One that may backfill, where `historical`.
             historical: Whether the events are of the past and their times to be taken as they are.
-            batch: Most calls in a request.
+            batch: Most calls in a request; fewer are sent where they are large.
             connections: Most requests at a time.
             patience_s: How long one batch is tried before the whole run stops.
         """
@@ -136,7 +136,7 @@ class IngestSender:
         """
         headers = self._headers(epoch)
         if len(calls) <= self._batch:
-            await self._post([call.call for call in calls], headers)
+            await self._in_turn([call.call for call in calls], headers)
             return
         shards: list[list[dict[str, Any]]] = [[] for _ in range(self._shards)]
         for _, call in calls:
@@ -152,11 +152,22 @@ class IngestSender:
         return {"Tidemark-Epoch": str(epoch), "Tidemark-Historical": "true"} if self._historical else {}
 
     async def _in_turn(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
-        for start in range(0, len(calls), self._batch):
-            await self._post(calls[start : start + self._batch], headers)
+        part: list[dict[str, Any]] = []
+        texts: list[bytes] = []
+        size = 0
+        for call in calls:
+            text = self._encode(call)
+            if part and (len(part) >= self._batch or size + len(text) > MOST_BYTES):
+                await self._post(part, texts, headers)
+                part, texts, size = [], [], 0
+            part.append(call)
+            texts.append(text)
+            size += len(text)
+        if part:
+            await self._post(part, texts, headers)
 
-    async def _post(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
-        body = self._encode({"batch": calls})
+    async def _post(self, calls: list[dict[str, Any]], texts: list[bytes], headers: dict[str, str]) -> None:
+        body = b'{"batch":[' + b",".join(texts) + b"]}"
         answer = await offer(self._http, self._url, body, headers, self._patience_s)
         _raise_for(answer)
         self._count(calls, answer.content)
@@ -206,11 +217,14 @@ async def offer(
 
 
 def _raise_for(answer: httpx.Response) -> None:
-    if answer.status_code != httpx.codes.OK:
-        raise IngestRefuses(
-            f"ingest answers {answer.status_code}: {answer.text[:300]}. A backfill needs a write key with "
-            "`backfill: true` (`tidemark keys create --client server --backfill`)."
+    if answer.status_code == httpx.codes.OK:
+        return
+    said = f"ingest answers {answer.status_code}: {answer.text[:300]}"
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        said += (
+            ". A backfill needs a write key with `backfill: true` (`tidemark keys create --client server --backfill`)."
         )
+    raise IngestRefuses(said)
 
 
 _backoff = wait_random_exponential(multiplier=0.1, max=10)

@@ -159,9 +159,7 @@ class _Run:
         since = await _sent_since(self.kafka, self.progress)
         if since.handed_over and self.progress.rows_done < sum(1 for _ in self.source.events()):
             # Given up while this was away, maybe by a command that was cut short: what was put off comes first.
-            await drive.give_back(
-                self.kafka, self.options.read_lanes, self.log, self.progress, self.options.now_ms()
-            )
+            await drive.give_back(self.kafka, self.options.read_lanes, self.log, self.progress, self.options.now_ms())
             self.progress = replace(self.progress, epoch=0, driven={})
         if self.progress.epoch:
             await self._drive(since)

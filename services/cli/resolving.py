@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
+from services.backfill.files import undecodable
 from services.cli.attribution_audit import GIVEN_UP, identity_of
 from services.ingest.domain.limits import Limits
 from services.shared.kafka.clients import producer
@@ -73,6 +74,13 @@ def read_users(path: Path, pseudonyms: Pseudonyms) -> tuple[list[str], list[str]
 
 def _rows(path: Path, *columns: str) -> tuple[list[tuple[int, list[str]]], list[str]]:
     """Return what the rows have in some columns, each with the number of its line, or which columns are missing."""
+    try:
+        return _read_rows(path, columns)
+    except UnicodeDecodeError as error:
+        raise undecodable(path) from error
+
+
+def _read_rows(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, list[str]]], list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = csv.DictReader(file)
         missing = sorted(set(columns) - set(rows.fieldnames or ()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,7 +44,7 @@ def calls_in(path: Path) -> Iterator[Observed | None]:
             for line in lines:
                 if line.strip():
                     yield from _calls(line)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Fatal(f"{path} cannot be read: {error}") from error
 
 

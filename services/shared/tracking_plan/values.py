@@ -13,6 +13,7 @@ from services.shared.tracking_plan.plan import PropertyPlan, PropertyType
 MAX_ID = 128
 """Characters of an id."""
 MAX_NUMBER = 10**15
+MAX_WHOLE_NUMBER = 100_000_000
 """Of a number, and of facts; its opposite is the least. A double holds every whole number up to here."""
 _MAX_DATE = 40
 """Characters of a date; with time, fraction of a second and offset it has 35 at most."""

@@ -10,14 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
+from schemas.topics import SCORER_USAGE_EVENTS_STATE
 from services.backfill.drive import NoAnswer, NotTaken, abandon
 from services.backfill.files import EventFile
+from services.backfill.log import UsageLog
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
 from services.cli import ledger_audit
 from services.scorer.attribution_facts import read_positions
+from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
 from services.scorer.lane_facts import read_lanes
+from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
@@ -112,6 +116,70 @@ async def test_a_drive_that_is_given_up_loses_nothing_and_its_file_goes_on_late(
     assert outcome.mode == Mode.LATE
     assert outcome.resumed_at + outcome.found_in_log >= 9
     assert await lines(kafka_settings) == (72 + LIVE, 72 + LIVE, 0)
+
+
+@pytest.mark.usefixtures("scorer")
+async def test_a_drive_whose_giving_up_was_cut_short_loses_nothing_when_its_file_is_run_again(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        await run(history, ingest, kafka_settings, report=interrupt)
+    await send_live(ingest)
+    append_again = UsageLog.append_again
+
+    async def dying(self: UsageLog, records: Any) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(UsageLog, "append_again", dying)
+    with pytest.raises(Interrupted):
+        await abandon(kafka_settings, read_lanes, NOW_MS)
+    monkeypatch.setattr(UsageLog, "append_again", append_again)
+
+    outcome = await run(history, ingest, kafka_settings)
+
+    assert outcome.mode == Mode.LATE
+    assert await lines(kafka_settings) == (72 + LIVE, 72 + LIVE, 0)
+
+
+@pytest.mark.usefixtures("scorer")
+async def test_a_person_who_signs_in_during_a_drive_is_one_person_afterwards(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    context: dict[str, Any] = {"context": {"groupId": "a1"}, "anonymousId": "browser-1"}
+    calls: list[dict[str, Any]] = [
+        {"type": "track", "event": "x", "messageId": "before", **context},
+        {"type": "identify", "userId": "kim", "messageId": "signs-in", **context},
+        {"type": "track", "event": "x", "userId": "kim", "messageId": "after", **context},
+    ]
+    with pytest.raises(Interrupted):
+        await run(history, ingest, kafka_settings, report=interrupt)
+    async with IngestSender(ingest, "live", historical=False) as sender:
+        await sender.ready()
+        await sender.send([TimedCall(NOW_MS, call) for call in calls])
+
+    async def put_off() -> bool:
+        return await counted(kafka_settings, "links_deferred") > 0
+
+    await until(put_off, 60)
+    await run(history, ingest, kafka_settings)
+
+    async def merged() -> bool:
+        return await counted(kafka_settings, "people_merged") == 1
+
+    await until(merged, 60)
+    accepted, applied, dead = await lines(kafka_settings)
+    assert (applied, dead) == (accepted, 0)
+
+
+async def counted(kafka: KafkaSettings, count: str) -> int:
+    """Return a count of the scorer's lanes, summed over all."""
+    found = 0
+    for records in (await last_records(kafka, SCORER_USAGE_EVENTS_STATE, (LEDGER_KEY,))).values():
+        if counters := records.get(LEDGER_KEY):
+            ledger = read_counters(LEDGER_KEY, counters)
+            assert ledger is not None
+            found += getattr(ledger, count)
+    return found
 
 
 @pytest.mark.usefixtures("scorer")

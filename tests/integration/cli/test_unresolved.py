@@ -12,6 +12,7 @@ from schemas import codec
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
+from services.backfill.files import BadFile
 from services.cli.resolving import read_file, read_users, resolve, withdraw
 from services.cli.unresolved import unresolved
 from services.ingest.domain.accounts import read_accounts
@@ -62,6 +63,14 @@ def test_an_account_that_no_event_could_name_is_refused(tmp_path: Path) -> None:
 
     assert accounts == {LEE: "a" * 256}
     assert problems == ["line 2: account is longer than 256 characters"]
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_the_place(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_bytes("user,account\nMüller,acme\n".encode("latin-1"))
+
+    with pytest.raises(BadFile, match=r"users.csv: line 2 is not UTF-8 \(byte 2 of the line\): save it as UTF-8"):
+        read_file(file, PSEUDONYMS)
 
 
 def test_to_withdraw_a_file_needs_its_users_alone(tmp_path: Path) -> None:

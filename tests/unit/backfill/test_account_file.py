@@ -166,8 +166,25 @@ def test_commas_between_thousands_are_taken(tmp_path: Path, number: str, is_: fl
 
 def test_half_a_seat_is_refused(tmp_path: Path) -> None:
     assert read(written(tmp_path, "account,seats\nacme,12.5\n")).problems == [
-        "row 1: column 'seats': '12.5' is not a whole number"
+        "row 1: column 'seats': '12.5' is not a whole number from 0 to 100,000,000"
     ]
+
+
+def test_what_the_scorer_would_refuse_is_refused_with_its_row(tmp_path: Path) -> None:
+    text = "account,seats,country\na,5000000000,DE\nb,5,Germany\nc,5,de-by\nd,5,DE-XX\n"
+
+    calls, problems, _ = read(written(tmp_path, text))
+
+    assert [(call.call["groupId"], call.call["traits"]) for call in calls] == [("c", {"seats": 5, "country": "DE-BY"})]
+    assert [problem.partition(":")[0] for problem in problems] == ["row 1", "row 2", "row 4"]
+    assert "'Germany' is no ISO 3166 code of a country such as DE" in problems[1]
+
+
+def test_a_table_without_the_column_of_accounts_is_refused_once(tmp_path: Path) -> None:
+    with pytest.raises(BadFile) as refused:
+        read(written(tmp_path, "id,name\n1,Acme\n2,Globex\n"))
+
+    assert str(refused.value) == "accounts.csv has no column 'account'; it has id, name. Name it with --account"
 
 
 def test_a_misspelt_column_is_named_with_what_was_likely_meant_and_is_not_sent(tmp_path: Path) -> None:

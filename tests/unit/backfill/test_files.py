@@ -107,6 +107,55 @@ def test_malformed_rows_can_be_left_out_and_the_ids_of_the_others_stay(tmp_path:
     assert [call.call["messageId"] for call in source.events()] == [f"{source.sha256[:20]}-2"]
 
 
+def test_a_file_of_malformed_rows_alone_says_what_is_wrong_with_the_first_ones(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\n" + ",1,30\n" * 40)
+
+    with pytest.raises(BadFile) as caught:
+        survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
+
+    message = str(caught.value)
+    assert "all 40 rows are malformed, nothing was sent" in message
+    assert "row 10: column 'acct' is empty\n  and 30 more" in message
+    assert "row 11" not in message and "--skip-bad-rows" not in message
+
+
+def test_rows_that_cannot_be_sent_are_found_before_anything_is(tmp_path: Path) -> None:
+    row = {"acct": "a", "user": "u", "ts": 30}
+    rows = [{**row, "note": "cut \ud83d"}, {**row, "note": "x" * 3_100_000}, {**row, "type": ["page"]}, row]
+    path = tmp_path / "events.ndjson"
+    path.write_text("\n".join(json.dumps(each) for each in rows))
+
+    with pytest.raises(BadFile) as caught:
+        survey(path, COMMITS, "s", NOW_MS)
+
+    message = str(caught.value)
+    assert "2 rows are malformed, nothing was sent" in message
+    assert "row 1: half of a surrogate pair, '\\ud83d', is no text" in message
+    assert "row 2: it has 3,100," in message and "ingest takes events of up to 32 KB" in message
+    assert [call.at_ms for call in survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True).events()] == [30_000] * 2
+
+
+def test_a_table_has_no_calls_in_segment_format_whatever_its_column_of_types_says(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts,type\na,u,30,page\n")
+
+    (call,) = survey(path, COMMITS, "s", NOW_MS).events()
+
+    assert (call.call["type"], call.call["properties"]) == ("track", {"type": "page"})
+
+
+def test_a_damaged_packed_file_is_refused(commits: Path, tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(commits.read_bytes(), mtime=0))
+    path = tmp_path / "commits.csv.gz"
+    for place in range(10, len(packed) - 8):
+        damaged = bytearray(packed)
+        damaged[place] ^= 0xFF
+        path.write_bytes(damaged)
+        with pytest.raises(BadFile, match="cannot be read"):
+            survey(path, COMMITS, "s", NOW_MS)
+
+
 def test_a_file_that_seems_to_lie_in_the_future_is_refused_with_the_likely_reason(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("acct,user,ts\na,1,2000000000\n")

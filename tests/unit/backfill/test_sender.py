@@ -72,6 +72,24 @@ async def test_all_calls_arrive_once_and_those_of_an_account_in_order(ingest: In
     assert sender.tally.accepted == 100
 
 
+async def test_large_calls_are_sent_in_smaller_batches(ingest: Ingest) -> None:
+    large = [TimedCall(at, {**call, "note": "x" * 900_000}) for at, call in calls(10)]
+    async with IngestSender(ingest.url, "key", batch=500) as sender:
+        await sender.send(large)
+
+    assert [len(batch) for batch in ingest.batches] == [3, 3, 3, 1]
+    assert [call for batch in ingest.batches for call in batch] == [call for _, call in large]
+
+
+async def test_what_ingest_says_of_a_request_is_not_taken_for_a_matter_of_the_key(ingest: Ingest) -> None:
+    ingest.answers = [Response("the body is too large", 413)]
+    async with IngestSender(ingest.url, "key") as sender:
+        with pytest.raises(IngestRefuses) as refused:
+            await sender.send(calls(1))
+
+    assert str(refused.value) == "ingest answers 413: the body is too large"
+
+
 async def test_live_calls_carry_no_backfill_headers(ingest: Ingest) -> None:
     async with IngestSender(ingest.url, "key", historical=False) as sender:
         await sender.send(calls(1))

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.state_names import FactType
-from services.shared.tracking_plan.values import MAX_NUMBER
+from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
 
 Value = str | float | int | None
 Since = tuple[int, Value]
@@ -157,8 +157,8 @@ def _number(value: Any) -> float:
 
 def _whole_number(value: Any) -> int:
     number = _number(value)
-    if number != int(number) or number > 100_000_000:
-        raise ValueError("send a whole number from 0 to 100000000")
+    if number != int(number) or number > MAX_WHOLE_NUMBER:
+        raise ValueError(f"send a whole number from 0 to {MAX_WHOLE_NUMBER}")
     return int(number)
 
 
