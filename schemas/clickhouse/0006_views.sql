@@ -2,7 +2,8 @@
 -- dates, points, shares. Snapshots are taken in the order of the table's key, from its end, so that they are not sorted: they are
 -- large. A column is never renamed or given another meaning; new ones come at the end.
 
--- The last snapshot of each account and day, with the measures by which people judge.
+-- The snapshot of each account at the close of each day, with the measures by which people judge. Those that follow in the course of
+-- the next day name the same day, since it is the last closed one, but tell of the next one's tickets and facts.
 CREATE OR REPLACE VIEW health_by_day AS
 SELECT
     account,
@@ -25,7 +26,7 @@ SELECT
     historical
 FROM (
     SELECT * FROM account_health
-    WHERE reason != 'FORGOTTEN'
+    WHERE reason = 'DAY_CLOSE'
     ORDER BY account DESC, topic DESC, partition DESC, offset DESC
     LIMIT 1 BY account, day
 );
@@ -180,7 +181,7 @@ SELECT
     JSONExtract(body, 'measures', 'median_ticket_hours', 'Nullable(Float64)') AS median_ticket_hours
 FROM (
     SELECT *, JSONExtract(body, 'measures', 'tickets_open', 'Nullable(Float64)') AS tickets FROM account_health
-    WHERE reason != 'FORGOTTEN'
+    WHERE reason = 'DAY_CLOSE'
     ORDER BY account DESC, topic DESC, partition DESC, offset DESC
     LIMIT 1 BY account, day
 )

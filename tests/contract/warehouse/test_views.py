@@ -17,9 +17,9 @@ from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.views import VIEWS
-from tests.contract.warehouse.made_history import DAYS, STARTS, History, history
+from tests.contract.warehouse.made_history import DAYS, STARTS, History, as_rows, history
 from tests.contract.warehouse.stored import signal
-from tests.support.scorer import at
+from tests.support.scorer import DAY, UsageLane, at
 
 Row = dict[str, Any]
 
@@ -71,12 +71,13 @@ def counted(made: History) -> list[Row]:
     ]
 
 
-def last_of_day(made: History) -> dict[tuple[str, date], Row]:
+def closes(made: History) -> dict[tuple[str, date], Row]:
     found = {}
     for snapshot in made.snapshots:
         day = day_of(snapshot["day"])
         assert day is not None
-        found[snapshot["account"], day] = snapshot
+        if snapshot["reason"] == "DAY_CLOSE":
+            found[snapshot["account"], day] = snapshot
     return found
 
 
@@ -116,7 +117,7 @@ def accounts_today(made: History) -> list[Row]:
 
 def health_by_day(made: History) -> list[Row]:
     rows = []
-    for (account, day), snapshot in sorted(last_of_day(made).items()):
+    for (account, day), snapshot in sorted(closes(made).items()):
         measures, facts = named(snapshot["measures"]), snapshot["facts"]
         rows.append(
             {
@@ -197,7 +198,7 @@ def retention_by_cohort(made: History) -> list[Row]:
 
 
 def week_against_usual(made: History) -> list[Row]:
-    closed = max(day for _, day in last_of_day(made))
+    closed = max(day for _, day in closes(made))
     people: dict[tuple[str, date], set[str]] = defaultdict(set)
     events: dict[tuple[str, date], int] = defaultdict(int)
     for each in counted(made):
@@ -225,7 +226,7 @@ def week_against_usual(made: History) -> list[Row]:
 
 def support_load(made: History) -> list[Row]:
     rows = []
-    for (account, day), snapshot in sorted(last_of_day(made).items()):
+    for (account, day), snapshot in sorted(closes(made).items()):
         measures, facts = named(snapshot["measures"]), snapshot["facts"]
         if "tickets_open" in measures:
             wanted = (
@@ -264,6 +265,27 @@ def test_a_view_says_what_plain_python_says(filled: ClickHouseStore, view: str) 
 
 def rounded(value: Any) -> Any:
     return round(value, 9) if isinstance(value, float) else value
+
+
+def test_what_happens_after_the_close_of_a_day_belongs_to_the_next_one(server_store: ClickHouseStore) -> None:
+    lane = UsageLane()
+    lane.event("e1", when=at(0, 9))
+    lane.close(0)
+    lane.event("e2", when=at(1, 12), name="Ticket Opened", properties={"ticket_id": "t1"})
+    lane.tick(at(1, 13))
+    assert [(each["day"] - DAY, each["reason"]) for each in lane.snapshots()][-1] == (0, "URGENT")
+    server_store.insert("account_health", as_rows("account-health", "account_health", lane.snapshots()))
+    opened = [(row["date"], row["tickets_open"]) for row in asked(server_store, "support_load")]
+    lane.close(1)
+    server_store.insert("account_health", as_rows("account-health", "account_health", lane.snapshots()))
+
+    days = [day_of(DAY), day_of(DAY + 1)]
+    assert opened == [(days[0], 0)]
+    assert [(row["date"], row["tickets_open"]) for row in asked(server_store, "support_load")] == [
+        *opened,
+        (days[1], 1),
+    ]
+    assert [row["date"] for row in asked(server_store, "health_by_day")] == days
 
 
 def test_the_history_has_what_the_views_tell_apart(filled: ClickHouseStore) -> None:
