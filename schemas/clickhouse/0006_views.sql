@@ -65,7 +65,10 @@ FROM (
     LIMIT 1 BY account
 ) AS latest
 LEFT JOIN (
-    SELECT account, countIf(category = 'RISK') AS risks, countIf(category = 'EXPANSION') AS expansions
+    SELECT
+        account,
+        countIf(category = 'RISK' AND severity IN ('WARNING', 'CRITICAL')) AS risks,
+        countIf(category = 'EXPANSION') AS expansions
     FROM episodes WHERE transition != 'RESOLVED' GROUP BY account
 ) AS open ON open.account = latest.account
 WHERE reason != 'FORGOTTEN';

@@ -37,7 +37,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore
             signal(1, "acme", "nps", 1, "FIRING"),
             signal(2, "acme", "silent", 1, "FIRING"),
             signal(3, "acme", "silent", 2, "RESOLVED"),
-            signal(4, "initech", "seats", 1, "FIRING", category="EXPANSION"),
+            signal(4, "initech", "seats", 1, "FIRING", category="EXPANSION", severity="INFO"),
+            signal(5, "acme", "usage_decline", 1, "FIRING", severity="INFO"),
+            signal(6, "umbrella", "usage_decline", 1, "FIRING", severity="INFO"),
         ],
     )
     yield store
