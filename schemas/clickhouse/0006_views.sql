@@ -151,7 +151,8 @@ ARRAY JOIN range(toUInt32(greatest(0, dateDiff('month', cohort, assumeNotNull(la
 GROUP BY cohort, months_after;
 
 -- The last closed week of each account against the mean of its 30 weeks before, in person-days and events: without the
--- corrections for holidays and calendars that `level_1_week` of health has.
+-- corrections for holidays and calendars that `level_1_week` of health has. The part of a week in which an account began is left
+-- out: its days are too few, and may be without a weekend.
 CREATE OR REPLACE VIEW week_against_usual AS
 WITH (SELECT max(toDate32('1970-01-01') + day) FROM account_health WHERE reason != 'FORGOTTEN') AS closed
 SELECT
@@ -160,14 +161,21 @@ SELECT
     assumeNotNull(closed) AS week_to,
     sumIf(active_users, day > closed - 7) AS person_days,
     sumIf(events, day > closed - 7) AS events_of_week,
-    least(30, intDiv(dateDiff('day', min(day), assumeNotNull(closed) - 7) + 7, 7)) AS weeks_before,
-    if(weeks_before < 1, NULL, sumIf(active_users, day <= closed - 7 AND day > closed - 7 - 7 * 30) / weeks_before)
-        AS usual_person_days,
-    if(weeks_before < 1, NULL, sumIf(events, day <= closed - 7 AND day > closed - 7 - 7 * 30) / weeks_before)
-        AS usual_events,
+    any(weeks) AS weeks_before,
+    if(weeks_before < 1, NULL, sumIf(active_users, is_before) / weeks_before) AS usual_person_days,
+    if(weeks_before < 1, NULL, sumIf(events, is_before) / weeks_before) AS usual_events,
     person_days / nullIf(usual_person_days, 0) AS level
-FROM account_days
-WHERE day <= closed
+FROM (
+    SELECT
+        account,
+        day,
+        active_users,
+        events,
+        least(30, intDiv(dateDiff('day', min(day) OVER (PARTITION BY account), assumeNotNull(closed) - 6), 7)) AS weeks,
+        day <= closed - 7 AND day > closed - 7 - 7 * weeks AS is_before
+    FROM account_days
+    WHERE day <= closed
+)
 GROUP BY account;
 
 -- What support had to do with each account, by day: from the snapshots, so by the events that the tracking plan names.

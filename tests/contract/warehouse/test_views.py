@@ -18,8 +18,8 @@ from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import DAYS, STARTS, History, as_rows, history
-from tests.contract.warehouse.stored import signal
-from tests.support.scorer import DAY, UsageLane, at
+from tests.contract.warehouse.stored import health, signal
+from tests.support.scorer import DAY, UsageLane, at, event
 
 Row = dict[str, Any]
 
@@ -211,15 +211,16 @@ def week_against_usual(made: History) -> list[Row]:
     before = [closed - timedelta(days=7 + n) for n in range(7 * 30)]
     rows = []
     for account, first in sorted(started(made).items()):
-        weeks = min(30, -(-((before[0] - first).days + 1) // 7))
-        usual = sum(len(people[account, day]) for day in before) / weeks if weeks > 0 else None
+        weeks = max(0, min(30, ((before[0] - first).days + 1) // 7))
+        whole = before[: 7 * weeks]
+        usual = sum(len(people[account, day]) for day in whole) / weeks if weeks else None
         now = sum(len(people[account, day]) for day in week)
         rows.append(
             {
                 "account": account, "week_from": week[-1], "week_to": closed, "person_days": now,
-                "events_of_week": sum(events[account, day] for day in week), "weeks_before": max(0, weeks),
+                "events_of_week": sum(events[account, day] for day in week), "weeks_before": weeks,
                 "usual_person_days": usual,
-                "usual_events": sum(events[account, day] for day in before) / weeks if weeks > 0 else None,
+                "usual_events": sum(events[account, day] for day in whole) / weeks if weeks else None,
                 "level": now / usual if usual else None,
             }
         )  # fmt: skip
@@ -290,13 +291,31 @@ def test_what_happens_after_the_close_of_a_day_belongs_to_the_next_one(server_st
     assert [row["date"] for row in asked(server_store, "health_by_day")] == days
 
 
+def test_the_part_of_a_week_in_which_an_account_began_is_no_week_before(server_store: ClickHouseStore) -> None:
+    began = {"a": 5, "b": 7, "c": 12}
+    uses = [
+        event(f"{account}/{user}/{day}", account, user, at(-day, 9))
+        for account, before in began.items()
+        for user in ("ann", "bob")
+        for day in range(7 + before)
+    ]
+    server_store.insert("events", as_rows("usage-events", "usage_event", uses))
+    server_store.insert("account_health", [health(1, "a", day=DAY)])
+
+    found = {row["account"]: row for row in asked(server_store, "week_against_usual")}
+
+    told = {account: (row["weeks_before"], row["usual_person_days"], row["level"]) for account, row in found.items()}
+    assert told == {"a": (0, None, None), "b": (1, 14, 1), "c": (1, 14, 1)}
+    assert {account: row["usual_events"] for account, row in found.items()} == {"a": None, "b": 14, "c": 14}
+
+
 def test_the_history_has_what_the_views_tell_apart(filled: ClickHouseStore) -> None:
     assert {row["account"] for row in asked(filled, "accounts_today")} == set(STARTS) - {"globex"}
     assert any(row["silent_days"] for row in asked(filled, "health_by_day"))
     assert any(row["median_ticket_hours"] for row in asked(filled, "support_load"))
     assert any(0 < row["adopted_share"] < 1 for row in asked(filled, "feature_adoption"))
     assert any(0 < row["active_share"] < 1 for row in asked(filled, "retention_by_cohort"))
-    assert {row["weeks_before"] for row in asked(filled, "week_against_usual")} >= {30, 5}
+    assert {row["weeks_before"] for row in asked(filled, "week_against_usual")} >= {30, 4, 0}
 
 
 @pytest.mark.parametrize("view", VIEWS)
