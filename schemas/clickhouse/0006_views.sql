@@ -2,7 +2,8 @@
 -- dates, points, shares. Snapshots are taken in the order of the table's key, from its end, so that they are not sorted: they are
 -- large. A column is never renamed or given another meaning; new ones come at the end.
 
--- The last snapshot of each account and day, with the measures by which people judge.
+-- The snapshot of each account at the close of each day, with the measures by which people judge. Those that follow in the course of
+-- the next day name the same day, since it is the last closed one, but tell of the next one's tickets and facts.
 CREATE OR REPLACE VIEW health_by_day AS
 SELECT
     account,
@@ -25,7 +26,7 @@ SELECT
     historical
 FROM (
     SELECT * FROM account_health
-    WHERE reason != 'FORGOTTEN'
+    WHERE reason = 'DAY_CLOSE'
     ORDER BY account DESC, topic DESC, partition DESC, offset DESC
     LIMIT 1 BY account, day
 );
@@ -64,7 +65,10 @@ FROM (
     LIMIT 1 BY account
 ) AS latest
 LEFT JOIN (
-    SELECT account, countIf(category = 'RISK') AS risks, countIf(category = 'EXPANSION') AS expansions
+    SELECT
+        account,
+        countIf(category = 'RISK' AND severity IN ('WARNING', 'CRITICAL')) AS risks,
+        countIf(category = 'EXPANSION') AS expansions
     FROM episodes WHERE transition != 'RESOLVED' GROUP BY account
 ) AS open ON open.account = latest.account
 WHERE reason != 'FORGOTTEN';
@@ -147,7 +151,8 @@ ARRAY JOIN range(toUInt32(greatest(0, dateDiff('month', cohort, assumeNotNull(la
 GROUP BY cohort, months_after;
 
 -- The last closed week of each account against the mean of its 30 weeks before, in person-days and events: without the
--- corrections for holidays and calendars that `level_1_week` of health has.
+-- corrections for holidays and calendars that `level_1_week` of health has. The part of a week in which an account began is left
+-- out: its days are too few, and may be without a weekend.
 CREATE OR REPLACE VIEW week_against_usual AS
 WITH (SELECT max(toDate32('1970-01-01') + day) FROM account_health WHERE reason != 'FORGOTTEN') AS closed
 SELECT
@@ -156,14 +161,21 @@ SELECT
     assumeNotNull(closed) AS week_to,
     sumIf(active_users, day > closed - 7) AS person_days,
     sumIf(events, day > closed - 7) AS events_of_week,
-    least(30, intDiv(dateDiff('day', min(day), assumeNotNull(closed) - 7) + 7, 7)) AS weeks_before,
-    if(weeks_before < 1, NULL, sumIf(active_users, day <= closed - 7 AND day > closed - 7 - 7 * 30) / weeks_before)
-        AS usual_person_days,
-    if(weeks_before < 1, NULL, sumIf(events, day <= closed - 7 AND day > closed - 7 - 7 * 30) / weeks_before)
-        AS usual_events,
+    any(weeks) AS weeks_before,
+    if(weeks_before < 1, NULL, sumIf(active_users, is_before) / weeks_before) AS usual_person_days,
+    if(weeks_before < 1, NULL, sumIf(events, is_before) / weeks_before) AS usual_events,
     person_days / nullIf(usual_person_days, 0) AS level
-FROM account_days
-WHERE day <= closed
+FROM (
+    SELECT
+        account,
+        day,
+        active_users,
+        events,
+        least(30, intDiv(dateDiff('day', min(day) OVER (PARTITION BY account), assumeNotNull(closed) - 6), 7)) AS weeks,
+        day <= closed - 7 AND day > closed - 7 - 7 * weeks AS is_before
+    FROM account_days
+    WHERE day <= closed
+)
 GROUP BY account;
 
 -- What support had to do with each account, by day: from the snapshots, so by the events that the tracking plan names.
@@ -180,7 +192,7 @@ SELECT
     JSONExtract(body, 'measures', 'median_ticket_hours', 'Nullable(Float64)') AS median_ticket_hours
 FROM (
     SELECT *, JSONExtract(body, 'measures', 'tickets_open', 'Nullable(Float64)') AS tickets FROM account_health
-    WHERE reason != 'FORGOTTEN'
+    WHERE reason = 'DAY_CLOSE'
     ORDER BY account DESC, topic DESC, partition DESC, offset DESC
     LIMIT 1 BY account, day
 )

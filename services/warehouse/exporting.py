@@ -1,8 +1,10 @@
 """
 A view as one stream of bytes, in a format that others read.
 
-A server streams its answer. The embedded engine has the whole of an answer in memory unless it writes a file, so it writes one
-into the data folder, which is sent and deleted. Either way memory does not grow with the rows.
+A server keeps its answer in a file of its own until it is whole, and sends it then: one that begins to answer at once can say
+only in the body that it failed later, and older ones end such a body as if it were whole. The embedded engine has the whole
+of an answer in memory unless it writes a file, so it writes one into the data folder, which is sent and deleted. Either way
+memory does not grow with the rows.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.exports import Export
@@ -31,6 +34,8 @@ _SETTINGS = {
     "output_format_parquet_row_group_size_bytes": 32 * 1024 * 1024,
     "output_format_parquet_compression_method": "zstd",
 }
+_WHOLE = {"wait_end_of_query": 1}
+"""Has a server answer with a status that tells of a failure; beyond a small buffer it writes to its disk."""
 
 
 class ClickHouseExporting:
@@ -46,13 +51,13 @@ class ClickHouseExporting:
         Yield a view in pieces.
 
         Raises:
-            Retryable: ClickHouse does not answer, or has no room.
+            Retryable: ClickHouse does not answer or stops amid its answer, or has no room.
             Rejected: it takes more memory than an export may.
         """
         try:
             with contextlib.closing(self.connect()) as client:
                 yield from self._written(client, wanted, self.files) if self.files else _streamed(client, wanted)
-        except (ClickHouseError, OSError) as error:
+        except (ClickHouseError, HTTPError, OSError) as error:
             if "MEMORY_LIMIT_EXCEEDED" in str(error):
                 raise Rejected(
                     "too_much",
@@ -77,6 +82,6 @@ class ClickHouseExporting:
 
 
 def _streamed(client: Client, wanted: Export) -> Iterator[bytes]:
-    with client.raw_stream(wanted.query, fmt=wanted.format, settings=_SETTINGS) as stream:
+    with client.raw_stream(wanted.query, fmt=wanted.format, settings=_SETTINGS | _WHOLE) as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk

@@ -112,6 +112,8 @@ class _Export(StreamingResponse):
             ClientDisconnect,
         ):  # the connection ends with less than was announced, so the client knows
             log.warning("export_not_taken", extra={"path": scope["path"]})
+        except (Rejected, Retryable) as error:  # it ends in the same way
+            log.warning("export_broke_off", extra={"path": scope["path"], "reason": str(error)})
         finally:
             await _ended(self._pieces, self._running)
 

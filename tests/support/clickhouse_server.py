@@ -174,8 +174,15 @@ def application(folder: Path) -> Starlette:
             if named or _RETURNS_ROWS.match(statement):
                 headers["X-ClickHouse-Format"] = format_
             # chDB gives each block as a file of its own: only Native blocks make a stream.
-            if parameters.get("wait_end_of_query") == "1" or format_ != "Native":
-                answer, summary = await run_in_threadpool(engine.run, statement, format_, parameters)
+            waits = parameters.get("wait_end_of_query") == "1"
+            if waits or format_ != "Native":
+                try:
+                    answer, summary = await run_in_threadpool(engine.run, statement, format_, parameters)
+                except Exception as error:
+                    if waits or not named:
+                        raise
+                    # An older server that has begun to answer: it says so in the body, and ends it as if it were whole.
+                    return Response(f"{error}\n", headers=headers)
                 return Response(answer, headers={**headers, "X-ClickHouse-Summary": json.dumps(summary)})
             chunks = engine.stream(statement, format_, parameters)
             first = await run_in_threadpool(next, chunks, b"")

@@ -25,7 +25,9 @@ _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
 internal, actor"""
 
-_DETAILS_COLUMNS = "event_id, source, account, user, user_id, anonymous_id, properties, extra"
+_DETAILS_COLUMNS = """
+event_id, source, environment, account, user, user_id, anonymous_id, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms,
+toUnixTimestamp64Milli(received_at) AS received_at_ms, properties, extra"""
 
 
 class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, LossQueries):
@@ -47,7 +49,7 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, LossQueries)
             return []
         return self._found(
             f"""SELECT {_DETAILS_COLUMNS} FROM event_details WHERE event_id IN {{ids:Array(String)}}
-            ORDER BY event_id, source, topic, partition, offset LIMIT 1 BY event_id, source, account, user""",
+            ORDER BY event_id, source, topic, partition, offset LIMIT 1 BY event_id, source, environment, account, user""",
             ids=list(event_ids),
         )
 

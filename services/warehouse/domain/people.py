@@ -13,7 +13,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 Found = Mapping[str, Any]
-Beyond = Mapping[tuple[str, str], list[Found]]
+_Sent = tuple[str, str, str]
+Beyond = Mapping[_Sent, list[Found]]
 
 _PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
 
@@ -41,16 +42,34 @@ def named(told: Any, names: Mapping[str, str]) -> Any:
 
 
 def by_event(details: Iterable[Found]) -> Beyond:
-    """Return details by source and id of their events."""
-    found: defaultdict[tuple[str, str], list[Found]] = defaultdict(list)
+    """Return details by source, environment and id of their events."""
+    found: defaultdict[_Sent, list[Found]] = defaultdict(list)
     for each in details:
-        found[each["source"], each["event_id"]].append(each)
+        found[_sent(each)].append(each)
     return found
 
 
 def of(event: Found, details: Beyond) -> Found | None:
-    """Return the details of an event; those of one that was attributed later name no account."""
-    for each in details.get((event["source"], event["event_id"]), ()):
-        if each["account"] in ("", event["account"]):
-            return each
-    return None
+    """
+    Return the details of an event; those of one that was attributed later name no account.
+
+    Others may have used the id of the event, so the person has to be the same. One that was attributed may have gone on to the id
+    that its person has after a login, while its details keep the one before: these are known by the times, which stay. Where
+    several people could be meant, it is nobody's.
+    """
+    found = [each for each in details.get(_sent(event), ()) if each["account"] in ("", event["account"])]
+    own = [each for each in found if each["user"] == event["user"]]
+    if own:
+        return max(own, key=lambda each: bool(each["account"]))
+    if event["via"] == "EVENT":
+        return None
+    before = [each for each in found if not each["account"] and _times(each) == _times(event)]
+    return before[0] if len(before) == 1 else None
+
+
+def _sent(found: Found) -> _Sent:
+    return found["source"], found["environment"], found["event_id"]
+
+
+def _times(found: Found) -> tuple[int, int]:
+    return found["occurred_at"], found["received_at"]

@@ -16,7 +16,8 @@ from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first
 from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Days, Found, Page
 
-_DETAILS_COLUMNS = ("event_id", "source", "account", "user", "user_id", "anonymous_id", "properties", "extra")
+_SENT = ("event_id", "source", "environment", "account", "user")
+_DETAILS_COLUMNS = (*_SENT, "user_id", "anonymous_id", "occurred_at", "received_at", "properties", "extra")
 
 
 class MemoryStore(MemoryErasing, MemoryHealth):
@@ -110,10 +111,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         """Return what is stored beyond the events with these ids."""
         wanted = set(event_ids)
         rows = [row for row in self._in_order("event_details") if row["event_id"] in wanted]
-        return [
-            {name: row[name] for name in _DETAILS_COLUMNS}
-            for row in first(rows, "event_id", "source", "account", "user").values()
-        ]
+        return [{name: row[name] for name in _DETAILS_COLUMNS} for row in first(rows, *_SENT).values()]
 
     def people(self, users: Sequence[str]) -> dict[str, str]:
         """Return by pseudonym the user ids of those that are known."""

@@ -77,14 +77,17 @@ def history() -> History:
 
 
 def _rows(events: list[dict[str, Any]], snapshots: list[dict[str, Any]]) -> dict[str, list[Row]]:
-    made: dict[str, list[Row]] = {"events": [], "account_health": []}
-    for table, record, topic, values in (
-        ("events", "usage_event", "usage-events", [*events, *events[:50]]),  # some are repeated by their senders
-        ("account_health", "account_health", "account-health", snapshots),
-    ):
-        encode = codec.encoder(record)
-        for offset, value in enumerate(values):
-            found = row(Place(topic, 0, offset, at(DAYS)), record, codec.decode(encode(value))[1])
-            assert found is not None
-            made[table].append(found)
+    return {
+        "events": as_rows("usage-events", "usage_event", [*events, *events[:50]]),  # some are repeated by their senders
+        "account_health": as_rows("account-health", "account_health", snapshots),
+    }
+
+
+def as_rows(topic: str, record: str, values: list[dict[str, Any]]) -> list[Row]:
+    """Return what the warehouse stores of records of a topic, the first at offset 0."""
+    encode, made = codec.encoder(record), []
+    for offset, value in enumerate(values):
+        found = row(Place(topic, 0, offset, at(DAYS)), record, codec.decode(encode(value))[1])
+        assert found is not None
+        made.append(found)
     return made

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import date
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+import urllib3
+from clickhouse_connect.driver.client import Client
 from starlette.applications import Starlette
 
 from services.shared.errors import Rejected, Retryable
+from services.warehouse import exporting
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.exports import export_of
+from services.warehouse.exporting import ClickHouseExporting
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import history
@@ -113,6 +118,44 @@ def test_no_file_and_no_connection_is_left_behind(filled: ClickHouseStore) -> No
     if filled.files:
         assert list(filled.files.glob("export-*")) == []
     assert len(b"".join(filled.export(export_of("accounts_today", {})))) > 0
+
+
+@pytest.mark.parametrize("format_", ["parquet", "csv", "ndjson"])
+def test_an_export_that_fails_in_the_engine_is_no_file_with_its_error_at_the_end(
+    filled: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, format_: str
+) -> None:
+    monkeypatch.setitem(exporting._SETTINGS, "max_rows_to_read", 10)
+
+    with pytest.raises(Retryable, match="TOO_MANY_ROWS"):
+        b"".join(filled.export(export_of("health_by_day", {"format": format_})))
+
+
+class Cut(ClickHouseExporting):
+    """A store on a server of which an answer breaks off."""
+
+    files = None
+
+    def __init__(self) -> None:
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._answer, daemon=True).start()
+        self.connect = lambda: cast(Client, self)
+
+    def _answer(self) -> None:
+        with self._listening, self._listening.accept()[0] as connection:
+            connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nacme,\r\n")
+
+    def raw_stream(self, *_: Any, **__: Any) -> urllib3.BaseHTTPResponse:
+        address = f"http://127.0.0.1:{self._listening.getsockname()[1]}/"
+        return urllib3.request("GET", address, preload_content=False)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+def test_an_answer_that_breaks_off_is_told_as_a_server_that_is_away() -> None:
+    with pytest.raises(Retryable, match="ClickHouse"):
+        b"".join(Cut().export(export_of("accounts_today", {"format": "csv"})))
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import queries
+from services.warehouse.domain import people
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.ordering import EVENTS, place
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
@@ -228,6 +229,34 @@ def test_what_an_event_holds_beyond_the_long_log_is_found_by_its_id(store: Store
     assert found[0]["user_id"] == "kim"
     assert store.details([]) == []
     assert store.positions() == {("usage-details", 0): 4}
+
+
+def test_an_event_has_the_details_of_its_own_person_though_another_used_its_id(store: Store) -> None:
+    kim, lee = "u_5pQ0m2c9XbT1r8sZk4Yw", "u_Jd03hHq8vRk2L5nW7xAe"
+    before = {"account": "", "user_id": ""}
+    store.insert("events", [event(1, "a", user=kim), event(2, "b", user=kim), event(3, "c", user=lee, via="USER")])
+    store.insert(
+        "event_details",
+        [
+            details(1, "a", user=lee, user_id="lee", account=""),
+            details(2, "a", user=lee, user_id="lee"),
+            details(3, "a", user=kim, user_id="kim-of-staging", environment="staging"),
+            details(4, "a", user=kim, user_id="kim"),
+            details(5, "b", user=lee, user_id="lee", account=""),
+            details(6, "c", **before, user="u_other", anonymous_id="other", received_at=T0),
+            details(7, "c", **before, user="u_former", anonymous_id="browser"),
+        ],
+    )
+
+    page = store.events(EventFilter("acme", limit=10))
+    beyond = people.by_event(store.details(["a", "b", "c"]))
+
+    found = {each["event_id"]: people.of(each, beyond) for each in page.rows}
+    assert found["a"] is not None
+    assert found["a"]["user_id"] == "kim"
+    assert found["b"] is None
+    assert found["c"] is not None
+    assert found["c"]["anonymous_id"] == "browser"
 
 
 def test_pseudonyms_are_resolved_as_long_as_the_person_is_known(store: Store) -> None:

@@ -17,9 +17,9 @@ from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, forgotten
 from services.warehouse.views import VIEWS
-from tests.contract.warehouse.made_history import DAYS, STARTS, History, history
-from tests.contract.warehouse.stored import signal
-from tests.support.scorer import at
+from tests.contract.warehouse.made_history import DAYS, STARTS, History, as_rows, history
+from tests.contract.warehouse.stored import health, signal
+from tests.support.scorer import DAY, UsageLane, at, event
 
 Row = dict[str, Any]
 
@@ -37,7 +37,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore
             signal(1, "acme", "nps", 1, "FIRING"),
             signal(2, "acme", "silent", 1, "FIRING"),
             signal(3, "acme", "silent", 2, "RESOLVED"),
-            signal(4, "initech", "seats", 1, "FIRING", category="EXPANSION"),
+            signal(4, "initech", "seats", 1, "FIRING", category="EXPANSION", severity="INFO"),
+            signal(5, "acme", "usage_decline", 1, "FIRING", severity="INFO"),
+            signal(6, "umbrella", "usage_decline", 1, "FIRING", severity="INFO"),
         ],
     )
     yield store
@@ -71,12 +73,13 @@ def counted(made: History) -> list[Row]:
     ]
 
 
-def last_of_day(made: History) -> dict[tuple[str, date], Row]:
+def closes(made: History) -> dict[tuple[str, date], Row]:
     found = {}
     for snapshot in made.snapshots:
         day = day_of(snapshot["day"])
         assert day is not None
-        found[snapshot["account"], day] = snapshot
+        if snapshot["reason"] == "DAY_CLOSE":
+            found[snapshot["account"], day] = snapshot
     return found
 
 
@@ -116,7 +119,7 @@ def accounts_today(made: History) -> list[Row]:
 
 def health_by_day(made: History) -> list[Row]:
     rows = []
-    for (account, day), snapshot in sorted(last_of_day(made).items()):
+    for (account, day), snapshot in sorted(closes(made).items()):
         measures, facts = named(snapshot["measures"]), snapshot["facts"]
         rows.append(
             {
@@ -197,7 +200,7 @@ def retention_by_cohort(made: History) -> list[Row]:
 
 
 def week_against_usual(made: History) -> list[Row]:
-    closed = max(day for _, day in last_of_day(made))
+    closed = max(day for _, day in closes(made))
     people: dict[tuple[str, date], set[str]] = defaultdict(set)
     events: dict[tuple[str, date], int] = defaultdict(int)
     for each in counted(made):
@@ -208,15 +211,16 @@ def week_against_usual(made: History) -> list[Row]:
     before = [closed - timedelta(days=7 + n) for n in range(7 * 30)]
     rows = []
     for account, first in sorted(started(made).items()):
-        weeks = min(30, -(-((before[0] - first).days + 1) // 7))
-        usual = sum(len(people[account, day]) for day in before) / weeks if weeks > 0 else None
+        weeks = max(0, min(30, ((before[0] - first).days + 1) // 7))
+        whole = before[: 7 * weeks]
+        usual = sum(len(people[account, day]) for day in whole) / weeks if weeks else None
         now = sum(len(people[account, day]) for day in week)
         rows.append(
             {
                 "account": account, "week_from": week[-1], "week_to": closed, "person_days": now,
-                "events_of_week": sum(events[account, day] for day in week), "weeks_before": max(0, weeks),
+                "events_of_week": sum(events[account, day] for day in week), "weeks_before": weeks,
                 "usual_person_days": usual,
-                "usual_events": sum(events[account, day] for day in before) / weeks if weeks > 0 else None,
+                "usual_events": sum(events[account, day] for day in whole) / weeks if weeks else None,
                 "level": now / usual if usual else None,
             }
         )  # fmt: skip
@@ -225,7 +229,7 @@ def week_against_usual(made: History) -> list[Row]:
 
 def support_load(made: History) -> list[Row]:
     rows = []
-    for (account, day), snapshot in sorted(last_of_day(made).items()):
+    for (account, day), snapshot in sorted(closes(made).items()):
         measures, facts = named(snapshot["measures"]), snapshot["facts"]
         if "tickets_open" in measures:
             wanted = (
@@ -266,13 +270,52 @@ def rounded(value: Any) -> Any:
     return round(value, 9) if isinstance(value, float) else value
 
 
+def test_what_happens_after_the_close_of_a_day_belongs_to_the_next_one(server_store: ClickHouseStore) -> None:
+    lane = UsageLane()
+    lane.event("e1", when=at(0, 9))
+    lane.close(0)
+    lane.event("e2", when=at(1, 12), name="Ticket Opened", properties={"ticket_id": "t1"})
+    lane.tick(at(1, 13))
+    assert [(each["day"] - DAY, each["reason"]) for each in lane.snapshots()][-1] == (0, "URGENT")
+    server_store.insert("account_health", as_rows("account-health", "account_health", lane.snapshots()))
+    opened = [(row["date"], row["tickets_open"]) for row in asked(server_store, "support_load")]
+    lane.close(1)
+    server_store.insert("account_health", as_rows("account-health", "account_health", lane.snapshots()))
+
+    days = [day_of(DAY), day_of(DAY + 1)]
+    assert opened == [(days[0], 0)]
+    assert [(row["date"], row["tickets_open"]) for row in asked(server_store, "support_load")] == [
+        *opened,
+        (days[1], 1),
+    ]
+    assert [row["date"] for row in asked(server_store, "health_by_day")] == days
+
+
+def test_the_part_of_a_week_in_which_an_account_began_is_no_week_before(server_store: ClickHouseStore) -> None:
+    began = {"a": 5, "b": 7, "c": 12}
+    uses = [
+        event(f"{account}/{user}/{day}", account, user, at(-day, 9))
+        for account, before in began.items()
+        for user in ("ann", "bob")
+        for day in range(7 + before)
+    ]
+    server_store.insert("events", as_rows("usage-events", "usage_event", uses))
+    server_store.insert("account_health", [health(1, "a", day=DAY)])
+
+    found = {row["account"]: row for row in asked(server_store, "week_against_usual")}
+
+    told = {account: (row["weeks_before"], row["usual_person_days"], row["level"]) for account, row in found.items()}
+    assert told == {"a": (0, None, None), "b": (1, 14, 1), "c": (1, 14, 1)}
+    assert {account: row["usual_events"] for account, row in found.items()} == {"a": None, "b": 14, "c": 14}
+
+
 def test_the_history_has_what_the_views_tell_apart(filled: ClickHouseStore) -> None:
     assert {row["account"] for row in asked(filled, "accounts_today")} == set(STARTS) - {"globex"}
     assert any(row["silent_days"] for row in asked(filled, "health_by_day"))
     assert any(row["median_ticket_hours"] for row in asked(filled, "support_load"))
     assert any(0 < row["adopted_share"] < 1 for row in asked(filled, "feature_adoption"))
     assert any(0 < row["active_share"] < 1 for row in asked(filled, "retention_by_cohort"))
-    assert {row["weeks_before"] for row in asked(filled, "week_against_usual")} >= {30, 5}
+    assert {row["weeks_before"] for row in asked(filled, "week_against_usual")} >= {30, 4, 0}
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from services.shared.errors import Retryable
 from services.shared.http import serving
 from services.warehouse import exporting_api
 from services.warehouse.domain.exports import Export
@@ -51,6 +52,30 @@ async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
 
     assert (busy.status_code, busy.json()["code"]) == (503, "busy")
     assert (after.status_code, len(after.content)) == (200, 2 * 262_144)
+
+
+class BreakingOff:
+    """Yields one piece, and is away then."""
+
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        del wanted
+        yield b"acme,"
+        raise Retryable("ClickHouse: connection broken")
+
+
+async def test_an_export_that_breaks_off_ends_before_its_end_and_is_logged_in_one_line(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with (
+        serving(Starlette(routes=exporting_routes(BreakingOff)), "127.0.0.1", 0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get(PATH)
+
+    (line,) = [record for record in caplog.records if record.name == exporting_api.__name__]
+    assert (line.message, line.__dict__["reason"]) == ("export_broke_off", "ClickHouse: connection broken")
+    assert not any(record.exc_info for record in caplog.records)
 
 
 async def test_a_head_exports_nothing() -> None:
