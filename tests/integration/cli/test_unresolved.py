@@ -10,9 +10,9 @@ import pytest
 
 from schemas import codec
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.backfill.files import BadFile
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
-from services.backfill.files import BadFile
 from services.cli.resolving import read_file, read_users, resolve, withdraw
 from services.cli.unresolved import unresolved
 from services.ingest.domain.accounts import read_accounts
