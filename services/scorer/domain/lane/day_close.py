@@ -192,7 +192,8 @@ class DayClose:
             state.outcomes.append(Snapshot(value, encoded))
             state.ledger.snapshots += 1
             account.last_evaluation = last_evaluation.write(result.last_evaluation)
-            account.historical = False
+        # Published or not: what the past has changed is in it, and the next snapshot has another cause.
+        account.historical = False
         account.evaluated_at = clock.now
         account.trigger = 0
 

@@ -341,8 +341,6 @@ class UsageFold:
             account.touched_day = today
             account.dormant = False
         ledger.applied += 1
-        if event["historical"]:
-            account.historical = True
         if number >= PLAIN:
             user = event["user"]
             if not event["internal"]:
@@ -360,5 +358,8 @@ class UsageFold:
                 if number:
                     self.slow.use(account, number, actor, today)
         state.hot.add(name)
-        if account.stale and not account.queued:
-            self.slow.queue(account, event)
+        if account.stale:
+            if event["historical"]:  # what changes nothing is not what the next snapshot comes of
+                account.historical = True
+            if not account.queued:
+                self.slow.queue(account, event)

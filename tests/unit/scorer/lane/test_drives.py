@@ -81,6 +81,21 @@ def test_a_drive_given_up_beside_live_traffic_wedges_no_lane_whatever_crashes_on
     assert told(()) == told((3, 9, 17)) == ([5, 6], [])
 
 
+def test_what_the_past_has_not_changed_does_not_make_the_next_change_one_of_the_past() -> None:
+    lane = UsageLane()
+    lane.event("e1", when=at(0, 1))
+    lane.tick(at(0, 2))
+    published = len(lane.snapshots("acme"))
+    lane.event("old", when=at(0, 3), historical=True)
+    lane.tick(at(0, 4))
+    assert len(lane.snapshots("acme")) == published
+
+    lane.event("live", when=at(0, 5), name="NPS Submitted", properties={"score": "2"})
+    lane.tick(at(0, 6))
+
+    assert [each["historical"] for each in lane.snapshots("acme")[published:]] == [False]
+
+
 def test_the_factors_of_the_days_before_a_drive_are_not_those_of_the_days_that_it_drives() -> None:
     """An installation without events decides a factor of 1 each day; its first backfill goes over the same days."""
     lane = UsageLane(start=at(0, 8))
