@@ -44,6 +44,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     yield judge("disk", lambda: machine.disk(data_folder(data)))
     state = read_state(data)
     yield from configurations.look(configurations.of_folder(data_folder(data), state) if state or embedded else {})
+    yield from configurations.misspelt()
     yield judge("measures", effects.measures)
     yield judge("holidays", machine.holidays)
     services = running.ask(state)

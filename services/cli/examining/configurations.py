@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,9 @@ from services.cli.examining.findings import Finding
 from services.cli.local import pseudonym_key
 from services.cli.local.stack_state import StackState
 from services.shared.errors import Fatal
+
+_VARIABLE = re.compile(r"(?:TIDEMARK|KAFKA|CLICKHOUSE)_[A-Z0-9_]+")
+_ALIKE = 0.85
 
 
 def of_folder(folder: Path, state: StackState | None) -> dict[str, str]:
@@ -52,6 +57,18 @@ def look(given: dict[str, str]) -> Iterator[Finding]:
             output, _ = process.communicate(timeout=60)
             bad = "the settings of this shell:\n        " + "\n        ".join(output.strip().splitlines()[-12:])
             yield Finding(name, process.returncode == 0, good[name] if process.returncode == 0 else bad)
+
+
+def misspelt() -> Iterator[Finding]:
+    """Name the variables of this shell that are no settings, but nearly: a process takes no notice of them."""
+    from services.cli.pages.settings import page
+
+    known = set(_VARIABLE.findall(page()))
+    for name in sorted(set(filter(_VARIABLE.fullmatch, os.environ)) - known):
+        if meant := difflib.get_close_matches(name, known, 1, _ALIKE):
+            yield Finding(
+                "settings", good=False, detail=f"{name} is no setting, so it changes nothing: write {meant[0]}"
+            )
 
 
 def _stand_ins(folder: Path) -> dict[str, str]:

@@ -302,3 +302,21 @@ def test_a_deployment_without_a_pseudonym_key_is_a_finding_of_the_settings_of_th
     assert not said.good
     assert said.detail.startswith("the settings of this shell:\n")
     assert "TIDEMARK_PSEUDONYM_KEY: give 32 bytes" in said.detail
+
+
+def test_a_variable_that_is_nearly_a_setting_is_a_finding_with_what_was_likely_meant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in (
+        "TIDEMARK_RULES_OVERIDES",
+        "KAFKA_BOOTSTRAP_SERVER",
+        "TIDEMARK_WHATEVER_ELSE",
+        "KAFKA_HOME",
+        "TIDEMARK_SLOT",
+    ):
+        monkeypatch.setenv(name, "1")
+
+    assert [(found.good, found.detail) for found in configurations.misspelt()] == [
+        (False, "KAFKA_BOOTSTRAP_SERVER is no setting, so it changes nothing: write KAFKA_BOOTSTRAP_SERVERS"),
+        (False, "TIDEMARK_RULES_OVERIDES is no setting, so it changes nothing: write TIDEMARK_RULES_OVERRIDES"),
+    ]
