@@ -47,13 +47,13 @@ class Client(IngestSender):
 
         self._http.event_hooks["response"].append(answered)
 
-    async def _post(self, calls: list[dict[str, Any]], headers: dict[str, str]) -> None:
+    async def _post(self, calls: list[dict[str, Any]], texts: list[bytes], headers: dict[str, str]) -> None:
         self._sent.offered += len(calls)
-        await super()._post(calls, headers)
+        await super()._post(calls, texts, headers)
         if self._dice.random() < REPEATED:
             self._sent.offered += len(calls)
             self._sent.repeated += len(calls)
-            await super()._post(calls, headers)
+            await super()._post(calls, texts, headers)
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ class Life:
     records: int = 0
     """Records of this account."""
     first_time: int = 0
-    """Log time of the first record, milliseconds since 1970 UTC; 0: there was none."""
+    """The earliest log time, milliseconds since 1970 UTC; 0: there was no record."""
     left_out: list[str] = field(default_factory=list)
     """Records of the account that could not be applied, each with the reason."""
 
@@ -122,7 +122,8 @@ class AccountReplay:
             self.life.left_out.append(f"{poison.reason}: {poison.detail}")
         except KeyFault as fault:
             raise Fatal(f"{self.account}: {fault.detail}") from fault
-        self.life.first_time = self.life.first_time or self.log_time
+        # Not the first one that was read: a drive begins after the first ticks, and in the past.
+        self.life.first_time = min(self.life.first_time or self.log_time, self.log_time)
         self._put_out()
 
     def _put_out(self) -> None:

@@ -11,6 +11,7 @@ _KINDS = {
     "milestones": "reaches the milestone `{}` the first time",
     "features": "uses the feature `{}`",
     "answers": "answers the survey `{}`",
+    "absences": "says when the account, or a person, will be away",
 }
 
 

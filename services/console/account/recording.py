@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from services.console.account.records import KINDS
+from services.console.account.records import KINDS, MOST_ABSENT_DAYS
 
 LONGEST_TEXT = 4_000
 LONGEST_LINE = 200
 CHANNELS = ("call", "email", "meeting", "chat")
 REASONS = ("price", "missing_feature", "competitor", "no_value", "champion_left", "merger", "closed_down", "other")
-MOST_ABSENT_DAYS, MOST_AHEAD_DAYS = 92, 366
+MOST_AHEAD_DAYS = 366
 EARLIEST = date(1990, 1, 1)
 """As in a list of lost customers: days before it are typing errors."""
 

@@ -19,6 +19,7 @@ KINDS: Mapping[str, str] = {
     "churn": "Account Lost",
 }
 """Kinds of records, and the events that they are on the log."""
+MOST_ABSENT_DAYS = 92
 _DAY_OF = {"contact": "", "note": "", "goal": "due", "reached": "", "handoff": "", "absence": "from", "churn": "date"}
 _SHOWN = {
     "contact": ("channel", "with", "text"),
@@ -86,9 +87,13 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         return None
     said = datetime.fromisoformat(event["occurred_at"]).astimezone(UTC).date()
     on = day_of(properties.get(_DAY_OF[kind])) if _DAY_OF[kind] else said
-    if kind == "absence" and (on is None or properties.get("scope") != "account"):
-        return None
-    until = day_of(properties.get("to")) or on if kind == "absence" else None
+    until = day_of(properties.get("to")) if kind == "absence" else None
+    if kind == "absence":
+        # As the scorer reads it: what it refused holds no signal back, so nobody shall think that it does.
+        if on is None or properties.get("scope") != "account":
+            return None
+        if not properties.get("withdrawn") and (until is None or not 0 <= (until - on).days < MOST_ABSENT_DAYS):
+            return None
     author = str(properties.get("author") or event.get("user_id") or "")
     return Recorded(kind, on or said, until, said, author, properties, event["event_id"])
 

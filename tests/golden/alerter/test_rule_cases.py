@@ -30,6 +30,15 @@ def test_each_shipped_rule_fires_in_some_case() -> None:
     assert fired == {rule.id for rule in load_rules().ordered}
 
 
+def test_the_example_of_the_page_passes(project_root: Path, tmp_path: Path) -> None:
+    text = (project_root / "docs/rule-tests.md").read_text("utf-8")
+    path = tmp_path / "case.yaml"
+    path.write_text(text.partition("```yaml\n")[2].partition("```")[0], "utf-8")
+    case = read_case(path)
+
+    assert not differences(case, run_case(case, load_rules(), *load_scoring(ScorerSettings())))
+
+
 @pytest.mark.parametrize(
     ("text", "days"),
     [("3", [3]), ("5x3 0x2", [5, 5, 5, 0, 0]), ("(1 0)x2 4", [1, 0, 1, 0, 4]), ("(2x2 0)x1", [2, 2, 0]), ("", [])],

@@ -75,6 +75,18 @@ def test_events_of_other_accounts_are_left_out_and_what_cannot_be_applied_is_tol
     assert replay.life.judgements[-1].snapshot["account"] == "acme"
 
 
+def test_a_log_that_was_driven_reaches_back_to_the_first_day_of_the_drive() -> None:
+    log = Log(1)
+    log.control("tick", tick(at(300, 1)))
+    log.control("clock", clock("DRIVEN", at(0), 7))
+    log.event("e1", "acme", when=at(0, 1), epoch=7, historical=True)
+    log.control("tick", tick(at(1), 7))
+    replay = replayed(log)
+
+    assert replay.life.first_time == at(0)
+    assert replay.log_time == at(1)
+
+
 def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:
     log = Log(1)
     log.event("e1", "acme", when=at(0, 1))

@@ -16,7 +16,8 @@ from services.cli.plan.comparing import PlanComparison
 from services.cli.plan.observed import Observed, calls_in
 from services.cli.plan.page import page
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, default_plan, read_plan_file
+from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
 PLAN = """
@@ -187,3 +188,11 @@ def test_docs_tell_what_to_send_and_what_it_does(files: Path) -> None:
 
 def test_schema_prints_what_editors_read() -> None:
     assert json.loads(run("schema").stdout)["title"] == "Tidemark tracking plan"
+
+
+@pytest.mark.parametrize("given", [default_plan(), read_plan_file(B2B_SAAS_PLAN_FILE)], ids=["default", "of plan init"])
+def test_the_plans_of_the_package_make_a_page(given: TrackingPlan) -> None:
+    made = page(given)
+
+    assert all(f"### {name}\n" in made for name in given.events)
+    assert "Says when the account, or a person, will be away" in made

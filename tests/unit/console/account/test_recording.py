@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from services.console.account.recording import FORMS, BadField, calls
-from services.console.account.records import recorded
+from services.console.account.records import MOST_ABSENT_DAYS, recorded
+from services.scorer.domain.accounts.absences import MAX_DAYS
 from services.shared.plan_file import default_plan
 
 TODAY = date(2027, 3, 31)
@@ -151,6 +152,17 @@ def test_an_absence_that_was_changed_is_shown_as_it_stands_and_one_taken_back_is
 
     assert [each.until for each in recorded([first, longer])] == [date(2027, 4, 20)]
     assert recorded([first, longer, withdrawn]) == []
+
+
+@pytest.mark.parametrize("to", ["", "2027-03-31", "2027-07-02"])
+def test_an_absence_that_the_scorer_refuses_is_not_shown_as_one(to: str) -> None:
+    """Without an end, with one before it begins, and longer than it may be."""
+    refused, longest = event("absence"), event("absence", to="2027-07-01")
+    refused["properties"] = refused["properties"].replace('"2027-04-09"', f'"{to}"')
+
+    assert recorded([refused]) == []
+    assert [each.until for each in recorded([longest])] == [date(2027, 7, 1)]
+    assert MOST_ABSENT_DAYS == MAX_DAYS
 
 
 @pytest.mark.parametrize(
