@@ -41,8 +41,8 @@ def import_file(
     They are name, owner, revenue, seats, plan, contract_start, go_live_on, renewal_date, parent and country.
     Your tracking plan (TIDEMARK_TRACKING_PLAN) may declare others under group_traits; other columns are named and left out.
 
-    Importing the same rows again changes nothing, and what is imported last holds. Malformed rows, and those of an account
-    that a row above is of, are listed and left out; the others are sent.
+    Importing the same rows again changes nothing, and what is imported last holds. Malformed rows, and repeated rows
+    of an account, are listed and left out; the others are sent.
     """
     from services.backfill.account_file import read
     from services.backfill.sender import IngestSender

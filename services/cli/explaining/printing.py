@@ -93,7 +93,7 @@ def _tree(node: dict[str, Any], depth: int) -> Iterator[str]:
             for part in node[kind]:
                 yield from _tree(part, depth + 1)
             return
-    line = f"{blank}{mark} {node['condition']}: {node['words']}; so on {node['held_on']} days"
+    line = f"{blank}{mark} {node['condition']}: {node['words']}; true on {node['held_on']} days"
     if "closest" in node:
-        line += f"; closest {node['closest']['words']} on {node['closest']['day']}"
+        line += f"; closest: {node['closest']['words']}, on {node['closest']['day']}"
     yield line

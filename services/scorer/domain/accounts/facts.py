@@ -147,7 +147,7 @@ def _number(value: Any) -> float:
         try:
             value = float(value)
         except ValueError:
-            raise ValueError("send a number, not text that is none") from None
+            raise ValueError("send a number; this text is not one") from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"send a number, not {_kind(value)}")
     if not math.isfinite(value) or not 0 <= value <= MAX_NUMBER:
