@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import getpass
 import time
 from typing import NamedTuple
@@ -9,6 +10,7 @@ from typing import NamedTuple
 from schemas import codec
 from schemas.topics import SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS
 from services.scorer.domain.lane.quarantine import QUARANTINE, decode_quarantine
+from services.shared.errors import Fatal
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
@@ -47,7 +49,19 @@ async def quarantined(kafka: KafkaSettings) -> list[Quarantined]:
 
 
 async def release(kafka: KafkaSettings, account: str) -> None:
-    """Append the command that releases an account; return once it is in the log."""
+    """
+    Append the command that releases an account; return once it is in the log.
+
+    Raises:
+        Fatal: it is not quarantined.
+    """
+    apart = [each.account for each in await quarantined(kafka)]
+    if account not in apart:
+        near = difflib.get_close_matches(account, apart, n=3)
+        hint = (
+            f"; do you mean {' or '.join(near)}?" if near else "; `tidemark accounts quarantined` lists those that are"
+        )
+        raise Fatal(f"{account!r} is not quarantined{hint}")
     order = {"command": "RELEASE", "account": account, "at": time.time_ns() // 1_000_000, "by": user_here()}
     async with producer(kafka) as out:
         await out.send_and_wait(kafka.scoped(USAGE_EVENTS), codec.encoder("command")(order), key=account.encode())

@@ -99,7 +99,7 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
 def release(
     account: Annotated[str, typer.Argument(help="The account's id, as in its events.")], data: DataOption = None
 ) -> None:
-    """Evaluate a quarantined account again; for one that is not quarantined, this changes nothing."""
+    """Evaluate a quarantined account again."""
     from services.cli.quarantine import release as order
 
     if not account:

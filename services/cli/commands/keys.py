@@ -119,9 +119,10 @@ def rotate(
 ) -> None:
     """Print a new key of the same source and rights; the existing one stays valid for some days."""
     until = (datetime.now(UTC) + timedelta(days=keep_days)).replace(microsecond=0)
-    print(write_keys.rotate(_file(file, data), named, until))
+    key, old = write_keys.rotate(_file(file, data), named, until)
+    print(key)
     print(
-        f"The existing key is valid until {until:%Y-%m-%d %H:%M} UTC."
+        f"The existing key, {old}, is valid until {until:%Y-%m-%d %H:%M:%S} UTC."
         " tidemark_ingest_write_key_last_used_timestamp_seconds shows who still uses it.",
         file=sys.stderr,
     )

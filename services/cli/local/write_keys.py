@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import secrets
 from collections.abc import Callable
@@ -83,9 +84,9 @@ def holds(file: Path, write_key: str) -> bool:
     return any(entry["key_sha256"] == digest(write_key) for entry in read(file))
 
 
-def rotate(file: Path, named: str, until: datetime) -> str:
+def rotate(file: Path, named: str, until: datetime) -> tuple[str, str]:
     """
-    Return a new key like an existing one, which stays valid `until` then.
+    Return a new key like an existing one, which stays valid `until` then, and the id of the existing one.
 
     Args:
         file: The file of write keys.
@@ -99,10 +100,11 @@ def rotate(file: Path, named: str, until: datetime) -> str:
     with secret_files.held(file):
         entries = read(file)
         old = _one(file, entries, named, lambda entry: "not_after" not in entry)
-        new = {**old, "key_sha256": digest(key)}
+        # Copied whole: what both share would be written as a reference, and no one could delete either by hand.
+        new = {**copy.deepcopy(old), "key_sha256": digest(key)}
         old["not_after"] = until
         _write(file, [*entries, new])
-    return key
+    return key, id_of(old["key_sha256"])
 
 
 def revoke(file: Path, named: str) -> Entry:

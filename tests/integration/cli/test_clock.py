@@ -210,6 +210,8 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
     listed = await invoke(kafka_settings, "accounts", "quarantined")
     assert "acme  partition 1, since 2024-10-07T00:00:00Z: ValueError: no such ring" in listed.stdout
 
+    with pytest.raises(Fatal, match="'acmee' is not quarantined; do you mean acme"):
+        await release(kafka_settings, "acmee")
     await release(kafka_settings, "acme")
     ((partition, name, value),) = await orders(kafka_settings)
     assert (partition, name) == (partition_for(b"acme", kafka_settings.partitions), "command")

@@ -78,8 +78,10 @@ def test_a_key_is_rotated_with_both_valid_for_a_while(tmp_path: Path) -> None:
     old = write_keys.add(file, "web", "staging", client="browser", origins=["https://a.example"], events_per_s=5)
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(days=7)
 
-    new = write_keys.rotate(file, "web", until)
+    new, id_of_old = write_keys.rotate(file, "web", until)
 
+    assert id_of_old == id_of(digest(old))
+    assert "&" not in file.read_text()  # an entry that refers to another cannot be deleted by hand
     known = read_as_ingest(file)
     assert known[digest(old)].not_after == until
     assert known[digest(new)].not_after is None
@@ -89,7 +91,7 @@ def test_a_key_is_rotated_with_both_valid_for_a_while(tmp_path: Path) -> None:
         "staging",
         "browser",
     )
-    newest = write_keys.rotate(file, "web", until)  # the one without an end
+    newest, _ = write_keys.rotate(file, "web", until)  # the one without an end
     assert len({old, new, newest}) == len(read_as_ingest(file)) == 3
     with pytest.raises(Fatal, match="several keys"):
         write_keys.revoke(file, "web")
@@ -145,7 +147,7 @@ def test_what_the_tool_writes_ingest_takes_over_while_running(tmp_path: Path) ->
     file = tmp_path / "keys.yaml"
     first = write_keys.add(file, "web", "production", client="server")
     keys = WriteKeys.from_file(file, IngestMetrics(CollectorRegistry()))
-    second = write_keys.rotate(file, "web", datetime.now(UTC) - timedelta(seconds=1))
+    second, _ = write_keys.rotate(file, "web", datetime.now(UTC) - timedelta(seconds=1))
     keys.refresh()
 
     assert keys.find(first) is None
