@@ -16,7 +16,7 @@ from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 
 if TYPE_CHECKING:
-    from services.cli.plan.observed import Observed
+    from services.cli.plan.observed import NoCall, Observed
     from services.shared.tracking_plan.plan import TrackingPlan
 
 PlanOption = Annotated[
@@ -76,7 +76,7 @@ def check(
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Compare traffic with the plan; exit status 1 if any event breaks it, or if there is none to compare."""
+    """Compare traffic with the plan; exit status 1 if any event breaks it, a line is no call, or there is none to compare."""
     from services.cli.plan.comparing import PlanComparison
 
     found = PlanComparison(_plan(plan))
@@ -85,7 +85,7 @@ def check(
         tell_json(found.as_json())
     else:
         tell_lines(found.lines())
-    raise typer.Exit(int(found.broken > 0 or found.count == 0))
+    raise typer.Exit(int(found.broken > 0 or found.unreadable > 0 or found.count == 0))
 
 
 def infer(
@@ -118,7 +118,7 @@ def schema() -> None:
 
 
 def _look(
-    take: Callable[[Observed | None], None], events: Path | None, days: int, most: int, data: Path | None
+    take: Callable[[Observed | NoCall], None], events: Path | None, days: int, most: int, data: Path | None
 ) -> None:
     """Hand over the events of a file, or of the last days of the log."""
     if events is not None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from services.cli.plan.observed import Observed
+from services.cli.plan.observed import NoCall, Observed
 from services.shared.tracking_plan.plan import TrackingPlan, plain
 from services.shared.tracking_plan.traffic import TrafficPlan
 
 MAX_NAMES = 5_000
+MAX_LINES = 10
 SHOWN = 20
 
 
@@ -31,6 +32,8 @@ class PlanComparison:
         self.broken = 0
         """Events that break the plan in any way."""
         self.unreadable = 0
+        self.unreadable_lines: list[int] = []
+        """Where the first ones are."""
         self.seen: dict[str, int] = {}
         """By the plan's own name, or `group` and `identify`."""
         self.unknown: dict[str, int] = {}
@@ -38,10 +41,12 @@ class PlanComparison:
         self.breaks: dict[Break, int] = {}
         self.details: dict[Break, str] = {}
 
-    def add(self, observed: Observed | None) -> None:
-        """Look at one event; None: there was something that is none."""
-        if observed is None:
+    def add(self, observed: Observed | NoCall) -> None:
+        """Look at one event, or count what is none."""
+        if isinstance(observed, NoCall):
             self.unreadable += 1
+            if len(self.unreadable_lines) < MAX_LINES and observed.line not in self.unreadable_lines:
+                self.unreadable_lines.append(observed.line)
             return
         self.count += 1
         kind, name, path, properties = observed
@@ -71,6 +76,7 @@ class PlanComparison:
             "events": self.count,
             "broken": self.broken,
             "unreadable": self.unreadable,
+            "unreadable_lines": self.unreadable_lines,
             "breaks": [
                 {**way._asdict(), "events": count, "of": self.seen.get(way.event, count), "detail": self.details[way]}
                 for way, count in self._often_first()
@@ -85,7 +91,9 @@ class PlanComparison:
         if not self.count:
             said = ["there was no event to compare"]
         if self.unreadable:
-            said.append(f"{self.unreadable:,} more are no calls in Segment's format")
+            where = ", ".join(map(str, self.unreadable_lines))
+            where += " ..." if self.unreadable > len(self.unreadable_lines) else ""
+            said.append(f"BAD  {self.unreadable:,} more are no calls in Segment's format: line {where}")
         for way, count in self._often_first():
             event = way.event or "(not in the plan)"
             of = self.seen.get(way.event, count)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from services.cli.plan.observed import Observed
+from services.cli.plan.observed import NoCall, Observed
 from services.shared.tracking_plan.plan import PropertyPlan, PropertyType, plain
 from services.shared.tracking_plan.values import MAX_ID, check_of
 
@@ -120,9 +120,9 @@ class Traffic:
         self.unnamed = 0
         """Events whose names are too many or too long for a plan."""
 
-    def add(self, observed: Observed | None) -> None:
-        """Look at one event; None: there was something that is none."""
-        if observed is None:
+    def add(self, observed: Observed | NoCall) -> None:
+        """Look at one event, or count what is none."""
+        if isinstance(observed, NoCall):
             self.unreadable += 1
             return
         self.count += 1

@@ -34,9 +34,7 @@ class Sample(NamedTuple):
     """Events whose details are not there, since they were kept for a shorter time; they were passed over."""
 
 
-async def read_log(
-    kafka: KafkaSettings, since_ms: int, take: Callable[[Observed | None], None], most: int = MOST
-) -> Sample:
+async def read_log(kafka: KafkaSettings, since_ms: int, take: Callable[[Observed], None], most: int = MOST) -> Sample:
     """Hand over each event that was appended at `since_ms` or later, once, in no order that matters."""
     topics = (USAGE_DETAILS, USAGE_UNATTRIBUTED, USAGE_EVENTS)
     spans = dict(zip(topics, await asyncio.gather(*(_span(kafka, topic, since_ms) for topic in topics)), strict=True))

@@ -30,9 +30,16 @@ class Observed(NamedTuple):
     """The traits of an identify or group call."""
 
 
-def calls_in(path: Path) -> Iterator[Observed | None]:
+class NoCall(NamedTuple):
+    """What stands where a call should be."""
+
+    line: int
+    """Of the file, from 1."""
+
+
+def calls_in(path: Path) -> Iterator[Observed | NoCall]:
     """
-    Yield what a file of JSON lines holds, None for each line that is no call; it may be compressed with gzip.
+    Yield what a file of JSON lines holds; it may be compressed with gzip.
 
     A line is one call, or a batch as SDKs send it.
 
@@ -41,9 +48,10 @@ def calls_in(path: Path) -> Iterator[Observed | None]:
     """
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for line in lines:
+            for number, line in enumerate(lines, start=1):
                 if line.strip():
-                    yield from _calls(line)
+                    for call in _calls(line):
+                        yield NoCall(number) if call is None else call
     except (OSError, EOFError, zlib.error) as error:
         raise Fatal(f"{path} cannot be read: {error}") from error
 

@@ -57,8 +57,7 @@ async def ingested(kafka: KafkaSettings, *calls: dict[str, Any]) -> None:
 async def read(kafka: KafkaSettings, since_ms: int = 0, most: int = 1_000) -> tuple[list[Observed], Sample]:
     found: list[Observed] = []
 
-    def take(observed: Observed | None) -> None:
-        assert observed is not None
+    def take(observed: Observed) -> None:
         found.append(observed)
 
     sample = await read_log(kafka, since_ms, take, most)

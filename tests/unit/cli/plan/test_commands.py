@@ -96,7 +96,7 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
     assert result.exit_code == 1
     assert result.stdout.splitlines() == [
         "7 events were compared; 4 break the plan",
-        "6 more are no calls in Segment's format",
+        "BAD  6 more are no calls in Segment's format: line 8, 9, 10, 11, 12, 13",
         "BAD  Report Exported: properties.rows: send a whole number, not text (plan_wrong_type; 2 of 3)",
         "BAD  Report Exported: properties.format: send one of pdf, csv, not 'xls' (plan_wrong_value; 1 of 3)",
         "BAD  Ticket Opened: properties.ticket_id: ticket_id is missing; the tracking plan requires it (plan_missing_property; 1 of 1)",
@@ -104,6 +104,13 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
         "not in the plan: Unheard Of (2)",
         "in the plan and not seen: Password Reset, Ticket Closed",
     ]
+
+
+def test_check_of_a_file_with_a_line_that_is_no_call_is_no_success(files: Path) -> None:
+    result = run("check", "--events", sent(files, GOOD, *["{"] * 12))
+
+    assert result.exit_code == 1
+    assert "12 more are no calls in Segment's format: line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 ..." in result.stdout
 
 
 def test_check_of_a_file_without_any_call_is_no_success(files: Path) -> None:
@@ -143,7 +150,7 @@ def test_a_file_that_cannot_be_read_is_an_error(files: Path) -> None:
     (files / "good.jsonl.gz").write_bytes(gzip.compress(json.dumps(GOOD).encode()))
 
     assert isinstance(run("check", "--events", "cut.jsonl.gz").exception, Fatal)
-    assert [call is not None for call in calls_in(files / "good.jsonl.gz")] == [True]
+    assert [type(call) for call in calls_in(files / "good.jsonl.gz")] == [Observed]
 
 
 def test_a_plan_that_is_wrong_is_an_error_with_all_its_problems(files: Path) -> None:

@@ -9,7 +9,7 @@ import yaml
 
 from services.cli.plan.drafting import draft
 from services.cli.plan.inferring import MAX_PROPERTIES, Traffic, pattern_of
-from services.cli.plan.observed import Observed
+from services.cli.plan.observed import NoCall, Observed
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
@@ -21,7 +21,7 @@ def track(name: str, **properties: Any) -> Observed:
     return Observed("TRACK", name, "", properties)
 
 
-def drafted(*observed: Observed | None) -> TrackingPlan:
+def drafted(*observed: Observed | NoCall) -> TrackingPlan:
     traffic = Traffic()
     for each in observed:
         traffic.add(each)
@@ -146,7 +146,7 @@ def test_memory_is_bounded_and_what_is_left_out_is_told() -> None:
     for number in range(MAX_PROPERTIES + 50):
         traffic.add(track("Viewed 1", **{f"p{number}": 1}))
     traffic.add(track("x" * 300))
-    traffic.add(None)
+    traffic.add(NoCall(7))
     text = draft(traffic, KNOWN)
 
     assert (len(traffic.events), traffic.unnamed, traffic.unreadable) == (5_000, 201, 1)
