@@ -8,6 +8,7 @@ Every signal that is not expected is a failure, so each case also says what must
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -135,6 +136,24 @@ def _refuse_what_is_never_sent(case: Case) -> None:
                 raise ValueError(f"accounts.{account}.{field} is no day of this case, which has 0 to {case.days - 1}")
 
 
+def check_names(path: Path, case: Case, rules: RuleSet) -> None:
+    """
+    Refuse a case that expects or passes over what cannot be there.
+
+    Raises:
+        BadCase: it names a rule or an account that there is not.
+    """
+    known = {"rule": [rule.id for rule in rules.ordered], "account": [account for account, _ in _each_account(case)]}
+    named = [(f"expect[{n}].rule", "rule", each.rule) for n, each in enumerate(case.expect)]
+    named += [(f"expect[{n}].account", "account", each.account) for n, each in enumerate(case.expect)]
+    named += [(f"beside[{n}]", "rule", each) for n, each in enumerate(case.beside)]
+    for field, what, name in named:
+        if name not in known[what]:
+            near = difflib.get_close_matches(name, known[what], n=1)
+            hint = f"; write {near[0]} if that is meant" if near else ""
+            raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
+
+
 def series(text: str) -> list[int]:
     """
     Unfold a compact day series.
@@ -199,7 +218,7 @@ def differences(case: Case, signals: list[dict[str, Any]]) -> list[str]:
         else:
             open_ones.remove(match)
     found += [
-        f"did not come: day {each.day}: {each.account}: {each.rule} {each.transition} {each.severity or ''}{each.reason or ''}"
+        f"did not come: day {_days_in_words(each.day)}: {each.account}: {each.rule} {each.transition} {each.severity or ''}{each.reason or ''}"
         for each in open_ones
     ]
     return found
@@ -209,6 +228,10 @@ def describe(signal: Mapping[str, Any]) -> str:
     """Write one signal in a line."""
     how = signal["resolved_reason"] or signal["severity"].lower()
     return f"day {signal['day']}: {signal['account']}: {signal['rule']} {signal['transition'].lower()} {how}: {signal['summary']}"
+
+
+def _days_in_words(day: int | tuple[int, int]) -> str:
+    return str(day) if isinstance(day, int) else f"{day[0]} to {day[1]}"
 
 
 def _fits(expected: Expected, signal: Mapping[str, Any]) -> bool:

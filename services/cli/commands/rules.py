@@ -42,7 +42,7 @@ def play(
     overrides: OverridesOption = None,
 ) -> None:
     """Play cases through scorer and alerter; exit status 1 if the signals are not the expected ones."""
-    from services.cli.rule_cases import BadCase, differences, read_case, run_case
+    from services.cli.rule_cases import BadCase, check_names, differences, read_case, run_case
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
@@ -52,6 +52,7 @@ def play(
     for path in (file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])):
         try:
             case = read_case(path)
+            check_names(path, case, in_force)
         except BadCase as error:
             bad = True
             print(f"FAILED  {error}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.alerter.rule_files import load_rules
-from services.cli.rule_cases import BadCase, differences, read_case, run_case, series
+from services.cli.rule_cases import BadCase, check_names, differences, read_case, run_case, series
 from services.scorer.settings import ScorerSettings, load_scoring
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
@@ -17,6 +17,7 @@ CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_the_expected_signals_come_and_no_other(path: Path) -> None:
     case = read_case(path)
+    check_names(path, case, load_rules())
     plan, model = load_scoring(ScorerSettings())
 
     found = differences(case, run_case(case, load_rules(), plan, model))
@@ -86,6 +87,22 @@ def test_what_would_never_be_sent_is_refused_with_its_field(tmp_path: Path, stor
 
     with pytest.raises(BadCase, match=field):
         read_case(path)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("beside: [usage_silnt]", r"beside\[0\]: there is no rule usage_silnt; write usage_silent if that is meant"),
+        ("expect: [{account: a, rule: nothing, transition: firing, day: 1}]", r"expect\[0\]\.rule: there is no rule nothing$"),
+        ("expect: [{account: aa, rule: usage_silent, transition: firing, day: 1}]", r"expect\[0\]\.account: there is no account aa"),
+    ],
+)  # fmt: skip
+def test_names_that_there_are_not_are_refused_with_their_field(tmp_path: Path, line: str, said: str) -> None:
+    path = tmp_path / "case.yaml"
+    path.write_text(f"about: x\naccounts: {{a: {{days: 2x10}}}}\n{line}\n", "utf-8")
+
+    with pytest.raises(BadCase, match=said):
+        check_names(path, read_case(path), load_rules())
 
 
 def test_an_account_of_a_short_series_may_have_events_until_the_longest_ends(tmp_path: Path) -> None:
