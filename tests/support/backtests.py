@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.backtest.domain.grid import Grid
-from services.cli.rule_cases import series
+from services.cli.rule_testing.cases import series
 
 SUNDAY_BEFORE = date(2023, 12, 31)
 """Column 0 is the Monday after it, so that columns 6, 13, ... are Sundays."""

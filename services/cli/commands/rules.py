@@ -42,7 +42,8 @@ def play(
     overrides: OverridesOption = None,
 ) -> None:
     """Play cases through scorer and alerter; exit status 1 if the signals are not the expected ones."""
-    from services.cli.rule_cases import BadCase, check_names, differences, read_case, run_case
+    from services.cli.rule_testing.cases import BadCase, check_names, read_case
+    from services.cli.rule_testing.playing import differences, run_case
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 

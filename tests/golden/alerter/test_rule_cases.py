@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.alerter.rule_files import load_rules
-from services.cli.rule_cases import BadCase, check_names, differences, read_case, run_case, series
+from services.cli.rule_testing.cases import BadCase, check_names, read_case, series
+from services.cli.rule_testing.playing import differences, run_case
 from services.scorer.settings import ScorerSettings, load_scoring
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))

@@ -1,23 +1,18 @@
 """
-Tests of signal rules: what accounts did, day by day, and which signals must and must not follow.
+Playing a case of a rule test through the very folds that production runs.
 
-A case is a YAML file with a compact day series for each account. It is turned into events, and these run through the
-very folds that production runs, scorer, fleet and alerter, over a log in memory. docs/rule-tests.md has the format.
-Every signal that is not expected is a failure, so each case also says what must not fire.
+Scorer, fleet and alerter run over a log in memory. Every signal that is not expected is a failure, so each case also says what
+must not fire.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import msgspec
-import yaml
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
@@ -25,157 +20,19 @@ from schemas.topics import EXPANSION_SIGNALS, RISK_SIGNALS, USAGE_EVENTS
 from services.alerter.domain.rules import RuleSet
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
+from services.cli.rule_testing.cases import Case, Expected, Story, each_account, series
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
-from services.shared import quick_yaml
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import MemoryRunner
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.units import DAY_MS, HOUR_MS
 
 PARTITIONS = 2
-MOST_DAYS = 2000
 
-_REPEAT = re.compile(r"(\d+)(?:x(\d+))?|\(([^()]*)\)x(\d+)")
 _encode_event = codec.encoder("usage_event")
 _encode_tick = codec.encoder("tick")
-
-
-class OneEvent(msgspec.Struct, forbid_unknown_fields=True):
-    """One event besides the daily ones, such as a ticket or a survey answer; by default at noon of its day."""
-
-    day: int
-    name: str
-    user: str = ""
-    properties: dict[str, Any] = {}
-    hour: int = 12
-
-
-class Story(msgspec.Struct, forbid_unknown_fields=True):
-    """What one account does, or several alike."""
-
-    days: str
-    """Active people day by day: `5x30 0x10`, `(5 5 5 5 5 0 0)x32`. After its end the last seven days come again."""
-    agents: str = ""
-    """Active agents day by day, in the same way; after its end the last seven days come again."""
-    integrations: str = ""
-    """The same of integrations."""
-    count: int = 1
-    """So many accounts do the same; their names get a number."""
-    value: bool = True
-    """Whether an active day brings an event of value."""
-    traits: dict[int, dict[str, Any]] = {}
-    """Group traits by the day on which they are sent; a value `day N` becomes the date of that day."""
-    events: list[OneEvent] = []
-
-    @property
-    def series(self) -> dict[str, str]:
-        """The day series by the actor that they are of."""
-        return {"person": self.days, "agent": self.agents, "integration": self.integrations}
-
-
-class Expected(msgspec.Struct, forbid_unknown_fields=True):
-    """One signal that must come. `day` is the day on which it is published: a number, or first and last."""
-
-    account: str
-    rule: str
-    transition: str
-    day: int | tuple[int, int]
-    severity: str | None = None
-    reason: str | None = None
-
-
-class Case(msgspec.Struct, forbid_unknown_fields=True):
-    """One file."""
-
-    about: str
-    accounts: dict[str, Story]
-    expect: list[Expected] = []
-    start: str = "2024-01-01"
-    """First day; by default a Monday."""
-    beside: list[str] = []
-    """Rules that this case is not about: their signals are passed over."""
-
-    @property
-    def days(self) -> int:
-        """How many days it has: those of the longest series."""
-        return max((len(series(text)) for story in self.accounts.values() for text in story.series.values()), default=0)
-
-
-class BadCase(ValueError):
-    """A case cannot be read; says where."""
-
-
-def read_case(path: Path) -> Case:
-    """
-    Read one file.
-
-    Raises:
-        BadCase: it is not a valid case.
-    """
-    try:
-        case = msgspec.convert(quick_yaml.read(path.read_text("utf-8")), Case, strict=False)
-        date.fromisoformat(case.start)
-        if not all(series(story.days) for story in case.accounts.values()):
-            raise ValueError("day series: no day at all")
-        for story in case.accounts.values():
-            series(story.agents), series(story.integrations)
-        _refuse_what_is_never_sent(case)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, ValueError) as error:
-        raise BadCase(f"{path}: {error}") from error
-    return case
-
-
-def _refuse_what_is_never_sent(case: Case) -> None:
-    for account, story in case.accounts.items():
-        given = [(f"traits: {day}", day) for day in story.traits]
-        given += [(f"events[{number}].day: {event.day}", event.day) for number, event in enumerate(story.events)]
-        for field, day in given:
-            if not 0 <= day < case.days:
-                raise ValueError(f"accounts.{account}.{field} is no day of this case, which has 0 to {case.days - 1}")
-
-
-def check_names(path: Path, case: Case, rules: RuleSet) -> None:
-    """
-    Refuse a case that expects or passes over what cannot be there.
-
-    Raises:
-        BadCase: it names a rule or an account that there is not.
-    """
-    known = {"rule": [rule.id for rule in rules.ordered], "account": [account for account, _ in _each_account(case)]}
-    named = [(f"expect[{n}].rule", "rule", each.rule) for n, each in enumerate(case.expect)]
-    named += [(f"expect[{n}].account", "account", each.account) for n, each in enumerate(case.expect)]
-    named += [(f"beside[{n}]", "rule", each) for n, each in enumerate(case.beside)]
-    for field, what, name in named:
-        if name not in known[what]:
-            near = difflib.get_close_matches(name, known[what], n=1)
-            hint = f"; write {near[0]} if that is meant" if near else ""
-            raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
-
-
-def series(text: str) -> list[int]:
-    """
-    Unfold a compact day series.
-
-    Raises:
-        ValueError: something in it is neither `N`, `NxM` nor `(...)xM`, or it is longer than MOST_DAYS.
-    """
-    found: list[int] = []
-    at = 0
-    text = " ".join(text.split())
-    while at < len(text):
-        match = _REPEAT.match(text, at)
-        if match is None or (match.end() < len(text) and text[match.end()] != " "):
-            raise ValueError(f"day series: cannot read {text[at:]!r}")
-        if match[1] is not None:
-            found += [int(match[1])] * int(match[2] or 1)
-        else:
-            found += series(match[3]) * int(match[4])
-        if len(found) > MOST_DAYS:
-            raise ValueError(f"day series: more than {MOST_DAYS} days")
-        at = match.end() + 1
-    return found
 
 
 def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> list[dict[str, Any]]:
@@ -184,7 +41,7 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
     alerter = alerter_lanes(rules, AlerterMetrics(CollectorRegistry()))
     runner = MemoryRunner(log, [usage_lanes(PARTITIONS, plan, model), fleet_lane(), alerter])
     first = date.fromisoformat(case.start).toordinal() - date(1970, 1, 1).toordinal()
-    stories = dict(_each_account(case))
+    stories = dict(each_account(case))
     plans = {
         account: {actor: series(text) for actor, text in story.series.items()} for account, story in stories.items()
     }
@@ -250,14 +107,6 @@ def _active(days: list[int], day: int) -> int:
         return days[day]
     week = days[-7:] or [0]
     return week[(day - len(days)) % len(week)]
-
-
-def _each_account(case: Case) -> Iterator[tuple[str, Story]]:
-    for name, story in case.accounts.items():
-        if story.count == 1:
-            yield name, story
-        else:
-            yield from ((f"{name}-{number}", story) for number in range(1, story.count + 1))
 
 
 def _events_of_day(

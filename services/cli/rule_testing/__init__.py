@@ -1,0 +1,1 @@
+"""Tests of signal rules: cases, and playing them (`tidemark rules test`)."""
