@@ -106,7 +106,9 @@ def test_no_table_is_partitioned_since_an_insert_could_then_be_half_stored() -> 
     for path in FOLDER.glob("*.sql"):
         for statement in statements(path.read_text("utf-8")):
             code = "\n".join(line for line in statement.splitlines() if not line.startswith("--"))
-            assert "PARTITION BY" not in code
+            # Not the parentheses of a window in a view.
+            assert not re.search(r"^\s*PARTITION BY", code, re.MULTILINE), path.name
+            assert "PARTITION BY" not in code or "OR REPLACE VIEW" in code, path.name
 
 
 def test_every_statement_may_be_run_again() -> None:
