@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 
 import typer
@@ -48,16 +48,21 @@ def examine(data: Path | None) -> Iterator[Finding]:
     yield judge("measures", effects.measures)
     yield judge("holidays", machine.holidays)
     services = running.ask(state)
-    yield from running.look(services, state)
+    topics = yield from _cluster(data, running.answering(services), embedded=embedded)
+    yield from running.look(services, state, topics=topics)
+
+
+def _cluster(data: Path | None, answering: Mapping[str, str], *, embedded: bool) -> Generator[Finding, None, bool]:
+    """Look at the cluster if there is one; return whether it has topics."""
     try:
         found = find(data)
     except ConfigurationError as error:
         yield Finding("kafka", good=False, detail="; ".join(error.problems))
-        return
+        return False
     if found.state is None and embedded:
         detail = f"none runs in {data_folder(data)}; `tidemark dev` starts one"
-        if running.answering(services):
+        if answering:
             detail += "; KAFKA_BOOTSTRAP_SERVERS is not set, so the cluster is not looked at"
         yield Finding("stack", good=True, detail=detail)
-        return
-    yield from cluster.look(found, running.answering(services).get("ingest"))
+        return False
+    return (yield from cluster.look(found, answering.get("ingest")))

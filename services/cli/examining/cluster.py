@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from services.cli.examining.findings import Finding, judge
 from services.cli.examining.running import clock
@@ -15,15 +15,20 @@ _MANY_RECORDS = 200_000
 """Health records: more than a doctor should wait for."""
 
 
-def look(running: Running, ingest: str | None) -> Iterator[Finding]:
-    """Look at the cluster of a Tidemark; nothing more where it does not answer. `ingest` is where it answered."""
+def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]:
+    """
+    Look at the cluster of a Tidemark; nothing more where it does not answer. `ingest` is where it answered.
+
+    Returns:
+        Whether it has topics, so that services are meant to run.
+    """
     from services.shared.kafka import replication, topics
 
     try:
         asyncio.run(reach(running.kafka))
     except TidemarkError as error:
         yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
-        return
+        return False
     yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
     problems = asyncio.run(topics.check(running.kafka))
     told = "as their definitions say" if not problems else "\n        ".join(problems)
@@ -35,6 +40,7 @@ def look(running: Running, ingest: str | None) -> Iterator[Finding]:
     yield judge("held", lambda: held(running))
     if ingest is not None:
         yield judge("clock", lambda: clock(ingest))
+    return asyncio.run(topics.any_exists(running.kafka))
 
 
 def log_time(running: Running) -> str:

@@ -46,15 +46,18 @@ def answering(services: Mapping[str, AskedService]) -> dict[str, str]:
     return {name: each.address for name, each in services.items() if not (each.reason or "").startswith(silent)}
 
 
-def look(services: Mapping[str, AskedService], state: StackState | None) -> Iterator[Finding]:
-    """Say of services that were asked whether they do their work."""
+def look(services: Mapping[str, AskedService], state: StackState | None, *, topics: bool) -> Iterator[Finding]:
+    """Say of services that were asked whether they do their work; they are meant to once there are `topics`."""
     from services.cli.local.readiness import variable
 
     found = answering(services)
     if state is None and not found:
         where = ", ".join(each.address for each in services.values())
         given = any(os.environ.get(variable(name)) for name in services)
-        yield Finding("services", not given, f"no service answers at {where}")
+        hint = (
+            "; start them, or set TIDEMARK_INGEST_URL and so on if they run elsewhere" if topics and not given else ""
+        )
+        yield Finding("services", not given and not topics, f"no service answers at {where}{hint}")
         return
     for name, each in services.items():
         unset = state is None and not os.environ.get(variable(name))

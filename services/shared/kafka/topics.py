@@ -141,6 +141,12 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
     return problems
 
 
+async def any_exists(kafka: KafkaSettings) -> bool:
+    """Return whether this deployment has a topic at all."""
+    async with admin(kafka) as client:
+        return not {full_name(kafka, topic) for topic in TOPICS.values()}.isdisjoint(await client.list_topics())
+
+
 async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
     """Return why data may be neither written nor read: topics that are missing, or have another number of partitions."""
     wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}

@@ -48,6 +48,19 @@ async def test_check_names_what_create_then_makes(environment: dict[str, str]) -
     assert (good.returncode, again.stdout.strip()) == (0, "all topics exist")
 
 
+async def test_topics_are_there_once_they_were_made(environment: dict[str, str]) -> None:
+    kafka = KafkaSettings(
+        bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"],
+        topic_prefix=environment["TIDEMARK_TOPIC_PREFIX"],
+        partitions=2,
+    )
+
+    before = await topics.any_exists(kafka)
+    await topics.create(kafka)
+
+    assert (before, await topics.any_exists(kafka)) == (False, True)
+
+
 async def test_other_partitions_than_configured_are_a_failed_check(environment: dict[str, str]) -> None:
     """Before accounts are split between lanes."""
     await tidemark(environment, "topics", "create")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from schemas.measures import MEASURES
 from services.alerter.rule_files import SHIPPED_RULES
 from services.cli import account_aliases
 from services.cli.commands import accounts, doctor
-from services.cli.examining import configurations, effects, machine, running
+from services.cli.examining import cluster, configurations, effects, machine, running
 from services.cli.examining.findings import Finding
 from services.cli.local import readiness, write_keys
 from services.ingest.domain.accounts import AccountBook, read_accounts
@@ -228,6 +228,25 @@ def test_where_nothing_runs_and_nothing_is_set_that_is_said_and_is_no_finding(el
     assert said["services"].good
     assert said["services"].detail == f"no service answers at {', '.join([NOWHERE] * len(PORTS))}"
     assert all(finding.good for finding in said.values())
+
+
+@pytest.mark.usefixtures("others_aside", "elsewhere")
+@pytest.mark.parametrize("made", [False, True])
+def test_that_no_service_answers_is_a_finding_once_there_are_topics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: bool
+) -> None:
+    def look(_found: object, _ingest: str | None) -> Generator[Finding, None, bool]:
+        yield Finding("topics", good=made, detail="")
+        return made
+
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")
+    monkeypatch.setattr(cluster, "look", look)
+
+    said = found(tmp_path)["services"]
+
+    assert said.good is not made
+    assert said.detail.startswith("no service answers at ")
+    assert ("start them" in said.detail and "TIDEMARK_INGEST_URL" in said.detail) is made
 
 
 @pytest.mark.usefixtures("others_aside")
