@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,11 +13,13 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, find, reach
 from services.cli.terminal import on_one_line, tell_json, tell_lines
+from services.shared.errors import Fatal
 from services.shared.units import DAY_S
 
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from services.alerter.domain.rules import RuleSet
     from services.cli.held import Held
     from services.cli.people import People
     from services.shared.kafka.settings import KafkaSettings
@@ -55,19 +58,14 @@ def tail(
     with suppress(KeyboardInterrupt):
         running = find(data)
         people = People(running.warehouse, running.query_token)
-        asyncio.run(_tail(cluster(data), people, json=json, history=history, once=once, wanted=wanted))
+        asyncio.run(_tail(cluster(data), people, json=json, history=history, once=once, rule=rule, wanted=wanted))
 
 
 def held(*, json: JsonOption = False, data: DataOption = None) -> None:
     """List the accounts whose usage signals are held: away, on holidays, or at work through programs. It reads the health of all."""
-    from services.alerter.rule_files import load_rules
-    from services.alerter.settings import AlerterSettings
     from services.cli.held import read_held
-    from services.shared.settings import load
 
-    settings = load(AlerterSettings)
-    rules = load_rules(settings.rules_dir, settings.rules_overrides)
-    found = asyncio.run(_reached(cluster(data), rules, read_held))
+    found = asyncio.run(_reached(cluster(data), _rules(), read_held))
     if json:
         tell_json([each._asdict() for each in found])
         return
@@ -89,7 +87,35 @@ async def _reached(kafka: KafkaSettings, rules: Any, read: Any) -> Any:
     return await read(kafka, rules)
 
 
-async def _tail(kafka: KafkaSettings, people: People, *, json: bool, history: bool, once: bool, wanted: Any) -> None:
+def _rules() -> RuleSet:
+    from services.alerter.rule_files import load_rules
+    from services.alerter.settings import AlerterSettings
+    from services.shared.settings import load
+
+    settings = load(AlerterSettings)
+    return load_rules(settings.rules_dir, settings.rules_overrides)
+
+
+def _check_rule(name: str, past: list[dict[str, Any]]) -> None:
+    """Refuse a rule that there is not: waiting for its signals would never end."""
+    # A rule that has signals may be gone since, or be one that the settings of this shell do not know.
+    known = {rule.id for rule in _rules().ordered} | {signal["rule"] for signal in past}
+    if name not in known:
+        near = difflib.get_close_matches(name, sorted(known), n=1)
+        hint = f"do you mean {near[0]}?" if near else "`tidemark rules list` shows those in force"
+        raise Fatal(f"--rule {name}: the settings of this shell have no such rule, and no signal is of it; {hint}")
+
+
+async def _tail(
+    kafka: KafkaSettings,
+    people: People,
+    *,
+    json: bool,
+    history: bool,
+    once: bool,
+    rule: str | None,
+    wanted: Any,
+) -> None:
     from rich.console import Console
 
     from services.cli.signal_stream import SignalStream
@@ -106,7 +132,10 @@ async def _tail(kafka: KafkaSettings, people: People, *, json: bool, history: bo
             console.print(in_words(await people.in_signal(signal)))
 
     async with SignalStream(kafka, history=history) as stream:
-        for signal in await stream.past():
+        past = await stream.past()
+        if rule is not None:
+            _check_rule(rule, past)
+        for signal in past:
             await show(signal)
         if not once:
             async for signal in stream.news():
