@@ -33,7 +33,7 @@ class PlanComparison:
         """Events that break the plan in any way."""
         self.unreadable = 0
         self.unreadable_lines: list[int] = []
-        """Where the first ones are."""
+        """Where the first ones are: up to one more than are named, to know whether there are more."""
         self.seen: dict[str, int] = {}
         """By the plan's own name, or `group` and `identify`."""
         self.unknown: dict[str, int] = {}
@@ -45,7 +45,7 @@ class PlanComparison:
         """Look at one event, or count what is none."""
         if isinstance(observed, NoCall):
             self.unreadable += 1
-            if len(self.unreadable_lines) < MAX_LINES and observed.line not in self.unreadable_lines:
+            if len(self.unreadable_lines) <= MAX_LINES and observed.line not in self.unreadable_lines:
                 self.unreadable_lines.append(observed.line)
             return
         self.count += 1
@@ -76,7 +76,7 @@ class PlanComparison:
             "events": self.count,
             "broken": self.broken,
             "unreadable": self.unreadable,
-            "unreadable_lines": self.unreadable_lines,
+            "unreadable_lines": self.unreadable_lines[:MAX_LINES],
             "breaks": [
                 {**way._asdict(), "events": count, "of": self.seen.get(way.event, count), "detail": self.details[way]}
                 for way, count in self._often_first()
@@ -91,8 +91,8 @@ class PlanComparison:
         if not self.count:
             said = ["there was no event to compare"]
         if self.unreadable:
-            where = ", ".join(map(str, self.unreadable_lines))
-            where += " ..." if self.unreadable > len(self.unreadable_lines) else ""
+            where = ", ".join(map(str, self.unreadable_lines[:MAX_LINES]))
+            where += " ..." if len(self.unreadable_lines) > MAX_LINES else ""
             said.append(f"BAD  {self.unreadable:,} more are no calls in Segment's format: line {where}")
         for way, count in self._often_first():
             event = way.event or "(not in the plan)"

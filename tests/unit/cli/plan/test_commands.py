@@ -113,6 +113,12 @@ def test_check_of_a_file_with_a_line_that_is_no_call_is_no_success(files: Path) 
     assert "12 more are no calls in Segment's format: line 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 ..." in result.stdout
 
 
+def test_check_names_a_line_with_several_things_that_are_no_calls_once(files: Path) -> None:
+    result = run("check", "--events", sent(files, GOOD, {"batch": [1, GOOD, 2]}))
+
+    assert "BAD  2 more are no calls in Segment's format: line 2" in result.stdout.splitlines()
+
+
 def test_check_of_a_file_without_any_call_is_no_success(files: Path) -> None:
     """Of a wrong file a pipeline would else say that all is well."""
     result = run("check", "--events", sent(files, {"no": "call"}))
