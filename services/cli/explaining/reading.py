@@ -92,9 +92,10 @@ async def explain(
 def _past(replay: AccountReplay, day: int) -> bool:
     """Return whether the close of a day has been judged, or cannot come any more."""
     judged = replay.life.judgements
-    if day < day_of(replay.life.first_time):  # read on, to say how far the log reaches
+    # Until the account is judged, a drive into the past may still begin; before the first day, say how far the log reaches.
+    if not judged or day < day_of(replay.life.first_time):
         return False
-    return bool(judged and closes(judged[-1], day)) or day_of(replay.log_time) > day + 1
+    return closes(judged[-1], day) or day_of(replay.log_time) > day + 1
 
 
 def _check_day(day: int | None, partition: int, life: Life, log_time: int) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,11 +13,13 @@ from schemas import codec
 from schemas.measures import numbered
 from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
+from services.cli.explaining import reading
 from services.cli.explaining.health import computed_from
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
 from services.cli.explaining.rule import why
 from services.shared.errors import Fatal
+from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
 from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, tick
 
@@ -85,6 +89,36 @@ def test_a_log_that_was_driven_reaches_back_to_the_first_day_of_the_drive() -> N
 
     assert replay.life.first_time == at(0)
     assert replay.log_time == at(1)
+
+
+@pytest.mark.parametrize("day", [3, 300])
+async def test_a_day_of_a_drive_is_explained_though_ticks_had_passed_it_before(
+    monkeypatch: pytest.MonkeyPatch, day: int
+) -> None:
+    """A stack that ran for three days before the history came in."""
+    log = Log(1)
+    for passed in range(300, 304):
+        log.control("tick", tick(at(passed)))
+    log.control("clock", clock("DRIVEN", at(0), 7))
+    for driven in range(302):
+        log.event(f"e{driven}", "acme", when=at(driven, 1), epoch=7, historical=True)
+        log.control("tick", tick(at(driven + 1), 7))
+    records = log.memory.records("usage-events")
+
+    async def limits(*_: object) -> dict[int, int]:
+        return {0: len(records)}
+
+    async def scan(_kafka: object, topic: str, *_: object) -> AsyncIterator[Any]:
+        for each in records if topic == "usage-events" else ():
+            yield SimpleNamespace(offset=each.offset, key=each.key, value=each.value, timestamp=each.appended_at)
+
+    for name in ("ends", "beginnings", "at_time"):
+        monkeypatch.setattr(reading, name, limits)
+    monkeypatch.setattr(reading, "scan", scan)
+
+    found = await reading.explain(KafkaSettings(), "acme", DAY + day, PLAN, MODEL, RULES)
+
+    assert found.day == DAY + day
 
 
 def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:
