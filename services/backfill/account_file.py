@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.backfill.files import BadFile, rows, undecodable
+from services.backfill.files import BadFile, is_table, rows, undecodable
 from services.backfill.mapping import TimedCall
 from services.shared.calendars import public_holidays
 from services.shared.plan_file import read_yaml
@@ -54,9 +54,6 @@ def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, Trai
     problems: list[str] = []
     seen: dict[str, int] = {}
     for number, row in _rows(path, account_column):
-        if isinstance(row, dict) and account_column not in row and ".csv" in path.name.lower():
-            there = ", ".join(map(str, row))
-            raise BadFile(f"{path.name} has no column {account_column!r}; it has {there}. Name it with --account")
         try:
             call = reader.call(row)
         except ValueError as error:
@@ -81,7 +78,12 @@ def read(path: Path, account_column: str, now_ms: int, traits: Mapping[str, Trai
 
 def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
     if path.suffix.lower() not in (".yaml", ".yml"):
-        yield from rows(path, account_column)
+        for number, row in rows(path, account_column):
+            if isinstance(row, dict) and account_column not in row and is_table(path):
+                raise BadFile(
+                    f"{path.name} has no column {account_column!r}; it has {', '.join(row)}. Name it with --account"
+                )
+            yield number, row
         return
     try:
         found = read_yaml(path)

@@ -166,7 +166,7 @@ class _Tally:
 def _calls(
     path: Path, mapping: Mapping, stem: str, problems: _Problems | None = None
 ) -> Iterator[tuple[int, TimedCall]]:
-    table = _is_csv(path)
+    table = is_table(path)
     for number, row in rows(path, mapping.time):
         try:
             call = row if isinstance(row, str) else mapping.call(row, stem, number, table=table)
@@ -191,7 +191,7 @@ def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """
     try:
         with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8-sig", newline="") as text:
-            if _is_csv(path):
+            if is_table(path):
                 yield from _csv_rows(path, text, wanted)
             else:
                 yield from _ndjson_rows(text)
@@ -237,7 +237,13 @@ def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
         yield number, row if isinstance(row, dict) else "it is not a JSON object"
 
 
-def _is_csv(path: Path) -> bool:
+def is_table(path: Path) -> bool:
+    """
+    Return whether a file is a table, CSV, or else lines of JSON.
+
+    Raises:
+        BadFile: its name says neither.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if ".csv" in suffixes:
         return True

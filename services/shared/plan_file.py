@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import Field
 
-from services.shared import quick_yaml
 from services.shared.errors import ConfigurationError
+from services.shared.files import quick_yaml
 from services.shared.settings import Settings
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan

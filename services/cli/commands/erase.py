@@ -77,7 +77,11 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
     kafka, running = cluster(data), find(data)
     if running.warehouse is None:
         raise Fatal("where is the warehouse? Start `tidemark dev`, or set TIDEMARK_WAREHOUSE_URL")
-    whom = Subject("" if account else _pseudonym(whose, data, anonymous=kind == "anonymous"), account or "", linked)
+    whom = (
+        Subject("", whose)
+        if kind == "account"
+        else Subject(_pseudonym(whose, data, anonymous=kind == "anonymous"), "", linked)
+    )
     warehouse = QueryAccess(running.warehouse, running.query_token)
     traces = asyncio.run(_first_look(kafka, warehouse, whom))
     subject = f"{kind} {whose}"

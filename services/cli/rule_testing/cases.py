@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from services.alerter.domain.rules import RuleSet
-from services.shared import quick_yaml
+from services.shared.files import quick_yaml
 
 MOST_DAYS = 2000
 

@@ -177,9 +177,8 @@ class Routes:
                         self._fail(ConfigurationError(problems))
                         return None
                     self._checked = True
-                async with asyncio.timeout(_START_WITHIN_S):
-                    for name in WRITES:
-                        await producer.partitions_for(topics.full_name(self._kafka, name))
+                for name in WRITES:
+                    await producer.partitions_for(topics.full_name(self._kafka, name))
             except (KafkaError, OSError, TimeoutError) as error:
                 await abandon(producer, _ABANDON_WITHIN_S)
                 cause = await find_cause(self._kafka)

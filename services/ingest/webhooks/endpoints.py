@@ -20,7 +20,7 @@ from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
-from services.shared.watched_file import WatchedFile, open_to_others
+from services.shared.files.watched_file import WatchedFile, open_to_others
 
 log = logging.getLogger(__name__)
 

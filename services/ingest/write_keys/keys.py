@@ -24,8 +24,8 @@ from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
+from services.shared.files.watched_file import WatchedFile, open_to_others
 from services.shared.tracking_plan.actors import Actor
-from services.shared.watched_file import WatchedFile, open_to_others
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from babel import Locale, negotiate_locale
 
-from services.shared import quick_yaml
+from services.shared.files import quick_yaml
 
 LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português", "it": "Italiano"}
 _LOCALES = {"pt": "pt_PT"}

@@ -18,7 +18,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from services.shared.errors import Retryable
 from services.warehouse.clickhouse.asking import BOUNDED
 from services.warehouse.clickhouse.derived import BY_DAY, selection
-from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces
+from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces, follow_links
 from services.warehouse.domain.rows import Place
 
 _OURS = frozenset({"erasures", "positions", "migrations"})
@@ -103,7 +103,7 @@ class ClickHouseErasing:
                     nowhere = "account = '' AND user IN %(users)s"
                     rows[table] += sum(self._how_many(table, nowhere, users=some) for some in _parts(only_there))
             return Traces(only_there, [], {table: count for table, count in rows.items() if count})
-        ids, pseudonyms, others = self._person(user, linked=linked)
+        ids, pseudonyms, others = follow_links(user, self._browsers, self._others, linked=linked)
         for table, columns in self._tables().items():
             if "user" in columns:
                 rows[table] = self._how_many(table, "user IN %(users)s", users=pseudonyms)
@@ -114,16 +114,11 @@ class ClickHouseErasing:
         counts = {table: count for table, count in rows.items() if count}
         return Traces(pseudonyms, self._accounts(pseudonyms), counts, others, ids)
 
-    def _person(self, user: str, *, linked: bool) -> tuple[list[str], list[str], list[str]]:
-        """Return a person's linked user ids, if they are asked for, all pseudonyms, and user ids that are linked to these."""
-        ids: dict[str, str] = {}
-        while True:
-            named = [user, *ids]
-            pseudonyms = [*named, *(row[0] for row in self._rows(_BROWSERS, users=named))]
-            others = {row[0]: row[1] for row in self._rows(_OTHERS, users=pseudonyms)}
-            if not linked or not others or len(ids) + len(others) > OTHERS:
-                return list(ids.values()), pseudonyms, list(others.values())
-            ids |= others
+    def _browsers(self, users: list[str]) -> list[str]:
+        return [row[0] for row in self._rows(_BROWSERS, users=users)]
+
+    def _others(self, users: list[str]) -> dict[str, str]:
+        return {row[0]: row[1] for row in self._rows(_OTHERS, users=users)}
 
     def _erase_person(self, order: Erasure) -> dict[str, int]:
         """

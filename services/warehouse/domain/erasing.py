@@ -8,7 +8,7 @@ every row is deleted. Both cover what was appended before the order; who comes b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from services.warehouse.domain.blocks import Block
@@ -58,6 +58,32 @@ class Traces(NamedTuple):
     """
     linked: Sequence[str] = ()
     """User ids like these whose pseudonyms are, where they are asked for; and those that are linked to them, and so on."""
+
+
+def follow_links(
+    user: str,
+    browsers: Callable[[list[str]], list[str]],
+    others: Callable[[list[str]], dict[str, str]],
+    *,
+    linked: bool,
+) -> tuple[list[str], list[str], list[str]]:
+    """
+    Return a person's linked user ids, if they are asked for, all pseudonyms, and the user ids that are linked to these.
+
+    Args:
+        user: Pseudonym of the person.
+        browsers: Returns the pseudonyms of browsers that people were seen with.
+        others: Returns pseudonyms with the same events, by pseudonym with the user id.
+        linked: Whether what is linked is asked for, step by step and up to OTHERS ids.
+    """
+    ids: dict[str, str] = {}
+    while True:
+        named = [user, *ids]
+        pseudonyms = [*named, *browsers(named)]
+        found = others(pseudonyms)
+        if not linked or not found or len(ids) + len(found) > OTHERS:
+            return list(ids.values()), pseudonyms, list(found.values())
+        ids |= found
 
 
 def erasure(place: Place, value: Value) -> Erasure:

@@ -19,7 +19,7 @@ from prometheus_client import Gauge
 
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
-from services.shared.watched_file import WatchedFile, open_to_others
+from services.shared.files.watched_file import WatchedFile, open_to_others
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces
+from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces, follow_links
 from services.warehouse.domain.rows import Place
 
 _Row = dict[str, Any]
@@ -62,22 +62,11 @@ class MemoryErasing:
             if account:
                 people = self._only_there(account)
                 return Traces(sorted(people), [], self._counts(lambda row: _of_account(row, account, people)))
-            ids, pseudonyms, others = self._person(user, linked=linked)
+            ids, pseudonyms, others = follow_links(user, self._browsers, self._others, linked=linked)
             accounts = {row["account"] for row in self._tables["events"].values() if row["user"] in pseudonyms} - {""}
             counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
         known = len(self._known() & set(pseudonyms))
         return Traces(pseudonyms, sorted(accounts), {**counts, **({"people": known} if known else {})}, others, ids)
-
-    def _person(self, user: str, *, linked: bool) -> tuple[list[str], list[str], list[str]]:
-        """Return a person's linked user ids, if they are asked for, all pseudonyms, and user ids that are linked to these."""
-        ids: dict[str, str] = {}
-        while True:
-            named = [user, *ids]
-            pseudonyms = [*named, *self._browsers(named)]
-            others = self._others(pseudonyms)
-            if not linked or not others or len(ids) + len(others) > OTHERS:
-                return list(ids.values()), pseudonyms, list(others.values())
-            ids |= others
 
     def _browsers(self, users: Collection[str]) -> list[str]:
         """Return the pseudonyms of the browsers that people were seen with before signing in."""

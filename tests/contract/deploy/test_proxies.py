@@ -95,7 +95,12 @@ PROXIES: dict[str, tuple[Callable[[Path, int, int], list[str]], str]] = {
     scope="module",
     loop_scope="module",
     params=[
-        pytest.param(name, marks=pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} is not installed"))
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(
+                shutil.which(name) is None, reason=f"{name} is not installed (apt install {name})"
+            ),
+        )
         for name in PROXIES
     ],
 )

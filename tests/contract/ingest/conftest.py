@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -95,3 +96,17 @@ async def ingest(server: Server) -> AsyncIterator[Ingest]:
     server.app = application(log, keys, metrics, SETTINGS)
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", auth=("wk", "")) as client:
         yield Ingest(server.port, client, log, metrics, server.app)
+
+
+@pytest.fixture
+def slow_log(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """The log acknowledges nothing until this event is set."""
+    acknowledged = asyncio.Event()
+    append = ingest.log.append
+
+    async def slowly(records: Any) -> None:
+        await acknowledged.wait()
+        await append(records)
+
+    monkeypatch.setattr(ingest.log, "append", slowly)
+    return acknowledged

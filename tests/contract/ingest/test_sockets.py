@@ -35,20 +35,6 @@ LARGE_HEADERS = b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n"
 LONG_URL = b"GET /healthz?" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-@pytest.fixture
-def slow_log(ingest: Any, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
-    """The log acknowledges nothing until this event is set."""
-    acknowledged = asyncio.Event()
-    append = ingest.log.append
-
-    async def slowly(records: Any) -> None:
-        await acknowledged.wait()
-        await append(records)
-
-    monkeypatch.setattr(ingest.log, "append", slowly)
-    return acknowledged
-
-
 async def answers(port: int, *parts: bytes, eof: bool = False) -> bytes:
     """Write bytes, each part in a packet of its own, then read until the server closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -24,9 +24,11 @@ def quiet_until(rule: Rule, state: RuleState, states: Mapping[str, RuleState]) -
 
     The other rules remember when they ended: this one has no state to note it in where it did not want to fire meanwhile.
     """
+    if not rule.inhibited_by.after_ms:
+        return 0
     ends = (other.resolved_at for name, other in states.items() if _stronger(rule, name, other))
     last = max(state.inhibited_at, max(ends, default=0))
-    return last + rule.inhibited_by.after_ms if last and rule.inhibited_by.after_ms else 0
+    return last + rule.inhibited_by.after_ms if last else 0
 
 
 def _stronger(rule: Rule, name: str, other: RuleState) -> bool:

@@ -1,0 +1,1 @@
+"""Files of configuration: read, and watched for changes."""
