@@ -39,16 +39,6 @@ class _Place(NamedTuple):
     """Columns by which the names of sections are indented."""
 
 
-def with_risk(model: str, fitted: RiskFitted) -> str:
-    """
-    Return the text of a model with its section `risk` replaced.
-
-    Raises:
-        NoPlaceForRiskError: there is no place for one.
-    """
-    return with_section(model, risk_section(fitted))
-
-
 def with_section(model: str, section: str) -> str:
     """
     Return the text of a model with another section `risk`, which may be there or not.

@@ -11,7 +11,7 @@ import yaml
 
 from services.backtest.domain.risk_fit import fit_risk
 from services.backtest.fitting import RiskFitted, _shares, _whole
-from services.backtest.report.model_file import NoPlaceForRiskError, shipped_section, with_risk
+from services.backtest.report.model_file import NoPlaceForRiskError, risk_section, shipped_section, with_section
 from services.backtest.report.risk_fit import refusal, verdict
 from services.backtest.words import speech
 from services.scorer.domain.health.model import read_model
@@ -44,8 +44,13 @@ def fitted() -> RiskFitted:
     return RiskFitted("acme", 19_000, 19_600, "loss", 1.0, figures, terms, figures.hazard.level, 56)
 
 
-def test_what_is_written_is_read_as_it_was_fitted(fitted: RiskFitted) -> None:
-    found = read_model(yaml.safe_load(with_risk(TEXT, fitted)), default_plan()).risk
+@pytest.fixture(scope="module")
+def section(fitted: RiskFitted) -> str:
+    return risk_section(fitted)
+
+
+def test_what_is_written_is_read_as_it_was_fitted(fitted: RiskFitted, section: str) -> None:
+    found = read_model(yaml.safe_load(with_section(TEXT, section)), default_plan()).risk
 
     assert found is not None
     assert found.fit is not None
@@ -62,27 +67,29 @@ def test_what_is_written_is_read_as_it_was_fitted(fitted: RiskFitted) -> None:
 def test_a_small_weight_of_a_measure_with_large_values_is_kept(fitted: RiskFitted) -> None:
     small = {**fitted.terms, "silent_days": RiskTerm(usual=24_000, weight=-0.0000213)}
 
-    found = read_model(yaml.safe_load(with_risk(TEXT, replace(fitted, terms=small))), default_plan()).risk
+    found = read_model(
+        yaml.safe_load(with_section(TEXT, risk_section(replace(fitted, terms=small)))), default_plan()
+    ).risk
 
     assert found is not None
     assert found.terms["silent_days"].weight == pytest.approx(-0.0000213)
 
 
 @pytest.mark.parametrize("after", ["", "version: '2'\n", "# About what comes.\nversion: '2'\n"])
-def test_all_else_in_the_model_stays_as_it_is(fitted: RiskFitted, after: str) -> None:
+def test_all_else_in_the_model_stays_as_it_is(section: str, after: str) -> None:
     text = TEXT.replace('version: "1"\n', "") + after
 
-    written = with_risk(text, fitted)
+    written = with_section(text, section)
 
     assert written.startswith(text.partition("# How risky")[0])
     assert written.endswith(after)
-    assert with_risk(written, fitted) == written
+    assert with_section(written, section) == written
 
 
-def test_a_model_without_a_risk_gets_one(fitted: RiskFitted) -> None:
+def test_a_model_without_a_risk_gets_one(section: str) -> None:
     bare = TEXT.partition("# How risky")[0]
 
-    assert with_risk(bare, fitted) == with_risk(TEXT, fitted)
+    assert with_section(bare, section) == with_section(TEXT, section)
 
 
 BARE = TEXT.partition("# How risky")[0]
@@ -106,34 +113,34 @@ FLOW = yaml.safe_dump(PARSED["risk"], default_flow_style=True, width=100).strip(
         f"{shipped_section()}{BARE}",
     ],
 )
-def test_however_yaml_writes_the_section_it_is_replaced_and_nothing_else(fitted: RiskFitted, text: str) -> None:
+def test_however_yaml_writes_the_section_it_is_replaced_and_nothing_else(section: str, text: str) -> None:
     before = read_model(parse_yaml(text), default_plan())
 
-    after = read_model(parse_yaml(with_risk(text, fitted)), default_plan())
+    after = read_model(parse_yaml(with_section(text, section)), default_plan())
 
     assert after.risk is not None
     assert after.risk.fit is not None
     assert (after.version, after.stages, after.measures) == (before.version, before.stages, before.measures)
-    assert with_risk(with_risk(text, fitted), fitted) == with_risk(text, fitted)
+    assert with_section(with_section(text, section), section) == with_section(text, section)
 
 
 @pytest.mark.parametrize(
     "text",
     [yaml.safe_dump(PARSED, default_flow_style=True), f"{BARE}? risk\n: {FLOW}\n", f"a: &a {FLOW}\nrisk: *a\n{BARE}"],
 )
-def test_a_model_in_which_the_section_has_no_lines_of_its_own_is_left_alone(fitted: RiskFitted, text: str) -> None:
+def test_a_model_in_which_the_section_has_no_lines_of_its_own_is_left_alone(section: str, text: str) -> None:
     with pytest.raises(NoPlaceForRiskError):
-        with_risk(text, fitted)
+        with_section(text, section)
 
 
-def test_a_comment_above_the_section_that_is_not_tidemarks_stays(fitted: RiskFitted) -> None:
+def test_a_comment_above_the_section_that_is_not_tidemarks_stays(section: str) -> None:
     licence = "# Licence of ACME. Do not remove.\n"
 
-    written = with_risk(f"{licence}{shipped_section()}\n{BARE}", fitted)
+    written = with_section(f"{licence}{shipped_section()}\n{BARE}", section)
 
     assert written.startswith(licence)
-    assert with_risk(written, fitted) == written
-    assert licence in with_risk(TEXT.replace("# How risky", f"{licence}# How risky"), fitted)
+    assert with_section(written, section) == written
+    assert licence in with_section(TEXT.replace("# How risky", f"{licence}# How risky"), section)
 
 
 def test_the_measures_are_taken_as_the_scorer_takes_them() -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from typing import NamedTuple
 
 from xxhash import xxh64_intdigest
 
@@ -19,14 +18,6 @@ INTEGRATIONS = 2 << 62
 """The least number of an integration."""
 FIRST_OF = {"AGENT": AGENTS, "INTEGRATION": INTEGRATIONS}
 """The least number of each kind of actors but people, as the event record names it."""
-
-
-class ByKind(NamedTuple):
-    """A number for each kind of actors."""
-
-    people: int
-    agents: int
-    integrations: int
 
 
 def person_of(user: str) -> int:
