@@ -10,7 +10,8 @@ from services.ingest.dialects.route import Call, Headers
 from services.ingest.errors import Code, Overloaded, RateLimited
 from services.ingest.http.receiving import Reception, missing_key
 from services.ingest.metrics import IngestMetrics
-from services.ingest.service import Answer, IngestService, Submission
+from services.ingest.service import IngestService
+from services.ingest.submission import Answer, Submission
 from services.ingest.webhooks.door import WebhookDoor
 from services.ingest.write_keys import authorization
 from services.ingest.write_keys.budgets import Budgets

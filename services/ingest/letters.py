@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from schemas.topics import USAGE_REJECTED
 from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.request import Request
 from services.ingest.ports import LogRecord
+from services.ingest.submission import Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.dead_letters import BODY_BYTES, DeadLetter
 from services.shared.errors import Rejected
 from services.shared.replays import RequestFacts
-
-if TYPE_CHECKING:
-    from services.ingest.service import Submission
 
 
 def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str, denylist: Denylist) -> LogRecord:

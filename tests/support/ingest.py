@@ -11,7 +11,8 @@ from services.ingest.domain.denylist import Denylist
 from services.ingest.domain.request import Rules
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
-from services.ingest.service import Answer, IngestService, Submission
+from services.ingest.service import IngestService
+from services.ingest.submission import Answer, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.plan_file import default_plan
 from services.shared.pseudonyms import Pseudonyms

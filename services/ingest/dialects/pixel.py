@@ -22,7 +22,7 @@ from services.ingest.dialects.route import About, Call, HttpRoute, Reply, Serve
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code, status_of
 from services.ingest.intake import EventIntake, come_back, missing_key, pushed_back
 from services.ingest.judged import STALLED_RETRY_S
-from services.ingest.service import Answer, Submission
+from services.ingest.submission import Answer, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
 

@@ -16,7 +16,7 @@ from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code
 from services.ingest.intake import EventIntake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of
-from services.ingest.service import EPOCH, Answer, Submission
+from services.ingest.submission import EPOCH, Answer, Submission
 from services.shared.errors import Rejected
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")

@@ -16,7 +16,7 @@ from services.ingest.dialects import segment
 from services.ingest.dialects.route import About, Call, HttpRoute, Reply, json_reply
 from services.ingest.errors import Code
 from services.ingest.intake import EventIntake
-from services.ingest.service import Answer, Submission
+from services.ingest.submission import Answer, Submission
 from services.ingest.webhooks.door import Delivery
 from services.shared.errors import Rejected, Retryable
 

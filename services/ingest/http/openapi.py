@@ -19,7 +19,7 @@ from services.ingest.dialects.registry import RouteTable
 from services.ingest.dialects.route import About, HttpRoute
 from services.ingest.domain.limits import Limits
 from services.ingest.errors import OF_ANY_REQUEST, STATUS, Code
-from services.ingest.service import Answer
+from services.ingest.submission import Answer
 
 Schema = dict[str, Any]
 

@@ -12,7 +12,7 @@ from services.cli.plan.comparing import PlanComparison
 from services.cli.plan.logged import Sample, read_log
 from services.cli.plan.observed import Observed
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.service import Submission
+from services.ingest.submission import Submission
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.reading import read_plan

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.service import Submission
+from services.ingest.submission import Submission
 from services.shared.errors import Rejected
 from tests.support.examples import examples
 from tests.support.ingest import rules, submit

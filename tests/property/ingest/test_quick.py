@@ -19,7 +19,8 @@ from services.ingest.domain.request import Rules
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord
-from services.ingest.service import IngestService, Submission
+from services.ingest.service import IngestService
+from services.ingest.submission import Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
 from tests.support.examples import examples
@@ -137,7 +138,7 @@ def service(rules_: Rules, *, quick: bool) -> tuple[IngestService, MemoryEventLo
         name="ingest-a-0",
     )
     if not quick:
-        made._quick.origin = lambda _request: None  # type: ignore[assignment,method-assign]
+        made._judging._quick.origin = lambda _request: None  # type: ignore[assignment,method-assign]
     return made, log
 
 
@@ -266,14 +267,14 @@ def test_nobody_is_remembered_without_end(monkeypatch: Any) -> None:
 
     assert outcome(ingest, body) == outcome(careful, body)
     assert dict(log.records) == dict(careful_log.records)
-    assert sum(len(known) for known in ingest._quick._persons.values()) <= 3
-    assert all(len(known) <= 2 for known in ingest._quick.names.values())
+    assert sum(len(known) for known in ingest._judging._quick._persons.values()) <= 3
+    assert all(len(known) <= 2 for known in ingest._judging._quick.names.values())
 
 
 def test_what_sdks_send_takes_the_quick_way() -> None:
     """Or all of the above would hold for a quick way that takes nothing."""
     ingest, log = service(RULES, quick=True)
-    ingest._with_care = None  # type: ignore[assignment,method-assign]  # would be called
+    ingest._judging._with_care = None  # type: ignore[assignment,method-assign]  # would be called
     base: dict[str, Any] = {
         "userId": "u",
         "timestamp": "2026-05-04T10:11:12.345Z",

@@ -16,7 +16,7 @@ from services.ingest.domain.personal import UserLink
 from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.service import Submission
+from services.ingest.submission import Submission
 from services.shared.errors import Rejected
 from services.shared.pseudonyms import Pseudonyms
 from services.shared.tracking_plan.actors import Actor

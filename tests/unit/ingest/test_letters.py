@@ -10,7 +10,7 @@ from schemas import codec
 from services.cli.rejected.letters import Letter
 from services.cli.rejected.runs import Run
 from services.ingest.event_log.memory import MemoryEventLog
-from services.ingest.service import Submission
+from services.ingest.submission import Submission
 from services.shared.replays import HEADER, decode_replay
 from tests.support.ingest import rules, submit
 

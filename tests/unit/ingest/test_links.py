@@ -14,7 +14,8 @@ from services.ingest.domain.personal import UserLink
 from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.links import SentLinks, subject_of, weight_of
 from services.ingest.metrics import IngestMetrics
-from services.ingest.service import IngestService, Submission
+from services.ingest.service import IngestService
+from services.ingest.submission import Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS, MINUTE_MS
