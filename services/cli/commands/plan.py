@@ -96,11 +96,11 @@ def infer(
     from services.cli.plan.inferring import Traffic
     from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 
-    traffic = Traffic()
+    traffic = Traffic(read_plan_file(B2B_SAAS_PLAN_FILE))
     _look(traffic.add, events, days, most, data)
     if not traffic.count:
         raise Fatal("there was no event to draft a plan from")
-    tell(draft(traffic, read_plan_file(B2B_SAAS_PLAN_FILE)).removesuffix("\n"))
+    tell(draft(traffic).removesuffix("\n"))
 
 
 def docs(plan: PlanOption = None) -> None:

@@ -49,7 +49,7 @@ class PlanComparison:
                 self.unreadable_lines.append(observed.line)
             return
         self.count += 1
-        kind, name, path, properties = observed
+        kind, name, path, properties, beside = observed
         if kind == "PAGE":
             name = self._traffic.page_name(path) or name
         called = self._traffic.named(kind, name)
@@ -57,7 +57,7 @@ class PlanComparison:
             self.seen[called] = self.seen.get(called, 0) + 1
         elif kind == "TRACK" and (name in self.unknown or len(self.unknown) < MAX_NAMES):
             self.unknown[name] = self.unknown.get(name, 0) + 1
-        found = self._traffic.violations(kind, name, properties)
+        found = self._traffic.violations(kind, name, properties, beside)
         self.broken += bool(found)
         for each in found:
             # An event that the plan does not name is one way of breaking it, however many names there are.

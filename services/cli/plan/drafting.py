@@ -23,14 +23,8 @@ _RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "
 Config = dict[str, Any]
 
 
-def draft(traffic: Traffic, known: TrackingPlan) -> str:
-    """
-    Return a plan file that this traffic keeps.
-
-    Args:
-        traffic: What was seen.
-        known: A plan of usual names; what it says of them is taken over.
-    """
+def draft(traffic: Traffic) -> str:
+    """Return a plan file that this traffic keeps; what the plan of usual names says of them is taken over."""
     events = sorted(traffic.events.values(), key=lambda event: (-event.count, event.name))
     config: Config = {
         "events": {event.name: {"properties": _properties(event)} for event in events[:MOST_EVENTS]},
@@ -38,7 +32,7 @@ def draft(traffic: Traffic, known: TrackingPlan) -> str:
         "group_traits": _properties(traffic.group),
         "identify_traits": _properties(traffic.identify, personal=("name",)),
     }
-    for meant, part, name, declared in _additions(known):
+    for meant, part, name, declared in _additions(traffic.known):
         read_from = _READ_FROM[part](declared) if part in _READ_FROM else ()
         if all(_always_has(traffic, event, each) for event in meant for each in read_from):
             config = _with(config, meant, part, name, declared)
@@ -109,10 +103,16 @@ _READ_FROM: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
 
 
 def _always_has(traffic: Traffic, event: str, name: str) -> bool:
-    """Return whether each event of a name has a property, of one type."""
+    """Return whether each event of a name has a property, of one type, from which what it means can be read."""
     seen = traffic.events.get(event)
     field = seen.properties.get(name) if seen else None
-    return seen is not None and field is not None and field.count == seen.count and field.type(name) is not None
+    return (
+        seen is not None
+        and not seen.unreadable
+        and field is not None
+        and field.count == seen.count
+        and field.type(name) is not None
+    )
 
 
 def _with(config: Config, meant: Mapping[str, str], part: str, name: str, declared: Any) -> Config:

@@ -16,7 +16,7 @@ from services.cli.plan.comparing import PlanComparison
 from services.cli.plan.observed import Observed, calls_in
 from services.cli.plan.page import page
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.plan_file import B2B_SAAS_PLAN_FILE, default_plan, read_plan_file
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE, default_plan, read_plan_file
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
@@ -103,6 +103,29 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
         "BAD  report: properties.tab: tab is missing; the tracking plan requires it (plan_missing_property; 1 of 1)",
         "not in the plan: Unheard Of (2)",
         "in the plan and not seen: Password Reset, Ticket Closed",
+    ]
+
+
+def test_check_tells_what_has_the_right_type_and_cannot_be_read(files: Path) -> None:
+    """As ingest does of the same calls, by their times where there are any."""
+    absence = {"type": "track", "event": "Planned Absence", "groupId": "acme", "timestamp": "2027-01-15T08:00:00Z"}
+    events = sent(
+        files,
+        {"type": "track", "event": "NPS Submitted", "userId": "ann", "properties": {"score": 11}},
+        {"batch": [{"type": "track", "event": "Unheard Of", "userId": "ann"}], "context": {"actor": "robot"}},
+        {**absence, "properties": {"from": "2028-02-01", "to": "2028-02-02", "scope": "account"}},
+        {**absence, "properties": {"from": "2027-02-01", "to": "2027-02-02", "scope": "person"}},
+        {**absence, "properties": {"from": "2027-02-01", "to": "2027-02-02", "scope": "person"}, "userId": "ann"},
+    )  # fmt: skip
+    (files / "default.yaml").write_bytes(DEFAULT_PLAN_FILE.read_bytes())
+    found = json.loads(run("check", "--json", "--events", events, "--plan", "default.yaml").stdout)
+
+    assert (found["events"], found["broken"]) == (5, 4)
+    assert sorted((each["event"], each["field"]) for each in found["breaks"]) == [
+        ("", "context.actor"),
+        ("NPS Submitted", "properties.score"),
+        ("Planned Absence", "properties.from"),
+        ("Planned Absence", "properties.scope"),
     ]
 
 
