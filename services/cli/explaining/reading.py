@@ -131,7 +131,7 @@ async def _published(kafka: KafkaSettings, account: str, partition: int, day: in
     found = None
     async for record in scan(kafka, ACCOUNT_HEALTH, start, last):
         if record.key == account.encode() and record.value is not None:
-            snapshot = decoded(record.value)[1]
-            if snapshot and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
+            name, snapshot = decoded(record.value)
+            if name == "account_health" and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
                 found = snapshot
     return found

@@ -15,10 +15,11 @@ import pytest
 from schemas.measures import named
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import DAYS, STARTS, History, as_rows, history
 from tests.contract.warehouse.stored import health, signal
+from tests.support.health_rows import forgotten
 from tests.support.scorer import DAY, UsageLane, at, event
 
 Row = dict[str, Any]
