@@ -193,6 +193,7 @@ def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) 
 
 
 def apply(
+    context: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -214,9 +215,11 @@ def apply(
     from services.cli.account_aliases import apply as write
     from services.cli.local import readiness
     from services.cli.local.accounts_of_ingest import InForce, in_force
-    from services.ingest.accounts_file import load_accounts
+    from services.ingest.accounts_file import VARIABLE, load_accounts
 
-    running, book = find(data), load_accounts(file)
+    source = context.get_parameter_source("file")
+    by_variable = source is not None and source.name == "ENVIRONMENT"
+    running, book = find(data), load_accounts(file, VARIABLE if by_variable else "")
     count = asyncio.run(write(running.kafka, book, within))
     print(f"{count:,} aliases are in force for attribution; accounts under these ids are forgotten, without a signal.")
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")
