@@ -55,6 +55,11 @@ class EventFile:
         """Return the file's name, without folders."""
         return self.path.name
 
+    @property
+    def stem(self) -> str:
+        """Return what the ids begin with that are made from file and row."""
+        return f"{self.sha256[:20]}-"
+
     def events(self) -> Iterator[TimedCall]:
         """
         Yield the calls in time order, always in the same one.
@@ -62,9 +67,8 @@ class EventFile:
         Raises:
             BadFile: the file is no longer what it was when it was surveyed.
         """
-        stem = self.sha256[:20]
         count = 0
-        for call in in_time_order(_calls(self.path, self.mapping, stem), self.window):
+        for call in in_time_order(_calls(self.path, self.mapping, self.stem), self.window):
             count += 1
             yield call
         if count != self.total:

@@ -74,7 +74,7 @@ class Mapping:
 
     def _call(self, row: Row[str, Any], stem: str, number: int, *, table: bool) -> TimedCall:
         at_ms = self._time(row)
-        made_up = f"{stem}-{number}"
+        made_up = f"{stem}{number}"
         message_id = made_up if self.id is None else self._text(row, self.id)
         stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
         stamp = stamp.replace("+00:00", "Z")

@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -66,6 +66,16 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
             help="Hours between ticks in an empty log; must divide 24. By default 6, or 24 for over two years.",
         ),
     ] = None,
+    accounts_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--accounts-file",
+            envvar="TIDEMARK_ACCOUNTS_FILE",
+            help="The file of aliases that ingest has: for rows with ids of their own that name an alias.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -86,6 +96,7 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     from services.backfill.files import survey
     from services.backfill.mapping import Mapping
     from services.backfill.plan import tick_hours_for
+    from services.ingest.accounts_file import load_accounts
 
     if tick_hours is not None and 24 % tick_hours:
         raise Fatal("--tick-hours must divide 24")
@@ -93,8 +104,9 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     events = survey(file, mapping, source, time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows, window=sort_window)
     running = find(data)
     hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
+    book = load_accounts(accounts_file)
     with _display(shown=not json) as bar:
-        outcome = asyncio.run(_run(running, events, source, hours, bar))
+        outcome = asyncio.run(_run(running, events, source, bar, tick_hours=hours, account=book.account))
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
@@ -117,7 +129,7 @@ def _abandon(data: Path | None, *, json: bool) -> None:
         )
 
 
-async def _run(running: Running, events: EventFile, source: str, tick_hours: int, bar: Bar) -> Outcome:
+async def _run(running: Running, events: EventFile, source: str, bar: Bar, **given: Any) -> Outcome:
     from services.backfill.sender import IngestSender
     from services.backfill.service import Options
     from services.backfill.service import backfill as run
@@ -139,9 +151,7 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
-        return await run(
-            events, sender, running.kafka, Options(read_lanes, read_positions, tick_hours=tick_hours, report=report)
-        )
+        return await run(events, sender, running.kafka, Options(read_lanes, read_positions, report=report, **given))
 
 
 def backfill_key(running: Running, source: str) -> str:
