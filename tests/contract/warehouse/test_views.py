@@ -274,7 +274,7 @@ def rounded(value: Any) -> Any:
 
 def test_an_event_that_the_scorer_refuses_as_too_late_happened_all_the_same(server_store: ClickHouseStore) -> None:
     """The scorer remembers 256 days; the warehouse has no such bound, and an account began when it began."""
-    late = {"occurred_at": T0 - 300 * DAY_MS, "received_at": T0, "account": "acme", "name": "Exported"}
+    late: Row = {"occurred_at": T0 - 300 * DAY_MS, "received_at": T0, "account": "acme", "name": "Exported"}
     server_store.insert(
         "events", [stored_event(1, "late", **late), stored_event(2, "now", **late | {"occurred_at": T0})]
     )
