@@ -16,6 +16,7 @@ from services.cli.event_columns import AccountColumn, EventColumn, EventName, Ti
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
 from services.cli.terminal import tell, tell_json, tell_lines
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -123,9 +124,10 @@ def _abandon(data: Path | None, *, json: bool) -> None:
     if not given_up:
         print("no backfill drives the clock: nothing was changed")
     for name, count in given_up:
+        deferred = counted(count, "deferred event has", "deferred events have")
         tell(
-            f"{name}: given up, the clock is live again; {count} deferred events have been appended again to be "
-            "counted. Run the backfill again to send the rest as late events."
+            f"{name}: given up, the clock is live again; {deferred} been appended again to be counted. Run the backfill"
+            " again to send the rest as late events."
         )
 
 
@@ -204,10 +206,11 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         tell_json(told)
         return
     if outcome.resumed_at == outcome.rows:
-        print(f"{events.name} is in already ({outcome.rows} rows): nothing was added")
+        print(f"{events.name} is in already ({counted(outcome.rows, 'row')}): nothing was added")
         return
     print(
-        f"{events.name}: {tally.accepted} events accepted, {tally.rejected} rejected, {tally.unattributed} wait for an "
-        f"account; {outcome.resumed_at + outcome.found_in_log} rows had been sent before ({outcome.mode.value})"
+        f"{events.name}: {counted(tally.accepted, 'event')} accepted, {tally.rejected:,} rejected, "
+        f"{counted(tally.unattributed, 'waits', 'wait')} for an account; "
+        f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before ({outcome.mode.value})"
     )
     tell_lines(f"  rejected: {rejection}" for rejection in tally.rejections[:10])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from services.cli.plan.observed import NoCall, Observed
+from services.shared.counts import counted
 from services.shared.tracking_plan.plan import TrackingPlan, plain
 from services.shared.tracking_plan.traffic import TrafficPlan
 
@@ -87,13 +88,15 @@ class PlanComparison:
 
     def lines(self) -> list[str]:
         """Return it for people."""
-        said = [f"{self.count:,} events were compared; {self.broken:,} break the plan"]
+        compared = counted(self.count, "event was compared", "events were compared")
+        said = [f"{compared}; {counted(self.broken, 'breaks', 'break')} the plan"]
         if not self.count:
             said = ["there was no event to compare"]
         if self.unreadable:
             where = ", ".join(map(str, self.unreadable_lines[:MAX_LINES]))
             where += " ..." if len(self.unreadable_lines) > MAX_LINES else ""
-            said.append(f"BAD  {self.unreadable:,} more are no calls in Segment's format: line {where}")
+            more = counted(self.unreadable, "more is no call", "more are no calls")
+            said.append(f"BAD  {more} in Segment's format: line {where}")
         for way, count in self._often_first():
             event = way.event or "(not in the plan)"
             of = self.seen.get(way.event, count)

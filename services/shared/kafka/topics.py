@@ -15,6 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.topics import INSTALLATION, TOPICS, Topic
+from services.shared.counts import counted
 from services.shared.errors import Fatal, Misfit
 from services.shared.kafka import installation, replication
 from services.shared.kafka.clients import admin
@@ -109,7 +110,7 @@ def _is_shared(topic: Topic) -> bool:
 def other_count(name: str, count: int, expected: int) -> str:
     """Say that a topic has another number of partitions than the data was written under."""
     return (
-        f"topic {name} has {count} partitions, {expected} are needed (TIDEMARK_PARTITIONS): accounts would be split"
+        f"topic {name} has {counted(count, 'partition')}, {counted(expected, 'is', 'are')} needed (TIDEMARK_PARTITIONS): accounts would be split"
         ' between lanes. Kafka takes no partition back: see docs/operating.md, "Somebody grew a topic"'
     )
 

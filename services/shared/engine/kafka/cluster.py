@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.topics import TOPICS
+from services.shared.counts import counted
 from services.shared.engine.spec import LaneSpec
 from services.shared.errors import Misfit
 from services.shared.kafka import topics
@@ -61,7 +62,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
 
 def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:
     return [
-        f"changelog {changelog} has {counts[changelog]} partitions and its source {spec.topic} has {counts[spec.topic]}:"
+        f"changelog {changelog} has {counted(counts[changelog], 'partition')} and its source {spec.topic} has {counts[spec.topic]}:"
         " each lane needs its own"
         for spec in specs
         for changelog in spec.stores.values()

@@ -196,7 +196,7 @@ def test_infer_prints_a_plan(files: Path) -> None:
 
     assert result.exit_code == 0
     assert "from 2 events" in result.stdout
-    assert "1 more were no calls" in result.stdout
+    assert "1 more was no call" in result.stdout
     assert read_plan_file(files / "draft.yaml").events["report_exported"].properties["rows"].type == "whole_number"
     assert isinstance(run("infer", "--events", sent(files, "broken")).exception, Fatal)
 
