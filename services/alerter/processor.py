@@ -24,7 +24,7 @@ from schemas.topics import (
     RISK_SIGNALS,
     TOPICS,
 )
-from services.alerter.domain.closing import Forgotten
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.domain.stages.deduplicate import Reason
@@ -76,7 +76,7 @@ class AlerterProcessor:
         self._metrics.open_episodes(self._partition, self._open)
         return ()
 
-    def decode(self, record: SourceRecord) -> Mapping[str, Any] | Forgotten:
+    def decode(self, record: SourceRecord) -> Mapping[str, Any] | ForgottenAccount:
         """
         Read one snapshot, or that an account was forgotten.
 
@@ -89,9 +89,9 @@ class AlerterProcessor:
             raise Poison("wrong_key", "account", "the key of the record is not its account")
         if value["at"] <= 0:
             raise Poison("wrong_time", "at", "the log time of a record must be after 1970")
-        return value if kind == "account_health" else Forgotten(**value)
+        return value if kind == "account_health" else ForgottenAccount(**value)
 
-    def fold(self, offset: int, item: Mapping[str, Any] | Forgotten, step: int) -> None:
+    def fold(self, offset: int, item: Mapping[str, Any] | ForgottenAccount, step: int) -> None:
         """
         Judge one snapshot; it is short work, so never in steps.
 
@@ -99,7 +99,7 @@ class AlerterProcessor:
             Poison: it cannot be judged; nothing was changed.
         """
         del step
-        account = item.account if isinstance(item, Forgotten) else item["account"]
+        account = item.account if isinstance(item, ForgottenAccount) else item["account"]
         key = account.encode()
         before = self._states.get(key)
         try:
@@ -124,8 +124,8 @@ class AlerterProcessor:
         else:
             self._states[key] = folded.state
 
-    def _folded(self, before: bytes | None, item: Mapping[str, Any] | Forgotten) -> Folded:
-        if isinstance(item, Forgotten):
+    def _folded(self, before: bytes | None, item: Mapping[str, Any] | ForgottenAccount) -> Folded:
+        if isinstance(item, ForgottenAccount):
             folded = forget_account(self._rules, before, item)
             self._metrics.forgotten()
         else:

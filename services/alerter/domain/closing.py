@@ -16,7 +16,7 @@ from services.alerter.domain.state_format import AccountState, RuleState
 from services.alerter.domain.wording import FORGOTTEN_SUMMARY, WITHDRAWN_SUMMARY
 
 
-class Forgotten(NamedTuple):
+class ForgottenAccount(NamedTuple):
     """An account that the scorer remembers no more, as an AccountForgotten has it."""
 
     account: str
@@ -37,7 +37,7 @@ def close_withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str,
     ]
 
 
-def close_forgotten(rules: RuleSet, states: AccountState, forgotten: Forgotten) -> list[Signal]:
+def close_forgotten(rules: RuleSet, states: AccountState, forgotten: ForgottenAccount) -> list[Signal]:
     """Resolve every open episode of an account of which nothing is known any more."""
     nothing_known = {
         "account": forgotten.account,

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from schemas.measures import name_of
-from services.alerter.domain.closing import Forgotten
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.folding import open_episodes as open_episodes_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.state_format import decode_state
@@ -231,7 +231,10 @@ def test_an_account_that_comes_back_after_it_was_forgotten_starts_anew(alerter: 
 def test_nobody_waits_for_what_is_said_of_a_forgotten_account() -> None:
     processor = AlerterProcessor(RULES, AlerterMetrics(CollectorRegistry()), 0)
     urgent = []
-    items: list[dict[str, Any] | Forgotten] = [snapshot(0, **LOW), Forgotten("acme", 2 * DAY_MS, historical=False)]
+    items: list[dict[str, Any] | ForgottenAccount] = [
+        snapshot(0, **LOW),
+        ForgottenAccount("acme", 2 * DAY_MS, historical=False),
+    ]
     for offset, item in enumerate(items):
         processor.fold(offset, item, 0)
         urgent.append(processor.urgent)
