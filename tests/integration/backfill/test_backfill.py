@@ -158,7 +158,7 @@ async def test_a_run_that_ends_inside_a_send_goes_on_without_loss_or_double(
     class Dying:
         """The same events, from a process that ends among them."""
 
-        name, sha256, first_ms = history.name, history.sha256, history.first_ms
+        name, sha256, stem, first_ms = history.name, history.sha256, history.stem, history.first_ms
 
         def events(self) -> Iterator[TimedCall]:
             for number, call in enumerate(history.events()):
