@@ -19,7 +19,7 @@ LEVELS: tuple[Mapping[str, int], ...] = (
     {
         # records, as versions of their schemas
         "usage_event": 1, "event_details": 1, "erasure": 1, "user_link": 1, "account_aliases": 1, "tick": 1, "clock": 1, "command": 1,
-        "fleet": 1, "fleet_partial": 1, "account_health": 1, "signal": 1, "dead_letter": 1, "replayed": 1,
+        "fleet": 1, "fleet_partial": 1, "account_health": 1, "account_forgotten": 1, "signal": 1, "dead_letter": 1, "replayed": 1,
         "backfill_progress": 1, "installation": 1,
         # state
         "lane_position": 1, "scorer_state": 1, "scorer_ledger": 1, "scorer_ids": 1, "fleet_state": 1, "attribution_state": 1, "alerter_state": 2,

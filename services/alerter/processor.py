@@ -5,7 +5,7 @@ It keeps the state of each account as bytes: none for the many that are quiet, a
 to be written. What a fold does to it is done in one go at its end. So what raises while a snapshot is judged has changed
 nothing: that snapshot is dead-lettered, and neither its lane nor its account has to be stopped for it.
 
-A record without a value says that the scorer has forgotten the account.
+What is open of an account that the scorer has forgotten is resolved.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from schemas.topics import (
     RISK_SIGNALS,
     TOPICS,
 )
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.folding import Folded, fold_snapshot, forget_account, open_episodes
 from services.alerter.domain.rules import RuleSet
 from services.alerter.domain.stages.deduplicate import Reason
@@ -75,24 +76,22 @@ class AlerterProcessor:
         self._metrics.open_episodes(self._partition, self._open)
         return ()
 
-    def decode(self, record: SourceRecord) -> Mapping[str, Any] | str:
+    def decode(self, record: SourceRecord) -> Mapping[str, Any] | ForgottenAccount:
         """
-        Read one snapshot, or the id of an account that was forgotten.
+        Read one snapshot, or that an account was forgotten.
 
         Raises:
-            Poison: it is no snapshot of account health, or not one of the account in its key.
+            Poison: it is neither, or not of the account in its key.
             UnknownVersion: it is in a schema that this version does not know.
         """
-        if record.value is None:
-            return _forgotten(record.key)
-        _, snapshot = decode(record, ("account_health",))
-        if record.key != snapshot["account"].encode():
+        kind, value = decode(record, ("account_health", "account_forgotten"))
+        if record.key != value["account"].encode():
             raise Poison("wrong_key", "account", "the key of the record is not its account")
-        if snapshot["at"] <= 0:
-            raise Poison("wrong_time", "at", "the log time of a snapshot must be after 1970")
-        return snapshot
+        if value["at"] <= 0:
+            raise Poison("wrong_time", "at", "the log time of a record must be after 1970")
+        return value if kind == "account_health" else ForgottenAccount(**value)
 
-    def fold(self, offset: int, item: Mapping[str, Any] | str, step: int) -> None:
+    def fold(self, offset: int, item: Mapping[str, Any] | ForgottenAccount, step: int) -> None:
         """
         Judge one snapshot; it is short work, so never in steps.
 
@@ -100,7 +99,7 @@ class AlerterProcessor:
             Poison: it cannot be judged; nothing was changed.
         """
         del step
-        account = item if isinstance(item, str) else item["account"]
+        account = item.account if isinstance(item, ForgottenAccount) else item["account"]
         key = account.encode()
         before = self._states.get(key)
         try:
@@ -125,8 +124,8 @@ class AlerterProcessor:
         else:
             self._states[key] = folded.state
 
-    def _folded(self, before: bytes | None, item: Mapping[str, Any] | str) -> Folded:
-        if isinstance(item, str):
+    def _folded(self, before: bytes | None, item: Mapping[str, Any] | ForgottenAccount) -> Folded:
+        if isinstance(item, ForgottenAccount):
             folded = forget_account(self._rules, before, item)
             self._metrics.forgotten()
         else:
@@ -163,16 +162,6 @@ class AlerterProcessor:
         return any(
             not signal["historical"] and signal["resolved_reason"] != Reason.FORGOTTEN.value for signal in self._signals
         )
-
-
-def _forgotten(key: bytes | None) -> str:
-    try:
-        account = (key or b"").decode()
-    except UnicodeDecodeError as error:
-        raise Poison("wrong_key", "account", "the key of the record is no account") from error
-    if not account:
-        raise Poison("wrong_key", "account", "a record without a value must have an account as its key")
-    return account
 
 
 def _outputs(account: bytes, signal: Signal) -> Iterable[Output]:

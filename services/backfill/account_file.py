@@ -106,12 +106,11 @@ class _FactRows:
         self.undeclared: dict[str, None] = {}
 
     def call(self, row: Any) -> dict[str, Any]:
-        """Return a row as a group call; a ValueError says what is wrong with it."""
+        """Return a row as a group call; a ValueError says all that is wrong with it."""
         if not isinstance(row, dict):
             raise ValueError(row if isinstance(row, str) else "it is not a set of columns")  # noqa: TRY004  said, not raised on
         account = str(row.get(self._account_column) or "").strip()
-        if not account:
-            raise ValueError(f"column {self._account_column!r} is missing or empty")
+        faults = [] if account else [f"column {self._account_column!r} is missing or empty"]
         facts: dict[str, Any] = {}
         for column, value in row.items():
             name = str(column)
@@ -121,7 +120,12 @@ class _FactRows:
             if trait is None:
                 self.undeclared[name] = None
             elif value is not None and value != "":
-                facts[name] = _fact(name, trait, value)
+                try:
+                    facts[name] = _fact(name, trait, value)
+                except ValueError as error:
+                    faults.append(str(error))
+        if faults:
+            raise ValueError("; ".join(faults))
         if not facts:
             raise ValueError(f"account {account!r} has no facts")
         content = json.dumps([self._now_ms, account, facts], sort_keys=True, default=str)

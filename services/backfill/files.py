@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, TextIO, cast
 
 from services.backfill.mapping import BadRow, Mapping, TimedCall
 from services.backfill.text_files import first_undecodable, other_mark
+from services.shared.counts import counted
 from services.shared.errors import TidemarkError
 from services.shared.units import DAY_MS
 
@@ -55,6 +56,11 @@ class EventFile:
         """Return the file's name, without folders."""
         return self.path.name
 
+    @property
+    def stem(self) -> str:
+        """Return what the ids begin with that are made from file and row."""
+        return f"{self.sha256[:20]}-"
+
     def events(self) -> Iterator[TimedCall]:
         """
         Yield the calls in time order, always in the same one.
@@ -62,13 +68,14 @@ class EventFile:
         Raises:
             BadFile: the file is no longer what it was when it was surveyed.
         """
-        stem = self.sha256[:20]
         count = 0
-        for call in in_time_order(_calls(self.path, self.mapping, stem), self.window):
+        for call in in_time_order(_calls(self.path, self.mapping, self.stem), self.window):
             count += 1
             yield call
         if count != self.total:
-            raise BadFile(f"{self.name} changed while it was being read: {count} rows now, {self.total} before")
+            raise BadFile(
+                f"{self.name} changed while it was being read: {counted(count, 'row')} now, {self.total:,} before"
+            )
 
 
 def survey(
@@ -94,7 +101,9 @@ def survey(
     for call in in_time_order(_calls(path, mapping, "", problems), window):
         kept.add(call.at_ms)
     if problems.count and (not skip_bad_rows or kept.count == 0):
-        what = f"{problems.count} rows are malformed" if kept.count else f"all {problems.count} rows are malformed"
+        what = counted(problems.count, "row is malformed", "rows are malformed")
+        if not kept.count:
+            what = "its only row is malformed" if problems.count == 1 else f"all {what}"
         leave = ", or leave them out with --skip-bad-rows" if kept.count else ""
         raise BadFile(
             f"{path.name}: {what}, nothing was sent:\n{problems.told()}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from collections.abc import Mapping as Row
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,7 +27,7 @@ class TimedCall(NamedTuple):
 
 
 class BadRow(ValueError):
-    """A row that cannot become an event; the message names the column."""
+    """A row that cannot become an event; the message names each column at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,21 @@ class Mapping:
         return made
 
     def _call(self, row: Row[str, Any], stem: str, number: int, *, table: bool) -> TimedCall:
-        at_ms = self._time(row)
-        made_up = f"{stem}-{number}"
-        message_id = made_up if self.id is None else self._text(row, self.id)
+        faults: dict[str, None] = {}
+        at_ms = self._tried(faults, self._time, row)
+        message_id = f"{stem}{number}" if self.id is None else self._tried(faults, self._text, row, self.id)
+        kind = row.get("type")
+        is_call = not table and isinstance(kind, str) and kind in _SEGMENT_TYPES
+        event, account, user = self.event_name, "", ""
+        if not is_call:
+            event = event if self.event is None else self._tried(faults, self._text, row, self.event)
+            account = self._tried(faults, self._text, row, self.account)
+            user = self._tried(faults, self._text, row, self.user)
+        if faults:
+            raise BadRow("; ".join(faults))
         stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
         stamp = stamp.replace("+00:00", "Z")
-        kind = row.get("type")
-        if not table and isinstance(kind, str) and kind in _SEGMENT_TYPES:
+        if is_call:
             if self.id is None and isinstance(row.get("messageId"), str) and row["messageId"]:
                 message_id = row["messageId"]
             return TimedCall(at_ms, {**row, "messageId": message_id, "timestamp": stamp})
@@ -87,13 +96,22 @@ class Mapping:
         call: dict[str, Any] = {
             "type": "track",
             "messageId": message_id,
-            "event": self.event_name if self.event is None else self._text(row, self.event),
+            "event": event,
             "timestamp": stamp,
-            "context": {"groupId": self._text(row, self.account)},
+            "context": {"groupId": account},
             "properties": {name: value for name, value in row.items() if name not in mapped and value is not None},
-            "userId": self._text(row, self.user),
+            "userId": user,
         }
         return TimedCall(at_ms, call)
+
+    @staticmethod
+    def _tried(faults: dict[str, None], read: Callable[..., Any], *given: Any) -> Any:
+        """Return what is read, or None, with the fault among the others of the row."""
+        try:
+            return read(*given)
+        except BadRow as error:
+            faults[str(error)] = None
+            return None
 
     def _time(self, row: Row[str, Any]) -> int:
         try:

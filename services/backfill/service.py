@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -43,6 +43,10 @@ class Source(Protocol):
     @property
     def sha256(self) -> str:
         """Return what no other source shares."""
+
+    @property
+    def stem(self) -> str:
+        """Return what the ids begin with that it makes up: no event of another source, and no other event of it, has such an id."""
 
     @property
     def first_ms(self) -> int:
@@ -100,6 +104,8 @@ class Options:
     taken_within_s: float = 60.0
     """How long the lanes may take to say whether they take the clock."""
     now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    account: Callable[[str], str] = lambda named: named
+    """The account that an account id stands for, as ingest takes it."""
 
 
 async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, options: Options) -> Outcome:
@@ -156,7 +162,7 @@ class _Run:
     async def to_the_end(self) -> Outcome:
         """Do what is left."""
         resumed_at = self.progress.rows_done
-        since = await _sent_since(self.kafka, self.progress)
+        since = await _sent_since(self.kafka, self.progress, _Since(self.source.stem, self.options.account))
         if since.handed_over and self.progress.rows_done < sum(1 for _ in self.source.events()):
             # Given up while this was away, maybe by a command that was cut short: what was put off comes first.
             await drive.give_back(self.kafka, self.options.read_lanes, self.log, self.progress, self.options.now_ms())
@@ -254,18 +260,28 @@ class _Run:
 class _Since:
     """What the log has from after the last saved progress."""
 
-    accounts: dict[str, set[str]]
+    stem: str
+    account: Callable[[str], str]
+    accounts: dict[str, set[str]] = field(default_factory=dict)
     """Accounts by event id."""
-    handed_over: bool
+    handed_over: bool = False
 
     def has(self, call: TimedCall) -> bool:
-        accounts = self.accounts.get(call.call["messageId"])
+        """
+        Return whether an event is on the log.
+
+        An id that the source made up says it alone. A given one may be that of events of several accounts, and the log has
+        the account that the named one stands for.
+        """
+        message_id = call.call["messageId"]
+        accounts = self.accounts.get(message_id)
+        if accounts is None or message_id.startswith(self.stem):
+            return accounts is not None
         named = account_of(call.call)
-        return accounts is not None and (not named or named in accounts)
+        return not named or self.account(named) in accounts
 
 
-async def _sent_since(kafka: KafkaSettings, progress: Progress) -> _Since:
-    since = _Since({}, handed_over=False)
+async def _sent_since(kafka: KafkaSettings, progress: Progress, since: _Since) -> _Since:
     async for record in scan(kafka, USAGE_EVENTS, progress.ends):
         if record.value is None:
             continue

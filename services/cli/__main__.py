@@ -73,7 +73,7 @@ def _options(
 
 
 def main() -> None:
-    """Run the tool; print errors of Tidemark to standard error and exit with status 1, or 78 if an operator must act."""
+    """Run the tool; print errors of Tidemark to standard error and exit with its status (docs/errors.md)."""
     # The tool itself says what it waits for; the client library's single attempts are noise.
     handler = logging.StreamHandler()
     handler.addFilter(RepeatFilter())

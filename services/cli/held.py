@@ -14,6 +14,7 @@ from schemas.topics import ACCOUNT_HEALTH_LATEST
 from services.alerter.domain.conditions import holds, measures_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import Rule, RuleSet
+from services.shared.counts import counted
 from services.shared.kafka.reading import beginnings, decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
@@ -63,7 +64,7 @@ def reason(snapshot: dict[str, Any], measures: Measures) -> str:
     share = f"{measures[CALENDAR]:.0%} of a usual week is left"
     public = int(measures.get("public_holidays_7", 0))
     if public:
-        return f"{public} public holiday{'s' if public > 1 else ''} in the last seven days: {share}"
+        return f"{counted(public, 'public holiday')} in the last seven days: {share}"
     return f"back from a planned absence, or people are away: {share}"
 
 

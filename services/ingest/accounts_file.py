@@ -1,4 +1,4 @@
-"""The file that TIDEMARK_ACCOUNTS_FILE names."""
+"""The file of aliases and domains, which TIDEMARK_ACCOUNTS_FILE names, or a command line."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.shared.errors import ConfigurationError
 from services.shared.plan_file import read_yaml
 
+VARIABLE = "TIDEMARK_ACCOUNTS_FILE"
 
-def load_accounts(path: Path | None) -> AccountBook:
+
+def load_accounts(path: Path | None, named_by: str = VARIABLE) -> AccountBook:
     """
-    Return the accounts of a file; none without one.
+    Return the accounts of a file; none without one. `named_by` is the variable that names it, empty: a command line does.
 
     Raises:
         ConfigurationError: all that is wrong with it.
@@ -21,6 +23,5 @@ def load_accounts(path: Path | None) -> AccountBook:
     try:
         return read_accounts(read_yaml(path))
     except (ValueError, OSError) as error:
-        raise ConfigurationError(
-            [f"TIDEMARK_ACCOUNTS_FILE: {path}: {line}" for line in str(error).splitlines()]
-        ) from error
+        where = f"{named_by}: {path}" if named_by else f"{path}"
+        raise ConfigurationError([f"{where}: {line}" for line in str(error).splitlines()]) from error

@@ -18,7 +18,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from services.shared import exit_status
-from services.shared.errors import ConfigurationError, Fatal
+from services.shared.errors import ConfigurationError, Fatal, Misfit
 from services.shared.http import listener
 from services.shared.lifecycle import stop_event
 from services.shared.settings import ProcessSettings
@@ -90,7 +90,8 @@ async def _keep(worker: int, stop: asyncio.Event) -> None:
             return
         log.error("worker_ended", extra={"worker": worker, "pid": running.pid, "status": status})
         if status in (exit_status.WRONG_SETTINGS, exit_status.REFUSED):
-            raise ConfigurationError([f"worker {worker} cannot run as it is configured; its log says why"])
+            kind = Misfit if status == exit_status.REFUSED else ConfigurationError
+            raise kind([f"worker {worker} cannot run as it is configured; its log says why"])
         if time.monotonic() - began > _LIVED_S:
             pause = _PAUSE_S
         with contextlib.suppress(TimeoutError):

@@ -11,6 +11,7 @@ from services.shared.errors import Poison
 from services.shared.source_records import origin_of
 
 encode_health = codec.encoder("account_health")
+_encode_forgotten = codec.encoder("account_forgotten")
 _encode_partial = codec.encoder("fleet_partial")
 
 
@@ -21,7 +22,10 @@ def outputs_of(outcome: Outcome) -> list[Output]:
         return [Output(ACCOUNT_HEALTH, key, outcome.encoded), Output(ACCOUNT_HEALTH_LATEST, key, outcome.encoded)]
     if isinstance(outcome, Forgotten):
         key = outcome.account.encode()
-        return [Output(ACCOUNT_HEALTH, key, None), Output(ACCOUNT_HEALTH_LATEST, key, None)]
+        return [
+            Output(ACCOUNT_HEALTH, key, _encode_forgotten(outcome._asdict())),
+            Output(ACCOUNT_HEALTH_LATEST, key, None),
+        ]
     if isinstance(outcome, Partial):
         partial = outcome.value
         key = f"{partial['epoch']}/{partial['day']}/{partial['segment']}/{partial['partition']}"

@@ -88,3 +88,7 @@ class ConfigurationError(Fatal):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("the configuration cannot be used:\n" + "\n".join(f"  - {p}" for p in problems))
         self.problems = tuple(problems)
+
+
+class Misfit(ConfigurationError):
+    """Settings and files are right in themselves, and the cluster, or what it holds, is of others or refuses them."""

@@ -6,7 +6,7 @@ A supervisor starts again what ended with 1 or 70, and leaves alone what ended w
 
 from __future__ import annotations
 
-from services.shared.errors import ConfigurationError, IncompatibleState
+from services.shared.errors import ConfigurationError, IncompatibleState, Misfit
 
 STOPPED = 0
 """As asked, by SIGTERM or SIGINT."""
@@ -26,4 +26,6 @@ REFUSED = 78
 
 def of(error: BaseException) -> int:
     """Return the status for a process that has begun its work and ends by an error."""
-    return REFUSED if isinstance(error, ConfigurationError | IncompatibleState) else FATAL
+    if isinstance(error, Misfit | IncompatibleState):
+        return REFUSED
+    return WRONG_SETTINGS if isinstance(error, ConfigurationError) else FATAL

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas import codec
-from schemas.topics import ACCOUNT_HEALTH, USAGE_DETAILS
+from schemas.topics import USAGE_DETAILS
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.blocks import RECORDS
 from services.warehouse.domain.erasing import Erasure, erasure
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, forgotten, row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Misplaced, Place, Row, row
 from services.warehouse.reading import PartitionMessages, Read
 
 log = logging.getLogger(__name__)
@@ -45,11 +45,10 @@ class Batch:
 
 def build(messages: Mapping[TopicPartition, Iterable[Any]]) -> Batch:
     """
-    Decode consumed messages; their `offset`, `timestamp`, `key` and `value` are used.
+    Decode consumed messages; their `offset`, `timestamp` and `value` are used.
 
-    A record of account-health without a value says that the account in its key was forgotten. A record that cannot be
-    read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts it on the dead letters.
-    One in a schema that is not known stops its partition: a newer version can store it.
+    A record that cannot be read, or belongs on another topic, is skipped, counted and named in the log: the scorer puts it
+    on the dead letters. One in a schema that is not known stops its partition: a newer version can store it.
     """
     batch = Batch()
     groups: dict[str, list[PartitionMessages]] = {}
@@ -82,7 +81,7 @@ def _read_one_by_one(batch: Batch, group: PartitionMessages, left: Iterable[int]
         message = group.messages[number]
         place = Place(group.topic, group.partition, message.offset, message.timestamp)
         try:
-            made = _row(place, message.key, message.value, batch)
+            made = _row(place, message.value, batch)
         except codec.UnknownSchema as unknown:
             batch.stopped[group.topic, group.partition] = Stop(message.offset, str(unknown))
             return number
@@ -97,10 +96,8 @@ def _tell_times(batch: Batch, group: PartitionMessages, until: int) -> None:
         batch.newest[group.topic, group.partition] = group.messages[until - 1].timestamp
 
 
-def _row(place: Place, key: bytes | None, value: bytes | None, batch: Batch) -> Row | None:
+def _row(place: Place, value: bytes | None, batch: Batch) -> Row | None:
     try:
-        if value is None and key and place.topic == ACCOUNT_HEALTH:
-            return forgotten(place, key.decode())
         record, decoded = codec.decode(value or b"")
         if record == "erasure" and place.topic == USAGE_DETAILS:
             batch.erasures.append(erasure(place, decoded))

@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.shared.errors import ConfigurationError, Fatal, Retryable
+from services.shared.errors import Fatal, Misfit, Retryable
 from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
@@ -102,7 +102,7 @@ class KafkaSink:
         Read and store until `stop` is set; then store what was read.
 
         Raises:
-            ConfigurationError: the topics do not exist, or they are not those that the store was filled from.
+            Misfit: the topics do not exist, or they are not those that the store was filled from.
         """
         self._stop = stop
         reader = new_consumer(
@@ -146,7 +146,7 @@ class KafkaSink:
         found = {t["topic"]: t["partitions"] for t in described if not t["error_code"]}
         missing = [name for name in wanted if name not in found]
         if missing:
-            raise ConfigurationError([f"topic {name} does not exist: run `tidemark topics create`" for name in missing])
+            raise Misfit([f"topic {name} does not exist: run `tidemark topics create`" for name in missing])
         return [TopicPartition(name, p["partition"]) for name in wanted for p in found[name]]
 
     async def _seek(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
@@ -159,9 +159,7 @@ class KafkaSink:
             position = stored.get(place, 0)
             if position > ends[tp]:
                 anew = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the warehouse was filled up to {position}: the topic"
-                raise ConfigurationError(
-                    [f"{anew} was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"]
-                )
+                raise Misfit([f"{anew} was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"])
             if place in stored and position < begins[tp]:
                 self._metrics.expired.labels(place[0]).inc(begins[tp] - position)
                 log.error(

@@ -64,6 +64,7 @@ class Past:
     sent: Sent
     name: str = "chaos"
     sha256: str = "c" * 64
+    stem: str = "sim-"
 
     @property
     def first_ms(self) -> int:

@@ -1,20 +1,29 @@
 """
 Ends episodes that no rule judges any more: of rules that are gone, and of accounts that the scorer has forgotten.
 
-What is known of a forgotten account is its state alone, so such a record carries no facts, no health, and as its time
-the last change of the state: what tells the alerter to forget has no time of its own.
+Of a forgotten account nothing is known any more but its state, so such a record carries no facts and no health.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from services.alerter.domain.rules import RuleSet, Text
 from services.alerter.domain.stages.deduplicate import Reason, end
 from services.alerter.domain.stages.emit import Signal, signal
 from services.alerter.domain.state_format import AccountState, RuleState
 from services.alerter.domain.wording import FORGOTTEN_SUMMARY, WITHDRAWN_SUMMARY
+
+
+class ForgottenAccount(NamedTuple):
+    """An account that the scorer remembers no more, as an AccountForgotten has it."""
+
+    account: str
+    at: int
+    """Log time, milliseconds since 1970 UTC."""
+    historical: bool
+    """Whether a backfill led to it."""
 
 
 def close_withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str, Any]) -> list[Signal]:
@@ -28,12 +37,12 @@ def close_withdrawn(rules: RuleSet, states: AccountState, snapshot: Mapping[str,
     ]
 
 
-def close_forgotten(rules: RuleSet, states: AccountState, account: str) -> list[Signal]:
+def close_forgotten(rules: RuleSet, states: AccountState, forgotten: ForgottenAccount) -> list[Signal]:
     """Resolve every open episode of an account of which nothing is known any more."""
     nothing_known = {
-        "account": account,
-        "at": max((state.last_change for state in states.values()), default=0),
-        "historical": False,
+        "account": forgotten.account,
+        "at": forgotten.at,
+        "historical": forgotten.historical,
         "trigger_received_at": 0,
         "facts": dict.fromkeys(("name", "owner", "revenue", "renewal_day")),
         "stage": "UNKNOWN",

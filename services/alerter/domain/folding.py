@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from services.alerter.domain.closing import close_forgotten, close_withdrawn
+from services.alerter.domain.closing import ForgottenAccount, close_forgotten, close_withdrawn
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import Category, Rule, RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import deduplicate, forget_what_is_over
@@ -49,7 +49,7 @@ def fold_snapshot(rules: RuleSet, before: bytes | None, snapshot: Mapping[str, A
     return Folded(encode_state(states), tuple(signals), open_episodes(states) - open_before)
 
 
-def forget_account(rules: RuleSet, before: bytes | None, account: str) -> Folded:
+def forget_account(rules: RuleSet, before: bytes | None, forgotten: ForgottenAccount) -> Folded:
     """
     Resolve what is open of an account that the scorer has forgotten; nothing is remembered of it.
 
@@ -58,7 +58,7 @@ def forget_account(rules: RuleSet, before: bytes | None, account: str) -> Folded
     """
     states = decode_state(before) if before is not None else {}
     was_open = open_episodes(states)
-    return Folded(None, tuple(close_forgotten(rules, states, account)), -was_open)
+    return Folded(None, tuple(close_forgotten(rules, states, forgotten)), -was_open)
 
 
 def open_episodes(states: AccountState) -> int:

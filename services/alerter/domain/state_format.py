@@ -47,12 +47,6 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
         """Whether an episode is open."""
         return self.started_at > 0
 
-    @property
-    def last_change(self) -> int:
-        """The latest log time that it knows of."""
-        times = (self.pending_since, self.clear_since, self.started_at, self.resolved_at, self.inhibited_at)
-        return max(*times, *self.rising[1::2])
-
 
 AccountState = dict[str, RuleState]
 """By rule id."""

@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from schemas.measures import MEASURES
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.conditions import measures_in
 from services.alerter.domain.folding import fold_snapshot, forget_account
 from services.alerter.domain.rules import Category, Rule, RuleSet
@@ -43,8 +44,9 @@ def signals_of(rules: RuleSet, said: Iterable[Said]) -> Iterator[dict[str, Any]]
     """Return the signals, in the order of the snapshots."""
     states: dict[str, bytes] = {}
     for each in said:
-        if isinstance(each, str):
-            account, folded = each, forget_account(rules, states.get(each), each)
+        if isinstance(each, ForgottenAccount):
+            account = each.account
+            folded = forget_account(rules, states.get(account), each)
         else:
             account = each["account"]
             folded = fold_snapshot(rules, states.get(account), each)

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from services.alerter.domain.closing import ForgottenAccount
 from services.backtest.domain.history import Event
 from services.backtest.driving.snapshots import Snapshots
 from services.scorer.domain.accounts.actors import actor_of
@@ -147,6 +148,6 @@ class FoldedLane:
             elif isinstance(outcome, Partial):
                 self._partials.append(outcome.value)
             elif isinstance(outcome, Forgotten):
-                self._snapshots.add(outcome.account)
+                self._snapshots.add(ForgottenAccount(*outcome))
             elif isinstance(outcome, Rejection):
                 self.rejected[outcome.reason] += 1

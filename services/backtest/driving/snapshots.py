@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xxhash import xxh64_intdigest
 
 from schemas.measures import MEASURES
+from services.alerter.domain.closing import ForgottenAccount
 
 SHARDS = 8
 _FRAME = 2_000
@@ -30,8 +31,8 @@ BANDS = ("UNKNOWN", "LEARNING", "RED", "YELLOW", "GREEN")
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
 
-Said = Mapping[str, Any] | str
-"""A snapshot, or the id of an account that was forgotten."""
+Said = Mapping[str, Any] | ForgottenAccount
+"""A snapshot, or that an account was forgotten."""
 
 
 def shard_of(account: str) -> int:
@@ -65,12 +66,12 @@ class Snapshots:
         self.shards: list[list[bytes]] = shards if shards is not None else [[] for _ in range(SHARDS)]
         self._waiting: list[list[Said]] = [[] for _ in range(SHARDS)]
 
-    def add(self, said: dict[str, Any] | str) -> None:
+    def add(self, said: dict[str, Any] | ForgottenAccount) -> None:
         """Keep one."""
-        account = said if isinstance(said, str) else said["account"]
+        account = said.account if isinstance(said, ForgottenAccount) else said["account"]
         shard = shard_of(account)
         waiting = self._waiting[shard]
-        waiting.append(said if isinstance(said, str) else {name: said[name] for name in _KEPT})
+        waiting.append(said if isinstance(said, ForgottenAccount) else {name: said[name] for name in _KEPT})
         if len(waiting) >= _FRAME:
             self._seal(shard)
 
@@ -93,7 +94,8 @@ class Snapshots:
 def read(frames: list[bytes]) -> Iterator[Said]:
     """Return what is in the frames of one shard."""
     for frame in frames:
-        yield from _unpack(zlib.decompress(frame))
+        for said in _unpack(zlib.decompress(frame)):
+            yield ForgottenAccount(*said) if isinstance(said, list) else said
 
 
 class _Facts(msgspec.Struct):
@@ -112,7 +114,7 @@ class _Score(msgspec.Struct):
     risk_thousandths: int | None = None
 
 
-_scores = msgspec.msgpack.Decoder(list[str | _Score])
+_scores = msgspec.msgpack.Decoder(list[ForgottenAccount | _Score])
 
 
 class _Numbered(msgspec.Struct):
@@ -125,7 +127,7 @@ class _Measured(msgspec.Struct):
     measures: _Numbered
 
 
-_measured = msgspec.msgpack.Decoder(list[str | _Measured])
+_measured = msgspec.msgpack.Decoder(list[ForgottenAccount | _Measured])
 
 
 def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
@@ -137,8 +139,8 @@ def scores_of(snapshots: Snapshots, accounts: list[str]) -> Scores:
     owners: set[str] = set()
     for frame in (frame for shard in snapshots.shards for frame in shard):
         for said in _scores.decode(zlib.decompress(frame)):
-            place = None if isinstance(said, str) else places.get(said.account)
-            if place is None or isinstance(said, str):
+            place = None if isinstance(said, ForgottenAccount) else places.get(said.account)
+            if place is None or isinstance(said, ForgottenAccount):
                 continue
             rows.append((place, said.at, said.day, said.score_tenths, bands[said.band]))
             risks.append(np.nan if said.risk_thousandths is None else said.risk_thousandths / 1000)
@@ -163,7 +165,7 @@ def values_of(snapshots: Snapshots, accounts: list[str], names: Sequence[str]) -
     found: list[list[float]] = []
     for frame in (frame for shard in snapshots.shards for frame in shard):
         for said in _measured.decode(zlib.decompress(frame)):
-            if isinstance(said, str) or said.account not in known:
+            if isinstance(said, ForgottenAccount) or said.account not in known:
                 continue
             row = [np.nan] * len(columns)
             for number, value in zip(said.measures.numbers, said.measures.values, strict=True):

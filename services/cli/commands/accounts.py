@@ -12,6 +12,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, data_folder, find
 from services.cli.terminal import tell, tell_json, tell_lines
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 
 
@@ -69,7 +70,7 @@ def import_file(
         told = {"accepted": tally.accepted, "problems": problems, "undeclared_columns": found.undeclared}
         tell_json(told)
     else:
-        print(f"{tally.accepted} accounts sent, {len(problems)} problems")
+        print(f"{counted(tally.accepted, 'account')} sent, {counted(len(problems), 'problem')}")
         tell_lines(f"  {problem}" for problem in problems)
         if found.undeclared:
             columns = ", ".join(map(repr, found.undeclared))
@@ -120,7 +121,7 @@ def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
         return
     for each in found:
         since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.since_ms / 1000))
-        tell(f"{each.user}  {each.events:,} events since {since}: {_WHY[each.reason]}")
+        tell(f"{each.user}  {counted(each.events, 'event')} since {since}: {_WHY[each.reason]}")
     if found:
         print("Have the app call `group`, or say where they belong: `tidemark accounts resolve FILE`.")
     else:
@@ -167,12 +168,20 @@ def resolve(
         users, problems = resolving.read_users(file, pseudonyms)
         done = asyncio.run(resolving.withdraw(running.kafka, users))
         nothing = f"; of {done.nothing_said:,} nobody has said anything that holds" if done.nothing_said else ""
-        _tell(f"what was said of {done.withdrawn:,} users is withdrawn{nothing}", done._asdict(), problems, json=json)
+        _tell(
+            f"what was said of {counted(done.withdrawn, 'user')} is withdrawn{nothing}",
+            done._asdict(),
+            problems,
+            json=json,
+        )
         return
     accounts, problems = resolving.read_file(file, pseudonyms)
     resolved = asyncio.run(resolving.resolve(running.kafka, accounts))
     before = f", {resolved.before:,} had been before" if resolved.before else ""
-    text = f"{resolved.users:,} users have an account; {resolved.events:,} events are sent in again{before}"
+    text = (
+        f"{counted(resolved.users, 'user has', 'users have')} an account; "
+        f"{counted(resolved.events, 'event is', 'events are')} sent in again{before}"
+    )
     _tell(text, resolved._asdict(), problems, json=json)
 
 
@@ -193,6 +202,7 @@ def _tell(text: str, facts: dict[str, Any], problems: list[str], *, json: bool) 
 
 
 def apply(
+    context: typer.Context,
     file: Annotated[
         Path,
         typer.Argument(
@@ -214,11 +224,14 @@ def apply(
     from services.cli.account_aliases import apply as write
     from services.cli.local import readiness
     from services.cli.local.accounts_of_ingest import InForce, in_force
-    from services.ingest.accounts_file import load_accounts
+    from services.ingest.accounts_file import VARIABLE, load_accounts
 
-    running, book = find(data), load_accounts(file)
+    source = context.get_parameter_source("file")
+    by_variable = source is not None and source.name == "ENVIRONMENT"
+    running, book = find(data), load_accounts(file, VARIABLE if by_variable else "")
     count = asyncio.run(write(running.kafka, book, within))
-    print(f"{count:,} aliases are in force for attribution; accounts under these ids are forgotten, without a signal.")
+    in_force_now = counted(count, "alias is", "aliases are")
+    print(f"{in_force_now} in force for attribution; accounts under such an id are forgotten, without a signal.")
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")
     address = running.ingest or readiness.addresses()["ingest"]
     found = in_force(address, book)

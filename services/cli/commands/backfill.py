@@ -7,7 +7,7 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +16,7 @@ from services.cli.event_columns import AccountColumn, EventColumn, EventName, Ti
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
 from services.cli.terminal import tell, tell_json, tell_lines
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -66,6 +67,16 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
             help="Hours between ticks in an empty log; must divide 24. By default 6, or 24 for over two years.",
         ),
     ] = None,
+    accounts_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--accounts-file",
+            envvar="TIDEMARK_ACCOUNTS_FILE",
+            help="The file of aliases that ingest has: for rows with ids of their own that name an alias.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     data: DataOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -86,6 +97,7 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     from services.backfill.files import survey
     from services.backfill.mapping import Mapping
     from services.backfill.plan import tick_hours_for
+    from services.ingest.accounts_file import load_accounts
 
     if tick_hours is not None and 24 % tick_hours:
         raise Fatal("--tick-hours must divide 24")
@@ -93,8 +105,9 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
     events = survey(file, mapping, source, time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows, window=sort_window)
     running = find(data)
     hours = tick_hours or tick_hours_for(events.first_ms, events.last_ms)
+    book = load_accounts(accounts_file)
     with _display(shown=not json) as bar:
-        outcome = asyncio.run(_run(running, events, source, hours, bar))
+        outcome = asyncio.run(_run(running, events, source, bar, tick_hours=hours, account=book.account))
     _tell(outcome, events, json=json)
     if outcome.tally.rejected:
         raise typer.Exit(REJECTED_STATUS)
@@ -111,13 +124,14 @@ def _abandon(data: Path | None, *, json: bool) -> None:
     if not given_up:
         print("no backfill drives the clock: nothing was changed")
     for name, count in given_up:
+        deferred = counted(count, "deferred event has", "deferred events have")
         tell(
-            f"{name}: given up, the clock is live again; {count} deferred events have been appended again to be "
-            "counted. Run the backfill again to send the rest as late events."
+            f"{name}: given up, the clock is live again; {deferred} been appended again to be counted. Run the backfill"
+            " again to send the rest as late events."
         )
 
 
-async def _run(running: Running, events: EventFile, source: str, tick_hours: int, bar: Bar) -> Outcome:
+async def _run(running: Running, events: EventFile, source: str, bar: Bar, **given: Any) -> Outcome:
     from services.backfill.sender import IngestSender
     from services.backfill.service import Options
     from services.backfill.service import backfill as run
@@ -139,9 +153,7 @@ async def _run(running: Running, events: EventFile, source: str, tick_hours: int
 
     async with IngestSender(running.ingest, backfill_key(running, source)) as sender:
         await sender.ready()
-        return await run(
-            events, sender, running.kafka, Options(read_lanes, read_positions, tick_hours=tick_hours, report=report)
-        )
+        return await run(events, sender, running.kafka, Options(read_lanes, read_positions, report=report, **given))
 
 
 def backfill_key(running: Running, source: str) -> str:
@@ -194,10 +206,11 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         tell_json(told)
         return
     if outcome.resumed_at == outcome.rows:
-        print(f"{events.name} is in already ({outcome.rows} rows): nothing was added")
+        print(f"{events.name} is in already ({counted(outcome.rows, 'row')}): nothing was added")
         return
     print(
-        f"{events.name}: {tally.accepted} events accepted, {tally.rejected} rejected, {tally.unattributed} wait for an "
-        f"account; {outcome.resumed_at + outcome.found_in_log} rows had been sent before ({outcome.mode.value})"
+        f"{events.name}: {counted(tally.accepted, 'event')} accepted, {tally.rejected:,} rejected, "
+        f"{counted(tally.unattributed, 'waits', 'wait')} for an account; "
+        f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before ({outcome.mode.value})"
     )
     tell_lines(f"  rejected: {rejection}" for rejection in tally.rejections[:10])

@@ -14,6 +14,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
 from services.cli.terminal import tell, tell_json, tell_lines
+from services.shared.counts import counted
 from services.shared.errors import Fatal, Retryable
 
 if TYPE_CHECKING:
@@ -190,7 +191,7 @@ async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
 
 
 def _show(subject: str, traces: Mapping[str, Any]) -> None:
-    tell(f"{subject}: {sum(traces['rows'].values()):,} rows in the warehouse")
+    tell(f"{subject}: {counted(sum(traces['rows'].values()), 'row')} in the warehouse")
     for table, count in sorted(traces["rows"].items()):
         print(f"  {table}: {count:,}")
     if traces["accounts"]:
@@ -206,7 +207,8 @@ def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:
         tell_json(report)
         return
     total = sum(report["removed"].values())
-    tell(f"{subject} is erased: {total:,} rows of the warehouse were deleted, or lead to nobody any more")
+    gone = ("row of the warehouse was deleted, or leads", "rows of the warehouse were deleted, or lead")
+    tell(f"{subject} is erased: {counted(total, *gone)} to nobody any more")
     for table, count in sorted(report["removed"].items()):
         print(f"  {table}: {count:,}")
     if report["accounts"]:

@@ -12,6 +12,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, find, reach
 from services.cli.terminal import tell, tell_json, tell_lines
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 
@@ -96,11 +97,11 @@ def infer(
     from services.cli.plan.inferring import Traffic
     from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 
-    traffic = Traffic()
+    traffic = Traffic(read_plan_file(B2B_SAAS_PLAN_FILE))
     _look(traffic.add, events, days, most, data)
     if not traffic.count:
         raise Fatal("there was no event to draft a plan from")
-    tell(draft(traffic, read_plan_file(B2B_SAAS_PLAN_FILE)).removesuffix("\n"))
+    tell(draft(traffic).removesuffix("\n"))
 
 
 def docs(plan: PlanOption = None) -> None:
@@ -141,7 +142,14 @@ def _look(
     if sample.one_in > 1:
         print(f"one event in {sample.one_in} was looked at; --most takes more", file=sys.stderr)
     if sample.without_details:
-        print(f"{sample.without_details} events without details were passed over", file=sys.stderr)
+        print(
+            counted(
+                sample.without_details,
+                "event without details was passed over",
+                "events without details were passed over",
+            ),
+            file=sys.stderr,
+        )
 
 
 def _plan(file: Path | None) -> TrackingPlan:

@@ -16,6 +16,7 @@ from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find, reach
 from services.cli.terminal import tell_json
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -243,14 +244,14 @@ async def _replay(
         nonlocal told_at
         if time.monotonic() - told_at > _TELL_EVERY_S:
             told_at = time.monotonic()
-            print(f"{tally.letters:,} letters replayed", file=sys.stderr, flush=True)
+            print(f"{counted(tally.letters, 'letter')} replayed", file=sys.stderr, flush=True)
 
     async with Replayer(kafka, ingest, key_for, any_source=any_source, report=report) as replayer:
         try:
             await replayer.replay(places, wanted, limit)
         except BaseException:
             if replayer.tally.letters:
-                told = f"stopped after {replayer.tally.letters:,} letters; run the same command again to go on"
+                told = f"stopped after {counted(replayer.tally.letters, 'letter')}; run the same command again to go on"
                 print(told, file=sys.stderr)
             raise
         return replayer.tally

@@ -14,6 +14,7 @@ import typer
 from services.cli.local.given_key import KeyFileOption, key_of
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach, read_state
 from services.cli.terminal import on_one_line, tell_json
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _apart(news: News) -> list[str]:
     """Return what is to be said beside the events."""
     lines = [f"{news.hidden:,} more not shown"] if news.hidden else []
     if news.passed:
-        lines.append(f"{news.passed:,} records of all sources passed by too fast to be looked at")
+        lines.append(f"{counted(news.passed, 'record')} of all sources passed by too fast to be looked at")
     return lines + ([news.problem] if news.problem else [])
 
 

@@ -9,6 +9,7 @@ from services.cli.examining.findings import Finding, judge
 from services.cli.examining.running import clock
 from services.cli.local.stack_state import Running, reach
 from services.shared import exit_status
+from services.shared.counts import counted
 from services.shared.errors import TidemarkError
 
 _MANY_RECORDS = 200_000
@@ -63,11 +64,15 @@ def _attribution(running: Running) -> str:
     lanes = asyncio.run(read_counters(running.kafka)).values()
     waiting = sum(lane.waiting_identified for lane in lanes)
     given_up = sum(lane.dead_lettered for lane in lanes)
-    said = [f"{sum(lane.forwarded for lane in lanes):,} events were given an account"]
+    said = [
+        counted(sum(lane.forwarded for lane in lanes), "event was given an account", "events were given an account")
+    ]
     if waiting:
-        said.append(f"{waiting:,} of identified users wait for one: `tidemark accounts unresolved` lists the users")
+        wait = counted(waiting, "of an identified user waits", "of identified users wait")
+        said.append(f"{wait} for one: `tidemark accounts unresolved` lists the users")
     if given_up:
-        said.append(f"{given_up:,} of identified users were given up: `tidemark accounts resolve` brings them back")
+        gone = counted(given_up, "of an identified user was given up", "of identified users were given up")
+        said.append(f"{gone}: `tidemark accounts resolve` brings back what was")
     return "; ".join(said)
 
 
@@ -86,6 +91,6 @@ def held(running: Running) -> str:
         return "no account is held by its own calendar or programs"
     waiting = sum(bool(each.would_fire) for each in found)
     return (
-        f"usage signals of {len(found):,} accounts are held by planned absences, public holidays or programs,"
-        f" conditions hold for {waiting:,} of them: `tidemark signals held` lists them"
+        f"usage signals of {counted(len(found), 'account')} are held by planned absences, public holidays or programs,"
+        f" conditions hold for {waiting:,} of these: `tidemark signals held` lists them"
     )

@@ -11,11 +11,12 @@ from services.alerter.domain.wording import word
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
 from services.cli.held import CALENDAR, FLEET, iso, reason
-from services.scorer.domain.accounts.absences import WITHDRAWN, of_account, of_people
+from services.scorer.domain.accounts.absences import of_account, of_people
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.units import DAY_MS
+from services.shared.tracking_plan.state_values import WITHDRAWN
 
 SHOWN_WEEKS = 12
 _SAME = ("score_tenths", "band", "measures", "facts", "dates")

@@ -8,6 +8,7 @@ from typing import Any
 from services.cli.explaining.reading import Explained
 from services.cli.held import iso
 from services.cli.terminal import tell_lines
+from services.shared.counts import counted
 
 
 def print_health(told: dict[str, Any]) -> None:
@@ -26,7 +27,7 @@ def _health(told: dict[str, Any]) -> Iterator[str]:
     yield f"{name} ({told['account']})" if name else str(told["account"])
     yield f"as of the close of {told['day']} (UTC), judged at {told['at']}"
     yield f"health {told['score']:g} of 100{before}, band {told['band']}, stage {told['stage']}, coverage {told['coverage']:.0%}"
-    yield f"model {told['model_version']}; {told['records']:,} records since {told['log_begins_at']}, partition {told['partition']}"
+    yield f"model {told['model_version']}; {counted(told['records'], 'record')} since {told['log_begins_at']}, partition {told['partition']}"
     if not told["complete"]:
         yield "retention has taken the oldest records: what they said is not known here"
     yield f"published: {told['published']}"
@@ -66,7 +67,7 @@ def _rule(found: Explained, told: dict[str, Any]) -> Iterator[str]:
     for transition in told["transitions"]:
         why = f" ({transition['reason']})" if transition["reason"] else ""
         yield f"  {transition['at']}  {transition['transition']} {transition['severity']}{why}"
-    yield f"looked at: {told['days']} days, {told['judged']} judgements"
+    yield f"looked at: {counted(told['days'], 'day')}, {counted(told['judged'], 'judgement')}"
     yield "it fires when"
     yield from _tree(told["fires"], 1)
     yield f"  {told['for']}; in these days {told['longest']}"
@@ -93,7 +94,7 @@ def _tree(node: dict[str, Any], depth: int) -> Iterator[str]:
             for part in node[kind]:
                 yield from _tree(part, depth + 1)
             return
-    line = f"{blank}{mark} {node['condition']}: {node['words']}; true on {node['held_on']} days"
+    line = f"{blank}{mark} {node['condition']}: {node['words']}; true on {counted(node['held_on'], 'day')}"
     if "closest" in node:
         line += f"; closest: {node['closest']['words']}, on {node['closest']['day']}"
     yield line

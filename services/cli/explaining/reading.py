@@ -13,6 +13,7 @@ from services.cli.held import iso
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.units import DAY_MS
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import at_time, beginnings, decoded, ends, scan
@@ -119,7 +120,11 @@ async def _unknown(kafka: KafkaSettings, account: str, partition: int, life: Lif
         else f"its partition {partition} reaches from {iso(day_of(life.first_time))} to {iso(day_of(log_time))} and has no event of it"
     )
     close = get_close_matches(account, sorted(names), n=3)
-    hint = f"; do you mean {' or '.join(close)}?" if close else f"; {len(names):,} accounts are known"
+    hint = (
+        f"; do you mean {' or '.join(close)}?"
+        if close
+        else f"; {counted(len(names), 'account is', 'accounts are')} known"
+    )
     return f"there is no account {account!r} on usage-events: {reaches}{hint}"
 
 
@@ -131,7 +136,7 @@ async def _published(kafka: KafkaSettings, account: str, partition: int, day: in
     found = None
     async for record in scan(kafka, ACCOUNT_HEALTH, start, last):
         if record.key == account.encode() and record.value is not None:
-            snapshot = decoded(record.value)[1]
-            if snapshot and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
+            name, snapshot = decoded(record.value)
+            if name == "account_health" and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
                 found = snapshot
     return found

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from schemas.topics import ACCOUNT_HEALTH, DEAD_LETTERS, EXPANSION_SIGNALS, RISK_SIGNALS, USAGE_EVENTS
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.folding import open_measures
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.rules import RuleSet
@@ -150,7 +151,7 @@ class AccountReplay:
         for output in self._alerter.take_outputs():
             if output.topic in {RISK_SIGNALS, EXPANSION_SIGNALS} and output.value is not None:
                 self.life.signals.append(codec.decode(output.value)[1])
-        if not isinstance(item, str):
+        if not isinstance(item, ForgottenAccount):
             self.life.judgements.append(Judgement(dict(item), measures_of(item), self._states))
 
 

@@ -20,6 +20,7 @@ from services.cli.explaining.health import moment
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
 from services.cli.held import iso
+from services.shared.counts import counted
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS, HOUR_MS
 
@@ -254,5 +255,5 @@ def _verdict(rule: Rule, now: Judgement, window: list[Judgement]) -> str:
 def _length(length_ms: int) -> str:
     if length_ms >= DAY_MS:
         days = length_ms / DAY_MS
-        return f"{days:.0f} day{'s' if round(days) != 1 else ''}"
-    return f"{length_ms / HOUR_MS:.0f} hours"
+        return counted(round(days), "day")
+    return counted(round(length_ms / HOUR_MS), "hour")

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from services.cli.commands.signals import in_words
+from services.shared.counts import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +27,9 @@ class Screen:
         else:
             counts = Counter(signal["rule"] for signal in signals)
             listed = ", ".join(f"{rule} {count}" for rule, count in counts.most_common())
-            self._console.print(f"{len(signals)} signals are open: {listed}. The latest:\n", style="bold")
+            self._console.print(
+                f"{counted(len(signals), 'signal is', 'signals are')} open: {listed}. The latest:\n", style="bold"
+            )
             for signal in signals[-SHOWN_IN_FULL:]:
                 self.show(signal)
         self._console.print("Now live: signals are shown as they fire.\n", style="bold")

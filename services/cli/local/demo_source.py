@@ -52,6 +52,11 @@ class DemoHistory:
         return hashlib.sha256(repr(self.history).encode()).hexdigest()
 
     @property
+    def stem(self) -> str:
+        """Return what the ids of its events begin with."""
+        return f"sim-{self.history.seed}-"
+
+    @property
     def first_ms(self) -> int:
         """Return the start of its first day."""
         return (self.history.last_day - self.history.weeks * 7 + 1) * DAY_MS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from services.cli.plan.observed import NoCall, Observed
+from services.shared.counts import counted
 from services.shared.tracking_plan.plan import TrackingPlan, plain
 from services.shared.tracking_plan.traffic import TrafficPlan
 
@@ -49,7 +50,7 @@ class PlanComparison:
                 self.unreadable_lines.append(observed.line)
             return
         self.count += 1
-        kind, name, path, properties = observed
+        kind, name, path, properties, beside = observed
         if kind == "PAGE":
             name = self._traffic.page_name(path) or name
         called = self._traffic.named(kind, name)
@@ -57,7 +58,7 @@ class PlanComparison:
             self.seen[called] = self.seen.get(called, 0) + 1
         elif kind == "TRACK" and (name in self.unknown or len(self.unknown) < MAX_NAMES):
             self.unknown[name] = self.unknown.get(name, 0) + 1
-        found = self._traffic.violations(kind, name, properties)
+        found = self._traffic.violations(kind, name, properties, beside)
         self.broken += bool(found)
         for each in found:
             # An event that the plan does not name is one way of breaking it, however many names there are.
@@ -87,13 +88,15 @@ class PlanComparison:
 
     def lines(self) -> list[str]:
         """Return it for people."""
-        said = [f"{self.count:,} events were compared; {self.broken:,} break the plan"]
+        compared = counted(self.count, "event was compared", "events were compared")
+        said = [f"{compared}; {counted(self.broken, 'breaks', 'break')} the plan"]
         if not self.count:
             said = ["there was no event to compare"]
         if self.unreadable:
             where = ", ".join(map(str, self.unreadable_lines[:MAX_LINES]))
             where += " ..." if len(self.unreadable_lines) > MAX_LINES else ""
-            said.append(f"BAD  {self.unreadable:,} more are no calls in Segment's format: line {where}")
+            more = counted(self.unreadable, "more is no call", "more are no calls")
+            said.append(f"BAD  {more} in Segment's format: line {where}")
         for way, count in self._often_first():
             event = way.event or "(not in the plan)"
             of = self.seen.get(way.event, count)

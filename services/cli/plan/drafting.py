@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from services.cli.plan.inferring import EventSeen, Traffic, is_personal
+from services.shared.counts import counted
 from services.shared.tracking_plan.plan import TrackingPlan, plain, words
 from services.shared.tracking_plan.reading import read_plan
 from services.shared.tracking_plan.state_names import ABSENCE_FROM, ABSENCE_SCOPE
@@ -23,14 +24,8 @@ _RESERVED = frozenset({"true", "false", "yes", "no", "on", "off", "null", "y", "
 Config = dict[str, Any]
 
 
-def draft(traffic: Traffic, known: TrackingPlan) -> str:
-    """
-    Return a plan file that this traffic keeps.
-
-    Args:
-        traffic: What was seen.
-        known: A plan of usual names; what it says of them is taken over.
-    """
+def draft(traffic: Traffic) -> str:
+    """Return a plan file that this traffic keeps; what the plan of usual names says of them is taken over."""
     events = sorted(traffic.events.values(), key=lambda event: (-event.count, event.name))
     config: Config = {
         "events": {event.name: {"properties": _properties(event)} for event in events[:MOST_EVENTS]},
@@ -38,7 +33,7 @@ def draft(traffic: Traffic, known: TrackingPlan) -> str:
         "group_traits": _properties(traffic.group),
         "identify_traits": _properties(traffic.identify, personal=("name",)),
     }
-    for meant, part, name, declared in _additions(known):
+    for meant, part, name, declared in _additions(traffic.known):
         read_from = _READ_FROM[part](declared) if part in _READ_FROM else ()
         if all(_always_has(traffic, event, each) for event in meant for each in read_from):
             config = _with(config, meant, part, name, declared)
@@ -109,10 +104,16 @@ _READ_FROM: Mapping[str, Callable[[Any], tuple[str, ...]]] = {
 
 
 def _always_has(traffic: Traffic, event: str, name: str) -> bool:
-    """Return whether each event of a name has a property, of one type."""
+    """Return whether each event of a name has a property, of one type, from which what it means can be read."""
     seen = traffic.events.get(event)
     field = seen.properties.get(name) if seen else None
-    return seen is not None and field is not None and field.count == seen.count and field.type(name) is not None
+    return (
+        seen is not None
+        and not seen.unreadable
+        and field is not None
+        and field.count == seen.count
+        and field.type(name) is not None
+    )
 
 
 def _with(config: Config, meant: Mapping[str, str], part: str, name: str, declared: Any) -> Config:
@@ -161,7 +162,7 @@ def _lines(config: Config, traffic: Traffic, rarer: int) -> Iterator[str]:
         yield f"  {_scalar(name)}: {{paths: [{_quoted(path)}]}}  # {traffic.paths[path]:,} seen"
     for part, of in (("group_traits", traffic.group), ("identify_traits", traffic.identify)):
         if config[part]:
-            yield from ("", f"{part}:  # {of.count:,} calls")
+            yield from ("", f"{part}:  # {counted(of.count, 'call')}")
             yield from _entries(config[part], of, "  ")
     for part in ("cases", "answers"):
         if config.get(part):
@@ -169,12 +170,19 @@ def _lines(config: Config, traffic: Traffic, rarer: int) -> Iterator[str]:
 
 
 def _head(traffic: Traffic, rarer: int) -> Iterator[str]:
-    yield f"# Drafted by `tidemark plan infer` from {traffic.count:,} events. Read it as a proposal: types, `required` and"
+    yield f"# Drafted by `tidemark plan infer` from {counted(traffic.count, 'event')}. Read it as a proposal: types, `required` and"
     yield "# `personal` are guesses from what was seen. Say what events mean (docs/tracking-plan.md), and delete what is an accident."
     if traffic.unreadable:
-        yield f"# {traffic.unreadable:,} more were no calls in Segment's format, and were passed over."
+        more = counted(
+            traffic.unreadable,
+            "more was no call in Segment's format, and was",
+            "more were no calls in Segment's format, and were",
+        )
+        yield f"# {more} passed over."
     if traffic.unnamed or rarer > 0:
-        yield f"# Left out: {max(rarer, 0):,} names that are rarer, and {traffic.unnamed:,} events whose names are too many or too long."
+        names = counted(max(rarer, 0), "name that is rarer", "names that are rarer")
+        events = counted(traffic.unnamed, "event", "events")
+        yield f"# Left out: {names}, and {events} with names that are too many or too long."
         yield "# Names that hold ids or numbers are no names: send them as properties."
 
 

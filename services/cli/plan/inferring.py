@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from services.cli.plan.observed import NoCall, Observed
-from services.shared.tracking_plan.plan import PropertyPlan, PropertyType, plain
+from services.shared.tracking_plan.plan import PropertyPlan, PropertyType, TrackingPlan, plain
+from services.shared.tracking_plan.traffic import TrafficPlan
 from services.shared.tracking_plan.values import MAX_ID, check_of
 
 MAX_NAMES, MAX_PROPERTIES, MAX_LENGTH = 5_000, 200, 200
@@ -68,7 +69,7 @@ class PropertySeen:
 class EventSeen:
     """All events of one name."""
 
-    __slots__ = ("count", "left_out", "name", "properties")
+    __slots__ = ("count", "left_out", "name", "properties", "unreadable")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -76,6 +77,8 @@ class EventSeen:
         self.properties: dict[str, PropertySeen] = {}
         self.left_out = 0
         """Properties that were too many, or that have names nobody could declare."""
+        self.unreadable = False
+        """Whether what the known plan says that it means could not be read from one of them."""
 
     def add(self, properties: Iterable[tuple[str, Any]]) -> None:
         """Look at one event."""
@@ -108,7 +111,10 @@ def is_personal(name: str, seen: PropertySeen) -> bool:
 class Traffic:
     """All events that were looked at."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: TrackingPlan) -> None:
+        """Take a plan of usual names."""
+        self.known = known
+        self._known = TrafficPlan(known)
         self.count = 0
         self.events: dict[str, EventSeen] = {}
         """By plain name."""
@@ -126,11 +132,12 @@ class Traffic:
             self.unreadable += 1
             return
         self.count += 1
-        kind, name, path, properties = observed
+        kind, name, path, properties, beside = observed
         if kind == "TRACK":
             event = self._event(name)
             if event is not None:
                 event.add(properties.items())
+                event.unreadable |= self._known.unreadable(kind, name, properties, beside)
         elif kind in ("GROUP", "IDENTIFY"):
             traits = ((trait.lower(), value) for trait, value in properties.items())
             (self.group if kind == "GROUP" else self.identify).add(traits)

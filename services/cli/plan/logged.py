@@ -17,6 +17,9 @@ from schemas.topics import USAGE_DETAILS, USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.plan.observed import Observed, path_of
 from services.shared.kafka.reading import Offsets, at_time, decoded, ends, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.actors import number_said
+from services.shared.tracking_plan.traffic import Beside
+from services.shared.units import DAY_MS
 
 MOST = 100_000
 """Events that are looked at, of which the details are held: about 60 MB."""
@@ -84,5 +87,7 @@ def _key(record: dict[str, Any]) -> _Key:
 
 def _observed(event: dict[str, Any], properties: str, extra: str) -> Observed:
     merged = {**_decode(event["properties"]), **_decode(properties)}
-    context = _decode(extra).get("context") if event["kind"] == "PAGE" else None
-    return Observed(event["kind"], event["name"], path_of(merged, context), merged)
+    context = _decode(extra).get("context")
+    path = path_of(merged, context) if event["kind"] == "PAGE" else ""
+    beside = Beside(number_said(context), bool(event["user"]), event["received_at"] // DAY_MS)
+    return Observed(event["kind"], event["name"], path, merged, beside)

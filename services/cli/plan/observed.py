@@ -11,7 +11,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.ingest.domain.members import kind_named
-from services.shared.errors import Fatal
+from services.ingest.domain.timing import to_millis
+from services.shared.errors import Fatal, Rejected
+from services.shared.tracking_plan.actors import number_said
+from services.shared.tracking_plan.traffic import Beside
+from services.shared.units import DAY_MS
 
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})
 _NAMED_BY = {"TRACK": "event", "PAGE": "name", "SCREEN": "name"}
@@ -28,6 +32,8 @@ class Observed(NamedTuple):
     """Of its page; empty if it has none."""
     properties: dict[str, Any]
     """The traits of an identify or group call."""
+    beside: Beside = Beside()
+    """The day is that of its own time, where that of its receipt is not known."""
 
 
 class NoCall(NamedTuple):
@@ -63,11 +69,14 @@ def _calls(line: bytes) -> Iterator[Observed | None]:
         yield None
         return
     batch = value.get("batch") if isinstance(value, dict) else None
-    for call in batch if isinstance(batch, list) else [value]:
-        yield _observed(call) if isinstance(call, dict) else None
+    if not isinstance(batch, list):
+        yield _observed(value, None) if isinstance(value, dict) else None
+        return
+    for call in batch:
+        yield _observed(call, value.get("context")) if isinstance(call, dict) else None
 
 
-def _observed(call: dict[str, Any]) -> Observed | None:
+def _observed(call: dict[str, Any], of_batch: Any) -> Observed | None:
     given = call.get("type")
     kind = kind_named(given.lower()) if isinstance(given, str) else ""
     properties = call.get("traits" if kind in _TRAITS else "properties")
@@ -76,7 +85,29 @@ def _observed(call: dict[str, Any]) -> Observed | None:
         return None
     if kind == "TRACK" and not (name and name.strip()):
         return None
-    return Observed(kind, name or "", path_of(properties or {}, call.get("context")), properties or {})
+    context = {
+        **(of_batch if isinstance(of_batch, dict) else {}),
+        **(own if isinstance(own := call.get("context"), dict) else {}),
+    }
+    return Observed(
+        kind,
+        name or "",
+        path_of(properties or {}, context),
+        properties or {},
+        Beside(
+            number_said(context),
+            bool(call.get("userId") or call.get("anonymousId")),
+            _day(call.get("timestamp")),
+        ),
+    )
+
+
+def _day(timestamp: Any) -> int | None:
+    try:
+        at_ms = to_millis(timestamp, "timestamp")
+    except Rejected:
+        return None
+    return None if at_ms is None else at_ms // DAY_MS
 
 
 def path_of(properties: dict[str, Any], context: Any) -> str:

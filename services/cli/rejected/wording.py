@@ -19,6 +19,7 @@ from services.cli.rejected.letters import Letter
 from services.cli.rejected.overview import Group, Line
 from services.cli.rejected.tally import Plan, ReplayTally
 from services.cli.terminal import on_one_line, printable
+from services.shared.counts import counted
 
 _MOST_UNPACKED = 4 * 1024 * 1024
 _JSON_TEXT = ("properties", "extra", "details", "traits", "context")
@@ -113,10 +114,18 @@ def plan_in_words(plan: Plan) -> Iterator[str]:
     through = plan.ways["event"] + plan.ways["body"]
     if through:
         sources = ", ".join(f"{count:,} of {source}" for source, count in sorted(plan.sources.items()))
-        bodies = f", {plan.ways['body']:,} of them whole bodies" if plan.ways["body"] else ""
-        yield printable(f"{through:,} letters go through ingest again{bodies} ({sources})")
+        bodies = (
+            f", {counted(plan.ways['body'], 'of them a whole body', 'of them whole bodies')}"
+            if plan.ways["body"]
+            else ""
+        )
+        yield printable(f"{counted(through, 'letter goes', 'letters go')} through ingest again{bodies} ({sources})")
     if plan.ways["record"]:
-        yield f"{plan.ways['record']:,} records are appended again to the topics that they come from"
+        again = (
+            "record is appended again to the topic that it comes",
+            "records are appended again to the topics that they come",
+        )
+        yield f"{counted(plan.ways['record'], *again)} from"
     yield from _left(plan.left)
     if not plan.total:
         yield "nothing to replay"
@@ -126,8 +135,8 @@ def tally_in_words(tally: ReplayTally) -> Iterator[str]:
     """Yield lines that say what a replay did."""
     unattributed = f", {tally.unattributed:,} of them without an account" if tally.unattributed else ""
     yield (
-        f"{tally.letters:,} letters replayed: {tally.accepted:,} events accepted{unattributed}, "
-        f"{tally.appended:,} records appended again"
+        f"{counted(tally.letters, 'letter')} replayed: {counted(tally.accepted, 'event')} accepted{unattributed}, "
+        f"{counted(tally.appended, 'record')} appended again"
     )
     if tally.accepted or tally.appended:
         yield "  what the log had already is dropped as a repeat: `tidemark ledger` counts those"

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from xxhash import xxh3_64_hexdigest
 
-from services.console.account.records import KINDS, MOST_ABSENT_DAYS
+from services.console.account.records import KINDS
+from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS, MAX_DAYS_AHEAD
 
 LONGEST_TEXT = 4_000
 LONGEST_LINE = 200
@@ -137,7 +138,7 @@ def _bounds(kind: str, values: Mapping[str, str], today: date) -> None:
     first, last = date.fromisoformat(values["from"]), date.fromisoformat(values["to"])
     if last < first:
         raise BadField("to", "before_first")
-    if (last - first).days >= MOST_ABSENT_DAYS:
+    if (last - first).days >= MAX_ABSENT_DAYS:
         raise BadField("to", "too_long_away")
-    if (last - today).days > MOST_AHEAD_DAYS:
+    if (last - today).days > MAX_DAYS_AHEAD:
         raise BadField("to", "too_far")

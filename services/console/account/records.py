@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS
+
 KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
     "note": "Note Added",
@@ -19,7 +21,6 @@ KINDS: Mapping[str, str] = {
     "churn": "Account Lost",
 }
 """Kinds of records, and the events that they are on the log."""
-MOST_ABSENT_DAYS = 92
 _DAY_OF = {"contact": "", "note": "", "goal": "due", "reached": "", "handoff": "", "absence": "from", "churn": "date"}
 _SHOWN = {
     "contact": ("channel", "with", "text"),
@@ -92,7 +93,7 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         # As the scorer reads it: what it refused holds no signal back, so nobody shall think that it does.
         if on is None or properties.get("scope") != "account":
             return None
-        if not properties.get("withdrawn") and (until is None or not 0 <= (until - on).days < MOST_ABSENT_DAYS):
+        if not properties.get("withdrawn") and (until is None or not 0 <= (until - on).days < MAX_ABSENT_DAYS):
             return None
     author = str(properties.get("author") or event.get("user_id") or "")
     return Recorded(kind, on or said, until, said, author, properties, event["event_id"])

@@ -31,7 +31,8 @@ from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, number_said
-from services.shared.tracking_plan.traffic import Violation
+from services.shared.tracking_plan.traffic import Beside, Violation
+from services.shared.units import DAY_MS
 
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})
 _CLIENT, _CONTENT, _ASSIGNED = "CLIENT", "CONTENT", "ASSIGNED"
@@ -84,7 +85,6 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
         name = page_name(properties, context, rules.plan) or name
     previous = check_identity(event, kind, person.user, account, limits)
     said_actor = number_said(context)
-    violations = checked(rules.plan, request.plan_mode, kind, name, properties, said_actor)
 
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
@@ -96,6 +96,8 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
             sent_at = timing.sent_at_millis(event["sentAt"])
         occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or request.received_at, limits)
     received_at = request.received_of(occurred_at)
+    beside = Beside(said_actor, bool(person.user), received_at // DAY_MS)
+    violations = checked(rules.plan, request.plan_mode, kind, name, properties, beside)
 
     if event_id:
         id_source = _CLIENT

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
-from services.shared.tracking_plan.traffic import TrafficPlan, Violation
+from services.shared.tracking_plan.traffic import Beside, TrafficPlan, Violation
 
 PlanMode = Literal["reject", "observe", "off"]
 
@@ -15,11 +15,8 @@ _TOLD = 5
 """Of the violations of a refused event that its detail names."""
 
 
-_NO_ACTOR = Violation("plan_wrong_value", "context.actor", "send person, agent or integration, in lower case")
-
-
 def checked(
-    plan: TrafficPlan, mode: PlanMode, kind: str, name: str, properties: Mapping[str, Any], actor: int | None = 0
+    plan: TrafficPlan, mode: PlanMode, kind: str, name: str, properties: Mapping[str, Any], beside: Beside
 ) -> list[Violation] | None:
     """
     Return what breaks the plan in an event that is taken nonetheless, None if nothing does.
@@ -30,16 +27,14 @@ def checked(
         kind: As the event record has it.
         name: Of the event or page.
         properties: Decoded.
-        actor: The number of the actor that the event names; None: what it says is no word for one.
+        beside: What else is known of the event.
 
     Raises:
         Rejected: with the first violation as code and field, and all of them in its detail, where the mode is `reject`.
     """
     if mode == "off":
         return None
-    found = plan.violations(kind, name, properties)
-    if actor is None:
-        found = [*found, _NO_ACTOR]
+    found = plan.violations(kind, name, properties, beside)
     if not found:
         return None
     if mode == "observe":

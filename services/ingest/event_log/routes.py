@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError
 from schemas.topics import TOPICS
 from services.ingest.event_log.batches import Route
 from services.ingest.ports import WRITES
-from services.shared.errors import ConfigurationError
+from services.shared.errors import Misfit
 from services.shared.kafka import clients, topics
 from services.shared.kafka.abandoning import abandon
 from services.shared.kafka.cause import find_cause
@@ -58,7 +58,7 @@ class Routes:
         self.last_sign = time.monotonic()
         """When something was last heard of Kafka, by the monotonic clock."""
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Gets a `ConfigurationError` when the cluster can never be written to as it is configured."""
+        """Gets a `Misfit` when the cluster can never be written to as it is configured."""
         self._tasks: set[asyncio.Task[None]] = set()
 
     def renew(self) -> None:
@@ -174,7 +174,7 @@ class Routes:
                     problems = await topics.check(self._kafka, [TOPICS[name] for name in WRITES])
                     if problems:
                         await abandon(producer, _ABANDON_WITHIN_S)
-                        self._fail(ConfigurationError(problems))
+                        self._fail(Misfit(problems))
                         return None
                     self._checked = True
                 for name in WRITES:
@@ -186,7 +186,7 @@ class Routes:
                 if self.common is None:
                     self.reason = f"{self._nobody()}: {why}" if cause else f"no producer can be made: {why}"
                 if cause and cause.lasting and not self._checked:
-                    self._fail(ConfigurationError([f"{self._nobody()}: {why}"]))
+                    self._fail(Misfit([f"{self._nobody()}: {why}"]))
                     return None
                 if not waiting:
                     waiting = True
@@ -202,7 +202,7 @@ class Routes:
     def _nobody(self) -> str:
         return f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
 
-    def _fail(self, error: ConfigurationError) -> None:
+    def _fail(self, error: Misfit) -> None:
         self.reason = "; ".join(error.problems)
         if not self.failed.done():
             self.failed.set_exception(error)

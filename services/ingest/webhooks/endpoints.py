@@ -19,6 +19,7 @@ import msgspec
 from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKey
+from services.shared.entry_fields import read_fields
 from services.shared.errors import ConfigurationError
 from services.shared.files.watched_file import WatchedFile, open_to_others
 
@@ -89,11 +90,14 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     endpoints: dict[str, Endpoint] = {}
     for number, given in enumerate(entries, 1):
         where = f"{_VARIABLE}: {path}: entry {number}"
-        try:
-            entry = msgspec.convert(given, _Entry)
-        except msgspec.ValidationError as error:
-            problems.append(f"{where}: {error}")
+        if not isinstance(given, dict):
+            problems.append(f"{where}: is no endpoint; write fields such as vendor and name")
             continue
+        found, wrong = read_fields(given, _Entry)
+        if wrong:
+            problems += [each.at(where, ": ") for each in wrong]
+            continue
+        entry = _Entry(**found)
         problems += [f"{where}: {problem}" for problem in _problems(entry)]
         endpoint = _endpoint(entry)
         if endpoint.path in endpoints:

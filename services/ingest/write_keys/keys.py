@@ -11,11 +11,11 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,6 +23,7 @@ from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.credentials import LONGEST, dated, digest, id_of
+from services.shared.entry_fields import read_fields
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.files.watched_file import WatchedFile, open_to_others
 from services.shared.tracking_plan.actors import Actor
@@ -97,35 +98,50 @@ def read(path: Path) -> dict[str, WriteKey]:
                 [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
             )
         raw = dated(msgspec.yaml.decode(text))
-        entries = msgspec.convert(raw, list[WriteKey])
     except FileNotFoundError as error:
         raise ConfigurationError([f"{where} is not there; `tidemark keys create --file {path}` makes it"]) from error
     except OSError as error:
         raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigurationError([f"{where}: {error}"]) from error
-    problems = []
+    if not isinstance(raw, list):
+        raise ConfigurationError([f"{where}: is no list; write an entry for each key, as `tidemark keys create` does"])
+    problems: list[str] = []
     keys: dict[str, WriteKey] = {}
-    for number, entry in enumerate(entries, 1):
-        problems += [f"{where}: entry {number}: {problem}" for problem in _problems(entry)]
-        if "client" not in raw[number - 1]:
-            problems.append(
-                f"{where}: entry {number}: client is missing from the key {entry.id or 'without key_sha256'} of source"
-                f" {entry.source!r}: write `client: server` if only servers hold it, `client: browser` if pages or apps do"
-            )
+    for number, given in enumerate(raw, 1):
+        entry = _read(given, f"{where}: entry {number}", problems)
         if entry.key_sha256 in keys:
             problems.append(f"{where}: entry {number}: this key_sha256 is there twice")
-        keys[entry.key_sha256] = entry
+        if entry.key_sha256:
+            keys[entry.key_sha256] = entry
     if problems:
         raise ConfigurationError(problems)
     return keys
 
 
-def _problems(entry: WriteKey) -> list[str]:
+def _read(given: Any, where: str, problems: list[str]) -> WriteKey:
+    """Return an entry with what is right of it, and add all that is wrong to the problems."""
+    if not isinstance(given, dict):
+        problems.append(f"{where}: is no key; write fields such as key_sha256 and source")
+        return WriteKey("", "")
+    found, wrong = read_fields(given, WriteKey)
+    entry = WriteKey(**{"key_sha256": "", "source": ""} | found)
+    problems += [each.at(where, ": ") for each in wrong]
+    # What is missing or no text is told already.
+    problems += [f"{where}: {each}" for each in _problems(entry, frozenset(found))]
+    if "client" not in given:
+        problems.append(
+            f"{where}: client is missing from the key {entry.id or 'without key_sha256'} of source"
+            f" {entry.source!r}: write `client: server` if only servers hold it, `client: browser` if pages or apps do"
+        )
+    return entry
+
+
+def _problems(entry: WriteKey, given: Collection[str]) -> list[str]:
     problems = []
-    if not _DIGEST.fullmatch(entry.key_sha256):
+    if "key_sha256" in given and not _DIGEST.fullmatch(entry.key_sha256):
         problems.append("key_sha256 must be 64 hexadecimal digits, in lower case")
-    if not entry.source or not entry.source.isprintable() or len(entry.source) > 256:
+    if "source" in given and not (entry.source and entry.source.isprintable() and len(entry.source) <= 256):
         problems.append("source must be 1 to 256 printable characters")
     if not entry.environment:
         problems.append("environment must not be empty")

@@ -7,6 +7,7 @@ What processors raise (`Poison`, `KeyFault`, `UnknownVersion`) is in services/sh
 from __future__ import annotations
 
 from services.shared import exit_status
+from services.shared.counts import counted
 from services.shared.errors import ConfigurationError, Fatal, TidemarkError
 
 EXIT_FAIL_STOP = exit_status.FAIL_STOP
@@ -29,7 +30,7 @@ class SourceGap(LaneStopped):
     def __init__(self, topic: str, partition: int, expected: int, found: int) -> None:
         super().__init__(
             f"{topic}/{partition}: offset {expected} should come next, but the log goes on at {found}: "
-            f"{found - expected} records are gone. Set TIDEMARK_ENGINE_ACCEPT_GAP=true to go on without them."
+            f"{counted(found - expected, 'record is', 'records are')} gone. Set TIDEMARK_ENGINE_ACCEPT_GAP=true to go on without them."
         )
         self.topic = topic
         self.partition = partition

@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from services.shared.errors import ConfigurationError, Fatal
+from services.shared.errors import Fatal, Misfit
 from services.shared.kafka.bootstrap import find_cluster
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.partition import partition_for
@@ -118,7 +118,7 @@ async def wait_for_broker(
     `tell` is called with what is waited for, when that is known and again when it changes.
 
     Raises:
-        ConfigurationError: it can never answer as it is asked: a wrong password, a certificate that is not trusted.
+        Misfit: it can never answer as it is asked: a wrong password, a certificate that is not trusted.
         Fatal: it did not answer in time; the text says why, as far as can be known.
     """
     loop = asyncio.get_running_loop()
@@ -133,7 +133,7 @@ async def wait_for_broker(
             cause = await find_cause(kafka)
             why = cause.text if cause else str(error) or repr(error)
             if cause and cause.lasting:
-                raise ConfigurationError([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
+                raise Misfit([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
             if loop.time() >= deadline:
                 raise Fatal(
                     f"no Kafka broker answers at {kafka.bootstrap_servers}: {why}."

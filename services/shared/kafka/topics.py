@@ -15,7 +15,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
 
 from schemas.topics import INSTALLATION, TOPICS, Topic
-from services.shared.errors import ConfigurationError, Fatal
+from services.shared.counts import counted
+from services.shared.errors import Fatal, Misfit
 from services.shared.kafka import installation, replication
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
@@ -47,7 +48,7 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None, *,
     already and have lost the record.
 
     Raises:
-        ConfigurationError: the data was written under another number of partitions, or nobody knows under which.
+        Misfit: the data was written under another number of partitions, or nobody knows under which.
         Fatal: the cluster refuses, or no leader is elected in time.
     """
     wanted = {full_name(kafka, topic): topic for topic in (*(topics or TOPICS.values()), TOPICS[INSTALLATION])}
@@ -57,7 +58,7 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None, *,
         if held is None:
             await _known_by_nobody(kafka, client, present, adopt=adopt)
         elif held != kafka.partitions:
-            raise ConfigurationError([installation.differs(kafka, held)])
+            raise Misfit([installation.differs(kafka, held)])
         brokers = await replication.brokers(client)
         new = [
             NewTopic(
@@ -82,7 +83,7 @@ async def create(kafka: KafkaSettings, topics: Iterable[Topic] | None = None, *,
     if held is None:
         held = await installation.record(kafka)
         if held != kafka.partitions:
-            raise ConfigurationError([installation.differs(kafka, held)])
+            raise Misfit([installation.differs(kafka, held)])
     return [topic.name for topic in new]
 
 
@@ -99,7 +100,7 @@ async def _known_by_nobody(
         unknown = f"topics hold data, but {kafka.scoped(INSTALLATION)} does not say under how many partitions it"
         problems = [f"{unknown} was written. If it always was {kafka.partitions}, run `tidemark topics create --adopt`"]
     if problems:
-        raise ConfigurationError(problems)
+        raise Misfit(problems)
 
 
 def _is_shared(topic: Topic) -> bool:
@@ -109,7 +110,7 @@ def _is_shared(topic: Topic) -> bool:
 def other_count(name: str, count: int, expected: int) -> str:
     """Say that a topic has another number of partitions than the data was written under."""
     return (
-        f"topic {name} has {count} partitions, {expected} are needed (TIDEMARK_PARTITIONS): accounts would be split"
+        f"topic {name} has {counted(count, 'partition')}, {counted(expected, 'is', 'are')} needed (TIDEMARK_PARTITIONS): accounts would be split"
         ' between lanes. Kafka takes no partition back: see docs/operating.md, "Somebody grew a topic"'
     )
 
@@ -176,11 +177,11 @@ async def refuse_misfits(kafka: KafkaSettings, topics: Iterable[str]) -> None:
     Return where the topics (names without prefix) may be worked with.
 
     Raises:
-        ConfigurationError: they are missing, or have another number of partitions than the data was written under.
+        Misfit: they are missing, or have another number of partitions than the data was written under.
     """
     problems = await misfits(kafka, [TOPICS[name] for name in topics])
     if problems:
-        raise ConfigurationError(problems)
+        raise Misfit(problems)
 
 
 async def _partition_counts(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, int]:

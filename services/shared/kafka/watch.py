@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
-from services.shared.errors import ConfigurationError
+from services.shared.errors import Misfit
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
@@ -68,7 +68,7 @@ class ClusterWatch:
         Ask until cancelled; `partitions` has the number that each topic (without prefix) has to have.
 
         Raises:
-            ConfigurationError: a topic has another number of partitions now.
+            Misfit: a topic has another number of partitions now.
         """
         expected = {self._kafka.scoped(topic): count for topic, count in partitions.items()}
         while True:
@@ -87,7 +87,7 @@ class ClusterWatch:
                     if found.get(name, count) != count
                 ]
                 if problems:
-                    raise ConfigurationError(problems)
+                    raise Misfit(problems)
             await asyncio.sleep(self._every_s)
 
     async def _ask(self, names: list[str]) -> dict[str, int]:

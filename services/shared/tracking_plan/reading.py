@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from services.shared.entry_fields import read_fields, read_value
 from services.shared.tracking_plan.checks import problems_of
 from services.shared.tracking_plan.plan import (
     AnswerPlan,
@@ -28,7 +29,6 @@ _ENTRIES: dict[str, Any] = {
     "answers": AnswerPlan,
 }
 _FIELDS = {field.name: field.type for field in msgspec.structs.fields(TrackingPlan)}
-_AT = " - at `$"
 
 
 def read_plan(config: Any) -> TrackingPlan:
@@ -95,9 +95,13 @@ def _entries(given: Any, path: str, type_: type[T], problems: list[str]) -> dict
 
 
 def _one(given: Any, path: str, type_: type[T], problems: list[str]) -> T | None:
-    try:
-        return msgspec.convert(given, type_)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(_AT)
-        problems.append(f"{path}{where.rstrip('`')}: {what}")
-        return None
+    """Read one value; of an entry all that is right, so that one look shows also what is wrong with the rest of it."""
+    entry: Any = type_
+    if not (isinstance(given, Mapping) and isinstance(entry, type) and issubclass(entry, msgspec.Struct)):
+        value, wrong = read_value(given, type_)
+        problems += [each.at(path) for each in wrong]
+        return value  # type: ignore[no-any-return]
+    found, wrong = read_fields(given, entry)
+    problems += [each.at(path) for each in wrong]
+    whole = all(field.name in found for field in msgspec.structs.fields(entry) if field.required)
+    return type_(**found) if whole else None

@@ -29,6 +29,7 @@ from services.shared.tracking_plan.state_names import (
     PLANNED_ABSENCES,
     SCOPES,
 )
+from services.shared.tracking_plan.state_values import Faults, faults_of
 from services.shared.tracking_plan.values import check_of, wrong
 
 _REMEMBERED_NAMES = 20_000
@@ -57,10 +58,24 @@ class Violation(NamedTuple):
     """A sentence for the sender: what to send."""
 
 
+class Beside(NamedTuple):
+    """What is known of an event beside its name and properties."""
+
+    actor: int | None = 0
+    """The number of the actor that it names (actors.py); None: what it says is no word for one."""
+    has_user: bool = True
+    day: int | None = None
+    """On which it was received, days since 1970 UTC; None: not known."""
+
+
+_NOTHING_BESIDE = Beside()
+_NO_ACTOR = Violation("plan_wrong_value", "context.actor", "send person, agent or integration, in lower case")
+
+
 class _Compiled:
     """What is asked of the properties of one event, or of the traits of a call."""
 
-    __slots__ = ("actor", "clear", "fields", "folded", "holder", "name", "required")
+    __slots__ = ("actor", "clear", "faults", "fields", "folded", "holder", "name", "required")
 
     def __init__(
         self,
@@ -70,9 +85,11 @@ class _Compiled:
         *,
         folded: bool = False,
         actor: int = 0,
+        faults: Sequence[Faults] = (),
     ) -> None:
         self.name = name
         self.actor = actor
+        self.faults = faults
         self.holder = holder
         self.folded = folded
         """Whether names are compared without regard to case, as those of traits are."""
@@ -81,7 +98,7 @@ class _Compiled:
         self.fields = [(name, *check_of(value), value) for name, value in named.items()]
         self.required = any(value.required for value in named.values())
 
-    def violations(self, properties: Mapping[str, Any]) -> list[Violation]:
+    def violations(self, properties: Mapping[str, Any], beside: Beside) -> list[Violation]:
         found: list[Violation] = []
         if self.folded:
             if not (properties or self.required):
@@ -101,6 +118,17 @@ class _Compiled:
                     code, detail = wrong(each, plan)
                     found.append(Violation(code, f"{self.holder}.{name}", detail))
                     break
+        return self._with_faults(found, properties, beside) if self.faults else found
+
+    def _with_faults(self, found: list[Violation], properties: Mapping[str, Any], beside: Beside) -> list[Violation]:
+        """Add what state cannot be read from, unless something else is wrong with the same property."""
+        told = {each.field for each in found}
+        for faults in self.faults:
+            for name, detail in faults(properties, beside.has_user, beside.day):
+                field = f"{self.holder}.{name}"
+                if field not in told:
+                    missing = properties.get(name) is None
+                    found.append(Violation("plan_missing_property" if missing else "plan_wrong_value", field, detail))
         return found
 
 
@@ -148,7 +176,9 @@ class TrafficPlan:
         self.fingerprint = fingerprint(plan)
         self._events, self._pages = (
             {
-                plain(name): _Compiled(name, _properties(plan, event), actor=NUMBERS[event.actor])
+                plain(name): _Compiled(
+                    name, _properties(plan, event), actor=NUMBERS[event.actor], faults=faults_of(plan, event)
+                )
                 for name, event in named.items()
             }
             for named in (plan.events, plan.pages)
@@ -171,7 +201,9 @@ class TrafficPlan:
         compiled = self._of(kind, name)
         return _NONE if compiled is None else compiled.clear
 
-    def violations(self, kind: str, name: str, properties: Mapping[str, Any]) -> list[Violation]:
+    def violations(
+        self, kind: str, name: str, properties: Mapping[str, Any], beside: Beside = _NOTHING_BESIDE
+    ) -> list[Violation]:
         """
         Return what breaks the plan in an event.
 
@@ -179,15 +211,25 @@ class TrafficPlan:
             kind: As the event record has it: TRACK, PAGE, SCREEN, GROUP, IDENTIFY, ...
             name: Of the event or page.
             properties: Decoded; the traits of a GROUP or IDENTIFY.
+            beside: What else is known of it.
         """
         compiled = self._of(kind, name)
+        found: list[Violation] = []
         if compiled is not None:
-            return compiled.violations(properties)
-        if self._refuses_unknown and kind == "TRACK":
-            return [
-                Violation("plan_unknown_event", "event", "the tracking plan does not name this event; add it there")
-            ]
-        return []
+            found = compiled.violations(properties, beside)
+        elif self._refuses_unknown and kind == "TRACK":
+            detail = "the tracking plan does not name this event; add it there"
+            found = [Violation("plan_unknown_event", "event", detail)]
+        if beside.actor is None:
+            found.append(_NO_ACTOR)
+        return found
+
+    def unreadable(self, kind: str, name: str, properties: Mapping[str, Any], beside: Beside) -> bool:
+        """Return whether what an event means cannot be read from its properties; arguments as of `violations`."""
+        compiled = self._of(kind, name)
+        return compiled is not None and any(
+            faults(properties, beside.has_user, beside.day) for faults in compiled.faults
+        )
 
     def named(self, kind: str, name: str) -> str:
         """Return what the plan calls an event, page or screen; empty if it does not name it. Calls with traits: their kind."""

@@ -3,8 +3,7 @@ The state of all accounts at the end of days, as SQL.
 
 `account_health_states` has it day by day. An account that had no snapshot on a day is as it was before, and is looked up in
 `account_health_days`, which goes by account: those are the sleeping ones, and those that had not begun. The time of the log
-goes forwards, so what became known on a later day stands later on the log. But that an account was forgotten has the broker's
-time: while a backfill is read, it may be of a later day than a snapshot that came after it. So the last on the log counts.
+goes forwards, so what became known on a later day stands later on the log, and of one day the last on the log counts.
 """
 
 # ruff: noqa: S608  only names and numbers of ours are put into the text

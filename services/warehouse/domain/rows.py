@@ -259,10 +259,9 @@ def _risk_name_of(number: int) -> str:
     return _name_of(number) if number else USUAL_RISK
 
 
-def forgotten(place: Place, account: str) -> Row:
-    """Return the row of account_health that says that an account was forgotten: it hides the snapshots before it."""
+def _forgotten(place: Place, value: Value) -> Row:
     nothing = ("", "", 0, None, 0.0, None, "", -1, -1, "", "", None, None, None, "")
-    return (*place, account, 0, instant(place.appended_at), 0, FORGOTTEN, False, *nothing)
+    return (*place, value["account"], 0, instant(value["at"]), 0, FORGOTTEN, value["historical"], *nothing)
 
 
 def _signal(place: Place, value: Value) -> Row:
@@ -290,5 +289,6 @@ _MAPPINGS: dict[str, tuple[str, Callable[[Place, Value], Row]]] = {
     "usage_event": ("events", _event),
     "event_details": ("event_details", _details),
     "account_health": ("account_health", _health),
+    "account_forgotten": ("account_health", _forgotten),
     "signal": ("signals", _signal),
 }

@@ -28,6 +28,8 @@ events:
     properties:
       rows: {type: whole_number, required: true}
       format: {type: text}
+  Rated: {means: [answers.csat]}
+answers: {csat: {score: stars, scale: [1, 5]}}
 deny: {drop: [password], hash: [email]}
 unknown_events: reject
 """
@@ -87,6 +89,16 @@ async def test_a_key_that_rejects_refuses_and_one_that_is_off_does_not_look(plan
     assert taken.status_code == 200
     assert "broke_plan" not in taken.json()
     assert counted(planned, "Report Exported", "plan_missing_property") is None
+
+
+async def test_an_answer_beyond_its_scale_is_told_to_its_sender(planned: Ingest) -> None:
+    rated = {**BROKEN, "event": "Rated", "properties": {"stars": 6}}
+    warned = (await planned.batch(rated)).json()
+    refused = await planned.client.post("/v1/track", json=rated, auth=("reject", ""))
+
+    wrong = {"code": "plan_wrong_value", "field": "properties.stars", "detail": "send a whole number from 1 to 5"}
+    assert warned["results"][0]["warnings"] == [wrong]
+    assert {name: refused.json()["results"][0][name] for name in wrong} == wrong
 
 
 async def test_the_warnings_of_an_answer_are_bounded_and_all_are_counted(planned: Ingest) -> None:

@@ -9,9 +9,10 @@ from schemas.measures import numbered
 from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import AccountFilter
 from services.warehouse.domain.ordering import ACCOUNT_SORTS, place
-from services.warehouse.domain.rows import Place, Row, forgotten
+from services.warehouse.domain.rows import Place, Row
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, example, health, signal
+from tests.support.health_rows import forgotten
 
 
 def test_the_latest_snapshot_of_each_account_is_listed(store: Store) -> None:

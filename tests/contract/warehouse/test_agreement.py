@@ -11,9 +11,10 @@ from services.warehouse.clickhouse import events
 from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain import ordering
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
-from services.warehouse.domain.rows import Place, Row, forgotten
+from services.warehouse.domain.rows import Place, Row
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import event, example, health, signal
+from tests.support.health_rows import forgotten
 
 FIRST, DAYS = 20_000, 40
 OWNERS = ("kim", "lee")
@@ -78,14 +79,15 @@ def test_of_all_accounts_at_the_ends_of_days_and_weeks(embedded_store: ClickHous
 
 
 def test_of_accounts_that_were_forgotten_and_came_back_within_a_backfill(embedded_store: ClickHouseStore) -> None:
-    """A snapshot has the time of the log then, which is far behind that of the broker, and of what is forgotten."""
+    """Snapshots, and when the account was forgotten, have the time of the log then, which is far behind that of the broker."""
     now = FIRST + DAYS
     rows: list[Row] = []
     for name, past in {"back": (0, 3, None, 6, 20), "gone": (0, 6, None), "twice": (5, None, 6, None, 20, 21)}.items():
+        at = FIRST * DAY_MS
         for day in past:
             place = Place("account-health", 0, len(rows), now * DAY_MS + 1)
-            at = (FIRST + (day or 0) + 1) * DAY_MS
-            rows.append(forgotten(place, name) if day is None else health(len(rows), name, day=FIRST + day, at=at))
+            at = at + DAY_MS if day is None else (FIRST + day + 1) * DAY_MS
+            rows.append(forgotten(place, name, at) if day is None else health(len(rows), name, day=FIRST + day, at=at))
     memory = MemoryStore()
     memory.insert("account_health", rows)
     embedded_store.insert("account_health", rows)

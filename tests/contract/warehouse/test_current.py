@@ -16,13 +16,14 @@ from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import AccountFilter, day_of
 from services.warehouse.domain.ordering import ACCOUNT_SORTS, place
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import T0, health, signal
 from tests.contract.warehouse.test_agreement import healths
+from tests.support.health_rows import forgotten
 
 DAY = 20_027
 

@@ -4,9 +4,10 @@ from typing import Any
 
 from services.shared.units import DAY_MS
 from services.warehouse.domain.filters import AccountFilter
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.ports import Store
 from tests.contract.warehouse.stored import health
+from tests.support.health_rows import forgotten
 
 
 def test_any_past_day_shows_what_was_known_at_its_end(store: Store) -> None:

@@ -15,10 +15,12 @@ import pytest
 from schemas.measures import named
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.views import VIEWS
 from tests.contract.warehouse.made_history import DAYS, STARTS, History, as_rows, history
-from tests.contract.warehouse.stored import health, signal
+from tests.contract.warehouse.stored import T0, health, signal
+from tests.contract.warehouse.stored import event as stored_event
+from tests.support.health_rows import forgotten
 from tests.support.scorer import DAY, UsageLane, at, event
 
 Row = dict[str, Any]
@@ -268,6 +270,22 @@ def test_a_view_says_what_plain_python_says(filled: ClickHouseStore, view: str) 
 
 def rounded(value: Any) -> Any:
     return round(value, 9) if isinstance(value, float) else value
+
+
+def test_an_event_that_the_scorer_refuses_as_too_late_happened_all_the_same(server_store: ClickHouseStore) -> None:
+    """The scorer remembers 256 days; the warehouse has no such bound, and an account began when it began."""
+    late: Row = {"occurred_at": T0 - 300 * DAY_MS, "received_at": T0, "account": "acme", "name": "Exported"}
+    server_store.insert(
+        "events", [stored_event(1, "late", **late), stored_event(2, "now", **late | {"occurred_at": T0})]
+    )
+
+    retention = asked(server_store, "retention_by_cohort")
+    (adoption,) = asked(server_store, "feature_adoption")
+
+    begun = date(2025, 2, 1)
+    assert {row["cohort"] for row in retention} == {begun} == {adoption["cohort"]}
+    assert [row["months_after"] for row in retention if row["active_accounts"]] == [0, 10]
+    assert adoption["median_days_to_first_use"] == 0
 
 
 def test_what_happens_after_the_close_of_a_day_belongs_to_the_next_one(server_store: ClickHouseStore) -> None:

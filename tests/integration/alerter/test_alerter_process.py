@@ -142,10 +142,11 @@ async def test_an_account_that_the_scorer_forgets_has_nothing_open_any_more(
     kafka_settings: KafkaSettings, alerter: ServiceProcess
 ) -> None:
     await tell(kafka_settings, snapshot(0, account="acme", **LOW))
+    forgotten = codec.encoder("account_forgotten")({"account": "acme", "at": snapshot(300)["at"], "historical": False})
     producer = clients.transactional_producer(kafka_settings, "test")
     await producer.start()
     async with producer.transaction():
-        await producer.send_and_wait(kafka_settings.scoped("account-health"), key=b"acme", value=None)
+        await producer.send_and_wait(kafka_settings.scoped("account-health"), key=b"acme", value=forgotten)
     await producer.stop()
 
     async with Reader(kafka_settings, "open-signals") as reader:
@@ -155,7 +156,8 @@ async def test_an_account_that_the_scorer_forgets_has_nothing_open_any_more(
     assert fired is not None
     assert (key.decode(), gone) == (fired["episode_id"], None)
     async with Reader(kafka_settings, "risk-signals") as signals:
-        assert (await signals.until(2))[-1]["resolved_reason"] == "forgotten"
+        last = (await signals.until(2))[-1]
+    assert (last["resolved_reason"], last["at"]) == ("forgotten", snapshot(300)["at"])
 
 
 async def test_kills_at_any_time_leave_each_signal_once(kafka_settings: KafkaSettings, alerter: ServiceProcess) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,9 @@ from services.scorer.lane_facts import read_lanes
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_S
+from tests.integration.backfill.conftest import WRITE_KEYS
+from tests.support.service_process import ServiceProcess
+from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -45,6 +49,16 @@ async def run(source: Any, url: str, kafka: KafkaSettings, **options: Any) -> Ou
 
 class Interrupted(Exception):
     """Stands for the end of the process."""
+
+
+def interrupted_after(rows: int) -> Callable[[BackfillState], None]:
+    """Return what ends a backfill once so many rows are done."""
+
+    def interrupt(state: BackfillState) -> None:
+        if state.rows >= rows:
+            raise Interrupted
+
+    return interrupt
 
 
 @pytest.mark.usefixtures("scorer")
@@ -94,17 +108,39 @@ async def test_a_second_run_of_a_finished_file_adds_nothing(
     assert without_live_ticks(await log_of(kafka_settings)) == before
 
 
+@pytest.mark.usefixtures("scorer")
+async def test_rows_that_name_an_alias_are_found_on_the_log(
+    history: EventFile, kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    """Ingest has written them under the account for which the alias stands."""
+    (tmp_path / "write-keys.yaml").write_text(WRITE_KEYS)
+    (tmp_path / "accounts.yaml").write_text("aliases: {a0: acme, a1: acme, a2: acme, a3: acme}")
+    process = ServiceProcess(
+        "ingest", kafka_settings, tmp_path, TIDEMARK_WRITE_KEYS_FILE=str(tmp_path / "write-keys.yaml"),
+        TIDEMARK_ACCOUNTS_FILE=str(tmp_path / "accounts.yaml"),
+    )  # fmt: skip
+    await process.start()
+    try:
+        await until(process.ready, within_s=60)
+        url = f"http://127.0.0.1:{process.port}"
+        with pytest.raises(Interrupted):
+            await run(history, url, kafka_settings, report=interrupted_after(9))
+        outcome = await run(history, url, kafka_settings)
+    finally:
+        await process.stop()
+
+    ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
+    assert outcome.found_in_log > 0
+    assert (len(ids), set(ids.values())) == (72, {1})
+
+
 @pytest.mark.parametrize("stop_after", [1, 9, 40])
 @pytest.mark.usefixtures("scorer")
 async def test_an_interrupted_run_goes_on_without_loss_or_double(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings, stop_after: int
 ) -> None:
-    def interrupt(state: BackfillState) -> None:
-        if state.rows >= stop_after:
-            raise Interrupted
-
     with pytest.raises(Interrupted):
-        await run(history, ingest, kafka_settings, report=interrupt)
+        await run(history, ingest, kafka_settings, report=interrupted_after(stop_after))
     outcome = await run(history, ingest, kafka_settings)
 
     ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
@@ -122,7 +158,7 @@ async def test_a_run_that_ends_inside_a_send_goes_on_without_loss_or_double(
     class Dying:
         """The same events, from a process that ends among them."""
 
-        name, sha256, first_ms = history.name, history.sha256, history.first_ms
+        name, sha256, stem, first_ms = history.name, history.sha256, history.stem, history.first_ms
 
         def events(self) -> Iterator[TimedCall]:
             for number, call in enumerate(history.events()):

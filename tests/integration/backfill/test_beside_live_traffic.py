@@ -189,7 +189,7 @@ async def test_an_event_that_comes_in_while_the_clock_is_taken_gives_the_drive_u
     class Racing:
         """The same file; when its first moment is asked for, the log has been found empty, and the drive not begun."""
 
-        name, sha256, events = history.name, history.sha256, history.events
+        name, sha256, stem, events = history.name, history.sha256, history.stem, history.events
 
         @property
         def first_ms(self) -> int:

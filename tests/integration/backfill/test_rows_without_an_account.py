@@ -30,6 +30,7 @@ class Sessions:
 
     name = "sessions"
     sha256 = "sessions"
+    stem = "m"
     first_ms = FIRST
 
     def events(self) -> Iterator[tuple[int, dict[str, object]]]:

@@ -196,7 +196,7 @@ async def test_an_account_that_is_away_by_plan_is_shown_as_held(filled: KafkaSet
     assert "yes calendar_level below 75 %: 0 %" in rule
     assert [each.account for each in held] == ["away"]
     assert f"Away (away): away by plan from {iso(FIRST + AWAY)} to {iso(FIRST + AWAY + 20)}" in listed
-    assert said.startswith("usage signals of 1 accounts are held by planned absences, public holidays or programs")
+    assert said.startswith("usage signals of 1 account are held by planned absences, public holidays or programs")
     assert "1 held by their own calendars or programs" in listed
 
 

@@ -16,6 +16,8 @@ from services.ingest.submission import Submission
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.traffic import Beside
+from services.shared.units import DAY_MS
 from tests.support.ingest import rules, submit
 
 pytestmark = pytest.mark.integration
@@ -31,6 +33,11 @@ PLAN: dict[str, Any] = {
     },
     "pages": {"report": {"paths": ["/reports/*"]}},
 }
+
+
+DAY = 1_800_000_000_000 // DAY_MS
+"""The day on which `submit` takes calls."""
+BESIDE = Beside(day=DAY)
 
 
 def call(number: int, **changes: Any) -> dict[str, Any]:
@@ -68,23 +75,25 @@ async def test_the_log_and_its_details_are_one_event_again(kafka_settings: Kafka
     await ingested(
         kafka_settings, call(1), call(1), call(2, groupId=None), call(3, properties={"rows": "many"}),
         {"type": "page", "userId": "ann", "messageId": "p", "context": {"page": {"path": "/reports/7"}}},
-        {"type": "track", "event": "Nightly Job", "groupId": "acme", "messageId": "s"},
+        {"type": "track", "event": "Nightly Job", "groupId": "acme", "messageId": "s",
+         "context": {"actor": "robot"}},
     )  # fmt: skip
     found, sample = await read(kafka_settings)
 
     assert sample == Sample(1, 0)
     whole = {"rows": 1, "recipient": "ann@acme.example", "other": 1}
     assert found == [
-        Observed("PAGE", "report", "/reports/7", {}),
-        Observed("TRACK", "Nightly Job", "", {}),
-        Observed("TRACK", "report_exported", "", {"rows": "many"}),
-        Observed("TRACK", "report_exported", "", whole),
-        Observed("TRACK", "report_exported", "", whole),
+        Observed("PAGE", "report", "/reports/7", {}, BESIDE),
+        Observed("TRACK", "Nightly Job", "", {}, Beside(None, False, DAY)),
+        Observed("TRACK", "report_exported", "", {"rows": "many"}, BESIDE),
+        Observed("TRACK", "report_exported", "", whole, BESIDE),
+        Observed("TRACK", "report_exported", "", whole, BESIDE),
     ]
     compared = PlanComparison(read_plan(PLAN))
     for each in found:
         compared.add(each)
     assert sorted((way.field, count) for way, count in compared.breaks.items()) == [
+        ("context.actor", 1),
         ("properties.recipient", 1),
         ("properties.rows", 1),
     ]

@@ -21,6 +21,7 @@ from tests.support.examples import examples
 
 RULES = load_rules()
 _encode = codec.encoder("account_health")
+_encode_forgotten = codec.encoder("account_forgotten")
 
 ACCOUNTS = ("acme", "globex:eu", "initech")
 
@@ -70,7 +71,8 @@ def log_of(stretches: list[Stretch]) -> MemoryLog:
             log.mark("account-health", days[account] % 2)
             days[account] += 1
         if forgotten:
-            log.append("account-health", account.encode(), None)
+            gone = {"account": account, "at": snapshot(days[account])["at"], "historical": False}
+            log.append("account-health", account.encode(), _encode_forgotten(gone))
     return log
 
 

@@ -14,6 +14,7 @@ from services.cli.plan.inferring import Traffic
 from services.cli.plan.observed import Observed
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
 from services.shared.tracking_plan.reading import read_plan
+from services.shared.tracking_plan.traffic import Beside
 from tests.support.examples import examples
 
 KNOWN = read_plan_file(B2B_SAAS_PLAN_FILE)
@@ -34,18 +35,19 @@ paths = st.one_of(st.just(""), texts.map("/{}".format), st.sampled_from(["/", "/
 @settings(max_examples=examples(32), deadline=None)
 @given(
     st.lists(
-        st.builds(Observed, st.sampled_from(["TRACK", "TRACK", "PAGE", "SCREEN", "GROUP", "IDENTIFY", "ALIAS"]), names, paths, properties),
+        st.builds(Observed, st.sampled_from(["TRACK", "TRACK", "PAGE", "SCREEN", "GROUP", "IDENTIFY", "ALIAS"]), names, paths, properties, beside=st.just(Beside())),
         max_size=8,
     ),
     st.integers(1, 12),
 )  # fmt: skip
 @example([Observed("GROUP", "", "", {"SEATS": 0, "SeATS": False})], 1)
 @example([Observed("TRACK", "Planned Absence", "", {})], 1)
+@example([Observed("TRACK", "NPS Submitted", "", {"score": 11})], 1)
 def test_a_draft_is_a_plan_that_its_traffic_keeps(observed: list[Observed], times: int) -> None:
-    traffic = Traffic()
+    traffic = Traffic(KNOWN)
     for each in observed * times:
         traffic.add(each)
-    config: Any = yaml.safe_load(draft(traffic, KNOWN))
+    config: Any = yaml.safe_load(draft(traffic))
     found = PlanComparison(read_plan({} if config is None else config))
     for each in observed:
         found.add(each)

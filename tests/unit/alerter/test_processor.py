@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas import codec
 from schemas.measures import name_of
+from services.alerter.domain.closing import ForgottenAccount
 from services.alerter.domain.folding import open_episodes as open_episodes_in
 from services.alerter.domain.measures import Measures, measures_of
 from services.alerter.domain.state_format import decode_state
@@ -24,6 +25,7 @@ from tests.support.alerter import START_DAY, silent, snapshot
 RULES = load_rules()
 LOW: dict[str, Any] = {"detractors": 1, "lowest_answer": 2, "survey_responses": 1}
 _encode = codec.encoder("account_health")
+_encode_forgotten = codec.encoder("account_forgotten")
 
 
 class Alerter:
@@ -40,8 +42,9 @@ class Alerter:
         self.log.append("account-health", value["account"].encode(), _encode(value))
         self.runner.run()
 
-    def forget(self, account: str) -> None:
-        self.log.append("account-health", account.encode(), None)
+    def forget(self, account: str, day: int = 300, *, historical: bool = False) -> None:
+        gone = {"account": account, "at": (START_DAY + day) * DAY_MS, "historical": historical}
+        self.log.append("account-health", account.encode(), _encode_forgotten(gone))
         self.runner.run()
 
     def open_episodes(self) -> float:
@@ -102,9 +105,9 @@ def test_a_quiet_account_has_no_state_and_a_former_risk_gives_its_state_back(ale
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        (None, None, "wrong_key"),
-        (b"", None, "wrong_key"),
-        (b"\xff", None, "wrong_key"),
+        (b"acme", None, "no_value"),
+        (b"other", _encode_forgotten({"account": "acme", "at": 1}), "wrong_key"),
+        (b"acme", _encode_forgotten({"account": "acme", "at": 0}), "wrong_time"),
         (b"acme", b"", "undecodable"),
         (b"acme", _encode(snapshot())[:-1], "undecodable"),
         (b"acme", codec.encoder("tick")({"at": 1}), "wrong_record"),
@@ -186,7 +189,7 @@ def test_a_forgotten_account_is_closed_and_leaves_nothing_behind(alerter: Alerte
         alerter.tell(snapshot(day, **LOW, **silent(day)))
     assert len(alerter.log.latest("open-signals")) == 3
 
-    alerter.forget("acme")
+    alerter.forget("acme", 270)
 
     assert {codec.decode(value)[1]["account"] for value in alerter.log.latest("open-signals").values()} == {"globex"}
     assert set(alerter.log.latest("alerter-account-health-state")) - {b"\0next"} == {b"globex"}
@@ -195,10 +198,17 @@ def test_a_forgotten_account_is_closed_and_leaves_nothing_behind(alerter: Alerte
         ("nps_detractor", "RESOLVED", 2),
         ("usage_silent", "RESOLVED", 2),
     ]
-    assert {s["at"] for s in closed} == {(START_DAY + 10) * DAY_MS + 1_000}
+    assert {(s["at"], s["historical"]) for s in closed} == {((START_DAY + 270) * DAY_MS, False)}
     assert alerter.open_episodes() == 1
     assert alerter.metric("tidemark_alerter_accounts_forgotten_total") == 1
     assert alerter.signals("dead-letters") == []
+
+
+def test_what_is_closed_since_a_backfill_had_the_account_forgotten_is_historical(alerter: Alerter) -> None:
+    alerter.tell(snapshot(0, **LOW))
+    alerter.forget("acme", historical=True)
+
+    assert [s["historical"] for s in alerter.signals("risk-signals")] == [False, True]
 
 
 def test_an_account_that_is_not_known_is_forgotten_without_a_word(alerter: Alerter) -> None:
@@ -221,7 +231,10 @@ def test_an_account_that_comes_back_after_it_was_forgotten_starts_anew(alerter: 
 def test_nobody_waits_for_what_is_said_of_a_forgotten_account() -> None:
     processor = AlerterProcessor(RULES, AlerterMetrics(CollectorRegistry()), 0)
     urgent = []
-    items: list[dict[str, Any] | str] = [snapshot(0, **LOW), "acme"]
+    items: list[dict[str, Any] | ForgottenAccount] = [
+        snapshot(0, **LOW),
+        ForgottenAccount("acme", 2 * DAY_MS, historical=False),
+    ]
     for offset, item in enumerate(items):
         processor.fold(offset, item, 0)
         urgent.append(processor.urgent)

@@ -74,6 +74,15 @@ def test_other_facts_have_another_id(tmp_path: Path) -> None:
     assert len({call.call["messageId"] for call in calls}) == 2
 
 
+def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
+    _, problems, _ = read(written(tmp_path, "account,seats,renewal_date,revenue\n,five,soon,7\n"))
+
+    (told,) = problems
+    assert told.startswith("row 1: column 'account' is missing or empty; column 'seats': ")
+    assert "; column 'renewal_date': " in told
+    assert "revenue" not in told
+
+
 def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("account,seats,renewal_date\nacme,five,\n,5,\nglobex,5,soon\ninitech,,\nhooli,5,2027-01-31\n")

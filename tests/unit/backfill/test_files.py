@@ -97,6 +97,18 @@ def test_all_malformed_rows_are_named_before_anything_is_sent(tmp_path: Path) ->
     assert "row 5: column 'user' is empty" in message
 
 
+def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts\n,,yesterday\na,1,30\n")
+
+    with pytest.raises(BadFile) as caught:
+        survey(path, COMMITS, "s", NOW_MS)
+
+    (told,) = [line.strip() for line in str(caught.value).splitlines() if "row 1" in line]
+    assert "column 'ts': 'yesterday' is not a time in seconds" in told
+    assert told.endswith("; column 'acct' is empty; column 'user' is empty")
+
+
 def test_malformed_rows_can_be_left_out_and_the_ids_of_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text("acct,user,ts\n,1,30\na,2,40\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.measures import named
+from services.alerter.domain.closing import ForgottenAccount
 from services.backfill.mapping import Mapping
 from services.backtest.domain.history import Event
 from services.backtest.driving.drive import Scoring, drive
@@ -77,7 +78,7 @@ def test_the_plan_says_who_acts_where_the_events_do_not(tmp_path: Path) -> None:
 
     assert driven.activity.tolist() == [[2] * 30]
     last = list(driven.snapshots)[-1]
-    assert not isinstance(last, str)
+    assert not isinstance(last, ForgottenAccount)
     measures = named(last["measures"])
     assert (measures["active_users_28"], measures["agents_28"], measures["integrations_28"]) == (0, 1, 1)
 

@@ -22,11 +22,13 @@ from schemas import formats
 from services.cli.commands import keys, rules, status
 from services.cli.local import write_keys
 from services.cli.local.stack_state import StackState, find, write_state
+from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.http import ops_routes
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
 from services.shared.release import release
+from tests.support.commands import run_tool
 
 STOPPED = 1
 
@@ -175,6 +177,24 @@ def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert write_keys.holds(tmp_path / "keys.yaml", result.stdout.strip())
+
+
+@pytest.mark.parametrize("by_variable", [False, True])
+def test_a_wrong_file_of_accounts_is_named_as_it_was_given(tmp_path: Path, by_variable: bool) -> None:
+    """Exit status 2, as for any wrong argument or setting."""
+    file = tmp_path / "accounts.yaml"
+    file.write_text("aliases: {acme: acme}\n", "utf-8")
+    data = ("--data", str(tmp_path))
+    if by_variable:
+        ran = run_tool(
+            "accounts", "apply", *data, TIDEMARK_ACCOUNTS_FILE=str(file), KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1"
+        )
+    else:
+        ran = run_tool("accounts", "apply", str(file), *data, KAFKA_BOOTSTRAP_SERVERS="127.0.0.1:1")
+
+    assert ran.returncode == exit_status.WRONG_SETTINGS == 2
+    named = f"TIDEMARK_ACCOUNTS_FILE: {file}" if by_variable else f"{file}"
+    assert f"  - {named}: aliases: acme: stands for itself; leave it out" in ran.stderr.splitlines()
 
 
 def test_rules_are_listed_and_played_as_the_alerter_is_set(tmp_path: Path) -> None:

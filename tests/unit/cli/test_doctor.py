@@ -216,7 +216,7 @@ def test_aliases_that_ingest_does_not_have_are_applied_and_that_is_said(
 
     result = CliRunner().invoke(app, ["accounts", "apply", str(file), "--data", str(tmp_path)])
 
-    assert "1 aliases are in force" in result.stdout
+    assert "1 alias is in force" in result.stdout
     assert result.exit_code == status
     assert said in str(result.exception or "")
 

@@ -283,7 +283,7 @@ def test_a_plan_and_a_tally_say_what_happens_to_each_letter() -> None:
 
     assert plan.total == 2
     said = "\n".join(wording.plan_in_words(plan))
-    assert "2 letters go through ingest again, 1 of them whole bodies (2 of web)" in said
+    assert "2 letters go through ingest again, 1 of them a whole body (2 of web)" in said
     assert "1 left: its original was cut" in said and "1 left: it is older" in said
     told = "\n".join(wording.tally_in_words(tally))
     assert "3 letters replayed: 4 events accepted, 1 of them without an account" in told

@@ -16,13 +16,14 @@ from services.console.owners import meant, nearest_first
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.http import overview
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory import store as memory_store
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, example, health
 from tests.support.console import HOSTILE, app_over, filled
+from tests.support.health_rows import forgotten
 
 PAGES = ["/", "/portfolio", "/ingest", "/waiting"]
 

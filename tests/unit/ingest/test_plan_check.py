@@ -15,8 +15,9 @@ from services.ingest.errors import Code
 from services.ingest.write_keys import keys
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import TrafficPlan
+from services.shared.tracking_plan.traffic import Beside, TrafficPlan
 from tests.support.ingest import rules
+from tests.support.scorer import UsageLane
 
 RULES = rules(
     {
@@ -77,7 +78,57 @@ def test_observe_takes_the_event_and_tells_all() -> None:
 
 def test_off_looks_at_nothing() -> None:
     assert admitted("off", "Imported", {}).violations is None
-    assert checked(RULES.plan, "off", "TRACK", "Exported", {}) is None
+    assert checked(RULES.plan, "off", "TRACK", "Exported", {}, Beside()) is None
+
+
+NOW = 1_800_000_000_000
+"""A day of January 2027."""
+DEFAULT = rules()
+UNREADABLE: list[tuple[str, dict[str, Any], str, Code]] = [
+    ("NPS Submitted", {"score": 11}, "score", Code.PLAN_WRONG_VALUE),
+    ("NPS Submitted", {"score": -1}, "score", Code.PLAN_WRONG_VALUE),
+    ("Planned Absence", {"from": "2027-02-01", "scope": "account"}, "to", Code.PLAN_MISSING_PROPERTY),
+    ("Planned Absence", {"from": "2027-02-02", "to": "2027-02-01", "scope": "account"}, "to", Code.PLAN_WRONG_VALUE),
+    ("Planned Absence", {"from": "2027-02-01", "to": "2027-09-01", "scope": "account"}, "to", Code.PLAN_WRONG_VALUE),
+    ("Planned Absence", {"from": "2028-03-01", "to": "2028-03-02", "scope": "account"}, "from", Code.PLAN_WRONG_VALUE),
+    ("Planned Absence", {"from": "0001-01-01", "to": "2027-02-01", "scope": "account"}, "from", Code.PLAN_WRONG_VALUE),
+    ("Planned Absence", {"from": "2027-02-01", "to": "2027-02-02", "scope": "person"}, "scope", Code.PLAN_WRONG_VALUE),
+]
+"""What has the types that the plan gives, and cannot be read as what the event means; it has an account and no user."""
+
+
+@pytest.mark.parametrize(("event", "properties", "name", "code"), UNREADABLE)
+def test_what_the_scorer_would_dead_letter_breaks_the_plan(
+    event: str, properties: dict[str, Any], name: str, code: Code
+) -> None:
+    sent = {"type": "track", "event": event, "context": {"groupId": "acme"}, "properties": properties}
+    raw = json.dumps(sent).encode()
+    with pytest.raises(Rejected) as refused:
+        admit(raw, Request("web", "production", NOW, plan_mode="reject"), DEFAULT, lambda: "assigned-1")
+    warned = admit(raw, Request("web", "production", NOW), DEFAULT, lambda: "assigned-1").violations
+    lane = UsageLane(start=NOW)
+    lane.event("e", account="acme", user="", name=event, properties=properties, when=NOW)
+
+    assert (refused.value.code, refused.value.field) == (code, f"properties.{name}")
+    assert [(each.code, each.field, each.detail) for each in warned or ()] == [
+        (code, f"properties.{name}", refused.value.detail)
+    ]
+    assert [(each.field, each.detail) for each in lane.rejections()] == [(f"properties.{name}", refused.value.detail)]
+
+
+def test_how_far_ahead_an_absence_lies_is_counted_from_its_receipt() -> None:
+    absence = {"from": "2020-03-01", "to": "2020-03-02", "scope": "account"}
+    sent = {
+        "type": "track", "event": "Planned Absence", "groupId": "acme", "properties": absence,
+        "timestamp": "2019-02-01T00:00:00Z",
+    }  # fmt: skip
+    request = Request("web", "production", NOW, backfill=True, epoch=1)
+
+    found = admit(json.dumps(sent).encode(), request, DEFAULT, lambda: "assigned-1")
+    late = admit(json.dumps(sent).encode(), Request("web", "production", NOW), DEFAULT, lambda: "assigned-1")
+
+    assert [each.field for each in found.violations or ()] == ["properties.from"]
+    assert late.violations is None
 
 
 def test_every_code_of_a_violation_is_a_code_of_ingest() -> None:

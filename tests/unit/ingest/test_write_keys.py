@@ -57,6 +57,29 @@ def test_every_fault_is_named(tmp_path: Path) -> None:
     assert len(caught.value.problems) == 8
 
 
+def test_all_faults_of_all_entries_are_told_at_once_with_what_there_is_to_choose(tmp_path: Path) -> None:
+    first = entry("a", "web", plan="refuse", actor="robot", colour="red", events_per_s=0)
+    second = f"- {{key_sha256: {digest('b')}, client: phone, backfill: maybe, not_after: soon, origins: [x]}}\n- 7\n"
+    write(tmp_path / "keys", first + second, 1)
+
+    with pytest.raises(ConfigurationError) as caught:
+        read(tmp_path / "keys")
+
+    told = [problem.partition(": entry ")[2] for problem in caught.value.problems]
+    assert [each.rpartition(";")[0] or each for each in told if "no field" in each] == ["1: there is no field colour"]
+    assert {each for each in told if " is none of " in each} == {
+        "1: plan: 'refuse' is none of reject, observe, off",
+        "1: actor: 'robot' is none of person, agent, integration",
+        "2: client: 'phone' is none of server, browser",
+    }
+    assert [each.split(": ")[:2] for each in told if each.startswith("2: ")] == [
+        ["2", "client"], ["2", "backfill"], ["2", "not_after"], ["2", "source"],
+        ["2", "origin 'x' must be as browsers send it"],
+    ]  # fmt: skip
+    assert "1: events_per_s must be more than 0" in told
+    assert "3: is no key; write fields such as key_sha256 and source" in told
+
+
 def test_a_key_has_to_say_who_holds_it(tmp_path: Path) -> None:
     write(tmp_path / "keys", entry("a", "web") + f"- {{key_sha256: {digest('b')}, source: site}}\n", 1)
 

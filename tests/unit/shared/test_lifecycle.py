@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from services.shared.errors import ConfigurationError, Fatal, IncompatibleState
+from services.shared.errors import ConfigurationError, Fatal, IncompatibleState, Misfit
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
@@ -43,7 +43,7 @@ def test_an_error_asks_for_a_restart(run: object) -> None:
 
 async def does_not_fit(_: ProcessSettings) -> None:
     """Fail as a service does whose topics are others."""
-    raise ConfigurationError(["topic usage-events does not exist"])
+    raise Misfit(["topic usage-events does not exist"])
 
 
 async def meets_newer_state(_: ProcessSettings) -> None:
@@ -55,6 +55,16 @@ async def meets_newer_state(_: ProcessSettings) -> None:
 def test_what_a_restart_cannot_mend_asks_for_none(run: object) -> None:
     """Status 78."""
     assert run_service("ingest", [], [ProcessSettings], run) == 78  # type: ignore[arg-type]
+
+
+async def reads_a_wrong_file(_: ProcessSettings) -> None:
+    """Fail as a service does whose file became wrong after it was looked at."""
+    raise ConfigurationError(["TIDEMARK_TRACKING_PLAN plan.yaml: events: write names"])
+
+
+def test_a_wrong_file_asks_for_a_correction() -> None:
+    """Status 2."""
+    assert run_service("ingest", [], [ProcessSettings], reads_a_wrong_file) == 2
 
 
 @pytest.mark.parametrize(("slot", "given", "port"), [("0", "", 8082), ("1", "", 8092), ("1", "9000", 9000)])

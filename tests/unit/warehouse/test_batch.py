@@ -72,18 +72,15 @@ def test_a_record_of_a_kind_that_belongs_elsewhere_is_skipped_and_does_not_stop_
 
 
 def test_a_forgotten_account_makes_a_row_and_only_on_account_health() -> None:
-    nothing = [
-        Message(0, 7, None, b"acme"),
-        Message(1, 8, None, b""),
-        Message(2, 9, None, b"\xff"),
-        Message(3, 9, None),
-    ]
-    batch = build({("account-health", 0): nothing, ("risk-signals", 0): [Message(0, 1, None, b"acme")]})
+    gone = codec.encoder("account_forgotten")({"account": "acme", "at": 1_764_633_600_000, "historical": True})
+    health = [Message(0, 1_764_700_000_000, gone, b"acme"), Message(1, 8, None, b"acme")]
+    batch = build({("account-health", 0): health, ("risk-signals", 0): [Message(0, 1, gone, b"acme")]})
 
     (made,) = batch.rows["account_health"]
     told = dict(zip(rows.columns("account_health"), made, strict=True))
     assert (told["account"], told["reason"], told["body"], told["offset"]) == ("acme", "FORGOTTEN", "", 0)
-    assert batch.skipped == {("account-health", "unreadable"): 3, ("risk-signals", "unreadable"): 1}
+    assert (told["at"], told["historical"]) == (rows.instant(1_764_633_600_000), True)
+    assert batch.skipped == {("account-health", "unreadable"): 1, ("risk-signals", "misplaced"): 1}
 
 
 def test_both_event_topics_share_a_table_and_keep_their_names() -> None:

@@ -17,6 +17,8 @@ from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, Remembered
 from services.ingest.domain.request import Request
 from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import number_said
+from services.shared.tracking_plan.traffic import Beside
+from services.shared.units import DAY_MS
 
 _ELSEWHERE = (Rejected, *BROKEN, TypeError, KeyError)
 _NOTHING = b"{}"
@@ -73,7 +75,7 @@ class QuickRequest:
     """Takes the events of one request."""
 
     __slots__ = (
-        "_context", "_depth", "_details_begins", "_details_middle", "_ends", "_event_begins", "_id_chars", "_largest",
+        "_context", "_day", "_depth", "_details_begins", "_details_middle", "_ends", "_event_begins", "_id_chars", "_largest",
         "_origin", "_persons", "_received", "_request", "_skew", "_way",
     )  # fmt: skip
 
@@ -86,6 +88,7 @@ class QuickRequest:
         limits = way.rules.limits
         self._largest, self._depth, self._id_chars = limits.event_bytes, limits.depth, limits.id_chars
         self._received = long(request.received_at)
+        self._day = request.received_at // DAY_MS
         self._event_begins, self._details_begins = way.prefixes
         self._details_middle = self._received + origin.epoch
         self._skew = 0
@@ -121,8 +124,9 @@ class QuickRequest:
                 return None
             properties = event.properties or {}
             if called.planned and checked(
-                self._way.rules.plan, self._request.plan_mode, called.kind, called.name, properties
-            ):
+                self._way.rules.plan, self._request.plan_mode, called.kind, called.name, properties,
+                Beside(has_user=bool(person.user), day=self._day),
+            ):  # fmt: skip
                 return None
             actor = called.actor or person.actor or self._origin.actor
             if context and "actor" in context:

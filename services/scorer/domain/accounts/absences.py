@@ -11,12 +11,6 @@ from services.scorer.domain.accounts.daily_counts import SPAN
 
 ACCOUNT = 0
 """Stands for the whole account in place of a person."""
-WITHDRAWN = -1
-"""The last day of an absence that was taken back."""
-MAX_DAYS = 92
-"""Days of one absence. Who is away for longer says so again; a wrong date must not keep an account quiet for years."""
-MAX_AHEAD = 366
-"""Days that an absence may lie ahead."""
 MAX_ABSENCES = 64
 """Absences of an account: those of the last 256 days and those to come."""
 

@@ -225,7 +225,7 @@ class DayClose:
                 self.close(account)
                 if account.forgettable(clock.closed_day) and name not in state.quarantined:
                     state.forget(account)
-                    state.outcomes.append(Forgotten(name))
+                    state.outcomes.append(Forgotten(name, clock.now, clock.driven or account.historical))
             clock.cursor = name
             people += len(account.active_users)
             if done % CLOSE_AT_ONCE == 0 or people >= PEOPLE_AT_ONCE:

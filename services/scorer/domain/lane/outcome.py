@@ -20,9 +20,13 @@ class Partial(NamedTuple):
 
 
 class Forgotten(NamedTuple):
-    """An account that is remembered no more."""
+    """An AccountForgotten record."""
 
     account: str
+    at: int
+    """Log time, milliseconds since 1970 UTC."""
+    historical: bool
+    """Whether a backfill led to it."""
 
 
 class Rejection(NamedTuple):

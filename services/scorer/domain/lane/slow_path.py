@@ -20,18 +20,12 @@ from services.scorer.domain.health.measuring import MEASURED
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meaning, Meanings
 from services.scorer.domain.lane.outcome import Rejection
-from services.scorer.domain.lane.properties import (
-    PlannedAbsence,
-    Wrong,
-    absence_of,
-    case_id,
-    properties_of,
-    score_of,
-)
+from services.scorer.domain.lane.properties import Wrong, absence_of, case_id, properties_of, score_of
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan, role_trait
 from services.shared.tracking_plan.state_names import TYPE_OF_FACT
+from services.shared.tracking_plan.state_values import PlannedAbsence
 
 DEBOUNCE_MS = 60_000
 """An account is evaluated at most this often, but for what is urgent and at a day's close."""

@@ -240,7 +240,7 @@ class UsageFold:
             if account.name in state.quarantined:
                 state.release(account)
             state.forget(account)
-            state.outcomes.append(Forgotten(account.name))
+            state.outcomes.append(Forgotten(account.name, state.clock.now, state.clock.driven))
             return
         if record["command"] != "RELEASE" or account is None or account.name not in state.quarantined:
             state.ledger.controls_ignored += 1

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.topics import TOPICS
+from services.shared.counts import counted
 from services.shared.engine.spec import LaneSpec
-from services.shared.errors import ConfigurationError
+from services.shared.errors import Misfit
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
@@ -28,7 +29,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     Ask the cluster about the topics of the specs and all topics of schemas/topics.
 
     Raises:
-        ConfigurationError: a topic is missing, or has another number of partitions than the data was written under; a
+        Misfit: a topic is missing, or has another number of partitions than the data was written under; a
             changelog has another number of partitions than its source; or two source topics share a changelog.
     """
     specs = list(specs)
@@ -55,13 +56,13 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     ]
     problems += _unequal(specs, counts) + _shared(specs)
     if problems:
-        raise ConfigurationError(problems)
+        raise Misfit(problems)
     return Cluster(counts, limits)
 
 
 def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:
     return [
-        f"changelog {changelog} has {counts[changelog]} partitions and its source {spec.topic} has {counts[spec.topic]}:"
+        f"changelog {changelog} has {counted(counts[changelog], 'partition')} and its source {spec.topic} has {counts[spec.topic]}:"
         " each lane needs its own"
         for spec in specs
         for changelog in spec.stores.values()

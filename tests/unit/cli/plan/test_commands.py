@@ -16,7 +16,7 @@ from services.cli.plan.comparing import PlanComparison
 from services.cli.plan.observed import Observed, calls_in
 from services.cli.plan.page import page
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.plan_file import B2B_SAAS_PLAN_FILE, default_plan, read_plan_file
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE, default_plan, read_plan_file
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
@@ -106,6 +106,29 @@ def test_check_tells_what_breaks_the_plan_how_often_and_what_it_does_not_name(fi
     ]
 
 
+def test_check_tells_what_has_the_right_type_and_cannot_be_read(files: Path) -> None:
+    """As ingest does of the same calls, by their times where there are any."""
+    absence = {"type": "track", "event": "Planned Absence", "groupId": "acme", "timestamp": "2027-01-15T08:00:00Z"}
+    events = sent(
+        files,
+        {"type": "track", "event": "NPS Submitted", "userId": "ann", "properties": {"score": 11}},
+        {"batch": [{"type": "track", "event": "Unheard Of", "userId": "ann"}], "context": {"actor": "robot"}},
+        {**absence, "properties": {"from": "2028-02-01", "to": "2028-02-02", "scope": "account"}},
+        {**absence, "properties": {"from": "2027-02-01", "to": "2027-02-02", "scope": "person"}},
+        {**absence, "properties": {"from": "2027-02-01", "to": "2027-02-02", "scope": "person"}, "userId": "ann"},
+    )  # fmt: skip
+    (files / "default.yaml").write_bytes(DEFAULT_PLAN_FILE.read_bytes())
+    found = json.loads(run("check", "--json", "--events", events, "--plan", "default.yaml").stdout)
+
+    assert (found["events"], found["broken"]) == (5, 4)
+    assert sorted((each["event"], each["field"]) for each in found["breaks"]) == [
+        ("", "context.actor"),
+        ("NPS Submitted", "properties.score"),
+        ("Planned Absence", "properties.from"),
+        ("Planned Absence", "properties.scope"),
+    ]
+
+
 def test_check_of_a_file_with_a_line_that_is_no_call_is_no_success(files: Path) -> None:
     result = run("check", "--events", sent(files, GOOD, *["{"] * 12))
 
@@ -173,7 +196,7 @@ def test_infer_prints_a_plan(files: Path) -> None:
 
     assert result.exit_code == 0
     assert "from 2 events" in result.stdout
-    assert "1 more were no calls" in result.stdout
+    assert "1 more was no call" in result.stdout
     assert read_plan_file(files / "draft.yaml").events["report_exported"].properties["rows"].type == "whole_number"
     assert isinstance(run("infer", "--events", sent(files, "broken")).exception, Fatal)
 

@@ -22,10 +22,10 @@ def track(name: str, **properties: Any) -> Observed:
 
 
 def drafted(*observed: Observed | NoCall) -> TrackingPlan:
-    traffic = Traffic()
+    traffic = Traffic(KNOWN)
     for each in observed:
         traffic.add(each)
-    return read_plan(yaml.safe_load(draft(traffic, KNOWN)))
+    return read_plan(yaml.safe_load(draft(traffic)))
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_pages_that_were_often_seen_are_named() -> None:
 
 
 def test_memory_is_bounded_and_what_is_left_out_is_told() -> None:
-    traffic = Traffic()
+    traffic = Traffic(KNOWN)
     for number in range(5_200):
         traffic.add(track(f"Viewed {number}"))
     for number in range(MAX_PROPERTIES + 50):
         traffic.add(track("Viewed 1", **{f"p{number}": 1}))
     traffic.add(track("x" * 300))
     traffic.add(NoCall(7))
-    text = draft(traffic, KNOWN)
+    text = draft(traffic)
 
     assert (len(traffic.events), traffic.unnamed, traffic.unreadable) == (5_000, 201, 1)
     assert len(traffic.events["viewed 1"].properties) == MAX_PROPERTIES

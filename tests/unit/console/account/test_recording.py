@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from services.console.account.recording import FORMS, BadField, calls
-from services.console.account.records import MOST_ABSENT_DAYS, recorded
-from services.scorer.domain.accounts.absences import MAX_DAYS
+from services.console.account.records import recorded
 from services.shared.plan_file import default_plan
 
 TODAY = date(2027, 3, 31)
@@ -162,7 +161,6 @@ def test_an_absence_that_the_scorer_refuses_is_not_shown_as_one(to: str) -> None
 
     assert recorded([refused]) == []
     assert [each.until for each in recorded([longest])] == [date(2027, 7, 1)]
-    assert MOST_ABSENT_DAYS == MAX_DAYS
 
 
 @pytest.mark.parametrize(

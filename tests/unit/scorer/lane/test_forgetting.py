@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from schemas import codec
 from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.usage_fold import UsageFold
 from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, tick
@@ -32,7 +33,9 @@ def test_an_account_that_nobody_mentions_for_256_days_is_forgotten_and_counted()
     assert "acme" in lane.state.accounts
     lane.close(NOBODY - 1)
 
-    assert forgotten(lane) == ["acme"]
+    (found,) = [o for o in lane.out if isinstance(o, Forgotten)]
+    assert (found.account, found.historical) == ("acme", False)
+    assert at(NOBODY) < found.at <= lane.state.clock.now < at(NOBODY, 1)
     assert not lane.state.accounts
     assert lane.state.ledger.forgotten == 1
     assert not [key for key in lane.state_records() if b"acme" in key]
@@ -72,7 +75,7 @@ def test_a_forgotten_account_that_comes_back_begins_anew() -> None:
     assert lane.reopened().state_records() == lane.state_records()
 
 
-def test_readers_are_told_by_a_value_of_null() -> None:
+def test_readers_are_told_by_a_record_and_the_latest_health_is_deleted() -> None:
     log = Log(1)
     log.event("e1")
     for day in range(1, NOBODY + 2):
@@ -80,7 +83,10 @@ def test_readers_are_told_by_a_value_of_null() -> None:
         log.control("tick", tick(at(day, 1)))
     log.runner().run()
 
-    assert log.memory.records("account-health")[-1].value is None
+    last = log.memory.records("account-health")[-1]
+    kind, value = codec.decode(last.value or b"")
+    assert (kind, value["account"], value["historical"]) == ("account_forgotten", "acme", False)
+    assert at(NOBODY) < value["at"] <= at(NOBODY, 1)
     assert not log.memory.latest("account-health-latest")
 
 
@@ -115,6 +121,32 @@ def test_an_account_that_was_merged_into_another_is_forgotten_and_judged_no_more
     assert {s["account"] for s in lane.snapshots()} == {"acme"}
     assert set(lane.reopened().state.accounts) == {"acme"}
     assert lane.state.ledger.controls_ignored == 1
+
+
+@pytest.mark.parametrize("historical", [False, True])
+def test_what_is_forgotten_says_whether_a_backfill_led_to_it(historical: bool) -> None:
+    """A late backfill: its event is the last that was heard of the account, and no snapshot came of it yet."""
+    lane = silent_for(3, {"account": "other"}, {"historical": historical})
+    account = lane.state.accounts["acme"]
+    account.touched_day -= 300
+    account.historical = historical
+    lane.close(3)
+
+    (found,) = [o for o in lane.out if isinstance(o, Forgotten)]
+    assert (found.account, found.historical) == ("acme", historical)
+
+
+def test_an_order_to_forget_takes_effect_at_log_time_and_is_of_the_past_in_a_drive() -> None:
+    order = {"command": "FORGET", "account": "acme", "at": 0, "by": ""}
+    live, driven = UsageLane(), UsageLane(start=0)
+    driven.clock("DRIVEN", at(), 7)
+    for lane, epoch in ((live, 0), (driven, 7)):
+        lane.event("e1", epoch=epoch)
+        lane.fold.command(order)
+
+    for lane, historical in ((live, False), (driven, True)):
+        (found,) = [o for o in lane.out + lane.state.outcomes if isinstance(o, Forgotten)]
+        assert found == Forgotten("acme", at(), historical)
 
 
 def test_a_quarantined_account_can_be_forgotten_too() -> None:

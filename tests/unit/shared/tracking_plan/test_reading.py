@@ -63,9 +63,9 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"events": ["a"]}, "events", "give names"),
         ({"events": {7: {}}}, "events", "give names"),
         ({"events": {"A": "use"}}, "events.A", "give names"),
-        ({"events": {"A": {"meaning": []}}}, "events.A", "unknown field `meaning`"),
-        ({"events": {"A": {"paths": ["/a"]}}}, "events.A", "unknown field `paths`"),
-        (meaning(A="useful"), "events.A.means", "Invalid enum value"),
+        ({"events": {"A": {"meaning": []}}}, "events.A", "there is no field meaning"),
+        ({"events": {"A": {"paths": ["/a"]}}}, "events.A", "there is no field paths"),
+        (meaning(A="useful"), "events.A.means", "'useful' is none of use, ignored, nor a list"),
         (meaning(A=[7]), "events.A.means[0]", "Expected `str`"),
         (meaning(A=[]), "events.A.means", "name what it means"),
         (meaning(A=["value"]), "events.A.means[0]", "'value' means nothing"),
@@ -85,8 +85,8 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"group_traits": {"x": {"means": "facts.country", "type": "text"}}}, "group_traits.x.type", "must be country"),
         (meaning(A=["features.x"]), "events.A.means[0]", "features declares no x"),
         ({"events": {"A": {"properties": []}}}, "events.A.properties", "give names"),
-        ({"events": {"A": {"properties": {"x": {"type": "color"}}}}}, "events.A.properties.x.type", "Invalid enum value"),
-        ({"events": {"A": {"properties": {"x": {"means": "role"}}}}}, "events.A.properties.x", "unknown field `means`"),
+        ({"events": {"A": {"properties": {"x": {"type": "color"}}}}}, "events.A.properties.x.type", "'color' is none of text, id, number"),
+        ({"events": {"A": {"properties": {"x": {"means": "role"}}}}}, "events.A.properties.x", "there is no field means"),
         ({"events": {"A": {"properties": {" x": {}}}}}, "events.A.properties. x", "no blanks around it"),
         ({"events": {"A": {"properties": {"x": {"one_of": []}}}}}, "events.A.properties.x.one_of", "at least one value"),
         ({"events": {"A": {"properties": {"x": {"one_of": [1], "type": "number"}}}}}, "events.A.properties.x", "not both"),
@@ -118,20 +118,21 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
             "identify_traits.s.means",
             "r means the role already",
         ),
-        ({"features": {"x": "shallow"}}, "features.x", "Invalid enum value"),
+        ({"features": {"x": "shallow"}}, "features.x", "'shallow' is none of core, deep"),
         ({"features": {"x": "core"}}, "features.x", "no event means features.x"),
-        ({"cases": {"x": {}}}, "cases.x", "required field `id`"),
-        ({"answers": {"x": {"score": "s"}}}, "answers.x", "required field `scale`"),
-        ({"deny": {"mask": []}}, "deny", "unknown field `mask`"),
+        ({"cases": {"x": {}}}, "cases.x.id", "is missing"),
+        ({"answers": {"x": {"score": "s"}}}, "answers.x.scale", "is missing"),
+        ({"deny": {"mask": []}}, "deny", "there is no field mask"),
         ({"deny": {"drop": ["a..b"]}}, "deny.drop[0]", "no path of 1 to 8 names"),
         ({"deny": {"drop": [".".join("abcdefghi")]}}, "deny.drop[0]", "no path of 1 to 8 names"),
         ({"deny": {"drop": ["a"], "hash": ["b", "A"]}}, "deny.hash[1]", "denied by deny.drop[0] already"),
         ({"deny": {"drop": ["a.b"], "hash": ["a"]}}, "deny.drop[0]", "as a whole by deny.hash[0] already"),
         ({"deny": {"drop": [f"a{n}" for n in range(201)]}}, "deny", "201 are too many"),
-        ({"unknown_events": "drop"}, "unknown_events", "Invalid enum value"),
+        ({"roles": [7]}, "roles[0]", "Expected `str`"),
+        ({"unknown_events": "drop"}, "unknown_events", "'drop' is none of accept, reject"),
         ({"excluded_users": ["*"]}, "excluded_users", "leaves out everybody"),
         ({"agent_users": ["*"]}, "agent_users", "makes everybody an agent"),
-        ({"events": {"A": {"actor": "robot"}}}, "events.A.actor", "Invalid enum value"),
+        ({"events": {"A": {"actor": "robot"}}}, "events.A.actor", "'robot' is none of person, agent, integration"),
         ({"events": {"A": {"actor": "agent", "means": "ignored"}}}, "events.A.actor", "use of the product alone"),
         ({**meaning(B=["answers.a"]), "pages": {"A": {"actor": "agent", "means": ["answers.a"]}}, "answers": {"a": {"score": "s", "scale": [1, 5]}}}, "pages.A.actor", "use of"),
         (meaning(A=["counts.Exports"]), "counts.Exports", "small letters"),
@@ -188,7 +189,7 @@ SURVEY: dict[str, Any] = {
             "means nothing else",
         ),
         (CASES, {"cases": {"x": {"id": " i"}}}, "cases.x.id", "no blanks around it"),
-        (CASES, {"cases": {"x": {"id": "i", "at": "t"}}}, "cases.x", "unknown field `at`"),
+        (CASES, {"cases": {"x": {"id": "i", "at": "t"}}}, "cases.x", "there is no field at"),
         (
             CASES,
             {"events": CASES["events"] | {"A": {"means": ["cases.x.opened"], "properties": {"i": {"personal": True}}}}},
@@ -281,3 +282,18 @@ def test_a_file_that_is_empty_declares_nothing_and_one_that_is_not_there_is_an_e
     assert read_plan_file(tmp_path / "plan.yaml") == TrackingPlan()
     with pytest.raises(ConfigurationError, match="No such file"):
         read_plan_file(tmp_path / "none.yaml")
+
+
+def test_all_that_is_wrong_with_one_entry_is_told_at_once() -> None:
+    event = {
+        "means": "useful",
+        "actor": "robot",
+        "properties": {"x": {"type": "color", "required": "yes", "colour": 1}},
+    }
+    with pytest.raises(ValueError, match="useful") as refused:
+        read_plan({"events": {"A": event}, "deny": {"drop": 7, "mask": []}})
+
+    assert [line.partition(": ")[0] for line in str(refused.value).splitlines()] == [
+        "events.A.properties.x.type", "events.A.properties.x.required", "events.A.properties.x", "events.A.means",
+        "events.A.actor", "deny.drop", "deny",
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 
 from services.shared.plan_file import default_plan
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import TrafficPlan
+from services.shared.tracking_plan.traffic import Beside, TrafficPlan
 
 CONFIG: dict[str, Any] = {
     "events": {
@@ -136,6 +136,39 @@ def test_an_absence_needs_its_first_day_and_whom_it_is_of_though_the_event_does_
         ("plan_wrong_type", "properties.withdrawn"),
     }
     assert PLAN.clear_properties("TRACK", "Away") == {"from", "to", "scope", "withdrawn"}
+
+
+def test_what_state_cannot_be_read_from_is_told_once_for_each_property() -> None:
+    """Though the event lists the property as text that may be anything, or its type says enough."""
+    config = {
+        "events": {"Opened": {"means": ["cases.tickets.opened"], "properties": {"ticket_id": {"type": "text"}}},
+                   "Closed": {"means": ["cases.tickets.closed"]}, "Rated": {"means": ["answers.csat"]}},
+        "cases": {"tickets": {"id": "ticket_id"}}, "answers": {"csat": {"score": "stars", "scale": [1, 5]}},
+    }  # fmt: skip
+    plan = TrafficPlan(read_plan(config))
+
+    for event, properties, code, field in (
+        ("Opened", {"ticket_id": "x" * 129}, "plan_wrong_value", "ticket_id"),
+        ("Closed", {"ticket_id": "x" * 129}, "plan_wrong_type", "ticket_id"),
+        ("Rated", {"stars": 6}, "plan_wrong_value", "stars"),
+        ("Rated", {"stars": 2.5}, "plan_wrong_type", "stars"),
+    ):
+        found = plan.violations("TRACK", event, properties)
+        assert [(each.code, each.field) for each in found] == [(code, f"properties.{field}")]
+    assert plan.violations("TRACK", "Rated", {"stars": 5}) == []
+
+
+def test_all_that_is_wrong_with_an_absence_is_found_at_once() -> None:
+    absence = {"from": "2027-07-19", "to": "2027-07-01", "scope": "person"}
+    found = PLAN.violations("TRACK", "Away", absence, Beside(has_user=False, day=0))
+
+    assert sorted(each.field for each in found) == ["properties.from", "properties.scope", "properties.to"]
+
+
+def test_a_word_for_no_actor_breaks_every_plan() -> None:
+    for name in ("Report Viewed", "Ticket Opened"):
+        found = PLAN.violations("TRACK", name, {"ticket_id": 1}, Beside(None))
+        assert [(each.code, each.field) for each in found] == [("plan_wrong_value", "context.actor")]
 
 
 def test_traits_are_compared_without_regard_to_case() -> None:

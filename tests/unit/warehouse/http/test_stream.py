@@ -14,13 +14,14 @@ from prometheus_client import CollectorRegistry
 
 from services.shared.errors import Retryable
 from services.shared.http import serving
-from services.warehouse.domain.rows import Place, forgotten
+from services.warehouse.domain.rows import Place
 from services.warehouse.http import feed as feeds
 from services.warehouse.http import stream as streams
 from services.warehouse.http.app import query_app
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
+from tests.support.health_rows import forgotten
 from tests.support.waiting import until
 from tests.unit.warehouse.http.asking import health, signal
 

@@ -1,0 +1,84 @@
+"""
+An entry of a file that people write, read field by field: one look shows all that is wrong with it, and what there is to choose.
+
+Pure. Values are shown only where the field has choices: others may be secrets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+
+_AT = " - at `$"
+_SHOWN = 40
+
+
+class FieldProblem(NamedTuple):
+    """What is wrong with a field of an entry."""
+
+    field: str
+    """Its path within the entry, such as `means[0]`; empty: the entry as a whole."""
+    detail: str
+
+    def at(self, entry: str, joint: str = ".") -> str:
+        """Say it of an entry, whose path or place `joint` divides from the field."""
+        if not self.field:
+            return f"{entry}: {self.detail}"
+        return f"{entry}{'' if self.field.startswith('[') else joint}{self.field}: {self.detail}"
+
+
+def read_fields(given: Mapping[Any, Any], type_: type[msgspec.Struct]) -> tuple[dict[str, Any], list[FieldProblem]]:
+    """Return the fields of an entry that are right, converted, and all that is wrong with the others."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
+    found: dict[str, Any] = {}
+    problems: list[FieldProblem] = []
+    for name, value in given.items():
+        field = fields.get(name)
+        if field is None:
+            problems.append(FieldProblem("", f"there is no field {name}; there are {', '.join(fields)}"))
+            continue
+        try:
+            found[field.name] = msgspec.convert(value, field.type)
+        except msgspec.ValidationError as error:
+            problems += _told(name, value, field.type, error)
+    problems += [
+        FieldProblem(name, "is missing") for name, field in fields.items() if field.required and name not in given
+    ]
+    return found, problems
+
+
+def read_value(given: Any, type_: Any) -> tuple[Any, list[FieldProblem]]:
+    """Return a value that is no entry, converted, and what is wrong with it; None in its place then."""
+    try:
+        return msgspec.convert(given, type_), []
+    except msgspec.ValidationError as error:
+        return None, _told("", given, type_, error)
+
+
+def _told(name: str, value: Any, type_: Any, error: msgspec.ValidationError) -> list[FieldProblem]:
+    if isinstance(type_, type) and issubclass(type_, msgspec.Struct) and isinstance(value, Mapping):
+        inner = read_fields(value, type_)[1]
+        if inner:
+            return [FieldProblem(".".join(filter(None, (name, each.field))), each.detail) for each in inner]
+    what, _, where = str(error).partition(_AT)
+    choices, others = _choices(type_)
+    if choices and not where and isinstance(value, str):
+        shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
+        what = f"{shown!r} is none of {', '.join(choices)}{others}"
+    return [FieldProblem(f"{name}{where.rstrip('`')}", what)]
+
+
+def _choices(type_: Any) -> tuple[list[str], str]:
+    """Return the words that a field may be, and what else it may be."""
+    if get_origin(type_) is Literal:
+        return [str(each) for each in get_args(type_)], ""
+    found: list[str] = []
+    others = ""
+    for each in get_args(type_) if get_origin(type_) is not list else ():
+        if get_origin(each) is Literal:
+            found += map(str, get_args(each))
+        elif get_origin(each) is list:
+            others = ", nor a list"
+    return found, others
