@@ -105,9 +105,13 @@ ifdef ARGS
 	@$(BIN)/python -m pytest $(ARGS)
 else
 	@# Three at a time on two cores, file by file, as most wait for processes; tests/conftest.py says in which order.
-	@$(BIN)/python -m pytest -m "not alone" -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -m "not alone and not long" -n 3 --dist loadfile --no-loadscope-reorder
 	@$(BIN)/python -m pytest -m alone $$(grep -rlF pytest.mark.alone tests --include='test_*.py')
 endif
+
+.PHONY: test-long
+test-long: setup ## Run the tests that take minutes each: all killed, a rolling upgrade, the demo (ten minutes)
+	@$(BIN)/python -m pytest -m long $$(grep -rlF pytest.mark.long tests --include='test_*.py')
 
 .PHONY: soak
 soak: setup ## Make up twenty times as many examples in the tests of properties (half an hour): make soak ARGS="tests/property/ingest"

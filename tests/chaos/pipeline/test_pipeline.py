@@ -48,6 +48,7 @@ async def deployment(tmp_path: Path, broker: EmbeddedBroker) -> AsyncIterator[De
         yield made
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_nothing_is_lost_or_doubled_when_everything_is_killed(
     deployment: Deployment, broker: EmbeddedBroker

@@ -55,6 +55,7 @@ def test_the_older_build_knows_one_level_less_and_runs_from_its_own_folder(older
     assert builds.newest_of(builds.ROOT) == formats.NEWEST
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_a_rolling_upgrade_loses_and_doubles_nothing(deployment: Deployment, older: Path) -> None:
     kafka = deployment.kafka

@@ -139,6 +139,7 @@ def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
     assert isinstance(told(stack, "signals", "tail", "--once"), list)
 
 
+@pytest.mark.long
 def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
     data, port = tmp_path / "demo", free_port(4)
     command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "1")
