@@ -19,8 +19,8 @@ import msgspec
 from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKey
-from services.shared.entry_fields import read_fields
 from services.shared.errors import ConfigurationError
+from services.shared.files.entry_fields import read_fields
 from services.shared.files.watched_file import WatchedFile, open_to_others
 
 log = logging.getLogger(__name__)

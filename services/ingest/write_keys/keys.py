@@ -23,8 +23,8 @@ from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.credentials import LONGEST, dated, digest, id_of
-from services.shared.entry_fields import read_fields
 from services.shared.errors import ConfigurationError, Rejected
+from services.shared.files.entry_fields import read_fields
 from services.shared.files.watched_file import WatchedFile, open_to_others
 from services.shared.tracking_plan.actors import Actor
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from services.shared.entry_fields import read_fields, read_value
+from services.shared.files.entry_fields import read_fields, read_value
 from services.shared.tracking_plan.checks import problems_of
 from services.shared.tracking_plan.plan import (
     AnswerPlan,
