@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from schemas import codec, formats
+from services.shared.connections import bounded
 from services.shared.errors import Fatal
 from services.shared.formats import FormatMetrics
 from services.shared.release import ReleaseMetrics, release
@@ -108,6 +109,7 @@ async def serving(app: Any, host: str, port: int, *, shared: bool = False, **opt
         host=host,
         port=port,
         **{
+            "http": bounded(),
             "access_log": False,
             "log_config": None,
             "lifespan": "off",
