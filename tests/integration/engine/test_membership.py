@@ -198,7 +198,7 @@ async def test_a_time_that_the_brokers_do_not_take_ends_a_worker_for_good_and_is
 ) -> None:
     """Without a poll aiokafka would keep the group's error to itself; and a new process would meet the same."""
     async with trial(kafka.bootstrap, partitions=2) as log:
-        worker = Counting(log, tmp_path / "worker", **{variable: "3600"})
+        worker = Counting(log, tmp_path / "worker", 0, **{variable: "3600"})
         with ending(worker):
             assert await worker.ended() == EXIT_REFUSED
         assert f"{variable} (3600)" in worker.text
