@@ -51,6 +51,19 @@ class ChangelogBehind(LaneStopped):
         )
 
 
+class ChangelogRecreated(LaneStopped):
+    """A changelog was deleted and created again while a worker had its state: it holds what changed since, and a position."""
+
+    reason = "changelog_recreated"
+
+    def __init__(self, topic: str, partition: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: the changelogs are not those that the group committed with: one was deleted and recreated, "
+            "and holds only what changed since. Delete the lane's changelogs and the group's offsets, to fold the whole source "
+            "again; or, if you restored all records of the changelog, delete the group's offsets alone."
+        )
+
+
 class TooManyRaises(LaneStopped):
     """So many records raised in a row, or so many restores in a short time, that the code must be wrong, not the records."""
 

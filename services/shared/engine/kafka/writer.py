@@ -121,7 +121,8 @@ class LaneWriter:
         # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
         for sent in sends:
             await sent
-        await producer.send_offsets_to_transaction({self._source: transaction.position.offset}, self._group)
+        reached = (transaction.position.offset, transaction.state_ids)
+        await producer.send_offsets_to_transaction({self._source: reached}, self._group)
         await self._commit()
 
     async def _commit(self) -> None:

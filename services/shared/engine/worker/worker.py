@@ -200,7 +200,7 @@ class Worker:
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
-        return await changelog.bounds(self.kafka, self.name, topic, partition)
+        return await changelog.bounds(self.kafka, self.name, topic, partition, self.lanes.specs[topic].stores)
 
     async def look_ahead(
         self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
