@@ -15,6 +15,9 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger(__name__)
+_faults = logging.getLogger(f"{__name__}.faults")
+"""What uvicorn says of a connection, but what is the client's fault: each such request would be a line or two."""
+_faults.setLevel(logging.ERROR)
 
 MOST = 256
 """A hundred streams of the query API and 64 waiting questions, and as many again; a process may open 1,024 files."""
@@ -39,6 +42,10 @@ class _Bounded(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     _bytes = 0
     _body_bytes = 0
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.logger = _faults
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)

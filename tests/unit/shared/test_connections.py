@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -186,6 +187,23 @@ async def test_headers_that_are_too_large_are_told_the_limit() -> None:
 
     assert b" 431 " in answer
     assert b"at most 64 KB" in answer
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(b"\x16\x03\x01\x02\r\n\r\n", id="no HTTP"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n", id="an upgrade"
+        ),
+    ],
+)
+async def test_whoever_speaks_something_else_fills_no_log(text: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async with server() as port:
+        for _ in range(3):
+            await ends(await said(port, text))
+
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 async def test_large_bodies_are_taken_whole_and_in_chunks() -> None:
