@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,7 +88,11 @@ def console_app(
         Route("/sign-out", made.outside(signin.leave), methods=["POST"]),
         Route("/{path:path}", made.reading(failed.no_such_page)),
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)])
+    app = Starlette(
+        routes=routes,
+        middleware=[Middleware(_Headers), Middleware(GZipMiddleware, minimum_size=1000)],
+        exception_handlers={ClientDisconnect: _gone},
+    )
     app.state.backtests = Backtests(settings.history)
     app.state.clock = clock
     return app
@@ -154,6 +158,11 @@ class _Console:
         language = chosen if chosen in LANGUAGES else self._settings.language
         words = catalogue(language or preferred(request.headers.get("accept-language", "")))
         return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings)
+
+
+async def _gone(_request: Request, _left: Exception) -> Response:
+    """Answer nobody: who leaves amid a form is no error of ours, and anybody may."""
+    return Response(status_code=400)
 
 
 def _to_sign_in(request: Request, *, again: bool = False) -> Response:

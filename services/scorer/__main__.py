@@ -63,6 +63,7 @@ async def run(
         log.warning("measure_not_taken", extra={"measure": measure, "not_declared": lacks})
     metrics.accounts_cap.set(settings.accounts)
     metrics.plan.labels(fingerprint(plan)).set(1)
+    metrics.model.labels(model.fingerprint).set(1)
     written = formats.at(durable.write)["scorer_state"]
     usage = usage_lanes(
         kafka.partitions, plan, model, settings.duplicate_ids, metrics, settings.accounts, written=written

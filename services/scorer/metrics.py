@@ -85,6 +85,12 @@ class ScorerMetrics:
             ["partition"],
             registry=registry,
         )
+        self.model = Gauge(
+            "tidemark_scorer_model_info",
+            "1, with the version of the model in force as a label; it must be the same for all scorers.",
+            ["version"],
+            registry=registry,
+        )
         self.plan = Gauge(
             "tidemark_scorer_plan_info",
             "1, with the fingerprint of the tracking plan as a label; ingest and scorer must have the same one.",

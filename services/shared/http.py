@@ -17,16 +17,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from schemas import codec, formats
+from services.shared.connections import bounded
 from services.shared.errors import Fatal
 from services.shared.formats import FormatMetrics
+from services.shared.readiness import NotReady, ReadinessMetrics
 from services.shared.release import ReleaseMetrics, release
 
 _TELL_EVERY_S = 0.05
 
 FORWARDED = frozenset({"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"})
 """Headers of which one says that a proxy asks for somebody: then a request from loopback is not from this machine."""
-NotReady = Callable[[], str | None]
-"""Returns what the process still waits for, in words; None when it is ready."""
 NotAlive = Callable[[], str | None]
 """Returns why a new process should take this one's place, in words; None while it should not."""
 
@@ -49,6 +49,7 @@ def ops_routes(
     """
     FormatMetrics(registry)
     ReleaseMetrics(registry)
+    ReadinessMetrics(registry, not_ready)
     ProcessCollector(registry=registry)
     levels = {"written": codec.level(), "read": formats.NEWEST}
     common = {"pid": os.getpid(), "release": release(), "formats": levels}
@@ -108,6 +109,7 @@ async def serving(app: Any, host: str, port: int, *, shared: bool = False, **opt
         host=host,
         port=port,
         **{
+            "http": bounded(),
             "access_log": False,
             "log_config": None,
             "lifespan": "off",

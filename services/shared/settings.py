@@ -40,9 +40,9 @@ class ProcessSettings(Settings):
     """By default the port of the service (`services.shared.ports`), plus ten for each slot."""
     data_dir: Path = Field(Path(".data"), validation_alias="TIDEMARK_DATA_DIR")
     """Files of the process: the embedded ClickHouse of the warehouse, for the others only what can be recreated."""
-    slot: int = Field(0, ge=0, validation_alias="TIDEMARK_SLOT")
+    slot: int = Field(0, ge=0, le=1_000, validation_alias="TIDEMARK_SLOT")
     """Number of this process among those of its service on one machine; part of its static group membership."""
-    liveness_s: float = Field(120.0, ge=10, validation_alias="TIDEMARK_LIVENESS_S")
+    liveness_s: float = Field(120.0, ge=10, le=86_400, validation_alias="TIDEMARK_LIVENESS_S")
     """If no Kafka broker was reached for this long, /healthz answers 503, so that the process is replaced."""
 
 

@@ -39,7 +39,7 @@ from services.warehouse.http.front import api_or
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FULL, StoreFull
+from services.warehouse.ports import why
 from services.warehouse.refusal_tail import follow
 from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
@@ -137,7 +137,7 @@ class Warehouse:
 
     def _opening_failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self._not_open = FULL if isinstance(error, StoreFull) else "the store does not answer"
+        self._not_open = why(error)
         log.warning("store_does_not_open", extra={"error": str(error), "attempt": state.attempt_number})
 
     def _open(self) -> ClickHouseStore:

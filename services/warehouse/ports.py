@@ -24,6 +24,22 @@ class StoreFull(Retryable):
         super().__init__(f"{FULL}: {detail}")
 
 
+class StoreRefuses(Retryable):
+    """The store answers, and takes nothing: a table was altered, a right was withdrawn. It goes on by itself once that is mended."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        """Take the store's name of what is wrong; unlike `detail` it never holds what was to be stored."""
+        super().__init__(detail)
+        self.name = name
+
+
+def why(error: BaseException | None) -> str:
+    """Say for `/readyz` why the store takes nothing."""
+    if isinstance(error, StoreRefuses):
+        return f"the store refuses what is written ({error.name}); its words are in the log"
+    return FULL if isinstance(error, StoreFull) else "the store does not answer"
+
+
 MOST_LOSSES = 10_000
 MOST_ARRIVALS = 10_000
 """Lines of what came in that a store tells at once."""
@@ -34,7 +50,7 @@ class Sink(Protocol):
     """
     The writing half. Calls block, and come from one thread at a time.
 
-    Every call may raise Retryable, StoreFull among them, and may then be repeated as it was.
+    Every call may raise Retryable, StoreFull and StoreRefuses among them, and may then be repeated as it was.
     """
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:

@@ -31,7 +31,7 @@ from services.warehouse import batch as batches
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
 from services.warehouse.erasing import Erasing
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FULL, FillingStore, StoreFull
+from services.warehouse.ports import FillingStore, why
 from services.warehouse.settings import WarehouseSettings
 
 log = logging.getLogger(__name__)
@@ -291,7 +291,7 @@ class KafkaSink:
 
         def failed(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            self._waits_for = FULL if isinstance(error, StoreFull) else "the store does not answer"
+            self._waits_for = why(error)
             self._metrics.failures.inc()
             log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from services.shared import exit_status
 from services.shared.counts import counted
-from services.shared.errors import ConfigurationError, Fatal, TidemarkError
+from services.shared.errors import Fatal, Misfit, TidemarkError
 
 EXIT_FAIL_STOP = exit_status.FAIL_STOP
 EXIT_REFUSED = exit_status.REFUSED
@@ -49,6 +49,19 @@ class ChangelogBehind(LaneStopped):
         super().__init__(
             f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {held}. Restore "
             "the changelog topic, or delete the group's offsets to fold the whole source again."
+        )
+
+
+class ChangelogRecreated(LaneStopped):
+    """A changelog was deleted and created again while a worker had its state: it holds what changed since, and a position."""
+
+    reason = "changelog_recreated"
+
+    def __init__(self, topic: str, partition: int) -> None:
+        super().__init__(
+            f"{topic}/{partition}: the changelogs are not those that the group committed with: one was deleted and recreated, "
+            "and holds only what changed since. Delete the lane's changelogs and the group's offsets, to fold the whole source "
+            "again; or, if you restored all records of the changelog, delete the group's offsets alone."
         )
 
 
@@ -122,7 +135,7 @@ class SourceBehind(LaneStopped):
         )
 
 
-class InstanceTaken(ConfigurationError):
+class InstanceTaken(Misfit):
     """Another live process is the same member of the group; both would take the partitions from each other for ever."""
 
     def __init__(self, instance: str, holder: str) -> None:

@@ -111,7 +111,7 @@ def other_count(name: str, count: int, expected: int) -> str:
     """Say that a topic has another number of partitions than the data was written under."""
     return (
         f"topic {name} has {counted(count, 'partition')}, {counted(expected, 'is', 'are')} needed (TIDEMARK_PARTITIONS): accounts would be split"
-        ' between lanes. Kafka takes no partition back: see docs/operating.md, "Somebody grew a topic"'
+        ' between lanes. Kafka takes no partition back: see docs/operating.md, "Somebody added partitions to a topic"'
     )
 
 

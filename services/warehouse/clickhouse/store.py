@@ -19,7 +19,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
 from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.partition import TopicPartition
@@ -32,7 +32,7 @@ from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.erasing import Erasure, Traces
 from services.warehouse.domain.rows import Row, columns
 from services.warehouse.exporting import ClickHouseExporting
-from services.warehouse.ports import StoreFull
+from services.warehouse.ports import StoreFull, StoreRefuses
 from services.warehouse.retention import keep_for
 from services.warehouse.settings import RetentionSettings
 
@@ -53,6 +53,8 @@ READERS = 4
 _FULL_DISK = re.compile(r"\bNOT_ENOUGH_SPACE\b|\bQUOTA_EXCEEDED\b|No space left on device|Disk quota exceeded")
 """What server and embedded engine write alike: their own look before they write, and what the system says after it."""
 
+_REFUSAL = re.compile(r"\bCode: \d+\..*\(([A-Z][A-Z0-9_]+)\)", re.DOTALL)
+"""How both end what they say of a statement that they do not carry out; who is not reached has no code."""
 
 EMBEDDED_MEMORY_MB = 1024
 """What the embedded engine may take, if nothing else is said."""
@@ -231,4 +233,8 @@ def _retryable() -> Iterator[None]:
         text = str(error)
         if _FULL_DISK.search(text):
             raise StoreFull(text[:500]) from error
+        if isinstance(error, ProgrammingError):  # the client looks at the table before it sends rows
+            raise StoreRefuses(text[:100], f"ClickHouse: {text[:500]}") from error
+        if (named := _REFUSAL.search(text)) is not None:
+            raise StoreRefuses(named[1], f"ClickHouse: {text[:500]}") from error
         raise Retryable(f"ClickHouse: {text[:500]}") from error

@@ -61,6 +61,13 @@ async def test_a_rudderstack_beacon_is_a_batch_with_its_key_in_the_query(ingest:
     assert ingest.events()[0]["account"] == "acme"
 
 
+async def test_whoever_only_asks_whether_a_pixel_is_there_is_no_view(ingest: Any, anyone: Any) -> None:
+    asked = await anyone.head("/v1/pixel/page?writeKey=wk&userId=ann&name=Pricing&context.groupId=acme")
+
+    assert (asked.status_code, asked.headers["content-type"], asked.content) == (200, "image/gif", b"")
+    assert ingest.events() == []
+
+
 @pytest.mark.parametrize("path", ["/v1/pixel/page", "/pixel/v1/page", "/v1/pixel/page/"])
 async def test_a_pixel_takes_the_event_in_its_query(ingest: Any, anyone: Any, path: str) -> None:
     query = {"writeKey": "wk", "userId": "ann", "name": "Pricing", "messageId": "p1", "context.groupId": "acme"}

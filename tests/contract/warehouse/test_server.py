@@ -7,6 +7,7 @@ import pytest
 from services.shared.errors import Fatal, Retryable
 from services.warehouse.clickhouse.store import ClickHouseStore, open_server
 from services.warehouse.domain.filters import EventFilter
+from services.warehouse.ports import StoreRefuses, why
 from tests.contract.warehouse.stored import event
 from tests.support.clickhouse_server import clickhouse_server
 
@@ -28,13 +29,42 @@ def test_a_wrong_password_is_fatal_and_named(server_url: str) -> None:
     assert secret.partition(":")[2] not in str(refused.value)
 
 
+def test_a_table_that_somebody_altered_is_told_apart_from_a_server_that_is_away_and_goes_on_when_mended(
+    server_store: ClickHouseStore,
+) -> None:
+    server_store._writer.command("ALTER TABLE events RENAME COLUMN source TO origin")
+    try:
+        with pytest.raises(StoreRefuses) as refused:
+            server_store.insert("events", [event(1, "a")])
+    finally:
+        server_store._writer.command("ALTER TABLE events RENAME COLUMN origin TO source")
+
+    server_store.insert("events", [event(1, "a")])
+    assert why(refused.value).startswith(
+        "the store refuses what is written (Unrecognized column 'source' in table events)"
+    )
+    assert server_store.positions() == {("usage-events", 0): 2}
+
+
+def test_a_right_that_was_withdrawn_is_told_with_its_name(server_store: ClickHouseStore) -> None:
+    server_store._writer.set_client_setting("readonly", 1)
+    try:
+        with pytest.raises(StoreRefuses) as refused:
+            server_store.note_positions({("usage-events", 0): 1})
+    finally:
+        server_store._writer.set_client_setting("readonly", 0)
+
+    assert refused.value.name == "READONLY"
+
+
 def test_a_server_that_is_away_is_waited_for_and_goes_on_with_what_it_had(tmp_path: Path) -> None:
     with clickhouse_server(tmp_path / "server") as url:
         store = open_server(url, "tidemark")
         store.insert("events", [event(1, "a")])
 
-    with pytest.raises(Retryable):
+    with pytest.raises(Retryable) as away:
         store.insert("events", [event(2, "b")])
+    assert why(away.value) == "the store does not answer"
     with pytest.raises(Retryable):
         store.events(EventFilter("acme"))
     with pytest.raises(Retryable, match="does not answer"):

@@ -186,14 +186,23 @@ async def test_of_two_that_start_at_the_same_time_one_stays(kafka: Any, tmp_path
             assert sum(worker.process.poll() is None for worker in both.values()) == 1
 
 
-async def test_a_worker_that_the_group_does_not_take_ends_and_says_why(kafka: Any, tmp_path: Path) -> None:
-    """Here for a session longer than the broker allows; without a poll aiokafka would keep the error to itself."""
+@pytest.mark.parametrize(
+    ("variable", "limits"),
+    [
+        ("TIDEMARK_ENGINE_SESSION_TIMEOUT_S", ["group.min.session.timeout.ms", "group.max.session.timeout.ms"]),
+        ("TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S", ["transaction.max.timeout.ms"]),
+    ],
+)
+async def test_a_time_that_the_brokers_do_not_take_ends_a_worker_for_good_and_is_named(
+    variable: str, limits: list[str], kafka: Any, tmp_path: Path
+) -> None:
+    """Without a poll aiokafka would keep the group's error to itself; and a new process would meet the same."""
     async with trial(kafka.bootstrap, partitions=2) as log:
-        worker = Counting(log, tmp_path / "worker", TIDEMARK_ENGINE_SESSION_TIMEOUT_S="3600")
+        worker = Counting(log, tmp_path / "worker", 0, **{variable: "3600"})
         with ending(worker):
-            assert await worker.ended() == EXIT_FAIL_STOP
-        assert "takes no part in group" in worker.text
-        assert "InvalidSessionTimeoutError" in worker.text
+            assert await worker.ended() == EXIT_REFUSED
+        assert f"{variable} (3600)" in worker.text
+        assert all(limit in worker.text for limit in limits)
 
 
 def test_two_processes_of_one_folder_are_told_apart_without_a_broker(tmp_path: Path) -> None:

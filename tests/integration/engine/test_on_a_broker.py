@@ -209,6 +209,8 @@ async def test_the_topics_of_lanes_are_checked_before_anything_runs(log: Trial) 
         await learn(log.kafka, [elsewhere])
     with pytest.raises(ConfigurationError, match="is shared by count-source and count-out"):
         await learn(log.kafka, [SPEC, twin])
+    with pytest.raises(ConfigurationError, match="changelog count-dead has cleanup.policy=delete: .* expires"):
+        await learn(log.kafka, [replace(SPEC, stores={"counts": DEAD})])
     with pytest.raises(ConfigurationError, match="has 3 partitions and its source"):
         await eventually_uneven(log, uneven)
 

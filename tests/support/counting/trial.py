@@ -99,7 +99,7 @@ class Trial:
             async with asyncio.timeout(30):
                 while name in await client.list_topics():
                     await asyncio.sleep(_LOOK_EVERY_S)
-            await client.create_topics([NewTopic(name, self.kafka.partitions, 1)])
+            await client.create_topics([NewTopic(name, self.kafka.partitions, 1, topic_configs=_policy(topic))])
             await _led(client, [name])
 
     async def read(self, topic: str, *, complete: bool = False) -> list[Any]:
@@ -202,6 +202,10 @@ async def _led(client: AIOKafkaAdminClient, names: list[str]) -> None:
             await asyncio.sleep(_LOOK_EVERY_S)
 
 
+def _policy(topic: str) -> dict[str, str]:
+    return {"cleanup.policy": "compact" if topic == CHANGELOG else "delete"}
+
+
 @asynccontextmanager
 async def trial(
     bootstrap: str, partitions: int = 4, sizes: dict[str, int] | None = None, replication: int = 1
@@ -214,7 +218,7 @@ async def trial(
             NewTopic(
                 kafka.scoped(name), partitions, replication,
                 topic_configs={
-                    "cleanup.policy": "compact" if name == CHANGELOG else "delete",
+                    **_policy(name),
                     "max.message.bytes": str((sizes or {}).get(name, 1 << 20)),
                     "message.timestamp.type": "LogAppendTime",
                 },

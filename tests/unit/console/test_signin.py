@@ -115,6 +115,21 @@ async def test_a_form_of_another_site_signs_nobody_in_or_out(upstream: InProcess
             assert "set-cookie" not in answer.headers
 
 
+async def test_who_leaves_amid_the_form_is_no_error(upstream: InProcess) -> None:
+    """Anybody may, and each error would be a traceback in the log."""
+    app = console_app(upstream, ConsoleSettings(), is_open=False)
+    said = [{"type": "http.request", "body": b"to", "more_body": True}, {"type": "http.disconnect"}]
+    scope = {"type": "http", "method": "POST", "path": "/sign-in", "query_string": b"", "headers": [(b"host", b"x")]}
+
+    async def receive() -> Any:
+        return said.pop(0) if len(said) > 1 else said[0]
+
+    async def send(_: Any) -> None:
+        """Tell nobody."""
+
+    await app(scope, receive, send)
+
+
 async def test_whom_a_trusted_proxy_names_reads_without_a_token_of_their_own(upstream: InProcess) -> None:
     settings = {"user_header": "X-User", "trusted_proxies": "127.0.0.0/8"}
     async with client_of(upstream, **settings) as client:

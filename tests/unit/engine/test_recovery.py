@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.errors import NotThisVersion, SourceRecreated
+from services.shared.engine.errors import ChangelogRecreated, NotThisVersion, SourceRecreated
+from services.shared.engine.fold.start import Bounds, start
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
@@ -45,6 +46,26 @@ async def test_a_lane_seeks_nothing_where_its_group_stands_or_the_log_begins() -
     assert (there.sought, fresh.sought) == ([], [])
     for lane in lanes:
         await lane.close()
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [
+        pytest.param(Bounds(0, 9, 7, ONE, "counts=01", "counts=01"), id="the same"),
+        pytest.param(Bounds(0, 9, None, ONE, "counts=02", ""), id="restored, and the offsets deleted"),
+        pytest.param(Bounds(0, 9, 7, ONE, "counts=02", ""), id="committed by the release before"),
+        pytest.param(Bounds(0, 9, 7, ONE, "", "counts=01"), id="a cluster that does not tell"),
+        pytest.param(
+            Bounds(0, 9, 7, ONE, "counts=01 links=02", "counts=01"), id="a store more than the release before"
+        ),
+    ],
+)
+def test_changelogs_are_believed_unless_the_group_committed_with_others(bounds: Bounds) -> None:
+    held = Position(7), ONE
+
+    assert start("events", 0, held, bounds) == Position(7)
+    with pytest.raises(ChangelogRecreated):
+        start("events", 0, held, Bounds(0, 9, 7, ONE, "counts=02", "counts=01"))
 
 
 async def test_chunks_that_came_meanwhile_and_reach_the_position_are_used_without_a_seek() -> None:

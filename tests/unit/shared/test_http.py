@@ -32,7 +32,7 @@ async def test_metrics_health_and_readiness_are_served() -> None:
     """Readiness follows the process; health only says that the loop turns."""
     registry = CollectorRegistry()
     Counter("tidemark_test_events_total", "Events.", registry=registry).inc(3)
-    reasons: list[str | None] = ["lanes are loading", None]
+    reasons: list[str | None] = ["lanes are loading", None, "a lane has stopped"]
     app = Starlette(routes=ops_routes(registry, lambda: reasons.pop(0)))
 
     async with serving(app, "127.0.0.1", 0) as port:
@@ -46,6 +46,7 @@ async def test_metrics_health_and_readiness_are_served() -> None:
     assert f"tidemark_formats_written {formats.DEFAULT:.1f}" in metrics.text
     assert f'tidemark_release_info{{version="{release()}"}} 1.0' in metrics.text
     assert "tidemark_test_events_total 3.0" in metrics.text
+    assert "tidemark_process_ready 0.0" in metrics.text, "as /readyz would say by now"
     assert health.status_code == 200
 
 

@@ -86,6 +86,18 @@ def test_settings_that_contradict_each_other_are_named_together(
     assert none == []
 
 
+@pytest.mark.parametrize("kind", [EngineSettings, ProcessSettings])
+def test_every_number_has_a_greatest_one(kind: type[Settings], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times without end and counts that no type of Kafka's holds would end the process long after its start, without a name."""
+    numbers = [str(field.validation_alias) for field in kind.model_fields.values() if field.annotation in (int, float)]
+    for variable in numbers:
+        monkeypatch.setenv(variable, str(10**20))
+
+    _, problems = load_all(kind)
+
+    assert sorted(problem.split(":")[0] for problem in problems) == sorted(numbers)
+
+
 def test_contradictions_come_with_what_is_wrong_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable, value in {**CONTRADICTIONS[0][1], **CONTRADICTIONS[1][1], "TIDEMARK_ENGINE_OPENINGS": "0"}.items():
         monkeypatch.setenv(variable, value)

@@ -95,7 +95,7 @@ class Gathering:
         self.gather(None, position.step)
         transaction = self.transaction
         transaction.position = position
-        self.transaction = Transaction(position, transaction.topic_id)
+        self.transaction = Transaction(position, transaction.topic_id, transaction.state_ids)
         self.measure_at -= self._gathered
         self._gathered = 0
         self._urgent = False

@@ -39,6 +39,7 @@ class LaneRunner:
         "processor",
         "raises",
         "spec",
+        "state_ids",
         "step",
         "topic_id",
     )
@@ -52,6 +53,7 @@ class LaneRunner:
         *,
         raises: Raises,
         topic_id: bytes = UNKNOWN_TOPIC,
+        state_ids: str = "",
         limits: Mapping[str, int] | None = None,
         accept_gap: bool = False,
         most_bytes: int = NO_LIMIT,
@@ -62,12 +64,15 @@ class LaneRunner:
         self.processor = processor
         self.offset, self.step = position
         self.topic_id = topic_id
+        self.state_ids = state_ids
         self.raises = raises
         self.accept_gap = accept_gap
         self.gaps = 0
         self.folded = -1
         """The last record that was folded, or was poison: not one of those dead-lettered because they raise."""
-        self._gathering = Gathering(spec, processor, Transaction(position, topic_id), limits or {}, most_bytes)
+        self._gathering = Gathering(
+            spec, processor, Transaction(position, topic_id, state_ids), limits or {}, most_bytes
+        )
 
     @property
     def urgent(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap, SourceRecreated
+from services.shared.engine.errors import ChangelogBehind, ChangelogRecreated, SourceBehind, SourceGap, SourceRecreated
 from services.shared.engine.position import UNKNOWN_TOPIC, Position
 
 
@@ -20,6 +20,10 @@ class Bounds:
     end: int
     committed: int | None
     topic_id: bytes = UNKNOWN_TOPIC
+    state_ids: str = ""
+    """The changelogs that are there, each store with the id of its topic; empty on a cluster that does not tell."""
+    committed_state_ids: str = ""
+    """The same as it was when the group committed."""
 
 
 def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bounds: Bounds) -> Position:
@@ -27,7 +31,7 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
     Return where a lane goes on whose changelog holds a position and the id of its topic, or nothing.
 
     Raises:
-        SourceRecreated, ChangelogBehind, SourceBehind: the changelog and the source do not fit together.
+        SourceRecreated, ChangelogBehind, ChangelogRecreated, SourceBehind: the changelog and the source do not fit together.
         SourceGap: see `check`.
     """
     position = held[0] if held is not None else None
@@ -36,10 +40,18 @@ def start(topic: str, partition: int, held: tuple[Position, bytes] | None, bound
     committed = bounds.committed
     if committed is not None and (position is None or committed > position.offset):
         raise ChangelogBehind(topic, partition, committed, position.offset if position else None)
+    there = _ids(bounds.state_ids)
+    if any(there.get(store, id_) != id_ for store, id_ in _ids(bounds.committed_state_ids).items()):
+        raise ChangelogRecreated(topic, partition)
     if position is None:
         return Position(bounds.earliest)
     check(topic, partition, position.offset, bounds)
     return position
+
+
+def _ids(told: str) -> dict[str, str]:
+    """Return the id of each store's topic; a release may have a store that the one before had not."""
+    return dict(each.split("=") for each in told.split())
 
 
 def check(topic: str, partition: int, offset: int, bounds: Bounds) -> None:

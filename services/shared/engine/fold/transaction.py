@@ -15,6 +15,8 @@ class Transaction:
     position: Position
     topic_id: bytes = UNKNOWN_TOPIC
     """The topic in which the position counts."""
+    state_ids: str = ""
+    """The changelogs that the state was restored from, as `Bounds.state_ids`."""
     changes: dict[tuple[str, bytes], bytes | None] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
     appends: list[Append] = field(default_factory=list)

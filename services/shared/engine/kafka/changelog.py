@@ -21,7 +21,7 @@ from services.shared.garbage import gc_paused
 from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin, consumer
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.topic_ids import topic_id
+from services.shared.kafka.topic_ids import NO_ID, topic_id
 
 _FETCH_BYTES = 8 << 20
 _SLICE = 20_000
@@ -121,9 +121,13 @@ async def look_ahead(
         await client.stop()
 
 
-async def bounds(kafka: KafkaSettings, group: str, topic: str, partition: int) -> Bounds:
+async def bounds(
+    kafka: KafkaSettings, group: str, topic: str, partition: int, stores: Mapping[str, str] | None = None
+) -> Bounds:
     """
     Return what exists of a source partition and what the group (both named without prefix) has committed in it.
+
+    With `stores`, the changelogs of the lane by store, also which topics these are and were at that commit.
 
     Raises:
         KafkaTimeoutError: nobody says where the partition begins and ends.
@@ -138,9 +142,12 @@ async def bounds(kafka: KafkaSettings, group: str, topic: str, partition: int) -
     finally:
         await client.stop()
     async with admin(kafka) as asking:
-        committed = (await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp]))[tp].offset
+        committed = (await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp]))[tp]
         id_ = await topic_id(asking, tp.topic)
-    return Bounds(earliest, end, committed if committed >= 0 else None, id_)
+        ids = {store: await topic_id(asking, kafka.scoped(name)) for store, name in sorted((stores or {}).items())}
+    found = "" if NO_ID in ids.values() else " ".join(f"{store}={found.hex()}" for store, found in ids.items())
+    reached = committed.offset if committed.offset >= 0 else None
+    return Bounds(earliest, end, reached, id_, found, "" if reached is None else committed.metadata or "")
 
 
 @asynccontextmanager

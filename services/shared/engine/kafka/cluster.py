@@ -29,8 +29,8 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     Ask the cluster about the topics of the specs and all topics of schemas/topics.
 
     Raises:
-        Misfit: a topic is missing, or has another number of partitions than the data was written under; a
-            changelog has another number of partitions than its source; or two source topics share a changelog.
+        Misfit: a topic is missing, or has another number of partitions than the data was written under; a changelog has
+            another number of partitions than its source, or is not compacted; or two source topics share a changelog.
     """
     specs = list(specs)
     needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}
@@ -41,20 +41,20 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         configs = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, n) for n in names.values()])
     short = {full: name for name, full in names.items()}
     counts = {short[topic["topic"]]: len(topic["partitions"]) for topic in described}
-    limits = {
-        short[name]: int(entry[1])
+    settings = {
+        short[name]: {entry[0]: entry[1] for entry in entries}
         for response in configs
         for _code, _message, _type, name, entries in response.resources
-        for entry in entries
-        if entry[0] == "max.message.bytes"
     }
+    limits = {name: int(entries["max.message.bytes"]) for name, entries in settings.items()}
     recorded = sorted(needed & TOPICS.keys())
     problems = await topics.misfits(kafka, [TOPICS[name] for name in recorded]) if recorded else []
     problems += [
         f"topic {kafka.scoped(name)} does not exist: run `tidemark topics create`"
         for name in sorted(needed - counts.keys() - TOPICS.keys())
     ]
-    problems += _unequal(specs, counts) + _shared(specs)
+    policies = {name: entries["cleanup.policy"] for name, entries in settings.items()}
+    problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies)
     if problems:
         raise Misfit(problems)
     return Cluster(counts, limits)
@@ -67,6 +67,17 @@ def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:
         for spec in specs
         for changelog in spec.stores.values()
         if changelog in counts and spec.topic in counts and counts[changelog] != counts[spec.topic]
+    ]
+
+
+def _expiring(specs: list[LaneSpec], policies: dict[str, str]) -> list[str]:
+    return [
+        f"changelog {changelog} has cleanup.policy={policies[changelog]}: the state of an account that does not change expires."
+        " Set it to compact again (`tidemark topics check` names what else differs); if it has had this policy for longer than"
+        " its retention.ms, delete the lane's changelogs and the group's offsets, to fold the whole source again"
+        for spec in specs
+        for changelog in spec.stores.values()
+        if policies.get(changelog, "compact") != "compact"
     ]
 
 

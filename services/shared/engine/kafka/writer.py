@@ -15,13 +15,14 @@ from functools import lru_cache
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import InvalidTransactionTimeout, ProducerFenced
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.fold.gathering import DEFAULT_LIMIT
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.spec import LaneSpec
+from services.shared.errors import Misfit
 from services.shared.kafka.abandoning import abandon
 from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.partition import partition_for
@@ -56,8 +57,20 @@ class LaneWriter:
         )
 
     async def start(self) -> None:
-        """Fence the former owner of the lane and settle its open transaction."""
-        await self._producer.start()
+        """
+        Fence the former owner of the lane and settle its open transaction.
+
+        Raises:
+            Misfit: the brokers do not let a transaction be open for so long.
+        """
+        try:
+            await self._producer.start()
+        except InvalidTransactionTimeout as error:
+            problem = (
+                f"TIDEMARK_ENGINE_TRANSACTION_TIMEOUT_S ({self._timeout_s:g}) is more than the brokers take: lower it to their"
+                " transaction.max.timeout.ms (900 s by default) or less"
+            )
+            raise Misfit([problem]) from error
 
     async def close(self) -> None:
         """Give back the connections; there is nothing to flush."""
@@ -108,7 +121,8 @@ class LaneWriter:
         # Before the offsets. Sent beside them, batches were refused with NotEnoughReplicas for 55 s after a broker's pause.
         for sent in sends:
             await sent
-        await producer.send_offsets_to_transaction({self._source: transaction.position.offset}, self._group)
+        reached = (transaction.position.offset, transaction.state_ids)
+        await producer.send_offsets_to_transaction({self._source: reached}, self._group)
         await self._commit()
 
     async def _commit(self) -> None:

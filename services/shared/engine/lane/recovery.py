@@ -38,7 +38,7 @@ async def recover(
     changelogs are in memory, and by nobody who waits for the leader of a source.
 
     Raises:
-        ChangelogBehind, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
+        ChangelogBehind, ChangelogRecreated, SourceBehind, SourceGap, SourceRecreated: the changelogs and the source do not fit together.
         NotThisVersion: a newer version wrote the changelogs.
         KafkaError: Kafka has not answered; see `services.shared.kafka.asking.passes`.
     """
@@ -58,6 +58,7 @@ async def recover(
         position,
         raises=raises,
         topic_id=bounds.topic_id,
+        state_ids=bounds.state_ids,
         limits=host.limits,
         accept_gap=host.settings.accept_gap,
         most_bytes=host.settings.transaction_bytes,

@@ -182,7 +182,8 @@ class LaneWork:
     async def _check(self) -> None:
         """Make sure that nobody has had the lane meanwhile. Everything folded is durable here."""
         await self.commits.settle()
-        if not await self.ownership.still_owns(Transaction(self.commits.durable, self._must_run().topic_id)):
+        runner = self._must_run()
+        if not await self.ownership.still_owns(Transaction(self.commits.durable, runner.topic_id, runner.state_ids)):
             raise _TakenOver
         if self.life.state is LaneState.CHECKING:
             self.life.move(LaneEvent.CHECKED)

@@ -31,10 +31,11 @@ import time
 from collections import deque
 from typing import NamedTuple
 
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import InvalidSessionTimeoutError, KafkaError, for_code
 
 from services.shared.engine.errors import FailStop, InstanceTaken
 from services.shared.engine.settings import EngineSettings
+from services.shared.errors import Misfit
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
@@ -112,6 +113,12 @@ class Membership:
 
     async def why(self, error: BaseException, member_id: str) -> BaseException:
         """Return with what a process ends whose client, last known as `member_id`, stays out of the group after `error`."""
+        if isinstance(error, InvalidSessionTimeoutError):
+            problem = (
+                f"TIDEMARK_ENGINE_SESSION_TIMEOUT_S ({self._session_s:g}) is not what the brokers take: set it to between their"
+                " group.min.session.timeout.ms and group.max.session.timeout.ms (6 and 1800 s by default)"
+            )
+            return Misfit([problem])
         try:
             await self.check(member_id)
         except InstanceTaken as taken:

@@ -35,7 +35,7 @@ from services.shared.engine.worker.appender import Appender
 from services.shared.engine.worker.lanes import Lanes
 from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
-from services.shared.errors import ConfigurationError, IncompatibleState
+from services.shared.errors import IncompatibleState, Misfit
 from services.shared.garbage import collect_less_often
 from services.shared.kafka.asking import until_answered
 from services.shared.kafka.clients import producer, tell_log
@@ -90,7 +90,7 @@ class Worker:
         Wait for the broker, join the group and fold until `stop`.
 
         Raises:
-            ConfigurationError: the topics on the cluster do not fit, or another process is this member of the group.
+            Misfit: the topics on the cluster do not fit, or another process is this member of the group.
             Fatal: no broker has answered for five minutes.
         """
         collect_less_often()
@@ -149,7 +149,7 @@ class Worker:
     async def _watch_cluster(self) -> None:
         try:
             await self._cluster.run(self.partitions)
-        except ConfigurationError as error:
+        except Misfit as error:
             self.fail(error)
 
     def stop(self) -> None:
@@ -178,7 +178,7 @@ class Worker:
         if self.failed is not None:
             return
         self.failed = error
-        refused = isinstance(error, ConfigurationError | IncompatibleState)
+        refused = isinstance(error, Misfit | IncompatibleState)
         log.critical("fail_stop", exc_info=error)
         for handler in logging.getLogger().handlers:
             handler.flush()
@@ -200,7 +200,7 @@ class Worker:
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""
-        return await changelog.bounds(self.kafka, self.name, topic, partition)
+        return await changelog.bounds(self.kafka, self.name, topic, partition, self.lanes.specs[topic].stores)
 
     async def look_ahead(
         self, topic: str, partition: int, start: int, wanted: Callable[[SourceRecord], bool]
