@@ -22,7 +22,7 @@ from services.alerter.settings import AlerterSettings
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
-from services.shared.http import ops_routes, serving
+from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings

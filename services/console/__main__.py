@@ -16,7 +16,7 @@ from services.console.app import console_app
 from services.console.identity import on_loopback
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Fatal
-from services.shared.http import ops_routes, serving
+from services.shared.http.server import ops_routes, serving
 from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 

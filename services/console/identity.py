@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 
 from services.console.settings import ConsoleSettings
-from services.shared.http import FORWARDED
+from services.shared.http.server import FORWARDED
 
 TOKEN_COOKIE = "tidemark_token"  # noqa: S105 - the name of a cookie, not a token
 ME_COOKIE = "tidemark_me"

@@ -47,7 +47,7 @@ from services.ingest.write_keys.budgets import Budgets
 from services.ingest.write_keys.keys import WriteKeys
 from services.shared.errors import ConfigurationError
 from services.shared.garbage import collect_less_often
-from services.shared.http import ops_routes, serving
+from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of
 from services.shared.kafka.watch import ClusterWatch

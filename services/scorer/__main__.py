@@ -35,7 +35,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings
-from services.shared.http import ops_routes, serving
+from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.reading import ends as read_ends
 from services.shared.kafka.settings import KafkaSettings

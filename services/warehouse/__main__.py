@@ -19,7 +19,7 @@ from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.errors import ConfigurationError, Retryable
 from services.shared.garbage import collect_less_often
-from services.shared.http import ops_routes, serving
+from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.asking import until_answered
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of, refuse_misfits

@@ -19,7 +19,7 @@ from services.scorer.attribution_metrics import AttributionMetrics
 from services.scorer.metrics import ScorerMetrics
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.formats import FormatMetrics
-from services.shared.readiness import ReadinessMetrics
+from services.shared.http.readiness import ReadinessMetrics
 from services.shared.release import ReleaseMetrics
 from services.warehouse.metrics import WarehouseMetrics
 

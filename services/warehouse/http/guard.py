@@ -18,7 +18,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from services.shared.errors import Rejected
-from services.shared.http import FORWARDED
+from services.shared.http.server import FORWARDED
 from services.warehouse.http.answering import ERASURES
 from services.warehouse.http.asgi import TOKEN_NAME, App, Receive, Scope, Send
 from services.warehouse.http.problems import problem

@@ -25,7 +25,7 @@ from services.backtest.driving.kept import code_fingerprint
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
-from services.shared.http import serve
+from services.shared.http.server import serve
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.refusals import Refusals

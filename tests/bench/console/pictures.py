@@ -26,7 +26,7 @@ from services.console.addresses import account_address
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.shared.settings import load
 from services.simulator import Storyline, roster
 from services.warehouse.http.app import query_app

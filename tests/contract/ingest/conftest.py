@@ -21,7 +21,7 @@ from services.ingest.http.app import IngestApp
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
-from services.shared.http import serving
+from services.shared.http.server import serving
 
 SETTINGS = IngestSettings()
 

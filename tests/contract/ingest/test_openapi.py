@@ -30,7 +30,7 @@ from services.ingest.http import openapi
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
-from services.shared.http import serving
+from services.shared.http.server import serving
 from tests.support.examples import examples
 
 EXAMPLES = examples(8)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
 from tests.support.clients import CHROMIUM_OPTIONS, chromium

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page
 
-from services.shared.http import serving
+from services.shared.http.server import serving
 from tests.e2e.console.test_pages import found_by_axe, opened
 from tests.support.recording_console import RecordingConsole, recording_console, small_past
 

@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from services.shared.http import serving
+from services.shared.http.server import serving
 from tests.e2e.console.test_account import Served
 from tests.e2e.console.test_pages import found_by_axe, opened
 from tests.support.recording_console import recording_console, small_past

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import example, health
 from tests.e2e.console.test_pages import found_by_axe, opened

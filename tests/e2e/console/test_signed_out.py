@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.http.app import query_app
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.guard import Guard

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.applications import Starlette
 
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.exporting_api import exporting_routes
 from tests.contract.warehouse.stored import health

@@ -22,7 +22,7 @@ from services.ingest.ports import WRITES, LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.errors import Fatal, Retryable
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.shared.kafka import clients, topics
 from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings

@@ -23,7 +23,7 @@ from services.ingest.ports import LogRecord, ProduceBounds
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.errors import Retryable
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.shared.kafka import clients
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings

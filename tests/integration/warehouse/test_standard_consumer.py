@@ -12,7 +12,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from starlette.applications import Starlette
 
 from schemas import codec
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.registry_api import registry_routes

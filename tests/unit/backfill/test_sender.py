@@ -16,7 +16,7 @@ from starlette.routing import Route
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
 from services.shared.errors import Retryable
-from services.shared.http import serving
+from services.shared.http.server import serving
 
 Answer = Callable[[list[dict[str, Any]], Request], Response]
 

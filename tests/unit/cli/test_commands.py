@@ -24,7 +24,7 @@ from services.cli.local import write_keys
 from services.cli.local.stack_state import StackState, find, write_state
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.http import ops_routes
+from services.shared.http.server import ops_routes
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
 from services.shared.release import release

@@ -26,7 +26,7 @@ from services.cli.local import readiness, write_keys
 from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.ingest.metrics import IngestMetrics
 from services.scorer.settings import DEFAULT_MODEL
-from services.shared.http import listener, ops_routes
+from services.shared.http.server import listener, ops_routes
 from services.shared.ports import PORTS
 from tests.support.plans import default_without, fact_traits
 

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.cli.people import People
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.domain.rows import columns
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
-from services.shared.http import serving
+from services.shared.http.server import serving
 from tests.support.waiting import until
 
 

@@ -12,7 +12,7 @@ from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Fatal
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard

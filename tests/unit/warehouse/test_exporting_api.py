@@ -8,7 +8,7 @@ import pytest
 from starlette.applications import Starlette
 
 from services.shared.errors import Retryable
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse import exporting_api
 from services.warehouse.domain.exports import Export
 from services.warehouse.exporting_api import exporting_routes

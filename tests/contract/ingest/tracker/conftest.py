@@ -23,7 +23,7 @@ from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
-from services.shared.http import serving
+from services.shared.http.server import serving
 from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.waiting import until
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from services.cli.local import query_tokens
 from services.shared.credentials import digest
 from services.shared.errors import ConfigurationError, Fatal
-from services.shared.http import FORWARDED
+from services.shared.http.server import FORWARDED
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from services.warehouse.__main__ import check

@@ -13,7 +13,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.shared.errors import Retryable
-from services.shared.http import serving
+from services.shared.http.server import serving
 from services.warehouse.domain.rows import Place
 from services.warehouse.http import feed as feeds
 from services.warehouse.http import stream as streams

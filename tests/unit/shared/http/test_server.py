@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from schemas import formats
 from services.shared.errors import Fatal
-from services.shared.http import _Server, listener, ops_routes, serving
+from services.shared.http.server import _Server, listener, ops_routes, serving
 from services.shared.release import release
 from tests.support.waiting import until
 

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from services.shared.connections import bounded
-from services.shared.http import serving
+from services.shared.http.connections import bounded
+from services.shared.http.server import serving
 from tests.support.waiting import until
 
 HOST = "127.0.0.1"

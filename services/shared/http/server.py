@@ -17,10 +17,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from schemas import codec, formats
-from services.shared.connections import bounded
 from services.shared.errors import Fatal
 from services.shared.formats import FormatMetrics
-from services.shared.readiness import NotReady, ReadinessMetrics
+from services.shared.http.connections import bounded
+from services.shared.http.readiness import NotReady, ReadinessMetrics
 from services.shared.release import ReleaseMetrics, release
 
 _TELL_EVERY_S = 0.05
