@@ -53,7 +53,7 @@ class ScorerMetrics:
         )
         self.dropped = Counter(
             "tidemark_scorer_caps_dropped",
-            "People, cases and survey answers left out because of a cap.",
+            "How often a person, a case or a survey answer was left out of an account because of a cap.",
             ["what"],
             registry=registry,
         )
