@@ -8,10 +8,13 @@ written once, when the topics are created, and whoever reads or writes data comp
 
 from __future__ import annotations
 
+import asyncio
 import time
 from contextlib import suppress
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
 from schemas import codec
 from schemas.topics import INSTALLATION
@@ -19,24 +22,42 @@ from services.shared.kafka.clients import consumer, producer
 from services.shared.kafka.settings import KafkaSettings
 
 _RECORD = "installation"
+_READ_WITHIN_S = 10.0
+_ATTEMPTS = 3
 _encode = codec.encoder(_RECORD)
 
 
 async def recorded(kafka: KafkaSettings) -> int | None:
-    """Return the recorded number, None where nothing is recorded yet; the topic has to exist."""
+    """
+    Return the recorded number, None where nothing is recorded yet; the topic has to exist.
+
+    Raises:
+        KafkaTimeoutError: it could not be read.
+    """
+    # A consumer that was opened while leaders changed was seen to wait without end for records that were there.
+    again = AsyncRetrying(retry=retry_if_exception_type(TimeoutError), stop=stop_after_attempt(_ATTEMPTS), reraise=True)
+    try:
+        return await again(_read, kafka)
+    except TimeoutError as error:
+        within = f"{_ATTEMPTS * _READ_WITHIN_S:g} s"
+        raise KafkaTimeoutError(f"{kafka.scoped(INSTALLATION)} could not be read within {within}") from error
+
+
+async def _read(kafka: KafkaSettings) -> int | None:
     tp = TopicPartition(kafka.scoped(INSTALLATION), 0)
     client = consumer(kafka)
-    await client.start()
     try:
-        client.assign([tp])
-        end = (await client.end_offsets([tp]))[tp]
-        await client.seek_to_beginning(tp)
-        while await client.position(tp) < end:
-            for record in (await client.getmany(tp, timeout_ms=100)).get(tp, []):
-                with suppress(codec.CodecError):
-                    name, value = codec.decode(record.value or b"")
-                    if name == _RECORD:
-                        return int(value["partitions"])
+        async with asyncio.timeout(_READ_WITHIN_S):
+            await client.start()
+            client.assign([tp])
+            end = (await client.end_offsets([tp]))[tp]
+            await client.seek_to_beginning(tp)
+            while await client.position(tp) < end:
+                for record in (await client.getmany(tp, timeout_ms=100)).get(tp, []):
+                    with suppress(codec.CodecError):
+                        name, value = codec.decode(record.value or b"")
+                        if name == _RECORD:
+                            return int(value["partitions"])
     finally:
         await client.stop()
     return None

@@ -203,13 +203,14 @@ async def test_a_topic_of_nothing_but_ticks_is_not_read_again(kafka_settings: Ka
 
 
 async def test_a_forgotten_account_is_stored_as_such(kafka_settings: KafkaSettings) -> None:
-    encode = codec.encoder("account_health")
+    health, forgotten = codec.encoder("account_health"), codec.encoder("account_forgotten")
     topic = kafka_settings.scoped("account-health")
     async with producing(kafka_settings) as producer:
         for account in ("acme", "globex"):
-            value = encode(example("account_health/examples/red.json", account=account))
+            value = health(example("account_health/examples/red.json", account=account))
             await producer.send_and_wait(topic, value, key=account.encode())
-        await producer.send_and_wait(topic, None, key=b"acme")
+        value = forgotten(example("account_forgotten/examples/silent.json", account="acme"))
+        await producer.send_and_wait(topic, value, key=b"acme")
     store = MemoryStore()
 
     async with sinking(kafka_settings, store):

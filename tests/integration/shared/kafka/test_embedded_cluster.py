@@ -17,14 +17,14 @@ import psutil
 import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, NotEnoughReplicasError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasError
 from prometheus_client import CollectorRegistry
 
-from schemas.topics import TOPICS
+from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka import changelog
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
-from services.shared.kafka import topics
+from services.shared.kafka import installation, topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
@@ -127,7 +127,7 @@ async def make_topics_of_a_worker(kafka: KafkaSettings, on_the_third: dict[str, 
             NewTopic(
                 kafka.scoped(name), -1, -1,
                 replica_assignments={p: [3 if on_the_third.get(name) == p else 1] for p in range(3)},
-                topic_configs={"min.insync.replicas": "1"},
+                topic_configs={"min.insync.replicas": "1", "cleanup.policy": "compact" if name == CHANGELOG else "delete"},
             )
             for name in (SOURCE, CHANGELOG, OUT, DEAD)
         ])  # fmt: skip
@@ -182,6 +182,30 @@ async def test_a_frozen_broker_is_replaced_and_comes_back(
     frozen.resume()
 
     await until(lambda: in_sync(kafka, {1, 2, 3}))
+
+
+async def test_the_recorded_partitions_are_not_waited_for_without_end(
+    cluster: EmbeddedCluster, kafka: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A broker that leads the record and says nothing: who asks is told so, and gets the number once another one leads."""
+    monkeypatch.setattr(installation, "_READ_WITHIN_S", 1.0)
+    async with admin(kafka) as client:
+        (described,) = await client.describe_topics([INSTALLATION])
+    leader = cluster.brokers[described["partitions"][0]["leader"] - 1]
+
+    async def told() -> bool:
+        try:
+            return await installation.recorded(kafka) == kafka.partitions
+        except KafkaTimeoutError:
+            return False
+
+    leader.pause()
+    try:
+        with pytest.raises(KafkaTimeoutError, match="installation could not be read within 3 s"):
+            await asyncio.wait_for(installation.recorded(kafka), 30)
+        await until(told)
+    finally:
+        leader.resume()
 
 
 def test_a_cluster_comes_back_with_its_ids_and_ports(cluster: EmbeddedCluster) -> None:
