@@ -53,8 +53,10 @@ class _Bounded(HttpToolsProtocol):
         self.idle[self] = None
         if len(self.connections) > self.most:
             self._tell_full()
-            # Where all are at work this is the newcomer itself.
-            next(iter(self.idle)).transport.abort()
+            # Where all are at work this is the newcomer itself. It gives way once: many may come before it is told of its end.
+            first = next(iter(self.idle))
+            del self.idle[first]
+            first.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         self._expect()

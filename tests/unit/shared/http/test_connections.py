@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -85,6 +86,29 @@ async def test_connections_that_say_nothing_keep_nobody_out() -> None:
 
         assert await ask(port) == "0"
         assert [await ends(connection) for connection in silent[:8]] == [b""] * 8
+
+
+async def test_each_of_many_that_come_at_once_costs_another_its_place() -> None:
+    """They are taken in one turn of the loop, before any connection that gives way is told of its end."""
+    async with server(http=bounded(most=4)) as port:
+        with ExitStack() as held:
+            at_once = [held.enter_context(socket.create_connection((HOST, port))) for _ in range(40)]
+            for connection in at_once:
+                connection.setblocking(False)
+
+            def open_still() -> int:
+                return sum(not _ended(connection) for connection in at_once)
+
+            await until(lambda: open_still() <= 4, 20, lambda: f"{open_still()} are open")
+
+
+def _ended(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
 
 
 async def test_half_a_request_gives_way_to_a_whole_one() -> None:
