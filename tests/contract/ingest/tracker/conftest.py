@@ -223,16 +223,9 @@ class Tracking:
 
 
 class Served:
-    """An application on a port of its own, to be set by each test."""
+    """An application on a port, which names the port and so is made once it is known."""
 
-    def __init__(self) -> None:
-        self.app: Any = None
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return f"http://127.0.0.1:{self.port}"
+    app: Any = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self.app(scope, receive, send)
@@ -254,30 +247,30 @@ async def browser() -> AsyncIterator[Browser]:
             await started.close()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def servers() -> AsyncIterator[tuple[Served, Served]]:
-    """The servers of ingest and of the customer's site."""
-    ingest, site = Served(), Served()
-    async with (
-        serving(ingest, "127.0.0.1", 0, **server_options(SETTINGS)) as ingest.port,
-        serving(site, "127.0.0.1", 0) as site.port,
-    ):
-        yield ingest, site
-
-
 @pytest_asyncio.fixture(loop_scope="session")
-async def tracking(servers: tuple[Served, Served], browser: Browser) -> AsyncIterator[Tracking]:
-    ingest, pages = servers
+async def tracking(browser: Browser) -> AsyncIterator[Tracking]:
+    """
+    What one test needs, on ports of its own.
+
+    A page sends what has no answer once more as it is closed, and that may come late: to a server that is gone, not to
+    the next test.
+    """
     log = MemoryEventLog()
-    keys = WriteKeys({"wk": WriteKey("", "web", client="browser", origins=(pages.url,))})
-    gateway = ingest.app = Gateway(application(log, keys, IngestMetrics(CollectorRegistry()), SETTINGS))
-    site = pages.app = Site(ingest.url, pages.url)
-    context = await browser.new_context()
-    context.set_default_timeout(20_000)
-    try:
-        yield Tracking(site, gateway, log, browser, context, [])
-    finally:
-        await context.close()
+    ingest, pages = Served(), Served()
+    async with (
+        serving(ingest, "127.0.0.1", 0, **server_options(SETTINGS)) as ingest_port,
+        serving(pages, "127.0.0.1", 0) as pages_port,
+    ):
+        site = pages.app = Site(f"http://127.0.0.1:{ingest_port}", f"http://127.0.0.1:{pages_port}")
+        keys = WriteKeys({"wk": WriteKey("", "web", client="browser", origins=(site.url,))})
+        gateway = ingest.app = Gateway(application(log, keys, IngestMetrics(CollectorRegistry()), SETTINGS))
+        context = await browser.new_context()
+        context.set_default_timeout(20_000)
+        try:
+            yield Tracking(site, gateway, log, browser, context, [])
+        finally:
+            gateway.open.set()
+            await context.close()
 
 
 @pytest.fixture

@@ -125,8 +125,11 @@ async def test_a_page_counts_once_it_is_seen_and_its_time_once_it_is_not(trackin
     (prerendered,) = [event for event in tracking.events() if event["properties"].get("path") == "/prerendered"][:1]
     assert activated["properties"] == {"early": True}
     assert prerendered["occurred_at"] >= activated["occurred_at"]
-    assert [event["properties"]["path"] for event in left] == ["/start", "/prerendered"]
-    assert [event["properties"]["engaged_seconds"] for event in left] == [2, 2]
+    # In either order: the two pages are in processes of their own, and each says by itself that it was left.
+    assert {event["properties"]["path"]: event["properties"]["engaged_seconds"] for event in left} == {
+        "/start": 2,
+        "/prerendered": 2,
+    }
 
 
 async def test_time_counts_while_the_page_has_the_focus(tracking: Any) -> None:
