@@ -71,6 +71,7 @@ class UsageFold:
         self.state = UsageState(duplicate_ids, self.meanings.kinds, written)
         self.days = DayClose(self.state, model, partition, partitions)
         self.slow = SlowPath(self.state, self.days, self.meanings, plan, most_accounts)
+        self.activity = self.slow.activity
         self._numbers = self.meanings.cache
         self._last_use = self.meanings.last_use
         self._kinds = dict(_KINDS)
@@ -352,11 +353,11 @@ class UsageFold:
                 if actor is not None:
                     if account.active_users.mark(actor):
                         if account.last_active_day != today:
-                            self.slow.first_today(account, today)
+                            self.activity.first_today(account, today)
                     else:
                         ledger.people_dropped += 1
                 if number:
-                    self.slow.use(account, number, actor, today)
+                    self.activity.use(account, number, actor, today)
         state.hot.add(name)
         if account.stale:
             if event["historical"]:  # what changes nothing is not what the next snapshot comes of
