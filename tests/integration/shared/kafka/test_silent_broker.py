@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
@@ -100,17 +101,31 @@ async def test_a_client_gives_a_listed_broker_that_never_answers_two_seconds(
 
 
 async def test_the_next_client_of_the_process_asks_the_others_first(
-    kafka_settings: KafkaSettings, frozen: str, unheard: set[tuple[str, int]]
+    kafka_settings: KafkaSettings, unheard: set[tuple[str, int]]
 ) -> None:
-    kafka = listing(kafka_settings, frozen, kafka_settings.bootstrap_servers)
-    await an_admin_client(kafka)
-    began = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        frozen = f"127.0.0.1:{listener.getsockname()[1]}"
+        kafka = listing(kafka_settings, frozen, kafka_settings.bootstrap_servers)
+        await an_admin_client(kafka)
+        assert connections(listener) > 0
 
-    for use in (a_producer, a_consumer, an_admin_client):
-        await use(kafka)
+        for use in (a_producer, a_consumer, an_admin_client):
+            await use(kafka)
 
-    assert time.monotonic() - began < 1.9
+        assert connections(listener) == 0
     assert [f"{host}:{port}" for host, port in unheard] == [frozen]
+
+
+def connections(listener: socket.socket) -> int:
+    """Return how many have connected since the last look; they are closed."""
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
 
 
 async def test_ingest_is_ready_after_two_seconds(kafka_settings: KafkaSettings, frozen: str) -> None:
