@@ -18,7 +18,7 @@ from services.shared.kafka.reading import decoded
 
 
 @dataclass(slots=True)
-class _Place:
+class _Skipped:
     offset: int
     """Of the first one."""
     why: str
@@ -29,7 +29,7 @@ class _Place:
 class Unread:
     """Of each partition the first record that could not be read, and how many there are."""
 
-    _places: dict[tuple[str, int], _Place] = field(default_factory=dict)
+    _places: dict[tuple[str, int], _Skipped] = field(default_factory=dict)
 
     def decoded(
         self, topic: str, record: ConsumerRecord[bytes, bytes], part: bytes | None = None
@@ -38,7 +38,7 @@ class Unread:
         try:
             return decoded(record.value if part is None else part)
         except UnknownVersion as unknown:
-            place = self._places.setdefault((topic, record.partition), _Place(record.offset, unknown.detail))
+            place = self._places.setdefault((topic, record.partition), _Skipped(record.offset, unknown.detail))
             place.records += 1
             return "", {}
 
