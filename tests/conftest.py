@@ -27,6 +27,9 @@ from services.shared.kafka.settings import KafkaSettings
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ.setdefault("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
 os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
+# A test process that is killed takes the services that it has started with it; brokers and servers of ClickHouse watch their
+# standard input.
+os.environ["TIDEMARK_STOP_WITH_PARENT"] = "1"
 # Each client of httpx reads all certificates of the machine, 25 ms of CPU, and those who wait make many: once is enough.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 # How long an example takes is the machine's business: other tests run beside it.

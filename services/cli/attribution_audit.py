@@ -18,8 +18,9 @@ import xxhash
 
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_UNATTRIBUTED
 from services.cli import lane_counters
+from services.cli.unread import Unread
 from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters, read_counters
-from services.shared.kafka.reading import decoded, ends, scan
+from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
 GIVEN_UP = frozenset({"no_account", "several_accounts", "too_many_forwards"})
@@ -96,7 +97,7 @@ class _Trail:
 
 
 async def read(
-    kafka: KafkaSettings, lanes: Mapping[int, tuple[int, AttributionCounters]], forwarded: set[int]
+    kafka: KafkaSettings, lanes: Mapping[int, tuple[int, AttributionCounters]], forwarded: set[int], unread: Unread
 ) -> list[AttributionPart]:
     """
     Do the sums.
@@ -105,14 +106,15 @@ async def read(
         kafka: The cluster.
         lanes: As `read_lanes` gave them before usage-events was read: what they had forwarded by then must be there.
         forwarded: The identities that events with an account had before they were forwarded.
+        unread: Takes the records that cannot be read; those of dead-letters are there already.
     """
     limits = await ends(kafka, USAGE_UNATTRIBUTED)
-    letters = await _letters(kafka)
+    letters = await _letters(kafka, unread)
     trails = {partition: _Trail() for partition in limits}
     moves = _Moves()
     sent_again: set[int] = set()
     async for record in scan(kafka, USAGE_UNATTRIBUTED, stop=limits):
-        name, value = decoded(record.value)
+        name, value = unread.decoded(USAGE_UNATTRIBUTED, record)
         if name == "user_link" and value["kind"] == "SAME" and value["user"] != value["known_as"]:
             moves.known_as.setdefault(value["user"], set()).add(value["known_as"])
         if name != "usage_event" or not value["user"] or value["account"]:
@@ -217,17 +219,17 @@ async def read_lanes(kafka: KafkaSettings) -> dict[int, tuple[int, AttributionCo
     )
 
 
-async def _letters(kafka: KafkaSettings) -> dict[int, dict[int, tuple[str, dict[str, Any] | None]]]:
+async def _letters(kafka: KafkaSettings, unread: Unread) -> dict[int, dict[int, tuple[str, dict[str, Any] | None]]]:
     """Return the dead letters of usage-unattributed, by partition and offset: the reason, and the event if it can be read."""
     found: dict[int, dict[int, tuple[str, dict[str, Any] | None]]] = {}
     async for record in scan(kafka, DEAD_LETTERS):
-        name, letter = decoded(record.value)
+        name, letter = Unread().decoded(DEAD_LETTERS, record)  # whoever reads them for usage-events has named it
         if name != "dead_letter" or letter["by"] != "scorer":
             continue
         topic, _, place = letter["origin"].partition("/")
         partition, _, offset = place.partition("/")
         if topic == USAGE_UNATTRIBUTED:
-            kind, value = decoded(letter["original"])
+            kind, value = unread.decoded(DEAD_LETTERS, record, letter["original"])
             found.setdefault(int(partition), {})[int(offset)] = (
                 letter["reason"],
                 value if kind == "usage_event" else None,

@@ -4,6 +4,7 @@ The ledger: what became of every event, computed from the topics alone and compa
 For each partition the log is read up to where its lane stands; what lies beyond is in flight. The log says which
 ids there are and how often, dead-letters says which records were dead-lettered, and the lane's own counters say what
 it did. The three are written by different code at different times: if they agree, nothing was lost or counted twice.
+Records of an unknown schema are on no line: they are named, and the ledger stays open.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ import xxhash
 from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED
 from services.cli import attribution_audit, lane_counters
 from services.cli.attribution_audit import AttributionPart
+from services.cli.unread import Unread
 from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, read_counters
-from services.shared.kafka.reading import decoded, ends, scan
+from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
 TOO_LATE = "too_late"
@@ -66,12 +68,15 @@ class Ledger:
     rejected_repeats: int
     dead_letters: Counter[str]
     """Dead letters of the scorer, by reason."""
+    unread: Unread = field(default_factory=Unread)
+    """Records that this version cannot read: what they say is on no line."""
 
     @property
     def problems(self) -> list[str]:
-        """Return what does not add up, one sentence each."""
-        return [
-            f"{where} {part.partition}: {problem}"
+        """Return what could not be read, then what does not add up, one sentence each."""
+        perhaps = "; records that could not be read may be the reason" if self.unread else ""
+        return self.unread.sentences() + [
+            f"{where} {part.partition}: {problem}{perhaps}"
             for where, parts in (("partition", self.parts), ("partition of usage-unattributed", self.unattributed))
             for part in parts
             for problem in part.problems
@@ -119,6 +124,7 @@ class Ledger:
             "dead_letters_by_reason": dict(sorted(self.dead_letters.items())),
             "partitions": [_without_problems(part) for part in self.parts],
             "unattributed": [_without_problems(part) for part in self.unattributed],
+            "unread": self.unread.as_dicts(),
             "problems": self.problems,
         }
 
@@ -155,11 +161,12 @@ async def read(kafka: KafkaSettings) -> Ledger:
     lanes = await _lanes(kafka)
     limits = await ends(kafka, USAGE_EVENTS)
     forwarded: set[int] = set()
-    aside, by_reason = await _set_aside(kafka, lanes)
-    rejected, rejected_repeats = await _rejected(kafka)
+    unread = Unread()
+    aside, by_reason = await _set_aside(kafka, lanes, unread)
+    rejected, rejected_repeats = await _rejected(kafka, unread)
     seen = {partition: _Seen() for partition in limits}
     async for record in scan(kafka, USAGE_EVENTS, stop=limits):
-        name, value = decoded(record.value)
+        name, value = unread.decoded(USAGE_EVENTS, record)
         if name == "usage_event":
             position = lanes.get(record.partition, (0, LedgerCounters()))[0]
             _note(seen[record.partition], value, record.offset, position, aside.get(record.partition, {}))
@@ -172,8 +179,8 @@ async def read(kafka: KafkaSettings) -> Ledger:
         _part(partition, seen[partition], *lanes.get(partition, (0, LedgerCounters())), end=limits[partition])
         for partition in sorted(limits)
     ]
-    unattributed = await attribution_audit.read(kafka, attribution, forwarded)
-    return Ledger(parts, unattributed, rejected, rejected_repeats, by_reason)
+    unattributed = await attribution_audit.read(kafka, attribution, forwarded, unread)
+    return Ledger(parts, unattributed, rejected, rejected_repeats, by_reason, unread)
 
 
 def _note_clock(seen: _Seen, value: dict[str, Any]) -> None:
@@ -250,13 +257,13 @@ async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
 
 
 async def _set_aside(
-    kafka: KafkaSettings, lanes: dict[int, tuple[int, LedgerCounters]]
+    kafka: KafkaSettings, lanes: dict[int, tuple[int, LedgerCounters]], unread: Unread
 ) -> tuple[dict[int, dict[int, str]], Counter[str]]:
     """Return the records that the scorer dead-lettered, by partition and offset, and how many there are by reason."""
     aside: dict[int, dict[int, str]] = {}
     by_reason: Counter[str] = Counter()
     async for record in scan(kafka, DEAD_LETTERS):
-        name, letter = decoded(record.value)
+        name, letter = unread.decoded(DEAD_LETTERS, record)
         if name != "dead_letter" or letter["by"] != "scorer" or letter["reason"] in NOT_THE_EVENT:
             continue
         topic, _, place = letter["origin"].partition("/")
@@ -267,12 +274,12 @@ async def _set_aside(
     return aside, by_reason
 
 
-async def _rejected(kafka: KafkaSettings) -> tuple[int, int]:
+async def _rejected(kafka: KafkaSettings, unread: Unread) -> tuple[int, int]:
     """Return how many different originals ingest has refused, and how many repeats of them."""
     originals: set[tuple[str, str]] = set()
     records = 0
     async for record in scan(kafka, USAGE_REJECTED):
-        name, letter = decoded(record.value)
+        name, letter = unread.decoded(USAGE_REJECTED, record)
         if name == "dead_letter":
             records += 1
             originals.add((letter["source"], letter["original_sha256"]))

@@ -31,13 +31,13 @@ from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
-from services.warehouse.http.answering import QueryTurns
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.front import api_or
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
 from services.warehouse.http.tokens import VARIABLE, Tokens, read
+from services.warehouse.http.turns import QueryTurns
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import why
 from services.warehouse.refusal_tail import follow

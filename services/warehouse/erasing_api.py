@@ -14,8 +14,10 @@ from starlette.routing import Route
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.erasing import LINKED, Erasure
 from services.warehouse.domain.parameters import Parameter, parsed
-from services.warehouse.http.answering import QueryTurns, unavailable
+from services.warehouse.http.answering import unavailable
+from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.problems import problem
+from services.warehouse.http.turns import QueryTurns
 from services.warehouse.ports import Eraser
 
 
@@ -56,7 +58,10 @@ async def _told(
 
     try:
         given = parsed(parameters, request.query_params.multi_items())
-        return Response(msgspec.json.encode(await turns.take(asked)), media_type="application/json")
+        return Response(
+            msgspec.json.encode(await turns.take(asked, request.scope.get(TOKEN_NAME) or "")),
+            media_type="application/json",
+        )
     except Rejected as error:
         return problem(400, error.code, error.detail, error.field)
     except Retryable as error:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
+from typing import TypeVar
 
 from services.cli.examining.findings import Finding, judge
 from services.cli.examining.running import clock
@@ -12,8 +13,18 @@ from services.shared import exit_status
 from services.shared.counts import counted
 from services.shared.errors import TidemarkError
 
+_ANSWER_WITHIN_S = 10.0
+"""A broker that hangs takes connections, and aiokafka would wait 40 s for each answer."""
+_TIMES = 3
 _MANY_RECORDS = 200_000
 """Health records: more than a doctor should wait for."""
+
+
+_Answer = TypeVar("_Answer")
+
+
+class BrokerSilent(TidemarkError):
+    """A broker that the cluster names does not answer."""
 
 
 def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]:
@@ -31,17 +42,68 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
         yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
         return False
     yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
-    problems = asyncio.run(topics.check(running.kafka))
-    told = "as their definitions say" if not problems else "\n        ".join(problems)
-    yield Finding("topics", not problems, told, exit_status.REFUSED)
-    fewer = asyncio.run(replication.check(running.kafka))
-    yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
-    yield judge("log time", lambda: log_time(running))
-    yield judge("attribution", lambda: _attribution(running))
-    yield judge("held", lambda: held(running))
+    try:
+        problems = _asked(lambda: topics.check(running.kafka))
+        told = "as their definitions say" if not problems else "\n        ".join(problems)
+        yield Finding("topics", not problems, told, exit_status.REFUSED)
+        fewer = _asked(lambda: replication.check(running.kafka))
+        yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
+        yield _judged("log time", lambda: log_time(running))
+        yield _judged("attribution", lambda: _attribution(running))
+        yield _judged("held", lambda: held(running))
+        there = _asked(lambda: topics.any_exists(running.kafka))
+    except BrokerSilent as error:
+        yield Finding("brokers", good=False, detail=str(error))
+        there = True
     if ingest is not None:
         yield judge("clock", lambda: clock(ingest))
-    return asyncio.run(topics.any_exists(running.kafka))
+    return there
+
+
+def _asked(ask: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    """
+    Ask the cluster something, a few times beside each other where it takes long: another broker is asked then, perhaps.
+
+    Raises:
+        BrokerSilent: nobody answered in time.
+    """
+    from aiokafka.errors import KafkaError
+
+    from services.shared.kafka.bootstrap import first_answer
+
+    why = f"no answer within {_ANSWER_WITHIN_S:.0f} s"
+
+    async def attempt() -> tuple[_Answer] | None:
+        nonlocal why
+        try:
+            return (await ask(),)
+        except KafkaError as error:
+            why = str(error)
+            return None
+
+    async def within() -> tuple[_Answer] | None:
+        async with asyncio.timeout(_ANSWER_WITHIN_S):
+            found: tuple[_Answer] | None = await first_answer([attempt] * _TIMES)
+            return found
+
+    try:
+        answer: tuple[_Answer] | None = asyncio.run(within())
+    except TimeoutError:
+        answer = None
+    if answer is None:
+        raise BrokerSilent(
+            f"{_TIMES} times a broker did not answer ({why}): see to those that hang, then run this again"
+        )
+    return answer[0]
+
+
+def _judged(what: str, look: Callable[[], str]) -> Finding:
+    from aiokafka.errors import KafkaError
+
+    try:
+        return judge(what, look)
+    except KafkaError as error:
+        return Finding(what, good=False, detail=f"Kafka does not tell: {error}; run this again")
 
 
 def log_time(running: Running) -> str:

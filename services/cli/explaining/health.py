@@ -46,6 +46,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
         "signals": signals(found),
         "held": held(found.judgement),
         "left_out": found.life.left_out,
+        "unread": found.life.unread,
         "published": published(found),
     }
 

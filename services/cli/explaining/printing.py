@@ -53,6 +53,7 @@ def _health(told: dict[str, Any]) -> Iterator[str]:
         yield "no signal is open"
     for letter in told["left_out"]:
         yield f"left out of what the account sent: {letter}"
+    yield from _unread(told["unread"])
 
 
 def _measure(measure: str, entry: dict[str, Any]) -> str:
@@ -83,6 +84,12 @@ def _rule(found: Explained, told: dict[str, Any]) -> Iterator[str]:
             f"{nearest['missing']} missing: {'; '.join(nearest['conditions'])}" if nearest["missing"] else "all hold"
         )
         yield f"nearest day: {nearest['day']}, {lacking}"
+    yield from _unread(told["unread"])
+
+
+def _unread(place: str) -> Iterator[str]:
+    if place:
+        yield f"the log cannot be read from {place} on: what is there is not in this, and the scorer stands there as well"
 
 
 def _tree(node: dict[str, Any], depth: int) -> Iterator[str]:

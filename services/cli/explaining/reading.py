@@ -44,11 +44,10 @@ async def explain(
     kafka: KafkaSettings, account: str, day: int | None, plan: TrackingPlan, model: Model, rules: RuleSet
 ) -> Explained:
     """
-    Recompute an account up to the close of a day; None: up to the end of the log.
+    Recompute an account up to the close of a day; None: up to the end of the log, or to where it cannot be read.
 
     Raises:
         Fatal: the log has no such account, or does not reach to that day; says what there is.
-        UnknownVersion: a newer version wrote a record.
     """
     limits = await ends(kafka, USAGE_EVENTS)
     partition = partition_for(account.encode(), len(limits))
@@ -60,11 +59,11 @@ async def explain(
             if not replay.wants(record.key):
                 continue
             replay.take(of_usage_events(partition, record.offset, record.key, record.value, record.timestamp))
-            if day is not None and _past(replay, day):
+            if replay.life.unread or (day is not None and _past(replay, day)):
                 break
     life = replay.life
     if not life.records:
-        raise Fatal(await _unknown(kafka, account, partition, life, replay.log_time))
+        raise Fatal(await _unknown(kafka, account, partition, life, replay.log_time) + _unread(life))
     _check_day(day, partition, life, replay.log_time)
     known = [each for each in life.judgements if day is None or each.snapshot["day"] <= day]
     if not known:
@@ -74,7 +73,7 @@ async def explain(
             else "it was never judged"
         )
         when = "nothing is known" if day is None else f"nothing was known at the close of {iso(day)}"
-        raise Fatal(f"{account}: {when}: {first}")
+        raise Fatal(f"{account}: {when}: {first}{_unread(life)}")
     judgement = known[-1]
     explained = int(judgement.snapshot["day"])
     return Explained(
@@ -104,8 +103,12 @@ def _check_day(day: int | None, partition: int, life: Life, log_time: int) -> No
     if day is not None and not first <= day <= last:
         raise Fatal(
             f"--at {iso(day)}: the log of partition {partition} reaches from {iso(first)} to {iso(last)} (log time, UTC);"
-            " choose a day of these"
+            f" choose a day of these{_unread(life)}"
         )
+
+
+def _unread(life: Life) -> str:
+    return f"; nothing was read from {life.unread} on" if life.unread else ""
 
 
 async def _unknown(kafka: KafkaSettings, account: str, partition: int, life: Life, log_time: int) -> str:
@@ -115,7 +118,7 @@ async def _unknown(kafka: KafkaSettings, account: str, partition: int, life: Lif
         if record.key is not None:
             names.add(record.key.decode("utf-8", "replace"))
     reaches = (
-        f"its partition {partition} is empty"
+        f"its partition {partition} is {'unreadable from its first record on' if life.unread else 'empty'}"
         if not life.first_time
         else f"its partition {partition} reaches from {iso(day_of(life.first_time))} to {iso(day_of(log_time))} and has no event of it"
     )

@@ -28,7 +28,8 @@ from services.scorer.domain.units import DAY_MS
 from services.scorer.usage_processor import UsageProcessor
 from services.shared.engine.errors import Unanswered
 from services.shared.engine.processor import SourceRecord
-from services.shared.errors import Fatal, KeyFault, Poison
+from services.shared.errors import Fatal, KeyFault, Poison, UnknownVersion
+from services.shared.source_records import origin_of
 from services.shared.tracking_plan.plan import TrackingPlan
 
 DUPLICATE_IDS = 200_000
@@ -62,6 +63,8 @@ class Life:
     """The earliest log time, milliseconds since 1970 UTC; 0: there was no record."""
     left_out: list[str] = field(default_factory=list)
     """Records of the account that could not be applied, each with the reason."""
+    unread: str = ""
+    """The record of an unknown schema with which it ends, and why; empty: there was none."""
 
 
 class AccountReplay:
@@ -95,12 +98,13 @@ class AccountReplay:
 
     def take(self, record: SourceRecord) -> None:
         """
-        Fold one record that is wanted.
+        Fold one record that is wanted; none behind one of an unknown schema, as the lane itself.
 
         Raises:
             Fatal: the account's day cannot be closed.
-            UnknownVersion: a newer version wrote the record.
         """
+        if self.life.unread:
+            return
         if self._asked:
             self._asked.append(record)
             if self._scorer.is_answer(record):
@@ -118,6 +122,10 @@ class AccountReplay:
         except Unanswered:
             self.life.records -= record.key is not None
             self._asked.append(record)
+            return
+        except UnknownVersion as unknown:
+            self.life.records -= record.key is not None
+            self.life.unread = f"{origin_of(record)}: {unknown.detail}"
             return
         except Poison as poison:
             self.life.left_out.append(f"{poison.reason}: {poison.detail}")

@@ -69,6 +69,7 @@ def why(found: Explained, rules: RuleSet, name: str, days: int) -> dict[str, Any
         ],
         "fires": _tree(rule.fires, rule, now, window),
         "nearest_day": _nearest(rule, window),
+        "unread": found.life.unread,
         "for": f"for {_length(rule.for_ms)}" if rule.for_ms else "at once",
         "longest": _so_long(_longest(rule, window)),
         "unless": [_tree(node, rule, now, window) for node in rule.unless],

@@ -170,6 +170,12 @@ class _DeadlineProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode()
             return
+        for name, _ in self.headers:  # most often it is the first
+            if name == b"host":
+                break
+        else:
+            if self.parser.get_http_version() == "1.1":
+                self._refuse("malformed", canned.NO_HOST)
         places = self.bounds.places
         if places.is_new(self) and self.url not in _FOR_OPERATORS and not self._take_place():
             places.arrive(self, _RESERVE)  # where it reads its answer; it fills no more than it just left

@@ -43,6 +43,10 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     user: str = ""
 
 
+_NOTHING: dict[str, Any] = {"vendor": "", "name": "", "source": "", "account": "", "secrets": []}
+"""In place of what an entry does not say, or not as it has to be."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint, `POST /v1/webhooks/VENDOR/NAME`."""
@@ -81,24 +85,27 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     try:
         if problem := open_to_others(path, secret=True):
             raise ConfigurationError([f"{_VARIABLE}: {path}: {problem}"])
-        entries = msgspec.yaml.decode(path.read_bytes(), type=list[Any] | None) or []
+        entries = msgspec.yaml.decode(path.read_bytes())
     except OSError as error:
         raise ConfigurationError([f"{_VARIABLE}: {path} cannot be read ({error.strerror})"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigurationError([f"{_VARIABLE}: {path}: {error}"]) from error
+    if not isinstance(entries, list | None):
+        raise ConfigurationError([f"{_VARIABLE}: {path}: is no list; write an entry for each endpoint"])
     problems: list[str] = []
     endpoints: dict[str, Endpoint] = {}
-    for number, given in enumerate(entries, 1):
+    for number, given in enumerate(entries or [], 1):
         where = f"{_VARIABLE}: {path}: entry {number}"
         if not isinstance(given, dict):
             problems.append(f"{where}: is no endpoint; write fields such as vendor and name")
             continue
         found, wrong = read_fields(given, _Entry)
-        if wrong:
-            problems += [each.at(where, ": ") for each in wrong]
+        problems += [each.at(where, ": ") for each in wrong]
+        entry = _Entry(**{**_NOTHING, **found})
+        # What is missing or of a wrong shape is told already.
+        problems += [f"{where}: {problem}" for field, problem in _problems(entry) if field in found]
+        if not {"vendor", "name"} <= found.keys():
             continue
-        entry = _Entry(**found)
-        problems += [f"{where}: {problem}" for problem in _problems(entry)]
         endpoint = _endpoint(entry)
         if endpoint.path in endpoints:
             problems.append(f"{where}: {endpoint.path} is there twice")
@@ -108,21 +115,26 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     return endpoints
 
 
-def _problems(entry: _Entry) -> Iterator[str]:
+def _problems(entry: _Entry) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with the values of an entry, each with its field."""
     if not _NAME.fullmatch(entry.name):
-        yield "name must be small letters, digits, '-' and '_', 64 at most: it is the end of a URL"
+        yield "name", "name must be small letters, digits, '-' and '_', 64 at most: it is the end of a URL"
     if not entry.source or not entry.source.isprintable() or len(entry.source) > 256:
-        yield "source must be 1 to 256 printable characters"
+        yield "source", "source must be 1 to 256 printable characters"
     if not entry.environment:
-        yield "environment must not be empty"
+        yield "environment", "environment must not be empty"
     if not 1 <= len(entry.secrets) <= _SECRETS:
-        yield f"secrets must be a list of one, or of {_SECRETS} while one takes the place of the other"
+        yield "secrets", f"secrets must be a list of one, or of {_SECRETS} while one takes the place of the other"
     if len(set(entry.secrets)) < len(entry.secrets):
-        yield "secrets has the same one twice"
+        yield "secrets", "secrets has the same one twice"
     for position, secret in enumerate(entry.secrets, 1):
         if len(secret) < _SHORTEST_SECRET or not secret.isascii() or not secret.isprintable() or " " in secret:
-            yield f"secret {position} must be the vendor's, at least {_SHORTEST_SECRET} characters without spaces"
-    yield from problems_of(entry.vendor, entry.account, entry.user)
+            yield (
+                "secrets",
+                f"secret {position} must be the vendor's, at least {_SHORTEST_SECRET} characters without spaces",
+            )
+    if entry.vendor:
+        yield from problems_of(entry.vendor, entry.account, entry.user)
 
 
 def _endpoint(entry: _Entry) -> Endpoint:

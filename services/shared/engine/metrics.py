@@ -91,6 +91,12 @@ class EngineMetrics:
             _LANE,
             registry=registry,
         )
+        self.changelog_changed = Gauge(
+            "tidemark_engine_changelog_changed",
+            "1 if a changelog was deleted and recreated, or is not compacted any more, while this process ran, by what has changed.",
+            ("changelog", "what"),
+            registry=registry,
+        )
         self.rebalances = Counter("tidemark_engine_rebalances_total", "Rebalances completed.", registry=registry)
         self.loop_lag_seconds = Gauge(
             "tidemark_engine_loop_lag_seconds", "How late the event loop woke in the last second.", registry=registry

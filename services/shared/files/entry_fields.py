@@ -62,12 +62,30 @@ def _told(name: str, value: Any, type_: Any, error: msgspec.ValidationError) -> 
         inner = read_fields(value, type_)[1]
         if inner:
             return [FieldProblem(".".join(filter(None, (name, each.field))), each.detail) for each in inner]
+    if isinstance(value, list) and (item := _item(type_)) is not None:
+        return [
+            FieldProblem(
+                f"{name}[{number}]{each.field if each.field.startswith('[') or not each.field else '.' + each.field}",
+                each.detail,
+            )
+            for number, given in enumerate(value)
+            for each in read_value(given, item)[1]
+        ]
     what, _, where = str(error).partition(_AT)
     choices, others = _choices(type_)
     if choices and not where and isinstance(value, str):
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
         what = f"{shown!r} is none of {', '.join(choices)}{others}"
     return [FieldProblem(f"{name}{where.rstrip('`')}", what)]
+
+
+def _item(type_: Any) -> Any:
+    """Return the type of what a list has, where the field is one or may be; None where it is not."""
+    for each in (type_, *get_args(type_)):
+        of = get_args(each)
+        if get_origin(each) is list or (get_origin(each) is tuple and of[-1] is Ellipsis):
+            return of[0]
+    return None
 
 
 def _choices(type_: Any) -> tuple[list[str], str]:

@@ -51,7 +51,7 @@ def find_cluster(client: AIOKafkaClient, options: Mapping[str, Any]) -> None:
         return [partial(_ask, host, port, request, common) for host, port in hosts]
 
     async def bootstrap() -> None:
-        answer = await _first(listed(MetadataRequest([]), client._request_timeout_ms))
+        answer = await first_answer(listed(MetadataRequest([]), client._request_timeout_ms))
         if answer is None:
             raise KafkaConnectionError(f"Unable to bootstrap from {client.hosts}")
         client.cluster.update_metadata(answer)
@@ -63,7 +63,7 @@ def find_cluster(client: AIOKafkaClient, options: Mapping[str, Any]) -> None:
             return await ask_known(metadata, topics) or None
 
         request = MetadataRequest(list(topics) if topics else None)
-        answer = await _first([known, *listed(request, _ASK_WITHIN_MS)])
+        answer = await first_answer([known, *listed(request, _ASK_WITHIN_MS)])
         if answer is None:
             await asyncio.sleep(_PAUSE_S)
             return False
@@ -76,7 +76,7 @@ def find_cluster(client: AIOKafkaClient, options: Mapping[str, Any]) -> None:
     client._metadata_update = update
 
 
-async def _first(attempts: Iterable[Callable[[], Awaitable[Any]]]) -> Any:
+async def first_answer(attempts: Iterable[Callable[[], Awaitable[Any]]]) -> Any:
     """Begin each attempt when the one before has failed or has had its time alone; return the first result that is not None."""
     left = list(attempts)
     running: set[asyncio.Future[Any]] = set()

@@ -134,8 +134,8 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
     problems = await misfits(kafka, wanted.values())
     async with admin(kafka) as client:
         present = set(await client.list_topics())
-        configs = await _configs(client, [name for name in wanted if name in present])
-    for name, config in configs.items():
+        found = await configs(client, [name for name in wanted if name in present])
+    for name, config in found.items():
         for key, value in sorted(wanted[name].kafka_config.items()):
             if config.get(key) != value:
                 problems.append(f"topic {name} has {key}={config.get(key)}, its record says {value}")
@@ -191,7 +191,8 @@ async def _partition_counts(client: AIOKafkaAdminClient, names: list[str]) -> di
     return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
 
-async def _configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+async def configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """Return the settings of topics, all by their full names; none of a topic that does not exist."""
     if not names:
         return {}
     responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])

@@ -1,6 +1,8 @@
 """
 What is known of all accounts now, held in memory: a list is filtered and sorted there, and the engine is not asked at all.
 
+So is what was known at the end of the day before, with which the first page of the console compares.
+
 The engine alone says what is known. What is stored or erased through this store marks what it concerns, and the next question
 asks for that anew before it is answered: so no answer is older than the last row that was stored here. What comes about
 elsewhere (another process on the same server, rows that have become too old) is seen FRESH_S later. Of more than MOST_HELD
@@ -27,7 +29,7 @@ from services.warehouse.domain.weeks import WEEK, Line, state
 from services.warehouse.ports import Found
 
 MOST_HELD = 30_000
-"""Accounts that are held: some 3 KB each, with lists in every order and lines."""
+"""Accounts that are held: some 3.5 KB each, with lists in every order, lines and the day before."""
 FRESH_S = 300.0
 """What is held is asked for anew after so long, whatever was stored here."""
 _MOST_MARKED = 2_000
@@ -58,6 +60,8 @@ class CurrentQueries(ClickHouseAsking):
         self._read_at = 0.0
         self._lines: dict[tuple[int, int], dict[str, Line]] = {}
         """By their last day and number, lines without their last week, by account."""
+        self._then: tuple[int, float, dict[str, Found]] | None = None
+        """A day that is over, when it was asked for, and what was known of each account at its end."""
         self._changes = 0
 
     def _mark(self, table: str, rows: Sequence[Row]) -> None:
@@ -77,12 +81,15 @@ class CurrentQueries(ClickHouseAsking):
                     for row in rows:
                         if day_of(row[at]) <= last_day - WEEK:
                             lines.pop(row[account], None)
+                if self._then and any(day_of(row[at]) <= self._then[0] for row in rows):
+                    self._then = None
 
     def forget(self) -> None:
         """Let go of everything that is held: anything may have changed."""
         with self._marking:
             self._changes += 1
             self._marked = None
+            self._then = None
             self._lines.clear()
 
     def _current(self) -> KnownAccounts | None:
@@ -125,6 +132,18 @@ class CurrentQueries(ClickHouseAsking):
             return None
         health = _by_account(self._found(f"{_HEALTH} ORDER BY account LIMIT {MOST_HELD}"))
         return KnownAccounts(health, _counts(self._found(f"{_OPENED} {_COUNTED}")))
+
+    def _held_then(self, day: int, ask: Callable[[int], Mapping[str, Found]]) -> Mapping[str, Found]:
+        """Return by account what was known at the end of a day, as `ask` says it; of the latest day that was asked for it is held."""
+        with self._marking:
+            held, changes = self._then, self._changes
+        if held is not None and held[0] == day and self._clock() - held[1] < FRESH_S:
+            return held[2]
+        began, found = self._clock(), dict(ask(day))
+        with self._marking:
+            if changes == self._changes:  # else what was stored meanwhile may belong to that day
+                self._then = day, began, found
+        return found
 
     def _held_lines(
         self, accounts: Sequence[str], last_day: int, number: int,

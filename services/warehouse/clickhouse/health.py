@@ -192,6 +192,13 @@ class HealthQueries(LineQueries):
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """Return the accounts that changed since the end of a day."""
+        if until_day is None and (known := self._current()):
+            then = self._held_then(since_day, self._states)
+            return [
+                (then[name], {each: row[each] for each in _CHANGING})
+                for name, row in sorted(known.health.items())
+                if name in then and (not owners or row["owner"] in owners) and changes.is_news(then[name], row)
+            ]
         rows = self._found(
             f"""SELECT {", ".join(f"now.{name} AS {name}, then.{name} AS then_{name}" for name in _CHANGING)}
             FROM {_source(until_day, _CHANGING)} AS now
@@ -202,6 +209,10 @@ class HealthQueries(LineQueries):
         return [
             ({name: row[f"then_{name}"] for name in _CHANGING}, {name: row[name] for name in _CHANGING}) for row in rows
         ]
+
+    def _states(self, day: int) -> dict[str, Found]:
+        found = self._found(f"SELECT {', '.join(_CHANGING)} FROM {states.as_of(day, _CHANGING)}")
+        return {row["account"]: row for row in found}
 
     def snapshots(self, accounts: Sequence[str], until_days: Sequence[int | None]) -> list[dict[str, Found]]:
         """Return the latest health snapshots of accounts, whole, by account, as of each of some days."""

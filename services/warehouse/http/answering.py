@@ -1,17 +1,14 @@
 """
 How a question is answered: parameters are checked, a thread asks the store, the answer goes out with its ETag.
 
-So many questions are asked at once as the store has connections; some more wait for their turn, and the others are told to come
-back. A slow question holds up neither the sink nor the others.
+Questions take turns (turns.py). A slow one holds up neither the sink nor the others.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
@@ -27,6 +24,7 @@ from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
 from services.warehouse.http.question import Asked, NotFound, Question
+from services.warehouse.http.turns import Busy, QueryTurns
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
 
@@ -34,50 +32,6 @@ log = logging.getLogger(__name__)
 
 ERASURES = "Tidemark-Erasures"
 """A header that changes when somebody was erased: who keeps answers throws away those with another one."""
-AT_ONCE = 4
-"""Questions that are asked at the same time."""
-WAITING = 60
-"""Questions that may wait for their turn."""
-
-
-class Busy(Retryable):
-    """Too many questions are waiting."""
-
-
-class QueryTurns:
-    """Who may ask now."""
-
-    def __init__(self, at_once: int = AT_ONCE, waiting: int = WAITING) -> None:
-        self._free = asyncio.Semaphore(at_once)
-        self._room = at_once + waiting
-
-    async def take(self, ask: Callable[[], Any]) -> Any:
-        """
-        Return what a blocking call returns, once it is its turn.
-
-        A client that leaves gives up its place only with the end of the call: a thread cannot be stopped.
-
-        Raises:
-            Busy: too many are waiting.
-        """
-        if not self._room:
-            raise Busy("too many questions are being asked at once", 2.0)
-        self._room -= 1
-        try:
-            await self._free.acquire()
-        except BaseException:
-            self._room += 1
-            raise
-        task = asyncio.ensure_future(asyncio.to_thread(ask))
-        task.add_done_callback(self._over)
-        return await asyncio.shield(task)
-
-    def _over(self, task: asyncio.Future[Any]) -> None:
-        self._free.release()
-        self._room += 1
-        if not task.cancelled():
-            task.exception()  # nobody may be waiting for it any more
-
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -101,10 +55,11 @@ def answering(
                 path = {name: unquote(text) for name, text in request.path_params.items()}
                 if path.get("account") == "":  # events without an account are stored under this name
                     raise NotFound("no_such_account", "account", "name an account: /v1/accounts/ACCOUNT")
-                asked = Asked(store(), path, given, int(clock() * 1000), request.scope.get(TOKEN_NAME), refusals, feed)
+                token = request.scope.get(TOKEN_NAME)
+                asked = Asked(store(), path, given, int(clock() * 1000), token, refusals, feed)
                 # Before the answer: a mark that is too new would keep an answer that is too old.
                 erasures = feed.erasures if feed else ""
-                body = await turns.take(lambda: ask(asked))
+                body = await turns.take(lambda: ask(asked), token or "")
             except NotFound as error:
                 return problem(404, error.code, error.detail, error.field)
             except Rejected as error:
@@ -125,7 +80,7 @@ def unavailable(error: Retryable) -> Response:
     """Return that a question could not be asked, or that there was no answer."""
     wait = {"Retry-After": str(max(1, round(error.retry_after_s)))}
     if isinstance(error, Busy):
-        return problem(503, "busy", "too many questions are being asked at once; ask again later", headers=wait)
+        return problem(503, "busy", f"{error.detail}; ask again later", headers=wait)
     log.warning("question_not_answered", extra={"error": error.detail})
     detail = "ClickHouse does not answer, or not in time; ask again later. /readyz says whether the store is open"
     return problem(503, "unavailable", detail, headers=wait)

@@ -12,12 +12,13 @@ from starlette.routing import Route
 
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http import accounts, overview, records
-from services.warehouse.http.answering import QueryTurns, answering, conditional
+from services.warehouse.http.answering import answering, conditional
 from services.warehouse.http.asgi import Receive, Scope, Send
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.openapi import document
 from services.warehouse.http.problems import no_such_address, no_such_method
 from services.warehouse.http.stream import Streams
+from services.warehouse.http.turns import QueryTurns
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
 

@@ -12,14 +12,16 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.parameters import TextParameter, parsed
-from services.warehouse.http.asgi import Receive, Scope, Send
+from services.warehouse.http.asgi import TOKEN_NAME, Receive, Scope, Send
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
 from services.warehouse.metrics import WarehouseMetrics
@@ -34,6 +36,8 @@ PARAMETERS = (
 )
 LISTENERS = 100
 """Streams at the same time."""
+LISTENERS_EACH = 80
+"""The same of one token."""
 LIFETIME_S = 900.0
 """After this a stream ends and the client comes back: with a token that is still valid."""
 QUIET_S = 15.0
@@ -50,7 +54,8 @@ class Streams:
     def __init__(self, feed: Feed, metrics: WarehouseMetrics) -> None:
         self._feed = feed
         self._metrics = metrics
-        self._listeners = 0
+        self._listeners: Counter[str] = Counter()
+        """By the name of the token; without one, the empty name."""
 
     async def answer(self, request: Request) -> Response:
         """Answer one request with a stream, or say why not."""
@@ -60,20 +65,21 @@ class Streams:
             return problem(400, error.code, error.detail, error.field)
         if request.method == "HEAD":
             return Response(headers=_HEADERS, media_type=_EventStream.media_type)
-        if self._listeners >= LISTENERS:
-            detail = f"{LISTENERS} streams are open, as many as there may be; ask again later"
+        token = request.scope.get(TOKEN_NAME) or ""
+        if self._listeners.total() >= LISTENERS or (token and self._listeners[token] >= LISTENERS_EACH):
+            detail = f"{LISTENERS} streams are open, or {LISTENERS_EACH} with this token, as many as there may be; ask again later"
             return problem(503, "busy", detail, headers={"Retry-After": "30"})
         cursor = request.headers.get("last-event-id") or given["after"]
-        return _EventStream(self._events(given["account"], cursor), self._counted)
+        return _EventStream(self._events(given["account"], cursor), partial(self._counted, token))
 
     @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._listeners += 1
+    def _counted(self, token: str) -> Iterator[None]:
+        self._listeners[token] += 1
         self._metrics.listeners.inc()
         try:
             yield
         finally:
-            self._listeners -= 1
+            self._listeners[token] -= 1
             self._metrics.listeners.dec()
 
     async def _events(self, account: str, cursor: str) -> AsyncGenerator[bytes, None]:

@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from prometheus_client import Gauge
 
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
+from services.shared.files.entry_fields import read_fields
 from services.shared.files.watched_file import WatchedFile, open_to_others
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
@@ -58,25 +60,41 @@ def read(path: Path) -> dict[str, Token]:
         if _PLAINTEXT.search(text):
             hint = "holds a token; store its token_sha256 instead, as `tidemark tokens create` does"
             raise ConfigurationError([f"{where}: {hint}"])
-        entries = msgspec.convert(dated(msgspec.yaml.decode(text)), list[Token])
+        entries = dated(msgspec.yaml.decode(text))
     except OSError as error:
         hint = "`tidemark tokens create` makes it"
         raise ConfigurationError([f"{where} cannot be read ({error.strerror}); {hint}"]) from error
     except (msgspec.MsgspecError, ValueError) as error:
         raise ConfigurationError([f"{where}: {error}"]) from error
+    if not isinstance(entries, list):
+        hint = "is no list; write an entry for each token, as `tidemark tokens create` does"
+        raise ConfigurationError([f"{where}: {hint}"])
     found: dict[str, Token] = {}
-    problems = []
-    for number, entry in enumerate(entries, 1):
-        if not _DIGEST.fullmatch(entry.token_sha256):
-            problems.append(f"{where}: entry {number}: token_sha256 must be 64 hexadecimal digits, in lower case")
+    problems: list[str] = []
+    for number, given in enumerate(entries, 1):
+        entry = _read(given, f"{where}: entry {number}", problems)
         if entry.token_sha256 in found:
             problems.append(f"{where}: entry {number}: this token_sha256 is there twice")
-        if not entry.name:
-            problems.append(f"{where}: entry {number}: name must not be empty")
-        found[entry.token_sha256] = entry
+        if entry.token_sha256:
+            found[entry.token_sha256] = entry
     if problems:
         raise ConfigurationError(problems)
     return found
+
+
+def _read(given: Any, where: str, problems: list[str]) -> Token:
+    """Return an entry with what is right of it, and add all that is wrong to the problems."""
+    if not isinstance(given, dict):
+        problems.append(f"{where}: is no token; write fields such as token_sha256 and name")
+        return Token("", "")
+    fields, wrong = read_fields(given, Token)
+    entry = Token(**{"token_sha256": "", "name": ""} | fields)
+    problems += [each.at(where, ": ") for each in wrong]
+    if "token_sha256" in fields and not _DIGEST.fullmatch(entry.token_sha256):
+        problems.append(f"{where}: token_sha256 must be 64 hexadecimal digits, in lower case")
+    if "name" in fields and not entry.name:
+        problems.append(f"{where}: name must not be empty")
+    return entry
 
 
 class Tokens:

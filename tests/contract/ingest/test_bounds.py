@@ -181,9 +181,12 @@ async def test_requests_in_one_packet_are_answered_up_to_a_number_and_the_connec
         (b"GET /healthz?" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"414"),
         (b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 50_000, b"431"),
         (b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", b"431"),
-        (b"GET /healthz HTTP/1.1\r\nCookie: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nCookie: " + b"x" * 70_000 + b"\r\n\r\n", b"431"),
         (
-            b"POST /v1/batch HTTP/1.1\r\n" + KNOWN + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000,
+            b"POST /v1/batch HTTP/1.1\r\nHost: x\r\n"
+            + KNOWN
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"1\r\nx\r\n" * 100_000,
             b"400",
         ),
     ],

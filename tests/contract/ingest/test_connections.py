@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 _BODY = json.dumps(GOOD).encode()
 WHOLE = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(_BODY) + _BODY
-PROBE = b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"
+PROBE = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
@@ -38,7 +38,9 @@ async def test_a_new_connection_takes_the_place_of_an_idle_one() -> None:
         # Somebody known is sending a body, slowly; then come more who say nothing than there may be, and 64 newcomers.
         reader, known = await asyncio.open_connection("127.0.0.1", port)
         body = json.dumps(GOOD).encode()
-        known.write(b"POST /v1/track HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body[:1])
+        known.write(
+            b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body[:1]
+        )
         await until(lambda: metrics.requests_in_flight == 1)
         idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(100)]
         await until(lambda: metrics.connections_closed.labels("full")._value.get() == 17)
@@ -166,7 +168,7 @@ async def test_requests_never_fill_what_is_kept_for_probes(monkeypatch: pytest.M
 async def test_who_closes_its_side_after_a_request_gets_the_answer(ingest: Any, slow_log: asyncio.Event) -> None:
     body = json.dumps(GOOD).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
-    writer.write(b"POST /v1/track HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+    writer.write(b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body)
     writer.write_eof()
     answer = asyncio.create_task(reader.read())
     done, _ = await asyncio.wait([answer], timeout=0.3)
@@ -183,8 +185,8 @@ async def test_who_does_not_read_its_answers_loses_its_place(known: bool) -> Non
     metrics = IngestMetrics(CollectorRegistry())
     app = application(MemoryEventLog(), WriteKeys({"wk": WriteKey("wk", "web")}), metrics, settings)
     body = json.dumps({"batch": [{"messageId": "x" * 256}] * 2_500}).encode()
-    batch = b"POST /v1/batch HTTP/1.1\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body
-    request, endpoint = (batch, "batch") if known else (b"GET /t.js HTTP/1.1\r\n\r\n", "tracker")
+    batch = b"POST /v1/batch HTTP/1.1\r\nHost: x\r\n" + KNOWN + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    request, endpoint = (batch, "batch") if known else (b"GET /t.js HTTP/1.1\r\nHost: x\r\n\r\n", "tracker")
     ok = {"endpoint": endpoint, "status": "200"}
     unread = metrics.connections_closed.labels("unread")._value
 

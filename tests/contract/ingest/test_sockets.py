@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -50,7 +51,7 @@ async def answers(port: int, *parts: bytes, eof: bool = False) -> bytes:
 
 
 def statuses(data: bytes) -> list[int]:
-    return [int(part[:3]) for part in data.split(b"HTTP/1.1 ")[1:]]
+    return [int(status) for status in re.findall(rb"HTTP/1[.]1 ([0-9]{3}) ", data)]
 
 
 @pytest.mark.parametrize("size", [1, 37, 10_000])
@@ -76,7 +77,7 @@ async def _sent_in_pieces(port: int, data: bytes, size: int) -> bytes:
 
 async def test_an_upgrade_without_a_body_or_with_chunks_is_answered(ingest: Any) -> None:
     get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + UPGRADE + b"\r\n"
-    chunked = b"POST /v1/track HTTP/1.1\r\n" + UPGRADE + KNOWN + b"Transfer-Encoding: chunked\r\n\r\n"
+    chunked = b"POST /v1/track HTTP/1.1\r\nHost: x\r\n" + UPGRADE + KNOWN + b"Transfer-Encoding: chunked\r\n\r\n"
     chunks = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
     websocket = HEALTH.replace(b"Host: x\r\n", b"Host: x\r\nConnection: close, upgrade\r\nUpgrade: websocket\r\n")
 
@@ -122,7 +123,7 @@ async def test_a_flood_of_pipelined_requests_gets_answers_and_an_orderly_end(ing
         (LARGE_HEADERS, 431),
         (LONG_URL, 414),
         (b"NO SUCH THING\r\n\r\n", 400),
-        (b"POST /v1/track HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
     ],
     ids=["headers", "URL", "no HTTP", "two lengths"],
 )
@@ -145,6 +146,19 @@ async def test_a_bad_request_gets_json_with_a_code(ingest: Any) -> None:
     assert b"content-type: application/json" in head
 
 
+async def test_a_request_of_http_1_1_names_its_host_and_one_of_1_0_need_not(ingest: Any) -> None:
+    """RFC 9112, section 3.2."""
+    without = POST.replace(b"Host: x\r\n", b"")
+
+    answer = await answers(ingest.port, POST + without + POST)
+    old = await answers(ingest.port, without.replace(b"HTTP/1.1", b"HTTP/1.0"))
+
+    assert statuses(answer) == [200, 400]
+    assert b"the header Host is missing" in answer
+    assert statuses(old) == [200]
+    assert len(ingest.events()) == 2
+
+
 @pytest.mark.parametrize("data", [LARGE_HEADERS, LONG_URL], ids=["headers", "URL"])
 async def test_who_goes_on_sending_reads_the_answer_all_the_same(ingest: Any, data: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
@@ -162,7 +176,7 @@ async def test_who_goes_on_sending_reads_the_answer_all_the_same(ingest: Any, da
 
 async def test_a_refusal_can_be_read_by_a_page(ingest: Any) -> None:
     data = LARGE_HEADERS.replace(
-        b"GET /healthz HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nOrigin: https://app.example\r\n"
+        b"GET /healthz HTTP/1.1\r\n", b"GET /healthz HTTP/1.1\r\nHost: x\r\nOrigin: https://app.example\r\n"
     )
 
     assert b"access-control-allow-origin: https://app.example\r\n" in await answers(ingest.port, data)

@@ -155,7 +155,9 @@ async def test_a_key_over_its_bytes_is_refused_before_its_body_is_read(ingest: A
 async def test_what_is_announced_and_does_not_come_costs_nothing(ingest: Any, clock: Clock, announced: int) -> None:
     """Anybody can read a browser's key: one header must not silence it."""
     _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
-    writer.write(f"POST /v1/batch HTTP/1.1\r\nX-Write-Key: thin\r\nContent-Length: {announced}\r\n\r\n".encode())
+    writer.write(
+        f"POST /v1/batch HTTP/1.1\r\nHost: x\r\nX-Write-Key: thin\r\nContent-Length: {announced}\r\n\r\n".encode()
+    )
     await until(lambda: ingest.metrics.requests_in_flight == 1)
     meanwhile = await ingest.client.post("/v1/track", json=TRACK, auth=("thin", ""))
     writer.close()
@@ -195,7 +197,7 @@ async def test_of_bodies_that_arrive_at_the_same_time_no_more_are_taken_than_lea
 ) -> None:
     """Each of them began while there was enough for it."""
     body = json.dumps({**TRACK, "properties": {"a": "x" * 700}}).encode()
-    head = f"POST /v1/track HTTP/1.1\r\nX-Write-Key: thin\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    head = f"POST /v1/track HTTP/1.1\r\nHost: x\r\nX-Write-Key: thin\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     streams = [await asyncio.open_connection("127.0.0.1", ingest.port) for _ in range(5)]
     for _, writer in streams:
         writer.write(head)

@@ -83,6 +83,45 @@ def test_open_signals_and_their_order_follow_each_transition(store: Store) -> No
     assert [account for account, _ in listed(store, sort="signals")] == ["acme", "globex"]
 
 
+def changed(store: Store, **owners: Any) -> list[tuple[str, int, int]]:
+    found = store.changes(DAY - 1, owners.get("owners", ()))
+    return [(now["account"], then["score_tenths"], now["score_tenths"]) for then, now in found]
+
+
+def test_what_changed_since_yesterday_follows_each_snapshot_of_either_day(store: Store) -> None:
+    before, today = DAY * DAY_MS - 9, DAY * DAY_MS + 9
+    store.insert("account_health", [health(1, "acme", score_tenths=700, at=before, day=DAY - 1)])
+    store.insert("account_health", [health(2, "globex", score_tenths=700, at=before, day=DAY - 1)])
+    assert changed(store) == []
+
+    store.insert("account_health", [health(3, "acme", score_tenths=100, at=today, day=DAY)])
+    assert changed(store) == changed(store) == [("acme", 700, 100)]
+    assert changed(store, owners=("nobody",)) == []
+
+    late = [health(4, "globex", score_tenths=100, at=before + 1, day=DAY - 1)]
+    store.insert("account_health", [*late, health(5, "globex", score_tenths=800, at=today, day=DAY)])
+    assert changed(store) == [("acme", 700, 100), ("globex", 100, 800)]
+
+    store.insert("account_health", [forgotten(Place("account-health", 0, 6, today), "acme")])
+    assert changed(store) == [("globex", 100, 800)]
+
+
+def test_yesterday_is_asked_for_once(embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(embedded_store, "_clock", lambda: now[0])
+    rows = [health(1, "acme", score_tenths=700, at=DAY * DAY_MS - 9, day=DAY - 1)]
+    embedded_store.insert("account_health", [*rows, health(2, "acme", score_tenths=100, at=DAY * DAY_MS + 9, day=DAY)])
+    assert changed(embedded_store) == [("acme", 700, 100)]
+    asked = Asked(embedded_store, monkeypatch)
+
+    assert changed(embedded_store) == [("acme", 700, 100)]
+    assert asked.since() == 0
+
+    now[0] += current.FRESH_S
+    assert changed(embedded_store) == [("acme", 700, 100)]
+    assert asked.since() > 0
+
+
 def test_an_erased_account_is_in_no_list_any_more(store: Store) -> None:
     store.insert("account_health", [health(1, "acme"), health(2, "globex")])
     store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING")])

@@ -126,6 +126,45 @@ async def test_a_record_that_nobody_can_read_does_not_stop_the_ledger(topics: To
     assert (ledger.accepted, ledger.total("applied"), ledger.without_account("awaiting")) == (1, 1, 0)
 
 
+UNKNOWN = b"\0\0\1\0\0of another program"
+"""A record in a schema with the id 65536."""
+
+
+async def test_a_record_of_an_unknown_schema_is_named_and_the_rest_is_still_counted(topics: Topics) -> None:
+    """Its lane stands at it. The ledger is open, since nobody here knows what the record says."""
+    await topics.event("1", 0)
+    for _ in range(2):
+        await topics.producer.send_and_wait(topics.kafka.scoped("usage-events"), UNKNOWN, partition=0)
+    await topics.event("2", 0)
+    await topics.event("3", 1)
+    await topics.lane(0, 1, applied=1)
+    await topics.lane(1, 1, applied=1)
+
+    ledger = await ledger_audit.read(topics.kafka)
+
+    assert not ledger.closes
+    assert (ledger.accepted, ledger.total("applied"), ledger.everywhere("in_flight")) == (3, 2, 1)
+    [problem] = ledger.problems
+    assert problem.startswith("usage-events/0/1 and 1 more record behind it: ")
+    assert "schema id 65536" in problem
+    assert ledger.as_dict()["unread"] == [{"topic": "usage-events", "partition": 0, "first_offset": 1, "records": 2}]
+
+
+async def test_where_records_cannot_be_read_a_difference_may_come_of_them(topics: Topics) -> None:
+    await topics.event("1", 0)
+    for topic in ("usage-events", "usage-unattributed", "usage-rejected", "dead-letters"):
+        await topics.producer.send_and_wait(topics.kafka.scoped(topic), UNKNOWN, partition=0)
+    await topics.letter("no_account", origin="usage-unattributed/0/7")
+    await topics.lane(0, 2, applied=2)
+
+    *unread, difference = (await ledger_audit.read(topics.kafka)).problems
+
+    places = ["dead-letters/0/0", "usage-events/0/1", "usage-rejected/0/0", "usage-unattributed/0/0"]
+    assert [each.partition(":")[0] for each in unread] == places
+    assert difference.startswith("partition 0: the lane counted 2 applied, there are 1")
+    assert difference.endswith("may be the reason")
+
+
 async def test_every_event_is_on_one_line(topics: Topics) -> None:
     for event_id in ("1", "2", "1", "3", "1"):
         await topics.event(event_id, 0)

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
+from services.shared.engine.kafka import changelog_watch
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
+from services.shared.kafka.clients import admin
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE, Trial, trial
@@ -22,11 +25,11 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
 @asynccontextmanager
-async def working(log: Trial, folder: Path) -> AsyncIterator[Worker]:
+async def working(log: Trial, folder: Path, registry: CollectorRegistry | None = None) -> AsyncIterator[Worker]:
     left: list[int] = []
     worker = Worker(
         GROUP, [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], log.kafka,
-        EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20), CollectorRegistry(),
+        EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20), registry or CollectorRegistry(),
         ProcessSettings(data_dir=folder), leave=left.append,
     )  # fmt: skip
     running = asyncio.create_task(worker.run())
@@ -50,3 +53,33 @@ async def test_the_next_start_does_not_go_on_with_what_is_left_of_the_state(kafk
         async with working(log, tmp_path) as again:
             await until(lambda: "deleted and recreated" in str(again.not_ready()), 30, lambda: str(again.not_ready()))
             assert f"{SOURCE}/0: the changelogs" in str(again.not_ready())
+
+
+async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
+    kafka: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lanes go on: what they have in memory is whole."""
+    monkeypatch.setattr(changelog_watch, "_EVERY_S", 0.2)
+    registry = CollectorRegistry()
+
+    def told(what: str) -> float | None:
+        labels = {"changelog": CHANGELOG, "what": what}
+        return registry.get_sample_value("tidemark_engine_changelog_changed", labels)
+
+    async with trial(kafka.bootstrap, partitions=1) as log, working(log, tmp_path, registry) as worker:
+        await until(lambda: worker.ready and (told("recreated"), told("policy")) == (0, 0), 30)
+
+        await policy(log, "delete")
+        await until(lambda: (told("recreated"), told("policy")) == (0, 1), 30)
+        await policy(log, "compact")
+        await until(lambda: told("policy") == 0, 30)
+        await log.recreate(CHANGELOG)
+        await until(lambda: told("recreated") == 1, 30)
+
+        assert worker.ready
+
+
+async def policy(log: Trial, value: str) -> None:
+    resource = ConfigResource(ConfigResourceType.TOPIC, log.kafka.scoped(CHANGELOG), configs={"cleanup.policy": value})
+    async with admin(log.kafka) as client:
+        await client.alter_configs([resource])

@@ -31,6 +31,7 @@ from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import AppendOrder, LaneSpec, SourceMode
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
+from services.shared.kafka.guard import die_with_parent
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings, load
 from tests.support.counting.processor import counting_spec
@@ -112,6 +113,8 @@ async def _tell(worker: Worker) -> None:
 
 def main() -> int:
     """Run until told to stop; a fail-stop leaves with its own status."""
+    if os.environ.get("TIDEMARK_STOP_WITH_PARENT"):
+        die_with_parent()  # by SIGKILL, which a worker that has frozen heeds as well
     structured.setup("counting")
     try:
         uvloop.run(run())

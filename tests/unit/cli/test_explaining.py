@@ -14,7 +14,7 @@ from schemas.measures import numbered
 from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
 from services.cli.explaining import reading
-from services.cli.explaining.health import computed_from
+from services.cli.explaining.health import as_dict, computed_from
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
 from services.cli.explaining.rule import why
@@ -64,6 +64,22 @@ def replayed(log: Log, account: str = "acme") -> AccountReplay:
     return replay
 
 
+def read_from(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    """Let `explain` read a log in memory."""
+    records = log.memory.records("usage-events")
+
+    async def limits(*_: object) -> dict[int, int]:
+        return {0: len(records)}
+
+    async def scan(_kafka: object, topic: str, *_: object) -> AsyncIterator[Any]:
+        for each in records if topic == "usage-events" else ():
+            yield SimpleNamespace(offset=each.offset, key=each.key, value=each.value, timestamp=each.appended_at)
+
+    for name in ("ends", "beginnings", "at_time"):
+        monkeypatch.setattr(reading, name, limits)
+    monkeypatch.setattr(reading, "scan", scan)
+
+
 def test_events_of_other_accounts_are_left_out_and_what_cannot_be_applied_is_told() -> None:
     log = Log(1)
     log.event("e1", "acme", when=at(0, 1))
@@ -77,6 +93,41 @@ def test_events_of_other_accounts_are_left_out_and_what_cannot_be_applied_is_tol
     assert replay.state.today("events") == 1
     assert [text.partition(":")[0] for text in replay.life.left_out] == ["bad_case"]
     assert replay.life.judgements[-1].snapshot["account"] == "acme"
+
+
+@pytest.mark.parametrize("key", ["acme", None])
+def test_it_ends_at_a_record_of_an_unknown_schema_and_names_it(key: str | None) -> None:
+    """The lane stands there as well: what comes behind it would be told without what the record says."""
+    log = Log(1)
+    log.event("e1", "acme", when=at(0, 1))
+    log.control("tick", tick(at(1)))
+    log.memory.append("usage-events", key.encode() if key else None, b"\0\0\1\0\0of another program", 0, at(1))
+    log.event("e2", "acme", when=at(1, 1))
+    log.control("tick", tick(at(2)))
+    replay = replayed(log)
+    judgement = replay.life.judgements[-1]
+    found = Explained(
+        "acme", judgement.snapshot["day"], 0, judgement, replay.life, replay.state, replay.log_time, 0, None
+    )
+
+    assert (replay.life.records, judgement.snapshot["day"]) == (1, DAY)
+    assert replay.life.unread.startswith("usage-events/0/2: schema id 65536")
+    assert as_dict(found)["unread"] == replay.life.unread
+    assert why(found, RULES, "usage_silent", 90)["unread"] == replay.life.unread
+
+
+async def test_an_account_with_nothing_before_such_a_record_is_not_called_unknown_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Log(1)
+    log.memory.append("usage-events", None, b"\0\0\1\0\0of another program", 0, at(1))
+    log.event("e2", "acme", when=at(1, 1))
+    read_from(monkeypatch, log)
+
+    with pytest.raises(
+        Fatal, match=r"unreadable from its first record on.* nothing was read from usage-events/0/0: schema id 65536"
+    ):
+        await reading.explain(KafkaSettings(), "acme", None, PLAN, MODEL, RULES)
 
 
 def test_a_log_that_was_driven_reaches_back_to_the_first_day_of_the_drive() -> None:
@@ -103,18 +154,7 @@ async def test_a_day_of_a_drive_is_explained_though_ticks_had_passed_it_before(
     for driven in range(302):
         log.event(f"e{driven}", "acme", when=at(driven, 1), epoch=7, historical=True)
         log.control("tick", tick(at(driven + 1), 7))
-    records = log.memory.records("usage-events")
-
-    async def limits(*_: object) -> dict[int, int]:
-        return {0: len(records)}
-
-    async def scan(_kafka: object, topic: str, *_: object) -> AsyncIterator[Any]:
-        for each in records if topic == "usage-events" else ():
-            yield SimpleNamespace(offset=each.offset, key=each.key, value=each.value, timestamp=each.appended_at)
-
-    for name in ("ends", "beginnings", "at_time"):
-        monkeypatch.setattr(reading, name, limits)
-    monkeypatch.setattr(reading, "scan", scan)
+    read_from(monkeypatch, log)
 
     found = await reading.explain(KafkaSettings(), "acme", DAY + day, PLAN, MODEL, RULES)
 

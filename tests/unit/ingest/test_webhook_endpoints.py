@@ -55,18 +55,19 @@ def test_every_fault_of_every_entry_is_named(tmp_path: Path) -> None:
 - {vendor: zendesk, name: a, source: s, secrets: [], account: organization.id, user: someone}
 - {vendor: zendesk, name: a, source: s, secrets: [0123456789abcdef, 0123456789abcdeg, 0123456789abcdeh], account: organization.id}
 - 7
+- {vendor: zendesk, name: Bad, sauce: s, secrets: [1, 2], account: nowhere, user: [x]}
+- {vendor: paypal, name: '', secrets: 0123456789abcdef}
 """,
     )
 
     with pytest.raises(ConfigurationError) as caught:
         read(path)
 
-    assert [problem.partition(": entry ")[2].partition(":")[0] for problem in caught.value.problems] == [
-        *"1111111",
-        "2",
-        *"33",
-        *"44",
-        "5",
+    told = [problem.partition(": entry ")[2] for problem in caught.value.problems]
+    assert [each.partition(":")[0] for each in told] == [*"1111111", *"22", *"33", *"44", "5", *"6666666", *"77777"]
+    assert [each.split()[1].rstrip(":") for each in told if each[0] in "67"] == [
+        *("there", "secrets[0]", "secrets[1]", "user", "source", "name", "account"),
+        *("vendor", "secrets", "source", "account", "name"),
     ]
 
 

@@ -13,6 +13,12 @@ from services.shared.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run services in this process without tying it to its own parent."""
+    monkeypatch.delenv("TIDEMARK_STOP_WITH_PARENT")
+
+
 async def stopped_by_sigterm(_: ProcessSettings) -> None:
     """Run until the signal that it sends itself."""
     stop = stop_event()

@@ -24,14 +24,14 @@ def events_of(vendor: str, body: bytes, account_at: str, user_at: str) -> Mapped
     return delighted.events_of(payload, account_at, user_at or "person.email")
 
 
-def problems_of(vendor: str, account_at: str, user_at: str) -> list[str]:
-    """Return what is wrong with where an endpoint says that account and user are found."""
+def problems_of(vendor: str, account_at: str, user_at: str) -> list[tuple[str, str]]:
+    """Return what is wrong with where an endpoint says that account and user are found, each with its field."""
     module = {"stripe": stripe, "zendesk": zendesk, "delighted": delighted}[vendor]
     problems = []
     if not module.understands(account_at):
-        problems.append(f"account must be {' or '.join(module.ACCOUNTS)}, not {account_at!r}")
+        problems.append(("account", f"account must be {' or '.join(module.ACCOUNTS)}, not {account_at!r}"))
     if vendor != "delighted" and user_at:
-        problems.append("user is only for delighted; leave it out")
+        problems.append(("user", "user is only for delighted; leave it out"))
     elif vendor == "delighted" and user_at and not delighted.understands_user(user_at):
-        problems.append(f"user must be {' or '.join(delighted.USERS)}, not {user_at!r}")
+        problems.append(("user", f"user must be {' or '.join(delighted.USERS)}, not {user_at!r}"))
     return problems

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
 from schemas.topics import TOPICS
 from services.shared.counts import counted
 from services.shared.engine.spec import LaneSpec
@@ -38,14 +36,10 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         present = set(await client.list_topics())
         names = {name: kafka.scoped(name) for name in needed | TOPICS.keys() if kafka.scoped(name) in present}
         described = await client.describe_topics(list(names.values()))
-        configs = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, n) for n in names.values()])
+        found = await topics.configs(client, list(names.values()))
     short = {full: name for name, full in names.items()}
     counts = {short[topic["topic"]]: len(topic["partitions"]) for topic in described}
-    settings = {
-        short[name]: {entry[0]: entry[1] for entry in entries}
-        for response in configs
-        for _code, _message, _type, name, entries in response.resources
-    }
+    settings = {short[name]: entries for name, entries in found.items()}
     limits = {name: int(entries["max.message.bytes"]) for name, entries in settings.items()}
     recorded = sorted(needed & TOPICS.keys())
     problems = await topics.misfits(kafka, [TOPICS[name] for name in recorded]) if recorded else []

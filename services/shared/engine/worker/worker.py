@@ -23,6 +23,7 @@ from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.faust_seam.app import TP, App, consumer_of, make_app
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.kafka import changelog
+from services.shared.engine.kafka.changelog_watch import ChangelogWatch
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.kafka.ends import Ends
 from services.shared.engine.kafka.writer import LaneWriter
@@ -134,6 +135,7 @@ class Worker:
             asyncio.create_task(self._run_app(self._app)),
             asyncio.create_task(self._watch(watchdog)),
             asyncio.create_task(self._watch_cluster()),
+            asyncio.create_task(ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics).run()),
             asyncio.create_task(self._watch_place(self._app)),
         ]
 

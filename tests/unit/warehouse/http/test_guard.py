@@ -159,6 +159,28 @@ def test_what_is_wrong_with_a_file_of_tokens_is_said(tmp_path: Path, text: str, 
         Tokens(file)
 
 
+def test_all_that_is_wrong_with_a_file_of_tokens_is_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    file.write_text("- {name: 7, rights: all}\n- tmq\n- {name: '', token_sha256: short, not_after: soon}\n")
+
+    with pytest.raises(ConfigurationError) as caught:
+        read(file)
+
+    told = [problem.partition(": entry ")[2] for problem in caught.value.problems]
+    assert [" ".join(each.split()[:2]) for each in told] == [
+        *("1: name:", "1: there", "1: token_sha256:", "2: is"),
+        *("3: not_after:", "3: token_sha256", "3: name"),
+    ]
+
+
+def test_a_file_of_tokens_that_is_no_list_is_told_so(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    file.write_text("name: x\n")
+
+    with pytest.raises(ConfigurationError, match="is no list"):
+        read(file)
+
+
 def test_a_file_that_everybody_may_write_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "tokens.yaml"
     query_tokens.add(file, "x")

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from prometheus_client import CollectorRegistry
+from starlette.requests import Request
 
 from services.shared.errors import Retryable
 from services.shared.http.server import serving
@@ -18,6 +19,7 @@ from services.warehouse.domain.rows import Place
 from services.warehouse.http import feed as feeds
 from services.warehouse.http import stream as streams
 from services.warehouse.http.app import query_app
+from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
@@ -164,6 +166,19 @@ async def test_streams_are_bounded_and_counted(served: Served, monkeypatch: pyte
         assert (refused.status_code, refused.json()["code"], refused.headers["Retry-After"]) == (503, "busy", "30")
 
     await until(lambda: served.listeners() == 0)
+
+
+async def test_one_token_leaves_streams_for_others(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "LISTENERS_EACH", 1)
+    all_of_them = streams.Streams(served.feed, WarehouseMetrics(CollectorRegistry()))
+
+    async def status(token: str | None) -> int:
+        scope: dict[str, Any] = {"type": "http", "method": "GET", "query_string": b"", "headers": [], TOKEN_NAME: token}
+        return (await all_of_them.answer(Request(scope))).status_code
+
+    with all_of_them._counted("notebook"), all_of_them._counted(""):
+        assert [await status(token) for token in ("notebook", "console", None)] == [503, 200, 200]
+    assert await status("notebook") == 200
 
 
 async def test_a_quiet_stream_says_that_it_is_alive_and_ends_in_time(

@@ -1,0 +1,65 @@
+"""
+Whether the changelogs are still the topics that the lanes opened, asked of the cluster once a minute.
+
+A lane that runs has its state in memory and folds rightly on, whatever becomes of its changelogs. What was lost shows at
+its next start, perhaps when the source no longer reaches back far enough to fold it anew. So this only tells, by a metric
+that has an alert, and stops nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from services.shared.engine.metrics import EngineMetrics
+from services.shared.engine.spec import LaneSpec
+from services.shared.kafka.clients import admin
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_ids import NO_ID, topic_id
+from services.shared.kafka.topics import configs
+
+log = logging.getLogger(__name__)
+
+_EVERY_S = 60.0
+_ANSWER_WITHIN_S = 10.0
+
+
+class ChangelogWatch:
+    """The changelogs of some lanes, compared with what was found of them first."""
+
+    def __init__(self, kafka: KafkaSettings, specs: Iterable[LaneSpec], metrics: EngineMetrics) -> None:
+        """Nothing is asked before `run` or `look`."""
+        self._kafka = kafka
+        self._names = sorted({changelog for spec in specs for changelog in spec.stores.values()})
+        self._metrics = metrics
+        self._ids: dict[str, bytes] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    async def run(self) -> None:
+        """Look until cancelled; a question without an answer leaves the metric as it was."""
+        while True:
+            try:
+                async with asyncio.timeout(_ANSWER_WITHIN_S):
+                    await self.look()
+            except Exception as error:  # noqa: BLE001 - whether the cluster answers is told by others
+                log.warning("changelogs_unknown", extra={"error": repr(error)})
+            await asyncio.sleep(_EVERY_S)
+
+    async def look(self) -> None:
+        """Ask once, and set the metric."""
+        full = {name: self._kafka.scoped(name) for name in self._names}
+        async with admin(self._kafka) as client:
+            ids = {name: await topic_id(client, full[name]) for name in self._names}
+            settings = await configs(client, list(full.values()))
+        for name, id_ in ids.items():
+            if id_ != NO_ID:  # else the cluster has no ids, or the topic is away just now
+                self._tell(name, "recreated", changed=self._ids.setdefault(name, id_) != id_)
+            if policy := settings.get(full[name], {}).get("cleanup.policy"):
+                self._tell(name, "policy", changed=policy != "compact")
+
+    def _tell(self, changelog: str, what: str, *, changed: bool) -> None:
+        self._metrics.changelog_changed.labels(changelog, what).set(changed)
+        if changed and (changelog, what) not in self._told:
+            log.error("changelog_changed", extra={"changelog": changelog, "what": what})
+        (self._told.add if changed else self._told.discard)((changelog, what))
