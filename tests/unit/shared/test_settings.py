@@ -37,6 +37,24 @@ def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch
     assert isinstance(log, LogSettings)
 
 
+@pytest.mark.parametrize(
+    ("kind", "variable", "value", "advice"),
+    [
+        (KafkaSettings, "TIDEMARK_PARTITIONS", "many", "give a whole number"),
+        (KafkaSettings, "TIDEMARK_PARTITIONS", "0", "give 1 or more"),
+        (ProcessSettings, "TIDEMARK_HTTP_PORT", "99999", "give 65535 or less"),
+        (ProcessSettings, "TIDEMARK_LIVENESS_S", "long", "give a number"),
+        (LogSettings, "TIDEMARK_LOG_FORMAT", "xml", "give 'text' or 'json'"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_give(
+    kind: type[Settings], variable: str, value: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert load_all(kind)[1] == [f"{variable}: {advice}"]
+
+
 CONTRADICTIONS = [
     (
         EngineSettings,
