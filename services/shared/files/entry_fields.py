@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-_AT = " - at `$"
+from services.shared.files.expected_types import misfit_of
+
 _SHOWN = 40
 
 
@@ -62,12 +63,12 @@ def _told(name: str, value: Any, type_: Any, error: msgspec.ValidationError) -> 
         inner = read_fields(value, type_)[1]
         if inner:
             return [FieldProblem(".".join(filter(None, (name, each.field))), each.detail) for each in inner]
-    what, _, where = str(error).partition(_AT)
+    where, what = misfit_of(error)
     choices, others = _choices(type_)
     if choices and not where and isinstance(value, str):
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
         what = f"{shown!r} is none of {', '.join(choices)}{others}"
-    return [FieldProblem(f"{name}{where.rstrip('`')}", what)]
+    return [FieldProblem(f"{name}{where}", what)]
 
 
 def _choices(type_: Any) -> tuple[list[str], str]:
