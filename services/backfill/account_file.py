@@ -130,7 +130,6 @@ class _FactRows:
         return {
             "type": "group",
             "messageId": "facts-" + hashlib.sha256(content.encode()).hexdigest()[:32],
-            "userId": "tidemark-accounts-import",
             "groupId": account,
             "timestamp": datetime.fromtimestamp(self._now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
             "traits": facts,
