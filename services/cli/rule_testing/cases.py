@@ -16,7 +16,7 @@ import msgspec
 import yaml
 
 from services.shared.files import quick_yaml
-from services.shared.files.expected_types import misfit_of
+from services.shared.files.expected_types import type_problem_of
 
 MOST_DAYS = 2000
 
@@ -118,9 +118,9 @@ def _converted(given: Any) -> Case:
             try:
                 msgspec.convert(story, Story, strict=False)
             except msgspec.ValidationError as wrong:
-                where, detail = misfit_of(wrong)
+                where, detail = type_problem_of(wrong)
                 raise ValueError(f"accounts.{account}{where}: {detail}") from error
-        where, detail = misfit_of(error)
+        where, detail = type_problem_of(error)
         raise ValueError(f"{where.removeprefix('.') or 'the case'}: {detail}") from error
 
 

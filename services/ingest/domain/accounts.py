@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from xxhash import xxh64_hexdigest
 
-from services.shared.files.expected_types import misfit_of
+from services.shared.files.expected_types import type_problem_of
 
 FREE_MAIL = frozenset(
     """
@@ -77,7 +77,7 @@ def read_accounts(config: Any) -> AccountBook:
     try:
         file = msgspec.convert({} if config is None else config, _File)
     except msgspec.ValidationError as error:
-        path, detail = misfit_of(error)
+        path, detail = type_problem_of(error)
         raise ValueError(
             f"{path.removeprefix('.') or 'the file'}: {detail}; put ids that look like numbers in quotes"
         ) from error

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-from services.shared.files.expected_types import misfit_of
+from services.shared.files.expected_types import type_problem_of
 
 _SHOWN = 40
 
@@ -63,7 +63,7 @@ def _told(name: str, value: Any, type_: Any, error: msgspec.ValidationError) -> 
         inner = read_fields(value, type_)[1]
         if inner:
             return [FieldProblem(".".join(filter(None, (name, each.field))), each.detail) for each in inner]
-    where, what = misfit_of(error)
+    where, what = type_problem_of(error)
     choices, others = _choices(type_)
     if choices and not where and isinstance(value, str):
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."

@@ -23,7 +23,7 @@ _WORDS = {
 }
 
 
-class Misfit(NamedTuple):
+class TypeProblem(NamedTuple):
     """A value that is of no type that it may have."""
 
     path: str
@@ -31,10 +31,10 @@ class Misfit(NamedTuple):
     detail: str
 
 
-def misfit_of(error: msgspec.ValidationError) -> Misfit:
+def type_problem_of(error: msgspec.ValidationError) -> TypeProblem:
     """Say where a value is wrong, what is expected there, and what stands there."""
     what, _, where = str(error).partition(_AT)
-    return Misfit(where.rstrip("`"), _TYPES.sub(_said, what))
+    return TypeProblem(where.rstrip("`"), _TYPES.sub(_said, what))
 
 
 def _said(found: re.Match[str]) -> str:

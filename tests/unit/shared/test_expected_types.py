@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from services.shared.files.expected_types import misfit_of
+from services.shared.files.expected_types import type_problem_of
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_a_wrong_type_is_told_in_plain_words(value: Any, type_: Any, path: str, 
     with pytest.raises(msgspec.ValidationError) as raised:
         msgspec.convert(value, type_)
 
-    assert misfit_of(raised.value) == (path, detail)
+    assert type_problem_of(raised.value) == (path, detail)
