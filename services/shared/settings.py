@@ -29,6 +29,7 @@ _ADVICE = {
     "greater_than_equal": "give {ge} or more",
     "less_than": "give less than {lt}",
     "less_than_equal": "give {le} or less",
+    "string_pattern_mismatch": "give text of the form {pattern}",
 }
 """What to do about the problems that pydantic finds, in place of its own words; of others its words are shown."""
 
@@ -115,9 +116,8 @@ def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:
     for found in error.errors():
         first = str(found["loc"][0]) if found["loc"] else ""
         variable = variables.get(first, first)
-        message = _ADVICE.get(found["type"], found["msg"].removeprefix("Value error, ")).format_map(
-            found.get("ctx", {})
-        )
+        advice = _ADVICE.get(found["type"])
+        message = advice.format_map(found.get("ctx", {})) if advice else found["msg"].removeprefix("Value error, ")
         # The value may be a secret: it is shown for none, since names alone do not tell which ones are.
         problems += [f"{variable}: {message}"] if variable else message.splitlines()
     return problems

@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from services.console.settings import ConsoleSettings
 from services.ingest.settings import IngestSettings
 from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Poison, Rejected
@@ -44,6 +45,7 @@ def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch
         (KafkaSettings, "TIDEMARK_PARTITIONS", "0", "give 1 or more"),
         (ProcessSettings, "TIDEMARK_HTTP_PORT", "99999", "give 65535 or less"),
         (ProcessSettings, "TIDEMARK_LIVENESS_S", "long", "give a number"),
+        (ConsoleSettings, "TIDEMARK_CONSOLE_CURRENCY", "euro", "give text of the form ^[A-Z]{3}$"),
         (LogSettings, "TIDEMARK_LOG_FORMAT", "xml", "give 'text' or 'json'"),
     ],
 )
