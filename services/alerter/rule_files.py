@@ -74,7 +74,7 @@ def _passed_over(directory: Path, overrides: Path | None) -> list[str]:
 def _read(path: Path, problems: list[str]) -> dict[str, Any] | None:
     try:
         data = read_yaml(path)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         problems.append(f"{path}: cannot be read: {' '.join(str(error).split())}")
         return None
     if not isinstance(data, dict):

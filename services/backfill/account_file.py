@@ -11,7 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from services.backfill.files import BadFile, is_table, rows, undecodable
+from services.backfill.files import BadFile, is_table, rows
 from services.backfill.mapping import TimedCall
 from services.shared.calendars import public_holidays
 from services.shared.plan_file import read_yaml
@@ -87,10 +87,8 @@ def _rows(path: Path, account_column: str) -> Iterator[tuple[int, Any]]:
         return
     try:
         found = read_yaml(path)
-    except UnicodeDecodeError as error:
-        raise undecodable(path) from error
-    except (ValueError, OSError) as error:
-        raise BadFile(f"{path.name} cannot be read: {error}") from error
+    except ValueError as error:
+        raise BadFile(f"{path.name}: {error}") from error
     if not isinstance(found, list):
         raise BadFile(f"{path.name} must be a list of accounts")
     yield from enumerate(found, start=1)
@@ -132,7 +130,6 @@ class _FactRows:
         return {
             "type": "group",
             "messageId": "facts-" + hashlib.sha256(content.encode()).hexdigest()[:32],
-            "userId": "tidemark-accounts-import",
             "groupId": account,
             "timestamp": datetime.fromtimestamp(self._now_ms / 1000, UTC).isoformat(timespec="milliseconds"),
             "traits": facts,

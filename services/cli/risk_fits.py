@@ -113,7 +113,7 @@ def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> 
         return
     try:
         there = read_model(read_yaml(path), plan)
-    except (ValueError, OSError, AttributeError) as error:
+    except (ValueError, AttributeError) as error:
         raise Fatal(f"{path} is there already and is no model file: give --write another name") from error
     if _but_risk(there) != _but_risk(read_model(read_yaml(in_force), plan)):
         raise Fatal(

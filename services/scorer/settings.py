@@ -71,7 +71,7 @@ def load_scoring(settings: ScorerSettings) -> tuple[TrackingPlan, Model]:
         plan = default_plan()
     try:
         model = read_model(read_yaml(settings.model_file), plan)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         problems += [f"TIDEMARK_SCORER_MODEL {settings.model_file}: {line}" for line in str(error).splitlines()]
     if problems:
         raise ConfigurationError(problems)

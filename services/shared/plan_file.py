@@ -40,17 +40,17 @@ def load_plan(settings: PlanSettings) -> TrackingPlan:
     return default_plan() if settings.plan_file is None else read_plan_file(settings.plan_file)
 
 
-def read_plan_file(path: Path) -> TrackingPlan:
+def read_plan_file(path: Path, named_by: str = VARIABLE) -> TrackingPlan:
     """
-    Read a plan.
+    Read a plan, of which a setting or an option gives the path.
 
     Raises:
         ConfigurationError: all that is wrong with the file.
     """
     try:
         return read_plan(read_yaml(path))
-    except (ValueError, OSError) as error:
-        raise ConfigurationError([f"{VARIABLE} {path}: {line}" for line in str(error).splitlines()]) from error
+    except ValueError as error:
+        raise ConfigurationError([f"{named_by} {path}: {line}" for line in str(error).splitlines()]) from error
 
 
 @cache
@@ -64,10 +64,16 @@ def read_yaml(path: Path) -> Any:
     Return what a YAML file holds; an empty one an empty mapping.
 
     Raises:
-        ValueError: it is not YAML, or gives a name twice, of which one would be lost.
-        OSError: it cannot be read.
+        ValueError: it cannot be read, is not YAML, or gives a name twice, of which one would be lost.
     """
-    return parse_yaml(path.read_text("utf-8"))
+    try:
+        return parse_yaml(path.read_bytes().decode("utf-8-sig"))
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.start - error.object.rfind(b"\n", 0, error.start)
+        raise ValueError(f"line {line} is not UTF-8 (byte {byte} of the line): save it as UTF-8") from error
 
 
 def parse_yaml(text: str) -> Any:
@@ -80,8 +86,16 @@ def parse_yaml(text: str) -> Any:
     try:
         found = yaml.load(text, _UniqueNames)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
-        raise ValueError(f"not YAML: {error}") from error
+        raise ValueError(_unreadable(error)) from error
     return {} if found is None else found
+
+
+def _unreadable(error: Exception) -> str:
+    """Say on one line where YAML breaks, and why."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"not YAML: {' '.join(str(error).split())}"
+    return f"not YAML: line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'cannot be read'}"
 
 
 class _UniqueNames(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, by how PyYAML was built

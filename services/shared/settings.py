@@ -17,6 +17,22 @@ from services.shared.errors import ConfigurationError
 
 S = TypeVar("S", bound="Settings")
 
+_ADVICE = {
+    "int_parsing": "give a whole number",
+    "int_from_float": "give a whole number",
+    "float_parsing": "give a number",
+    "finite_number": "give a number that is finite",
+    "bool_parsing": "give true or false",
+    "literal_error": "give {expected}",
+    "enum": "give {expected}",
+    "greater_than": "give more than {gt}",
+    "greater_than_equal": "give {ge} or more",
+    "less_than": "give less than {lt}",
+    "less_than_equal": "give {le} or less",
+    "string_pattern_mismatch": "give text of the form {pattern}",
+}
+"""What to do about the problems that pydantic finds, in place of its own words; of others its words are shown."""
+
 
 class Settings(BaseSettings):
     """
@@ -100,7 +116,8 @@ def _in_words(kind: type[Settings], error: ValidationError) -> list[str]:
     for found in error.errors():
         first = str(found["loc"][0]) if found["loc"] else ""
         variable = variables.get(first, first)
-        message = found["msg"].removeprefix("Value error, ")
+        advice = _ADVICE.get(found["type"])
+        message = advice.format_map(found.get("ctx", {})) if advice else found["msg"].removeprefix("Value error, ")
         # The value may be a secret: it is shown for none, since names alone do not tell which ones are.
         problems += [f"{variable}: {message}"] if variable else message.splitlines()
     return problems

@@ -19,6 +19,8 @@ from services.backtest.measuring import AgainstList
 from services.backtest.words import Speech
 
 MOST_NAMES = 1000
+_NAMED = 5
+"""Accounts that the first lines name."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ def part_of(measured: Measured, say: Speech) -> ReportPart:
     """Return what there is to say about one history, in one language."""
     figures, against = measured.figures, measured.against
     headline = of_list(against.calls, against.owners, say) if against else of_use(figures, say)
+    if against and against.lost.left_out:
+        headline = [*headline, _not_judged([account for account, _ in against.lost.left_out], say)]
     sections = [
         *_left_out(measured, say),
         _cohort(measured, say),
@@ -89,6 +93,12 @@ def name_of(history: str, say: Speech) -> str:
 def head_of(say: Speech, key: str, *columns: str) -> tuple[str, ...]:
     """Return the first row of a table."""
     return tuple(say(f"{key}.head.{column}") for column in columns)
+
+
+def _not_judged(accounts: Sequence[str], say: Speech) -> str:
+    """Name accounts on the list that are no part of the numbers above: without them a reader takes these for all."""
+    named = ", ".join([*accounts[:_NAMED], *(["…"] if len(accounts) > _NAMED else [])])
+    return say("headline.list.not_judged", count=len(accounts), named=named)
 
 
 def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:

@@ -51,7 +51,6 @@ def dev(
             print(f"  {'console':10} {stack.state.addresses['warehouse']}/")
             for name, address in stack.state.addresses.items():
                 print(f"  {name:10} {address}")
-            print(f"  {'console':10} {stack.state.addresses['warehouse']}/")
             print(f"  {'live':10} {stack.state.live}")
             print(f"  {'kafka':10} {stack.state.kafka}")
             print(f"  {'write key':10} {stack.state.write_key}")

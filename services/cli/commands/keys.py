@@ -23,7 +23,9 @@ FileOption = Annotated[
     Path | None,
     typer.Option("--file", help="File of write keys; by default TIDEMARK_WRITE_KEYS_FILE, or the running stack's."),
 ]
-NamedArgument = Annotated[str, typer.Argument(help="Id of the key, as `list` shows it, or its source if that has one.")]
+NamedArgument = Annotated[
+    str, typer.Argument(metavar="id|source", help="Id of the key, as `list` shows it, or its source if that has one.")
+]
 
 
 class KeyHolder(StrEnum):

@@ -156,4 +156,4 @@ def _plan(file: Path | None) -> TrackingPlan:
     from services.shared.plan_file import PlanSettings, load_plan, read_plan_file
     from services.shared.settings import load
 
-    return read_plan_file(file) if file is not None else load_plan(load(PlanSettings))
+    return read_plan_file(file, "--plan") if file is not None else load_plan(load(PlanSettings))

@@ -59,7 +59,9 @@ def list_(file: FileOption = None, as_json: JsonOption = False) -> None:
 
 
 def revoke(
-    named: Annotated[str, typer.Argument(help="Id of the token, as `list` shows it, or its name if that has one.")],
+    named: Annotated[
+        str, typer.Argument(metavar="id|name", help="Id of the token, as `list` shows it, or its name if that has one.")
+    ],
     file: FileOption = None,
 ) -> None:
     """Remove a token; the warehouse refuses it within seconds."""

@@ -6,7 +6,6 @@ A case is a YAML file with a compact day series for each account; docs/rule-test
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from datetime import date
@@ -16,8 +15,8 @@ from typing import Any
 import msgspec
 import yaml
 
-from services.alerter.domain.rules import RuleSet
 from services.shared.files import quick_yaml
+from services.shared.files.expected_types import type_problem_of
 
 MOST_DAYS = 2000
 
@@ -97,16 +96,32 @@ def read_case(path: Path) -> Case:
         BadCase: it is not a valid case.
     """
     try:
-        case = msgspec.convert(quick_yaml.read(path.read_text("utf-8")), Case, strict=False)
+        case = _converted(quick_yaml.read(path.read_text("utf-8")))
         date.fromisoformat(case.start)
         if not all(series(story.days) for story in case.accounts.values()):
             raise ValueError("day series: no day at all")
         for story in case.accounts.values():
             series(story.agents), series(story.integrations)
         _refuse_what_is_never_sent(case)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError, ValueError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
         raise BadCase(f"{path}: {error}") from error
     return case
+
+
+def _converted(given: Any) -> Case:
+    """Return the case, or name the field that is wrong: of an account by the account, of which the error alone says nothing."""
+    try:
+        return msgspec.convert(given, Case, strict=False)
+    except msgspec.ValidationError as error:
+        stories = given.get("accounts") if isinstance(given, dict) else None
+        for account, story in stories.items() if isinstance(stories, dict) else ():
+            try:
+                msgspec.convert(story, Story, strict=False)
+            except msgspec.ValidationError as wrong:
+                where, detail = type_problem_of(wrong)
+                raise ValueError(f"accounts.{account}{where}: {detail}") from error
+        where, detail = type_problem_of(error)
+        raise ValueError(f"{where.removeprefix('.') or 'the case'}: {detail}") from error
 
 
 def _refuse_what_is_never_sent(case: Case) -> None:
@@ -116,24 +131,6 @@ def _refuse_what_is_never_sent(case: Case) -> None:
         for field, day in given:
             if not 0 <= day < case.days:
                 raise ValueError(f"accounts.{account}.{field} is no day of this case, which has 0 to {case.days - 1}")
-
-
-def check_names(path: Path, case: Case, rules: RuleSet) -> None:
-    """
-    Refuse a case that expects or passes over what cannot be there.
-
-    Raises:
-        BadCase: it names a rule or an account that there is not.
-    """
-    known = {"rule": [rule.id for rule in rules.ordered], "account": [account for account, _ in each_account(case)]}
-    named = [(f"expect[{n}].rule", "rule", each.rule) for n, each in enumerate(case.expect)]
-    named += [(f"expect[{n}].account", "account", each.account) for n, each in enumerate(case.expect)]
-    named += [(f"beside[{n}]", "rule", each) for n, each in enumerate(case.beside)]
-    for field, what, name in named:
-        if name not in known[what]:
-            near = difflib.get_close_matches(name, known[what], n=1)
-            hint = f"; write {near[0]} if that is meant" if near else ""
-            raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
 
 
 def series(text: str) -> list[int]:

@@ -63,7 +63,7 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
 
 
 def differences(case: Case, signals: list[dict[str, Any]]) -> list[str]:
-    """Say what came that is not expected, and what is expected and did not come."""
+    """Say what came that is not expected, and what is expected and missing."""
     found: list[str] = []
     open_ones = list(case.expect)
     for signal in signals:
@@ -71,11 +71,11 @@ def differences(case: Case, signals: list[dict[str, Any]]) -> list[str]:
             continue
         match = next((each for each in open_ones if _fits(each, signal)), None)
         if match is None:
-            found.append(f"must not come: {describe(signal)}")
+            found.append(f"not expected: {describe(signal)}")
         else:
             open_ones.remove(match)
     found += [
-        f"did not come: day {_days_in_words(each.day)}: {each.account}: {each.rule} {each.transition} {each.severity or ''}{each.reason or ''}"
+        f"expected, and missing: day {_days_in_words(each.day)}: {each.account}: {each.rule} {each.transition} {each.severity or ''}{each.reason or ''}"
         for each in open_ones
     ]
     return found

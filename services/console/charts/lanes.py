@@ -12,7 +12,7 @@ from services.console.charts.drawing import element, short
 from services.console.charts.timeline import LEFT, RIGHT, WIDTH, Axis, Shade, framed, ground
 
 LANE = 22.0
-_LONGEST_NAME = 23
+_LONGEST_NAME = 19  # as many as fit beside the lanes on a narrow screen, where letters are larger
 _SHAPES = {
     "dot": "M{x} {y}m-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0",
     "square": "M{x} {y}m-4-4h8v8h-8z",

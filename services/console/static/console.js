@@ -5,6 +5,7 @@
   root.classList.add("scripted");
 
   const clock = new Intl.DateTimeFormat(root.lang, { day: "numeric", month: "short", hour: "numeric", minute: "2-digit" });
+  const past = new Intl.DateTimeFormat(root.lang, { dateStyle: "medium", timeStyle: "short" });
   const seconds = new Intl.DateTimeFormat(root.lang, { hour: "numeric", minute: "2-digit", second: "2-digit" });
   const whole = new Intl.DateTimeFormat(root.lang, { dateStyle: "full", timeStyle: "long" });
 
@@ -12,7 +13,8 @@
     for (const time of within.querySelectorAll("time[data-local]")) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      time.textContent = (time.dataset.local === "seconds" ? seconds : clock).format(at);
+      const years = at.getFullYear() === new Date().getFullYear() ? clock : past;
+      time.textContent = (time.dataset.local === "seconds" ? seconds : years).format(at);
       time.title = whole.format(at);
     }
   }

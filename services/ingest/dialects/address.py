@@ -43,7 +43,9 @@ def public_address(call: Call, configured: str) -> Address:
     match = _HOST.fullmatch(host)
     if match is None or not _of_this_machine(match[1].strip("[]"), call.scope.get("server")):
         raise Rejected(
-            Code.PUBLIC_URL_NOT_SET, "Host", "set TIDEMARK_INGEST_PUBLIC_URL to the address that browsers reach us at"
+            Code.PUBLIC_URL_NOT_SET,
+            "Host",
+            "set TIDEMARK_INGEST_PUBLIC_URL to the address at which browsers reach ingest",
         )
     return Address(call.scope.get("scheme", "http"), host)
 

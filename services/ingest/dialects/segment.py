@@ -71,7 +71,9 @@ async def _settings(call: Call, intake: EventIntake) -> Reply:
     """Tell analytics.js where to send, and that its metrics about itself are not wanted."""
     write_key = call.params["key"]
     if intake.keys.find(write_key) is None:
-        raise Rejected(Code.NOT_FOUND, "writeKey", "there is no such project")
+        raise Rejected(
+            Code.NOT_FOUND, "writeKey", "this write key is not known here; make one with `tidemark keys create`"
+        )
     intake.known(write_key)
     address = public_address(call, intake.public_url)
     allowed = {"__default": {"enabled": True}}

@@ -14,6 +14,8 @@ from typing import Any
 import msgspec
 from xxhash import xxh64_hexdigest
 
+from services.shared.files.expected_types import type_problem_of
+
 FREE_MAIL = frozenset(
     """
     126.com 139.com 163.com aol.com bellsouth.net bigpond.com btinternet.com comcast.net cox.net daum.net duck.com
@@ -75,7 +77,10 @@ def read_accounts(config: Any) -> AccountBook:
     try:
         file = msgspec.convert({} if config is None else config, _File)
     except msgspec.ValidationError as error:
-        raise ValueError(f"{error}; put ids that look like numbers in quotes") from error
+        path, detail = type_problem_of(error)
+        raise ValueError(
+            f"{path.removeprefix('.') or 'the file'}: {detail}; put ids that look like numbers in quotes"
+        ) from error
     problems = []
     for alias, account in file.aliases.items():
         if not alias or not account:

@@ -21,6 +21,7 @@ from services.ingest.domain.limits import Limits
 from services.ingest.domain.scan import Found, Scan, TooMuch
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
+from services.shared.files.expected_types import type_problem_of
 
 _NOTHING = msgspec.Raw(b"")
 
@@ -66,7 +67,10 @@ def split_batch(body: bytes, limits: Limits) -> Generator[int | None, None, Body
     try:
         parsed = _decode_batch(body)
     except msgspec.ValidationError as error:
-        raise Rejected(Code.INVALID_BODY, "batch", f'expected an object {{"batch": [events]}}: {error}') from error
+        path, detail = type_problem_of(error)
+        raise Rejected(
+            Code.INVALID_BODY, path.removeprefix(".") or "body", f'{detail}; send {{"batch": [events]}}'
+        ) from error
     except _BROKEN as error:
         return (yield from _scanned(body, limits, error))
     if parsed.batch is None:
@@ -82,7 +86,9 @@ def split_single(body: bytes) -> Generator[int | None, None, Body]:
     try:
         key = _value(_decode_key(body).writeKey)
     except msgspec.ValidationError as error:
-        raise Rejected(Code.INVALID_BODY, "body", f"expected one event, a JSON object: {error}") from error
+        raise Rejected(
+            Code.INVALID_BODY, "body", f"{type_problem_of(error).detail}; send one event, a JSON object"
+        ) from error
     except _BROKEN as error:
         members = yield from _members(body, {}, error)
         key = _value(_text(members, b'"writeKey"'))

@@ -51,9 +51,8 @@ def decoded(raw: bytes, limits: Limits, denylist: Denylist) -> dict[str, Any]:
         Rejected: it is too large or too deep, or it is no JSON object that can be read.
     """
     if len(raw) > limits.event_bytes:
-        raise Rejected(
-            Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; at most {limits.event_bytes} are taken"
-        )
+        most = f"at most {limits.event_bytes} are taken; send smaller properties or fewer of them"
+        raise Rejected(Code.EVENT_TOO_LARGE, "", f"the event is {len(raw)} bytes; {most}")
     # Counting brackets is far cheaper than following them, and nearly always enough.
     if raw.count(b"{") + raw.count(b"[") > limits.depth and depth_of(raw) > limits.depth:
         raise Rejected(

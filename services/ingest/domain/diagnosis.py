@@ -45,6 +45,8 @@ def diagnose(raw: bytes, error: Exception, denylist: Denylist | None = None) -> 
     except UnicodeDecodeError:
         return Rejected(Code.INVALID_TEXT, "", f"the event is not UTF-8 ({error})")
     except json.JSONDecodeError as found:
+        if not raw.strip():
+            return Rejected(Code.MALFORMED_JSON, "", "there is no event here; leave out the comma before or after it")
         return Rejected(Code.MALFORMED_JSON, "", f"the event is not JSON: {found}")
     except ValueError:  # Python refuses integers of over 4,300 digits
         return Rejected(Code.NUMBER_OUT_OF_RANGE, "", "a number has more digits than 64 bits can hold")

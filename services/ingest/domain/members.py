@@ -63,6 +63,8 @@ def name_of(event: dict[str, Any], kind: str, limits: Limits) -> str:
         if type(value) is int:
             raise Rejected(Code.WRONG_TYPE, "event", "event, the name of what happened, must be text")
         name = identity.text(value, "event", limits.name_chars)
+        if not name and "batch" in event:
+            raise Rejected(Code.MISSING_FIELD, "event", "this path takes one event; send a batch to /v1/batch")
         if not name:
             raise Rejected(Code.MISSING_FIELD, "event", "a track call needs event, the name of what happened")
         return name

@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import msgspec
 
-_AT = " - at `$"
+from services.shared.files.expected_types import type_problem_of
+
 _SHOWN = 40
 
 
@@ -63,20 +64,24 @@ def _told(name: str, value: Any, type_: Any, error: msgspec.ValidationError) -> 
         if inner:
             return [FieldProblem(".".join(filter(None, (name, each.field))), each.detail) for each in inner]
     if isinstance(value, list) and (item := _item(type_)) is not None:
-        return [
-            FieldProblem(
-                f"{name}[{number}]{each.field if each.field.startswith('[') or not each.field else '.' + each.field}",
-                each.detail,
-            )
+        inner = [
+            FieldProblem(name + _place(number, each.field), each.detail)
             for number, given in enumerate(value)
             for each in read_value(given, item)[1]
         ]
-    what, _, where = str(error).partition(_AT)
+        if inner:
+            return inner
+    where, what = type_problem_of(error)
     choices, others = _choices(type_)
     if choices and not where and isinstance(value, str):
         shown = value if len(value) <= _SHOWN else f"{value[:_SHOWN]}..."
         what = f"{shown!r} is none of {', '.join(choices)}{others}"
-    return [FieldProblem(f"{name}{where.rstrip('`')}", what)]
+    return [FieldProblem(f"{name}{where}", what)]
+
+
+def _place(number: int, field: str) -> str:
+    """Write the place of a field within an item of a list."""
+    return f"[{number}]{'.' if field and not field.startswith('[') else ''}{field}"
 
 
 def _item(type_: Any) -> Any:

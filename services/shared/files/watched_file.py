@@ -25,6 +25,8 @@ def open_to_others(path: Path, *, secret: bool, right: str = "send") -> str:
         OSError: there is no such file.
     """
     mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        return "is a folder: give the path of a file"
     may = [verb for verb, bit in (("read", stat.S_IROTH if secret else 0), ("write", stat.S_IWOTH)) if mode & bit]
     if not may:
         return ""

@@ -207,6 +207,7 @@ async def test_analytics_js_gets_its_settings(ingest: Any) -> None:
         unknown = await client.get("/v1/projects/other/settings")
 
     segment = answer.json()["integrations"]["Segment.io"]
+    assert "`tidemark keys create`" in unknown.json()["message"]
     assert segment == {"apiKey": "wk", "apiHost": f"127.0.0.1:{ingest.port}/v1", "protocol": "http"}
     assert answer.headers["access-control-allow-origin"] == "https://app.example"
     assert unknown.status_code == 404

@@ -86,6 +86,12 @@ def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
         assert "kafka.Kafka" in psutil.Process(status["processes"]["kafka"]["pid"]).cmdline()
 
 
+def test_each_address_is_printed_once(dev: Dev) -> None:
+    lines = [line.split()[0] for line in dev.output.read_text().splitlines() if "http://" in line]
+
+    assert sorted(lines) == ["alerter", "console", "ingest", "live", "scorer", "warehouse"]
+
+
 @pytest.mark.parametrize("name", ["ingest", "scorer", "alerter", "warehouse"])
 def test_every_process_serves_its_endpoints(dev: Dev, name: str) -> None:
     """Health, readiness and metrics."""

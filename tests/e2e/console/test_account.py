@@ -299,6 +299,8 @@ async def test_a_narrow_screen_keeps_the_names_of_rows_and_the_numbers_of_axes_i
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= 200
             assert await gutter.locator("text").count() > 0
+            starts = await gutter.locator(".lane-name").evaluate_all("names => names.map(name => name.getBBox().x)")
+            assert [x for x in starts if x < 0] == [], panel
         menu = page.locator(".bar nav a")
         for each in await menu.all():
             box = await each.bounding_box()

@@ -78,3 +78,14 @@ async def _has(page: Page, count: int) -> bool:
 
 async def _lists(page: Page, name: str) -> bool:
     return name in await page.locator("#events").inner_text()
+
+
+async def test_times_of_another_year_are_shown_with_the_year(address: str, browser: Browser) -> None:
+    """An event that came years late would else look like one of this year."""
+    for years, shown in ((0, False), (5, True)):
+        async with opened(browser) as (page, _):
+            await page.clock.set_fixed_time((T0 + years * 366 * 86_400_000) / 1000)
+            await page.goto(f"{address}/accounts/acme")
+            first = page.locator("time[data-local='']").first
+            year = (await first.get_attribute("datetime") or "")[:4]
+            assert (year in await first.inner_text()) is shown

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from services.alerter.rule_files import load_rules
-from services.cli.rule_testing.cases import BadCase, check_names, read_case, series
+from services.cli.rule_testing.cases import BadCase, read_case, series
+from services.cli.rule_testing.checks import check_names
 from services.cli.rule_testing.playing import differences, run_case
 from services.scorer.settings import ScorerSettings, load_scoring
+from services.shared.plan_file import default_plan
 
 CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 
@@ -18,8 +20,8 @@ CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
 def test_the_expected_signals_come_and_no_other(path: Path) -> None:
     case = read_case(path)
-    check_names(path, case, load_rules())
     plan, model = load_scoring(ScorerSettings())
+    check_names(path, case, load_rules(), plan)
 
     found = differences(case, run_case(case, load_rules(), plan, model))
 
@@ -80,9 +82,10 @@ def test_what_is_no_case_is_refused_with_its_file(tmp_path: Path, text: str) -> 
         ("events: [{day: 9, name: Seen}, {day: 10, name: Never Sent}]", r"accounts\.a\.events\[1\]\.day: 10"),
         ("events: [{day: -1, name: Never Sent}]", r"accounts\.a\.events\[0\]\.day: -1"),
         ("traits: {0: {seats: 3}, 10: {seats: 4}}", r"accounts\.a\.traits: 10"),
+        ("value: no thanks", r"accounts\.a\.value: expected true or false, not text"),
     ],
 )
-def test_what_would_never_be_sent_is_refused_with_its_field(tmp_path: Path, story: str, field: str) -> None:
+def test_what_is_wrong_or_would_never_be_sent_is_refused_with_its_field(tmp_path: Path, story: str, field: str) -> None:
     path = tmp_path / "case.yaml"
     path.write_text(f"about: x\naccounts:\n  a:\n    days: 2x10\n    {story}\n", "utf-8")
 
@@ -96,14 +99,19 @@ def test_what_would_never_be_sent_is_refused_with_its_field(tmp_path: Path, stor
         ("beside: [usage_silnt]", r"beside\[0\]: there is no rule usage_silnt; write usage_silent if that is meant"),
         ("expect: [{account: a, rule: nothing, transition: firing, day: 1}]", r"expect\[0\]\.rule: there is no rule nothing$"),
         ("expect: [{account: aa, rule: usage_silent, transition: firing, day: 1}]", r"expect\[0\]\.account: there is no account aa"),
+        ("expect: [{account: a, rule: usage_silent, transition: fired, day: 1}]", r"expect\[0\]\.transition: there is no transition fired; .*firing"),
+        ("expect: [{account: a, rule: usage_silent, transition: firing, day: 1, severity: high}]", r"expect\[0\]\.severity: there is no severity high; there are info, warning, critical"),
+        ("expect: [{account: a, rule: usage_silent, transition: resolved, day: 1, reason: gone}]", r"expect\[0\]\.reason: there is no reason gone; there are recovered"),
+        ("accounts: {a: {days: 2x10, traits: {0: {renewal_dat: day 5}}}}", r"accounts\.a\.traits\.0: there is no trait .* renewal_dat; write renewal_date"),
     ],
 )  # fmt: skip
 def test_names_that_there_are_not_are_refused_with_their_field(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "case.yaml"
-    path.write_text(f"about: x\naccounts: {{a: {{days: 2x10}}}}\n{line}\n", "utf-8")
+    accounts = "" if line.startswith("accounts") else "accounts: {a: {days: 2x10}}\n"
+    path.write_text(f"about: x\n{accounts}{line}\n", "utf-8")
 
     with pytest.raises(BadCase, match=said):
-        check_names(path, read_case(path), load_rules())
+        check_names(path, read_case(path), load_rules(), default_plan())
 
 
 def test_an_account_of_a_short_series_may_have_events_until_the_longest_ends(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ def test_what_is_imported_last_holds_though_it_was_imported_before(tmp_path: Pat
         lane.event(
             call["messageId"],
             account=call["groupId"],
-            user=call["userId"],
+            user="",
             when=now_ms,
             kind="GROUP",
             name="",
@@ -136,6 +136,12 @@ def test_what_is_imported_last_holds_though_it_was_imported_before(tmp_path: Pat
 
     assert lane.state.accounts["acme"].fact("owner") == "ann"
     assert lane.state.ledger.duplicates == 0
+
+
+def test_facts_are_of_nobody_so_that_no_person_of_the_account_is_made_up(tmp_path: Path) -> None:
+    (_, call), *_ = read(written(tmp_path, "account,owner\nacme,ann\n")).calls
+
+    assert not call.keys() & {"userId", "anonymousId"}
 
 
 def test_one_import_read_twice_has_the_same_ids(tmp_path: Path) -> None:

@@ -42,7 +42,10 @@ def test_a_history_without_a_loss_tells_of_false_calls_alone() -> None:
 def test_a_list_of_strangers_is_told_with_the_reason() -> None:
     part = report(160, AccountOutcome("somebody", FIRST + 100))
 
-    assert part.headline == ["No lost account on the list can be judged; see below why."]
+    assert part.headline == [
+        "No lost account on the list can be judged; see below why.",
+        "1 account on the list could not be judged and is not in these numbers: somebody.",
+    ]
     table = part.sections[0].table
     assert table is not None
     assert table.rows[0][0].startswith("somebody: no event of it in the history")

@@ -32,6 +32,23 @@ def test_every_reason_to_refuse_an_event_is_said_in_words() -> None:
     assert [code for code in codes if not ENGLISH.own(f"ingest.refused.reason.{code}")] == []
 
 
+def test_every_reason_that_a_body_or_a_lane_leaves_is_said_in_words() -> None:
+    """They are listed beside those of events, to people who know no codes."""
+    listed = (Path(__file__).parents[3] / "docs/errors.md").read_text("utf-8")
+    of_lanes = listed.partition("## Scorer")[2].partition("## Exit statuses")[0]
+    codes = {
+        code for row in re.findall(r"^\| (`.*?`) \|", of_lanes, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)
+    }
+    codes -= {code for code in codes if code.startswith(("wrong_", "no_value", "no_known_as", "undecodable"))}
+    kept = (
+        "malformed_body truncated_body invalid_body invalid_header backfill_not_allowed body_too_large batch_too_long"
+    )
+    codes |= {*kept.split(), "decompressed_too_large", "unsupported_encoding", "fold_raised"}
+
+    assert len(codes) > 20
+    assert sorted(code for code in codes if not ENGLISH.own(f"ingest.refused.reason.{code}")) == []
+
+
 @pytest.mark.parametrize(("language", "none"), [("en", "0 days"), ("pt", "0 dias"), ("it", "0 giorni")])
 def test_none_takes_the_plural(language: str, none: str) -> None:
     assert catalogue(language)("unit.days", count=0, value="0") == none

@@ -374,3 +374,24 @@ def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
     said = UserLink("SAME", visitor("kim"), False, "", user("u"), "BROWSER", "production")
     assert found == [said, msgspec.structs.replace(said, login=True), msgspec.structs.replace(said, login=True)]
     assert visitor("kim") != user("kim")
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind", "field", "detail"),
+    [
+        (b"", "", "", "there is no event here; leave out the comma before or after it"),
+        (b'{"batch":[]}', "TRACK", "event", "this path takes one event; send a batch to /v1/batch"),
+        (
+            b'{"a":"' + b"x" * 40_000 + b'"}',
+            "",
+            "",
+            "at most 32768 are taken; send smaller properties or fewer of them",
+        ),
+    ],
+)
+def test_a_refusal_says_what_to_do(raw: bytes, kind: str, field: str, detail: str) -> None:
+    with pytest.raises(Rejected) as refused:
+        admit(raw, Request("web", "production", NOW, kind=kind), rules(PLAN), lambda: "assigned-1")
+
+    assert refused.value.field == field
+    assert detail in refused.value.detail

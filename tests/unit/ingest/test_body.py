@@ -73,3 +73,17 @@ def test_the_last_of_two_members_with_one_name_counts_in_both_ways() -> None:
 
 def test_a_single_event_keeps_its_write_key_beside_a_wrong_value() -> None:
     assert split_single(b'{"properties":{"a":NaN},"writeKey":"k"}').write_key == "k"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "detail"),
+    [
+        (b"[]", "body", 'expected an object, not a list; send {"batch": [events]}'),
+        (b'{"batch":{}}', "batch", 'expected a list, not an object; send {"batch": [events]}'),
+    ],
+)
+def test_a_body_of_another_shape_is_told_in_plain_words(body: bytes, field: str, detail: str) -> None:
+    with pytest.raises(Rejected) as raised:
+        split_batch(body, LIMITS)
+
+    assert (raised.value.field, raised.value.detail) == (field, detail)

@@ -93,6 +93,13 @@ def test_a_file_of_secrets_that_others_may_open_is_refused(tmp_path: Path, mode:
         read(path)
 
 
+def test_a_folder_is_said_to_be_one_and_not_to_be_closed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+
+    with pytest.raises(ConfigurationError, match="is a folder: give the path of a file"):
+        read(tmp_path)
+
+
 def test_the_group_of_a_file_of_secrets_may_read_it(tmp_path: Path) -> None:
     path = write(tmp_path / "hooks", GOOD)
     path.chmod(0o640)

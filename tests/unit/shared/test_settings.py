@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from services.console.settings import ConsoleSettings
 from services.ingest.settings import IngestSettings
 from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Poison, Rejected
@@ -35,6 +36,25 @@ def test_problems_of_several_kinds_come_together(monkeypatch: pytest.MonkeyPatch
         isinstance(process, ProcessSettings) and process.http_port == ProcessSettings.model_fields["http_port"].default
     )
     assert isinstance(log, LogSettings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variable", "value", "advice"),
+    [
+        (KafkaSettings, "TIDEMARK_PARTITIONS", "many", "give a whole number"),
+        (KafkaSettings, "TIDEMARK_PARTITIONS", "0", "give 1 or more"),
+        (ProcessSettings, "TIDEMARK_HTTP_PORT", "99999", "give 65535 or less"),
+        (ProcessSettings, "TIDEMARK_LIVENESS_S", "long", "give a number"),
+        (ConsoleSettings, "TIDEMARK_CONSOLE_CURRENCY", "euro", "give text of the form ^[A-Z]{3}$"),
+        (LogSettings, "TIDEMARK_LOG_FORMAT", "xml", "give 'text' or 'json'"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_to_give(
+    kind: type[Settings], variable: str, value: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    assert load_all(kind)[1] == [f"{variable}: {advice}"]
 
 
 CONTRADICTIONS = [

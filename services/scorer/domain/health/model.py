@@ -13,6 +13,7 @@ from schemas.measures import MEASURES
 from services.scorer.domain.health.risk import RiskModel
 from services.scorer.domain.health.risk import problems as of_risk
 from services.shared.calendars import public_holidays
+from services.shared.files.expected_types import type_problem_of
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
 SCORED = tuple(name for name, each in MEASURES.items() if each.source == "scorer" and each.polarity != "neutral")
@@ -69,7 +70,8 @@ def read_model(config: Mapping[str, Any], plan: TrackingPlan) -> Model:
     try:
         model = msgspec.convert(config, Model)
     except msgspec.ValidationError as error:
-        raise ValueError(str(error)) from error
+        path, detail = type_problem_of(error)
+        raise ValueError(f"{path.removeprefix('.') or 'the model'}: {detail}") from error
     problems = [*_of_stages(model), *_of_measures(model), *(of_risk(model.risk) if model.risk else ())]
     if problems:
         raise ValueError("\n".join(problems))

@@ -66,7 +66,9 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"events": {"A": {"meaning": []}}}, "events.A", "there is no field meaning"),
         ({"events": {"A": {"paths": ["/a"]}}}, "events.A", "there is no field paths"),
         (meaning(A="useful"), "events.A.means", "'useful' is none of use, ignored, nor a list"),
-        (meaning(A=[7]), "events.A.means[0]", "Expected `str`"),
+        (meaning(A=[7]), "events.A.means[0]", "expected text, not a whole number"),
+        ({"events": {"A": {"properties": {"b": {"one_of": "c"}}}}}, "events.A.properties.b.one_of", "expected a list, not text"),
+        ({"deny": {"drop": "password"}}, "deny.drop", "expected a list, not text"),
         (meaning(A=[]), "events.A.means", "name what it means"),
         (meaning(A=["value"]), "events.A.means[0]", "'value' means nothing"),
         (meaning(A=["facts.seats"]), "events.A.means[0]", "means nothing"),
@@ -90,7 +92,7 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"events": {"A": {"properties": {" x": {}}}}}, "events.A.properties. x", "no blanks around it"),
         ({"events": {"A": {"properties": {"x": {"one_of": []}}}}}, "events.A.properties.x.one_of", "at least one value"),
         ({"events": {"A": {"properties": {"x": {"one_of": [1], "type": "number"}}}}}, "events.A.properties.x", "not both"),
-        ({"events": {"A": {"properties": {"x": {"one_of": [[]]}}}}}, "events.A.properties.x.one_of[0]", "Expected"),
+        ({"events": {"A": {"properties": {"x": {"one_of": [[]]}}}}}, "events.A.properties.x.one_of[0]", "not a list"),
         ({"events": {"Report Shared": {}, "report-shared": {}}}, "events.report-shared", "same name as Report Shared"),
         ({"events": {" _": {}}}, "events. _", "not empty"),
         ({"pages": {"p": {"paths": ["pricing"]}}}, "pages.p.paths[0]", "no path such as"),
@@ -128,7 +130,7 @@ def test_a_plan_that_says_nothing_declares_nothing() -> None:
         ({"deny": {"drop": ["a"], "hash": ["b", "A"]}}, "deny.hash[1]", "denied by deny.drop[0] already"),
         ({"deny": {"drop": ["a.b"], "hash": ["a"]}}, "deny.drop[0]", "as a whole by deny.hash[0] already"),
         ({"deny": {"drop": [f"a{n}" for n in range(201)]}}, "deny", "201 are too many"),
-        ({"roles": [7]}, "roles[0]", "Expected `str`"),
+        ({"roles": [7]}, "roles[0]", "expected text, not a whole number"),
         ({"unknown_events": "drop"}, "unknown_events", "'drop' is none of accept, reject"),
         ({"excluded_users": ["*"]}, "excluded_users", "leaves out everybody"),
         ({"agent_users": ["*"]}, "agent_users", "makes everybody an agent"),
@@ -261,7 +263,8 @@ def test_the_fingerprint_changes_with_all_but_descriptions() -> None:
     ("text", "said"),
     [
         ("events:\n  A: {}\n  A: {means: ignored}\n", "A is there twice"),
-        ("events: [", "not YAML"),
+        ("events: [", "not YAML: line "),
+        ("events:\n  A: {means: [counts.x]\n", "not YAML: line 3, column 1: "),
         ("events: {A: {properties: {x: {type: colour}}}}", "events.A.properties.x.type"),
     ],
 )
@@ -297,3 +300,13 @@ def test_all_that_is_wrong_with_one_entry_is_told_at_once() -> None:
         "events.A.properties.x.type", "events.A.properties.x.required", "events.A.properties.x", "events.A.means",
         "events.A.actor", "deny.drop", "deny",
     ]  # fmt: skip
+
+
+def test_a_plan_that_an_option_names_is_called_by_that_option_and_where_it_is_not_utf8_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "plan.yaml"
+    file.write_bytes(b"events:\n  Caf\xe9:\n")
+
+    with pytest.raises(ConfigurationError) as refused:
+        read_plan_file(file, "--plan")
+
+    assert refused.value.problems == (f"--plan {file}: line 2 is not UTF-8 (byte 6 of the line): save it as UTF-8",)
