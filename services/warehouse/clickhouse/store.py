@@ -119,6 +119,20 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
 
+    def note_sources(self, ids: Mapping[str, str]) -> None:
+        """Remember the ids of topics."""
+        if not ids:
+            return
+        with _retryable():
+            rows = [list(each) for each in sorted(ids.items())]
+            self._writer.insert("sources", rows, column_names=["topic", "topic_id"], settings=_INSERT)
+
+    def sources(self) -> dict[str, str]:
+        """Return the id of each topic."""
+        with _retryable():
+            rows = self._writer.query("SELECT topic, topic_id FROM sources FINAL").result_rows
+        return {str(topic): str(id_) for topic, id_ in rows}
+
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account; rows can be stored meanwhile."""
         with self._reader() as reader:
