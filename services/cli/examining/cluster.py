@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 
+from services.cli.examining import clocks
 from services.cli.examining.findings import Finding, judge
 from services.cli.examining.running import clock
 from services.cli.local.stack_state import Running, reach
@@ -37,6 +38,7 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
     fewer = asyncio.run(replication.check(running.kafka))
     yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
     yield judge("log time", lambda: log_time(running))
+    yield judge("ingest clocks", lambda: clocks.ingests(running.kafka))
     yield judge("attribution", lambda: _attribution(running))
     yield judge("held", lambda: held(running))
     if ingest is not None:
