@@ -240,7 +240,7 @@ class KafkaEventLog:
                 await queue.freed
         except Exception as error:  # noqa: BLE001 - whatever it is, this producer's sequence has a hole now
             if route is not None:
-                self._give_up(route, error)
+                self._give_up(route, queue, error)
         finally:
             queue.sending = None
 
@@ -258,7 +258,7 @@ class KafkaEventLog:
             return
         error = asyncio.CancelledError() if delivered.cancelled() else delivered.exception()
         if error is not None:
-            self._give_up(route, error)
+            self._give_up(route, queue, error)
             return
         now = self._last_ack = self._routes.last_sign = time.monotonic()
         self._clocks.compare(queue, batch, route, delivered.result(), now)
@@ -283,11 +283,12 @@ class KafkaEventLog:
         if not queue.slow and queue in self._shut and queue.bytes <= self._queue_share:
             self._shut.discard(queue)
 
-    def _give_up(self, route: Route, error: BaseException) -> None:
+    def _give_up(self, route: Route, failed: PartitionQueue, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
         if not self._routes.knows(route):
             return
-        log.error("producer_replaced", extra={"error": repr(error), "waiting": len(route.held)})
+        where = {"topic": failed.topic, "partition": failed.partition}
+        log.error("producer_replaced", extra={**where, "error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
         common = route is self._routes.common
         for queue in self._queues.values():
