@@ -21,7 +21,7 @@ from services.shared.errors import Misfit
 from services.shared.kafka.cause import find_cause
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.topics import other_count
+from services.shared.kafka.topics import absence, other_count
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,5 @@ def _said(topic: Mapping[str, Any]) -> str | None:
     """Say why a process cannot work with a topic; None where it can, or may in a moment."""
     name, code = topic["topic"], topic["error_code"]
     if code == UnknownTopicOrPartitionError.errno:
-        return f'topic {name} does not exist: run `tidemark topics create`, and see docs/operating.md, "Somebody deleted a topic"'
-    if code == TopicAuthorizationFailedError.errno:
-        return f"the cluster does not let this process see topic {name}: give it the rights in docs/operating.md, Permissions"
-    return None
+        return f'{absence(name, code)}, and see docs/operating.md, "Somebody deleted a topic"'
+    return absence(name, code) if code == TopicAuthorizationFailedError.errno else None
