@@ -193,4 +193,5 @@ def alerter_lanes(rules: RuleSet, metrics: AlerterMetrics) -> LaneSpec:
         {STORE: ALERTER_ACCOUNT_HEALTH_STATE},
         processor,
         dead_letter,
+        outputs=(*SIGNAL_TOPICS.values(), OPEN_SIGNALS, DEAD_LETTERS),
     )

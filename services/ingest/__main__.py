@@ -138,23 +138,24 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     metrics = IngestMetrics(CollectorRegistry())
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
-    event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics)
+    watch = ClusterWatch(kafka, process.liveness_s)
+    event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics, absent=watch.absent)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
     live = Live(LogTail(kafka), Access(settings.live_token))
     name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")
     app = application(event_log, keys, metrics, settings, name, endpoints, live)
     gc.freeze()  # modules, settings, routes: nothing of that becomes garbage
     event_log.start()
-    watch = asyncio.create_task(_watch_files(keys, endpoints))
+    files = asyncio.create_task(_watch_files(keys, endpoints))
     stopped = asyncio.create_task(stop.wait())
-    cluster = asyncio.create_task(_watch_cluster(kafka, process))
+    cluster = asyncio.create_task(watch.run({topic: partitions_of(kafka, topic) for topic in WRITES}))
     ends: list[asyncio.Future[Any]] = [stopped, event_log.failed, cluster]
     try:
         async with _served(app, process, settings, metrics):
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             live.close()
     finally:
-        for task in (watch, stopped, cluster):
+        for task in (files, stopped, cluster):
             task.cancel()
         await event_log.close()
     if event_log.failed.done():
@@ -195,12 +196,6 @@ def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSetti
         except ConfigurationError as error:
             problems += error.problems
     return problems
-
-
-async def _watch_cluster(kafka: KafkaSettings, process: ProcessSettings) -> None:
-    """Return never; raise once a topic has other partitions than those that events are spread over."""
-    watch = ClusterWatch(kafka, process.liveness_s)
-    await watch.run({topic: partitions_of(kafka, topic) for topic in WRITES})
 
 
 async def _watch_files(*files: WriteKeys | Endpoints) -> None:

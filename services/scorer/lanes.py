@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from schemas.topics import (
+    ACCOUNT_HEALTH,
+    ACCOUNT_HEALTH_LATEST,
+    DEAD_LETTERS,
+    FLEET,
     FLEET_PARTIALS,
     SCORER_FLEET_PARTIALS_STATE,
     SCORER_USAGE_EVENTS_IDS,
@@ -51,9 +55,14 @@ def usage_lanes(
         return UsageProcessor(fold, metrics.lane(partition) if metrics else None)
 
     stores = {STATE: SCORER_USAGE_EVENTS_STATE, IDS: SCORER_USAGE_EVENTS_IDS}
-    closed = metrics.forget if metrics else None
     return LaneSpec(
-        USAGE_EVENTS, SourceMode(TOPICS[USAGE_EVENTS].read_as), stores, processor, dead_letter, closed=closed
+        USAGE_EVENTS,
+        SourceMode(TOPICS[USAGE_EVENTS].read_as),
+        stores,
+        processor,
+        dead_letter,
+        outputs=(ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, FLEET_PARTIALS, DEAD_LETTERS),
+        closed=metrics.forget if metrics else None,
     )
 
 
@@ -85,6 +94,7 @@ def attribution_lanes(
         stores,
         processor,
         dead_letter,
+        outputs=(USAGE_EVENTS, DEAD_LETTERS),
         appends=AppendOrder.BEFORE_COMMIT,
         closed=metrics.forget if metrics else None,
     )
@@ -94,5 +104,10 @@ def fleet_lane() -> LaneSpec:
     """Return the lane of fleet-partials. A replay leaves it off: the decisions are in the log."""
     stores = {STATE: SCORER_FLEET_PARTIALS_STATE}
     return LaneSpec(
-        FLEET_PARTIALS, SourceMode(TOPICS[FLEET_PARTIALS].read_as), stores, lambda _: FleetProcessor(), dead_letter
+        FLEET_PARTIALS,
+        SourceMode(TOPICS[FLEET_PARTIALS].read_as),
+        stores,
+        lambda _: FleetProcessor(),
+        dead_letter,
+        outputs=(FLEET, USAGE_EVENTS, DEAD_LETTERS),
     )

@@ -67,6 +67,12 @@ class Sink(Protocol):
     def positions(self) -> dict[TopicPartition, int]:
         """Return the next offset of each partition of which anything was stored or noted."""
 
+    def note_sources(self, ids: Mapping[str, str]) -> None:
+        """Remember the ids of topics, of those that are there now."""
+
+    def sources(self) -> dict[str, str]:
+        """Return the id that was noted last of each topic: the one whose offsets the positions are."""
+
 
 class Eraser(Protocol):
     """The part that deletes people and accounts. Calls block, and may come from several threads; each may be repeated."""

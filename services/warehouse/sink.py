@@ -15,7 +15,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -27,6 +27,7 @@ from services.shared.kafka.as_read import take_as_read
 from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_ids import NO_ID, topic_id
 from services.warehouse import batch as batches
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
 from services.warehouse.erasing import Erasing
@@ -154,12 +155,13 @@ class KafkaSink:
         stored = await self._persistently(self._store.positions)
         begins = await reader.beginning_offsets(partitions)
         ends = await reader.end_offsets(partitions)
+        await self._same_topics({topic for (topic, _), position in stored.items() if position})
         for tp in partitions:
             place = self._place(tp)
             position = stored.get(place, 0)
             if position > ends[tp]:
-                anew = f"{tp.topic}/{tp.partition} ends at {ends[tp]}, the warehouse was filled up to {position}: the topic"
-                raise Misfit([f"{anew} was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"])
+                ahead = f"ends at {ends[tp]}, the warehouse was filled up to {position}"
+                raise Misfit([_anew(f"{tp.topic}/{tp.partition}", ahead)])
             if place in stored and position < begins[tp]:
                 self._metrics.expired.labels(place[0]).inc(begins[tp] - position)
                 log.error(
@@ -171,6 +173,29 @@ class KafkaSink:
             self._noted[place] = 0
             self._metrics.position.labels(*place).set(position)
             reader.seek(tp, position)
+
+    async def _same_topics(self, filled: Collection[str]) -> None:
+        """
+        Compare the ids of topics with those that the store was filled from, and note them.
+
+        Raises:
+            Misfit: one was deleted and made anew. Its end may be beyond the position, so only the id tells.
+        """
+        known = await self._persistently(self._store.sources)
+        ids: dict[str, str] = {}
+        async with admin(self._kafka) as client:
+            for topic in TABLE_OF_TOPIC:
+                found = await topic_id(client, self._kafka.scoped(topic))
+                if found != NO_ID:
+                    ids[topic] = found.hex()
+        if problems := [
+            _anew(self._kafka.scoped(topic), "is not the topic that the warehouse was filled from")
+            for topic, id_ in ids.items()
+            if topic in filled and known.get(topic, id_) != id_
+        ]:
+            raise Misfit(problems)
+        other = {topic: id_ for topic, id_ in ids.items() if known.get(topic) != id_}
+        await self._persistently(lambda: self._store.note_sources(other))
 
     async def _flow(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Store one batch after the other; decode the next one and gather a third meanwhile."""
@@ -336,3 +361,7 @@ class KafkaSink:
 
     def _place(self, tp: TopicPartition) -> tuple[str, int]:
         return tp.topic.removeprefix(self._kafka.topic_prefix), tp.partition
+
+
+def _anew(topic: str, how: str) -> str:
+    return f"{topic} {how}: the topic was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"

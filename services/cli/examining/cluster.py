@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
+from services.cli.examining import clocks
 from services.cli.examining.findings import Finding, judge
 from services.cli.examining.running import clock
 from services.cli.local.stack_state import Running, reach
@@ -49,6 +50,7 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
         fewer = _asked(lambda: replication.check(running.kafka))
         yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
         yield _judged("log time", lambda: log_time(running))
+        yield _judged("ingest clocks", lambda: clocks.ingests(running.kafka))
         yield _judged("attribution", lambda: _attribution(running))
         yield _judged("held", lambda: held(running))
         there = _asked(lambda: topics.any_exists(running.kafka))

@@ -113,7 +113,7 @@ def apart(addresses: Mapping[str, str]) -> str:
     most = max(apart, key=lambda pair: abs(apart[pair]))
     if abs(apart[most]) > _APART_S:
         raise OSError(f"{most} are {abs(apart[most]):.0f} s apart: set both (NTP); log time goes by the slower one")
-    return "services and brokers agree"
+    return "the services that were asked and the brokers agree"
 
 
 def clock(address: str) -> str:

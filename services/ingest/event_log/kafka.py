@@ -13,6 +13,7 @@ What can go wrong, and what then happens:
 - A partition is slow: after `suspect_after_s` its next batch goes by a producer of its own, unless that goes on with an
   `append` whose first records are still on their way, and all others by a new one (`routes.py` says why). Once what
   waits is older than `stall_after_s`, `stalled` names the records of the partition; the others go on.
+- A topic is gone, or may not be written to any more: `absent` says so; its records are `stalled`, and the others go on.
 - A batch fails for good: its producer is useless from then on, since the sequence numbers of that partition have a
   hole. All requests that wait for that producer get `Retryable`, and a new one takes its place.
 """
@@ -22,12 +23,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import takewhile
 from typing import Any
 
-from schemas.topics import TOPICS
+from schemas.topics import TOPICS, USAGE_DETAILS, USAGE_EVENTS
 from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Route, Ticket
 from services.ingest.event_log.clocks import Clocks
 from services.ingest.event_log.memory import RECORD_OVERHEAD
@@ -60,11 +61,15 @@ class KafkaEventLog:
         bounds: ProduceBounds,
         metrics: IngestMetrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        absent: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
+        """Take what tells the topics that are absent from the cluster now, each with what is wrong."""
         self._kafka = kafka
         self._bounds = bounds
         self._metrics = metrics
         self._clocks = Clocks(metrics, clock_ms)
+        self._absent = absent
+        self._told_absent: frozenset[str] = frozenset()
         self._routes = Routes(kafka, bounds.batch_bytes)
         self._queues: dict[tuple[str, int], PartitionQueue] = {}
         self._shut: set[PartitionQueue] = set()
@@ -99,7 +104,8 @@ class KafkaEventLog:
 
     def not_ready(self) -> str | None:
         """Return why the log takes nothing, or hardly anything, now, in words; None where it does."""
-        reason = self._closed()
+        absent = self._absent()
+        reason = absent.get(USAGE_EVENTS) or absent.get(USAGE_DETAILS) or self._closed()
         if reason is not None:
             return reason
         now = time.monotonic()
@@ -111,8 +117,10 @@ class KafkaEventLog:
         return None
 
     def slow(self) -> list[str]:
-        """Return the partitions that take nothing now, as `topic/partition`."""
-        return sorted(f"{name}/{partition}" for (name, partition), queue in self._queues.items() if queue in self._shut)
+        """Return the partitions that take nothing now, as `topic/partition`, after the topics that are absent."""
+        return sorted(self._absent().values()) + sorted(
+            f"{name}/{partition}" for (name, partition), queue in self._queues.items() if queue in self._shut
+        )
 
     def wedged(self) -> str | None:
         """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
@@ -121,9 +129,14 @@ class KafkaEventLog:
 
     def stalled(self, records: Sequence[LogRecord]) -> list[int]:
         """Return the positions of the records whose partition takes nothing now, nearly always none."""
-        if not self._shut:
+        absent = self._absent()
+        if not self._shut and not absent:
             return []
-        return [index for index, record in enumerate(records) if self._queue_for(record) in self._shut]
+        return [
+            index
+            for index, record in enumerate(records)
+            if record.topic in absent or self._queue_for(record) in self._shut
+        ]
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Write all records; return once all in-sync replicas have each of them. See `EventLog.append`."""
@@ -227,7 +240,7 @@ class KafkaEventLog:
                 await queue.freed
         except Exception as error:  # noqa: BLE001 - whatever it is, this producer's sequence has a hole now
             if route is not None:
-                self._give_up(route, error)
+                self._give_up(route, queue, error)
         finally:
             queue.sending = None
 
@@ -245,7 +258,7 @@ class KafkaEventLog:
             return
         error = asyncio.CancelledError() if delivered.cancelled() else delivered.exception()
         if error is not None:
-            self._give_up(route, error)
+            self._give_up(route, queue, error)
             return
         now = self._last_ack = self._routes.last_sign = time.monotonic()
         self._clocks.compare(queue, batch, route, delivered.result(), now)
@@ -270,11 +283,12 @@ class KafkaEventLog:
         if not queue.slow and queue in self._shut and queue.bytes <= self._queue_share:
             self._shut.discard(queue)
 
-    def _give_up(self, route: Route, error: BaseException) -> None:
+    def _give_up(self, route: Route, failed: PartitionQueue, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
         if not self._routes.knows(route):
             return
-        log.error("producer_replaced", extra={"error": repr(error), "waiting": len(route.held)})
+        where = {"topic": failed.topic, "partition": failed.partition}
+        log.error("producer_replaced", extra={**where, "error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
         common = route is self._routes.common
         for queue in self._queues.values():
@@ -318,6 +332,9 @@ class KafkaEventLog:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
             self._expire(now)
+            if self._absent().keys() != self._told_absent:
+                self._told_absent = frozenset(self._absent())
+                self._tell()
             for queue in self._queues.values():
                 head = queue.head
                 if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:
@@ -337,6 +354,7 @@ class KafkaEventLog:
     def _tell(self) -> None:
         for name in WRITES:
             slow = sum(queue.slow for (topic, _), queue in self._queues.items() if topic == name)
+            slow = self._kafka.partitions if name in self._told_absent else slow
             self._metrics.slow_partitions.labels(name).set(slow)
 
     async def _probe(self) -> None:

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
 from schemas.topics import TOPICS
 from services.ingest.event_log.batches import Route
@@ -35,6 +36,8 @@ _CLOSE_WITHIN_S = 2.0
 _AGAIN_S = 0.25
 _START_WITHIN_S = 20.0
 """A producer's start waits without a bound for its id, which the controller hands out by way of a broker."""
+_TOPIC_WITHIN_S = 1.0
+"""How long a producer waits to learn of a topic: one that is gone keeps it no longer from the others."""
 _SOLOS = 4
 """Partitions that may have a producer of their own at a time."""
 _LEFT_BEHIND = 4
@@ -177,8 +180,7 @@ class Routes:
                         self._fail(Misfit(problems))
                         return None
                     self._checked = True
-                for name in WRITES:
-                    await producer.partitions_for(topics.full_name(self._kafka, name))
+                await self._learn(producer)
             except (KafkaError, OSError, TimeoutError) as error:
                 await abandon(producer, _ABANDON_WITHIN_S)
                 cause = await find_cause(self._kafka)
@@ -198,6 +200,23 @@ class Routes:
             else:
                 return Route(producer)
         return None
+
+    async def _learn(self, producer: AIOKafkaProducer) -> None:
+        """
+        Get to know the partitions of the topics, so that nobody waits for that later.
+
+        Raises:
+            UnknownTopicOrPartitionError: not one of them is known.
+        """
+        unknown = []
+        for name in WRITES:
+            try:
+                async with asyncio.timeout(_TOPIC_WITHIN_S):
+                    await producer.partitions_for(topics.full_name(self._kafka, name))
+            except (TimeoutError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError):
+                unknown.append(name)
+        if len(unknown) == len(WRITES):
+            raise UnknownTopicOrPartitionError(", ".join(unknown))
 
     def _nobody(self) -> str:
         return f"no Kafka broker answers at {self._kafka.bootstrap_servers}"

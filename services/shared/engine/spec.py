@@ -56,7 +56,10 @@ class LaneSpec:
     dead_letter: Callable[[SourceRecord, Poison], Output]
     """Turn a record that can never be applied into one for the dead letters."""
     outputs: tuple[str, ...] = ()
-    """Topics that the lanes write to and that have no record in schemas/topics; the cluster is asked for their limits at start."""
+    """
+    Topics that the lanes write to, dead letters and appends included: a worker starts only where they exist, and says so where
+    one is gone later. The limits of topics without a record in schemas/topics are asked for by this too.
+    """
     appends: AppendOrder = AppendOrder.AFTER_COMMIT
     """When what the processor appends is written."""
     closed: Callable[[int], None] | None = None

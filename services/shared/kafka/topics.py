@@ -12,7 +12,12 @@ from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import (
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from schemas.topics import INSTALLATION, TOPICS, Topic
 from services.shared.counts import counted
@@ -155,11 +160,11 @@ async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -
     async with admin(kafka) as client:
         present = set(await client.list_topics())
         counts = await _partition_counts(client, [name for name in wanted if name in present])
-    problems = [
-        f"topic {name} does not exist: run `tidemark topics create`"
-        for name in dict.fromkeys((*wanted, record_of_partitions))
-        if name not in present
-    ]
+        missing = [name for name in dict.fromkeys((*wanted, record_of_partitions)) if name not in present]
+        # A list leaves out what may not be seen; who asks by name is told.
+        described = await client.describe_topics(missing) if missing else []
+    codes = {topic["topic"]: topic["error_code"] for topic in described}
+    problems = [absence(name, codes[name]) for name in missing]
     held = await installation.recorded(kafka) if record_of_partitions in present else None
     if held is not None and held != kafka.partitions:
         problems.append(installation.differs(kafka, held))
@@ -170,6 +175,13 @@ async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -
         if count != expected:
             problems.append(other_count(name, count, expected))
     return problems
+
+
+def absence(name: str, code: int) -> str:
+    """Say why a topic is not there for this process, by the error code that the cluster answers."""
+    if code == TopicAuthorizationFailedError.errno:
+        return f"the cluster does not let this process see topic {name}: give it the rights in docs/operating.md, Permissions"
+    return f"topic {name} does not exist: run `tidemark topics create`"
 
 
 async def refuse_misfits(kafka: KafkaSettings, topics: Iterable[str]) -> None:

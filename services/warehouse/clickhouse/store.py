@@ -9,7 +9,9 @@ row can never be dropped for it; what opens wrongly is `Fatal`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
+import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +24,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, ProgrammingError
 
 from services.shared.errors import Fatal, Retryable
+from services.shared.files.data_folder import using
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
@@ -119,6 +122,20 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
             rows = self._writer.query(query).result_rows
         return {(topic, partition): offset for topic, partition, offset in rows}
 
+    def note_sources(self, ids: Mapping[str, str]) -> None:
+        """Remember the ids of topics."""
+        if not ids:
+            return
+        with _retryable():
+            rows = [list(each) for each in sorted(ids.items())]
+            self._writer.insert("sources", rows, column_names=["topic", "topic_id"], settings=_INSERT)
+
+    def sources(self) -> dict[str, str]:
+        """Return the id of each topic."""
+        with _retryable():
+            rows = self._writer.query("SELECT topic, topic_id FROM sources FINAL").result_rows
+        return {str(topic): str(id_) for topic, id_ in rows}
+
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account; rows can be stored meanwhile."""
         with self._reader() as reader:
@@ -148,9 +165,13 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
 
     Raises:
         StoreFull: there is no room for the tables.
+        ConfigurationError: the folder cannot be written to.
         Fatal: another process has the folder open, or the files cannot be used.
     """
-    path.mkdir(parents=True, exist_ok=True)
+    with using(path):
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise OSError(errno.EACCES, "it cannot be written to", str(path))
     free = shutil.disk_usage(path).free
     if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
         raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")

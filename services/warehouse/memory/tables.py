@@ -33,6 +33,7 @@ class MemoryTables:
         self._sorted: dict[str, list[Found]] = {}
         """Rows in the order of the log, until others come; nobody changes these lists."""
         self._noted: dict[TopicPartition, int] = {}
+        self._sources: dict[str, str] = {}
         self._lock = threading.Lock()
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
@@ -42,6 +43,14 @@ class MemoryTables:
             self._sorted.pop(table, None)
             for row in rows:
                 self._tables[table][row[:_PLACE_LENGTH]] = dict(zip(names, row, strict=True))
+
+    def note_sources(self, ids: Mapping[str, str]) -> None:
+        """Remember the ids of topics."""
+        self._sources.update(ids)
+
+    def sources(self) -> dict[str, str]:
+        """Return the id of each topic."""
+        return dict(self._sources)
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
         """Remember next offsets; a smaller one than before changes nothing."""

@@ -8,12 +8,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 import schemas.topics
-from schemas.topics import TOPICS
-from services.alerter.processor import SIGNAL_TOPICS
+from schemas.topics import TOPICS, USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.alerter.metrics import AlerterMetrics
+from services.alerter.processor import SIGNAL_TOPICS, alerter_lanes
+from services.alerter.rule_files import load_rules
 from services.ingest.live import log_tail
 from services.ingest.ports import WRITES
+from services.scorer.lanes import attribution_lanes, fleet_lane, usage_lanes
+from services.scorer.settings import ScorerSettings, load_scoring
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 
 ROOT = Path(__file__).parents[3]
@@ -92,6 +97,19 @@ def test_scorer_and_alerter_may_write_what_is_theirs() -> None:
     for service in ("scorer", "alerter"):
         assert granted(service, "Write") >= {name for name, topic in TOPICS.items() if topic.owner == service}
     assert granted("alerter", "Write") >= set(SIGNAL_TOPICS.values())
+
+
+def test_lanes_declare_each_topic_that_they_may_write() -> None:
+    plan, model = load_scoring(ScorerSettings())
+    ticked = {USAGE_EVENTS, USAGE_UNATTRIBUTED}
+    lanes = {
+        "scorer": [usage_lanes(1, plan, model), attribution_lanes(), fleet_lane()],
+        "alerter": [alerter_lanes(load_rules(), AlerterMetrics(CollectorRegistry()))],
+    }
+
+    for service, specs in lanes.items():
+        declared = {topic for spec in specs for topic in (*spec.outputs, *spec.stores.values())}
+        assert declared | (ticked if service == "scorer" else set()) == granted(service, "Write")
 
 
 def test_the_warehouse_may_read_each_topic_that_has_a_table() -> None:

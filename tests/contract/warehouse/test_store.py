@@ -53,6 +53,16 @@ def test_a_noted_position_counts_where_it_is_further_on_than_the_rows(store: Sto
     assert store.positions() == {("usage-events", 0): 92, ("fleet", 1): 4}
 
 
+def test_the_id_of_a_topic_that_was_noted_last_is_the_one_that_is_known(store: Store) -> None:
+    assert store.sources() == {}
+
+    store.note_sources({"usage-events": "a" * 32, "account-health": "b" * 32})
+    store.note_sources({"usage-events": "c" * 32})
+    store.note_sources({})
+
+    assert store.sources() == {"usage-events": "c" * 32, "account-health": "b" * 32}
+
+
 def test_rows_that_are_stored_again_are_found_once(store: Store) -> None:
     rows = [event(n, f"e{n}") for n in range(20)]
     store.insert("events", rows)

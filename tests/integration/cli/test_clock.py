@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from schemas import codec
 from services.cli.commands import accounts, clock
 from services.cli.commands.clock import accept_absence, order
-from services.cli.examining import cluster, running
+from services.cli.examining import clocks, cluster, running
 from services.cli.local.stack_state import Running
 from services.cli.quarantine import Quarantined, quarantined, release
 from services.scorer.domain.lane.quarantine import Quarantine, encode_quarantine
@@ -30,7 +30,7 @@ from services.shared.kafka.partition import partition_for
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
-from tests.support.scorer import UsageLane, at
+from tests.support.scorer import UsageLane, at, event
 
 pytestmark = pytest.mark.integration
 
@@ -221,3 +221,40 @@ async def test_quarantined_accounts_are_listed_with_their_reason_and_released_by
 def test_doctor_says_which_service_and_broker_are_apart(metrics_server: str) -> None:
     with pytest.raises(OSError, match="scorer and broker kafka-1:9092 are 76 s apart"):
         running.apart({"scorer": metrics_server})
+
+
+async def test_the_doctor_names_an_ingest_whose_clock_is_wrong_though_it_asks_another(
+    kafka_settings: KafkaSettings,
+) -> None:
+    async def take(by: str, ahead_ms: int, **changes: Any) -> None:
+        now = time.time_ns() // 1_000_000 + ahead_ms
+        value = event(f"{by}-{ahead_ms}", when=now, accepted_by=by, **changes)
+        await sender.send_and_wait(kafka_settings.scoped("usage-events"), encode(value), b"acme")
+
+    encode = codec.encoder("usage_event", 2)
+    sender = producer(kafka_settings)
+    await sender.start()
+    try:
+        assert "no process has taken an event" in await asyncio.to_thread(clocks.ingests, kafka_settings)
+        await take("east-0", 0)
+        await take("east-0", -20 * 60_000)  # what waited for Kafka
+        await take("west-0", -DAY_MS, forwards=1)  # what waited for its account
+        await take("past-0", -DAY_MS, epoch=3)
+        assert await asyncio.to_thread(clocks.ingests, kafka_settings) == "east-0 and the brokers agree"
+
+        await take("west-0", 3_600_000)
+        await take("north-0", -3_600_000)
+    finally:
+        await sender.stop()
+
+    with pytest.raises(
+        OSError, match=r"north-0 is 3600 s behind the brokers; west-0 is 3[56]\d\d s ahead of the brokers"
+    ):
+        await asyncio.to_thread(clocks.ingests, kafka_settings)
+
+
+def test_of_events_that_name_no_process_one_that_was_received_after_its_append_tells() -> None:
+    slow, right, ahead = (clocks.Taken("", 1_000_000 + late, 1_000_000) for late in (-900_000, -5, 120_000))
+
+    assert list(clocks.apart([slow, right]).values()) == [0.0]
+    assert list(clocks.apart([slow, ahead, right]).values()) == [120.0]

@@ -168,7 +168,9 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
     await log.close()
 
 
-async def test_a_batch_that_fails_for_good_replaces_the_producer(kafka_settings: KafkaSettings) -> None:
+async def test_a_batch_that_fails_for_good_replaces_the_producer(
+    kafka_settings: KafkaSettings, caplog: pytest.LogCaptureFixture
+) -> None:
     metrics = IngestMetrics(CollectorRegistry())
     log = KafkaEventLog(kafka_settings, ProduceBounds(), metrics)
     log.start()
@@ -183,6 +185,8 @@ async def test_a_batch_that_fails_for_good_replaces_the_producer(kafka_settings:
     await until(lambda: log.not_ready() is None)
     await log.append([LogRecord("usage-events", b"%d" % n, b"v") for n in range(8)])
     assert metrics.producer_restarts._value.get() == 1
+    [told] = [vars(record) for record in caplog.records if record.message == "producer_replaced"]
+    assert told["topic"] == kafka_settings.scoped("usage-events")
     assert metrics.registry.get_sample_value("tidemark_ingest_in_flight_bytes") == 0
     await log.close()
 

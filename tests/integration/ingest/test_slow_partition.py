@@ -216,7 +216,7 @@ async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_
     assert queue.head is not None
     assert queue.head.route not in (None, log._routes.common)
 
-    log._give_up(queue.head.route, LeaderNotAvailableError())
+    log._give_up(queue.head.route, queue, LeaderNotAvailableError())
 
     with pytest.raises(Retryable, match="LeaderNotAvailableError"):
         await appended

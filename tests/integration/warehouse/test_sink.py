@@ -14,8 +14,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
+from schemas.topics import TOPICS
 from services.shared.errors import Fatal
-from services.shared.kafka import clients
+from services.shared.kafka import clients, topics
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
@@ -137,6 +138,8 @@ async def test_reading_everything_again_finds_nothing_twice(kafka_settings: Kafk
         erasures = staticmethod(store.erasures)
         erase = staticmethod(store.erase)
         traces = staticmethod(store.traces)
+        note_sources = staticmethod(store.note_sources)
+        sources = staticmethod(store.sources)
 
         def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
             pass
@@ -240,6 +243,28 @@ async def test_a_store_that_is_ahead_of_its_topic_stops_the_start(kafka_settings
 
     with pytest.raises(Fatal, match="made anew"):
         await asyncio.wait_for(sink.run(asyncio.Event()), 30)
+
+
+async def test_a_topic_that_was_made_anew_stops_the_start_though_it_has_outgrown_the_position(
+    kafka_settings: KafkaSettings,
+) -> None:
+    store = MemoryStore()
+    await send_events(kafka_settings, range(20))
+    async with sinking(kafka_settings, store):
+        await until(caught_up(kafka_settings, store, "usage-events"))
+    await topics.delete(kafka_settings, [TOPICS["usage-events"]])
+    await until(lambda: _made_anew(kafka_settings), 30)
+    await send_events(kafka_settings, range(100, 400))
+
+    sink = KafkaSink(kafka_settings, WarehouseSettings(), store, WarehouseMetrics(CollectorRegistry()))
+
+    with pytest.raises(Fatal, match=r"usage-events is not the topic .* made anew; set CLICKHOUSE_DATABASE"):
+        await asyncio.wait_for(sink.run(asyncio.Event()), 30)
+
+
+async def _made_anew(kafka: KafkaSettings) -> bool:
+    """A topic may be created again once its deletion is done."""
+    return bool(await topics.create(kafka, [TOPICS["usage-events"]]))
 
 
 async def test_every_topic_reaches_its_table_and_unreadable_records_are_passed_over(

@@ -20,6 +20,8 @@ class Cluster:
 
     partitions: dict[str, int]
     limits: dict[str, int]
+    needed: frozenset[str]
+    """The topics that the lanes read or write; the others are looked at for their limits alone."""
 
 
 async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
@@ -51,7 +53,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies)
     if problems:
         raise Misfit(problems)
-    return Cluster(counts, limits)
+    return Cluster(counts, limits, frozenset(needed))
 
 
 def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:

@@ -36,6 +36,7 @@ from aiokafka.errors import InvalidSessionTimeoutError, KafkaError, for_code
 from services.shared.engine.errors import FailStop, InstanceTaken
 from services.shared.engine.settings import EngineSettings
 from services.shared.errors import Misfit
+from services.shared.files.data_folder import using
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
@@ -87,9 +88,11 @@ class Membership:
 
         Raises:
             InstanceTaken: another process of this folder runs by it.
+            ConfigurationError, Fatal: the folder cannot be used.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
+        with using(self._file.parent):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -98,7 +101,8 @@ class Membership:
         except OSError as error:  # a file system without locks: the group tells two processes apart as well
             log.warning("no_file_locks", extra={"file": str(self._file), "error": repr(error)})
         self._lock = lock
-        self._identity = _kept(lock) or _keep(lock, secrets.token_hex(8))
+        with using(self._file.parent):
+            self._identity = _kept(lock) or _keep(lock, secrets.token_hex(8))
 
     def give_back(self) -> None:
         """Let another process of this folder have the instance."""

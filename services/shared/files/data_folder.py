@@ -1,0 +1,36 @@
+"""The data folder of a process, where it cannot be used: said as what it is, a setting that does not fit or a full disk."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.shared.errors import ConfigurationError, Fatal
+
+_UNTIL_MENDED = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP}
+)
+"""What stays until somebody changes the folder or the setting."""
+
+
+@contextmanager
+def using(folder: Path) -> Iterator[None]:
+    """
+    Make files in a data folder.
+
+    Raises:
+        ConfigurationError: this process may not, or something else is in the way.
+        Fatal: it cannot just now: the disk is full, or does not answer.
+    """
+    try:
+        yield
+    except OSError as error:
+        problem = (
+            f"TIDEMARK_DATA_DIR: {error.filename or folder} cannot be used ({error.strerror or error}): let the user of this process"
+            " write there, or name a folder where it may"
+        )
+        if error.errno in _UNTIL_MENDED:
+            raise ConfigurationError([problem]) from error
+        raise Fatal(problem) from error
