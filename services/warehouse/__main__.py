@@ -31,6 +31,7 @@ from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
+from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.http.app import query_app
 from services.warehouse.http.asgi import App
 from services.warehouse.http.feed import Feed
@@ -43,7 +44,6 @@ from services.warehouse.ports import why
 from services.warehouse.refusal_tail import follow
 from services.warehouse.registry_api import registry_routes
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
-from services.warehouse.sink import KafkaSink
 
 log = logging.getLogger(__name__)
 

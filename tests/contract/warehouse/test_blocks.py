@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.warehouse import batch as batches
 from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.rows import columns
+from services.warehouse.filling import batch as batches
 from services.warehouse.ports import Store
 from tests.support.warehouse_events import DETAILS, EVENTS, encoded
 

@@ -15,10 +15,10 @@ from services.shared.kafka import clients
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse.store import ClickHouseStore
+from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FillingStore, Sink
 from services.warehouse.settings import WarehouseSettings
-from services.warehouse.sink import KafkaSink
 
 EVENT = codec.encoder("usage_event")
 TICK = codec.encoder("tick")({"at": 1})

@@ -24,10 +24,10 @@ from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import AccountFilter, EventFilter, SignalFilter
 from services.warehouse.domain.rows import Place
+from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
-from services.warehouse.sink import KafkaSink
 from tests.integration.warehouse.sinks import (
     EVENT,
     TICK,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from schemas import codec
 from services.shared.kafka.partition import TopicPartition
-from services.warehouse import batch as batches
 from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.erasing import Withheld, erasure
 from services.warehouse.domain.rows import Place
+from services.warehouse.filling import batch as batches
 from tests.support.warehouse_events import DETAILS, EVENTS, encoded
 
 TICK = codec.encoder("tick")({"at": 3})

@@ -10,16 +10,16 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.shared.errors import Retryable
 from services.shared.kafka.settings import KafkaSettings
-from services.warehouse.batch import Batch, build
 from services.warehouse.domain.erasing import Erasure
 from services.warehouse.domain.filters import EventFilter
 from services.warehouse.domain.rows import Place
 from services.warehouse.erasing import Erasing
+from services.warehouse.filling.batch import Batch, build
+from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
-from services.warehouse.sink import KafkaSink
 from tests.contract.warehouse.stored import example
 
 JO, KIM, SOMEBODY = "u_jo__________________", "u_kim_________________", "u_8f2k1mXw0qLr5tYvZ3Nb"

@@ -4,9 +4,9 @@ import re
 from typing import NamedTuple
 
 from schemas import codec
-from services.warehouse.batch import build
 from services.warehouse.clickhouse.migrations import FOLDER, statements
 from services.warehouse.domain import rows
+from services.warehouse.filling.batch import build
 from tests.support.alerter import snapshot
 
 

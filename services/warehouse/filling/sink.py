@@ -11,28 +11,27 @@ these three, tries on, and reads no further.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.shared.errors import Fatal, Misfit, Retryable
+from services.shared.errors import Fatal, Retryable
 from services.shared.kafka.as_read import take_as_read
-from services.shared.kafka.clients import admin
 from services.shared.kafka.clients import consumer as new_consumer
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.topic_ids import NO_ID, topic_id
-from services.warehouse import batch as batches
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Row
+from services.warehouse.domain.rows import Row
 from services.warehouse.erasing import Erasing
+from services.warehouse.filling import batch as batches
+from services.warehouse.filling.lag import Lag
+from services.warehouse.filling.sources import Sources, place_of
+from services.warehouse.filling.store_calls import StoreCalls
 from services.warehouse.metrics import WarehouseMetrics
-from services.warehouse.ports import FillingStore, why
+from services.warehouse.ports import FillingStore
 from services.warehouse.settings import WarehouseSettings
 
 log = logging.getLogger(__name__)
@@ -42,7 +41,6 @@ Messages = dict[tuple[str, int], list[Any]]
 """Of one batch, by partition, in offset order."""
 
 _NOTE_EVERY_S = 10.0
-_MEASURE_EVERY_S = 1.0
 _FETCH_BYTES = 32 * 1024 * 1024
 _FETCH_AT_LEAST_BYTES = 64 * 1024
 _FETCH_WAIT_MS = 100
@@ -56,8 +54,6 @@ bytes. An event is 32 KB at most, snapshots and signals are less.
 
 _ROUNDS = 2
 """Batches that are decoded or stored while one more is gathered."""
-
-T = TypeVar("T")
 
 
 class KafkaSink:
@@ -82,12 +78,12 @@ class KafkaSink:
         self._noted: Positions = {}
         self._newest: dict[tuple[str, int], int] = {}
         self._noted_at = 0.0
-        self._started_ms = int(time.time() * 1000)
         self._stopped: dict[tuple[str, int], batches.Stop] = {}
         """Partitions of which nothing more is stored by this version."""
         self._decoding = asyncio.Lock()
-        self._waits_for: str | None = "the sink has not started"
+        self._has_started = False
         self._stop = asyncio.Event()
+        self._calls = StoreCalls(metrics, self._stop)
 
     def not_ready(self) -> str | None:
         """Return what the sink waits for, None while records flow."""
@@ -96,7 +92,7 @@ class KafkaSink:
                 f"{topic}/{partition} holds at offset {stop.offset} a record that this version does not know "
                 f"({stop.detail}): install the version that wrote it, or a later one"
             )
-        return self._waits_for
+        return self._calls.waits_for or (None if self._has_started else "the sink has not started")
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -106,6 +102,7 @@ class KafkaSink:
             Misfit: the topics do not exist, or they are not those that the store was filled from.
         """
         self._stop = stop
+        self._calls = StoreCalls(self._metrics, stop)
         reader = new_consumer(
             self._kafka,
             auto_offset_reset="none",
@@ -116,17 +113,19 @@ class KafkaSink:
         await reader.start()
         take_as_read(reader)
         try:
-            partitions = await self._partitions()
+            sources = Sources(self._kafka, self._store, self._calls, self._metrics)
+            partitions = await sources.partitions()
             reader.assign(partitions)
-            self._waits_for = "the store does not answer"
-            await self._persistently(self._erasing.learn)
-            await self._seek(reader, partitions)
+            await self._calls(self._erasing.learn)
+            for tp, position in (await sources.positions(reader, partitions)).items():
+                self._go_on(reader, tp, position)
             await self._note(everything=True)  # what is read back from rows must outlive them
-            if await self._persistently(self._erasing.apply):
+            if await self._calls(self._erasing.apply):
                 self._tell({}, True)  # answers of before the start may be kept
-            self._waits_for = None
+            self._has_started = True
             log.info("sink_started", extra={"partitions": len(partitions)})
-            measuring = asyncio.create_task(self._measure(reader, partitions))
+            lag = Lag(self._kafka, self._metrics, self._stored, self._newest)
+            measuring = asyncio.create_task(lag.measure(reader, partitions))
             try:
                 await self._flow(reader, partitions)
                 await self._note(everything=True)
@@ -139,63 +138,11 @@ class KafkaSink:
         finally:
             await reader.stop()
 
-    async def _partitions(self) -> list[TopicPartition]:
-        """Return every partition of every topic."""
-        wanted = sorted(self._kafka.scoped(topic) for topic in TABLE_OF_TOPIC)
-        async with admin(self._kafka) as client:
-            described = await client.describe_topics(wanted)
-        found = {t["topic"]: t["partitions"] for t in described if not t["error_code"]}
-        missing = [name for name in wanted if name not in found]
-        if missing:
-            raise Misfit([f"topic {name} does not exist: run `tidemark topics create`" for name in missing])
-        return [TopicPartition(name, p["partition"]) for name in wanted for p in found[name]]
-
-    async def _seek(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Go on where the store ends; auto_offset_reset never decides."""
-        stored = await self._persistently(self._store.positions)
-        begins = await reader.beginning_offsets(partitions)
-        ends = await reader.end_offsets(partitions)
-        await self._same_topics({topic for (topic, _), position in stored.items() if position})
-        for tp in partitions:
-            place = self._place(tp)
-            position = stored.get(place, 0)
-            if position > ends[tp]:
-                ahead = f"ends at {ends[tp]}, the warehouse was filled up to {position}"
-                raise Misfit([_anew(f"{tp.topic}/{tp.partition}", ahead)])
-            if place in stored and position < begins[tp]:
-                self._metrics.expired.labels(place[0]).inc(begins[tp] - position)
-                log.error(
-                    "records_expired_before_they_were_stored",
-                    extra={"topic": tp.topic, "partition": tp.partition, "records": begins[tp] - position},
-                )
-            position = max(position, begins[tp])
-            self._stored[place] = position
-            self._noted[place] = 0
-            self._metrics.position.labels(*place).set(position)
-            reader.seek(tp, position)
-
-    async def _same_topics(self, filled: Collection[str]) -> None:
-        """
-        Compare the ids of topics with those that the store was filled from, and note them.
-
-        Raises:
-            Misfit: one was deleted and made anew. Its end may be beyond the position, so only the id tells.
-        """
-        known = await self._persistently(self._store.sources)
-        ids: dict[str, str] = {}
-        async with admin(self._kafka) as client:
-            for topic in TABLE_OF_TOPIC:
-                found = await topic_id(client, self._kafka.scoped(topic))
-                if found != NO_ID:
-                    ids[topic] = found.hex()
-        if problems := [
-            _anew(self._kafka.scoped(topic), "is not the topic that the warehouse was filled from")
-            for topic, id_ in ids.items()
-            if topic in filled and known.get(topic, id_) != id_
-        ]:
-            raise Misfit(problems)
-        other = {topic: id_ for topic, id_ in ids.items() if known.get(topic) != id_}
-        await self._persistently(lambda: self._store.note_sources(other))
+    def _go_on(self, reader: AIOKafkaConsumer, tp: TopicPartition, position: int) -> None:
+        here = self._place(tp)
+        self._stored[here], self._noted[here] = position, 0
+        self._metrics.position.labels(*here).set(position)
+        reader.seek(tp, position)
 
     async def _flow(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Store one batch after the other; decode the next one and gather a third meanwhile."""
@@ -265,7 +212,7 @@ class KafkaSink:
             except KafkaError as error:
                 # What was gathered before is good, and positions have moved only past that.
                 log.warning("fetch_failed", extra={"error": repr(error)})
-                await self._sleep(0.25)
+                await self._calls.pause(0.25)
                 continue
             for tp, messages in fetched.items():
                 gathered.setdefault(self._place(tp), []).extend(messages)
@@ -284,7 +231,7 @@ class KafkaSink:
                 self._store.insert(table, stored[table])
 
         with self._metrics.insert.time():
-            await self._persistently(insert)
+            await self._calls(insert)
         now = time.time()
         self._metrics.batches.inc()
         for table, rows in batch.rows.items():
@@ -294,7 +241,7 @@ class KafkaSink:
         for topic, appended_at in batch.oldest.items():
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
-        self._tell(stored, await self._persistently(self._erasing.apply))
+        self._tell(stored, await self._calls(self._erasing.apply))
 
     async def _note(self, *, everything: bool = False) -> None:
         """Note the positions now and then: rows do not show those of a quiet topic, and rows may be erased or expire."""
@@ -303,65 +250,8 @@ class KafkaSink:
             return
         self._noted_at = now
         ahead = {place: offset for place, offset in self._stored.items() if offset > self._noted[place]}
-        await self._persistently(lambda: self._store.note_positions(ahead))
+        await self._calls(lambda: self._store.note_positions(ahead))
         self._noted.update(ahead)
 
-    async def _persistently(self, call: Callable[[], T]) -> T:
-        """
-        Call the store in a thread until it answers.
-
-        Raises:
-            Retryable: it did not answer before the sink was told to stop. What is unstored will be read again.
-        """
-
-        def failed(state: RetryCallState) -> None:
-            error = state.outcome.exception() if state.outcome else None
-            self._waits_for = why(error)
-            self._metrics.failures.inc()
-            log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})
-
-        async for attempt in AsyncRetrying(
-            retry=retry_if_exception_type(Retryable),
-            wait=wait_exponential_jitter(multiplier=0.1, max=10.0),
-            stop=lambda _: self._stop.is_set(),
-            sleep=self._sleep,
-            before_sleep=failed,
-            reraise=True,
-        ):
-            with attempt:
-                result = await asyncio.to_thread(call)
-        self._waits_for = None
-        return result
-
-    async def _sleep(self, seconds: float) -> None:
-        """Sleep, but not past the word to stop."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stop.wait(), seconds)
-
-    async def _measure(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
-        """Say each second how far behind the store is, above all while it is away."""
-        while True:
-            try:
-                ends = await reader.end_offsets(partitions)
-            except KafkaError as error:
-                log.warning("ends_unknown", extra={"error": repr(error)})
-            else:
-                self._show(ends)
-            await asyncio.sleep(_MEASURE_EVERY_S)
-
-    def _show(self, ends: dict[TopicPartition, int]) -> None:
-        now = time.time()
-        for tp, end in ends.items():
-            place = self._place(tp)
-            lag = max(0, end - self._stored[place])
-            behind = now - self._newest.get(place, self._started_ms) / 1000
-            self._metrics.position.labels(*place).set(self._stored[place])
-            self._metrics.lag.labels(*place).set(lag)
-            self._metrics.lag_seconds.labels(*place).set(max(0.0, behind) if lag else 0.0)
-
     def _place(self, tp: TopicPartition) -> tuple[str, int]:
-        return tp.topic.removeprefix(self._kafka.topic_prefix), tp.partition
-
-
-def _anew(topic: str, how: str) -> str:
-    return f"{topic} {how}: the topic was made anew; set CLICKHOUSE_DATABASE to a new name, or restore the topic"
+        return place_of(self._kafka, tp)

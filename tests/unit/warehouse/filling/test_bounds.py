@@ -12,10 +12,10 @@ from prometheus_client import CollectorRegistry
 from schemas import codec
 from services.shared.errors import Retryable
 from services.shared.kafka.settings import KafkaSettings
+from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
-from services.warehouse.sink import KafkaSink
 from tests.support.waiting import until
 
 LARGEST_EVENT = 32 * 1024
