@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import threading
 from collections.abc import Generator, Iterator
@@ -13,7 +12,6 @@ import pytest
 import typer
 import uvicorn
 import yaml
-from aiokafka.errors import NodeNotReadyError
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from typer.testing import CliRunner
@@ -25,13 +23,10 @@ from services.cli.commands import accounts, doctor
 from services.cli.examining import cluster, configurations, effects, machine, running
 from services.cli.examining.findings import Finding
 from services.cli.local import readiness, write_keys
-from services.cli.local.stack_state import Running
 from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.ingest.metrics import IngestMetrics
 from services.scorer.settings import DEFAULT_MODEL
 from services.shared.http.server import listener, ops_routes
-from services.shared.kafka import replication, topics
-from services.shared.kafka.settings import KafkaSettings
 from services.shared.ports import PORTS
 from tests.support.plans import default_without, fact_traits
 
@@ -344,67 +339,3 @@ def test_a_variable_that_is_nearly_a_setting_is_a_finding_with_what_was_likely_m
         (False, "KAFKA_BOOTSTRAP_SERVER is no setting, so it changes nothing: write KAFKA_BOOTSTRAP_SERVERS"),
         (False, "TIDEMARK_RULES_OVERIDES is no setting, so it changes nothing: write TIDEMARK_RULES_OVERRIDES"),
     ]
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A cluster that answers whoever reaches it; the questions that it was asked."""
-    names: list[str] = []
-
-    async def reached(_: KafkaSettings) -> None:
-        names.append("reach")
-
-    def told(_: object) -> str:
-        return "all is well"
-
-    monkeypatch.setattr(cluster, "reach", reached)
-    for name in ("log_time", "_attribution", "held"):
-        monkeypatch.setattr(cluster, name, told)
-    for module, name, answer in ((topics, "check", []), (replication, "check", []), (topics, "any_exists", True)):
-
-        async def ask(_: object, name: str = name, answer: object = answer) -> object:
-            names.append(name)
-            return answer
-
-        monkeypatch.setattr(module, name, ask)
-    return names
-
-
-def test_a_broker_of_the_cluster_that_hangs_is_not_asked_again_and_again(
-    asked: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next question goes to another broker, most often."""
-    tries = 0
-
-    async def hangs_once(_: object) -> list[str]:
-        nonlocal tries
-        tries += 1
-        if tries == 1:
-            raise NodeNotReadyError("node id 2")
-        return []
-
-    monkeypatch.setattr(topics, "check", hangs_once)
-    found = {
-        each.what: each.good for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)
-    }
-
-    assert (tries, set(found.values())) == (2, {True})
-    assert {"topics", "copies", "log time"} <= found.keys()
-
-
-@pytest.mark.parametrize("fault", ["an error", "no answer"])
-def test_brokers_that_do_not_answer_are_a_finding_within_a_bound(
-    asked: list[str], monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
-    async def hangs(_: object) -> list[str]:
-        if fault == "an error":
-            raise NodeNotReadyError("node id 2")
-        await asyncio.Event().wait()
-        return []
-
-    monkeypatch.setattr(topics, "check", hangs)
-    monkeypatch.setattr(cluster, "_ANSWER_WITHIN_S", 0.01)
-    found = list(cluster.look(Running(KafkaSettings(), None, None, None, None, None), None))
-
-    assert [(each.what, each.good) for each in found] == [("kafka", True), ("brokers", False)]
-    assert "3 times a broker did not answer" in found[-1].detail

@@ -1,0 +1,78 @@
+"""What `tidemark doctor` says where brokers hang or do not answer."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from aiokafka.errors import NodeNotReadyError
+
+from services.cli.examining import clocks, cluster
+from services.cli.local.stack_state import Running
+from services.shared.kafka import replication, topics
+from services.shared.kafka.settings import KafkaSettings
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A cluster that answers whoever reaches it; the questions that it was asked."""
+    names: list[str] = []
+
+    async def reached(_: KafkaSettings) -> None:
+        names.append("reach")
+
+    def told(_: object) -> str:
+        return "all is well"
+
+    monkeypatch.setattr(cluster, "reach", reached)
+    for name in ("log_time", "_attribution", "held"):
+        monkeypatch.setattr(cluster, name, told)
+    monkeypatch.setattr(clocks, "ingests", told)
+    for module, name, answer in ((topics, "check", []), (replication, "check", []), (topics, "any_exists", True)):
+
+        async def ask(_: object, name: str = name, answer: object = answer) -> object:
+            names.append(name)
+            return answer
+
+        monkeypatch.setattr(module, name, ask)
+    return names
+
+
+def test_a_broker_of_the_cluster_that_hangs_is_not_asked_again_and_again(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next question goes to another broker, most often."""
+    tries = 0
+
+    async def hangs_once(_: object) -> list[str]:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            raise NodeNotReadyError("node id 2")
+        return []
+
+    monkeypatch.setattr(topics, "check", hangs_once)
+    found = {
+        each.what: each.good for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)
+    }
+
+    assert (tries, set(found.values())) == (2, {True})
+    assert {"topics", "copies", "log time"} <= found.keys()
+
+
+@pytest.mark.parametrize("fault", ["an error", "no answer"])
+def test_brokers_that_do_not_answer_are_a_finding_within_a_bound(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    async def hangs(_: object) -> list[str]:
+        if fault == "an error":
+            raise NodeNotReadyError("node id 2")
+        await asyncio.Event().wait()
+        return []
+
+    monkeypatch.setattr(topics, "check", hangs)
+    monkeypatch.setattr(cluster, "_ANSWER_WITHIN_S", 0.01)
+    found = list(cluster.look(Running(KafkaSettings(), None, None, None, None, None), None))
+
+    assert [(each.what, each.good) for each in found] == [("kafka", True), ("brokers", False)]
+    assert "3 times a broker did not answer" in found[-1].detail
