@@ -32,24 +32,19 @@ from schemas.topics import TOPICS, USAGE_DETAILS, USAGE_EVENTS
 from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Route, Ticket
 from services.ingest.event_log.clocks import Clocks
 from services.ingest.event_log.memory import RECORD_OVERHEAD
+from services.ingest.event_log.queues import Queues
 from services.ingest.event_log.routes import Routes
 from services.ingest.metrics import IngestMetrics
-from services.ingest.ports import LONGEST_WAIT_S, WRITES, LogRecord, ProduceBounds
+from services.ingest.ports import LONGEST_WAIT_S, LogRecord, ProduceBounds
 from services.shared.errors import Retryable
-from services.shared.kafka import topics
-from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 
 log = logging.getLogger(__name__)
 
 
-_REMEMBERED_KEYS = 200_000
-_REMEMBERED_KEY_BYTES = 64
 _LOOK_EVERY_S = 0.1
 _PROBE_EVERY_S = 1.0
 _QUIET_S = 2.0
-_QUEUE_SHARE = 4
-"""The part of `in_flight_bytes` that one partition may have: a quarter."""
 
 
 class KafkaEventLog:
@@ -68,16 +63,9 @@ class KafkaEventLog:
         self._bounds = bounds
         self._metrics = metrics
         self._clocks = Clocks(metrics, clock_ms)
-        self._absent = absent
-        self._told_absent: frozenset[str] = frozenset()
         self._routes = Routes(kafka, bounds.batch_bytes)
-        self._queues: dict[tuple[str, int], PartitionQueue] = {}
-        self._shut: set[PartitionQueue] = set()
-        self._in_flight = 0
-        metrics.in_flight_bytes.set_function(lambda: self._in_flight)
+        self._queues = Queues(kafka, bounds.in_flight_bytes, absent, metrics)
         self._tickets: dict[Ticket, None] = {}
-        self._queue_of: dict[tuple[str, bytes], PartitionQueue] = {}
-        self._queue_share = bounds.in_flight_bytes // _QUEUE_SHARE
         self._departure: asyncio.Future[None] | None = None
         self._last_ack = time.monotonic()
         self._closing = False
@@ -104,7 +92,7 @@ class KafkaEventLog:
 
     def not_ready(self) -> str | None:
         """Return why the log takes nothing, or hardly anything, now, in words; None where it does."""
-        absent = self._absent()
+        absent = self._queues.absent()
         reason = absent.get(USAGE_EVENTS) or absent.get(USAGE_DETAILS) or self._closed()
         if reason is not None:
             return reason
@@ -112,15 +100,13 @@ class KafkaEventLog:
         silent, limit = now - self._last_ack, self._bounds.stall_after_s
         common = self._routes.common
         held = common is not None and common.holds_older(now - limit)
-        if silent > limit and (held or any(queue.slow for queue in self._queues.values())):
+        if silent > limit and (held or any(queue.slow for queue in self._queues.by_partition.values())):
             return f"Kafka has not acknowledged for {silent:.0f} s"
         return None
 
     def slow(self) -> list[str]:
         """Return the partitions that take nothing now, as `topic/partition`, after the topics that are absent."""
-        return sorted(self._absent().values()) + sorted(
-            f"{name}/{partition}" for (name, partition), queue in self._queues.items() if queue in self._shut
-        )
+        return self._queues.slow()
 
     def wedged(self) -> str | None:
         """Return why a new process might do better, in words: nothing was heard of Kafka for `wedged_after_s`."""
@@ -129,14 +115,7 @@ class KafkaEventLog:
 
     def stalled(self, records: Sequence[LogRecord]) -> list[int]:
         """Return the positions of the records whose partition takes nothing now, nearly always none."""
-        absent = self._absent()
-        if not self._shut and not absent:
-            return []
-        return [
-            index
-            for index, record in enumerate(records)
-            if record.topic in absent or self._queue_for(record) in self._shut
-        ]
+        return self._queues.stalled(records)
 
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Write all records; return once all in-sync replicas have each of them. See `EventLog.append`."""
@@ -165,12 +144,7 @@ class KafkaEventLog:
             return "shutting down"
         if self._routes.reason is not None:
             return f"Kafka is away since {time.monotonic() - self._routes.last_sign:.0f} s: {self._routes.reason}"
-        # What slow partitions hold takes at most half of the room from the others, however much it is.
-        half = self._bounds.in_flight_bytes // 2
-        held = sum(queue.bytes for queue in self._shut) if self._shut else 0
-        if self._in_flight - held >= self._bounds.in_flight_bytes - min(held, half):
-            return f"{self._in_flight} bytes wait for Kafka already"
-        return None
+        return self._queues.full()
 
     def _expire(self, now: float) -> None:
         """Give up on what has waited too long; the oldest come first, since all wait equally long."""
@@ -183,7 +157,7 @@ class KafkaEventLog:
 
     def _add(self, common: Route, record: LogRecord, ticket: Ticket, now: float) -> None:
         key, value = record.key, record.value
-        queue = self._queue_for(record)
+        queue = self._queues.of(record)
         batches = queue.batches
         batch = batches[-1] if batches else None
         if batch is None or batch.builder.append(timestamp=None, key=key, value=value) is None:
@@ -197,27 +171,9 @@ class KafkaEventLog:
             ticket.missing += 1
         size = len(key) + len(value) + RECORD_OVERHEAD
         batch.size += size
-        queue.bytes += size
-        self._in_flight += size
-        if queue.bytes > self._queue_share:
-            self._shut.add(queue)
+        self._queues.add(queue, size)
         if queue.sending is None:
             queue.sending = self._routes.background(self._send(queue))
-
-    def _queue_for(self, record: LogRecord) -> PartitionQueue:
-        topic, key = record.topic, record.key
-        queue = self._queue_of.get((topic, key))
-        if queue is not None:
-            return queue
-        partition = partition_for(key, self._kafka.partitions)
-        queue = self._queues.get((topic, partition))
-        if queue is None:
-            queue = self._queues[topic, partition] = PartitionQueue(topics.full_name(self._kafka, topic), partition)
-        if len(key) <= _REMEMBERED_KEY_BYTES:
-            if len(self._queue_of) >= _REMEMBERED_KEYS:
-                self._queue_of.clear()
-            self._queue_of[topic, key] = queue
-        return queue
 
     async def _send(self, queue: PartitionQueue) -> None:
         route: Route | None = None
@@ -278,10 +234,7 @@ class KafkaEventLog:
         queue.handed.pop(batch, None)
         if batch.route is not None:
             batch.route.held.pop(batch, None)
-        queue.bytes -= batch.size
-        self._in_flight -= batch.size
-        if not queue.slow and queue in self._shut and queue.bytes <= self._queue_share:
-            self._shut.discard(queue)
+        self._queues.remove(queue, batch.size)
 
     def _give_up(self, route: Route, failed: PartitionQueue, error: BaseException) -> None:
         """Fail all that waits for a producer, and for none yet; replace it."""
@@ -291,7 +244,7 @@ class KafkaEventLog:
         log.error("producer_replaced", extra={**where, "error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
         common = route is self._routes.common
-        for queue in self._queues.values():
+        for queue in self._queues.by_partition.values():
             lost = [batch for batch in queue.handed if batch.route is route]
             if common or queue.solo is route:
                 lost += queue.batches
@@ -319,12 +272,12 @@ class KafkaEventLog:
     def _clear(self, queue: PartitionQueue) -> None:
         """Treat a partition as all others again."""
         queue.suspect = queue.slow = False
-        self._shut.discard(queue)
+        self._queues.shut.discard(queue)
         if queue.solo is not None:
             solo, queue.solo = queue.solo, None
             self._routes.leave(solo)
         log.info("partition_goes_on", extra={"topic": queue.topic, "partition": queue.partition})
-        self._tell()
+        self._queues.tell_slow()
 
     async def _look(self) -> None:
         """Find the partitions that take long, and see to it that nobody else waits for them."""
@@ -332,10 +285,8 @@ class KafkaEventLog:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
             self._expire(now)
-            if self._absent().keys() != self._told_absent:
-                self._told_absent = frozenset(self._absent())
-                self._tell()
-            for queue in self._queues.values():
+            self._queues.tell_absent()
+            for queue in self._queues.by_partition.values():
                 head = queue.head
                 if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:
                     queue.suspect = True
@@ -345,17 +296,11 @@ class KafkaEventLog:
                 slow = queue.suspect and since is not None and now - since > self._bounds.stall_after_s
                 if slow and not queue.slow:
                     queue.slow = True
-                    self._shut.add(queue)
-                    self._tell()
+                    self._queues.shut.add(queue)
+                    self._queues.tell_slow()
             common = self._routes.common
             if common is not None and common.holds_older(now - self._bounds.suspect_after_s):
                 self._routes.renew()
-
-    def _tell(self) -> None:
-        for name in WRITES:
-            slow = sum(queue.slow for (topic, _), queue in self._queues.items() if topic == name)
-            slow = self._kafka.partitions if name in self._told_absent else slow
-            self._metrics.slow_partitions.labels(name).set(slow)
 
     async def _probe(self) -> None:
         while True:
@@ -369,7 +314,9 @@ class KafkaEventLog:
 
         SDKs count attempts, not time: some give up after ten. So each wait is as long as the outage has been.
         """
-        waiting = (batch.created for queue in self._queues.values() for batch in (*queue.handed, *queue.batches))
+        waiting = (
+            batch.created for queue in self._queues.by_partition.values() for batch in (*queue.handed, *queue.batches)
+        )
         now = time.monotonic()
         since = min(waiting, default=now)
         if self._routes.reason is not None:

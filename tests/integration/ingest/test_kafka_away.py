@@ -156,7 +156,7 @@ async def test_a_frozen_broker_fills_the_bound_and_no_more(broker: tuple[Embedde
         assert [outcome for outcome in outcomes if not isinstance(outcome, Retryable)] == []
         in_flight = metrics.registry.get_sample_value("tidemark_ingest_in_flight_bytes") or 0.0
         assert bound <= in_flight <= bound + 11_000
-        assert max(queue.bytes for queue in log._queues.values()) <= bound // 4 + 11_000
+        assert max(queue.bytes for queue in log._queues.by_partition.values()) <= bound // 4 + 11_000
         assert "wait for Kafka" in str(log.not_ready())
     finally:
         node.resume()

@@ -212,7 +212,7 @@ async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_
         log.append([LogRecord("usage-events", key, value) for value in (b"first", b"x" * 9_900, b"last")])
     )
     await until(lambda: log.slow() == [f"usage-events/{SLOW}"])
-    [queue] = [queue for queue in log._queues.values() if queue.slow]
+    [queue] = [queue for queue in log._queues.by_partition.values() if queue.slow]
     assert queue.head is not None
     assert queue.head.route not in (None, log._routes.common)
 
@@ -222,7 +222,7 @@ async def test_records_whose_append_lost_its_first_ones_with_their_producer_are_
         await appended
     await log.append([LogRecord("usage-events", key, b"next")])
     assert [record.value for record in await stored(kafka_settings)] == [b"next"]
-    assert log._in_flight == 0
+    assert log._queues.bytes == 0
     await way.release()
     await log.close()
 
@@ -240,7 +240,7 @@ async def test_what_a_slow_partition_holds_leaves_room_for_the_others(
 
     assert all(isinstance(outcome, Retryable) for outcome in outcomes)
     assert log.stalled(large) == [0]
-    held = sum(queue.bytes for queue in log._queues.values())
+    held = sum(queue.bytes for queue in log._queues.by_partition.values())
     assert 250_000 <= held < 275_000
     await asyncio.gather(
         *(log.append([LogRecord("usage-events", account(0, n).encode(), b"x" * 10_000)]) for n in range(10))
