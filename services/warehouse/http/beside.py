@@ -53,7 +53,7 @@ def _traces(of: str, *parameters: Parameter) -> Callable[[Refusals], Schema]:
         return {
             "summary": f"What is stored of {of}, and which erasures of it were ordered.",
             "parameters": [in_query(each) for each in parameters],
-            "responses": {"200": {"description": "The answer.", "content": told}, **refused(400, 401, 421, 503)},
+            "responses": {"200": {"description": "The answer.", "content": told}, **refused(400, 401, 421, 431, 503)},
         }
 
     return described
@@ -76,7 +76,7 @@ def _export(refused: Refusals) -> Schema:
         ],
         "responses": {
             "200": {"description": "The file.", "content": content},
-            **refused(400, 401, 404, 421, 503),
+            **refused(400, 401, 404, 421, 431, 503),
         },
     }
 

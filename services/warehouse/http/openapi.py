@@ -33,6 +33,7 @@ _REFUSED = {
     401: "The token is missing, unknown or expired.",
     404: "There is no such thing.",
     421: "Without tokens, only requests for loopback are taken.",
+    431: "The address and the headers have more than 64 KB.",
     500: "An error of ours.",
     503: "ClickHouse does not answer, or too many questions are waiting.",
 }
@@ -107,7 +108,7 @@ def _itself() -> Schema:
         "responses": {
             "200": {"description": "The document.", "content": {"application/json": {"schema": {"type": "object"}}}},
             "304": {"description": "It is still the one with the ETag in If-None-Match."},
-            **_refused(401, 421),
+            **_refused(401, 421, 431),
         },
     }
 
@@ -127,7 +128,7 @@ def _stream() -> Schema:
         ],
         "responses": {
             "200": {"description": "The stream; it ends after a quarter of an hour at the latest.", "content": events},
-            **_refused(400, 401, 421, 503),
+            **_refused(400, 401, 421, 431, 503),
         },
     }
 
@@ -149,6 +150,8 @@ def _in_path(name: str) -> Schema:
 
 def _refusal(status: int) -> Schema:
     content: Schema = {problems.MEDIA_TYPE: {"schema": _ref(ProblemAnswer)}}
+    if status == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        content = {"text/plain": {"schema": {"type": "string"}}}
     if status == HTTPStatus.BAD_REQUEST:
         content["text/plain"] = {"schema": {"type": "string"}}  # of an address that is over 64 KB, from the HTTP parser
     return {"description": _REFUSED[status], "content": content, "headers": _HEADERS.get(status, {})}
