@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.contract.ingest.tracker.conftest import PASSED
-
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -133,7 +131,6 @@ async def test_a_page_counts_once_it_is_seen_and_its_time_once_it_is_not(trackin
 
 
 async def test_time_counts_while_the_page_has_the_focus(tracking: Any) -> None:
-    await tracking.context.add_init_script(PASSED)
     page = await tracking.open(tracking.site.page("/long", "<p style='height: 4000px'>text"))
     await tracking.until_paths("/long")
     other = await tracking.context.new_page()
@@ -156,7 +153,6 @@ async def test_time_counts_while_the_page_has_the_focus(tracking: Any) -> None:
 
 
 async def test_a_glance_is_no_engagement(tracking: Any) -> None:
-    await tracking.context.add_init_script(PASSED)
     page = await tracking.open(tracking.site.page("/"))
     seen = ["/"]
     await tracking.until_paths(*seen)

@@ -48,7 +48,7 @@ async def test_under_a_signal_nothing_is_sent_until_the_account_is_known(trackin
     await tracking.context.add_init_script(SIGNALS["Global Privacy Control"])
     page = await tracking.open(tracking.site.page("/"))
     await page.evaluate("tidemark.track('Before')")
-    await page.wait_for_function("() => performance.now() > 400")
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
     assert tracking.gateway.posts() == []
 
     await page.evaluate("tidemark.group('acme', {plan: 'pro'})")
@@ -65,7 +65,7 @@ async def test_a_site_may_answer_signals_in_another_way(tracking: Any, level: st
     await tracking.context.add_init_script(SIGNALS["Global Privacy Control"])
 
     page = await tracking.open(tracking.site.page("/", gpc=level, user="ada", account="acme"))
-    await page.wait_for_function("() => performance.now() > 400")
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
 
     await until(lambda: [event["user"] for event in tracking.events()] == users, 10)
     assert bool((await _stored(page))[0]) == (level == "all")
@@ -75,7 +75,7 @@ async def test_a_signal_never_raises_the_level_that_the_site_has_set(tracking: A
     await tracking.context.add_init_script(SIGNALS["Do Not Track"])
 
     page = await tracking.open(tracking.site.page("/", level="none", account="acme"))
-    await page.wait_for_function("() => performance.now() > 400")
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
 
     assert tracking.gateway.posts() == []
 
@@ -83,7 +83,7 @@ async def test_a_signal_never_raises_the_level_that_the_site_has_set(tracking: A
 async def test_before_consent_nothing_is_sent_or_stored_and_then_the_page_is(tracking: Any) -> None:
     page = await tracking.open(tracking.site.page("/", level="none", user="ada", account="acme"))
     await page.evaluate("tidemark.track('Before')")
-    await page.wait_for_function("() => performance.now() > 400")
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
     assert tracking.gateway.posts() == []
     assert await _stored(page) == [[], [], ""]
 
@@ -130,7 +130,7 @@ async def test_cookieless_pages_are_strangers_to_each_other(tracking: Any) -> No
 
 async def test_an_unknown_level_sends_nothing_and_says_so(tracking: Any) -> None:
     page = await tracking.open(tracking.site.page("/", level="everything", account="acme"))
-    await page.wait_for_function("() => performance.now() > 400")
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
 
     assert tracking.gateway.posts() == []
     assert tracking.problems == ["tidemark: level must be one of none,account,cookieless,all"]
