@@ -266,7 +266,8 @@ async def tracking(browser: Browser) -> AsyncIterator[Tracking]:
         gateway = ingest.app = Gateway(application(log, keys, IngestMetrics(CollectorRegistry()), SETTINGS))
         context = await browser.new_context()
         context.set_default_timeout(20_000)
-        await context.add_init_script(PASSED)  # on a busy machine a second passes on any page, which says so as it is left
+        # On a busy machine a second passes on any page, which says so as it is left.
+        await context.add_init_script(PASSED)
         try:
             yield Tracking(site, gateway, log, browser, context, [])
         finally:
