@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
-from services.shared.files.entry_fields import read_fields
+from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     user: str = ""
 
 
-_NOTHING: dict[str, Any] = {"vendor": "", "name": "", "source": "", "account": "", "secrets": []}
+_BLANK = _Entry("", "", "", "", [])  # type: ignore[arg-type]  # no vendor at all
 """In place of what an entry does not say, or not as it has to be."""
 
 
@@ -96,15 +96,11 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     endpoints: dict[str, Endpoint] = {}
     for number, given in enumerate(entries or [], 1):
         where = f"{_VARIABLE}: {path}: entry {number}"
-        if not isinstance(given, dict):
-            problems.append(f"{where}: is no endpoint; write fields such as vendor and name")
-            continue
-        found, wrong = read_fields(given, _Entry)
-        problems += [each.at(where, ": ") for each in wrong]
-        entry = _Entry(**{**_NOTHING, **found})
+        hint = "is no endpoint; write fields such as vendor and name"
+        entry, found = read_entry(given, _BLANK, where, hint, problems)
         # What is missing or of a wrong shape is told already.
         problems += [f"{where}: {problem}" for field, problem in _problems(entry) if field in found]
-        if not {"vendor", "name"} <= found.keys():
+        if not {"vendor", "name"} <= found:
             continue
         endpoint = _endpoint(entry)
         if endpoint.path in endpoints:

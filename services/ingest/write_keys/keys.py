@@ -24,7 +24,7 @@ from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
-from services.shared.files.entry_fields import read_fields
+from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
 from services.shared.tracking_plan.actors import Actor
 
@@ -121,14 +121,12 @@ def read(path: Path) -> dict[str, WriteKey]:
 
 def _read(given: Any, where: str, problems: list[str]) -> WriteKey:
     """Return an entry with what is right of it, and add all that is wrong to the problems."""
+    hint = "is no key; write fields such as key_sha256 and source"
+    entry, found = read_entry(given, WriteKey("", ""), where, hint, problems)
     if not isinstance(given, dict):
-        problems.append(f"{where}: is no key; write fields such as key_sha256 and source")
-        return WriteKey("", "")
-    found, wrong = read_fields(given, WriteKey)
-    entry = WriteKey(**{"key_sha256": "", "source": ""} | found)
-    problems += [each.at(where, ": ") for each in wrong]
+        return entry
     # What is missing or no text is told already.
-    problems += [f"{where}: {each}" for each in _problems(entry, frozenset(found))]
+    problems += [f"{where}: {each}" for each in _problems(entry, found)]
     if "client" not in given:
         problems.append(
             f"{where}: client is missing from the key {entry.id or 'without key_sha256'} of source"

@@ -27,10 +27,8 @@ def using(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = (
-            f"TIDEMARK_DATA_DIR: {error.filename or folder} cannot be used ({error.strerror or error}): let the user of this process"
-            " write there, or name a folder where it may"
-        )
+        problem = f"TIDEMARK_DATA_DIR: {error.filename or folder} cannot be used ({error.strerror or error})"
         if error.errno in _UNTIL_MENDED:
-            raise ConfigurationError([problem]) from error
-        raise Fatal(problem) from error
+            advice = "let the user of this process write there, or name a folder where it may"
+            raise ConfigurationError([f"{problem}: {advice}"]) from error
+        raise Fatal(f"{problem}: see to its disk") from error

@@ -7,13 +7,15 @@ Pure. Values are shown only where the field has choices: others may be secrets.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, get_args, get_origin
+from typing import Any, Literal, NamedTuple, TypeVar, get_args, get_origin
 
 import msgspec
 
 from services.shared.files.expected_types import type_problem_of
 
 _SHOWN = 40
+
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class FieldProblem(NamedTuple):
@@ -48,6 +50,27 @@ def read_fields(given: Mapping[Any, Any], type_: type[msgspec.Struct]) -> tuple[
         FieldProblem(name, "is missing") for name, field in fields.items() if field.required and name not in given
     ]
     return found, problems
+
+
+def read_entry(given: Any, blank: S, where: str, hint: str, problems: list[str]) -> tuple[S, frozenset[str]]:
+    """
+    Read one entry of a list, and add all that is wrong with it to the problems.
+
+    Args:
+        given: The entry as the file has it.
+        blank: What stands for fields that are missing or wrong; of these there is no more to be told.
+        where: The file and the place of the entry, for the problems.
+        hint: What to write in place of something that is no entry at all.
+        problems: Where they are added, one sentence each.
+
+    Returns: the entry, and the names of the fields that are given and of the right type.
+    """
+    if not isinstance(given, dict):
+        problems.append(f"{where}: {hint}")
+        return blank, frozenset()
+    found, wrong = read_fields(given, type(blank))
+    problems += [each.at(where, ": ") for each in wrong]
+    return msgspec.structs.replace(blank, **found), frozenset(found)
 
 
 def read_value(given: Any, type_: Any) -> tuple[Any, list[FieldProblem]]:

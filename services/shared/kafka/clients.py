@@ -11,6 +11,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from services.shared.errors import Fatal, Misfit
 from services.shared.kafka.bootstrap import find_cluster
@@ -91,11 +92,21 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
     return made
 
 
+class _AdminClient(AIOKafkaAdminClient):  # type: ignore[misc]  # aiokafka.admin has no types
+    """Asks for topics without creating those that do not exist, which brokers do by default for whoever names one."""
+
+    async def describe_topics(self, topics: list[str] | None = None) -> list[Any]:
+        """Return what the cluster says of topics by their full names, of one that does not exist an error code."""
+        answer = await self._send_request(MetadataRequest(topics, allow_auto_topic_creation=False))
+        described: list[Any] = answer.to_object()["topics"]
+        return described
+
+
 @asynccontextmanager
 async def admin(kafka: KafkaSettings, **options: Any) -> AsyncIterator[AIOKafkaAdminClient]:
     """Open an admin client and close it at the end."""
     connection = kafka.client_options()
-    client = AIOKafkaAdminClient(**connection, **options)
+    client = _AdminClient(**connection, **options)
     find_cluster(client._client, connection)  # noqa: SLF001
     await client.start()
     try:

@@ -20,7 +20,7 @@ from prometheus_client import Gauge
 
 from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
-from services.shared.files.entry_fields import read_fields
+from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
@@ -84,12 +84,8 @@ def read(path: Path) -> dict[str, Token]:
 
 def _read(given: Any, where: str, problems: list[str]) -> Token:
     """Return an entry with what is right of it, and add all that is wrong to the problems."""
-    if not isinstance(given, dict):
-        problems.append(f"{where}: is no token; write fields such as token_sha256 and name")
-        return Token("", "")
-    fields, wrong = read_fields(given, Token)
-    entry = Token(**{"token_sha256": "", "name": ""} | fields)
-    problems += [each.at(where, ": ") for each in wrong]
+    hint = "is no token; write fields such as token_sha256 and name"
+    entry, fields = read_entry(given, Token("", ""), where, hint, problems)
     if "token_sha256" in fields and not _DIGEST.fullmatch(entry.token_sha256):
         problems.append(f"{where}: token_sha256 must be 64 hexadecimal digits, in lower case")
     if "name" in fields and not entry.name:
