@@ -1,4 +1,4 @@
-"""What a case of a rule test names and there is not: such an expectation would never be met, and such a trait never judged."""
+"""Names in a case of a rule test that stand for nothing: such an expectation is never met, and such a trait never judged."""
 
 from __future__ import annotations
 
