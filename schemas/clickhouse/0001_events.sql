@@ -101,7 +101,8 @@ SELECT * FROM events
 ORDER BY account, topic, partition, offset
 LIMIT 1 BY account, if(account = '', user, ''), source, environment, event_id;
 
--- Computed from the unique events when it is read. A sum kept up by inserts would count replays.
+-- Use alone: who is identified, or put into a group, by a job at night has not used anything. Computed from the unique events when
+-- it is read. A sum kept up by inserts would count replays.
 CREATE OR REPLACE VIEW account_days AS
 SELECT
     account,
@@ -109,5 +110,5 @@ SELECT
     count() AS events,
     uniqExactIf(user, user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')) AS active_users
 FROM events_unique
-WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal
+WHERE topic = 'usage-events' AND environment = 'production' AND NOT internal AND kind IN ('TRACK', 'PAGE', 'SCREEN')
 GROUP BY account, day;

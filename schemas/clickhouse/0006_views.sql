@@ -100,7 +100,7 @@ FROM (
 WHERE reason != 'FORGOTTEN' AND start IS NOT NULL
 GROUP BY cohort;
 
--- Of the accounts whose first event was in each month, how many ever used a feature (a tracked event), be it by an agent.
+-- Of the accounts that were first used in each month, how many ever used a feature (a tracked event), be it by an agent.
 CREATE OR REPLACE VIEW feature_adoption AS
 SELECT
     cohort,
@@ -131,7 +131,7 @@ INNER JOIN (
 ) AS cohorts ON cohorts.cohort = starts.cohort
 GROUP BY cohort, feature;
 
--- Of the accounts whose first event was in each month, how many were active so many months later, up to the latest month.
+-- Of the accounts that were first used in each month, how many were active so many months later, up to the latest month.
 CREATE OR REPLACE VIEW retention_by_cohort AS
 WITH (SELECT least(max(day), toDate32(today())) FROM account_days) AS latest
 SELECT

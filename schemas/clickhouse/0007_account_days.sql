@@ -1,5 +1,5 @@
 -- What the page of an account tells of its days, without reading its events: so their number does not matter. Both tables are made
--- of events alone, and a row that comes twice changes nothing. The partition is in the keys (all events of an account are in
+-- of use alone, and a row that comes twice changes nothing. The partition is in the keys (all events of an account are in
 -- one): so the latest row of each partition is always there, by which it is seen at start what a table lacks.
 
 -- Who was active on each UTC day.
@@ -18,7 +18,7 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS account_user_days_of TO account_user_days
 SELECT topic, partition, offset, appended_at, account, toInt32(toRelativeDayNum(toDate32(occurred_at))) AS day, user
 FROM events
 WHERE account != '' AND user != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal
-    AND actor NOT IN ('AGENT', 'INTEGRATION');
+    AND kind IN ('TRACK', 'PAGE', 'SCREEN') AND actor NOT IN ('AGENT', 'INTEGRATION');
 
 -- How many different events there were on each UTC day: exact up to a thousand, an estimate beyond. Granules are small because the
 -- states are large, and a question reads the days of one account.
@@ -44,4 +44,5 @@ SELECT
     uniqCombined64State(15)(cityHash64(source, environment, event_id)) AS events
 FROM events
 WHERE account != '' AND topic = 'usage-events' AND environment = 'production' AND NOT internal
+    AND kind IN ('TRACK', 'PAGE', 'SCREEN')
 GROUP BY topic, partition, account, day;

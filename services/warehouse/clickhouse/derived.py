@@ -34,10 +34,13 @@ _COUNTED = {
 }
 """By table that takes no row that repeats another one, the rows of its source that do not."""
 
-_OF_ACCOUNTS = f"account != '' AND topic = '{USAGE_EVENTS}' AND environment = 'production' AND NOT internal"
+_USE = (
+    f"account != '' AND topic = '{USAGE_EVENTS}' AND environment = 'production' AND NOT internal"
+    " AND kind IN ('TRACK', 'PAGE', 'SCREEN')"
+)
 _TAKEN = {
-    "account_event_days": _OF_ACCOUNTS,
-    "account_user_days": f"{_OF_ACCOUNTS} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
+    "account_event_days": _USE,
+    "account_user_days": f"{_USE} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
 }
 """By table that takes some rows of its source only, which ones; as its view says. All are of one topic."""
 

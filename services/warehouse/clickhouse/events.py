@@ -46,6 +46,7 @@ _EVENT_ORDER = {
 _PEOPLE_ORDER = {"last_active_day": "last_active_day", "user": "user"}
 
 COUNTS = "topic = 'usage-events' AND environment = 'production' AND NOT internal"
+USES = f"{COUNTS} AND kind IN ('TRACK', 'PAGE', 'SCREEN')"
 PERSON = "actor NOT IN ('AGENT', 'INTEGRATION')"
 
 
@@ -102,10 +103,10 @@ class EventQueries(ClickHouseAsking):
         return self._found(
             f"""SELECT toInt64(toRelativeDayNum(toDate32(occurred_at))) AS day, count() AS events,
                 uniqExactIf(user, user != '' AND {PERSON}) AS active_users FROM (
-                    SELECT occurred_at, user, actor, internal, topic, environment FROM events
+                    SELECT occurred_at, user, actor, internal, topic, environment, kind FROM events
                     WHERE account = {{account:String}} AND {_during(since_day, until_day)}
                     ORDER BY topic, partition, offset LIMIT 1 BY source, environment, event_id)
-            WHERE {COUNTS} GROUP BY day ORDER BY day DESC""",
+            WHERE {USES} GROUP BY day ORDER BY day DESC""",
             account=account,
         )
 

@@ -29,7 +29,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         for row in self._unique_events():
             day = row["occurred_at"] // DAY_MS
             known = since_day <= day and (until_day is None or day <= until_day)
-            if row["account"] == account and row["topic"] == USAGE_EVENTS and _counts(row) and known:
+            if row["account"] == account and _is_use(row) and known:
                 found.setdefault(day, []).append(row["user"] if _is_person(row) else "")
         rows = [
             {"day": day, "events": len(found[day]), "active_users": len(set(found[day]) - {""})}
@@ -58,8 +58,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
                 row["account"] == wanted.account
                 and row["user"]
                 and _is_person(row)
-                and row["topic"] == USAGE_EVENTS
-                and _counts(row)
+                and _is_use(row)
                 and wanted.until_day - wanted.days < day <= wanted.until_day
             ):
                 days.setdefault(row["user"], set()).add(day)
@@ -135,6 +134,10 @@ class MemoryStore(MemoryErasing, MemoryHealth):
 
 def _is_person(row: Found) -> bool:
     return row["actor"] not in {"AGENT", "INTEGRATION"}
+
+
+def _is_use(row: Found) -> bool:
+    return bool(row["topic"] == USAGE_EVENTS and _counts(row) and row["kind"] in {"TRACK", "PAGE", "SCREEN"})
 
 
 def _counts(row: Found) -> bool:

@@ -169,6 +169,19 @@ def test_days_count_production_events_with_an_account_and_people_once(store: Sto
     ]
 
 
+def test_a_job_that_identifies_everybody_at_night_makes_nobody_active(store: Store) -> None:
+    used = event(1, "a", user="u1", occurred_at=T0, kind="SCREEN")
+    said = [
+        event(2 + n, kind, user="u2", occurred_at=T0, kind=kind)
+        for n, kind in enumerate(["IDENTIFY", "GROUP", "ALIAS"])
+    ]
+    store.insert("events", [used, *said])
+
+    assert store.account_days("acme", 0).rows == [{"day": T0 // DAY_MS, "events": 1, "active_users": 1}]
+    people = store.account_people(PeopleFilter("acme", T0 // DAY_MS, days=900))
+    assert [each["user"] for each in people.rows] == ["u1"]
+
+
 def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(store: Store) -> None:
     store.insert("events", [event(1, "late", occurred_at=T0 + 9), event(2, "early", occurred_at=T0, account="globex")])
     store.insert("events", [event(3, "late", occurred_at=T0 + 9), event(4, "test", environment="staging")])

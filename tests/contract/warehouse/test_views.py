@@ -66,12 +66,12 @@ def agent(each: Row) -> bool:
 
 
 def counted(made: History) -> list[Row]:
-    """Return the events that score, each once, with their day."""
+    """Return the events that are use of the product, each once, with their day."""
     seen = {each["event_id"]: each for each in made.events}
     return [
         {**each, "day": date(1970, 1, 1) + timedelta(days=each["occurred_at"] // DAY_MS)}
         for each in seen.values()
-        if each["environment"] == "production" and not each["internal"]
+        if each["environment"] == "production" and not each["internal"] and each["kind"] in ("TRACK", "PAGE", "SCREEN")
     ]
 
 
