@@ -17,6 +17,10 @@ from services.shared.errors import TidemarkError
 _ANSWER_WITHIN_S = 10.0
 """A broker that hangs takes connections, and aiokafka would wait 40 s for each answer."""
 _TIMES = 3
+_MADE_BY_BROKERS = (
+    "\n        brokers create topics by themselves: one that is deleted comes back with other settings as soon as somebody sends"
+    " to it; set auto.create.topics.enable=false"
+)
 _MANY_RECORDS = 200_000
 """Health records: more than a doctor should wait for."""
 
@@ -46,9 +50,12 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
     try:
         problems = _asked(lambda: topics.check(running.kafka))
         told = "as their definitions say" if not problems else "\n        ".join(problems)
+        if _asked(lambda: topics.made_by_brokers(running.kafka)):
+            told += _MADE_BY_BROKERS
         yield Finding("topics", not problems, told, exit_status.REFUSED)
         fewer = _asked(lambda: replication.check(running.kafka))
-        yield Finding("copies", not fewer, "as many as the cluster can keep" if not fewer else "\n        ".join(fewer))
+        told = _asked(lambda: replication.summary(running.kafka)) if not fewer else "\n        ".join(fewer)
+        yield Finding("copies", not fewer, told)
         yield _judged("log time", lambda: log_time(running))
         yield _judged("ingest clocks", lambda: clocks.ingests(running.kafka))
         yield _judged("attribution", lambda: _attribution(running))

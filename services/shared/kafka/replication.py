@@ -44,6 +44,13 @@ def below_the_record(
     return None
 
 
+async def summary(kafka: KafkaSettings) -> str:
+    """Return how many copies the cluster can keep, and what that means where it is fewer than the records say."""
+    async with admin(kafka) as client:
+        up = await brokers(client)
+    return below_the_record(kafka, up) or "as many as the records say"
+
+
 async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
     """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep."""
     wanted = {kafka.scoped(topic.name): topic for topic in topics or TOPICS.values()}

@@ -215,6 +215,20 @@ async def configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, di
     }
 
 
+async def made_by_brokers(kafka: KafkaSettings) -> bool:
+    """Return whether a broker creates a topic for whoever sends to it; False where the cluster does not let us see that."""
+    async with admin(kafka) as client:
+        up = [str(broker["node_id"]) for broker in (await client.describe_cluster())["brokers"]]
+        responses = await client.describe_configs([ConfigResource(ConfigResourceType.BROKER, node) for node in up])
+    settings = {
+        (entry[0], entry[1])
+        for response in responses
+        for _, _, _, _, entries in response.resources
+        for entry in entries
+    }
+    return ("auto.create.topics.enable", "true") in settings
+
+
 async def _wait_for_leaders(client: AIOKafkaAdminClient, wanted: dict[str, Topic]) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _LEADERS_WITHIN_S

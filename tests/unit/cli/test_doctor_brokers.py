@@ -28,7 +28,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     for name in ("log_time", "_attribution", "held"):
         monkeypatch.setattr(cluster, name, told)
     monkeypatch.setattr(clocks, "ingests", told)
-    for module, name, answer in ((topics, "check", []), (replication, "check", []), (topics, "any_exists", True)):
+    answers = {
+        (topics, "check"): [], (topics, "made_by_brokers"): False, (topics, "any_exists"): True,
+        (replication, "check"): [], (replication, "summary"): "as many as the records say",
+    }  # fmt: skip
+    for (module, name), answer in answers.items():
 
         async def ask(_: object, name: str = name, answer: object = answer) -> object:
             names.append(name)
@@ -58,6 +62,23 @@ def test_a_broker_of_the_cluster_that_hangs_is_not_asked_again_and_again(
 
     assert (tries, set(found.values())) == (2, {True})
     assert {"topics", "copies", "log time"} <= found.keys()
+
+
+def test_one_copy_of_each_record_and_topics_that_brokers_create_are_said(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def creating(_: object) -> bool:
+        return True
+
+    async def one_copy(_: object) -> str:
+        return str(replication.below_the_record(KafkaSettings(), 1))
+
+    monkeypatch.setattr(topics, "made_by_brokers", creating)
+    monkeypatch.setattr(replication, "summary", one_copy)
+    found = {each.what: each for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)}
+
+    assert found["topics"].good and "set auto.create.topics.enable=false" in found["topics"].detail
+    assert found["copies"].good and "the loss of one disk loses data" in found["copies"].detail
 
 
 @pytest.mark.parametrize("fault", ["an error", "no answer"])

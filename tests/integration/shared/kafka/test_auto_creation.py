@@ -41,6 +41,7 @@ async def test_a_topic_that_does_not_exist_is_named_and_not_created(
         await until(lambda: "dead-letters does not exist" in str(watch.not_ready()), 30)
         watching.cancel()
 
+        assert await topics.made_by_brokers(kafka)
         assert problems == ["topic dead-letters does not exist: run `tidemark topics create`"]
         async with admin(kafka) as client:
             assert "dead-letters" not in await client.list_topics()

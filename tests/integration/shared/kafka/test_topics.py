@@ -18,6 +18,10 @@ async def test_created_topics_pass_the_check(kafka_settings: KafkaSettings) -> N
     assert await topics.check(kafka_settings) == []
 
 
+async def test_brokers_that_create_no_topics_are_not_blamed(kafka_settings: KafkaSettings) -> None:
+    assert not await topics.made_by_brokers(kafka_settings)
+
+
 async def test_creating_again_creates_nothing(kafka_settings: KafkaSettings) -> None:
     """Create is idempotent."""
     assert await topics.create(kafka_settings) == []
