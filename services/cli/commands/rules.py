@@ -43,7 +43,7 @@ def play(
 ) -> None:
     """Play cases through scorer and alerter; exit status 1 if the signals are not the expected ones."""
     from services.cli.rule_testing.cases import BadCase, read_case
-    from services.cli.rule_testing.checks import check_names
+    from services.cli.rule_testing.checks import check_case
     from services.cli.rule_testing.playing import differences, run_case
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
@@ -54,7 +54,7 @@ def play(
     for path in (file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])):
         try:
             case = read_case(path)
-            check_names(path, case, in_force, plan)
+            check_case(path, case, in_force, plan)
         except BadCase as error:
             bad = True
             print(f"FAILED  {error}")

@@ -7,8 +7,8 @@ A case is a YAML file with a compact day series for each account; docs/rule-test
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from datetime import date
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,11 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
         """How many days it has: those of the longest series."""
         return max((len(series(text)) for story in self.accounts.values() for text in story.series.values()), default=0)
 
+    @property
+    def first_day(self) -> int:
+        """The first day, counted from 1970."""
+        return date.fromisoformat(self.start).toordinal() - date(1970, 1, 1).toordinal()
+
 
 class BadCase(ValueError):
     """A case cannot be read; says where."""
@@ -155,6 +160,17 @@ def series(text: str) -> list[int]:
             raise ValueError(f"day series: more than {MOST_DAYS} days")
         at = match.end() + 1
     return found
+
+
+def dated(given: Mapping[str, Any], first_day: int) -> dict[str, Any]:
+    """Return traits or properties with the date of each value `day N`; the first day counts from 1970."""
+    return {name: _date_of(value, first_day) for name, value in given.items()}
+
+
+def _date_of(value: Any, first_day: int) -> Any:
+    if isinstance(value, str) and (match := re.fullmatch(r"day (-?\d+)", value)):
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=first_day + int(match[1]))).date().isoformat()
+    return value
 
 
 def each_account(case: Case) -> Iterator[tuple[str, Story]]:

@@ -1,23 +1,36 @@
-"""Names in a case of a rule test that stand for nothing: such an expectation is never met, and such a trait never judged."""
+"""
+What a case of a rule test says in vain: names that stand for nothing, values that the tracking plan refuses.
+
+Such an expectation is never met, and such a trait or event never judged.
+"""
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 
 from services.alerter.domain.rules import RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import Reason, Transition
-from services.cli.rule_testing.cases import BadCase, Case, each_account
+from services.cli.rule_testing.cases import BadCase, Case, dated, each_account
 from services.shared.tracking_plan.plan import TrackingPlan
+from services.shared.tracking_plan.traffic import Beside, TrafficPlan
 
 
-def check_names(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> None:
+def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> None:
     """
     Refuse a case that expects, passes over or sends what cannot be there.
 
     Raises:
-        BadCase: it names a rule, an account, a transition, a severity, a reason or a trait that there is not.
+        BadCase: it names a rule, an account, a transition, a severity, a reason or a trait that there is not, or gives a trait or
+            a property what the plan does not take.
     """
+    _check_names(path, case, rules, plan)
+    for field, detail in _violations(case, TrafficPlan(plan)):
+        raise BadCase(f"{path}: {field}: {detail}")
+
+
+def _check_names(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> None:
     known = {
         "rule": [rule.id for rule in rules.ordered],
         "account": [account for account, _ in each_account(case)],
@@ -34,6 +47,19 @@ def check_names(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> N
         few = "" if what in ("rule", "account") else f"; there are {', '.join(names)}"
         hint = f"; write {near[0]} if that is meant" if near else few
         raise BadCase(f"{path}: {field}: there is no {what} {name}{hint}")
+
+
+def _violations(case: Case, plan: TrafficPlan) -> Iterator[tuple[str, str]]:
+    """Yield the field and what is wrong with it. Traits may be sent a few at a time, so none is missing."""
+    for account, story in case.accounts.items():
+        for day, traits in story.traits.items():
+            for found in plan.violations("GROUP", "", dated(traits, case.first_day)):
+                if found.code != "plan_missing_property":
+                    yield f"accounts.{account}.traits.{day}.{found.field.partition('.')[2]}", found.detail
+        for number, event in enumerate(story.events):
+            beside = Beside(has_user=bool(event.user), day=case.first_day + event.day)
+            for found in plan.violations("TRACK", event.name, dated(event.properties, case.first_day), beside):
+                yield f"accounts.{account}.events[{number}].{found.field}", found.detail
 
 
 def _named(case: Case) -> list[tuple[str, str, str]]:

@@ -8,9 +8,7 @@ must not fire.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -20,7 +18,7 @@ from schemas.topics import EXPANSION_SIGNALS, RISK_SIGNALS, USAGE_EVENTS
 from services.alerter.domain.rules import RuleSet
 from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import alerter_lanes
-from services.cli.rule_testing.cases import Case, Expected, Story, each_account, series
+from services.cli.rule_testing.cases import Case, Expected, Story, dated, each_account, series
 from services.scorer.domain.health.model import Model
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.scorer.lanes import fleet_lane, usage_lanes
@@ -40,7 +38,7 @@ def run_case(case: Case, rules: RuleSet, plan: TrackingPlan, model: Model) -> li
     log = MemoryLog(partitions=PARTITIONS)
     alerter = alerter_lanes(rules, AlerterMetrics(CollectorRegistry()))
     runner = MemoryRunner(log, [usage_lanes(PARTITIONS, plan, model), fleet_lane(), alerter])
-    first = date.fromisoformat(case.start).toordinal() - date(1970, 1, 1).toordinal()
+    first = case.first_day
     stories = dict(each_account(case))
     plans = {
         account: {actor: series(text) for actor, text in story.series.items()} for account, story in stories.items()
@@ -114,8 +112,7 @@ def _events_of_day(
 ) -> Iterator[dict[str, Any]]:
     start = (first + day) * DAY_MS
     if day in story.traits:
-        traits = {name: _dated(value, first) for name, value in story.traits[day].items()}
-        yield _event(account, start + HOUR_MS, "GROUP", properties=traits)
+        yield _event(account, start + HOUR_MS, "GROUP", properties=dated(story.traits[day], first))
     for actor, count in active.items():
         for number in range(count):
             name = "Value Delivered" if story.value and number == 0 else "Page Opened"
@@ -124,14 +121,7 @@ def _events_of_day(
     for number, event in enumerate(story.events):
         if event.day == day:
             at = start + event.hour * HOUR_MS + number
-            properties = {name: _dated(value, first) for name, value in event.properties.items()}
-            yield _event(account, at, "TRACK", event.name, event.user, properties=properties)
-
-
-def _dated(value: Any, first: int) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"day (-?\d+)", value)):
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=first + int(match[1]))).date().isoformat()
-    return value
+            yield _event(account, at, "TRACK", event.name, event.user, properties=dated(event.properties, first))
 
 
 def _event(

@@ -8,7 +8,7 @@ import pytest
 
 from services.alerter.rule_files import load_rules
 from services.cli.rule_testing.cases import BadCase, read_case, series
-from services.cli.rule_testing.checks import check_names
+from services.cli.rule_testing.checks import check_case
 from services.cli.rule_testing.playing import differences, run_case
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.plan_file import default_plan
@@ -21,7 +21,7 @@ CASES = sorted(Path(__file__).parent.glob("*.yaml"))
 def test_the_expected_signals_come_and_no_other(path: Path) -> None:
     case = read_case(path)
     plan, model = load_scoring(ScorerSettings())
-    check_names(path, case, load_rules(), plan)
+    check_case(path, case, load_rules(), plan)
 
     found = differences(case, run_case(case, load_rules(), plan, model))
 
@@ -103,15 +103,17 @@ def test_what_is_wrong_or_would_never_be_sent_is_refused_with_its_field(tmp_path
         ("expect: [{account: a, rule: usage_silent, transition: firing, day: 1, severity: high}]", r"expect\[0\]\.severity: there is no severity high; there are info, warning, critical"),
         ("expect: [{account: a, rule: usage_silent, transition: resolved, day: 1, reason: gone}]", r"expect\[0\]\.reason: there is no reason gone; there are recovered"),
         ("accounts: {a: {days: 2x10, traits: {0: {renewal_dat: day 5}}}}", r"accounts\.a\.traits\.0: there is no trait .* renewal_dat; write renewal_date"),
+        ("accounts: {a: {days: 2x10, traits: {0: {seats: many}}}}", r"accounts\.a\.traits\.0\.seats: send a whole number, not text"),
+        ("accounts: {a: {days: 2x10, events: [{day: 3, name: Ticket Opened}]}}", r"accounts\.a\.events\[0\]\.properties\.ticket_id: .* is missing"),
     ],
 )  # fmt: skip
-def test_names_that_there_are_not_are_refused_with_their_field(tmp_path: Path, line: str, said: str) -> None:
+def test_what_a_case_says_in_vain_is_refused_with_its_field(tmp_path: Path, line: str, said: str) -> None:
     path = tmp_path / "case.yaml"
     accounts = "" if line.startswith("accounts") else "accounts: {a: {days: 2x10}}\n"
     path.write_text(f"about: x\n{accounts}{line}\n", "utf-8")
 
     with pytest.raises(BadCase, match=said):
-        check_names(path, read_case(path), load_rules(), default_plan())
+        check_case(path, read_case(path), load_rules(), default_plan())
 
 
 def test_an_account_of_a_short_series_may_have_events_until_the_longest_ends(tmp_path: Path) -> None:
