@@ -61,17 +61,10 @@ class BacktestRun:
 class Backtests:
     """The back-test that runs, or the latest one."""
 
-    def __init__(self, history: str, options: Sequence[str] = ()) -> None:
-        """
-        Say on what to test.
-
-        Args:
-            history: `log`, `warehouse`, the path of a file of events, or `off`.
-            options: More options of `tidemark backtest`, such as the columns of a file.
-        """
+    def __init__(self, history: str) -> None:
+        """Say on what to test: `log`, `warehouse`, the path of a file of events, or `off`."""
         self.possible = history != "off"
         self._source = ("--from", history) if history in {"log", "warehouse"} else (history,)
-        self._options = tuple(options)
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
         self.latest: BacktestRun | None = None
@@ -99,7 +92,7 @@ class Backtests:
             shutil.rmtree(self.latest.folder, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix="tidemark-backtest-"))
         self.latest = BacktestRun(folder, by, name if outcomes else "", recorded, language)
-        words = [*self._source, *self._options, "--workers", "1", "--language", language]
+        words = [*self._source, "--workers", "1", "--language", language]
         words += ["--markdown", str(folder / "report.md")]
         if find_spec("matplotlib") is not None:
             words += ["--html", str(folder / "report.html")]

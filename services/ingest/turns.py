@@ -23,16 +23,19 @@ SMALL = 64 * 1024
 _TURN_S = 0.010
 _SLICE_S = 0.003
 _WAITING = 500
+_LARGE = 4
+"""Requests of over `SMALL` bytes at a time."""
+_WAIT_S = 5.0
+"""How long one waits to be among them."""
 _now = time.perf_counter
 
 
 class Turns:
-    """One for a process. `large`: requests of over `SMALL` bytes at a time; `wait_s`: how long one waits for that."""
+    """How the requests of one process share its time."""
 
-    def __init__(self, large: int = 4, wait_s: float = 5.0) -> None:
+    def __init__(self) -> None:
         self.slices = asyncio.Lock()
-        self.places = asyncio.Semaphore(large)
-        self.wait_s = wait_s
+        self.places = asyncio.Semaphore(_LARGE)
         self._ends = 0.0
         self.waiting = 0
 
@@ -101,7 +104,7 @@ class Work:
         if self._large:
             return
         try:
-            async with asyncio.timeout(self._turns.wait_s):
+            async with asyncio.timeout(_WAIT_S):
                 await self._turns.places.acquire()
         except TimeoutError:
             raise Overloaded("too many large requests are being worked on", 2.0) from None

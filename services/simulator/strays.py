@@ -25,11 +25,13 @@ REFUSED: tuple[Call, ...] = (
 """One of each kind that ingest refuses, by the mistake in it."""
 _FIRST_S = (2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 """At the beginning some come at once, so that there is something to see."""
+_PAUSE_S = 8.0
+"""On average, after those."""
 _REFUSED_SHARE = 0.3
 
 
-def stray_traffic(seed: int, from_ms: int, pause_s: float = 8.0) -> Iterator[TimedEvent]:
-    """Yield strays without end, in time order from `from_ms` on, one in `pause_s` seconds on average."""
+def stray_traffic(seed: int, from_ms: int) -> Iterator[TimedEvent]:
+    """Yield strays without end, in time order from `from_ms` on."""
     dice = Random(f"tidemark-strays/{seed}/{from_ms}")
     at_ms, number = float(from_ms), 0
     mistakes = cycle(REFUSED)
@@ -37,7 +39,7 @@ def stray_traffic(seed: int, from_ms: int, pause_s: float = 8.0) -> Iterator[Tim
         if number < len(_FIRST_S):
             at_ms = from_ms + _FIRST_S[number] * 1000
         else:
-            at_ms += dice.expovariate(1 / pause_s) * 1000
+            at_ms += dice.expovariate(1 / _PAUSE_S) * 1000
         refused = number % 3 == 0 if number < len(_FIRST_S) else dice.random() < _REFUSED_SHARE
         call = {**next(mistakes), "userId": "import@partner.example"} if refused else _of_nobody(dice)
         yield TimedEvent(

@@ -72,7 +72,6 @@ def alarms_of_episodes(
     *,
     least: int,
     most: int = 3,
-    which: Callable[[Episode], bool] = lambda _: True,
 ) -> Alarms:
     """
     Return the alarms of episodes while their severity is one of `least` to `most` (1 info, 2 warning, 3 critical).
@@ -83,7 +82,7 @@ def alarms_of_episodes(
     found: list[tuple[int, int, int, bool]] = []
     for episode in episodes:
         start = episode.since(least)
-        if start is None or not which(episode):
+        if start is None:
             continue
         risen = episode.since(most + 1)
         ended = episode.ended_at if risen is None else risen

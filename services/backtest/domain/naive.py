@@ -8,6 +8,8 @@ from services.backtest.domain.alarms import Alarms, alarms_of_days
 from services.backtest.domain.grid import BASE_WEEKS, FEWEST_WEEKS, WEEK, Bools, Floats, Grid, Points
 
 _SMOOTH = 0.5
+_DAYS_TO_TRY = range(7, 8 * WEEK + 1)
+"""Of silence."""
 
 
 def scores(grid: Grid, weeks: Points) -> dict[str, Floats]:
@@ -73,18 +75,15 @@ class NaiveAlarms:
         falls, clears = (now < below * usual) & self._old_enough, now >= above * usual
         return alarms_of_days(_latched(falls, clears))
 
-    def silent_as_often(self, other: Alarms, shortest: int = 7, longest: int = 56) -> tuple[int, Alarms]:
+    def silent_as_often(self, other: Alarms) -> tuple[int, Alarms]:
         """Return the days of silence whose alarm has about as many onsets in valid weeks as another, and that alarm."""
-        onsets = int(self._grid.points(*other.onsets()).valid.sum())
-        best: tuple[int, int, Alarms] | None = None
-        for days in range(shortest, longest + 1):
-            alarms = self.silent(days)
-            count = int(self._grid.points(*alarms.onsets()).valid.sum())
-            if best is None or abs(count - onsets) < best[0]:
-                best = (abs(count - onsets), days, alarms)
-        if best is None:
-            raise ValueError("no number of days to try")
-        return best[1], best[2]
+        onsets = self._onsets(other)
+        tried = {days: self.silent(days) for days in _DAYS_TO_TRY}
+        days = min(tried, key=lambda days: abs(self._onsets(tried[days]) - onsets))
+        return days, tried[days]
+
+    def _onsets(self, alarms: Alarms) -> int:
+        return int(self._grid.points(*alarms.onsets()).valid.sum())
 
     def _ending(self, days: int) -> Floats:
         """Return the user-days of so many days that end with each column; of the first columns, of those there are."""

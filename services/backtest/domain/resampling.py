@@ -39,10 +39,10 @@ class Interval(NamedTuple):
 class Resampling:
     """How often each account is drawn: once in the first row, by chance in the others."""
 
-    def __init__(self, accounts: int, draws: int = 200, seed: int = 1) -> None:
-        """Draw so many times; the same seed gives the same draws."""
+    def __init__(self, accounts: int, draws: int) -> None:
+        """Draw so many times, always the same."""
         self.accounts = accounts
-        chance = np.random.default_rng(seed)
+        chance = np.random.default_rng(1)
         equal = np.full(max(1, accounts), 1 / max(1, accounts))
         drawn = chance.multinomial(accounts, equal, size=draws)
         self.weights: Ints = np.vstack([np.ones((1, max(1, accounts)), np.int64), drawn])[:, :accounts]

@@ -112,7 +112,7 @@ class RiskFitFigures:
     """How many more losses would probably show that it is better; None: it is, or nothing says that more would show it."""
 
 
-def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int = 1) -> RiskFitFigures:
+def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200) -> RiskFitFigures:
     """
     Fit a hazard and judge it.
 
@@ -120,7 +120,6 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int
         sample: Account-weeks.
         shipped: The coefficients that come with Tidemark, for the same columns.
         draws: How often accounts are drawn for the intervals of ranks.
-        seed: Of the parts into which accounts are divided.
 
     Raises:
         TooFewLossesError: there is too little to fit or to judge.
@@ -133,7 +132,7 @@ def fit_risk(sample: LossSample, shipped: Hazard, *, draws: int = 200, seed: int
     }
     if len(sample.starts) >= LOSSES_EACH * shipped.weights.size:
         forms[COEFFICIENTS] = lambda columns, loss: fit(columns, loss, shipped.weights, scale=sample.scale)
-    parts, times = by_accounts(sample, seed), by_time(sample)
+    parts, times = by_accounts(sample), by_time(sample)
     other_accounts = judge("other_accounts", sample, forms, shipped, parts, draws)
     later_time = judge("later_time", sample, forms, shipped, times, draws)
     form = min(forms, key=lambda each: other_accounts.of(each).log_loss + later_time.of(each).log_loss)

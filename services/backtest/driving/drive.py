@@ -65,7 +65,6 @@ def drive(
     scoring: Scoring | None = None,
     *,
     keep: Path | None = None,
-    key: str | None = None,
     workers: int = 1,
     progress: Progress = lambda _: None,
 ) -> Driven:
@@ -75,10 +74,8 @@ def drive(
     Args:
         history: What happened.
         scoring: Tracking plan, model and rules.
-        keep: A file to keep the snapshots in. If it has those of this history under the same key, only the rules are
-            judged again, which takes a fraction of the time.
-        key: Stands for all that the snapshots depend on; by default a hash of the history, the plan, the model and
-            the code of the scorer.
+        keep: A file to keep the snapshots in. If it has those of the same history, plan, model and code of the scorer,
+            only the rules are judged again, which takes a fraction of the time.
         workers: Processes, 1 or 2.
         progress: Is told the number of events so far.
 
@@ -86,9 +83,7 @@ def drive(
         EmptyHistoryError: the history has no events.
     """
     scoring = scoring or Scoring()
-    key = key or kept.key_of(
-        history.fingerprint, str(history.until_day), fingerprint(scoring.plan), scoring.model.fingerprint
-    )
+    key = kept.key_of(history.fingerprint, str(history.until_day), fingerprint(scoring.plan), scoring.model.fingerprint)
     found = kept.load(keep, key) if keep is not None else None
     if found is None:
         scored, snapshots = score(history, (scoring.plan, scoring.model), workers, progress)
@@ -103,9 +98,9 @@ def drive(
     )  # fmt: skip
 
 
-def judge_again(driven: Driven, rules: RuleSet, *, workers: int = 1) -> Driven:
+def judge_again(driven: Driven, rules: RuleSet) -> Driven:
     """Return the same history, judged by other rules."""
-    episodes = judge(driven.snapshots, rules, workers)
+    episodes = judge(driven.snapshots, rules)
     again = replace(driven, episodes=episodes, usage_rules=usage_rules(rules))
     again.__dict__["scores"] = driven.scores  # of the same snapshots, and slow to read
     return again

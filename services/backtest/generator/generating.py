@@ -108,7 +108,7 @@ class Generated(NamedTuple):
     truth: Truth
 
 
-def generate(seed: int, accounts: int = 350, days: int = 560) -> Generated:
+def generate(seed: int, accounts: int, days: int) -> Generated:
     """
     Make up a history; equal arguments give an equal one.
 

@@ -12,6 +12,7 @@ from services.shared.tracking_plan.actors import UNSAID
 
 _ACTOR = {"agent": "AGENT", "integration": "INTEGRATION"}
 """Of an event, by what its properties say."""
+_ACCOUNTS, _DAYS = 350, 560
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +26,9 @@ class _Made:
             yield Event(*event, actor=_ACTOR.get(event.properties.get("actor", ""), UNSAID))
 
 
-def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[BacktestHistory, Generated]:
+def made_up(seed: int) -> tuple[BacktestHistory, Generated]:
     """Return a generated history, and the truth that it was made from."""
-    generated = generate(seed, accounts, days)
+    generated = generate(seed, _ACCOUNTS, _DAYS)
     facts = tuple(
         Fact(each.account, each.at_ms, {"seats": each.seats, "country": each.country}) for each in generated.facts
     )
@@ -37,6 +38,6 @@ def made_up(seed: int, accounts: int = 350, days: int = 560) -> tuple[BacktestHi
         if story.onset_day is not None
     )
     name = f"generated-{seed}"
-    fingerprint = f"generated:{VERSION}:{seed}:{accounts}:{days}"
+    fingerprint = f"generated:{VERSION}:{seed}:{_ACCOUNTS}:{_DAYS}"
     until = generated.truth.first_day + generated.truth.days
     return BacktestHistory(name, _Made(generated.events), fingerprint, facts, outcomes, until), generated

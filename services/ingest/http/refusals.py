@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 
 from services.ingest.dialects.route import Call
 
@@ -25,15 +24,14 @@ STATUSES = frozenset({401, 403, 421})
 class RefusalLog:
     """One line for each code and sender's address in a minute, and not many in all."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._began = clock()
+    def __init__(self) -> None:
+        self._began = time.monotonic()
         self._told: set[tuple[str, str]] = set()
         self._kept = 0
 
     def note(self, call: Call, status: int, code: str, endpoint: str) -> None:
         """Log a refusal, or count it for the next line."""
-        now = self._clock()
+        now = time.monotonic()
         if now - self._began >= _EVERY_S:
             self._began = now
             self._told.clear()

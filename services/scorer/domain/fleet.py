@@ -120,15 +120,15 @@ def decide(partials: Iterable[Mapping[str, Any]], connected_before: Iterable[str
     }
 
 
-def percentile_milli(histograms: Sequence[Sequence[int]], tenths: int = 9) -> int:
-    """Return the upper edge of the bucket that the percentile (in tenths) of all histograms together falls in; 0: empty."""
+def percentile_milli(histograms: Sequence[Sequence[int]]) -> int:
+    """Return the upper edge of the bucket that the 90th percentile of all histograms together falls in; 0: empty."""
     length = max((len(h) for h in histograms), default=0)
     merged = [sum(h[b] for h in histograms if b < len(h)) for b in range(length)]
     total = sum(merged)
     seen = 0
     for bucket, count in enumerate(merged):
         seen += count
-        if total and seen * 10 >= total * tenths:
+        if total and seen * 10 >= total * 9:
             return EDGES_MILLI[min(bucket + 1, len(EDGES_MILLI) - 1)]
     return 0
 

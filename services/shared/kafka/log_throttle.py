@@ -18,17 +18,16 @@ _KINDS = 1000
 class RepeatFilter(logging.Filter):
     """Let each message template of the chatty loggers pass at most once in some seconds; put it on a handler."""
 
-    def __init__(self, every_s: float = _EVERY_S, chatty: tuple[str, ...] = _CHATTY) -> None:
-        """Take the seconds between two messages of one kind, and the loggers, with all below them."""
+    def __init__(self, every_s: float = _EVERY_S) -> None:
+        """Take the seconds between two messages of one kind."""
         super().__init__()
         self._every_s = every_s
-        self._chatty = chatty
         self._passed: dict[object, float] = {}
         self._kept: dict[object, int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Say whether the record passes; note on it how many of its kind did not."""
-        if not record.name.startswith(self._chatty):
+        if not record.name.startswith(_CHATTY):
             return True
         now = time.monotonic()
         kind = record.name, record.msg

@@ -31,11 +31,9 @@ def in_sync(kafka: KafkaSettings, topic: Topic, brokers: int) -> int:
     return max(1, min(topic.min_insync, copies(kafka, topic, brokers) - 1))
 
 
-def below_the_record(
-    kafka: KafkaSettings, brokers: int, topics: Iterable[Topic] = tuple(TOPICS.values())
-) -> str | None:
+def below_the_record(kafka: KafkaSettings, brokers: int) -> str | None:
     """Return a sentence about topics that are created with fewer copies than their records say; None if none are."""
-    for topic in topics:
+    for topic in TOPICS.values():
         real = copies(kafka, topic, brokers)
         if real < topic.replication:
             why = "TIDEMARK_REPLICATION says so" if kafka.replication else f"the cluster has {brokers} broker(s)"

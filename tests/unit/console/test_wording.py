@@ -197,12 +197,6 @@ def test_values_are_said_in_their_units(value: float | None, unit: str, text: st
     assert wording("en").value(value, unit) == text
 
 
-def test_a_part_of_a_change_is_said_in_points() -> None:
-    assert wording("en").points_exact(-7.2) == "−7.2 points"
-    assert wording("en").points_exact(1.0) == "+1.0 point"
-    assert wording("it").points_exact(-7.2) == "−7,2 punti"
-
-
 def test_bands_and_stages_that_a_later_version_adds_are_said_as_they_are() -> None:
     assert wording("it").band("RED") == "A rischio"
     assert wording("it").band("PURPLE") == "PURPLE"

@@ -23,14 +23,14 @@ from services.shared.kafka.settings import KafkaSettings
 log = logging.getLogger(__name__)
 
 _CLOSE_WITHIN_S = 2.0
+_ASK_WITHIN_S = 5.0
 
 
 class Ends:
     """The ends of partitions by full topic name, as last told, and whether the cluster answers this process."""
 
-    def __init__(self, kafka: KafkaSettings, within_s: float = 5.0) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._within_s = within_s
         self._client: AIOKafkaConsumer | None = None
         self._known: dict[TopicPartition, tuple[int, float]] = {}
         self._reached_since: float | None = None
@@ -53,7 +53,7 @@ class Ends:
         self._known = {tp: known for tp, known in self._known.items() if tp in partitions}
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self._within_s):
+            async with asyncio.timeout(_ASK_WITHIN_S):
                 client = await self._connected()
                 async with asyncio.TaskGroup() as asking:
                     for tp in partitions:
@@ -77,7 +77,7 @@ class Ends:
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._client is None:
-            client = consumer(self._kafka, request_timeout_ms=int(self._within_s * 1000), client_id="tidemark-watchdog")
+            client = consumer(self._kafka, request_timeout_ms=int(_ASK_WITHIN_S * 1000), client_id="tidemark-watchdog")
             try:
                 await client.start()
             except BaseException:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.shared.engine.errors import FoldRaised, LaneStopped, SourceGap, Unanswered
+from services.shared.engine.errors import FoldRaised, LaneStopped, Unanswered
 from services.shared.engine.fold.failure_policy import Patience
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import restore
@@ -18,7 +18,7 @@ from services.shared.engine.fold.runner import LaneRunner
 from services.shared.engine.fold.start import check, check_id, start
 from services.shared.engine.fold.transaction import Transaction
 from services.shared.engine.memory.log import MemoryLog
-from services.shared.engine.position import POSITION_KEY, Position
+from services.shared.engine.position import POSITION_KEY
 from services.shared.engine.processor import Append, Asks, Processor
 from services.shared.engine.spec import AppendOrder, LaneSpec
 from services.shared.kafka.partition import TopicPartition
@@ -69,7 +69,6 @@ class MemoryRunner:
         cuts: Cuts | None = None,
         *,
         limits: Mapping[str, int] | None = None,
-        accept_gap: bool = False,
         max_raises: int = 5,
         max_restores: int = 20,
     ) -> None:
@@ -78,7 +77,6 @@ class MemoryRunner:
         self.specs = list(specs)
         self.cuts = cuts or Cuts()
         self.limits = limits or {}
-        self.accept_gap = accept_gap
         self.max_raises = max_raises
         self.max_restores = max_restores
         self.points = 0
@@ -180,8 +178,7 @@ class MemoryRunner:
             return False
         bounds = self.log.bounds(spec.topic, partition)
         check_id(spec.topic, partition, runner.topic_id, bounds.topic_id)
-        if not self.accept_gap:
-            check(spec.topic, partition, runner.offset, bounds)
+        check(spec.topic, partition, runner.offset, bounds)
         size = self.cuts.chunk[self._chunks % len(self.cuts.chunk)]
         records, end = self.log.fetch(spec.topic, partition, runner.offset, size)
         if end <= runner.offset:
@@ -256,12 +253,7 @@ class MemoryRunner:
                 except StopIteration as done:
                     processor, held, appends = done.value
                     break
-            try:
-                position = start(spec.topic, partition, held, bounds)
-            except SourceGap as gap:
-                if not self.accept_gap:
-                    raise
-                position = Position(gap.found)
+            position = start(spec.topic, partition, held, bounds)
         except LaneStopped as stopped:
             lane.stopped = stopped
             return
@@ -275,7 +267,6 @@ class MemoryRunner:
             raises=lane.raises,
             topic_id=bounds.topic_id,
             limits=self.limits,
-            accept_gap=self.accept_gap,
         )
 
     def _reopen(self, spec: LaneSpec, partition: int, lane: MemoryLane, error: FoldRaised) -> None:

@@ -113,10 +113,10 @@ def test_losses_of_too_few_accounts_or_all_at_one_time_are_refused() -> None:
 def test_no_account_is_forecast_from_its_own_weeks_and_no_week_from_what_was_not_known_then() -> None:
     data = sample(accounts=80)
 
-    for fitted, told in by_accounts(data, seed=1):
+    for fitted, told in by_accounts(data):
         assert not set(data.weeks.account[fitted]) & set(data.weeks.account[told])
     ((earlier, later),) = by_time(data)
     assert data.weeks.column[earlier].max() + LATER_DAYS < data.weeks.column[later].min()
-    parts = losses_in(data, by_accounts(data, seed=1))
+    parts = losses_in(data, by_accounts(data))
     assert sum(told for _, told in parts) == len(data.starts)
     assert max(told for _, told in parts) - min(told for _, told in parts) <= 1
