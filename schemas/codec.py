@@ -1,31 +1,28 @@
 """
 Records to bytes and back: Avro in Confluent wire format.
 
-A value is one zero byte, the schema id (four bytes, big-endian) and the Avro body. Ids come from `lock.json`,
-which lists every released schema file; `schemas.registry.connect_registry` puts the ids of a schema registry in
-their place. Writing uses the version of the level in force (formats.py), which is older than the newest while a
-neighbouring release may still have to read it. Reading accepts every version that this release knows and gives the value
-in the shape of the newest one, so callers never see an old shape.
+A value is one zero byte, the schema id (four bytes, big-endian) and the Avro body. The ids are those of `lock.json`
+(released.py), or those of a schema registry after `schemas.registry.connect_registry`.
 
-Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`; an id that is
-not known is an `UnknownSchema`, which readers of the log must not pass over: it is no damage but a newer version.
+Values are written in the version of the level in force (formats.py). It is older than the newest as long as a neighbouring
+release may still have to read it. Every version that this release knows is read, and given in the shape of the newest, so
+callers never see an old shape.
+
+Enum values are their symbols, as strings. Whatever is wrong with a value or with bytes is a `CodecError`. An unknown id is
+an `UnknownSchema`: the record is not damaged but in a newer version, and readers of the log must not skip it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
 from schemas import flat, flat_writer, formats
-
-ROOT = Path(__file__).parent
-"""The folder that holds one sub-folder a record."""
+from schemas.released import FILES, LATEST, RECORDS, SchemaFile
 
 MAGIC = b"\x00"
 _HEADER_BYTES = 5
@@ -37,24 +34,6 @@ class CodecError(ValueError):
 
 class UnknownSchema(CodecError):
     """A record in a schema that this version does not know: most likely a newer one wrote it. Never skip it."""
-
-
-@dataclass(frozen=True, slots=True)
-class SchemaFile:
-    """One released version of one record. `text` is the file as it was released, `path` relative to `ROOT`."""
-
-    record: str
-    version: int
-    path: str
-    text: str
-    lock_id: int
-    sha256: str
-
-    @property
-    def subject(self) -> str:
-        """Return the full name of the record, under which a schema registry knows it."""
-        schema = json.loads(self.text)
-        return f"{schema['namespace']}.{schema['name']}"
 
 
 class _Reader(NamedTuple):
@@ -83,25 +62,7 @@ class _Writer:
         _renew_prefix(self)
 
 
-def _load() -> tuple[SchemaFile, ...]:
-    lock = json.loads((ROOT / "lock.json").read_text("utf-8"))
-    files = []
-    for path, entry in lock.items():
-        record, file_name = path.split("/")
-        version = int(file_name.removeprefix("v").removesuffix(".avsc"))
-        text = (ROOT / path).read_text("utf-8")
-        files.append(SchemaFile(record, version, path, text, entry["id"], entry["sha256"]))
-    return tuple(sorted(files, key=lambda f: (f.record, f.version)))
-
-
-FILES: tuple[SchemaFile, ...] = _load()
-"""Every schema file, by record and version."""
-
 _PARSED: dict[str, Any] = {f.path: parse_schema(json.loads(f.text)) for f in FILES}
-_LATEST: dict[str, SchemaFile] = {f.record: f for f in FILES}
-
-RECORDS: tuple[str, ...] = tuple(_LATEST)
-"""Names of the records, which are the names of their folders."""
 
 SCHEMA_IDS: dict[str, int] = {}
 """The id under which each record is written now, at the level in force."""
@@ -134,7 +95,7 @@ def use_ids(ids: Mapping[str, int]) -> None:
     known = formats.at(formats.NEWEST)
     for file in FILES:
         FILE_IDS[file.path] = ids[file.path]
-        latest = _LATEST[file.record]
+        latest = LATEST[file.record]
         reader = None if file is latest else _PARSED[latest.path]
         if file.version > known.get(file.record, 0):
             continue  # of a level to come: values have its shape already, but records in it are not read
@@ -182,7 +143,7 @@ _PLAIN = ("string", "int", "long", "boolean")
 
 def _flat_reader(file: SchemaFile) -> flat.Read | None:
     """Return the quick way to read a version, where it differs from the newest by no more than fields at its end."""
-    old, new = (json.loads(each.text)["fields"] for each in (file, _LATEST[file.record]))
+    old, new = (json.loads(each.text)["fields"] for each in (file, LATEST[file.record]))
     more = new[len(old) :]
     if [_meaning(f) for f in old] != [_meaning(f) for f in new[: len(old)]] or any(
         f["type"] not in _PLAIN for f in more
@@ -212,7 +173,7 @@ def encoder(record: str, version: int | None = None) -> Callable[[Mapping[str, A
     Raises:
         CodecError: there is no such record or version.
     """
-    if record not in _LATEST:
+    if record not in LATEST:
         raise CodecError(f"there is no record {record!r}; there are {', '.join(RECORDS)}")
     writer = _WRITERS[record]
     if version is not None:
@@ -258,7 +219,7 @@ def parts(record: str, *groups: Sequence[str]) -> list[flat_writer.Write]:
     Raises:
         CodecError: the record is not flat, or the groups are not its fields in their order.
     """
-    file, latest = _WRITERS[record].file, _LATEST[record]
+    file, latest = _WRITERS[record].file, LATEST[record]
     fields = [field["name"] for field in _PARSED[latest.path]["fields"]]
     if [name for group in groups for name in group] != fields:
         raise CodecError(f"{record} has these fields, in this order: {', '.join(fields)}")

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from schemas import codec
+from schemas import codec, released
 
 _TIMEOUT_S = 10.0
 
@@ -35,7 +35,7 @@ def connect_registry(url: str, *, patience_s: float = 60.0, transport: httpx.Bas
     """
     ids: dict[str, int] = {}
     with httpx.Client(base_url=url.rstrip("/"), timeout=_TIMEOUT_S, transport=transport) as client:
-        for file in codec.FILES:
+        for file in released.FILES:
             body = {"schema": file.text, "schemaType": "AVRO"}
             answer = _post(client, f"/subjects/{file.subject}", body, patience_s)
             if answer.status_code == httpx.codes.NOT_FOUND:
@@ -68,7 +68,7 @@ def _post_once(client: httpx.Client, path: str, body: dict[str, Any]) -> httpx.R
     return answer
 
 
-def _id_in(answer: httpx.Response, file: codec.SchemaFile) -> int:
+def _id_in(answer: httpx.Response, file: released.SchemaFile) -> int:
     try:
         found = answer.json().get("id") if answer.is_success else None
     except ValueError:

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from schemas import codec
+from schemas import released
 from schemas.topics import TOPICS, Topic
 
 PAGE = Path("docs/topics.md")
@@ -50,7 +50,7 @@ def page() -> str:
     parts += [_line(topic) for topic in TOPICS.values()]
     parts.append("\n" + "\n".join(f"- `{topic.name}`: {topic.description}" for topic in TOPICS.values()))
     parts.append("\n## Records\n")
-    latest = {file.record: file for file in codec.FILES}
+    latest = {file.record: file for file in released.FILES}
     parts += [_record(file) for file in latest.values()]
     return "\n".join(parts)
 
@@ -63,7 +63,7 @@ def _line(topic: Topic) -> str:
     return f"| `{topic.name}` | {topic.owner} | {topic.key} | {topic.partitions} | {kept} | {records} |"
 
 
-def _record(file: codec.SchemaFile) -> str:
+def _record(file: released.SchemaFile) -> str:
     schema = json.loads(file.text)
     lines = [
         f"### {file.record}\n",

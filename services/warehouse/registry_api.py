@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from schemas import codec
+from schemas import codec, released
 from schemas.topics import TOPICS
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
@@ -39,17 +39,17 @@ def registry_routes() -> list[Route]:
     ]
 
 
-def _by_subject() -> dict[str, list[codec.SchemaFile]]:
-    found: dict[str, list[codec.SchemaFile]] = {}
-    for file in codec.FILES:
+def _by_subject() -> dict[str, list[released.SchemaFile]]:
+    found: dict[str, list[released.SchemaFile]] = {}
+    for file in released.FILES:
         found.setdefault(file.subject, []).append(file)
     for topic in TOPICS.values():
         if len(topic.records) == 1:
-            found[f"{topic.name}-value"] = [f for f in codec.FILES if f.record == topic.records[0].record]
+            found[f"{topic.name}-value"] = [f for f in released.FILES if f.record == topic.records[0].record]
     return dict(sorted(found.items()))
 
 
-def _of(request: Request) -> list[codec.SchemaFile]:
+def _of(request: Request) -> list[released.SchemaFile]:
     return _by_subject().get(request.path_params["subject"], [])
 
 
@@ -124,12 +124,12 @@ async def _config(_: Request) -> Response:
     return _answer({"compatibilityLevel": "FULL_TRANSITIVE"})
 
 
-def _by_id(request: Request) -> codec.SchemaFile | None:
+def _by_id(request: Request) -> released.SchemaFile | None:
     wanted = request.path_params["id"]
-    return next((f for f in codec.FILES if codec.FILE_IDS[f.path] == wanted), None)
+    return next((f for f in released.FILES if codec.FILE_IDS[f.path] == wanted), None)
 
 
-def _find_version(request: Request) -> codec.SchemaFile | Response:
+def _find_version(request: Request) -> released.SchemaFile | Response:
     files, wanted = _of(request), request.path_params["version"]
     if not files:
         return _error(404, _NO_SUBJECT, "Subject not found")
@@ -141,7 +141,7 @@ def _find_version(request: Request) -> codec.SchemaFile | Response:
     return next((f for f in files if f.version == version), None) or _error(404, _NO_VERSION, "Version not found")
 
 
-def _described(subject: str, file: codec.SchemaFile) -> dict[str, Any]:
+def _described(subject: str, file: released.SchemaFile) -> dict[str, Any]:
     return {"subject": subject, "version": file.version, "id": codec.FILE_IDS[file.path], "schema": file.text}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from schemas import codec, formats
+from schemas import codec, formats, released
 from services.scorer.domain.lane.ledger import LEDGER_KEY
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -120,7 +120,7 @@ async def stopped_lanes(deployment: Deployment) -> list[str]:
 
 async def events_by_version(kafka: KafkaSettings) -> Counter[int]:
     """Return how many records of usage events there are in each version."""
-    version_of = {codec.FILE_IDS[file.path]: file.version for file in codec.FILES if file.record == "usage_event"}
+    version_of = {codec.FILE_IDS[file.path]: file.version for file in released.FILES if file.record == "usage_event"}
     found: Counter[int] = Counter()
     async for record in scan(kafka, "usage-events"):
         if record.value and (version := version_of.get(codec.schema_id(record.value))):

@@ -9,7 +9,7 @@ from typing import Any
 from fastavro import schemaless_writer
 from hypothesis import strategies as st
 
-from schemas import codec
+from schemas import codec, released
 
 _TEXTS = st.one_of(
     st.sampled_from(["", "u1", "acme", "\0", "🙂", "e\u0301", "x" * 63, "x" * 64, "x" * 127, "x" * 128, "é" * 64]),
@@ -25,7 +25,7 @@ _LONGS = st.one_of(
 
 def encoded(record: str, version: int, value: Mapping[str, Any]) -> bytes:
     """Return a value of a version; what is not given is empty, 0, false or the first symbol."""
-    file = next(file for file in codec.FILES if (file.record, file.version) == (record, version))
+    file = next(file for file in released.FILES if (file.record, file.version) == (record, version))
     schema = codec._PARSED[file.path]
     body = BytesIO()
     empty = {"string": "", "long": 0, "boolean": False}
@@ -38,7 +38,7 @@ def encoded(record: str, version: int, value: Mapping[str, Any]) -> bytes:
 
 
 def _values(record: str, version: int) -> st.SearchStrategy[bytes]:
-    file = next(file for file in codec.FILES if (file.record, file.version) == (record, version))
+    file = next(file for file in released.FILES if (file.record, file.version) == (record, version))
     kinds = {"string": _TEXTS, "long": _LONGS, "boolean": st.booleans()}
     fields = {
         f["name"]: st.sampled_from(f["type"]["symbols"]) if isinstance(f["type"], dict) else kinds[f["type"]]

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place, columns, row
@@ -50,7 +50,7 @@ def fill(store: ClickHouseStore, accounts: int, days: int, events: int, today: i
 def _example(record: str, path: str) -> dict[str, object]:
     import json
 
-    value: dict[str, object] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    value: dict[str, object] = json.loads((released.ROOT / path).read_text("utf-8"))
     return codec.decode(codec.encoder(record)({**value, "account": _MARK}))[1]
 
 

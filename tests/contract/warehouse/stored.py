@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import Place, Row, row
 
@@ -11,7 +11,7 @@ T0 = 1_764_547_200_000  # 2025-12-01, midnight UTC
 
 
 def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
     return codec.decode(codec.encoder(path.split("/", maxsplit=1)[0])({**value, **changes}))[1]
 
 

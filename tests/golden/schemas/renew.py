@@ -10,17 +10,17 @@ from pathlib import Path
 
 from fastavro import parse_schema, schemaless_writer
 
-from schemas import codec
+from schemas import codec, released
 
 HERE = Path(__file__).parent
 
 
 def main() -> None:
     """Write `<record>/v<n>/<example>.hex` and `.json`, both in the shape of that version."""
-    for file in codec.FILES:
-        if any(f.record == file.record and f.version > file.version for f in codec.FILES):
+    for file in released.FILES:
+        if any(f.record == file.record and f.version > file.version for f in released.FILES):
             continue  # examples are in the newest shape
-        for example in sorted((codec.ROOT / file.record / "examples").glob("*.json")):
+        for example in sorted((released.ROOT / file.record / "examples").glob("*.json")):
             target = HERE / file.record / f"v{file.version}" / example.stem
             if target.with_suffix(".hex").exists():
                 continue

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as AIOTopicPartition
 from prometheus_client import CollectorRegistry
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.kafka import clients
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
@@ -26,7 +26,7 @@ T0 = 1_764_547_200_000
 
 
 def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
     return {**value, **changes}
 
 

@@ -11,7 +11,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from starlette.applications import Starlette
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.http.server import serving
 from services.shared.kafka import clients
 from services.shared.kafka.settings import KafkaSettings
@@ -23,7 +23,7 @@ async def test_a_standard_avro_consumer_reads_signals_with_the_warehouse_as_regi
     kafka_settings: KafkaSettings,
 ) -> None:
     topic = kafka_settings.scoped("risk-signals")
-    value = json.loads((codec.ROOT / "signal/examples/usage_decline_firing.json").read_text("utf-8"))
+    value = json.loads((released.ROOT / "signal/examples/usage_decline_firing.json").read_text("utf-8"))
     producer = clients.producer(kafka_settings)
     await producer.start()
     await producer.send_and_wait(topic, codec.encoder("signal")(value), key=b"acme")

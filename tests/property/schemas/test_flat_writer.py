@@ -12,9 +12,9 @@ from fastavro import schemaless_writer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from schemas import codec, flat_writer, formats
+from schemas import codec, flat_writer, formats, released
 
-FLAT = [file for file in codec.FILES if codec._FLAT_WRITERS[file.path] is not None]
+FLAT = [file for file in released.FILES if codec._FLAT_WRITERS[file.path] is not None]
 LONGS = st.integers(-(2**63), 2**63 - 1)
 OF_KIND: dict[str, st.SearchStrategy[Any]] = {
     "string": st.text(max_size=200), "bytes": st.binary(max_size=200), "long": LONGS, "boolean": st.booleans(),
@@ -30,18 +30,18 @@ EVENT_GROUPS = (
 )  # fmt: skip
 
 
-def schema_of(file: codec.SchemaFile) -> Any:
+def schema_of(file: released.SchemaFile) -> Any:
     return codec._PARSED[file.path]
 
 
-def by_fastavro(file: codec.SchemaFile, value: dict[str, Any]) -> bytes:
+def by_fastavro(file: released.SchemaFile, value: dict[str, Any]) -> bytes:
     out = BytesIO()
     schemaless_writer(out, schema_of(file), value)
     return out.getvalue()
 
 
 @st.composite
-def values(draw: st.DrawFn, file: codec.SchemaFile) -> dict[str, Any]:
+def values(draw: st.DrawFn, file: released.SchemaFile) -> dict[str, Any]:
     """Draw a value that the schema accepts."""
     return {
         field["name"]: draw(
@@ -52,7 +52,7 @@ def values(draw: st.DrawFn, file: codec.SchemaFile) -> dict[str, Any]:
 
 
 @st.composite
-def records(draw: st.DrawFn) -> tuple[codec.SchemaFile, dict[str, Any]]:
+def records(draw: st.DrawFn) -> tuple[released.SchemaFile, dict[str, Any]]:
     """Draw a version of a flat record, and a value of it."""
     file = draw(st.sampled_from(FLAT))
     return file, draw(values(file))
@@ -60,7 +60,7 @@ def records(draw: st.DrawFn) -> tuple[codec.SchemaFile, dict[str, Any]]:
 
 @given(record=records())
 def test_every_value_of_every_version_is_written_as_fastavro_writes_it(
-    record: tuple[codec.SchemaFile, dict[str, Any]],
+    record: tuple[released.SchemaFile, dict[str, Any]],
 ) -> None:
     file, value = record
     write = codec._FLAT_WRITERS[file.path]
@@ -71,7 +71,7 @@ def test_every_value_of_every_version_is_written_as_fastavro_writes_it(
 
 @given(record=records(), name=st.integers(0, 30), wrong=ANYTHING, missing=st.booleans())
 def test_an_encoder_takes_and_refuses_what_fastavro_takes_and_refuses(
-    record: tuple[codec.SchemaFile, dict[str, Any]], name: int, wrong: Any, missing: bool
+    record: tuple[released.SchemaFile, dict[str, Any]], name: int, wrong: Any, missing: bool
 ) -> None:
     file, value = record
     field = list(value)[name % len(value)]
@@ -136,6 +136,6 @@ def test_parts_have_to_be_the_fields_in_their_order() -> None:
 
 
 def test_records_with_more_in_them_are_left_to_fastavro() -> None:
-    assert codec._FLAT_WRITERS[codec._LATEST["account_health"].path] is None
+    assert codec._FLAT_WRITERS[released.LATEST["account_health"].path] is None
     with pytest.raises(codec.CodecError, match="not written in parts"):
-        codec.parts("fleet", *([field["name"]] for field in schema_of(codec._LATEST["fleet"])["fields"]))
+        codec.parts("fleet", *([field["name"]] for field in schema_of(released.LATEST["fleet"])["fields"]))

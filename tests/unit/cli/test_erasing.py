@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from schemas import codec
+from schemas import released
 from schemas.topics import TOPICS
 from services.cli.erasing.kept import kept
 from services.cli.erasing.orders import check
@@ -42,7 +42,7 @@ def test_every_topic_whose_records_name_a_user_or_an_account_is_listed() -> None
             field["name"]
             for carried in topic.records
             for version in carried.versions
-            for field in json.loads((codec.ROOT / carried.record / f"v{version}.avsc").read_text("utf-8"))["fields"]
+            for field in json.loads((released.ROOT / carried.record / f"v{version}.avsc").read_text("utf-8"))["fields"]
         }
         if fields & {"user", "lowest_user"}:
             assert name in named(person=True), name

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from schemas import codec
+from schemas import codec, released
 
 TICK = codec.encoder("tick")
 
@@ -13,7 +13,7 @@ TICK = codec.encoder("tick")
 @pytest.fixture
 def restored_ids() -> Iterator[None]:
     yield
-    codec.use_ids({f.path: f.lock_id for f in codec.FILES})
+    codec.use_ids({f.path: f.lock_id for f in released.FILES})
 
 
 def test_a_value_starts_with_a_zero_byte_and_its_schema_id() -> None:
@@ -60,11 +60,11 @@ def test_an_unknown_record_is_refused_with_the_names_there_are() -> None:
 
 
 def test_ids_of_a_registry_reach_encoders_handed_out_before(restored_ids: None) -> None:
-    codec.use_ids({f.path: 1000 + f.lock_id for f in codec.FILES})
+    codec.use_ids({f.path: 1000 + f.lock_id for f in released.FILES})
 
     data = TICK({"at": 5})
 
-    assert codec.schema_id(data) == 1000 + codec.FILES[[f.record for f in codec.FILES].index("tick")].lock_id
+    assert codec.schema_id(data) == 1000 + released.FILES[[f.record for f in released.FILES].index("tick")].lock_id
     assert codec.decode(data)[0] == "tick"
 
 
@@ -74,7 +74,7 @@ def test_ids_that_leave_a_file_out_or_are_shared_change_nothing(restored_ids: No
     with pytest.raises(codec.CodecError, match="no schema id"):
         codec.use_ids({})
     with pytest.raises(codec.CodecError, match="share"):
-        codec.use_ids({f.path: 7 for f in codec.FILES})
+        codec.use_ids({f.path: 7 for f in released.FILES})
 
     assert before == codec.SCHEMA_IDS
 

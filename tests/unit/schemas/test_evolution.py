@@ -12,16 +12,16 @@ from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.read import SchemaResolutionError
 from fastavro.utils import generate_one
 
-from schemas import codec, lock
+from schemas import lock, released
 
-FILES = codec.FILES
+FILES = released.FILES
 BY_PATH = {f.path: f for f in FILES}
 PAIRS = [
     pytest.param(w, r, id=f"{w.path}->{r.path}") for w, r in itertools.product(FILES, FILES) if w.record == r.record
 ]
 
 
-def _schema(file: codec.SchemaFile) -> dict[str, Any]:
+def _schema(file: released.SchemaFile) -> dict[str, Any]:
     schema: dict[str, Any] = json.loads(file.text)
     return schema
 
@@ -52,7 +52,7 @@ def resolution_problem(writer: dict[str, Any], reader: dict[str, Any]) -> str | 
 
 
 @pytest.mark.parametrize(("writer", "reader"), PAIRS)
-def test_every_version_reads_every_other_version(writer: codec.SchemaFile, reader: codec.SchemaFile) -> None:
+def test_every_version_reads_every_other_version(writer: released.SchemaFile, reader: released.SchemaFile) -> None:
     assert resolution_problem(_schema(writer), _schema(reader)) is None
 
 
@@ -71,7 +71,7 @@ def test_no_id_is_used_twice() -> None:
     assert min(ids) > 0
 
 
-@pytest.mark.parametrize("record", codec.RECORDS)
+@pytest.mark.parametrize("record", released.RECORDS)
 def test_versions_count_from_one_without_gaps(record: str) -> None:
     versions = [f.version for f in FILES if f.record == record]
 
@@ -79,14 +79,14 @@ def test_versions_count_from_one_without_gaps(record: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.path)
-def test_every_enum_has_an_unknown_symbol_as_its_default(file: codec.SchemaFile) -> None:
+def test_every_enum_has_an_unknown_symbol_as_its_default(file: released.SchemaFile) -> None:
     for found in _types(_schema(file)):
         if found.get("type") == "enum":
             assert found["default"] == "UNKNOWN", found["name"]
             assert found["symbols"][0] == "UNKNOWN", found["name"]
 
 
-@pytest.mark.parametrize("record", codec.RECORDS)
+@pytest.mark.parametrize("record", released.RECORDS)
 def test_a_field_that_a_later_version_adds_has_a_default(record: str) -> None:
     versions = [_schema(f) for f in FILES if f.record == record]
     for before, after in itertools.pairwise(versions):
@@ -98,7 +98,7 @@ def test_a_field_that_a_later_version_adds_has_a_default(record: str) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.path)
-def test_a_record_says_what_it_is_in_one_namespace(file: codec.SchemaFile) -> None:
+def test_a_record_says_what_it_is_in_one_namespace(file: released.SchemaFile) -> None:
     schema = _schema(file)
 
     assert schema["namespace"] == "io.tidemark"

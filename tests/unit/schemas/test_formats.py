@@ -11,17 +11,17 @@ import pytest
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.utils import generate_one
 
-from schemas import codec, formats
+from schemas import codec, formats, released
 from services.alerter.domain import state_format as alerter
 from services.scorer import fleet_processor
 from services.scorer.domain.lane import ledger
 from services.scorer.domain.lane import state_format as scorer
 from services.shared.engine import position
 
-EVENT = json.loads((codec.ROOT / "usage_event/examples/track.json").read_text())
+EVENT = json.loads((released.ROOT / "usage_event/examples/track.json").read_text())
 
 
-OLD_ID, NEW_ID = (file.lock_id for file in codec.FILES if file.record == "usage_event")
+OLD_ID, NEW_ID = (file.lock_id for file in released.FILES if file.record == "usage_event")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def test_a_format_steps_by_one_and_not_twice_at_a_level() -> None:
 def test_every_schema_file_is_written_at_a_level() -> None:
     written = {(name, number) for more in formats.LEVELS for name, number in more.items()}
 
-    assert {(file.record, file.version) for file in codec.FILES} <= written
+    assert {(file.record, file.version) for file in released.FILES} <= written
 
 
 def test_the_code_reads_the_formats_of_the_newest_level() -> None:
@@ -81,25 +81,25 @@ def test_ids_of_a_registry_hold_at_every_level() -> None:
     encode = codec.encoder("usage_event")
     try:
         codec.write_level(2)
-        codec.use_ids({file.path: 700 + file.lock_id for file in codec.FILES})
+        codec.use_ids({file.path: 700 + file.lock_id for file in released.FILES})
         at_two = codec.schema_id(encode(EVENT))
         codec.write_level(1)
         at_one = codec.schema_id(encode(EVENT))
     finally:
-        codec.use_ids({file.path: file.lock_id for file in codec.FILES})
+        codec.use_ids({file.path: file.lock_id for file in released.FILES})
 
     assert (at_one, at_two) == (700 + OLD_ID, 700 + NEW_ID)
 
 
 PAIRS = [
     pytest.param(old, new, id=f"{old.path}->{new.path}")
-    for old, new in itertools.combinations(codec.FILES, 2)
-    if old.record == new.record and new.version == max(f.version for f in codec.FILES if f.record == new.record)
+    for old, new in itertools.combinations(released.FILES, 2)
+    if old.record == new.record and new.version == max(f.version for f in released.FILES if f.record == new.record)
 ]
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
-def test_an_old_version_is_read_as_avro_resolves_it(old: codec.SchemaFile, new: codec.SchemaFile) -> None:
+def test_an_old_version_is_read_as_avro_resolves_it(old: released.SchemaFile, new: released.SchemaFile) -> None:
     writer, reader = (parse_schema(json.loads(file.text)) for file in (old, new))
     for _ in range(20):
         out = BytesIO()

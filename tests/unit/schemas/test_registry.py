@@ -6,14 +6,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from schemas import codec
+from schemas import codec, released
 from schemas.registry import RegistryError, connect_registry
 
 
 @pytest.fixture(autouse=True)
 def restored_ids() -> Iterator[None]:
     yield
-    codec.use_ids({f.path: f.lock_id for f in codec.FILES})
+    codec.use_ids({f.path: f.lock_id for f in released.FILES})
 
 
 class Registry:
@@ -42,7 +42,7 @@ def test_schemas_are_registered_under_the_record_name_and_used() -> None:
 
     connect_registry("http://registry.test/", transport=httpx.MockTransport(registry))
 
-    assert sorted(registry.registered) == sorted(f.subject for f in codec.FILES)
+    assert sorted(registry.registered) == sorted(f.subject for f in released.FILES)
     assert "io.tidemark.UsageEvent" in registry.registered
     assert sorted(codec.FILE_IDS.values()) == sorted(registry.ids.values())
     assert codec.decode(codec.encoder("tick")({"at": 1})) == ("tick", {"at": 1, "epoch": 0, "settled": 0})

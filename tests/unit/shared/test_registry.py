@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.errors import Fatal
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
@@ -45,7 +45,7 @@ def registry() -> Iterator[str]:
 
 @pytest.fixture
 def ids_restored() -> Iterator[None]:
-    before = {file.path: file.lock_id for file in codec.FILES}
+    before = {file.path: file.lock_id for file in released.FILES}
     yield
     codec.use_ids(before)
 

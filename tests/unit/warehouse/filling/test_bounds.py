@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 from prometheus_client import CollectorRegistry
 
-from schemas import codec
+from schemas import codec, released
 from services.shared.errors import Retryable
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.filling.sink import KafkaSink
@@ -19,7 +19,7 @@ from services.warehouse.settings import WarehouseSettings
 from tests.support.waiting import until
 
 LARGEST_EVENT = 32 * 1024
-EVENT = codec.encoder("usage_event")(json.loads((codec.ROOT / "usage_event/examples/track.json").read_text("utf-8")))
+EVENT = codec.encoder("usage_event")(json.loads((released.ROOT / "usage_event/examples/track.json").read_text("utf-8")))
 PLACE = TopicPartition("usage-events", 0)
 
 

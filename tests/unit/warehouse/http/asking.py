@@ -9,7 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from schemas import codec
+from schemas import released
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.http.app import query_app
@@ -22,7 +22,7 @@ NOW = (TODAY + 1) * DAY_MS - 1
 
 
 def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((codec.ROOT / path).read_text("utf-8"))
+    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
     return {**value, **changes}
 
 
