@@ -7,7 +7,6 @@ the conditions of the rules in force.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from schemas.topics import ACCOUNT_HEALTH_LATEST
@@ -18,13 +17,13 @@ from services.shared.counts import counted
 from services.shared.kafka.reading import beginnings, decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.state_names import ABSENT_FROM, ABSENT_UNTIL
+from services.shared.units import date_of
 
 CALENDAR = "calendar_level"
 FLEET = "fleet_level"
 TAKEN_OVER = "taken_over_4w"
 _OWN = {CALENDAR, TAKEN_OVER}
 """What an account itself holds its rules by; the level of all accounts is none of them."""
-_EPOCH = date(1970, 1, 1)
 
 
 class Held(NamedTuple):
@@ -70,7 +69,7 @@ def reason(snapshot: dict[str, Any], measures: Measures) -> str:
 
 def iso(day: int) -> str:
     """Return a day (days since 1970 UTC) as a date."""
-    return (_EPOCH + timedelta(days=day)).isoformat()
+    return date_of(day).isoformat()
 
 
 async def records_to_read(kafka: KafkaSettings) -> int:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
+from services.shared.units import date_of
 from services.simulator.records import Record
 from services.simulator.roster import Customer, Person
 from services.simulator.storylines import Storyline, begins, renewal_in
-
-EPOCH = date(1970, 1, 1)
 
 Call = dict[str, Any]
 
@@ -41,8 +40,8 @@ def group(account: Customer, last_day: int, weeks: int) -> Call:
     """Return the call that carries the account's facts; `last_day` in days since 1970."""
     first = begins(account.storyline, weeks, account.shift)
     young = account.storyline in (Storyline.ONBOARDING_STUCK, Storyline.ONBOARDING_WELL)
-    signed = EPOCH + timedelta(days=last_day - (first + 3 if young else account.contract_age_days))
-    renewal = EPOCH + timedelta(days=last_day + renewal_in(account.storyline, account.shift))
+    signed = date_of(last_day - (first + 3 if young else account.contract_age_days))
+    renewal = date_of(last_day + renewal_in(account.storyline, account.shift))
     return _call("group", account, account.people[0]) | {
         "groupId": account.account,
         "traits": {
@@ -65,7 +64,7 @@ def by_agent(call: Call) -> Call:
 
 def recorded(record: Record, account: Customer, last_day: int) -> Call:
     """Return the call that somebody of the vendor makes about an account: it has no user."""
-    days = {name: (EPOCH + timedelta(days=last_day - left)).isoformat() for name, left in record.days.items()}
+    days = {name: date_of(last_day - left).isoformat() for name, left in record.days.items()}
     properties = {**days, **record.properties}
     return {"type": "track", "event": record.event, "context": {"groupId": account.account}, "properties": properties}
 

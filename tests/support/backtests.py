@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from services.backtest.domain.grid import Grid
 from services.cli.rule_testing.cases import series
+from services.shared.units import day_number
 
 SUNDAY_BEFORE = date(2023, 12, 31)
 """Column 0 is the Monday after it, so that columns 6, 13, ... are Sundays."""
-FIRST_DAY = SUNDAY_BEFORE.toordinal() + 1 - date(1970, 1, 1).toordinal()
+FIRST_DAY = day_number(SUNDAY_BEFORE) + 1
 
 
 def rows(*accounts: str) -> NDArray[np.uint16]:

@@ -7,13 +7,13 @@ Statistics and inner names stay out of the texts: people read "active people", "
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from string import Formatter
 from typing import Any
 
 from schemas.measures import MEASURES, Unit
 from services.alerter.domain.durations import DAY_MS
 from services.alerter.domain.measures import Measures
+from services.shared.units import date_of
 
 TEXTS = {
     "account_name": "Name of the account, else its id.",
@@ -30,7 +30,6 @@ PLACEHOLDERS = frozenset(MEASURES) | frozenset(TEXTS)
 
 UNKNOWN = "unknown"
 _WITHOUT_DAYS_OFF, _CALENDAR = "silent_days", "calendar_level"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WHOLE_FROM = 10
 _DAYS_FROM_HOURS = 72
 _MONTHS = (
@@ -132,7 +131,7 @@ def number_words(value: float) -> str:
 def date_words(day: int) -> str:
     """Write a day (days since 1970 UTC) as 7 March 2026; out of the calendar's range, its number."""
     try:
-        date = _EPOCH + timedelta(days=day)
+        date = date_of(day)
     except OverflowError:
         return f"day {day}"
     return f"{date.day} {_MONTHS[date.month - 1]} {date.year}"

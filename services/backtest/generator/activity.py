@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.backtest.generator.dice import Dice, Floats
-from services.backtest.generator.parameters import Parameters, number
+from services.backtest.generator.parameters import Parameters
 from services.backtest.generator.stories import Absence, AccountStory, Truth
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, day_number
 
 MOST = 0.97
 """Nobody is more certain to be active than this."""
@@ -68,7 +68,7 @@ def _work(story: AccountStory, truth: Truth, days: npt.NDArray[np.int64], dice: 
     """Return how much of a working day each day is."""
     level = np.ones(len(days))
     for first, length, quiet in frozen.quiet_times[story.country]:
-        start = number(first)
+        start = day_number(first)
         level[(days >= start) & (days < start + length)] = quiet
     weekend = frozen.weekend_worker_level if dice.chance(frozen.weekend_worker_share) else frozen.weekend_level
     level[(days + 3) % 7 >= 5] = weekend  # day 0 was a Thursday

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -20,13 +19,12 @@ from services.backtest.generator.activity import AccountPlan, person, plan
 from services.backtest.generator.dice import Dice
 from services.backtest.generator.parameters import Parameters, parameters
 from services.backtest.generator.stories import Absence, AccountStory, Truth, tell
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS, date_of
 
 VERSION = parameters().version
 """Version of the frozen parameters, which is part of what makes a history what it is."""
 
 PLANNED_ABSENCE = "Planned Absence"
-EPOCH = date(1970, 1, 1)
 
 Properties = Mapping[str, Any]
 Ints = npt.NDArray[np.int64]
@@ -207,4 +205,4 @@ def _told(absence: Absence) -> GeneratedEvent:
 
 
 def _iso(day: int) -> str:
-    return (EPOCH + timedelta(days=day)).isoformat()
+    return date_of(day).isoformat()

@@ -11,6 +11,8 @@ from typing import TypeAlias
 import msgspec
 import yaml
 
+from services.shared.units import day_number
+
 Pair: TypeAlias = tuple[float, float]
 Days: TypeAlias = tuple[int, int]
 
@@ -126,22 +128,17 @@ class Parameters(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     @property
     def first(self) -> int:
         """The first day, days since 1970."""
-        return number(self.first_day)
+        return day_number(self.first_day)
 
     @property
     def last_possible(self) -> int:
         """The last day for which there are calendars."""
-        return min(number(max(max(days) for days in years.values())) for years in self.public_holidays.values())
+        return min(day_number(max(max(days) for days in years.values())) for years in self.public_holidays.values())
 
     def holidays(self, country: str) -> Iterator[int]:
         """Yield the public holidays of a country in order, days since 1970."""
         for days in self.public_holidays[country].values():
-            yield from map(number, days)
-
-
-def number(day: date) -> int:
-    """Return a date as days since 1970."""
-    return day.toordinal() - date(1970, 1, 1).toordinal()
+            yield from map(day_number, days)
 
 
 @cache

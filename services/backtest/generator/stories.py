@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from services.backtest.generator.dice import Dice
-from services.backtest.generator.parameters import Parameters, number
+from services.backtest.generator.parameters import Parameters
+from services.shared.units import day_number
 
 LOSSES = frozenset({"sudden_stop", "slow_decay", "seat_loss"})
 """Storylines that should be found; no alarm should come of the others."""
@@ -123,9 +124,9 @@ def _story(dice: Dice, account: str, storyline: str, people: int, days: int, fro
             end = onset + dice.weighted(frozen.vacation.days) - 1
             if kind == "calendar":
                 possible = [
-                    (number(first), length)
+                    (day_number(first), length)
                     for first, length in frozen.closures[country]
-                    if first_onset <= number(first) <= last_onset
+                    if first_onset <= day_number(first) <= last_onset
                 ]
                 onset, length = dice.one_of(possible)
                 end = onset + length - 1

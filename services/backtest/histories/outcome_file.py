@@ -20,8 +20,8 @@ from services.backtest.domain.history import AccountOutcome
 from services.backtest.words import Speech
 from services.shared.errors import TidemarkError
 from services.shared.tracking_plan.losses import EARLIEST
+from services.shared.units import day_number
 
-_EPOCH = date(1970, 1, 1).toordinal()
 MOST_LINES = 1_000_000
 COLUMNS = ("account", "date")
 _LONGEST_RECORD = 50
@@ -166,7 +166,7 @@ def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) 
         return say("outcomes.ahead", date=text[:10])
     if day < EARLIEST:
         return say("outcomes.too_early", date=text[:10], year=EARLIEST.year)
-    return AccountOutcome(account, day.toordinal() - _EPOCH, "lost", cell("reason"))
+    return AccountOutcome(account, day_number(day), "lost", cell("reason"))
 
 
 def _day(text: str) -> date:

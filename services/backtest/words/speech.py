@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from babel.dates import format_date
 from babel.numbers import format_decimal, get_decimal_symbol
 
+from services.shared.units import date_of
 from services.shared.wording import Catalogue
 
-_EPOCH = date(1970, 1, 1)
 NOTHING = "-"
 
 
@@ -59,7 +58,7 @@ class Speech:
 
     def day(self, day: int) -> str:
         """Return a day, given in days since 1970 UTC."""
-        return format_date(_EPOCH + timedelta(days=day), self("day_pattern"), locale=self._words.locale)
+        return format_date(date_of(day), self("day_pattern"), locale=self._words.locale)
 
     def days(self, days: float) -> str:
         """Return how many days, in whole ones."""

@@ -10,6 +10,7 @@ import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
 from services.shared.errors import Fatal
+from services.shared.units import day_number
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import RuleSet
@@ -56,7 +57,7 @@ def explain(
 
 def _day(text: str) -> int:
     try:
-        return date.fromisoformat(text).toordinal() - date(1970, 1, 1).toordinal()
+        return day_number(date.fromisoformat(text))
     except ValueError:
         raise Fatal(f"--at {text}: give a day such as 2027-03-31") from None
 

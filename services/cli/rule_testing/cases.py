@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import yaml
 
 from services.shared.files import quick_yaml
 from services.shared.files.expected_types import type_problem_of
+from services.shared.units import date_of, day_number
 
 MOST_DAYS = 2000
 
@@ -86,7 +87,7 @@ class Case(msgspec.Struct, forbid_unknown_fields=True):
     @property
     def first_day(self) -> int:
         """The first day, counted from 1970."""
-        return date.fromisoformat(self.start).toordinal() - date(1970, 1, 1).toordinal()
+        return day_number(date.fromisoformat(self.start))
 
 
 class BadCase(ValueError):
@@ -169,7 +170,7 @@ def dated(given: Mapping[str, Any], first_day: int) -> dict[str, Any]:
 
 def _date_of(value: Any, first_day: int) -> Any:
     if isinstance(value, str) and (match := re.fullmatch(r"day (-?\d+)", value)):
-        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=first_day + int(match[1]))).date().isoformat()
+        return date_of(first_day + int(match[1])).isoformat()
     return value
 
 

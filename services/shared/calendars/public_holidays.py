@@ -14,9 +14,9 @@ from datetime import date
 from functools import lru_cache
 from pathlib import Path
 
-TABLE = Path(__file__).with_name("public_holidays.txt")
+from services.shared.units import day_number
 
-_EPOCH = date(1970, 1, 1).toordinal()
+TABLE = Path(__file__).with_name("public_holidays.txt")
 
 
 _TEXT = TABLE.read_text("utf-8")
@@ -88,4 +88,4 @@ def holidays(code: str) -> tuple[int, ...]:
 
 
 def _day(year: int, word: str) -> int:
-    return date(year, int(word[:2]), int(word[2:])).toordinal() - _EPOCH
+    return day_number(date(year, int(word[:2]), int(word[2:])))

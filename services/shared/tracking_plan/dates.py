@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
-_EPOCH = date(1970, 1, 1)
+from services.shared.units import day_number
+
 _FIRST_YEAR, _LAST_YEAR = 1970, 2199
 _LAST_SECOND = 230 * 365 * 86_400
 _MILLISECONDS_FROM = 100_000_000_000  # as seconds that would be the year 5138
@@ -38,4 +39,4 @@ def read_day(value: Any) -> int:
         when = datetime.fromtimestamp(seconds, UTC).date()
     if not _FIRST_YEAR <= when.year <= _LAST_YEAR:
         raise ValueError(f"send a date from {_FIRST_YEAR} to {_LAST_YEAR}")
-    return (when - _EPOCH).days
+    return day_number(when)

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.shared.tracking_plan.dates import read_day
+from services.shared.units import day_number
 
 LOSS = "Account Lost"
 """The event."""
 EARLIEST = date(1990, 1, 1)
 """A loss of before is a wrong year."""
-_EARLIEST_DAY = (EARLIEST - date(1970, 1, 1)).days
+_EARLIEST_DAY = day_number(EARLIEST)
 
 
 class RecordedLoss(NamedTuple):

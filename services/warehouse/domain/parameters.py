@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
 from services.shared.errors import Rejected
+from services.shared.units import day_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2199
@@ -235,7 +236,7 @@ class DayParameter:
             raise Rejected("bad_parameter", self.name, f"{text[:100]!r} is no day such as 2026-03-31")
         if not 1970 <= found.year <= _LAST_YEAR:
             raise Rejected("bad_parameter", self.name, f"{text} is not within 1970 to {_LAST_YEAR}")
-        return (found - _EPOCH.date()).days
+        return day_number(found)
 
     def schema(self) -> Schema:
         """Say its format."""

@@ -10,6 +10,7 @@ import pytest
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.histories.outcome_file import BadOutcomesError, OutcomeFile, read_outcomes
 from services.backtest.words import speech
+from services.shared.units import day_number
 
 TODAY = date(2026, 6, 1)
 TEN_BAD = """account,date,reason
@@ -35,7 +36,7 @@ def read(tmp_path: Path, text: str | bytes) -> OutcomeFile:
 
 
 def day(year: int, month: int, day_: int) -> int:
-    return date(year, month, day_).toordinal() - date(1970, 1, 1).toordinal()
+    return day_number(date(year, month, day_))
 
 
 def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path) -> None:

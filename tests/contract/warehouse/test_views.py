@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from schemas.measures import named
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, date_of
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place
 from services.warehouse.views import VIEWS
@@ -54,7 +54,7 @@ def asked(store: ClickHouseStore, view: str) -> list[Row]:
 
 
 def day_of(days: int | None) -> date | None:
-    return None if days is None or days < 0 else date(1970, 1, 1) + timedelta(days=days)
+    return None if days is None or days < 0 else date_of(days)
 
 
 def month_of(day: date) -> date:
@@ -69,7 +69,7 @@ def counted(made: History) -> list[Row]:
     """Return the events that are use of the product, each once, with their day."""
     seen = {each["event_id"]: each for each in made.events}
     return [
-        {**each, "day": date(1970, 1, 1) + timedelta(days=each["occurred_at"] // DAY_MS)}
+        {**each, "day": date_of(each["occurred_at"] // DAY_MS)}
         for each in seen.values()
         if each["environment"] == "production" and not each["internal"] and each["kind"] in ("TRACK", "PAGE", "SCREEN")
     ]

@@ -32,7 +32,7 @@ from services.scorer.lanes import fleet_lane, usage_lanes
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
-from services.shared.units import DAY_MS, DAY_S
+from services.shared.units import DAY_MS, DAY_S, day_number
 
 PARTITIONS = 2
 EPOCH = 1
@@ -53,11 +53,6 @@ class Commit(NamedTuple):
     user: str
 
 
-def number(day: date) -> int:
-    """Return a date as days since 1970."""
-    return day.toordinal() - date(1970, 1, 1).toordinal()
-
-
 @pytest.fixture(scope="module")
 def part(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the slice as a file of its own."""
@@ -71,7 +66,7 @@ def part(project_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer.writeheader()
         for row in rows:
             kept = row["acct"] in WENT_SILENT or row["acct"][0] in "01234567"
-            if kept and number(FIRST) <= int(row["ts"]) // DAY_S < number(END):
+            if kept and day_number(FIRST) <= int(row["ts"]) // DAY_S < day_number(END):
                 writer.writerow(row)
     return sliced
 
@@ -93,8 +88,8 @@ def judged(part: Path) -> MemoryLog:
     source = survey(part, mapping, "commits", time.time_ns() // 1_000_000)
     log = MemoryLog(PARTITIONS)
     runner = MemoryRunner(log, lanes())
-    everywhere(log, _clock({"mode": "DRIVEN", "epoch": EPOCH, "at": number(FIRST) * DAY_MS}))
-    for step in steps(source.events(), number(FIRST) * DAY_MS, number(END) * DAY_MS, DAY_MS):
+    everywhere(log, _clock({"mode": "DRIVEN", "epoch": EPOCH, "at": day_number(FIRST) * DAY_MS}))
+    for step in steps(source.events(), day_number(FIRST) * DAY_MS, day_number(END) * DAY_MS, DAY_MS):
         if isinstance(step, Send):
             for at_ms, call in step.calls:
                 append(log, at_ms, call)
@@ -193,7 +188,7 @@ def test_what_a_signal_says_is_what_the_file_says(
 def test_the_turn_of_the_year_is_no_reason_to_worry(signals: list[dict[str, Any]]) -> None:
     alarms = [s for s in signals if s["transition"] == "FIRING" and s["severity"] != "INFO"]
     christmas = [s for s in alarms if is_christmas(s["day"])]
-    share_of_days = 2 * 14 / (number(END) - number(FIRST))
+    share_of_days = 2 * 14 / (day_number(END) - day_number(FIRST))
 
     assert len(alarms) > 20
     assert len(christmas) <= len(alarms) * share_of_days

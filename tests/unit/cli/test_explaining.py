@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import date, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,7 +19,7 @@ from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_us
 from services.cli.explaining.rule import why
 from services.shared.errors import Fatal
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, date_of
 from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, tick
 
 RULES = load_rules()
@@ -35,7 +34,7 @@ CALM = {
 
 
 def iso(day: int) -> str:
-    return (date(1970, 1, 1) + timedelta(days=DAY + day)).isoformat()
+    return date_of(DAY + day).isoformat()
 
 
 def judged(day: int, states: dict[str, RuleState] | None = None, **measures: float) -> Judgement:

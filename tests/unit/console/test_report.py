@@ -19,6 +19,7 @@ from services.console.report.week import Week, read
 from services.console.words import catalogue
 from services.console.words.formats import Formats
 from services.shared.errors import Fatal, Rejected
+from services.shared.units import date_of
 from services.shared.wording import LANGUAGES
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
@@ -125,7 +126,7 @@ async def test_an_empty_store_says_so() -> None:
 
 
 async def test_a_past_day_is_reported_as_it_was_known_then() -> None:
-    then = date.fromordinal(date(1970, 1, 1).toordinal() + T0 // DAY_MS - 8).isoformat()
+    then = date_of(T0 // DAY_MS - 8).isoformat()
     week = await read(api_over(two_weeks()), at=then)
 
     assert (week.last_day, list(week.changed), list(week.fired)) == (then, [], [])

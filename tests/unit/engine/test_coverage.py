@@ -13,14 +13,9 @@ from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import SourceMode
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, running, turns
 
 IN_TRANSACTIONS = replace(SPEC, mode=SourceMode.TRANSACTIONAL)
-
-
-async def turns(count: int = 50) -> None:
-    for _ in range(count):
-        await asyncio.sleep(0)
 
 
 async def test_the_marker_behind_the_last_record_is_committed_with_it() -> None:

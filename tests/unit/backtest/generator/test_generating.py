@@ -11,8 +11,8 @@ import holidays
 import pytest
 
 from services.backtest.generator import AccountStory, Generated, generate
-from services.backtest.generator.parameters import number, parameters
-from services.shared.units import day_of
+from services.backtest.generator.parameters import parameters
+from services.shared.units import day_number, day_of
 
 ACCOUNTS, DAYS = 120, 500
 
@@ -158,7 +158,7 @@ def test_few_are_active_on_public_holidays_and_in_outages(
     generated: Generated, user_days: dict[str, Counter[int]]
 ) -> None:
     ordinary = [story for story in stories(generated, "none") if story.country == "DE"]
-    christmas = number(date(2024, 12, 25))  # a Wednesday
+    christmas = day_number(date(2024, 12, 25))  # a Wednesday
     outage = min(generated.truth.outages)
     at_christmas = sum(user_days[story.account][christmas] for story in ordinary)
     in_november = sum(user_days[story.account][christmas - 42] for story in ordinary)

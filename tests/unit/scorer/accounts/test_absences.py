@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from services.scorer.domain.accounts.absences import MAX_ABSENCES, Absences, merge, note, of_account, of_people
+from services.shared.units import date_of
 from tests.support.scorer import DAY, UsageLane, at
 
 
 def iso(day: int) -> str:
     """Return the date of the n-th test day."""
-    return (date(1970, 1, 1) + timedelta(days=DAY + day)).isoformat()
+    return date_of(DAY + day).isoformat()
 
 
 def away(lane: UsageLane, first: int, last: int, *, event_id: str | None = None, **changes: Any) -> None:

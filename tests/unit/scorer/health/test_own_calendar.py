@@ -16,13 +16,14 @@ from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.health.own_calendar import FLOOR, calendar_of, with_fleet
 from services.scorer.domain.units import DAY_MS
 from services.shared.plan_file import default_plan
+from services.shared.units import day_number
 
 KINDS = kinds_of(default_plan())
 LEVELS = [1.0] * 36
 
 
 def number(year: int, month: int, day: int) -> int:
-    return date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
+    return day_number(date(year, month, day))
 
 
 SUNDAY = number(2025, 3, 30)

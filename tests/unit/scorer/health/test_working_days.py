@@ -15,12 +15,13 @@ from services.scorer.domain.health.known import known_of
 from services.scorer.domain.health.measuring import measures_of
 from services.scorer.domain.units import DAY_MS
 from services.shared.plan_file import default_plan
+from services.shared.units import day_number
 
 KINDS = kinds_of(default_plan())
 
 
 def number(year: int, month: int, day: int) -> int:
-    return date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
+    return day_number(date(year, month, day))
 
 
 SUNDAY = number(2025, 3, 30)

@@ -9,10 +9,11 @@ import pytest
 from services.cli.pages.public_holidays import TABLE, lines_of
 from services.shared.calendars import public_holidays
 from services.shared.calendars.public_holidays import holidays, normal, weekend
+from services.shared.units import day_number
 
 
 def number(year: int, month: int, day: int) -> int:
-    return date(year, month, day).toordinal() - date(1970, 1, 1).toordinal()
+    return day_number(date(year, month, day))
 
 
 @pytest.mark.parametrize(
