@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import yaml
+
 from schemas.measures import MEASURES, numbered
 from services.alerter.domain.folding import fold_snapshot
 from services.alerter.domain.rules import RuleSet
-from services.alerter.rule_files import load_rules
+from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.shared.units import DAY_MS, HOUR_MS
 
 RULES = load_rules()
@@ -168,3 +170,9 @@ def told(signals: Iterable[Mapping[str, Any]]) -> list[tuple[int, str, str, str]
         (s["at"] // DAY_MS - START_DAY - 1, s["rule"], s["transition"], s["resolved_reason"] or s["severity"])
         for s in signals
     ]
+
+
+def shipped(rule_id: str) -> dict[str, Any]:
+    """Return the file of a rule as it is shipped."""
+    data: dict[str, Any] = yaml.safe_load((SHIPPED_RULES / f"{rule_id}.yaml").read_text("utf-8"))
+    return data

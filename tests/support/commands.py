@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
@@ -12,6 +13,11 @@ from typer.testing import CliRunner, Result
 from services.cli.commands.services import SERVICES
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
+
+
+def command_line(*words: str) -> list[str]:
+    """Return what starts `tidemark` as a process of its own."""
+    return [sys.executable, "-m", "services.cli", *words]
 
 
 class Ran(NamedTuple):

@@ -5,12 +5,24 @@ from __future__ import annotations
 import asyncio
 import mimetypes
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 from tests.support import clients
+
+
+@asynccontextmanager
+async def a_browser() -> AsyncIterator[Browser]:
+    """Open a Chromium."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=clients.chromium(), args=list(clients.CHROMIUM_OPTIONS)
+        )
+        yield browser
+        await browser.close()
 
 
 class Pages:

@@ -205,6 +205,11 @@ class UsageLane:
         self.state.outcomes = []
 
 
+def closes(lane: UsageLane) -> list[int]:
+    """Return the test day of each snapshot that the close of a day brought."""
+    return [s["day"] - DAY for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
+
+
 class Log:
     """A log of usage-events in memory, and runs of the scorer over it."""
 

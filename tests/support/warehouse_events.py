@@ -1,7 +1,8 @@
-"""Values of events as they stand on the log, usual and strange ones, for Hypothesis."""
+"""Values of records as they stand on the log: the examples beside the schemas, and usual and strange events for Hypothesis."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
@@ -21,6 +22,12 @@ _LONGS = st.one_of(
     st.sampled_from([-2_208_988_800_001, -2_208_988_800_000, 10_413_791_999_999, 10_413_792_000_000]),
     st.integers(-(2**63), 2**63 - 1),
 )
+
+
+def example(path: str, **changes: Any) -> dict[str, Any]:
+    """Return an example by its path below `schemas`, with changes."""
+    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
+    return {**value, **changes}
 
 
 def encoded(record: str, version: int, value: Mapping[str, Any]) -> bytes:

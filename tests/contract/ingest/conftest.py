@@ -98,6 +98,13 @@ async def ingest(server: Server) -> AsyncIterator[Ingest]:
         yield Ingest(server.port, client, log, metrics, server.app)
 
 
+@pytest_asyncio.fixture(loop_scope="module")
+async def anyone(ingest: Ingest) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that sends no key of its own."""
+    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
+        yield client
+
+
 @pytest.fixture
 def slow_log(ingest: Ingest, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """The log acknowledges nothing until this event is set."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
-import pytest_asyncio
 
 from services.ingest.dialects.pixel import GIF
 from services.ingest.dialects.registry import RouteTable, every_route
@@ -20,13 +17,6 @@ from tests.support.ingest import user
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 EVENT = {"event": "Opened", "userId": "ann", "messageId": "m1", "context": {"groupId": "acme"}}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def anyone(ingest: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """A client that sends no key of its own."""
-    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
-        yield client
 
 
 @pytest.mark.parametrize("path", ["/sourceConfig", "/sourceConfig/"])

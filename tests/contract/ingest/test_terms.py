@@ -10,7 +10,6 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from services.ingest.write_keys.budgets import Budgets
 from services.shared.credentials import digest, id_of
@@ -35,12 +34,6 @@ def clock(ingest: Any) -> Clock:
     made = Clock()
     ingest.app.intake.budgets = Budgets(ingest.app.intake.keys, ingest.metrics, clock=made)
     return made
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def anyone(ingest: Any) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=ingest.client.base_url) as client:
-        yield client
 
 
 def limited(ingest: Any, source: str, budget: str) -> float:

@@ -1,18 +1,18 @@
 """Rows for tests of the stores, as the topics' examples make them."""
 
-import json
 from typing import Any
 
-from schemas import codec, released
+from schemas import codec
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import Place, Row, row
+from tests.support import warehouse_events
 
 T0 = 1_764_547_200_000  # 2025-12-01, midnight UTC
 
 
 def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
-    return codec.decode(codec.encoder(path.split("/", maxsplit=1)[0])({**value, **changes}))[1]
+    value = warehouse_events.example(path, **changes)
+    return codec.decode(codec.encoder(path.split("/", maxsplit=1)[0])(value))[1]
 
 
 def event(offset: int, event_id: str, *, partition: int = 0, topic: str = "usage-events", **changes: Any) -> Row:

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,10 @@ import psutil
 import pytest
 
 from services.shared.kafka.embedded.broker import free_port
-from tests.support.commands import run_command
+from tests.support.commands import command_line, run_command
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
-
-
-def tidemark(*arguments: str) -> list[str]:
-    """Return the command line of the tool."""
-    return [sys.executable, "-m", "services.cli", *arguments]
 
 
 class Dev:
@@ -36,7 +30,7 @@ class Dev:
         key = data.parent / "dev.key"
         key.write_text("e2e\n")
         self.process = subprocess.Popen(
-            tidemark("dev", "--port", str(free_port(4)), "--data", str(data), "--key-file", str(key)),
+            command_line("dev", "--port", str(free_port(4)), "--data", str(data), "--key-file", str(key)),
             stdout=self.output.open("w"),
             stderr=subprocess.STDOUT,
         )
@@ -71,7 +65,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
 
 def test_status_tells_that_all_is_ready_and_where(dev: Dev) -> None:
     """Addresses, processes, topics: all that another tool needs, asked for as people do."""
-    command = tidemark("status", "--json", "--data", str(dev.data))
+    command = command_line("status", "--json", "--data", str(dev.data))
     status = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
     assert status["ready"] is True
@@ -148,7 +142,7 @@ def test_a_killed_service_is_started_again(dev: Dev, name: str) -> None:
 def test_a_second_stack_on_the_same_folder_is_refused(dev: Dev) -> None:
     """Two brokers on one folder would destroy it."""
     second = subprocess.run(
-        tidemark("dev", "--port", str(free_port(4)), "--data", str(dev.data)),
+        command_line("dev", "--port", str(free_port(4)), "--data", str(dev.data)),
         capture_output=True,
         text=True,
         timeout=60,
@@ -162,7 +156,7 @@ def test_a_second_stack_on_the_same_folder_is_refused(dev: Dev) -> None:
 def test_the_doctor_finds_nothing_wrong(dev: Dev) -> None:
     """Every line is good on a stack that runs."""
     done = subprocess.run(
-        tidemark("doctor", "--data", str(dev.data)), capture_output=True, text=True, timeout=120, check=False
+        command_line("doctor", "--data", str(dev.data)), capture_output=True, text=True, timeout=120, check=False
     )
 
     assert done.returncode == 0, done.stdout

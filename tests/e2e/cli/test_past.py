@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,17 +17,12 @@ import pytest
 
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.units import DAY_S
-from tests.support.commands import run_command
+from tests.support.commands import command_line, run_command
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 ROWS, DAYS = 600, 10
-
-
-def tidemark(*arguments: str) -> list[str]:
-    """Return the command line of the tool."""
-    return [sys.executable, "-m", "services.cli", *arguments]
 
 
 def told(data: Path, *arguments: str, status: int = 0) -> Any:
@@ -44,7 +38,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     data = tmp_path_factory.mktemp("past") / "data"
     output = data.parent / "out"
     process = subprocess.Popen(
-        tidemark("dev", "--port", str(free_port(4)), "--data", str(data)),
+        command_line("dev", "--port", str(free_port(4)), "--data", str(data)),
         stdout=output.open("w"),
         stderr=subprocess.STDOUT,
     )
@@ -80,7 +74,7 @@ def backfill_of(file: Path) -> list[str]:
 
 def test_a_killed_backfill_goes_on_and_a_finished_one_adds_nothing(stack: Path, commits: Path) -> None:
     killed = subprocess.Popen(
-        tidemark(*backfill_of(commits), "--json", "--data", str(stack)),
+        command_line(*backfill_of(commits), "--json", "--data", str(stack)),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -142,7 +136,7 @@ def test_signals_can_be_listed_at_any_time(stack: Path) -> None:
 @pytest.mark.long
 def test_the_demo_shows_a_signal_live_and_starts_again_with_what_it_has(tmp_path: Path) -> None:
     data, port = tmp_path / "demo", free_port(4)
-    command = tidemark("demo", "--data", str(data), "--port", str(port), "--weeks", "1")
+    command = command_line("demo", "--data", str(data), "--port", str(port), "--weeks", "1")
 
     first = until("A low survey answer", command, after="Now live", within_s=150)
     second = subprocess.run([*command, "--stop-after", "1"], capture_output=True, text=True, timeout=200, check=False)

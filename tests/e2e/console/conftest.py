@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser
 
 from services.shared.http.server import serving
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
-from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.console import HOSTILE, app_over, filled
+from tests.support.pages import a_browser
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -36,7 +36,5 @@ async def address(store: MemoryStore, feed: Feed) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium."""
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_OPTIONS))
+    async with a_browser() as opened:
         yield opened
-        await opened.close()

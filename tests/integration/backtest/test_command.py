@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import run_tool
+from tests.support.commands import command_line, run_tool
 
 FIRST, DAYS = date(2024, 1, 1), 300
 
@@ -32,7 +32,7 @@ def events(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "services.cli", "backtest", *words]
+    command = command_line("backtest", *words)
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     assert ran.returncode == 0, ran.stderr
     return ran

@@ -6,7 +6,6 @@ import csv
 import gzip
 import random
 import subprocess
-import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from services.scorer.domain.health.model import Model
 from services.scorer.settings import DEFAULT_MODEL, ScorerSettings, load_scoring
-from tests.support.commands import run_tool
+from tests.support.commands import command_line, run_tool
 
 FIRST, DAYS = date(2024, 1, 1), 455
 ACCOUNTS, LOST = 60, 26
@@ -57,7 +56,7 @@ def lost_list(folder: Path, name: str, losses: dict[int, int]) -> Path:
 
 
 def run(*words: str, rc: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "services.cli", "backtest", *words]
+    command = command_line("backtest", *words)
     ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
     assert ran.returncode == rc, ran.stderr
     return ran

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,7 +22,7 @@ from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import open_embedded
 from tests.contract.warehouse import stored
-from tests.support.commands import run_tool
+from tests.support.commands import command_line, run_tool
 
 pytestmark = pytest.mark.integration
 
@@ -73,7 +72,7 @@ def command(kafka: KafkaSettings, *words: str) -> subprocess.CompletedProcess[st
         "TIDEMARK_TOPIC_PREFIX": kafka.topic_prefix,
     }
     return subprocess.run(
-        [sys.executable, "-m", "services.cli", "backtest", *words],
+        command_line("backtest", *words),
         env=env,
         capture_output=True,
         text=True,

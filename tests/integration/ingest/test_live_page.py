@@ -12,15 +12,15 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from schemas import codec
 from services.shared.kafka import topics
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
-from tests.support.clients import CHROMIUM_OPTIONS, chromium
 from tests.support.keys import entry
+from tests.support.pages import a_browser
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
 
@@ -77,10 +77,8 @@ async def ingest(topics_of_module: KafkaSettings, tmp_path_factory: pytest.TempP
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_OPTIONS))
+    async with a_browser() as opened:
         yield opened
-        await opened.close()
 
 
 async def opened(browser: Browser, address: str, said: list[str]) -> Page:

@@ -1,7 +1,6 @@
 """Sinks over a real broker, and what they are fed with."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as AIOTopicPartition
 from prometheus_client import CollectorRegistry
 
-from schemas import codec, released
+from schemas import codec
 from services.shared.kafka import clients
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
@@ -19,15 +18,11 @@ from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import FillingStore, Sink
 from services.warehouse.settings import WarehouseSettings
+from tests.support.warehouse_events import example
 
 EVENT = codec.encoder("usage_event")
 TICK = codec.encoder("tick")({"at": 1})
 T0 = 1_764_547_200_000
-
-
-def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
-    return {**value, **changes}
 
 
 @asynccontextmanager

@@ -33,7 +33,6 @@ from tests.integration.warehouse.sinks import (
     TICK,
     caught_up,
     end_offsets,
-    example,
     lag,
     producing,
     raw,
@@ -41,6 +40,7 @@ from tests.integration.warehouse.sinks import (
     sinking,
 )
 from tests.support.waiting import until
+from tests.support.warehouse_events import example
 
 
 @pytest.fixture

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.shared.errors import ConfigurationError
 from services.shared.units import DAY_MS
-
-
-def shipped(rule_id: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load((SHIPPED_RULES / f"{rule_id}.yaml").read_text("utf-8"))
-    return data
+from tests.support.alerter import shipped
 
 
 @pytest.mark.parametrize("name", [*shipped("usage_decline"), "enabled", "cooldown", "expires"])

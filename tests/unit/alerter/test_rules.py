@@ -16,12 +16,7 @@ from services.alerter.domain.rules import Severity, rule_set
 from services.alerter.rule_files import SHIPPED_RULES, load_rules
 from services.shared.errors import ConfigurationError
 from services.shared.units import DAY_MS
-from tests.support.alerter import snapshot
-
-
-def shipped(rule_id: str) -> dict[str, Any]:
-    data: dict[str, Any] = yaml.safe_load((SHIPPED_RULES / f"{rule_id}.yaml").read_text("utf-8"))
-    return data
+from tests.support.alerter import shipped, snapshot
 
 
 def test_the_shipped_rules_are_these_signals_in_the_order_in_which_they_keep_each_other_back() -> None:

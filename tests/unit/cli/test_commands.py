@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 import tomllib
@@ -28,7 +27,7 @@ from services.shared.http.server import ops_routes
 from services.shared.kafka.embedded.broker import free_port
 from services.shared.ports import PORTS
 from services.shared.release import release
-from tests.support.commands import run_tool
+from tests.support.commands import command_line, run_tool
 
 STOPPED = 1
 
@@ -109,7 +108,7 @@ def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, mo
 
 def test_the_tool_says_which_release_it_is(project_root: Path) -> None:
     told = tomllib.loads((project_root / "pyproject.toml").read_text())["project"]["version"]
-    command = [sys.executable, "-m", "services.cli", "--version"]
+    command = command_line("--version")
 
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
 
@@ -121,7 +120,7 @@ def test_the_tool_says_which_release_it_is(project_root: Path) -> None:
 def test_a_full_disk_under_what_is_printed_is_said_in_one_line(command: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "services.cli", command],
+            command_line(command),
             stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
         )  # fmt: skip
 
@@ -139,7 +138,7 @@ def test_commands_that_need_a_cluster_say_so_in_one_line(
 
     def run(**given: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "services.cli", *command, "--data", str(tmp_path)],
+            command_line(*command, "--data", str(tmp_path)),
             env={**environment, **given}, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from services.cli.held import Held
 from services.cli.terminal import on_one_line, printable, tell_json, tell_lines
 from services.ingest.domain.arrivals import Arrival
 from tests.contract.warehouse.stored import example
+from tests.support.commands import command_line
 
 HOSTILE = "Acme\x1b]0;owned\x07\x1b[2J\x1b[1;1H\x9b31m\u202e\r\n2026-01-01 CRITICAL all is lost"
 ACTED_ON = set("\x1b\x07\x9b\u202e\r")
@@ -135,7 +135,7 @@ def test_names_that_no_plan_declares_are_text(tmp_path: Path, capsys: pytest.Cap
 def test_errors_are_text() -> None:
     words = ["explain", "acme", "--at", HOSTILE]
 
-    ran = subprocess.run([sys.executable, "-m", "services.cli", *words], capture_output=True, text=True, check=False)
+    ran = subprocess.run(command_line(*words), capture_output=True, text=True, check=False)
 
     assert "give a day such as 2027-03-31" in ran.stderr
     assert not ACTED_ON & set(ran.stderr)

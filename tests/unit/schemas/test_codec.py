@@ -1,6 +1,5 @@
 """Bytes that are not ours are refused with words; the wire format is the one others read."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -8,12 +7,6 @@ import pytest
 from schemas import codec, released
 
 TICK = codec.encoder("tick")
-
-
-@pytest.fixture
-def restored_ids() -> Iterator[None]:
-    yield
-    codec.use_ids({f.path: f.lock_id for f in released.FILES})
 
 
 def test_a_value_starts_with_a_zero_byte_and_its_schema_id() -> None:

@@ -1,7 +1,6 @@
 """Ids come from a registry, which is asked to look up first and to register only what it does not have."""
 
 import json
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -9,11 +8,7 @@ import pytest
 from schemas import codec, released
 from schemas.registry import RegistryError, connect_registry
 
-
-@pytest.fixture(autouse=True)
-def restored_ids() -> Iterator[None]:
-    yield
-    codec.use_ids({f.path: f.lock_id for f in released.FILES})
+pytestmark = pytest.mark.usefixtures("restored_ids")
 
 
 class Registry:

@@ -8,13 +8,9 @@ import pytest
 
 from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
 from services.scorer.domain.lane.usage_fold import StepTooLong
-from tests.support.scorer import DAY, UsageLane, at, clock, fleet, measures, tick
+from tests.support.scorer import DAY, UsageLane, at, clock, closes, fleet, measures, tick
 
 MINUTE = 60_000
-
-
-def closes(lane: UsageLane) -> list[int]:
-    return [s["day"] - DAY for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
 
 
 # two clocks

@@ -6,13 +6,9 @@ from itertools import pairwise
 
 from services.scorer.domain.lane.clock import CLOSING, GRACE_MS, IDLE, SWEEP_MS
 from services.scorer.domain.lane.sweep import slice_of
-from tests.support.scorer import DAY, UsageLane, at, measures
+from tests.support.scorer import DAY, UsageLane, at, closes, measures
 
 MINUTE = 60_000
-
-
-def closes(lane: UsageLane) -> list[int]:
-    return [s["day"] - DAY for s in lane.snapshots() if s["reason"] == "DAY_CLOSE"]
 
 
 def wait(lane: UsageLane, since: int, until: int) -> None:

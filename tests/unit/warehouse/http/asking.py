@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 from starlette.testclient import TestClient
 
-from schemas import released
 from services.shared.units import DAY_MS
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries
+from tests.support.warehouse_events import example
 
 TODAY = 20_423  # 2025-12-01
 NOW = (TODAY + 1) * DAY_MS - 1
-
-
-def example(path: str, **changes: Any) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads((released.ROOT / path).read_text("utf-8"))
-    return {**value, **changes}
 
 
 def of(topic: str, offset: int, record: str, value: dict[str, Any]) -> tuple[str, Row]:

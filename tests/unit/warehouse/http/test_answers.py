@@ -11,7 +11,8 @@ from schemas.measures import MEASURES
 from services.shared.errors import Retryable
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.memory.store import MemoryStore
-from tests.unit.warehouse.http.asking import client_of, example, of, stored
+from tests.support.warehouse_events import example
+from tests.unit.warehouse.http.asking import client_of, of, stored
 
 
 @pytest.fixture

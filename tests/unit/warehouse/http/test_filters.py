@@ -4,7 +4,8 @@ import pytest
 
 from schemas.measures import numbered
 from services.warehouse.memory.store import MemoryStore
-from tests.unit.warehouse.http.asking import TODAY, client_of, example, health, stored
+from tests.support.warehouse_events import example
+from tests.unit.warehouse.http.asking import TODAY, client_of, health, stored
 
 FACTS = example("account_health/examples/red.json")["facts"]
 FEAST = {"calendar_level": 0.4, "public_holidays_7": 4.0}

@@ -10,7 +10,8 @@ from services.warehouse.domain.changes import reasons
 from services.warehouse.domain.person import state
 from services.warehouse.http import overview
 from services.warehouse.memory import store as memory_store
-from tests.unit.warehouse.http.asking import NOW, TODAY, client_of, event, example, health, signal, stored
+from tests.support.warehouse_events import example
+from tests.unit.warehouse.http.asking import NOW, TODAY, client_of, event, health, signal, stored
 
 
 def test_today_tells_what_changed_why_and_what_to_work_on() -> None:

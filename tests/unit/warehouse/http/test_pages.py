@@ -8,7 +8,8 @@ from starlette.testclient import TestClient
 
 from services.shared.errors import Retryable
 from services.warehouse.memory.store import MemoryStore
-from tests.unit.warehouse.http.asking import TODAY, client_of, event, example, health, signal, stored
+from tests.support.warehouse_events import example
+from tests.unit.warehouse.http.asking import TODAY, client_of, event, health, signal, stored
 
 LISTS = {
     "/v1/accounts?sort=-revenue": "accounts",
