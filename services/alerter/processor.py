@@ -2,10 +2,10 @@
 The alerter's lane: snapshots of account-health in, signals out, for one partition.
 
 It keeps the state of each account as bytes: none for the many that are quiet, and equal bytes mean that nothing has
-to be written. What a fold does to it is done in one go at its end. So what raises while a snapshot is judged has changed
-nothing: that snapshot is dead-lettered, and neither its lane nor its account has to be stopped for it.
+to be written. A fold changes the state only at its end, all at once. So if judging a snapshot raises, nothing has changed:
+the snapshot is dead-lettered, and neither its lane nor its account has to be stopped.
 
-What is open of an account that the scorer has forgotten is resolved.
+When the scorer has forgotten an account, its open signals are resolved.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ class Undecodable(NamedTuple):
 
 
 def first_undecodable(lines: Iterable[bytes]) -> Undecodable | None:
-    """Return where a file is not UTF-8, None: nowhere. A decoder that reads ahead knows neither line nor byte."""
+    """Return the first place where a file is not UTF-8, None if it is. A decoder that reads ahead cannot tell the place."""
     for number, line in enumerate(lines, start=1):
         try:
             line.decode()
@@ -28,7 +28,7 @@ def first_undecodable(lines: Iterable[bytes]) -> Undecodable | None:
 
 def other_mark(header: Sequence[str], wanted: str) -> str:
     """
-    Return what divides the columns in the place of commas, empty: there is no sign of that.
+    Return the mark that divides the columns instead of commas; empty: there seems to be none.
 
     Args:
         header: The cells of the first line, as divided by commas.

@@ -1,4 +1,4 @@
-"""The one path of admission that all dialects lead to: who sends, the body within its bounds, the verdicts."""
+"""How events are admitted, in every dialect: find the sender, read the body within its bounds, return the verdicts."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class PushedBack(NamedTuple):
 
 
 class EventIntake:
-    """What a dialect asks in order to take events; `of` makes the one that a call is served with."""
+    """What a dialect calls to take events. `of` makes the intake of one call."""
 
     call: Call
-    """The one that is served."""
+    """The call that is served."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Events are judged one by one: those of the common shape quickly, all others with care, to the same end."""
+"""Judge events one by one: those of the common shape quickly, all others with care. Both ways come to the same verdicts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _encode_details = codec.encoder("event_details")
 
 
 class Judging:
-    """Not bound to HTTP or Kafka; `largest_record` tells how many bytes of key and value a topic takes."""
+    """Knows neither HTTP nor Kafka; `largest_record` tells how many bytes a record of a topic may have, key and value together."""
 
     def __init__(
         self, rules: Rules, links: SentLinks, assign_id: Callable[[], str], largest_record: Callable[[str], int]

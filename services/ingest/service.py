@@ -1,5 +1,5 @@
 """
-The use case of ingest: judge what a request holds, write what was decided, say so once it is durable.
+The use case of ingest: judge what a request holds, write the verdicts, and answer once they are durable.
 
 Everything that a request leads to, events and dead letters alike, goes to the log in one append, and no answer is
 given before that append is acknowledged.
@@ -31,7 +31,7 @@ from services.shared.errors import Rejected
 
 
 class IngestService:
-    """Not bound to HTTP or Kafka; clock and id source are given."""
+    """Knows neither HTTP nor Kafka; clock and id source are given."""
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ _ANSWERS = frozenset({"ACCEPT", "REFUSE"})
 
 
 class Item(NamedTuple):
-    """A decoded record, with the record for the case that it must be dead-lettered."""
+    """A decoded record, with the original in case it must be dead-lettered."""
 
     kind: str
     value: dict[str, Any]
@@ -33,13 +33,13 @@ class Item(NamedTuple):
     """
     The time of the record, milliseconds since 1970 UTC: the earlier of the broker's append time and its writer's own.
 
-    In a drive its writer's own: it brings a past that the broker's clock knows nothing of.
+    In a drive it is the writer's own: the past that a drive brings has nothing to do with the broker's clock.
     """
     record: SourceRecord
 
 
 _new = tuple.__new__
-"""Half of the time of the tuple's own constructor: an item is made for each event."""
+"""Takes half the time of the tuple's own constructor, and an item is made for each event."""
 
 
 class UsageProcessor:
@@ -141,7 +141,7 @@ class UsageProcessor:
         return None
 
     def _clocks(self, event: dict[str, Any]) -> str:
-        """Name the ingests whose clocks are in question, as far as they are known."""
+        """Name the ingest processes whose clocks are in question, as far as they are known."""
         by, before = event["accepted_by"], self.state.clock.moved_by
         return (f", by the clock of {by}" if by else "") + (f"; the last to move it was {before}" if before else "")
 
@@ -203,7 +203,7 @@ class UsageProcessor:
         """
         Whether a snapshot that a live event caused, or a partial that all lanes wait for, has come out.
 
-        Nobody waits for one snapshot of the past, and each transaction more makes a backfill longer.
+        Nobody waits for a snapshot of the past, and each additional transaction makes a backfill longer.
         """
         return any(_waited_for(outcome) for outcome in self.state.outcomes[-1:])
 

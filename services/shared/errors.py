@@ -91,4 +91,4 @@ class ConfigurationError(Fatal):
 
 
 class Misfit(ConfigurationError):
-    """Settings and files are right in themselves, and the cluster, or what it holds, is of others or refuses them."""
+    """Settings and files are valid, but the cluster, or the data in it, does not match or accept them."""

@@ -1,4 +1,4 @@
-"""What the warehouse asks of its store. `clickhouse/` and `memory/` keep it, under one contract suite."""
+"""What the warehouse needs of its store. `clickhouse/` and `memory/` implement it and pass the same contract tests."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Found = dict[str, Any]
 
 
 class StoreFull(Retryable):
-    """The disk of the store is full: it takes nothing more until somebody makes room, and goes on by itself then."""
+    """The disk of the store is full. It takes nothing until somebody makes room, then goes on by itself."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(f"{FULL}: {detail}")
 
 
 class StoreRefuses(Retryable):
-    """The store answers, and takes nothing: a table was altered, a right was withdrawn. It goes on by itself once that is mended."""
+    """The store answers but takes nothing: a table was altered, or a right withdrawn. It goes on by itself once that is put right."""
 
     def __init__(self, name: str, detail: str) -> None:
         """Take the store's name of what is wrong; unlike `detail` it never holds what was to be stored."""
@@ -42,7 +42,7 @@ def why(error: BaseException | None) -> str:
 
 MOST_LOSSES = 10_000
 MOST_ARRIVALS = 10_000
-"""Lines of what came in that a store tells at once."""
+"""The most lines that `arrivals` returns."""
 FULL = "the disk of the store is full"
 
 
@@ -68,17 +68,17 @@ class Sink(Protocol):
         """Return the next offset of each partition of which anything was stored or noted."""
 
     def note_sources(self, ids: Mapping[str, str]) -> None:
-        """Remember the ids of topics, of those that are there now."""
+        """Remember the ids of the topics that exist now."""
 
     def sources(self) -> dict[str, str]:
-        """Return the id that was noted last of each topic: the one whose offsets the positions are."""
+        """Return the latest id noted for each topic: the positions are offsets in the topic of that id."""
 
 
 class Eraser(Protocol):
     """The part that deletes people and accounts. Calls block, and may come from several threads; each may be repeated."""
 
     def note_erasures(self, orders: Sequence[Erasure]) -> None:
-        """Remember erasures; one that was noted as done stays so."""
+        """Remember erasures; one that was noted as done stays done."""
 
     def erasures(self) -> list[Erasure]:
         """Return the erasures that are known, for as long as the topic of their orders has them."""
@@ -87,7 +87,7 @@ class Eraser(Protocol):
         """
         Delete and change what an erasure covers; return how many rows, by table.
 
-        Note the positions before: those that are read back from rows go with the rows.
+        Note the positions first: a position that is read back from rows is lost with them.
         """
 
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
@@ -95,11 +95,11 @@ class Eraser(Protocol):
 
 
 class Exporter(Protocol):
-    """The part that hands out views whole. A store in memory has no views."""
+    """The part that exports whole views. A store in memory has none."""
 
     def export(self, wanted: Export) -> Iterator[bytes]:
         """
-        Yield a view in pieces, out of memory that does not grow with its rows.
+        Yield a view in pieces; memory does not grow with the number of its rows.
 
         Raises:
             Retryable: ClickHouse does not answer, or has no room.
@@ -108,7 +108,7 @@ class Exporter(Protocol):
 
 
 class FillingStore(Sink, Eraser, Protocol):
-    """What fills the store needs of it: it writes, and erases what the log orders to erase."""
+    """What the sink needs of the store: to write, and to erase what orders on the log name."""
 
 
 class Page(NamedTuple):
@@ -141,19 +141,19 @@ class Queries(Protocol):
         """Return the health of accounts: the columns of `account_health_latest`."""
 
     def latest(self, account: str, until_day: int | None = None) -> Found | None:
-        """Return the account's latest health snapshot whole, or None."""
+        """Return the account's complete latest snapshot, or None."""
 
     def history(self, account: str, days: int, until_day: int | None = None) -> list[Found]:
         """Return the last snapshot of each of so many days that have one, latest day first."""
 
     def lines(self, accounts: Sequence[str], last_day: int, weeks: int) -> dict[str, Line]:
-        """Return by account what was known of it at the end of each week; those of which nothing ever was may be missing."""
+        """Return, by account, what was known at the end of each week; an account that was never known may be missing."""
 
     def away(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, Found]:
         """Return by account what its latest snapshot says of being away; the FACTS of `domain.away`."""
 
     def bands(self, last_day: int, weeks: int, owners: Sequence[str]) -> list[Found]:
-        """Return of each week and band that accounts were in at its end: `slot`, `band`, `accounts`, `revenue` (sum)."""
+        """Return a line for each week and band that accounts were in at its end: `slot`, `band`, `accounts`, `revenue` (sum)."""
 
     def changes(self, since_day: int, owners: Sequence[str], until_day: int | None = None) -> list[tuple[Found, Found]]:
         """
@@ -166,31 +166,31 @@ class Queries(Protocol):
         """Return the latest health snapshots of accounts, whole, by account, as of each of some days; None is now."""
 
     def risk_tenths(self, accounts: Sequence[str], until_day: int | None = None) -> dict[str, int]:
-        """Return the tenth of accounts among all whose risk is known, 1 the riskiest; equal risks share one."""
+        """Return in which tenth each account is among all whose risk is known, 1 the riskiest; equal risks share a tenth."""
 
     def choices(self, until_day: int | None = None) -> list[Found]:
-        """Return of each owner and stage `accounts`, how many, and their `revenue`: what a list can be narrowed to."""
+        """Return, for each owner and stage, the number of `accounts` and their `revenue`: what a list can be narrowed to."""
 
     def known_measures(self) -> list[Found]:
-        """Return by `name`, in its order, of how many accounts a measure is `known` now, and of how many `positive`."""
+        """Return, ordered by `name` of the measure, for how many accounts it is `known` now, and for how many `positive`."""
 
     def account_days(self, account: str, since_day: int, until_day: int | None = None) -> Days:
         """
         Return `day`, `events` and `active_users` (people alone) of each day with unique production events, latest first.
 
-        Where `exact` is false, `events` are estimates, and one that is repeated on another day counts on both.
+        If `exact` is false, `events` are estimates, and an event that is repeated on another day counts on both.
         """
 
     def events(self, wanted: EventFilter) -> Page:
         """
         Return unique events with their place on the log.
 
-        Where there are too many to be counted, an event is known as a repetition if the first one happened within a week of it.
+        If there are too many to be counted, a repeat is only recognised within a week of the first.
         """
 
     def account_people(self, wanted: PeopleFilter) -> Page:
         """
-        Return which people were active in production; agents and integrations are none.
+        Return the people who were active in production, without agents and integrations.
 
         Each has `user`, `first_active_day`, `last_active_day`, `active_days` and `active_days_28`, all within the days asked
         for.
@@ -213,16 +213,16 @@ class Queries(Protocol):
 
     def losses(self) -> list[Found]:
         """
-        Return a record of a loss of each account in production, latest first, MOST_LOSSES at most.
+        Return one record of a loss for each account in production, latest first, MOST_LOSSES at most.
 
-        It is the latest that names a day, or the latest where none does. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        It is the latest that names a day, or the latest of all if none does. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids, in the order of the log."""
 
     def people(self, users: Sequence[str]) -> dict[str, str]:
-        """Return by pseudonym the user ids of those that are known."""
+        """Return the known user ids by pseudonym."""
 
     def signals(self, wanted: SignalFilter) -> Page:
         """Return signals whole."""
@@ -235,14 +235,14 @@ class Queries(Protocol):
 
     def totals(self) -> list[Found]:
         """
-        Return of each topic, in order of name: `topic`, `rows` (one a record), `unique` (one an identity) and `exact`.
+        Return for each topic, ordered by name: `topic`, `rows` (one a record), `unique` (one an identity) and `exact`.
 
-        Of large tables the numbers are estimates, within about one in a hundred, and `exact` is false.
+        For large tables the numbers are estimates, within about one in a hundred, and `exact` is false.
         """
 
 
 class Store(Sink, Eraser, Queries, Protocol):
-    """All parts, and the end."""
+    """All parts together, and `close`."""
 
     def close(self) -> None:
-        """Let go of everything that is held; the store is of no use afterwards."""
+        """Release everything; the store cannot be used afterwards."""

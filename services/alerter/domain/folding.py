@@ -28,7 +28,7 @@ class Folded(NamedTuple):
     """The account's new state; None where there is nothing to remember."""
     signals: tuple[Signal, ...]
     opened: int
-    """Episodes now open less those open before."""
+    """Open episodes now, minus those before."""
 
 
 def fold_snapshot(rules: RuleSet, before: bytes | None, snapshot: Mapping[str, Any]) -> Folded:
@@ -51,7 +51,7 @@ def fold_snapshot(rules: RuleSet, before: bytes | None, snapshot: Mapping[str, A
 
 def forget_account(rules: RuleSet, before: bytes | None, forgotten: ForgottenAccount) -> Folded:
     """
-    Resolve what is open of an account that the scorer has forgotten; nothing is remembered of it.
+    Resolve the open episodes of an account that the scorer has forgotten; its state ends.
 
     Raises:
         IncompatibleState: `before` is of another version.

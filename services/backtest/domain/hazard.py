@@ -10,7 +10,7 @@ from services.backtest.domain.grid import LATER_WEEKS, Bools, Floats
 
 PRIOR_DEVIATION = 0.5
 NO_DEVIATION = 1e-6
-"""The weights are taken as they are known, and the level alone is fitted."""
+"""The known weights are kept, and the level alone is fitted."""
 _STEPS = 60
 _SMALL = 1e-9
 
@@ -41,8 +41,8 @@ def fit(
         loss: Whether a loss followed. Both kinds must be there.
         known: The weights to which the fit is drawn.
         deviation: How far one is expected to be from the known one, for a column in units of its scale.
-        scale: Of each column; None: its standard deviation. A column that is 0 for most accounts spreads little, and yet the few
-            of which it is not have too little to say for a weight of their own.
+        scale: Of each column; None: its standard deviation. Give one for a column that is 0 for most accounts: it spreads little,
+            and yet the few others do not suffice for a weight of their own.
 
     Raises:
         ValueError: all weeks are of one kind.
@@ -84,7 +84,7 @@ def chances(log_odds: Floats) -> Floats:
 
 
 def log_losses(log_odds: Floats, loss: Bools) -> Floats:
-    """Return how surprised a forecast was in each row: minus the logarithm of the chance that it gave to what happened."""
+    """Return the surprise in each row: minus the logarithm of the chance that the forecast gave to what happened."""
     return np.asarray(np.logaddexp(0, np.where(loss, -log_odds, log_odds)))
 
 

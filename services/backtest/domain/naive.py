@@ -1,4 +1,4 @@
-"""The plainest rules, which anybody could write into a spreadsheet: what Tidemark has to be better than."""
+"""The plainest rules, which anybody could write in a spreadsheet. Tidemark has to be better than these."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from services.backtest.domain.alarms import Alarms, alarms_of_days
 from services.backtest.domain.grid import BASE_WEEKS, FEWEST_WEEKS, WEEK, Bools, Floats, Grid, Points
 
 _SMOOTH = 0.5
-_DAYS_TO_TRY = range(7, 8 * WEEK + 1)
-"""Of silence."""
+_SILENT_DAYS = range(7, 8 * WEEK + 1)
+"""Those that `silent_as_often` tries."""
 
 
 def scores(grid: Grid, weeks: Points) -> dict[str, Floats]:
@@ -37,7 +37,7 @@ class NaiveAlarms:
     """Alarms of the plainest rules."""
 
     def __init__(self, grid: Grid) -> None:
-        """Work on this activity."""
+        """Work on the activity of a grid."""
         self._grid = grid
         columns = np.arange(grid.days)
         self._silent = columns - grid.latest
@@ -76,9 +76,9 @@ class NaiveAlarms:
         return alarms_of_days(_latched(falls, clears))
 
     def silent_as_often(self, other: Alarms) -> tuple[int, Alarms]:
-        """Return the days of silence whose alarm has about as many onsets in valid weeks as another, and that alarm."""
+        """Return the days of silence whose alarm has nearly as many onsets in valid weeks as another alarm, and their alarm."""
         onsets = self._onsets(other)
-        tried = {days: self.silent(days) for days in _DAYS_TO_TRY}
+        tried = {days: self.silent(days) for days in _SILENT_DAYS}
         days = min(tried, key=lambda days: abs(self._onsets(tried[days]) - onsets))
         return days, tried[days]
 
@@ -86,7 +86,7 @@ class NaiveAlarms:
         return int(self._grid.points(*alarms.onsets()).valid.sum())
 
     def _ending(self, days: int) -> Floats:
-        """Return the user-days of so many days that end with each column; of the first columns, of those there are."""
+        """Return the sum of user-days over the days that end with each column; the first columns have fewer days."""
         sums = self._grid.sums
         found = sums[:, 1:].astype(np.float64)
         found[:, days:] -= sums[:, 1:-days]
@@ -94,7 +94,7 @@ class NaiveAlarms:
 
 
 def _latched(sets: Bools, clears: Bools) -> Bools:
-    """Return what is on from a day that sets it until one that clears it."""
+    """Return the days from one that sets something until the next that clears it."""
     columns = np.arange(sets.shape[1])
     last_set = np.maximum.accumulate(np.where(sets, columns, -1), axis=1)
     last_clear = np.maximum.accumulate(np.where(clears & ~sets, columns, -1), axis=1)

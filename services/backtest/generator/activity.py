@@ -18,7 +18,7 @@ from services.backtest.generator.stories import Absence, AccountStory, Truth
 from services.shared.units import DAY_MS, day_number
 
 MOST = 0.97
-"""Nobody is more certain to be active than this."""
+"""The highest chance that anybody is active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ def _ramp(story: AccountStory, days: npt.NDArray[np.int64]) -> Floats:
 
 
 def _people_leave(story: AccountStory, days: npt.NDArray[np.int64], chance: Floats, share: float, dice: Dice) -> None:
-    """Let a share of the people leave one by one between onset and end; the last one of all stays."""
+    """Let a share of the people leave one by one between onset and end; the last person stays."""
     assert story.onset_day is not None
     assert story.end_day is not None
     leaving = dice.shuffled(range(1, story.people))[: math.ceil(share * story.people)]

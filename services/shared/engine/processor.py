@@ -85,7 +85,7 @@ class Processor(Protocol):
 
     def opened(self) -> Iterable[Append | None]:
         """
-        Finish the restore; yield the appends that may not have been acknowledged before, where they follow the commit.
+        Finish the restore; yield the appends that may not have been acknowledged, if appends follow the commit.
 
         Long work yields None between its steps, each at most 50 ms, so that other tasks of the loop get a turn.
         """
@@ -123,7 +123,7 @@ class Processor(Protocol):
 
     @property
     def urgent(self) -> bool:
-        """Whether someone waits for what was folded since the last `take_outputs`: commit now instead of gathering more."""
+        """Whether someone waits for what was folded since the last `take_outputs`. The engine then commits at once."""
 
 
 @runtime_checkable
@@ -137,9 +137,9 @@ class Quarantines(Protocol):
 
     def quarantine(self, key: str, detail: str) -> None:
         """
-        Set a key apart, so that the step to come does not fail on it: a change of state like any other, and visible.
+        Set a key apart, so that the next step does not fail on it. This changes the state, visibly, like a fold.
 
-        It may come between two steps of a fold, and again for a key that is set apart already: then nothing changes.
+        It may be called between two steps of a fold, and again for a key that is set apart already: then nothing changes.
         """
 
 
@@ -165,4 +165,4 @@ class Weighs(Protocol):
 
     @property
     def changed_bytes(self) -> int:
-        """About how many bytes `take_changes` and `take_outputs` would give now; asked every few records."""
+        """About how many bytes `take_changes` and `take_outputs` would return now; called every few records."""

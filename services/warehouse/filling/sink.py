@@ -1,11 +1,11 @@
 """
-From the topics into the store: batches by rows, bytes and time, each partition in order, nothing twice.
+Fill the store from the topics: in batches bounded by rows, bytes and time, each partition in order, nothing twice.
 
 The position is read back from the store, so that rows and position can never disagree: after a crash the sink
-goes on one after the largest stored offset, and what it stores again replaces itself. Where the last records of
-a partition make no rows, the position is noted beside the rows, after them; without the note they would only be
-read again. While one batch is stored the next is decoded and a third one gathered; while the store is away the sink holds
-these three, tries on, and reads no further.
+goes on behind the largest stored offset, and a row that is stored again replaces itself. If the last records of
+a partition make no rows, the position is noted after the rows are stored; without the note these records would only be
+read again. While one batch is stored, the next is decoded and a third one gathered. While the store is away, the sink holds
+these three, keeps trying, and reads no further.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _NOTE_EVERY_S = 10.0
 _FETCH_BYTES = 32 * 1024 * 1024
 _FETCH_AT_LEAST_BYTES = 64 * 1024
 _FETCH_WAIT_MS = 100
-"""Rows are stored a second later anyhow, so a fetch may wait for more: one an append would cost the broker dearly."""
+"""Rows are stored a second later anyhow, so a fetch may wait for more: a fetch for each append would burden the broker."""
 
 _POLL_RECORDS = 500
 """
-Records taken from the fetcher at once: it gives what it has however large, so this is how far a batch may go past its
-bytes. An event is 32 KB at most, snapshots and signals are less.
+Records taken from the fetcher at once. It returns what it has, however large, so this is how far a batch may exceed its
+limit of bytes. An event is 32 KB at most, snapshots and signals are less.
 """
 
 _ROUNDS = 2
@@ -67,7 +67,7 @@ class KafkaSink:
         metrics: WarehouseMetrics,
         tell: Callable[[Mapping[str, Sequence[Row]], bool], None] = lambda *_: None,
     ) -> None:
-        """Take what is told, by table, of the rows that are stored, and whether anything was erased with them."""
+        """Call `tell` with the rows that were stored, by table, and whether anything was erased with them."""
         self._kafka = kafka
         self._tell = tell
         self._settings = settings

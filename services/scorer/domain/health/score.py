@@ -2,8 +2,9 @@
 The health score: measures to points, points to a score that its parts add up to exactly.
 
 Each measure's share is its weight times its points. The score is the rounded sum in tenths of a point; the shares
-are rounded to tenths by largest remainder, so they add up to the score with nothing left. What the score moved by
-since the snapshot before is again the exact sum of what each share moved by, with measures that vanished in it.
+are rounded to tenths by largest remainder, so they add up to the score with nothing left. The change of the
+score since the previous snapshot is again the exact sum of the changes of the shares, including those of measures that
+are no longer known.
 """
 
 from __future__ import annotations
@@ -96,5 +97,5 @@ def _weighed(
 
 
 def _silent(values: Mapping[str, float], model: Model) -> bool:
-    """Return whether silence caps the score; in onboarding it does not, there is no habit to fall from."""
+    """Return whether silence caps the score. In onboarding it does not: there is no habit to fall from."""
     return values.get("silent_days", -1) >= max(model.silence_cap_days, values["silence_limit_days"])

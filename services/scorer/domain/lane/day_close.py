@@ -1,9 +1,9 @@
 """
-Moving log time, and the long work in its way: closing days and evaluating accounts, in steps that can be resumed.
+Move log time, and do the long work that this takes: close days and evaluate accounts, in steps that can be resumed.
 
-Everything that a step needs to know about the steps before it is in the state (phase, cursor, tally, days of the
-accounts). So after a crash the same call goes on with what is left, whatever the number of the step. What a sweep does
-at a record depends on log time alone: a replay does the same at the same records.
+All that a step must know of the steps before it is in the state (phase, cursor, tally, days of the accounts). So after
+a crash the same call does what is left, whatever the number of the step. How far a sweep gets at a record depends on
+log time alone, so a replay gets as far at the same record.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from services.shared.errors import KeyFault
 
 CLOSE_AT_ONCE = 512
 EVALUATE_AT_ONCE = 64
-"""Accounts a step: about 20 ms of work."""
+"""Accounts per step: about 20 ms of work."""
 PEOPLE_AT_ONCE = 25_000
-"""People a step, where its accounts have many: a megabyte of state."""
+"""People per step, if its accounts have many: a megabyte of state."""
 _REASONS = {TOUCHED: "TOUCH", RESTATED: "RESTATED", URGENT: "URGENT", CALM: "TOUCH"}
 
 

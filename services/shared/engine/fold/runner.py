@@ -1,8 +1,8 @@
 """
-One lane without any I/O: records in offset order go through the processor, what a transaction must carry comes out.
+One lane without any I/O: records go in by offset, pass through the processor, and come out as transactions.
 
-Both the Kafka lane and the in-memory runner stand on this, so that skipping, gaps, poison, steps and raising
-folds mean the same everywhere. Nothing here is durable: the caller commits a `Transaction`, or throws the whole
+The Kafka lane and the in-memory runner both use this, so that skipping, gaps, poison, steps and folds that raise
+mean the same everywhere. Nothing here is durable: the caller commits a `Transaction`, or throws the whole
 object away and restores a new one.
 """
 
@@ -58,7 +58,7 @@ class LaneRunner:
         accept_gap: bool = False,
         most_bytes: int = NO_LIMIT,
     ) -> None:
-        """Take a restored processor and where it goes on; `limits` are bytes a record by topic, `most_bytes` bytes a transaction."""
+        """Take a restored processor and its position; `limits` are bytes per record by topic, `most_bytes` bytes per transaction."""
         self.spec = spec
         self.partition = partition
         self.processor = processor

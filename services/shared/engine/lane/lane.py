@@ -1,8 +1,8 @@
 """
-One lane on Kafka, as its worker sees it: what it is given, what the group asks of it, and how far it is.
+One lane on Kafka, as its worker sees it: the chunks that it gets, what the group asks of it, and how far it has come.
 
-Promises: what it has committed is exactly what the records before its position do, once. It never commits after an
-error whose outcome is not known. What it does by itself stands in work.py, and runs in a task of its own.
+Promises: what it has committed is the effect of exactly the records before its position, each once. It never commits
+after an error whose outcome is unknown. Its own work is in work.py, and runs in a task of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Lane:
     """One partition of one source topic; made by the worker when it gets the partition."""
 
     def __init__(self, spec: LaneSpec, partition: int, host: LaneHost, metrics: LaneMetrics) -> None:
-        """Begin nothing yet; `start` makes it run."""
+        """Make a lane that does nothing yet; `start` makes it run."""
         self.spec = spec
         self.topic = spec.topic
         self.partition = partition
@@ -38,7 +38,7 @@ class Lane:
 
     @property
     def phase(self) -> LanePhase:
-        """Where it is in its life, in one word."""
+        """Its phase, for `/readyz` and metrics."""
         return self._work.life.phase
 
     @property
@@ -48,7 +48,7 @@ class Lane:
 
     @property
     def processor(self) -> Processor | None:
-        """The processor as it is now; another object after a reopening, None while there is none. Only to be read."""
+        """The present processor: another object after each reopening, None while there is none. Do not change it."""
         runner = self._work.runner
         return runner.processor if runner is not None else None
 
@@ -80,7 +80,7 @@ class Lane:
 
     @property
     def unanswered(self) -> str | None:
-        """What Kafka cannot tell while the lane opens, so that it asks again; None while it does not."""
+        """What the lane needs from Kafka to open and asks for again and again; None while it does not."""
         error = self._work.unanswered
         return self._work.ownership.unanswered if error is None else str(error)
 
@@ -100,7 +100,7 @@ class Lane:
         self._task = asyncio.create_task(self._work.run(), name=f"lane {self.topic}/{self.partition}")
 
     def receive(self, chunk: Chunk) -> None:
-        """Take a chunk as it comes from the fetcher; never waits, but stops the fetching when too many wait."""
+        """Take a chunk from the fetcher. Never waits: when too many chunks are queued, it pauses the fetching."""
         if self.phase in (LanePhase.STOPPED, LanePhase.CLOSED):
             return
         self._work.intake.put(chunk)
@@ -112,7 +112,7 @@ class Lane:
 
     async def hold(self) -> None:
         """
-        Commit what is folded and stand still until `resume`; returns when nothing is pending.
+        Commit what is folded and stand still until `resume`; return once nothing is pending.
 
         Opening goes on, but fences nobody before `resume`: the partition may be another's by then.
         """
@@ -125,14 +125,14 @@ class Lane:
             await self._work.ownership.give_way()
 
     def resume(self) -> None:
-        """Go on after `hold`; Faust reads again from the committed offset on, so an opening lane's queue starts anew."""
+        """Go on after `hold`. Faust reads again from the committed offset, so an opening lane starts with an empty queue."""
         self._work.life.move(LaneEvent.DOUBT if self._work.ownership.doubted else LaneEvent.RESUME)
         self._work.intake.compared()
         if self.phase is LanePhase.OPENING:
             self._work.intake.clear()
 
     def doubt(self) -> None:
-        """Let the next `resume` make sure that nobody has had the lane meanwhile; it is opened anew if so."""
+        """Have the next `resume` check whether another worker has had the lane meanwhile; if so it is opened again."""
         self._work.ownership.doubted = True
 
     def abandon(self) -> None:
@@ -143,7 +143,7 @@ class Lane:
             self._task.cancel()
 
     async def close(self) -> None:
-        """End the lane without committing anything more; `hold` before keeps what is folded."""
+        """End the lane without another commit; call `hold` first to keep what is folded."""
         self.abandon()
         if self._task is not None:
             await asyncio.wait([self._task])
