@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,8 +28,8 @@ from services.ingest.http import openapi
 from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
-from services.shared.http.server import serving
 from tests.support.examples import examples
+from tests.support.served import app_in_a_thread
 
 EXAMPLES = examples(8)
 """For each operation: some twenty seconds in all."""
@@ -59,22 +57,8 @@ def address() -> Iterator[str]:
         {"wk": WriteKey("", "web"), "slow": WriteKey("", "slow", events_per_s=1, burst_s=2)},
     )
     app = application(MemoryEventLog(), keys, metrics, chosen)
-    loop = asyncio.new_event_loop()
-    ready, stop, ports = threading.Event(), asyncio.Event(), []
-
-    async def run() -> None:
-        async with serving(app, "127.0.0.1", 0, **server_options(chosen)) as port:
-            ports.append(port)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert ready.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}"
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(20)
-    loop.close()
+    with app_in_a_thread(app, **server_options(chosen)) as address:
+        yield address
 
 
 def test_the_document_is_served_and_names_every_route(address: str) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,7 +24,6 @@ from schemathesis.specs.openapi.checks import (
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from services.shared.http.server import serving
 from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.http import openapi
@@ -36,6 +33,7 @@ from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.examples import examples
+from tests.support.served import app_in_a_thread
 
 EXAMPLES = examples(10)
 """For each address and each way of making them up: about ten seconds in all."""
@@ -61,22 +59,8 @@ def address() -> Iterator[str]:
     store.insert("signals", [signal(n, "acme", f"rule{n}", 1, "FIRING") for n in range(3)])
     metrics = WarehouseMetrics(CollectorRegistry())
     app = Guard(query_app(lambda: store, metrics), None, metrics)
-    loop = asyncio.new_event_loop()
-    ready, stop, ports = threading.Event(), asyncio.Event(), []
-
-    async def run() -> None:
-        async with serving(app, "127.0.0.1", 0) as port:
-            ports.append(port)
-            ready.set()
-            await stop.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
-    thread.start()
-    assert ready.wait(10)
-    yield f"http://127.0.0.1:{ports[0]}"
-    loop.call_soon_threadsafe(stop.set)
-    thread.join(20)
-    loop.close()
+    with app_in_a_thread(app) as address:
+        yield address
 
 
 def test_the_document_is_served_and_names_every_address(address: str) -> None:

@@ -69,7 +69,7 @@ class Stack:
         """Stop everything, and delete the topics."""
         await self._consumer.stop()
         for process in self.processes.values():
-            if process.process is not None and process.process.returncode is None:
+            if process.process is not None:
                 await process.stop()
         await topics.delete(self._kafka)
 

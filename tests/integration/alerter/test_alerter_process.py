@@ -30,8 +30,7 @@ async def alerter(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterato
     try:
         yield process
     finally:
-        if process.process is not None and process.process.returncode is None:
-            await process.kill()
+        await process.kill()
 
 
 class Reader:

@@ -45,8 +45,7 @@ async def scorer(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator
     try:
         yield process
     finally:
-        if process.process is not None and process.process.returncode is None:
-            await process.kill()
+        await process.kill()
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
 import time
 from collections.abc import AsyncIterator, Collection, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -31,6 +30,7 @@ from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS
 from tests.support.scorer import UsageLane, at, event
+from tests.support.served import stub
 
 pytestmark = pytest.mark.integration
 
@@ -65,15 +65,8 @@ def metrics_server() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(PAGE)
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with stub(Handler) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture

@@ -57,8 +57,7 @@ async def ingest(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator
                 await asyncio.sleep(0.05)
         yield process
     finally:
-        if process.process is not None and process.process.returncode is None:
-            await process.kill()
+        await process.kill()
 
 
 @pytest.fixture
@@ -68,8 +67,7 @@ async def scorer(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator
     try:
         yield process
     finally:
-        if process.process is not None and process.process.returncode is None:
-            await process.kill()
+        await process.kill()
 
 
 async def send(ingest: ServiceProcess, calls: list[dict[str, Any]]) -> None:

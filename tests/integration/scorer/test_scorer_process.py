@@ -75,8 +75,7 @@ async def scorer(kafka_settings: KafkaSettings, tmp_path: Path) -> AsyncIterator
     try:
         yield running
     finally:
-        if running.process is not None and running.process.returncode is None:
-            await running.kill()
+        await running.kill()
 
 
 async def test_an_event_becomes_a_snapshot_by_the_live_clock(scorer: Scorer) -> None:

@@ -23,7 +23,7 @@ from services.ingest.submission import Answer, Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected
 from tests.support.examples import examples
-from tests.support.ingest import rules
+from tests.support.ingest import AnyTerms, rules
 
 NOW = 1_800_000_000_000
 KEY = WriteKey("wk", "web")
@@ -83,23 +83,10 @@ def service() -> tuple[IngestService, MemoryEventLog]:
     return made, log
 
 
-class Anything:
-    """The terms of a sender without any limit."""
-
-    def key_in_body(self, named: str, size: int) -> WriteKey:
-        return KEY
-
-    def inflated(self, key: WriteKey, size: int) -> None:
-        """Take them."""
-
-    def events(self, key: WriteKey, count: int) -> None:
-        """Take them."""
-
-
 def submit(body: bytes, kind: str = "", encoding: str = "") -> tuple[Answer | Rejected, MemoryEventLog]:
     ingest, log = service()
     try:
-        return asyncio.run(ingest.submit(Submission(body, encoding, kind, all_results=True), KEY, Anything())), log
+        return asyncio.run(ingest.submit(Submission(body, encoding, kind, all_results=True), KEY, AnyTerms(KEY))), log
     except Rejected as error:
         return error, log
 

@@ -24,7 +24,7 @@ from services.ingest.submission import Submission
 from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import Rejected, Retryable
 from tests.support.examples import examples
-from tests.support.ingest import rules
+from tests.support.ingest import AnyTerms, rules
 
 NOW = 1_800_000_000_000
 KEY = WriteKey("wk", "web", backfill=True, actor="agent")
@@ -142,23 +142,10 @@ def service(rules_: Rules, *, quick: bool) -> tuple[IngestService, MemoryEventLo
     return made, log
 
 
-class Anything:
-    """The terms of a sender without any limit."""
-
-    def key_in_body(self, named: str, size: int) -> WriteKey:
-        return KEY
-
-    def inflated(self, key: WriteKey, size: int) -> None:
-        """Take them."""
-
-    def events(self, key: WriteKey, count: int) -> None:
-        """Take them."""
-
-
 def outcome(ingest: IngestService, submission: Submission, key: WriteKey = KEY) -> object:
     """Return the answer as it is written, or what refuses the request."""
     try:
-        return msgspec.json.encode(asyncio.run(ingest.submit(submission, key, Anything())))
+        return msgspec.json.encode(asyncio.run(ingest.submit(submission, key, AnyTerms(KEY))))
     except (Rejected, Retryable) as error:
         return repr(error)
 
@@ -290,7 +277,7 @@ def test_what_sdks_send_takes_the_quick_way() -> None:
         {"type": "screen", "name": "Start", "groupId": "acme", "writeKey": "wk", **base, "anonymousId": "anon"},
     ]
     body = json.dumps({"batch": [{**event, "messageId": str(n)} for n, event in enumerate(sent)]}).encode()
-    answer = asyncio.run(ingest.submit(Submission(body), KEY, Anything()))
+    answer = asyncio.run(ingest.submit(Submission(body), KEY, AnyTerms(KEY)))
 
     assert (answer.accepted, answer.rejected) == (6, 0)
     (event,) = [codec.decode(r.value)[1] for r in _of_id(log, "0") if codec.record_of(r.value) == "usage_event"]

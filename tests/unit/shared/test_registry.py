@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -13,6 +12,7 @@ from schemas import codec, released
 from services.shared.errors import Fatal
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.settings import load
+from tests.support.served import stub
 
 
 class _Registry(BaseHTTPRequestHandler):
@@ -28,19 +28,11 @@ class _Registry(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Stay silent."""
-
 
 @pytest.fixture
 def registry() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Registry", (_Registry,), {"schemas": []}))
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with stub(type("Registry", (_Registry,), {"schemas": []})) as address:
+        yield f"http://{address}"
 
 
 @pytest.fixture

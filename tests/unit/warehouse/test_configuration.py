@@ -1,14 +1,14 @@
 """A wrong configuration is told whole and before anything starts; a server that is away is waited for."""
 
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from services.shared.errors import Fatal, Retryable
 from services.warehouse.__main__ import main
 from services.warehouse.clickhouse.store import open_server
+from tests.support.served import stub
 
 
 def test_a_good_configuration_is_said_to_be_good(capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,17 +53,7 @@ def test_a_server_that_refuses_stops_the_start_without_the_password() -> None:
 
         do_GET = do_POST  # noqa: N815
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Refuses)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
+    with stub(Refuses) as address:
         with pytest.raises(Fatal, match="Authentication failed") as caught:
-            open_server(f"http://user:secret@127.0.0.1:{server.server_port}", "tidemark")
+            open_server(f"http://user:secret@{address}", "tidemark")
         assert "secret" not in str(caught.value)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

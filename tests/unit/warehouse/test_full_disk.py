@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import httpx
@@ -21,6 +20,7 @@ from services.warehouse.__main__ import Warehouse
 from services.warehouse.clickhouse.store import open_server
 from services.warehouse.ports import StoreFull
 from services.warehouse.settings import RetentionSettings, WarehouseSettings
+from tests.support.served import stub
 
 NO_SPACE = "Code: 243. DB::Exception: Cannot reserve 1.00 MiB, not enough space. (NOT_ENOUGH_SPACE) (version 26.4.1.1)"
 WRITE_FAILED = (
@@ -44,18 +44,8 @@ def server_that_says(text: str) -> Iterator[str]:
 
         do_GET = do_POST  # noqa: N815
 
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Refuses)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://user:secret@127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with stub(Refuses) as address:
+        yield f"http://user:secret@{address}"
 
 
 @pytest.mark.parametrize("text", [NO_SPACE, WRITE_FAILED])
