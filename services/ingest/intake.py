@@ -43,7 +43,7 @@ class EventIntake:
         reception: Reception,
         budgets: Budgets,
         webhooks: WebhookDoor,
-        public_url: str = "",
+        public_url: str,
     ) -> None:
         self.keys = keys
         self.reception = reception

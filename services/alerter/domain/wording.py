@@ -64,7 +64,7 @@ def fill(template: str, phrases: Mapping[str, str]) -> str:
 class Phrases(dict[str, str]):
     """The words for each placeholder, made when asked for: most templates use few."""
 
-    def __init__(self, snapshot: Mapping[str, Any], measures: Measures, other_risks: str = "") -> None:
+    def __init__(self, snapshot: Mapping[str, Any], measures: Measures, other_risks: str) -> None:
         """Speak about one snapshot."""
         super().__init__()
         self._snapshot = snapshot

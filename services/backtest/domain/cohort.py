@@ -11,7 +11,7 @@ from services.backtest.domain.figures import Said
 from services.backtest.domain.grid import Grid, Ints
 
 
-def cohort_of(said: Said, grid: Grid, lost: Mapping[int, int] | None = None) -> tuple[Said, Grid]:
+def cohort_of(said: Said, grid: Grid, lost: Mapping[int, int] | None) -> tuple[Said, Grid]:
     """
     Return what was said of the measured accounts, and their grid.
 

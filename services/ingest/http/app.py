@@ -36,7 +36,7 @@ class IngestApp:
     """The ASGI application."""
 
     def __init__(
-        self, *, intake: EventIntake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None = None
+        self, *, intake: EventIntake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None
     ) -> None:
         self.intake = intake
         self.routes = routes

@@ -43,6 +43,6 @@ def headers(origin: bytes) -> Headers:
     return [(b"access-control-allow-origin", origin), *_ALWAYS] if origin else []
 
 
-def preflight(origin: bytes, *, allowed: bool = True) -> Headers:
+def preflight(origin: bytes, *, allowed: bool) -> Headers:
     """Return the headers of the answer to OPTIONS; a browser blocks what names no allowed origin."""
     return headers(origin) + _PREFLIGHT if allowed else [(b"vary", b"Origin")]

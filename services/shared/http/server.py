@@ -134,12 +134,6 @@ async def serving(app: Any, host: str, port: int, *, shared: bool = False, **opt
         bound.close()
 
 
-async def serve(app: Any, host: str, port: int, stop: asyncio.Event | None = None, **options: Any) -> None:
-    """Serve an ASGI app until `stop` is set or this task is cancelled; see `serving`."""
-    async with serving(app, host, port, **options):
-        await (stop or asyncio.Event()).wait()
-
-
 def listener(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """
     Return a socket that is bound to an address.

@@ -25,7 +25,7 @@ from services.backtest.driving.kept import code_fingerprint
 from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
-from services.shared.http.server import serve
+from services.shared.http.server import serving
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.refusals import Refusals
@@ -114,6 +114,12 @@ def app_over(store: Store, settings: ConsoleSettings) -> App:
     return api_or(api, console)
 
 
+async def served(app: App, port: int) -> None:
+    """Serve an app until this task is cancelled."""
+    async with serving(app, "127.0.0.1", port):
+        await asyncio.Event().wait()
+
+
 def main() -> None:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -128,7 +134,7 @@ def main() -> None:
         fill(store, rows)
         print(f"http://127.0.0.1:{given.port}/")
         with suppress(KeyboardInterrupt):
-            asyncio.run(serve(app_over(store, ConsoleSettings(currency=given.currency)), "127.0.0.1", given.port))
+            asyncio.run(served(app_over(store, ConsoleSettings(currency=given.currency)), given.port))
         store.close()
 
 

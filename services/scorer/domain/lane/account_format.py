@@ -81,7 +81,7 @@ def decode_hot(account: Account, value: bytes) -> None:
     account.last_evaluation = parts[13]
 
 
-def encode_cold(account: Account, written: int = DEFAULT) -> bytes:
+def encode_cold(account: Account, written: int) -> bytes:
     """Return the cold record of an account in the format to be written."""
     people, counts, kinds = account.active_users, account.daily_counts, account.kinds
     names = list(kinds.counts)
@@ -132,7 +132,7 @@ def decode_cold(account: Account, value: bytes) -> None:
             account.answers_of(place).update(_of_rows(rows) or {})
 
 
-def encode_roles(roles: Roles, kinds: Kinds, written: int = DEFAULT) -> bytes:
+def encode_roles(roles: Roles, kinds: Kinds, written: int) -> bytes:
     """Return the roles of an account's people in the format to be written, with the names that their codes stand for."""
     return HEADS[written] + _pack((list(kinds.roles), roles.known.tobytes(), roles.said.tobytes()))
 

@@ -63,7 +63,7 @@ _CLOCK = (
 _CLOCK_2 = (*_CLOCK, "moved_by")
 
 
-def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, written: int = DEFAULT) -> bytes:
+def encode_clock(clock: LaneClock, tally: FleetTally, ids: DuplicateWindow, written: int) -> bytes:
     """Return the lane's clock with the sweep in progress, and where the duplicate window stands."""
     fields = [getattr(clock, field) for field in (_CLOCK if written == 1 else _CLOCK_2)]
     return HEADS[written] + _pack((fields, tally.state(), ids.hour, ids.oldest, ids.shortened))
@@ -83,7 +83,7 @@ def decode_clock(value: bytes) -> tuple[LaneClock, FleetTally, tuple[int, tuple[
     return clock, FleetTally.of_state(tally), (hour, (oldest[0], oldest[1]), shortened)
 
 
-def encode_fleet(fleet: FleetYear, connected: Sequence[str], written: int = DEFAULT) -> bytes:
+def encode_fleet(fleet: FleetYear, connected: Sequence[str], written: int) -> bytes:
     """Return the fleet's factors, the cap and the dimensions connected, those of this lane first."""
     return HEADS[written] + _pack(
         (fleet.ppm.tobytes(), fleet.days.tobytes(), fleet.cap_milli, sorted(fleet.connected), sorted(connected))
