@@ -32,9 +32,9 @@ _SAME_AGAIN_MS = 10 * MINUTE_MS
 _CLOCK_SLIPS_MS = MINUTE_MS
 """A clock that is set back by more than this has been wrong, and so are the times at which links were sent."""
 _REMEMBERED_BYTES = 80 << 20
-"""Of memory: some 180,000 links of ordinary length. When there are more, all are forgotten and sent once more."""
+"""Memory for links, some 180,000 of ordinary length. When there are more, all are forgotten, and each is sent again."""
 _LINK_BYTES = 400
-"""Of memory, beside the account of a link, which its sender chooses: pseudonyms and all else have their length."""
+"""Memory that a link takes without its account, whose length the sender chooses; all else has a fixed length."""
 
 Subject = UserLink | tuple[str, str, str]
 

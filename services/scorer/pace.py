@@ -21,7 +21,7 @@ IDLE_S = 60.0
 BEHIND_MS = 60_000
 """So far behind the wall clock a lane is walked forward at once."""
 STEP_MS = DAY_MS
-"""Of the walk, so that each day is closed in turn."""
+"""Length of a step of the walk, so that each day is closed in turn."""
 FARTHEST_MS = 7 * DAY_MS
 """A longer step is for a person to accept: it is not walked."""
 

@@ -12,9 +12,9 @@ from hashlib import sha256
 from schemas import codec
 
 ORIGINAL_BYTES = 900_000
-"""Of an original that are kept, so that a dead letter fits even a topic with Kafka's own limit of 1 MiB."""
+"""The part of an original that is kept, so that a dead letter fits even a topic with Kafka's own limit of 1 MiB."""
 BODY_BYTES = 64 * 1024
-"""Of a body that is refused as a whole: who sends what cannot be read shall not fill the log with it."""
+"""The part of a body that is kept if it is refused as a whole: unreadable bodies must not fill the log."""
 _TEXT_CHARS = 1024
 
 _encode = codec.encoder("dead_letter")

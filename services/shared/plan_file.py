@@ -99,7 +99,7 @@ def _unreadable(error: Exception) -> str:
 
 
 class _UniqueNames(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, by how PyYAML was built
-    """Of a name that is there twice, YAML takes the last; here it is an error."""
+    """Refuses a name that is there twice; YAML takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 PORTS = {"ingest": 8080, "warehouse": 8081, "scorer": 8082, "alerter": 8083}
 
 APART = {"console": 8084}
-"""Of services that another one serves as well, and that run by themselves only where somebody wants them apart."""
+"""Ports of services that another service includes, and that run by themselves only if somebody wants them apart."""
 
 _PORTS_A_SLOT = 10
 

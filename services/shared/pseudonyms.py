@@ -18,7 +18,7 @@ KEY_BYTES = 32
 _REMEMBERED = 100_000
 """Ids of each kind, 45 MB at the most, and half of that if they are ordinary. When there are more, all are forgotten."""
 _REMEMBERED_CHARS = 64
-"""Of an id; the pseudonym of a longer one is made each time, since senders choose how long ids are."""
+"""The longest id whose pseudonym is remembered; senders choose how long ids are."""
 
 
 class KnownPseudonyms(dict[str, str]):

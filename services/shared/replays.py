@@ -54,7 +54,7 @@ class Replay(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     """The dead letters whose originals a request holds: one, or as many as it has events, in the order of the topic."""
 
     partition: _Count
-    """Of usage-rejected."""
+    """The partition of usage-rejected."""
     first: _Count
     """Offset of the first letter."""
     last: _Count

@@ -28,13 +28,13 @@ class RuleState(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     started_at: int = 0
     """Start of the open episode; 0 where none is open."""
     severity: int = 0
-    """Of the open episode, else of the last one."""
+    """That of the open episode, else of the last one."""
     transitions: int = 0
     """How many transitions the open episode has had."""
     resolved_at: int = 0
     """End of the last episode: its cooldown counts from here."""
     category: int = 0
-    """Of the open episode: it must be resolved on the right topic even after its rule is gone."""
+    """That of the open episode: it must be resolved on the right topic even after its rule is gone."""
     inhibited_at: int = 0
     """When another signal last kept it back."""
     expired_while_firing: bool = False

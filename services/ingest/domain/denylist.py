@@ -19,7 +19,7 @@ import msgspec
 from services.shared.tracking_plan.plan import DenyPlan
 
 PARSED_BYTES = 64 * 1024
-"""Of an original that is refused: of a larger one nothing is kept, instead of reading it once more."""
+"""The largest refused original that is parsed again to be kept; nothing is kept of a larger one."""
 _HOLDERS = frozenset({"properties", "traits", "context"})
 _OF_CALLS = frozenset({*_HOLDERS, "batch", "userId", "anonymousId", "messageId"})
 _DEPTH = 64

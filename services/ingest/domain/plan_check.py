@@ -12,7 +12,7 @@ from services.shared.tracking_plan.traffic import Beside, TrafficPlan, Violation
 PlanMode = Literal["reject", "observe", "off"]
 
 _TOLD = 5
-"""Of the violations of a refused event that its detail names."""
+"""The most violations that the detail of a refused event names."""
 
 
 def checked(

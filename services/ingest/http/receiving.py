@@ -22,7 +22,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
 KEYLESS_BYTES = 512 * 1024
-"""Of a body without a key in its headers: what browsers send at most, 450 KB by their SDKs' own bound, and some more."""
+"""The largest body whose key may be in the body: SDKs in browsers send 450 KB at most."""
 KEYLESS_SHARE = 8
 """The part of the room for all bodies that those without a key may have: an eighth."""
 SOURCE_SHARE = 2

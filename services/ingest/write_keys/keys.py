@@ -34,7 +34,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{1,5})?")
 _TELL_EVERY_S = 1.0
 _digest = lru_cache(maxsize=4_096)(digest)
-"""Of what was named lately, known or not: 2 MB at the most."""
+"""Remembers the digests of keys that were named lately, known or not: 2 MB at the most."""
 _PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
 
 

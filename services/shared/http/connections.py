@@ -23,7 +23,7 @@ MOST = 256
 """A hundred streams of the query API and 64 waiting questions, and as many again; a process may open 1,024 files."""
 WITHIN_S = 30.0
 _MOST_BYTES = 64 * 1024
-"""Of a request beside its body: headers, and what frames chunks. As much as the body is allowed on top."""
+"""The most bytes of headers and of what frames chunks. Framing may take as many bytes as the body, on top of this."""
 _TELL_EVERY_S = 60.0
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: text/plain\r\n"

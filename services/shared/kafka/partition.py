@@ -40,4 +40,4 @@ def _positive(key: bytes) -> int:
 
 
 _remembered = lru_cache(maxsize=1 << 16)(_positive)
-"""Of the latest keys: accounts repeat, and 10 us a record is a third of what ingest may spend. 17 MB at the most."""
+"""Remembers the latest keys: accounts repeat, and 10 us per record is a third of what ingest may spend. 17 MB at the most."""

@@ -35,7 +35,7 @@ class Fault(NamedTuple):
     """Why nothing can be read."""
 
     name: str
-    """Of the property."""
+    """The name of the property."""
     detail: str
     """What to send."""
 
@@ -51,7 +51,7 @@ class PlannedAbsence(NamedTuple):
     last_day: int
     """WITHDRAWN: it was taken back."""
     of_account: bool
-    """Of the whole account, else of the event's person."""
+    """Whether the whole account is absent, not only the event's person."""
 
 
 def case_id(properties: Mapping[str, Any], name: str) -> str | Fault:

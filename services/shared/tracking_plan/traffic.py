@@ -33,9 +33,9 @@ from services.shared.tracking_plan.state_values import Faults, faults_of
 from services.shared.tracking_plan.values import check_of, wrong
 
 _REMEMBERED_NAMES = 20_000
-"""Of events and of pages each, 25 MB at the most."""
+"""How many names of events, and as many of pages, are remembered: 25 MB at the most."""
 _REMEMBERED_CHARS = 128
-"""Of a name: what a longer one stands for is looked up each time."""
+"""The longest name that is remembered; what a longer one stands for is looked up each time."""
 _NONE: frozenset[str] = frozenset()
 _ID = PropertyPlan(type="id")
 _SCORE = PropertyPlan(type="whole_number")

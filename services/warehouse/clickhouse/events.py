@@ -31,7 +31,7 @@ _IDENTIFIED = "topic, partition, offset, source, environment, event_id, account,
 _SPARE = 20
 """Candidates beyond the page, in the place of those that turn out to be repetitions."""
 MOST_COUNTED = 200_000
-"""Of more events than this nobody is told how many different ones they are: it would take too long. By day it is estimated."""
+"""The most events whose different ones are counted: more would take too long, and are estimated by day."""
 _SPANS = (1, 8, 64)
 """Active days, from the latest on back, in which a page is looked for one after the other; then in all before."""
 _REPEATED_WITHIN_DAYS = 7

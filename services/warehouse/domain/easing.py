@@ -9,7 +9,7 @@ from schemas.measures import MEASURES
 
 Found = Mapping[str, Any]
 HALF = 0.5
-"""Of the way back to what is usual, from which on a signal has eased."""
+"""A signal has eased once this share of the way back to what is usual is done."""
 _BETTER = {"higher_is_better": 1, "lower_is_better": -1}
 """On which side of the usual value a measure is better; a neutral one tells nothing of a risk."""
 _USUAL = {

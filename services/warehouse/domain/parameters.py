@@ -17,7 +17,7 @@ from services.shared.units import day_number
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2199
-"""Of a day that may be asked for; ClickHouse's times end a century later."""
+"""The year of the last day that may be asked for; ClickHouse's times end a century later."""
 Schema = dict[str, Any]
 
 

@@ -32,7 +32,7 @@ PREDICTED = {
 """What a fitted risk is the chance of, in words; without a fit nothing is."""
 
 NO_RISK: Found = {"risk_thousandths": None, "risk_predicts": ""}
-"""Of an account without a snapshot."""
+"""What stands for the risk of an account without a snapshot."""
 
 _NO_MEASURES = {SILENCE_CAP: "Cap on a silent account", USUAL_RISK: "A usual account"}
 

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 Positions = dict[tuple[str, int], int]
 Messages = dict[tuple[str, int], list[Any]]
-"""Of one batch, by partition, in offset order."""
+"""The messages of one batch, by partition, in offset order."""
 
 _NOTE_EVERY_S = 10.0
 _FETCH_BYTES = 32 * 1024 * 1024

@@ -39,7 +39,7 @@ class EpisodeTransition(NamedTuple):
     transition: Transition
     severity: Severity
     category: Category
-    """Of the episode, that of its rule when it began: it goes on and ends on the topic on which it began."""
+    """That of the rule when the episode began: an episode ends on the topic on which it began."""
     number: int
     started_at: int
     reason: Reason = Reason.NONE

@@ -21,7 +21,7 @@ _REMEMBERED_PERSONS = 50_000
 _REMEMBERED_NAMES = 20_000
 """Names of each kind of event, of all together 50 MB at the most."""
 _REMEMBERED_BYTES = 400
-"""Of memory that the identifiers of a person may take, or a name: 250 letters, or 80 emoji. Longer ones are encoded each time."""
+"""The most memory that a person's identifiers, or a name, may take to be remembered: 250 letters, or 80 emoji. Longer ones are encoded each time."""
 _OTHER_BYTES = 32 * 1024
 """More than key and value of a record have beside its JSON."""
 
@@ -32,7 +32,7 @@ class RememberedPerson(msgspec.Struct, frozen=True, gc=False):
     account: str
     user: str
     key: bytes
-    """Of the record of an event."""
+    """The key of the event's record."""
     details_key: bytes
     whose: bytes
     """Account and user, as the record of an event has them."""

@@ -33,7 +33,7 @@ class Signature(NamedTuple):
     header: str
     """Name of the header, for errors."""
     digests: tuple[bytes, ...]
-    """Of which one has to be right."""
+    """One of them has to be right."""
     prefix: bytes = b""
     """What is signed before the body."""
     at: float | None = None

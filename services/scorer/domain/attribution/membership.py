@@ -19,7 +19,7 @@ MOST_MEMBERSHIPS = 8
 MOST_NAMED = 8
 """Different accounts of a user's events that are kept apart; beyond that there are just several."""
 MOST_ID_BYTES = 1_024
-"""Of the ids of either: as many as fit are kept, and at least one. Ids of ordinary length come to less than half of it."""
+"""Room for the account ids of either kind: as many as fit are kept, and at least one. Ordinary ids take less than half of it."""
 BROWSER, SERVER, OPERATOR = 1, 2, 3
 AUTHORITIES = {"BROWSER": BROWSER, "SERVER": SERVER, "OPERATOR": OPERATOR}
 NAMES = {number: name for name, number in AUTHORITIES.items()}
@@ -89,7 +89,7 @@ class KnownUser:
         """Grows with each day on which a user of the lane is seen: the least was seen longest ago."""
         self.seen_day = -1
         self.rank = 0
-        """Of the memberships, which are all of one rank; 0: there are none."""
+        """The rank of the memberships, which is the same for all; 0: there are none."""
         self.stays: list[Stay] = []
         """The memberships by time."""
         self.named_authority = 0

@@ -38,7 +38,7 @@ class Waiting(NamedTuple):
     """Log time from which it waits, milliseconds since 1970 UTC."""
     occurred_at: int
     offset: int
-    """Of its record, for a dead letter to name."""
+    """The offset of its record, which a dead letter names."""
     forwards: int
     value: bytes
     """Its record."""
@@ -52,7 +52,7 @@ class _Pool:
         self.most_bytes = most_bytes
         self.bytes = 0
         self.of: tuple[OrderedDict[int, Waiting], OrderedDict[int, Waiting]] = (OrderedDict(), OrderedDict())
-        """Of browsers, of servers."""
+        """The events from browsers, and those from servers."""
 
     def __len__(self) -> int:
         browsers, servers = self.of
@@ -102,7 +102,7 @@ class WaitingRoom:
         self._added: dict[int, Waiting] = {}
         self._gone: set[int] = set()
         self.added_bytes = 0
-        """Of the events that `take_changes` would give now."""
+        """The size of the events that `take_changes` would give now."""
         self.held = (0, 0, 0)
         """Number of the last event that came before log time stood still; the same of the last time that it went on again,
         and when it did: events after that number wait from then."""

@@ -13,16 +13,16 @@ _MONTH = 28
 _SMOOTH = 0.5
 """As in the ratio of a window (trend.py)."""
 _THERE = 0.8
-"""Of people's usual user-days of four weeks, from which on nothing was taken over from them."""
+"""The share of people's usual user-days in four weeks from which on nothing counts as taken over from them."""
 _FEWEST_MORE = 8
 """User-days of four weeks by which agents and integrations must do more to take anything over: two days a week."""
 
 
 class Acting(NamedTuple):
-    """Of an account in which agents or integrations have been active. User-days are those of all actors."""
+    """Who acts in an account in which agents or integrations have been active. User-days are those of all actors."""
 
     people_share: float | None
-    """Of the user-days of four weeks; None: there are none."""
+    """The share of people in the user-days of four weeks; None: there are none."""
     people_share_usual: float | None
     """The same of the weeks before them; None: there are none, or none of the account's own time."""
     people: int

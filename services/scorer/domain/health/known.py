@@ -40,7 +40,7 @@ class Known(NamedTuple):
     stage: str
     started: int | None
     first_day: int
-    """Of the first activity; -1: none yet."""
+    """The day of the first activity; -1: none yet."""
     first_value_day: int
     """-1: none yet."""
     fleet_level: float

@@ -40,7 +40,7 @@ class OwnCalendar(NamedTuple):
     """What an account's calendar says. Days are days since 1970 UTC."""
 
     shares: list[float]
-    """Of a usual week, week by week, the latest first."""
+    """The share of a usual week that is to be expected, week by week, the latest first."""
     off: frozenset[int]
     """Days after the last active one on which nobody was expected: absences of the account, public holidays."""
     holidays_7: int | None

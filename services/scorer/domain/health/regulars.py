@@ -19,11 +19,11 @@ MISSED = 7
 _RECENT_WEEKS = 4
 _RECENT = 7 * _RECENT_WEEKS
 _WORKING, _SOME = 0.5, 0.2
-"""Of the busiest weekday, what makes a weekday a working day; and of a usual one, what a day needs to be no holiday."""
+"""A weekday is a working day from this share of the busiest one on; a day is no holiday from that share of a usual one on."""
 
 
 class Regulars(NamedTuple):
-    """Of an account, some of whose regulars are gone."""
+    """The regulars of an account, some of whom are gone."""
 
     people: int
     gone: int

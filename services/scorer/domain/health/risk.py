@@ -111,7 +111,7 @@ class RiskPart(NamedTuple):
     """What one measure adds to the log-odds, in thousandths."""
 
     number: int
-    """Of the measure; 0: the log-odds of a usual account."""
+    """The number of the measure; 0: the log-odds of a usual account."""
     thousandths: int
 
 

@@ -25,7 +25,7 @@ class ScorePart(NamedTuple):
     """What one measure adds to a score. `contribution` and `change` are tenths of a point."""
 
     number: int
-    """Of the measure; 0: the cap on silent accounts."""
+    """The number of the measure; 0: the cap on silent accounts."""
     score: int
     weight: float
     contribution: int

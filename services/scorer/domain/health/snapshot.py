@@ -31,7 +31,7 @@ class EvaluationContext(NamedTuple):
     day: int
     """The last closed day."""
     levels: list[float]
-    """Of the fleet, week by week, the latest first."""
+    """The fleet's level, week by week, the latest first."""
     connected: frozenset[str]
     model: Model
 

@@ -17,7 +17,7 @@ from services.shared.tracking_plan.state_names import PLANNED_ABSENCES, closed, 
 
 PLAIN = 0
 NO_ACTIVITY = -1
-"""Of kinds of events that are neither use nor a case or an answer, such as alias."""
+"""The number of kinds of events that are neither use nor a case or an answer, such as alias."""
 _NONE = -1
 _REMEMBERED_NAMES = 20_000
 
@@ -36,10 +36,10 @@ class Meaning(NamedTuple):
     features: tuple[int, ...] = ()
     case: int = _NONE
     opens: bool = False
-    """Of a case: whether it is opened, not closed."""
+    """Whether it opens a case; otherwise it closes one."""
     survey: int = _NONE
     field: str = ""
-    """Of a case or an answer: the property that has the id or the score."""
+    """The property that has the id of a case or the score of an answer."""
     connects: tuple[str, ...] = ()
     is_absence: bool = False
     """Whether it plans an absence."""

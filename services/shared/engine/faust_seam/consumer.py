@@ -31,7 +31,7 @@ from services.shared.kafka.bootstrap import find_cluster
 
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
-"""Of one answer of one broker; by default it would be 52 MB."""
+"""The largest answer of a broker; the default is 52 MB."""
 _STOP_WITHIN_S = 5.0
 _REACTIVATION_S = 0.01
 """How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""

@@ -69,7 +69,7 @@ class Gathering:
         self._weighs = processor if isinstance(processor, Weighs) else None
         self._urgent = False
         self._gathered = 0
-        """Of the transaction's records, those whose changes have been gathered."""
+        """How many of the transaction's records have had their changes gathered."""
         self._stretch = _FIRST_MEASURE
 
     @property

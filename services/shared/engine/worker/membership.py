@@ -50,7 +50,7 @@ _LOOK_EVERY_S = 0.25
 _LOOK_WITHIN_S = 3.0
 _ASK_FOR_S = 30.0
 _MEMBER_IDS = 16
-"""Of its own that a process remembers: it gets a new one only after the broker has forgotten it."""
+"""The most member ids of its own that a process remembers: it gets a new one only after the broker has forgotten it."""
 
 
 class Holder(NamedTuple):
