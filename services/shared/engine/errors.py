@@ -39,17 +39,21 @@ class SourceGap(LaneStopped):
 
 
 class ChangelogBehind(LaneStopped):
-    """The group has committed more than the changelog holds: the changelog has lost records."""
+    """The group's offset is beyond what the changelog holds: that has lost records, or somebody has moved the offset."""
 
     reason = "changelog_behind"
 
     def __init__(self, topic: str, partition: int, committed: int, position: int | None) -> None:
         """Take the committed offset of the group and the position that the changelog holds, None without one."""
-        held = "holds no position" if position is None else f"ends at {position}"
-        super().__init__(
-            f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {held}. Restore "
-            "the changelog topic, or delete the group's offsets to fold the whole source again."
-        )
+        if position is None:
+            said = "holds no position. Restore the changelog topic, or delete the group's offsets to fold the whole source again."
+        else:
+            said = (
+                f"ends at {position}. If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at"
+                f" {position}. If the changelog has lost records, restore it, or delete it and the group's offsets to fold the"
+                " whole source again."
+            )
+        super().__init__(f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {said}")
 
 
 class ChangelogRecreated(LaneStopped):
