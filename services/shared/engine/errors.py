@@ -81,9 +81,11 @@ class NotThisVersion(LaneStopped):
 
     reason = "version"
 
-    def __init__(self, topic: str, partition: int, offset: int | None, cause: BaseException, *, clean: bool) -> None:
-        """Take the offset of the record, None where it is the lane's state."""
-        what = "its state" if offset is None else f"offset {offset}"
+    def __init__(
+        self, topic: str, partition: int, offset: int | None, cause: BaseException, *, clean: bool, where: str = ""
+    ) -> None:
+        """Take the offset of the record; None where it is the lane's state, whose record is `where`."""
+        what = f"offset {offset}" if offset is not None else f"its state ({where})" if where else "its state"
         super().__init__(
             f"{topic}/{partition}: {what} is of a version that this one does not know ({cause}). Install the version "
             "that wrote it, or a later one, and restart: the lane goes on where it is. Nothing of it is lost."

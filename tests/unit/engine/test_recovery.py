@@ -269,6 +269,7 @@ async def test_state_of_a_newer_version_stops_its_lane_and_no_other_and_ends_no_
     await until(lambda: host.counts(1) == {b"a": 1})
 
     assert isinstance(stopped.stopped, NotThisVersion)
+    assert "its state (key b'a' of state) is of a version" in str(lanes.not_ready())
     assert "Install the version" in str(lanes.not_ready())
     assert host.failed == []
     await lanes.close()

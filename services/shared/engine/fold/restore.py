@@ -49,6 +49,7 @@ def restore(
     """
     processor = spec.processor(partition)
     held = None
+    where = ""
     appends: list[Append] = []
     try:
         for store, live in stores.items():
@@ -58,19 +59,21 @@ def restore(
                     yield
                     continue
                 value = live.pop(key)
+                where = f"key {key!r} of {spec.stores[store]}"
                 if not key.startswith(b"\0"):
                     processor.restore(store, key, value)
                 elif store == spec.position_store and key == POSITION_KEY:
                     held = Position.decode(value)
                 if n % BREATH == BREATH - 1:
                     yield
+        where = ""
         for append in processor.opened():
             if append is None:
                 yield
             else:
                 appends.append(append)
     except UnknownVersion as unknown:
-        raise NotThisVersion(spec.topic, partition, None, unknown, clean=False) from unknown
+        raise NotThisVersion(spec.topic, partition, None, unknown, clean=False, where=where) from unknown
     return Restored(processor, held, appends)
 
 
