@@ -93,6 +93,21 @@ class NotThisVersion(LaneStopped):
         self.clean = clean
 
 
+class UnreadableState(LaneStopped):
+    """A record of the lane's changelogs is no state at all: another worker would meet the same, so none of them ends for it."""
+
+    reason = "state"
+    clean = False
+
+    def __init__(self, topic: str, partition: int, where: str, cause: BaseException) -> None:
+        """Take the record at fault, empty where it is not known."""
+        super().__init__(
+            f"{topic}/{partition}: its state cannot be restored ({where or 'which record is at fault is not known'}:"
+            f" {type(cause).__name__}: {cause}). If another program wrote to the changelog, see"
+            " docs/runbooks/TidemarkLaneStopped.md; otherwise report it. The other lanes go on."
+        )
+
+
 class Unanswered(LaneStopped):
     """A record cannot be folded before a record further down the log has answered; nothing was changed by it."""
 

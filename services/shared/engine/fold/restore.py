@@ -11,7 +11,8 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from services.shared.engine.errors import NotThisVersion
+from services.shared.engine.errors import NotThisVersion, UnreadableState
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Processor
 from services.shared.engine.spec import LaneSpec
@@ -46,6 +47,7 @@ def restore(
 
     Raises:
         NotThisVersion: the changelogs were written by a newer version.
+        UnreadableState: they hold what is no state.
     """
     processor = spec.processor(partition)
     held = None
@@ -74,6 +76,10 @@ def restore(
                 appends.append(append)
     except UnknownVersion as unknown:
         raise NotThisVersion(spec.topic, partition, None, unknown, clean=False, where=where) from unknown
+    except PROCESS_ERRORS:
+        raise
+    except Exception as error:
+        raise UnreadableState(spec.topic, partition, where, error) from error
     return Restored(processor, held, appends)
 
 
