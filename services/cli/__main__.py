@@ -1,11 +1,20 @@
+# ruff: noqa: E402
 """Entry point of `tidemark`."""
 
 from __future__ import annotations
 
+import sys
+
+from services.shared import early_stop
+from services.shared.ports import APART, PORTS
+
+_RUNS_A_SERVICE = len(sys.argv) > 1 and sys.argv[1] in PORTS | APART
+if _RUNS_A_SERVICE:
+    early_stop.end_at_once()  # the imports below, and those of the service, take a second or more
+
 import errno
 import logging
 import os
-import sys
 from importlib import import_module
 from typing import Annotated
 
@@ -87,6 +96,8 @@ def main() -> None:
         try:
             app()
         finally:
+            if _RUNS_A_SERVICE:
+                early_stop.end_undisturbed()
             sys.stdout.flush()  # while its failure can still be said
     except TidemarkError as error:
         tell(f"tidemark: {error}", sys.stderr)

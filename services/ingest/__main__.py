@@ -7,6 +7,11 @@ processes on one port.
 
 from __future__ import annotations
 
+from services.shared import early_stop
+
+if __name__ == "__main__":
+    early_stop.end_at_once()  # the imports below take a second or more
+
 import argparse
 import asyncio
 import contextlib
@@ -216,4 +221,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    early_stop.end_undisturbed()
+    sys.exit(status)

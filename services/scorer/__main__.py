@@ -7,6 +7,11 @@ it has folded and leaves with status 0.
 
 from __future__ import annotations
 
+from services.shared import early_stop
+
+if __name__ == "__main__":
+    early_stop.end_at_once()  # the imports below take a second or more
+
 import asyncio
 import logging
 import sys
@@ -150,4 +155,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    early_stop.end_undisturbed()
+    sys.exit(status)

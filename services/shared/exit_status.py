@@ -9,7 +9,7 @@ from __future__ import annotations
 from services.shared.errors import ConfigurationError, IncompatibleState, Misfit
 
 STOPPED = 0
-"""As asked, by SIGTERM or SIGINT."""
+"""As asked, by SIGTERM, SIGINT or SIGHUP."""
 
 FATAL = 1
 """It cannot go on, for a reason that may pass: a new process may do better."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from types import FrameType
 from typing import cast
 
 import uvloop
 
 from schemas import codec
-from services.shared import exit_status
+from services.shared import early_stop, exit_status
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.formats import FormatSettings, in_words, use_formats
@@ -28,11 +30,17 @@ log = logging.getLogger(__name__)
 
 
 def stop_event() -> asyncio.Event:
-    """Return an event of the running loop that SIGTERM or SIGINT sets."""
+    """Return an event of the running loop that SIGTERM, SIGINT or SIGHUP sets; once the loop is closed, they do nothing."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+
+    def asked(_signal: int, _frame: FrameType | None) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the end has begun
+            loop.call_soon_threadsafe(stop.set)
+
+    # Not by the loop, which gives them their usual effect back when it closes: who asks twice would meet that.
+    for number in early_stop.wanted():
+        signal.signal(number, asked)
     return stop
 
 
@@ -95,6 +103,7 @@ def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings
         log.info("started", extra={"pid": os.getpid(), "release": release(), "formats": in_words(codec.level())})
         await run(*settings)
 
+    before = {number: signal.getsignal(number) for number in early_stop.STOPS}
     try:
         use_registry(registry)
         uvloop.run(started())
@@ -106,5 +115,8 @@ def _run(name: str, run: Callable[..., Awaitable[None]], settings: list[Settings
     except Exception:
         log.exception("stopped_by_defect")
         return exit_status.FATAL
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
     log.info("stopped", extra={"service_name": name})
     return 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from services.shared import early_stop
+
+if __name__ == "__main__":
+    early_stop.end_at_once()  # the imports below take a second or more
+
 import asyncio
 import contextlib
 import logging
@@ -203,7 +208,7 @@ async def run(
     retention: RetentionSettings,
     console: ConsoleSettings,
 ) -> None:
-    """Run until SIGTERM or SIGINT."""
+    """Run until SIGTERM."""
     collect_less_often()
     await Warehouse(kafka, process, settings, retention, console).run(stop_event())
 
@@ -235,4 +240,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    early_stop.end_undisturbed()
+    sys.exit(status)

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.cli.examining import losses
 from services.cli.examining.findings import Finding, judge
 from services.cli.local.stack_state import StackState
 
@@ -66,6 +67,9 @@ def look(services: Mapping[str, AskedService], state: StackState | None, *, topi
         yield Finding(f"{name} ready", each.reason is None, detail)
     yield judge("files", lambda: files(found))
     yield judge("clocks", lambda: apart(found))
+    if "ingest" in found:
+        yield judge("put off", lambda: losses.put_off(found["ingest"]))
+    yield judge("losses", lambda: losses.lost(found))
     file = os.environ.get("TIDEMARK_ACCOUNTS_FILE")
     if file and "ingest" in found:
         yield judge("accounts", lambda: accounts(found["ingest"], Path(file)))

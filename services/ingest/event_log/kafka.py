@@ -14,6 +14,7 @@ What can go wrong, and what then happens:
   `append` whose first records are still on their way, and all others by a new one (`routes.py` says why). Once what
   waits is older than `stall_after_s`, `stalled` names the records of the partition; the others go on.
 - A topic is gone, or may not be written to any more: `absent` says so; its records are `stalled`, and the others go on.
+- A topic takes smaller batches than its record says: what still fits goes on, the rest is `stalled` (`limits.py`).
 - A batch fails for good: its producer is useless from then on, since the sequence numbers of that partition have a
   hole. All requests that wait for that producer get `Retryable`, and a new one takes its place.
 """
@@ -28,9 +29,12 @@ from functools import partial
 from itertools import takewhile
 from typing import Any
 
+from aiokafka.errors import MessageSizeTooLargeError
+
 from schemas.topics import TOPICS, USAGE_DETAILS, USAGE_EVENTS
 from services.ingest.event_log.batches import PartitionQueue, PendingBatch, Route, Ticket
 from services.ingest.event_log.clocks import Clocks
+from services.ingest.event_log.limits import TopicLimits
 from services.ingest.event_log.memory import RECORD_OVERHEAD
 from services.ingest.event_log.queues import Queues
 from services.ingest.event_log.routes import Routes
@@ -64,7 +68,8 @@ class KafkaEventLog:
         self._metrics = metrics
         self._clocks = Clocks(metrics, clock_ms)
         self._routes = Routes(kafka, bounds.batch_bytes)
-        self._queues = Queues(kafka, bounds.in_flight_bytes, absent, metrics)
+        self._limits = TopicLimits(kafka)
+        self._queues = Queues(kafka, bounds.in_flight_bytes, absent, self._limits, metrics)
         self._tickets: dict[Ticket, None] = {}
         self._departure: asyncio.Future[None] | None = None
         self._last_ack = time.monotonic()
@@ -77,6 +82,7 @@ class KafkaEventLog:
         self._routes.renew()
         self._routes.background(self._look())
         self._routes.background(self._probe())
+        self._routes.background(self._limits.run())
 
     async def close(self) -> None:
         """Stop taking records, wait until what was taken is acknowledged or cannot be, and leave."""
@@ -126,7 +132,9 @@ class KafkaEventLog:
         if reason is not None or common is None:
             raise Retryable(reason or "not connected to Kafka", self._wait_before_retry())
         if self.stalled(records):
-            raise Retryable("the partition does not acknowledge", self._wait_before_retry())
+            large = not all(map(self._limits.takes, records))
+            why = "a record is larger than its topic takes now" if large else "the partition does not acknowledge"
+            raise Retryable(why, self._wait_before_retry())
         loop = asyncio.get_running_loop()
         now = time.monotonic()
         ticket = Ticket(loop.create_future(), now + self._bounds.ack_timeout_s)
@@ -160,7 +168,10 @@ class KafkaEventLog:
         queue = self._queues.of(record)
         batches = queue.batches
         batch = batches[-1] if batches else None
-        if batch is None or batch.builder.append(timestamp=None, key=key, value=value) is None:
+        size = len(key) + len(value) + RECORD_OVERHEAD
+        limit = self._limits.lowered.get(record.topic)
+        full = batch is None or (limit is not None and batch.size + size > limit)
+        if batch is None or full or batch.builder.append(timestamp=None, key=key, value=value) is None:
             follows = batch is not None and batch.newest is ticket
             batch = PendingBatch(common.producer.create_batch(), now, follows=follows)
             batch.builder.append(timestamp=None, key=key, value=value)
@@ -169,7 +180,6 @@ class KafkaEventLog:
             batch.newest = ticket
             batch.tickets.append(ticket)
             ticket.missing += 1
-        size = len(key) + len(value) + RECORD_OVERHEAD
         batch.size += size
         self._queues.add(queue, size)
         if queue.sending is None:
@@ -243,6 +253,8 @@ class KafkaEventLog:
         where = {"topic": failed.topic, "partition": failed.partition}
         log.error("producer_replaced", extra={**where, "error": repr(error), "waiting": len(route.held)})
         self._metrics.producer_restarts.inc()
+        if isinstance(error, MessageSizeTooLargeError):
+            self._limits.suspect()
         common = route is self._routes.common
         for queue in self._queues.by_partition.values():
             lost = [batch for batch in queue.handed if batch.route is route]
@@ -285,7 +297,7 @@ class KafkaEventLog:
             await asyncio.sleep(_LOOK_EVERY_S)
             now = time.monotonic()
             self._expire(now)
-            self._queues.tell_absent()
+            self._queues.tell_topics()
             for queue in self._queues.by_partition.values():
                 head = queue.head
                 if head is not None and not queue.suspect and now - head.sent > self._bounds.suspect_after_s:

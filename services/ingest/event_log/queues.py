@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from services.ingest.event_log.batches import PartitionQueue
+from services.ingest.event_log.limits import TopicLimits
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES, LogRecord
 from services.shared.kafka import topics
@@ -25,15 +26,18 @@ class Queues:
         kafka: KafkaSettings,
         in_flight_bytes: int,
         absent: Callable[[], Mapping[str, str]],
+        limits: TopicLimits,
         metrics: IngestMetrics,
     ) -> None:
         """Hold at most so many bytes. `absent` tells the topics that are absent from the cluster, each with what is wrong."""
         self._kafka = kafka
         self._most = in_flight_bytes
         self._share = in_flight_bytes // _QUEUE_SHARE
+        self._limits = limits
         self._metrics = metrics
         self._of: dict[tuple[str, bytes], PartitionQueue] = {}
-        self._told_absent: frozenset[str] = frozenset()
+        self._told: frozenset[str] = frozenset()
+        """The topics that are told as a whole."""
         self.absent = absent
         self.by_partition: dict[tuple[str, int], PartitionQueue] = {}
         self.shut: set[PartitionQueue] = set()
@@ -83,26 +87,31 @@ class Queues:
 
     def stalled(self, records: Sequence[LogRecord]) -> list[int]:
         """Return the positions of the records whose partition takes nothing now, nearly always none."""
-        absent = self.absent()
-        if not self.shut and not absent:
+        absent, takes = self.absent(), self._limits.takes
+        if not self.shut and not absent and not self._limits.lowered:
             return []
-        return [index for index, record in enumerate(records) if record.topic in absent or self.of(record) in self.shut]
+        return [
+            index
+            for index, record in enumerate(records)
+            if record.topic in absent or not takes(record) or self.of(record) in self.shut
+        ]
 
     def slow(self) -> list[str]:
-        """Return the partitions that take nothing now, as `topic/partition`, after the topics that are absent."""
-        return sorted(self.absent().values()) + sorted(
+        """Return the partitions that take nothing now, as `topic/partition`, after the topics that are absent or wrong."""
+        return sorted([*self.absent().values(), *self._limits.told().values()]) + sorted(
             f"{name}/{partition}" for (name, partition), queue in self.by_partition.items() if queue in self.shut
         )
 
-    def tell_absent(self) -> None:
-        """Set the metric of slow partitions where other topics are absent than before."""
-        if self.absent().keys() != self._told_absent:
-            self._told_absent = frozenset(self.absent())
+    def tell_topics(self) -> None:
+        """Set the metric of slow partitions where other topics are absent, or take less than they should, than before."""
+        found = self.absent().keys() | self._limits.lowered.keys()
+        if found != self._told:
+            self._told = frozenset(found)
             self.tell_slow()
 
     def tell_slow(self) -> None:
-        """Set the metric of slow partitions: all of a topic that is absent."""
+        """Set the metric of slow partitions: all of a topic that is absent, or takes less than it should."""
         for name in WRITES:
             slow = sum(queue.slow for (topic, _), queue in self.by_partition.items() if topic == name)
-            slow = self._kafka.partitions if name in self._told_absent else slow
+            slow = self._kafka.partitions if name in self._told else slow
             self._metrics.slow_partitions.labels(name).set(slow)

@@ -39,17 +39,21 @@ class SourceGap(LaneStopped):
 
 
 class ChangelogBehind(LaneStopped):
-    """The group has committed more than the changelog holds: the changelog has lost records."""
+    """The group's offset is beyond what the changelog holds: that has lost records, or somebody has moved the offset."""
 
     reason = "changelog_behind"
 
     def __init__(self, topic: str, partition: int, committed: int, position: int | None) -> None:
         """Take the committed offset of the group and the position that the changelog holds, None without one."""
-        held = "holds no position" if position is None else f"ends at {position}"
-        super().__init__(
-            f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {held}. Restore "
-            "the changelog topic, or delete the group's offsets to fold the whole source again."
-        )
+        if position is None:
+            said = "holds no position. Restore the changelog topic, or delete the group's offsets to fold the whole source again."
+        else:
+            said = (
+                f"ends at {position}. If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at"
+                f" {position}. If the changelog has lost records, restore it, or delete it and the group's offsets to fold the"
+                " whole source again."
+            )
+        super().__init__(f"{topic}/{partition}: the group has committed offset {committed}, but the changelog {said}")
 
 
 class ChangelogRecreated(LaneStopped):
@@ -77,14 +81,31 @@ class NotThisVersion(LaneStopped):
 
     reason = "version"
 
-    def __init__(self, topic: str, partition: int, offset: int | None, cause: BaseException, *, clean: bool) -> None:
-        """Take the offset of the record, None where it is the lane's state."""
-        what = "its state" if offset is None else f"offset {offset}"
+    def __init__(
+        self, topic: str, partition: int, offset: int | None, cause: BaseException, *, clean: bool, where: str = ""
+    ) -> None:
+        """Take the offset of the record; None where it is the lane's state, whose record is `where`."""
+        what = f"offset {offset}" if offset is not None else f"its state ({where})" if where else "its state"
         super().__init__(
             f"{topic}/{partition}: {what} is of a version that this one does not know ({cause}). Install the version "
             "that wrote it, or a later one, and restart: the lane goes on where it is. Nothing of it is lost."
         )
         self.clean = clean
+
+
+class UnreadableState(LaneStopped):
+    """A record of the lane's changelogs is no state at all: another worker would meet the same, so none of them ends for it."""
+
+    reason = "state"
+    clean = False
+
+    def __init__(self, topic: str, partition: int, where: str, cause: BaseException) -> None:
+        """Take the record at fault, empty where it is not known."""
+        super().__init__(
+            f"{topic}/{partition}: its state cannot be restored ({where or 'which record is at fault is not known'}:"
+            f" {type(cause).__name__}: {cause}). If another program wrote to the changelog, see"
+            " docs/runbooks/TidemarkLaneStopped.md; otherwise report it. The other lanes go on."
+        )
 
 
 class Unanswered(LaneStopped):

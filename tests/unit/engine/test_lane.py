@@ -103,6 +103,18 @@ async def test_a_group_ahead_of_the_changelog_is_refused() -> None:
     assert not host.failed
 
 
+async def test_a_group_that_somebody_has_moved_ahead_goes_on_where_it_was_once_its_offsets_are_deleted() -> None:
+    moved = Host(committed=7)
+    moved.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+    said = str((await running(moved)).stopped)
+    host = Host(committed=None)
+    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
+
+    assert (await running(host)).next == Position(5)
+    assert "If somebody has moved the group's offsets, delete them while no worker runs: the lane goes on at 5" in said
+    assert "or delete it and the group's offsets to fold the whole source again" in said
+
+
 async def test_a_group_with_offsets_and_a_changelog_without_position_is_refused() -> None:
     lane = await running(Host(committed=0))
 

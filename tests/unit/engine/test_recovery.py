@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from services.shared.engine.errors import ChangelogRecreated, NotThisVersion, SourceRecreated
+from services.shared.engine.errors import ChangelogRecreated, NotThisVersion, SourceRecreated, UnreadableState
 from services.shared.engine.fold.start import Bounds, start
 from services.shared.engine.lane.lane import Lane
 from services.shared.engine.lane.states import LanePhase
@@ -269,7 +269,25 @@ async def test_state_of_a_newer_version_stops_its_lane_and_no_other_and_ends_no_
     await until(lambda: host.counts(1) == {b"a": 1})
 
     assert isinstance(stopped.stopped, NotThisVersion)
+    assert "its state (key b'a' of state) is of a version" in str(lanes.not_ready())
     assert "Install the version" in str(lanes.not_ready())
+    assert host.failed == []
+    await lanes.close()
+
+
+async def test_a_changelog_that_holds_what_is_no_state_stops_its_lane_and_no_other_and_ends_no_process() -> None:
+    host = Host()
+    host.log.append("state", b"stranger", b"\x01", 0)
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0), ("events", 1)], generation=1)
+    stopped, other = lanes.of("events").values()
+    await until(lambda: stopped.stopped and other.ready)
+
+    lanes.receive("events", chunk(0, "1", partition=1))
+    await until(lambda: host.counts(1) == {b"a": 1})
+
+    assert isinstance(stopped.stopped, UnreadableState)
+    assert "its state cannot be restored (key b'stranger' of state: " in str(lanes.not_ready())
     assert host.failed == []
     await lanes.close()
 

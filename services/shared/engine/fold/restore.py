@@ -11,7 +11,8 @@ from collections.abc import Generator, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
-from services.shared.engine.errors import NotThisVersion
+from services.shared.engine.errors import NotThisVersion, UnreadableState
+from services.shared.engine.fold.failure_policy import PROCESS_ERRORS
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Processor
 from services.shared.engine.spec import LaneSpec
@@ -46,9 +47,11 @@ def restore(
 
     Raises:
         NotThisVersion: the changelogs were written by a newer version.
+        UnreadableState: they hold what is no state.
     """
     processor = spec.processor(partition)
     held = None
+    where = ""
     appends: list[Append] = []
     try:
         for store, live in stores.items():
@@ -58,19 +61,25 @@ def restore(
                     yield
                     continue
                 value = live.pop(key)
+                where = f"key {key!r} of {spec.stores[store]}"
                 if not key.startswith(b"\0"):
                     processor.restore(store, key, value)
                 elif store == spec.position_store and key == POSITION_KEY:
                     held = Position.decode(value)
                 if n % BREATH == BREATH - 1:
                     yield
+        where = ""
         for append in processor.opened():
             if append is None:
                 yield
             else:
                 appends.append(append)
     except UnknownVersion as unknown:
-        raise NotThisVersion(spec.topic, partition, None, unknown, clean=False) from unknown
+        raise NotThisVersion(spec.topic, partition, None, unknown, clean=False, where=where) from unknown
+    except PROCESS_ERRORS:
+        raise
+    except Exception as error:
+        raise UnreadableState(spec.topic, partition, where, error) from error
     return Restored(processor, held, appends)
 
 

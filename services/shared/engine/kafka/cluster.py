@@ -30,7 +30,8 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
 
     Raises:
         Misfit: a topic is missing, or has another number of partitions than the data was written under; a changelog has
-            another number of partitions than its source, or is not compacted; or two source topics share a changelog.
+            another number of partitions than its source, or is not compacted; or two source topics share a changelog; or
+            a topic that the lanes write takes less than its record says.
     """
     specs = list(specs)
     needed = {name for spec in specs for name in (spec.topic, *spec.stores.values(), *spec.outputs)}
@@ -50,7 +51,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         for name in sorted(needed - counts.keys() - TOPICS.keys())
     ]
     policies = {name: entries["cleanup.policy"] for name, entries in settings.items()}
-    problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies)
+    problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies) + _lowered(kafka, specs, limits)
     if problems:
         raise Misfit(problems)
     return Cluster(counts, limits, frozenset(needed))
@@ -74,6 +75,17 @@ def _expiring(specs: list[LaneSpec], policies: dict[str, str]) -> list[str]:
         for spec in specs
         for changelog in spec.stores.values()
         if policies.get(changelog, "compact") != "compact"
+    ]
+
+
+def _lowered(kafka: KafkaSettings, specs: list[LaneSpec], limits: dict[str, int]) -> list[str]:
+    """Name the topics that take less than they should: what does not fit would be dead-lettered, though nothing is wrong with it."""
+    written = {name for spec in specs for name in (*spec.stores.values(), *spec.outputs)}
+    return [
+        f"topic {kafka.scoped(name)} has max.message.bytes={limits[name]}, its record says {TOPICS[name].max_message_bytes}:"
+        " set it back with kafka-configs"
+        for name in sorted(written & TOPICS.keys() & limits.keys())
+        if limits[name] < TOPICS[name].max_message_bytes
     ]
 
 

@@ -11,7 +11,7 @@ import logging
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from services.shared.engine.errors import SourceGap
+from services.shared.engine.errors import SourceGap, UnreadableState
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.restore import Restored, restore
 from services.shared.engine.fold.runner import LaneRunner
@@ -77,6 +77,9 @@ async def _restored(spec: LaneSpec, partition: int, host: LaneHost, metrics: Lan
             except StopIteration as done:
                 restored: Restored = done.value
                 break
+            except UnreadableState:
+                log.exception("state_not_restored", extra={"topic": spec.topic, "partition": partition})
+                raise
             await asyncio.sleep(0)
     metrics.loaded(loaded.records)
     return restored
