@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from services.backtest.domain.alarms import Alarms, alarms_of_days
@@ -73,18 +75,32 @@ class NaiveAlarms:
         falls, clears = (now < below * usual) & self._old_enough, now >= above * usual
         return alarms_of_days(_latched(falls, clears))
 
-    def silent_as_often(self, other: Alarms, shortest: int = 7, longest: int = 56) -> tuple[int, Alarms]:
-        """Return the days of silence whose alarm has about as many onsets in valid weeks as another, and that alarm."""
-        onsets = int(self._grid.points(*other.onsets()).valid.sum())
+    def silent_as_often(
+        self, other: Alarms, count: Callable[[Alarms], int] | None = None, shortest: int = 7, longest: int = 56
+    ) -> tuple[int, Alarms]:
+        """
+        Return the days of silence whose alarm has about as many calls as another, and that alarm.
+
+        Args:
+            other: The other alarm.
+            count: Says how many calls an alarm has; by default its onsets in valid weeks.
+            shortest: The fewest days to try.
+            longest: The most days to try.
+        """
+        count = count or self._valid_onsets
+        wanted = count(other)
         best: tuple[int, int, Alarms] | None = None
         for days in range(shortest, longest + 1):
             alarms = self.silent(days)
-            count = int(self._grid.points(*alarms.onsets()).valid.sum())
-            if best is None or abs(count - onsets) < best[0]:
-                best = (abs(count - onsets), days, alarms)
+            apart = abs(count(alarms) - wanted)
+            if best is None or apart < best[0]:
+                best = (apart, days, alarms)
         if best is None:
             raise ValueError("no number of days to try")
         return best[1], best[2]
+
+    def _valid_onsets(self, alarms: Alarms) -> int:
+        return int(self._grid.points(*alarms.onsets()).valid.sum())
 
     def _ending(self, days: int) -> Floats:
         """Return the user-days of so many days that end with each column; of the first columns, of those there are."""
