@@ -25,6 +25,10 @@ from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
 
+MALFORMED = "malformed_row"
+"""Why rows of a file are not among the events."""
+
+
 @dataclass(frozen=True)
 class Scoring:
     """What a history is judged with; by default what comes with Tidemark."""
@@ -51,7 +55,7 @@ class Driven:
     """The rules whose signals are told from use alone: these are measured."""
     outcomes: tuple[AccountOutcome, ...]
     rejected: dict[str, int]
-    """Events that the scorer could not apply, by reason."""
+    """Events that the scorer could not apply, and rows that are no events, by reason."""
     events: int
 
     @cached_property
@@ -96,10 +100,11 @@ def drive(
             kept.save(keep, key, scored, snapshots)
     else:
         scored, snapshots = found
+    malformed = {MALFORMED: history.malformed} if history.malformed else {}
     return Driven(
         history.name, scored.span, scored.accounts, scored.activity, snapshots,
         judge(snapshots, scoring.rules, workers), usage_rules(scoring.rules), history.outcomes,
-        scored.rejected, scored.events,
+        {**scored.rejected, **malformed}, scored.events,
     )  # fmt: skip
 
 
