@@ -24,7 +24,6 @@ from services.scorer.domain.health.model import Model
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
-
 MALFORMED = "malformed_row"
 """Why rows of a file are not among the events."""
 
