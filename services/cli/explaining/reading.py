@@ -54,6 +54,8 @@ class Explained(NamedTuple):
         """Why another day than the one asked for is explained; empty: it is that day."""
         if self.asked is None or self.asked == self.day:
             return ""
+        if self.asked >= day_of(self.log_time):
+            return f"{iso(self.asked)} is not over yet: this is the judgement before its close"
         latest = f"it was not judged at the close of {iso(self.asked)}: this is the judgement before"
         if day_of(self.life.forgotten) > self.day and day_of(self.life.forgotten) <= self.asked + 1:
             return f"{latest}, and the scorer forgot the account on {iso(day_of(self.life.forgotten))}"
@@ -88,7 +90,7 @@ async def explain(
     known = [each for each in life.judgements if day is None or known_at_close(each, day)]
     if not known:
         first = (
-            f"its first judgement is of {iso(life.judgements[0].snapshot['day'])}"
+            f"it was first judged on {iso(day_of(life.judgements[0].snapshot['at']))}"
             if life.judgements
             else "it was never judged"
         )

@@ -182,7 +182,7 @@ async def test_what_came_after_the_close_of_a_day_was_not_known_then(monkeypatch
     close(log, 3)
     read_from(monkeypatch, log)
 
-    with pytest.raises(Fatal, match=f"acme: nothing was known at the close of {iso(2)}"):
+    with pytest.raises(Fatal, match=f"acme: nothing was known at the close of {iso(2)}: it was first judged on {iso(3)}"):
         await reading.explain(KafkaSettings(), "acme", DAY + 2, PLAN, MODEL, RULES)
     assert (await reading.explain(KafkaSettings(), "acme", DAY + 3, PLAN, MODEL, RULES)).instead == ""
 
@@ -204,6 +204,9 @@ async def test_a_day_on_which_an_account_was_not_judged_is_told_beside_the_one_t
     assert as_dict(resting)["instead"] == f"it was not judged at the close of {iso(80)}: this is the judgement before"
     assert why(resting, RULES, "usage_silent", 90)["instead"] == resting.instead
     assert ", and the scorer forgot the account on " in gone.instead
+
+    today = await reading.explain(KafkaSettings(), "acme", DAY + 320, PLAN, MODEL, RULES)
+    assert today.instead == f"{iso(320)} is not over yet: this is the judgement before its close"
 
 
 def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:
