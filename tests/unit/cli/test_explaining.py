@@ -182,7 +182,9 @@ async def test_what_came_after_the_close_of_a_day_was_not_known_then(monkeypatch
     close(log, 3)
     read_from(monkeypatch, log)
 
-    with pytest.raises(Fatal, match=f"acme: nothing was known at the close of {iso(2)}: it was first judged on {iso(3)}"):
+    with pytest.raises(
+        Fatal, match=f"acme: nothing was known at the close of {iso(2)}: it was first judged on {iso(3)}"
+    ):
         await reading.explain(KafkaSettings(), "acme", DAY + 2, PLAN, MODEL, RULES)
     assert (await reading.explain(KafkaSettings(), "acme", DAY + 3, PLAN, MODEL, RULES)).instead == ""
 
