@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from services.backtest import generator
@@ -11,7 +11,7 @@ from services.backtest.domain.cohort import cohort_of
 from services.backtest.domain.figures import OURS, TUNED, BacktestFigures, Said, figures, our_alarms
 from services.backtest.domain.grid import Grid
 from services.backtest.domain.naive import NaiveAlarms
-from services.backtest.domain.outcomes import Calls, Lost, lost_of, measure_calls
+from services.backtest.domain.outcomes import Calls, Lost, count_calls, lost_of, measure_calls
 from services.backtest.driving import Driven
 
 
@@ -56,7 +56,7 @@ def measure_list(driven: Driven) -> AgainstList:
     grid, lost = _grid(driven, 0.0)
     if lost is None:
         raise ValueError(f"{driven.name} has no list of lost accounts")
-    alarms = _alarms(driven, grid)
+    alarms = _alarms(driven, grid, lambda alarms: count_calls(alarms, lost, grid))
     calls = [measure_calls(name, each, lost, driven.accounts, grid) for name, each in alarms.items()]
     return AgainstList(calls, lost, len(driven.scores.owners))
 
@@ -84,8 +84,8 @@ def _said(driven: Driven) -> Said:
     return Said(driven.accounts, driven.episodes, scores.account, scores.at, scores.score_tenths, scores.risk)
 
 
-def _alarms(driven: Driven, grid: Grid) -> Mapping[str, Alarms]:
+def _alarms(driven: Driven, grid: Grid, count: Callable[[Alarms], int] | None = None) -> Mapping[str, Alarms]:
     ours = our_alarms(driven.episodes, driven.accounts, grid, driven.usage_rules)
     naive = NaiveAlarms(grid)
-    days, tuned = naive.silent_as_often(ours)
+    days, tuned = naive.silent_as_often(ours, count)
     return {OURS: ours, **naive.all(), TUNED.format(days=days): tuned}

@@ -39,13 +39,15 @@ def histories(
     lost: tuple[AccountOutcome, ...],
     seeds: list[int],
     read_own: Callable[[], BacktestHistory],
+    *,
+    skip_bad_rows: bool = False,
 ) -> Iterator[tuple[BacktestHistory, Generated | None]]:
     """Return the histories that are asked for, with the truth about those that are made up."""
     from services.backtest.histories.event_file import read_event_file
     from services.backtest.histories.generated import made_up
 
     if file is not None:
-        yield read_event_file(file, mapping, outcomes=lost), None
+        yield read_event_file(file, mapping, outcomes=lost, skip_bad_rows=skip_bad_rows), None
     elif not seeds:
         yield read_own(), None
     for seed in seeds:

@@ -3,7 +3,8 @@ Alarms: when they start, whether they are right, what they miss, and how restles
 
 An alarm is a stretch of days on which some rule has an account on its list. An *onset* is the first day of one with
 none in the 28 days before: one call. It is right if a loss follows (grid.py). A loss is *found* if an onset lies within
-4 weeks before and 8 weeks after its start (up to the loss itself, where its day is known); points in between are not credited (no adjustment of any kind).
+4 weeks before and 8 weeks after its start, or, where its day is known, in the 16 weeks before that day; points in between
+are not credited (no adjustment of any kind).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.grid import BEFORE_DAYS, Bools, Floats, Grid, Ints, Points, starts_of
+from services.backtest.domain.grid import Bools, Floats, Grid, Ints, Points, starts_of
 from services.backtest.domain.resampling import Interval, Resampling
 
 QUIET_DAYS = 28
@@ -146,7 +147,7 @@ def measure_alarms(
     counted = weeks if part is None else weeks.only(part(weeks))
     losses = starts_of(weeks)
     losses = losses if part is None else losses.only(part(losses))
-    delays = _delays(losses, account, column, grid.found_until)
+    delays = _delays(losses, account, column, grid)
     found = ~np.isnan(delays)
     on = _on(alarms, grid)
     ends = grid.points(alarms.account, np.minimum(alarms.end, grid.days - 1))
@@ -189,15 +190,16 @@ def _within(points: Points, part: Callable[[Points], Bools] | None) -> Points:
     return found if part is None else found.only(part(found))
 
 
-def _delays(losses: Points, account: Ints, column: Ints, until: int) -> Floats:
+def _delays(losses: Points, account: Ints, column: Ints, grid: Grid) -> Floats:
     """Return the days from each loss to the first onset that finds it; not a number: none does."""
     delays = np.full(len(losses), np.nan)
     keys = account * _FAR + column  # onsets are sorted by account and column
-    wanted = losses.account * _FAR + losses.column
-    at = np.searchsorted(keys, wanted - BEFORE_DAYS)
+    first, last = grid.finding(losses)
+    row = losses.account * _FAR
+    at = np.searchsorted(keys, row + first)
     there = at < keys.size
-    delay = keys[at[there]] - wanted[there]
-    delays[there] = np.where(delay <= until, delay, np.nan)
+    onset = keys[at[there]] - row[there]
+    delays[there] = np.where(onset <= last[there], onset - losses.column[there], np.nan)
     return delays
 
 

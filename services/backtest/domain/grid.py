@@ -25,7 +25,9 @@ LOST_BELOW = 0.35
 BEFORE_DAYS = 28
 """A call may come so many days before a loss starts, and finds it all the same."""
 AFTER_DAYS = 56
-"""And so many after; where it is known when accounts were lost, until the day before."""
+"""And so many after."""
+BEFORE_LOST_DAYS = LATER_DAYS + BEFORE_DAYS
+"""Where it is known when accounts were lost: so many days before that day, and until the day before it."""
 APART_DAYS = 56
 """A loss that begins within so many days of a week that was one already is the same loss."""
 _SUNDAY = 3
@@ -96,10 +98,7 @@ class Grid:
         self.latest = np.maximum.accumulate(places, axis=1) if self.days else places
         """The column of the latest active day up to each column; -1: none."""
         self._lost = None
-        self.found_until = AFTER_DAYS
-        """How many days after the start of a loss a call still finds it."""
         if lost is not None:
-            self.found_until = LATER_DAYS - WEEK  # it starts with the first Sunday of the 12 weeks before
             self._lost = np.full(self.accounts, np.iinfo(np.int64).max)
             for row, day in lost.items():
                 self._lost[row] = day - first_day
@@ -128,6 +127,19 @@ class Grid:
             valid &= left > 0
             loss = left <= LATER_DAYS
         return Points(account, column, valid, base, loss, self.holiday(column))
+
+    def finding(self, losses: Points) -> tuple[Ints, Ints]:
+        """
+        Return the first and the last column of an onset that finds a loss, of those that start with some weeks.
+
+        Where the day of a loss is known it counts from that, not from the week with which the loss starts: an account that
+        was young or little used can be measured from days before its loss on only. An onset of a column is on the list in
+        the morning of the next day.
+        """
+        if self._lost is None:
+            return losses.column - BEFORE_DAYS, losses.column + AFTER_DAYS
+        lost = self._lost[losses.account]
+        return lost - BEFORE_LOST_DAYS - 1, lost - 2
 
     def weeks(self) -> Points:
         """Return all valid account-weeks; weeks end on Sundays."""

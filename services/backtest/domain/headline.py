@@ -30,7 +30,9 @@ def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
     ours, *plain = calls
     if not ours.lost:
         return [say("headline.list.nobody")]
-    better = [other for other in plain if _better(other.flagged - ours.flagged, other.in_vain - ours.in_vain)]
+    # in a history so short that no call's twelve weeks are over, nothing is known of calls in vain: no rule is better for it
+    known = ours.weeks > 0
+    better = [other for other in plain if known and _better(other.flagged - ours.flagged, other.in_vain - ours.in_vain)]
     better.sort(key=lambda other: (-other.flagged, other.in_vain))
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
 
@@ -106,6 +108,8 @@ def _title(name: str, say: Speech) -> str:
 
 
 def _a_week(calls: Calls, owners: int, say: Speech) -> str:
+    if not calls.weeks:
+        return say("headline.list.in_vain_unknown")
     if owners > 1:
         each = say.number(calls.in_vain_a_week / owners, 1)
         return say("headline.list.in_vain_each", calls=each, owners=say.number(owners))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from services.backtest.domain.alarms import Alarms, alarms_of_days
@@ -75,14 +77,21 @@ class NaiveAlarms:
         falls, clears = (now < below * usual) & self._old_enough, now >= above * usual
         return alarms_of_days(_latched(falls, clears))
 
-    def silent_as_often(self, other: Alarms) -> tuple[int, Alarms]:
-        """Return the days of silence whose alarm has nearly as many onsets in valid weeks as another alarm, and their alarm."""
-        onsets = self._onsets(other)
+    def silent_as_often(self, other: Alarms, count: Callable[[Alarms], int] | None = None) -> tuple[int, Alarms]:
+        """
+        Return the days of silence whose alarm has about as many calls as another, and that alarm.
+
+        Args:
+            other: The other alarm.
+            count: Says how many calls an alarm has; by default its onsets in valid weeks.
+        """
+        count = count or self._valid_onsets
+        wanted = count(other)
         tried = {days: self.silent(days) for days in _SILENT_DAYS}
-        days = min(tried, key=lambda days: abs(self._onsets(tried[days]) - onsets))
+        days = min(tried, key=lambda days: abs(count(tried[days]) - wanted))
         return days, tried[days]
 
-    def _onsets(self, alarms: Alarms) -> int:
+    def _valid_onsets(self, alarms: Alarms) -> int:
         return int(self._grid.points(*alarms.onsets()).valid.sum())
 
     def _ending(self, days: int) -> Floats:

@@ -14,8 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.backtest.domain.alarms import Alarms
-from services.backtest.domain.grid import FEWEST_WEEKS, LATER_DAYS, WEEK, Grid
+from services.backtest.domain.grid import FEWEST_WEEKS, LATER_DAYS, WEEK, Grid, Ints
 from services.backtest.domain.history import AccountOutcome
+
+_FIRST = FEWEST_WEEKS * WEEK
+"""The first column whose calls are counted."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,11 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
     return Lost(columns, left_out)
 
 
+def count_calls(alarms: Alarms, lost: Lost, grid: Grid) -> int:
+    """Return how many calls an alarm has, as `measure_calls` counts them."""
+    return int(_days_to_loss(alarms, lost, grid).size)
+
+
 def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str], grid: Grid) -> Calls:
     """Say what an alarm would have meant for the accounts that were lost, and for the others."""
     each: list[tuple[str, int, int | None]] = []
@@ -90,20 +98,25 @@ def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str]
         lead = int(column - start[on].min()) if on.any() else None
         each.append((accounts[row], column + grid.first_day, lead))
     leads = [lead for _, _, lead in each if lead is not None]
-    account, start = alarms.onsets()
-    loss = np.full(grid.accounts, np.iinfo(np.int64).max)
-    for row, column in lost.columns.items():
-        loss[row] = column
-    first, last = FEWEST_WEEKS * WEEK, grid.days - LATER_DAYS
-    counted = (start >= first) & (start < last) & (start < loss[account])
-    right = loss[account[counted]] - start[counted] <= LATER_DAYS
+    to_loss = _days_to_loss(alarms, lost, grid)
     return Calls(
         name=name,
         lost=len(lost.columns),
         flagged=len(leads),
         lead_days=float(np.median(leads)) if leads else float("nan"),
-        calls=int(counted.sum()),
-        in_vain=int((~right).sum()),
-        weeks=max(0.0, (last - first) / WEEK),
+        calls=to_loss.size,
+        in_vain=int((to_loss > LATER_DAYS).sum()),
+        weeks=max(0.0, (grid.days - LATER_DAYS - _FIRST) / WEEK),
         accounts=tuple(sorted(each, key=lambda one: (one[1], one[0]))),
     )
+
+
+def _days_to_loss(alarms: Alarms, lost: Lost, grid: Grid) -> Ints:
+    """Return of each call that counts how many days later its account was lost; of one that was not, very many."""
+    account, start = alarms.onsets()
+    loss = np.full(grid.accounts, np.iinfo(np.int64).max)
+    for row, column in lost.columns.items():
+        loss[row] = column
+    counted = (start >= _FIRST) & (start < grid.days - LATER_DAYS) & (start < loss[account])
+    days: Ints = loss[account[counted]] - start[counted]
+    return days

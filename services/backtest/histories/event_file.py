@@ -33,7 +33,7 @@ def read_event_file(
     """
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
     events = KeptEvents([_event(timed) for timed in file.events()])
-    return BacktestHistory(path.name.split(".")[0], events, file.sha256, outcomes=outcomes)
+    return BacktestHistory(path.name.split(".")[0], events, file.sha256, outcomes=outcomes, malformed=file.skipped)
 
 
 def _event(timed: TimedCall) -> Event:

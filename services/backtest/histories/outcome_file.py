@@ -62,6 +62,8 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
     records = _records(_lines(path, say), say)
     header = _header(path, next(records, (1, []))[1], say)
     for line, cells in records:
+        if not _any_text(cells):
+            continue  # a spreadsheet writes a row of commas for each row that was ever touched
         found = _outcome(cells, header, today, say)
         before = seen.get(found.account) if isinstance(found, AccountOutcome) else None
         if isinstance(found, str):
@@ -142,11 +144,15 @@ def _header(path: Path, cells: list[str] | str, say: Speech) -> _Header:
     return _Header(columns, len(named))
 
 
+def _any_text(cells: list[str] | str) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
 def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) -> AccountOutcome | str:
     """Return the outcome in a record, or what is wrong with it."""
     if isinstance(cells, str):
         return cells
-    if len(cells) > header.width:
+    if _any_text(cells[header.width :]):
         return say("outcomes.more_cells")
 
     def cell(name: str) -> str:

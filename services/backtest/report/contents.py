@@ -132,7 +132,8 @@ def _cohort(measured: Measured, say: Speech) -> Section:
     target = say(f"measured.target.{figures.target}")
     loss = say("measured.loss", target=target, rate=say.percent(figures.base_rate))
     starts = say("measured.losses", count=figures.losses)
-    return Section(say("measured.title"), [weeks, f"{loss} {starts}", say("measured.call", found=found)])
+    losses = [f"{loss} {starts}"] if figures.weeks else []  # a share of no account-weeks says nothing
+    return Section(say("measured.title"), [weeks, *losses, say("measured.call", found=found)])
 
 
 def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:

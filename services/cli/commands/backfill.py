@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from services.backfill.times import TimeFormat
-from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
+from services.cli.event_columns import (
+    AccountColumn,
+    EventColumn,
+    EventName,
+    SkipBadRows,
+    TimeColumn,
+    TimesFormat,
+    UserColumn,
+)
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.stack_state import DataOption, JsonOption, Running, find
 from services.cli.terminal import tell, tell_json, tell_lines
@@ -55,7 +63,7 @@ def backfill(  # noqa: PLR0913  typer reads the options from the signature
         str | None, typer.Option("--id", help="Column with the event's id; by default it is made from file and row.")
     ] = None,
     source: Annotated[str, typer.Option(help="Name of the source in the records.")] = "backfill",
-    skip_bad_rows: Annotated[bool, typer.Option("--skip-bad-rows", help="Leave out malformed rows.")] = False,
+    skip_bad_rows: SkipBadRows = False,
     sort_window: Annotated[
         int, typer.Option(min=1, help="Number of rows by which the file may be out of time order.")
     ] = 100_000,

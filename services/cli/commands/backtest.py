@@ -15,7 +15,15 @@ import typer
 
 from services.backfill.times import TimeFormat
 from services.cli import risk_fits
-from services.cli.event_columns import AccountColumn, EventColumn, EventName, TimeColumn, TimesFormat, UserColumn
+from services.cli.event_columns import (
+    AccountColumn,
+    EventColumn,
+    EventName,
+    SkipBadRows,
+    TimeColumn,
+    TimesFormat,
+    UserColumn,
+)
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption
 from services.cli.output_files import require_files, require_folder
@@ -69,6 +77,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     time_format: TimesFormat = TimeFormat.ISO,
     event: EventColumn = None,
     event_name: EventName = "Activity",
+    skip_bad_rows: SkipBadRows = False,
     rules: Annotated[Path | None, typer.Option(help="Folder with rule files, to try other rules.")] = None,
     overrides: Annotated[Path | None, typer.Option(help="File that overrides members of rules.")] = None,
     least_base: Annotated[
@@ -144,7 +153,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     count = len(generated or []) + (file is not None)
     predicts = asked.checked(plan, settings.model_file, listed=bool(lost) or recorded, histories=count)
     in_force = settings.model_file if write is not None else None
-    for history, made in histories(file, mapping, lost, generated or [], read_own):
+    for history, made in histories(file, mapping, lost, generated or [], read_own, skip_bad_rows=skip_bad_rows):
         driven = _driven(history, scoring, keep, workers, say)
         part = part_of(_measured(driven, made, () if made else problems, least_base, draws), say)
         if predicts is not None:

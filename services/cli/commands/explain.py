@@ -45,9 +45,10 @@ def explain(
     if rule is not None:
         from services.cli.explaining.printing import print_rule
         from services.cli.explaining.rule import why
+        from services.cli.held import iso
 
         told = why(found, rules, rule, days)
-        _json({"account": account, "day": found.day, **told}) if json else print_rule(found, told)
+        _json({"account": account, "day": iso(found.day), **told}) if json else print_rule(found, told)
         return
     from services.cli.explaining.health import as_dict
     from services.cli.explaining.printing import print_health

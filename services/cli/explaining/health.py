@@ -28,6 +28,7 @@ def as_dict(found: Explained) -> dict[str, Any]:
     return {
         "account": found.account,
         "day": iso(found.day),
+        "instead": found.instead,
         "at": moment(snapshot["at"]),
         "partition": found.partition,
         "records": found.life.records,

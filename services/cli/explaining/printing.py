@@ -26,6 +26,8 @@ def _health(told: dict[str, Any]) -> Iterator[str]:
     name = told["facts"].get("name")
     yield f"{name} ({told['account']})" if name else str(told["account"])
     yield f"as of the close of {told['day']} (UTC), judged at {told['at']}"
+    if told["instead"]:
+        yield told["instead"]
     yield f"health {told['score']:g} of 100{before}, band {told['band']}, stage {told['stage']}, coverage {told['coverage']:.0%}"
     yield f"model {told['model_version']}; {counted(told['records'], 'record')} since {told['log_begins_at']}, partition {told['partition']}"
     if not told["complete"]:
@@ -65,6 +67,8 @@ def _measure(measure: str, entry: dict[str, Any]) -> str:
 
 def _rule(found: Explained, told: dict[str, Any]) -> Iterator[str]:
     yield f"{told['rule']} for {found.account}, as of the close of {iso(found.day)} (UTC): {told['verdict']}"
+    if found.instead:
+        yield found.instead
     for transition in told["transitions"]:
         why = f" ({transition['reason']})" if transition["reason"] else ""
         yield f"  {transition['at']}  {transition['transition']} {transition['severity']}{why}"

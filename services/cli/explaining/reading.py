@@ -8,7 +8,15 @@ from typing import Any, NamedTuple
 
 from schemas.topics import ACCOUNT_HEALTH, ACCOUNT_HEALTH_LATEST, USAGE_EVENTS
 from services.alerter.domain.rules import RuleSet
-from services.cli.explaining.replay import AccountReplay, Judgement, Life, closes, day_of, of_usage_events
+from services.cli.explaining.replay import (
+    AccountReplay,
+    Judgement,
+    Life,
+    closes,
+    day_of,
+    known_at_close,
+    of_usage_events,
+)
 from services.cli.held import iso
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.model import Model
@@ -38,6 +46,20 @@ class Explained(NamedTuple):
     """Offset with which the partition begins; above 0 its oldest records are gone."""
     published: dict[str, Any] | None
     """The snapshot of that day as it was published; None: it is not on account-health, or not where it was looked for."""
+    asked: int | None = None
+    """The day that was asked for; None: the latest. An account that is silent for long is not judged every day."""
+
+    @property
+    def instead(self) -> str:
+        """Why another day than the one asked for is explained; empty: it is that day."""
+        if self.asked is None or self.asked == self.day:
+            return ""
+        if self.asked >= day_of(self.log_time):
+            return f"{iso(self.asked)} is not over yet: this is the judgement before its close"
+        latest = f"it was not judged at the close of {iso(self.asked)}: this is the judgement before"
+        if day_of(self.life.forgotten) > self.day and day_of(self.life.forgotten) <= self.asked + 1:
+            return f"{latest}, and the scorer forgot the account on {iso(day_of(self.life.forgotten))}"
+        return latest
 
 
 async def explain(
@@ -65,10 +87,10 @@ async def explain(
     if not life.records:
         raise Fatal(await _unknown(kafka, account, partition, life, replay.log_time) + _unread(life))
     _check_day(day, partition, life, replay.log_time)
-    known = [each for each in life.judgements if day is None or each.snapshot["day"] <= day]
+    known = [each for each in life.judgements if day is None or known_at_close(each, day)]
     if not known:
         first = (
-            f"its first judgement is of {iso(life.judgements[0].snapshot['day'])}"
+            f"it was first judged on {iso(day_of(life.judgements[0].snapshot['at']))}"
             if life.judgements
             else "it was never judged"
         )
@@ -86,6 +108,7 @@ async def explain(
         log_time=replay.log_time,
         log_begins=begins,
         published=await _published(kafka, account, partition, explained),
+        asked=day,
     )
 
 

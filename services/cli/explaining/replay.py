@@ -63,6 +63,8 @@ class Life:
     """The earliest log time, milliseconds since 1970 UTC; 0: there was no record."""
     left_out: list[str] = field(default_factory=list)
     """Records of the account that could not be applied, each with the reason."""
+    forgotten: int = 0
+    """When the scorer forgot it after its latest judgement, milliseconds since 1970 UTC; 0: it did not."""
     unread: str = ""
     """The record of an unknown schema with which it ends, and why; empty: there was none."""
 
@@ -159,13 +161,23 @@ class AccountReplay:
         for output in self._alerter.take_outputs():
             if output.topic in {RISK_SIGNALS, EXPANSION_SIGNALS} and output.value is not None:
                 self.life.signals.append(codec.decode(output.value)[1])
-        if not isinstance(item, ForgottenAccount):
+        if isinstance(item, ForgottenAccount):
+            self.life.forgotten = item.at
+        else:
+            self.life.forgotten = 0
             self.life.judgements.append(Judgement(dict(item), measures_of(item), self._states))
 
 
 def of_usage_events(partition: int, offset: int, key: bytes | None, value: bytes | None, at: int) -> SourceRecord:
     """Return a record of usage-events as its lane reads it."""
     return SourceRecord(USAGE_EVENTS, partition, offset, key, value, at)
+
+
+def known_at_close(judgement: Judgement, day: int) -> bool:
+    """Return whether a judgement knows nothing of what came after the close of a day."""
+    judged = int(judgement.snapshot["day"])
+    # one of the day after, before that has closed, has the same day, which is the last that has closed
+    return judged < day or (judged == day and closes(judgement, day))
 
 
 def closes(judgement: Judgement, day: int) -> bool:

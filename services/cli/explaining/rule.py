@@ -50,11 +50,13 @@ def why(found: Explained, rules: RuleSet, name: str, days: int) -> dict[str, Any
     rule = rules.get(name)
     if rule is None:
         raise Fatal(f"--rule {name}: there is no such rule; there are {', '.join(sorted(r.id for r in rules.ordered))}")
-    window = [each for each in found.life.judgements if found.day - days < each.snapshot["day"] <= found.day]
     now = found.judgement
+    so_far = [each for each in found.life.judgements if each.snapshot["at"] <= now.snapshot["at"]]
+    window = [each for each in so_far if found.day - days < each.snapshot["day"]]
     fired = [signal for signal in found.life.signals if signal["rule"] == name and signal["at"] <= now.snapshot["at"]]
     return {
         "rule": name,
+        "instead": found.instead,
         "enabled": rule.enabled,
         "days": days,
         "judged": len(window),

@@ -39,6 +39,12 @@ def day(year: int, month: int, day_: int) -> int:
     return day_number(date(year, month, day_))
 
 
+def test_rows_and_cells_that_a_spreadsheet_left_empty_are_nothing(tmp_path: Path) -> None:
+    found = read(tmp_path, "account,date\r\nacme,2026-03-31,,\r\n,\r\n,,,\r\n")
+
+    assert found == OutcomeFile((AccountOutcome("acme", day(2026, 3, 31), "lost", ""),), ())
+
+
 def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path) -> None:
     found = read(tmp_path, TEN_BAD)
 

@@ -78,6 +78,18 @@ def test_a_file_is_judged_by_a_list_and_again_by_other_rules(events: Path, tmp_p
     assert (keep / "events.snapshots").stat().st_mtime_ns == kept
 
 
+def test_malformed_rows_are_left_out_where_that_is_asked_for_and_told(events: Path, tmp_path: Path) -> None:
+    file = tmp_path / "some.csv"
+    with gzip.open(events, "rt") as text:
+        file.write_text("".join(text.readlines()[:2000]) + ",ann,2024-06-01T10:00:00Z\n")
+
+    said = refused(*columns(file), "--short")
+    told = run(*columns(file), "--skip-bad-rows").stdout
+
+    assert "leave them out with --skip-bad-rows" in said
+    assert "1 event was not counted: they are rows of the file that are malformed" in told
+
+
 def test_a_page_without_the_packages_for_it_is_refused_before_any_work(
     events: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,10 +17,11 @@ from services.cli.explaining.health import as_dict, computed_from
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
 from services.cli.explaining.rule import why
+from services.scorer.domain.lane.clock import SWEEP_MS
 from services.shared.errors import Fatal
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import DAY_MS, date_of
-from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, tick
+from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, fleet, tick
 
 RULES = load_rules()
 CALM = {
@@ -77,6 +78,14 @@ def read_from(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
     for name in ("ends", "beginnings", "at_time"):
         monkeypatch.setattr(reading, name, limits)
     monkeypatch.setattr(reading, "scan", scan)
+
+
+def close(log: Log, day: int) -> None:
+    """Close a day as a lane does: at midnight, after the sweep, and with its factor."""
+    for since in (0, SWEEP_MS):
+        log.control("tick", tick(at(day + 1) + since))
+    log.control("fleet", fleet(day))
+    log.control("tick", tick(at(day + 1) + 2 * SWEEP_MS))
 
 
 def test_events_of_other_accounts_are_left_out_and_what_cannot_be_applied_is_told() -> None:
@@ -153,11 +162,52 @@ async def test_a_day_of_a_drive_is_explained_though_ticks_had_passed_it_before(
     for driven in range(302):
         log.event(f"e{driven}", "acme", when=at(driven, 1), epoch=7, historical=True)
         log.control("tick", tick(at(driven + 1), 7))
+        log.control("fleet", fleet(driven, epoch=7))
     read_from(monkeypatch, log)
 
     found = await reading.explain(KafkaSettings(), "acme", DAY + day, PLAN, MODEL, RULES)
 
     assert found.day == DAY + day
+
+
+async def test_what_came_after_the_close_of_a_day_was_not_known_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account's first event comes on the day after: its first judgement has the last closed day, which was before it."""
+    log = Log(1)
+    for day in range(3):
+        log.event(f"o{day}", "globex", when=at(day, 1))
+        close(log, day)
+    log.event("e1", "acme", when=at(3, 1))
+    log.control("tick", tick(at(3, 2)))
+    close(log, 3)
+    read_from(monkeypatch, log)
+
+    with pytest.raises(
+        Fatal, match=f"acme: nothing was known at the close of {iso(2)}: it was first judged on {iso(3)}"
+    ):
+        await reading.explain(KafkaSettings(), "acme", DAY + 2, PLAN, MODEL, RULES)
+    assert (await reading.explain(KafkaSettings(), "acme", DAY + 3, PLAN, MODEL, RULES)).instead == ""
+
+
+async def test_a_day_on_which_an_account_was_not_judged_is_told_beside_the_one_that_is_explained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After six weeks of silence it is judged once a week, and after 256 days it is forgotten."""
+    log = Log(1)
+    for day in range(320):
+        if day < 30:
+            log.event(f"e{day}", "acme", when=at(day, 1))
+        close(log, day)
+    read_from(monkeypatch, log)
+
+    resting, gone = [await reading.explain(KafkaSettings(), "acme", DAY + day, PLAN, MODEL, RULES) for day in (80, 310)]
+
+    assert DAY + 73 < resting.day < DAY + 80
+    assert as_dict(resting)["instead"] == f"it was not judged at the close of {iso(80)}: this is the judgement before"
+    assert why(resting, RULES, "usage_silent", 90)["instead"] == resting.instead
+    assert ", and the scorer forgot the account on " in gone.instead
+
+    today = await reading.explain(KafkaSettings(), "acme", DAY + 320, PLAN, MODEL, RULES)
+    assert today.instead == f"{iso(320)} is not over yet: this is the judgement before its close"
 
 
 def test_a_record_that_asks_about_a_long_step_waits_for_its_answer() -> None:

@@ -47,11 +47,20 @@ def test_a_loss_is_found_from_four_weeks_before_its_start_to_eight_after(onset: 
     assert math.isnan(found.delay) if delay is None else found.delay == delay
 
 
-@pytest.mark.parametrize(("onset", "found"), [(293, 1), (300, 0), (187, 0), (189, 1)])
+@pytest.mark.parametrize(("onset", "found"), [(298, 1), (299, 0), (186, 0), (187, 1)])
 def test_a_loss_of_a_list_is_found_until_the_day_before(onset: int, found: int) -> None:
-    asked = grid("6x400", lost={0: 300})  # the first Sunday of the 12 weeks before is column 216
+    asked = grid("6x400", lost={0: 300})  # an onset of column 298 is on the list in the morning of the day before
 
     assert measured(alarms_of([(0, onset, 400, False)]), asked).recall.value == found
+
+
+@pytest.mark.parametrize(("onset", "found"), [(70, 1), (74, 1), (75, 0), (100, 0)])
+def test_a_call_after_the_loss_of_a_young_account_finds_nothing(onset: int, found: int) -> None:
+    asked = grid("6x400", lost={0: 76})  # measured from column 62 on, two weeks before it is lost
+
+    measures = measured(alarms_of([(0, onset, 400, False)]), asked)
+
+    assert (measures.losses, measures.recall.value) == (1, found)
 
 
 def test_an_alarm_that_is_on_since_long_finds_nothing_but_is_told() -> None:

@@ -55,6 +55,18 @@ def test_a_rule_that_is_equal_or_trades_one_for_the_other_is_no_better() -> None
         assert len(of_list([OURS, replace(other, name="silent_weeks.4")], owners=0, say=ENGLISH)) == 1
 
 
+@pytest.mark.parametrize("language", ["en", "pt", "it"])
+def test_a_history_too_short_to_know_calls_in_vain_makes_no_rule_better(language: str) -> None:
+    ours, plain = (replace(each, calls=0, in_vain=0, weeks=0.0) for each in (OURS, replace(PLAIN, flagged=39)))
+
+    first, second = of_list([ours, plain], owners=7, say=speech(language))
+
+    for line, flagged in ((first, "31"), (second, "39")):
+        assert flagged in line
+        assert " - " not in line
+    assert language != "en" or first.endswith("with a number of calls in vain that so short a history does not tell.")
+
+
 def test_a_list_of_which_nothing_can_be_judged_says_so() -> None:
     assert of_list([replace(OURS, lost=0)], owners=0, say=ENGLISH) == [
         "No lost account on the list can be judged; see below why."

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.backtest.domain.alarms import Alarms
+from services.backtest.domain.alarms import Alarms, alarms_of
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.domain.naive import NaiveAlarms, scores
-from tests.support.backtests import grid
+from services.backtest.domain.outcomes import count_calls, lost_of
+from tests.support.backtests import FIRST_DAY, grid
 
 
 def stretches(alarms: Alarms) -> list[tuple[int, int]]:
@@ -46,6 +48,20 @@ def test_silence_is_tuned_to_the_number_of_calls_of_another_alarm() -> None:
 
     assert 13 <= days <= 18
     assert stretches(alarms) == stretches(naive.silent(days))
+
+
+def test_silence_is_tuned_to_calls_as_a_list_counts_them() -> None:
+    # the first is silent again after its loss: that is no call, so what is tuned on all onsets has too few calls
+    activity, accounts = grid("2x100 0x12 2x100 0x40 2x200", "2x150 0x20 2x250"), ["a", "b"]
+    lost = lost_of([AccountOutcome("a", FIRST_DAY + 200)], accounts, activity)
+    naive = NaiveAlarms(activity)
+    ours = alarms_of([(0, 108, 112, True), (1, 160, 170, True)])
+
+    days, alarms = naive.silent_as_often(ours, lambda each: count_calls(each, lost, activity))
+
+    assert days == 7
+    assert count_calls(alarms, lost, activity) == 2
+    assert naive.silent_as_often(ours)[0] == 13
 
 
 @pytest.mark.parametrize(
