@@ -7,7 +7,7 @@ commits what it has judged and leaves with status 0.
 
 from __future__ import annotations
 
-from services.shared import early_stop
+from services.shared.process import early_stop
 
 if __name__ == "__main__":
     early_stop.end_at_once()  # the imports below take a second or more
@@ -29,7 +29,7 @@ from services.shared.engine.worker.worker import Worker
 from services.shared.errors import ConfigurationError
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.lifecycle import run_service, stop_event
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 
 log = logging.getLogger(__name__)

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from services.shared import early_stop
 from services.shared.ports import APART, PORTS
+from services.shared.process import early_stop
 
 _RUNS_A_SERVICE = len(sys.argv) > 1 and sys.argv[1] in PORTS | APART
 if _RUNS_A_SERVICE:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.shared import early_stop
+from services.shared.process import early_stop
 
 if __name__ == "__main__":
     early_stop.end_at_once()  # the imports below take a second or more
@@ -22,7 +22,7 @@ from services.console.identity import on_loopback
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Fatal
 from services.shared.http.server import ops_routes, serving
-from services.shared.lifecycle import run_service, stop_event
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ processes on one port.
 
 from __future__ import annotations
 
-from services.shared import early_stop
+from services.shared.process import early_stop
 
 if __name__ == "__main__":
     early_stop.end_at_once()  # the imports below take a second or more
@@ -51,13 +51,13 @@ from services.ingest.write_keys import keys as write_keys
 from services.ingest.write_keys.budgets import Budgets
 from services.ingest.write_keys.keys import WriteKeys
 from services.shared.errors import ConfigurationError
-from services.shared.garbage import collect_less_often
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of
 from services.shared.kafka.watch import ClusterWatch
-from services.shared.lifecycle import run_service, stop_event
 from services.shared.plan_file import load_plan
+from services.shared.process.garbage import collect_less_often
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 _FILES_EVERY_S = 1.0

@@ -20,7 +20,7 @@ from typing import Any
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Fatal, Misfit
 from services.shared.http.server import listener
-from services.shared.lifecycle import stop_event
+from services.shared.process.lifecycle import stop_event
 from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)

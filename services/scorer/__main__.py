@@ -7,7 +7,7 @@ it has folded and leaves with status 0.
 
 from __future__ import annotations
 
-from services.shared import early_stop
+from services.shared.process import early_stop
 
 if __name__ == "__main__":
     early_stop.end_at_once()  # the imports below take a second or more
@@ -44,7 +44,7 @@ from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.reading import ends as read_ends
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.lifecycle import run_service, stop_event
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 from services.shared.tracking_plan.plan import fingerprint
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.shared import early_stop
+from services.shared.process import early_stop
 
 if __name__ == "__main__":
     early_stop.end_at_once()  # the imports below take a second or more
@@ -23,13 +23,13 @@ from services.console.api_client import InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from services.shared.errors import ConfigurationError, Retryable
-from services.shared.garbage import collect_less_often
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.asking import until_answered
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import partitions_of, refuse_misfits
 from services.shared.kafka.watch import ClusterWatch
-from services.shared.lifecycle import run_service, stop_event
+from services.shared.process.garbage import collect_less_often
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings, Settings
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded, open_server
 from services.warehouse.domain.refusals import Refusals

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from services.shared.garbage import GcPause, collect_less_often
+from services.shared.process.garbage import GcPause, collect_less_often
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from services.shared.engine.lane.ports import LaneHost
 from services.shared.engine.position import Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.spec import LaneSpec
-from services.shared.garbage import gc_paused
+from services.shared.process.garbage import gc_paused
 
 log = logging.getLogger(__name__)
 

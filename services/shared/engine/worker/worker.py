@@ -37,12 +37,12 @@ from services.shared.engine.worker.lanes import Lanes
 from services.shared.engine.worker.membership import Membership
 from services.shared.engine.worker.watchdog import Watchdog
 from services.shared.errors import IncompatibleState, Misfit
-from services.shared.garbage import collect_less_often
 from services.shared.kafka.asking import until_answered
 from services.shared.kafka.clients import producer, tell_log
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
+from services.shared.process.garbage import collect_less_often
 from services.shared.settings import ProcessSettings
 
 log = logging.getLogger(__name__)

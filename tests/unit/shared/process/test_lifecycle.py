@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from services.shared.errors import ConfigurationError, Fatal, IncompatibleState, Misfit
-from services.shared.lifecycle import run_service, stop_event
+from services.shared.process.lifecycle import run_service, stop_event
 from services.shared.settings import ProcessSettings
 
 

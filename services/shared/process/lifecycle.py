@@ -16,12 +16,13 @@ from typing import cast
 import uvloop
 
 from schemas import codec
-from services.shared import early_stop, exit_status
+from services.shared import exit_status
 from services.shared import logging as logs
 from services.shared.errors import ConfigurationError, TidemarkError
 from services.shared.formats import FormatSettings, in_words, use_formats
 from services.shared.kafka.guard import die_with_parent
 from services.shared.ports import APART, PORTS, port_of
+from services.shared.process import early_stop
 from services.shared.registry import RegistrySettings, use_registry
 from services.shared.release import release
 from services.shared.settings import ProcessSettings, Settings, load_all

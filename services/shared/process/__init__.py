@@ -1,0 +1,1 @@
+"""How a process of a service begins, collects its garbage and ends."""
