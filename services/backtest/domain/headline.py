@@ -68,7 +68,7 @@ def of_use(figures: BacktestFigures, say: Speech) -> list[str]:
         say("headline.use.ours", count=figures.losses, **flagged(ours)),
         *_does_better([other.name for other in better], say),
         *(say("headline.use.other", rule=_title(other.name, say), **flagged(other)) for other in told),
-        *_ranks_better(figures.ranking, say),
+        *ranks_better(figures.ranking, say),
     ]
 
 
@@ -83,10 +83,11 @@ def _does_better(names: Sequence[str], say: Speech) -> list[str]:
     return [say("headline.better", count=len(names), rules=say.quoted([say.named("alarm", name) for name in names]))]
 
 
-def _ranks_better(ranking: Sequence[RankingFigures], say: Speech) -> list[str]:
+def ranks_better(ranking: Sequence[RankingFigures], say: Speech) -> list[str]:
+    """Return the line about the plain score that ranks better than ours, the first one; none if no score does."""
     ours = ranking[0]
-    best = max((each for each in ranking if not is_ours(each.name)), key=lambda each: each.auc.value)
-    if best.auc.value <= ours.auc.value:
+    best = max((each for each in ranking if not is_ours(each.name)), key=_shown_rank)
+    if not _shown_rank(best) > _shown_rank(ours):
         return []
     return [
         say(
@@ -99,6 +100,11 @@ def _ranks_better(ranking: Sequence[RankingFigures], say: Speech) -> list[str]:
             our_precision=say.number(ours.average_precision.value, 2),
         )
     ]
+
+
+def _shown_rank(ranking: RankingFigures) -> tuple[float, float]:
+    """Return by what a ranking is better, as it is shown: no rule is better by what nobody can see."""
+    return round(ranking.auc.value, 2), round(ranking.average_precision.value, 2)
 
 
 def _title(name: str, say: Speech) -> str:

@@ -127,12 +127,13 @@ def _cohort(measured: Measured, say: Speech) -> Section:
         last=say.day(driven.span.end_day - 1),
         weeks=say("weeks", count=figures.weeks),
         measured=say("accounts", count=figures.accounts),
-        least=say.short(figures.least_base),
+        least=say("active", count=figures.least_base, shown=say.short(figures.least_base)),
     )
     target = say(f"measured.target.{figures.target}")
     loss = say("measured.loss", target=target, rate=say.percent(figures.base_rate))
     starts = say("measured.losses", count=figures.losses)
-    losses = [f"{loss} {starts}"] if figures.weeks else []  # a share of no account-weeks says nothing
+    start = [say("measured.start")] if measured.against else []
+    losses = [" ".join([loss, starts, *start])] if figures.weeks else []  # a share of no account-weeks says nothing
     return Section(say("measured.title"), [weeks, *losses, say("measured.call", found=found)])
 
 

@@ -7,8 +7,11 @@ from dataclasses import replace
 import pytest
 
 from services.backtest.domain.figures import OURS as NAME
-from services.backtest.domain.headline import SHOWN, of_list
+from services.backtest.domain.figures import RISK
+from services.backtest.domain.headline import SHOWN, of_list, ranks_better
 from services.backtest.domain.outcomes import Calls
+from services.backtest.domain.ranking import RankingFigures
+from services.backtest.domain.resampling import Interval
 from services.backtest.words import speech
 
 ENGLISH = speech("en")
@@ -146,3 +149,15 @@ def test_plain_rules_that_do_better_are_told_in_every_language(language: str, on
 
     assert of_list([OURS, better], 0, speech(language))[1].startswith(one)
     assert of_list([OURS, better, best], 0, speech(language))[1].endswith(several)
+
+
+def ranking(name: str, auc: float, precision: float) -> RankingFigures:
+    return RankingFigures(name, Interval(auc, auc, auc), Interval(precision, precision, precision), 0.0, 0.0)
+
+
+def test_a_plain_score_ranks_better_only_by_figures_that_are_shown() -> None:
+    ours, alike = ranking(RISK, 0.826, 0.561), ranking("days_silent", 0.834, 0.559)
+
+    assert ranks_better([ours, alike], ENGLISH) == []
+    (line,) = ranks_better([ours, alike, ranking("4_weeks", 0.836, 0.5)], ENGLISH)
+    assert "AUC 0.84 against 0.83" in line
