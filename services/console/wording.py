@@ -102,6 +102,10 @@ class Wording:
         """Return a change of the score, as whole points."""
         return self._words("unit.points", count=abs(round(change)), value=self._formats.change(change))
 
+    def points_exact(self, change: float) -> str:
+        """Return a part of a change of the score, as points with one decimal."""
+        return self._words("unit.points", count=abs(round(change, 1)), value=self._formats.change_exact(change))
+
     def band(self, band: str) -> str:
         """Return the name of a band."""
         return self._or(f"band.{band.lower()}", band)

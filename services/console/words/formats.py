@@ -93,6 +93,10 @@ class Formats:
         moment = datetime.fromisoformat(at).astimezone(UTC)
         return format_datetime(moment, "HH:mm" if moment.hour else "d MMM", locale=self.locale)
 
+    def time_of_day(self, at: str) -> str:
+        """Return the time of day of a time, with seconds, in UTC."""
+        return format_datetime(datetime.fromisoformat(at).astimezone(UTC), "HH:mm:ss 'UTC'", locale=self.locale)
+
     def time(self, at: str | None) -> str:
         """Return a time, given as ISO 8601 in UTC, in UTC: scripts put it into the reader's zone."""
         if not at:

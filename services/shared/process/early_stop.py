@@ -28,7 +28,8 @@ def end_at_once() -> None:
 
 def wanted() -> list[signal.Signals]:
     """Return the signals that ask this process to stop: not SIGHUP where it was started with nohup."""
-    return [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    under_nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in STOPS if number != signal.SIGHUP or not under_nohup]
 
 
 def end_undisturbed() -> None:
