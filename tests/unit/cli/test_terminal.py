@@ -88,7 +88,7 @@ def test_explanations_are_text(capsys: pytest.CaptureFixture[str]) -> None:
         "band": "RED", "stage": "ONGOING", "coverage": 1.0, "model_version": "1", "records": 1, "log_begins_at": "", "partition": 0,
         "complete": True, "published": "yes", "dimensions": {}, "computed_from": {"facts.owner": HOSTILE}, "dates": {}, "held": "",
         "signals": [{"severity": "WARNING", "rule": "r", "since": "", "summary": HOSTILE}], "left_out": [HOSTILE],
-        "unread": HOSTILE,
+        "unread": HOSTILE, "instead": HOSTILE,
     }  # fmt: skip
 
     print_health(told)
