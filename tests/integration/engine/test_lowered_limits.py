@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NoReturn
 
 import pytest
@@ -11,6 +12,7 @@ from schemas.topics import TOPICS
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import Misfit
+from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 
@@ -30,8 +32,11 @@ SPEC = LaneSpec(
 
 async def lower(kafka: KafkaSettings, topic: str) -> None:
     config = TOPICS[topic].kafka_config | {"max.message.bytes": "600"}
-    async with admin(kafka) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, kafka.scoped(topic), configs=config)])
+    name = kafka.scoped(topic)
+    async with admin(kafka) as client, asyncio.timeout(20):
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
+        while (await topics.configs(client, [name]))[name]["max.message.bytes"] != "600":
+            await asyncio.sleep(0.05)  # the controller has answered, and the broker that is asked may not know yet
 
 
 @pytest.mark.parametrize("topic", [CHANGELOG, OUTPUT])
