@@ -17,12 +17,12 @@ from services.shared.errors import TidemarkError
 _ANSWER_WITHIN_S = 10.0
 """A broker that hangs takes connections, and aiokafka would wait 40 s for each answer."""
 _TIMES = 3
+_MANY_RECORDS = 200_000
+"""Health records: more than a doctor should wait for."""
 _MADE_BY_BROKERS = (
     "\n        brokers create topics by themselves: one that is deleted comes back with other settings as soon as somebody sends"
     " to it; set auto.create.topics.enable=false"
 )
-_MANY_RECORDS = 200_000
-"""Health records: more than a doctor should wait for."""
 
 
 _Answer = TypeVar("_Answer")

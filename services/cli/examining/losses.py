@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 
 from services.shared.counts import counted
 
-_EXPIRED = re.compile(r'^tidemark_warehouse_expired_total\{topic="([^"]*)"\} (\S+)$', re.MULTILINE)
-_GAPS = re.compile(
-    r'^tidemark_engine_gaps_total\{(?=[^}]*topic="([^"]*)")(?=[^}]*partition="([^"]*)")[^}]*\} (\S+)$', re.MULTILINE
-)
+_EXPIRED, _GAPS = "tidemark_warehouse_expired_total", "tidemark_engine_gaps_total"
 
 
 def put_off(ingest: str) -> str:
@@ -29,14 +25,18 @@ def lost(addresses: Mapping[str, str]) -> str:
     """Say whether records were deleted before services had read them, as far as the processes that run have noticed."""
     import httpx
 
+    from services.cli.local.metrics_page import metrics_of
+
     expired: Counter[str] = Counter()
     gaps = []
     for name, address in addresses.items():
         with suppress(httpx.HTTPError):  # whether it answers is another line
-            page = httpx.get(f"{address}/metrics", timeout=5).text
-            for topic, count in _EXPIRED.findall(page):
-                expired[topic] += int(float(count))
-            gaps += [f"{name} went over a gap in {t}/{p}" for t, p, count in _GAPS.findall(page) if float(count)]
+            for each in metrics_of(address, {_EXPIRED, _GAPS}):
+                topic = each.labels["topic"]
+                if each.name == _EXPIRED:
+                    expired[topic] += int(each.value)
+                elif each.value:
+                    gaps.append(f"{name} went over a gap in {topic}/{each.labels['partition']}")
     said = [
         f"{counted(count, 'record')} of {topic} will never be in the warehouse"
         for topic, count in expired.items()

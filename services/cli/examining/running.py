@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +14,7 @@ from services.cli.examining.findings import Finding, judge
 from services.cli.local.stack_state import StackState
 
 _APART_S = 10.0
-_CLOCKS_APART = re.compile(r'^tidemark_[a-z]+_clock_apart_seconds\{broker="([^"]*)"\} (\S+)$', re.MULTILINE)
+_CLOCKS_APART = {f"tidemark_{name}_clock_apart_seconds" for name in ("ingest", "scorer")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +106,13 @@ def apart(addresses: Mapping[str, str]) -> str:
     """Say how far the clocks of services and brokers are apart."""
     import httpx
 
+    from services.cli.local.metrics_page import metrics_of
+
     apart: dict[str, float] = {}
     for name, address in addresses.items():
         with suppress(httpx.HTTPError):  # whether it answers is another line
-            for broker, seconds in _CLOCKS_APART.findall(httpx.get(f"{address}/metrics", timeout=5).text):
-                apart[f"{name} and broker {broker}"] = float(seconds)
+            for each in metrics_of(address, _CLOCKS_APART):
+                apart[f"{name} and broker {each.labels['broker']}"] = each.value
     if not apart:
         return "nothing has been compared yet"
     most = max(apart, key=lambda pair: abs(apart[pair]))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from enum import Enum
 
 import httpx
 
+from services.cli.local.metrics_page import metrics_of
 from services.ingest.domain.accounts import AccountBook
-
-_FINGERPRINT = re.compile(r'^tidemark_ingest_accounts_info\{fingerprint="([^"]*)"\} 1', re.MULTILINE)
 
 
 class InForce(Enum):
@@ -23,9 +21,10 @@ class InForce(Enum):
 def in_force(address: str, book: AccountBook) -> InForce:
     """Ask an ingest process whether it has these accounts in force."""
     try:
-        found = _FINGERPRINT.search(httpx.get(f"{address}/metrics", timeout=5).text)
+        found = metrics_of(address, {"tidemark_ingest_accounts_info"})
     except (httpx.HTTPError, httpx.InvalidURL):
         return InForce.UNKNOWN
-    if found is None:
+    if not found:
         return InForce.UNKNOWN
-    return InForce.SAME if found[1] == book.fingerprint else InForce.OTHER
+    in_force_now = {each.labels["fingerprint"] for each in found if each.value}
+    return InForce.SAME if book.fingerprint in in_force_now else InForce.OTHER

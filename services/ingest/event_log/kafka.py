@@ -170,7 +170,7 @@ class KafkaEventLog:
         batch = batches[-1] if batches else None
         size = len(key) + len(value) + RECORD_OVERHEAD
         limit = self._limits.lowered.get(record.topic)
-        full = batch is None or (limit is not None and batch.size + size > limit)
+        full = limit is not None and batch is not None and batch.size + size > limit
         if batch is None or full or batch.builder.append(timestamp=None, key=key, value=value) is None:
             follows = batch is not None and batch.newest is ticket
             batch = PendingBatch(common.producer.create_batch(), now, follows=follows)

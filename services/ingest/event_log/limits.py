@@ -31,9 +31,8 @@ _ANSWER_WITHIN_S = 5.0
 class TopicLimits:
     """`lowered` has the limits below the record, in bytes, by topic without prefix; empty while all is well."""
 
-    def __init__(self, kafka: KafkaSettings, again_s: float = _AGAIN_S) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
-        self._again_s = again_s
         self._suspected = asyncio.Event()
         self.lowered: dict[str, int] = {}
 
@@ -68,7 +67,7 @@ class TopicLimits:
                 self._note(found)
             if self.lowered or self._suspected.is_set():
                 self._suspected.set()
-                await asyncio.sleep(self._again_s)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _ask(self) -> dict[str, int]:
         names = {self._kafka.scoped(topic): topic for topic in WRITES}

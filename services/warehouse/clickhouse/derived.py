@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from schemas.topics import USAGE_EVENTS
 from services.shared.errors import Fatal
+from services.warehouse.clickhouse.events import PERSON, USES
 from services.warehouse.clickhouse.migrations import Client
 
 BY_DAY = ("account_event_days", "account_user_days")
@@ -34,13 +35,10 @@ _COUNTED = {
 }
 """By table that takes no row that repeats another one, the rows of its source that do not."""
 
-_USE = (
-    f"account != '' AND topic = '{USAGE_EVENTS}' AND environment = 'production' AND NOT internal"
-    " AND kind IN ('TRACK', 'PAGE', 'SCREEN')"
-)
+_USE = f"account != '' AND {USES}"
 _TAKEN = {
     "account_event_days": _USE,
-    "account_user_days": f"{_USE} AND user != '' AND actor NOT IN ('AGENT', 'INTEGRATION')",
+    "account_user_days": f"{_USE} AND user != '' AND {PERSON}",
 }
 """By table that takes some rows of its source only, which ones; as its view says. All are of one topic."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import NoReturn
 
 import pytest
@@ -15,6 +14,7 @@ from services.shared.errors import Misfit
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
@@ -33,10 +33,13 @@ SPEC = LaneSpec(
 async def lower(kafka: KafkaSettings, topic: str) -> None:
     config = TOPICS[topic].kafka_config | {"max.message.bytes": "600"}
     name = kafka.scoped(topic)
-    async with admin(kafka) as client, asyncio.timeout(20):
+    async with admin(kafka) as client:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
-        while (await topics.configs(client, [name]))[name]["max.message.bytes"] != "600":
-            await asyncio.sleep(0.05)  # the controller has answered, and the broker that is asked may not know yet
+
+        async def known() -> bool:
+            return (await topics.configs(client, [name]))[name]["max.message.bytes"] == "600"
+
+        await until(known)  # the controller has answered, and the broker that is asked may not know yet
 
 
 @pytest.mark.parametrize("topic", [CHANGELOG, OUTPUT])

@@ -51,7 +51,7 @@ def restore(
     """
     processor = spec.processor(partition)
     held = None
-    where = ""
+    store, key = "", None
     appends: list[Append] = []
     try:
         for store, live in stores.items():
@@ -61,26 +61,31 @@ def restore(
                     yield
                     continue
                 value = live.pop(key)
-                where = f"key {key!r} of {spec.stores[store]}"
                 if not key.startswith(b"\0"):
                     processor.restore(store, key, value)
                 elif store == spec.position_store and key == POSITION_KEY:
                     held = Position.decode(value)
                 if n % BREATH == BREATH - 1:
                     yield
-        where = ""
+        key = None
         for append in processor.opened():
             if append is None:
                 yield
             else:
                 appends.append(append)
     except UnknownVersion as unknown:
-        raise NotThisVersion(spec.topic, partition, None, unknown, clean=False, where=where) from unknown
+        raise NotThisVersion(
+            spec.topic, partition, None, unknown, clean=False, where=_named(spec, store, key)
+        ) from unknown
     except PROCESS_ERRORS:
         raise
     except Exception as error:
-        raise UnreadableState(spec.topic, partition, where, error) from error
+        raise UnreadableState(spec.topic, partition, _named(spec, store, key), error) from error
     return Restored(processor, held, appends)
+
+
+def _named(spec: LaneSpec, store: str, key: bytes | None) -> str:
+    return "" if key is None else f"key {key!r} of {spec.stores[store]}"
 
 
 def in_order(live: Mapping[bytes, bytes]) -> Iterator[bytes | None]:

@@ -1,0 +1,33 @@
+"""The metrics that a service shows to Prometheus, asked of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import httpx
+
+
+class Metric(NamedTuple):
+    """One line of the page."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def metrics_of(address: str, wanted: Collection[str]) -> list[Metric]:
+    """
+    Return the lines of these names; none if what answers is no page of metrics.
+
+    Raises:
+        httpx.HTTPError: the service does not answer.
+    """
+    from prometheus_client.parser import text_string_to_metric_families
+
+    page = httpx.get(f"{address}/metrics", timeout=5).text
+    try:
+        samples = [each for family in text_string_to_metric_families(page) for each in family.samples]
+    except ValueError:
+        return []
+    return [Metric(each.name, each.labels, each.value) for each in samples if each.name in wanted]
