@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import httpx
 
-
-class Metric(NamedTuple):
-    """One line of the page."""
-
-    name: str
-    labels: dict[str, str]
-    value: float
+if TYPE_CHECKING:
+    from prometheus_client.samples import Sample
 
 
-def metrics_of(address: str, wanted: Collection[str]) -> list[Metric]:
+def metrics_of(address: str, wanted: Collection[str]) -> list[Sample]:
     """
-    Return the lines of these names; none if what answers is no page of metrics.
+    Return the samples of these names; none if what answers is no page of metrics.
 
     Raises:
         httpx.HTTPError: the service does not answer.
@@ -30,4 +25,4 @@ def metrics_of(address: str, wanted: Collection[str]) -> list[Metric]:
         samples = [each for family in text_string_to_metric_families(page) for each in family.samples]
     except ValueError:
         return []
-    return [Metric(each.name, each.labels, each.value) for each in samples if each.name in wanted]
+    return [each for each in samples if each.name in wanted]
