@@ -15,14 +15,18 @@ from tests.support import clients
 
 
 @asynccontextmanager
-async def a_browser() -> AsyncIterator[Browser]:
-    """Open a Chromium."""
+async def a_browser(executable: str) -> AsyncIterator[Browser]:
+    """Open a Chromium. It keeps pages to go back to, which Playwright would forbid."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=clients.chromium(), args=list(clients.CHROMIUM_OPTIONS)
+            executable_path=executable,
+            args=list(clients.CHROMIUM_OPTIONS),
+            ignore_default_args=["--disable-back-forward-cache"],
         )
-        yield browser
-        await browser.close()
+        try:
+            yield browser
+        finally:
+            await browser.close()
 
 
 class Pages:
@@ -69,7 +73,7 @@ class Pages:
             if self._browser is None:
                 self._playwright = await async_playwright().start()
                 self._browser = await self._playwright.chromium.launch(
-                    executable_path=clients.chromium(), args=list(clients.CHROMIUM_OPTIONS)
+                    executable_path=clients.chromium_without_windows(), args=list(clients.CHROMIUM_OPTIONS)
                 )
                 threading.Thread(target=self._server.serve_forever, daemon=True).start()
             return self._browser

@@ -9,6 +9,7 @@ from playwright.async_api import Browser
 from services.shared.http.server import serving
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
+from tests.support.clients import chromium_without_windows
 from tests.support.console import HOSTILE, app_over, filled
 from tests.support.pages import a_browser
 
@@ -36,5 +37,5 @@ async def address(store: MemoryStore, feed: Feed) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A Chromium."""
-    async with a_browser() as opened:
+    async with a_browser(chromium_without_windows()) as opened:
         yield opened

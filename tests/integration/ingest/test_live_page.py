@@ -19,6 +19,7 @@ from services.shared.kafka import topics
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import scan
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.clients import chromium_without_windows
 from tests.support.keys import entry
 from tests.support.pages import a_browser
 from tests.support.service_process import ServiceProcess
@@ -77,7 +78,7 @@ async def ingest(topics_of_module: KafkaSettings, tmp_path_factory: pytest.TempP
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with a_browser() as opened:
+    async with a_browser(chromium_without_windows()) as opened:
         yield opened
 
 

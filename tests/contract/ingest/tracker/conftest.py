@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page
 from prometheus_client import CollectorRegistry
 
 from schemas import codec
@@ -24,7 +24,8 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http.server import serving
-from tests.support.clients import CHROMIUM_OPTIONS, chromium
+from tests.support.clients import CHROMIUM_OPTIONS, chromium, chromium_without_windows
+from tests.support.pages import a_browser
 from tests.support.waiting import until
 
 BUILT = Path(__file__).parents[4] / "services/ingest/tracker/t.js"
@@ -233,18 +234,9 @@ class Served:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """One browser for all modules."""
-    executable = chromium()
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=executable,
-            args=list(CHROMIUM_OPTIONS),
-            ignore_default_args=["--disable-back-forward-cache"],
-        )
-        try:
-            yield started
-        finally:
-            await started.close()
+    """One browser for all modules but the one that says otherwise."""
+    async with a_browser(chromium_without_windows()) as started:
+        yield started
 
 
 @pytest_asyncio.fixture(loop_scope="session")
