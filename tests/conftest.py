@@ -7,12 +7,14 @@ With KAFKA_BOOTSTRAP_SERVERS set the tests use that cluster and launch nothing.
 from __future__ import annotations
 
 import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
 from pathlib import Path
+from typing import Any
 
 import httpx._transports.default
 import pytest
@@ -37,6 +39,7 @@ settings.register_profile("tidemark", deadline=None, suppress_health_check=[Heal
 settings.load_profile("tidemark")
 _WAIT = ("chaos", "e2e", "integration")
 """Folders whose tests wait for processes, longest files first."""
+_BROKER = pytest.StashKey[EmbeddedBroker]()
 _COMPUTE = ("golden", "property", "contract", "unit")
 """Folders whose tests compute, longest files first."""
 
@@ -67,10 +70,26 @@ class Kafka:
     bootstrap: str
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Where tests run side by side, give all workers one broker: each of their own would take a minute of CPU."""
+    config: pytest.Config = node.config
+    if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
+        return
+    if _BROKER not in config.stash:
+        folder = tempfile.TemporaryDirectory(prefix="tidemark-kafka-")
+        config.add_cleanup(folder.cleanup)
+        broker = config.stash[_BROKER] = EmbeddedBroker(Path(folder.name))
+        config.add_cleanup(broker.stop)
+        broker.start()
+    node.workerinput["kafka"] = config.stash[_BROKER].bootstrap
+
+
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+def kafka(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """Yield the address of a real broker that lives as long as the test session."""
-    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
+    of_all_workers = getattr(request.config, "workerinput", {}).get("kafka")
+    given = os.environ.get("KAFKA_BOOTSTRAP_SERVERS") or of_all_workers
     if given:
         yield Kafka(given)
         return

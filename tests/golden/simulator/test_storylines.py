@@ -32,7 +32,7 @@ from services.simulator import History, Storyline, roster
 from services.simulator.storylines import announced
 from tests.support.ingest import rules
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 SEED, UNTIL_MS, EPOCH = 7, 1_795_010_000_000, 1
 PARTITIONS = 4

@@ -34,6 +34,8 @@ from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.units import DAY_MS, DAY_S, day_number
 
+pytestmark = pytest.mark.long
+
 PARTITIONS = 2
 EPOCH = 1
 FIRST, END = date(2017, 1, 1), date(2019, 11, 10)

@@ -33,7 +33,7 @@ from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE
 from tests.support.embedded_cluster import EmbeddedCluster
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")
