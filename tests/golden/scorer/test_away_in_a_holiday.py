@@ -1,7 +1,7 @@
 """
 A scorer that is away from the eve of a holiday for eight days sounds no alarm that it would not have sounded had it stayed.
 
-Forty accounts, 24 weeks of their own past, then twelve days on which a quarter of the people work. While the scorer is
+Twenty accounts, 24 weeks of their own past, then twelve days on which a quarter of the people work. While the scorer is
 away events go on; when it is back it finds eight days without a single tick. Runs through scorer, fleet and alerter.
 """
 
@@ -25,7 +25,7 @@ from tests.support.scorer import MODEL, PLAN, Log, at, clock, tick
 
 pytestmark = pytest.mark.timeout(300)
 
-ACCOUNTS, PAST, HOLIDAY, AFTER = 40, 24 * 7, 12, 12
+ACCOUNTS, PAST, HOLIDAY, AFTER = 20, 24 * 7, 12, 12
 USAGE_RULES = {"usage_silent", "usage_decline", "usage_decline_fast", "active_users_falling"}
 EPOCH = 1
 MINUTE = 60_000
