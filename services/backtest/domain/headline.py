@@ -38,7 +38,8 @@ def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
 
     def flagged(one: Calls) -> dict[str, Any]:
         lead = "" if math.isnan(one.lead_days) else say("headline.list.lead", days=say.days(one.lead_days))
-        return {"flagged": say.number(one.flagged), "lead": lead, "in_vain": _a_week(one, owners, say)}
+        said = say("headline.list.flagged", count=one.flagged)
+        return {"flagged": said, "lead": lead, "in_vain": _a_week(one, owners, say)}
 
     return [
         say("headline.list.ours", count=ours.lost, **flagged(ours)),
@@ -61,8 +62,9 @@ def of_use(figures: BacktestFigures, say: Speech) -> list[str]:
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
 
     def flagged(one: AlarmFigures) -> dict[str, Any]:
-        found, share = say.number(one.recall.value * one.losses), say.percent(one.recall.value)
-        return {"flagged": f"{found} ({share})", "delay": _delay(one, say), "false": _false(one, say)}
+        found, share = round(one.recall.value * one.losses), say.percent(one.recall.value)
+        said = say("headline.use.flagged", count=found, share=share)
+        return {"flagged": said, "delay": _delay(one, say), "false": _false(one, say)}
 
     return [
         say("headline.use.ours", count=figures.losses, **flagged(ours)),
