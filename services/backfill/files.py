@@ -106,11 +106,11 @@ def survey(
             what = "its only row is malformed" if problems.count == 1 else f"all {what}"
         leave = ", or leave them out with --skip-bad-rows" if kept.count else ""
         raise BadFile(
-            f"{path.name}: {what}, nothing was sent:\n{problems.told()}\n"
+            f"{path.name}: {what}, so none of it was taken:\n{problems.told()}\n"
             f"Correct them, or name other columns (see --help){leave}."
         )
     if kept.count == 0:
-        raise BadFile(f"{path.name} has no rows to send")
+        raise BadFile(f"{path.name} has no rows")
     if kept.last_ms > now_ms:
         raise BadFile(
             f"{path.name} has events {(kept.last_ms - now_ms) / DAY_MS:.1f} days in the future: is the unit of "
@@ -132,7 +132,7 @@ def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterat
         if call.at_ms < reached:
             raise BadFile(
                 f"row {number} is more than {window} rows out of time order: sort the file by its time column "
-                "first, or give a larger --sort-window (rows held in memory)"
+                "first, or give `tidemark backfill` a larger --sort-window (rows held in memory)"
             )
         heapq.heappush(heap, (call.at_ms, number, call))
         if len(heap) > window:
