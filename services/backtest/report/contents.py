@@ -103,8 +103,11 @@ def _not_judged(accounts: Sequence[str], say: Speech) -> str:
 
 def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
     lines = list(measured.problems)
+    alike = {_letters(account): account for account in measured.driven.accounts}
     for account, why in measured.against.lost.left_out if measured.against else ():
-        lines.append(f"{account}: {say(f'left_out.{why}', count=FEWEST_WEEKS)}")
+        other = alike.get(_letters(account)) if why == "no_events" else None
+        said = say("left_out.alike", other=say.quoted([other])) if other else say(f"left_out.{why}", count=FEWEST_WEEKS)
+        lines.append(f"{account}: {said}")
     for reason, count in sorted(measured.driven.rejected.items()):
         key = f"left_out.reason.{reason}"
         lines.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
@@ -114,6 +117,11 @@ def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
         rows = [(line,) for line in [*lines[:MOST_NAMES], *rest]]
         table = Table((say("left_out.head"),), rows)
         yield Section(say("left_out.title"), [say("left_out.lead", count=len(lines))], table)
+
+
+def _letters(account: str) -> str:
+    """Return what is left of an id without case, spaces and marks, by which somebody may have written it otherwise."""
+    return "".join(letter for letter in account.casefold() if letter.isalnum()) or account
 
 
 def _cohort(measured: Measured, say: Speech) -> Section:
