@@ -12,6 +12,7 @@ from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.grid import FEWEST_WEEKS
 from services.backtest.domain.headline import SHOWN, of_list, of_use
 from services.backtest.domain.history import OWN
+from services.backtest.domain.ranking import Decile
 from services.backtest.domain.resampling import Interval
 from services.backtest.driving import Driven
 from services.backtest.generator.figures import Found
@@ -271,19 +272,26 @@ def _ranking(figures: BacktestFigures, say: Speech) -> Section:
         )
         for each in figures.ranking
     ]
+    note = [say("ranking.note", rate=say.number(figures.base_rate, 2))] if figures.weeks else []
     head = head_of(say, "ranking", "score", "auc", "average_precision", "top_share", "top_a_week")
     return Section(
-        say("ranking.title"), [], Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
+        say("ranking.title"), note, Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
     )
 
 
 def _calibration(figures: BacktestFigures, say: Speech) -> Section:
     rows = [
         (
-            say("calibration.range", low=say.cell(each.lowest), high=say.cell(each.highest)),
+            range_of(each, say),
             say.cell(each.weeks),
             say.percent(each.losses),
         )
         for each in figures.calibration
     ]
-    return Section(say("calibration.title"), [], Table(head_of(say, "calibration", "health", "weeks", "losses"), rows))
+    head = head_of(say, "calibration", "health", "weeks", "losses")
+    return Section(say("calibration.title"), [say("calibration.note")], Table(head, rows))
+
+
+def range_of(part: Decile, say: Speech) -> str:
+    """Return the health scores of a part."""
+    return say("calibration.range", low=say.cell(part.lowest), high=say.cell(part.highest))

@@ -73,6 +73,7 @@ def sections(fitted: RiskFitted, say: Speech) -> Iterable[Section]:
         say("fit.title"),
         [
             say("fit.lead", **_fitted_on(fitted, say)),
+            *([say("fit.between")] if fitted.predicts == "loss" else []),
             say("fit.taken", form=say(f"fit.form.{figures.form}")),
             *(say("fit.against.sentence", reason=_against(each, say)) for each in figures.against),
             *([_advice(figures, say)] if figures.against else []),
