@@ -26,7 +26,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is text, the others are figures."""
+    """A table; the first column stands to the left, the others to the right."""
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
@@ -76,7 +76,7 @@ def part_of(measured: Measured, say: Speech) -> ReportPart:
     sections = [
         *_left_out(measured, say),
         _cohort(measured, say),
-        *(_list_sections(against, say) if against else ()),
+        *(_list_sections(against, _reasons(measured.driven), say) if against else ()),
         *(_truth_sections(measured.truth, say) if measured.truth else ()),
         *_alarm_sections(figures, say),
         _rules(figures, say),
@@ -146,7 +146,13 @@ def _cohort(measured: Measured, say: Speech) -> Section:
     return Section(say("measured.title"), [weeks, *losses, say("measured.call", found=found)])
 
 
-def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:
+def _reasons(driven: Driven) -> dict[str, str]:
+    """Return why accounts were lost, as far as the list says it: of several losses of one the first counts."""
+    latest_first = sorted(driven.outcomes, key=lambda each: each.day, reverse=True)
+    return {each.account: each.reason for each in latest_first if each.kind == "lost"}
+
+
+def _list_sections(against: AgainstList, reasons: dict[str, str], say: Speech) -> Iterable[Section]:
     rows = [
         (
             say.named("alarm", each.name),
@@ -163,13 +169,14 @@ def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:
     yield Section(say("list.title"), [say("list.note")], Table(head, rows, ours=1))
     ours = against.calls[0]
     plain = next(each for each in against.calls if each.name == SHOWN)
+    told = any(reasons.values())
     each = [
-        (account, say.day(day), say.cell(lead), say.cell(other))
+        (account, say.day(day), *([reasons[account]] if told else []), say.cell(lead), say.cell(other))
         for (account, day, lead), (_, _, other) in zip(ours.accounts, plain.accounts, strict=True)
     ]
     if each:
         columns = (
-            *head_of(say, "each", "account", "lost_on", "ours"),
+            *head_of(say, "each", "account", "lost_on", *(["reason"] if told else []), "ours"),
             say("each.head.plain", rule=say.named("alarm", SHOWN)),
         )
         first_only = say("each.first_only", most=say.number(MOST_NAMES), all=say.number(len(each)))

@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+from services.backtest.domain.history import AccountOutcome
 from services.backtest.measuring import measure, measure_list
 from services.backtest.report.contents import Measured, part_of
 from services.backtest.words import speech
 from tests.support.driven import driven, lost
 
 
-def test_an_account_that_is_only_written_otherwise_is_told_with_how_events_write_it() -> None:
-    told = driven(lost("umbrella", 280), lost("ACME", 300), lost("so-ylent ", 300), lost("nobody", 280))
-
+def section(title: str, *outcomes: AccountOutcome) -> list[tuple[str, ...]]:
+    """Return a table with its head."""
+    told = driven(*outcomes)
     part = part_of(Measured(told, measure(told, draws=0), measure_list(told)), speech("en"))
+    table = next(each.table for each in part.sections if each.title == title)
+    assert table is not None
+    return [table.head, *table.rows]
 
-    left_out = next(section.table for section in part.sections if section.title == "Left out")
-    assert left_out is not None
-    assert [row for (row,) in left_out.rows if not row.startswith("3 events")] == [
+
+def test_an_account_that_is_only_written_otherwise_is_told_with_how_events_write_it() -> None:
+    rows = section("Left out", lost("umbrella", 280), lost("ACME", 300), lost("so-ylent ", 300), lost("nobody", 280))
+
+    assert [row for (row,) in rows[1:] if not row.startswith("3 events")] == [
         "nobody: no event of it in the history: is the id the one that events carry?",
         "ACME: no event of it in the history, but of “acme”: write the id as events carry it",
         "so-ylent : no event of it in the history, but of “soylent”: write the id as events carry it",
     ]
+
+
+def test_why_an_account_was_lost_stands_beside_it_where_the_list_says_it() -> None:
+    head, *rows = section("Each lost account", lost("acme", 300)._replace(reason="price"), lost("umbrella", 280))
+
+    assert head[:3] == ("account", "lost on", "reason")
+    assert [(row[0], row[2]) for row in rows] == [("umbrella", ""), ("acme", "price")]
+    assert "reason" not in section("Each lost account", lost("acme", 300))[0]
