@@ -71,8 +71,12 @@ def part_of(measured: Measured, say: Speech) -> ReportPart:
     """Return what there is to say about one history, in one language."""
     figures, against = measured.figures, measured.against
     headline = of_list(against.calls, against.owners, say) if against else of_use(figures, say)
-    if against and against.lost.left_out:
-        headline = [*headline, _not_judged([account for account, _ in against.lost.left_out], say)]
+    left_out = _not_judged(measured, say)
+    if left_out and against and not against.calls[0].lost:
+        more = len(left_out) - _NAMED
+        headline = [*headline, *left_out[:_NAMED], *([say("left_out.more", count=more)] if more > 0 else [])]
+    elif against and left_out:
+        headline = [*headline, _named([account for account, _ in against.lost.left_out], say)]
     sections = [
         *_left_out(measured, say),
         _cohort(measured, say),
@@ -96,19 +100,14 @@ def head_of(say: Speech, key: str, *columns: str) -> tuple[str, ...]:
     return tuple(say(f"{key}.head.{column}") for column in columns)
 
 
-def _not_judged(accounts: Sequence[str], say: Speech) -> str:
+def _named(accounts: Sequence[str], say: Speech) -> str:
     """Name accounts on the list that are no part of the numbers above: without them a reader takes these for all."""
     named = ", ".join([*accounts[:_NAMED], *(["…"] if len(accounts) > _NAMED else [])])
     return say("headline.list.not_judged", count=len(accounts), named=named)
 
 
 def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
-    lines = list(measured.problems)
-    alike = {_letters(account): account for account in measured.driven.accounts}
-    for account, why in measured.against.lost.left_out if measured.against else ():
-        other = alike.get(_letters(account)) if why == "no_events" else None
-        said = say("left_out.alike", other=say.quoted([other])) if other else say(f"left_out.{why}", count=FEWEST_WEEKS)
-        lines.append(f"{account}: {said}")
+    lines = [*measured.problems, *_not_judged(measured, say)]
     for reason, count in sorted(measured.driven.rejected.items()):
         key = f"left_out.reason.{reason}"
         lines.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
@@ -118,6 +117,17 @@ def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
         rows = [(line,) for line in [*lines[:MOST_NAMES], *rest]]
         table = Table((say("left_out.head"),), rows)
         yield Section(say("left_out.title"), [say("left_out.lead", count=len(lines))], table)
+
+
+def _not_judged(measured: Measured, say: Speech) -> list[str]:
+    """Return each account on the list that cannot be judged, with the reason."""
+    lines = []
+    alike = {_letters(account): account for account in measured.driven.accounts}
+    for account, why in measured.against.lost.left_out if measured.against else ():
+        other = alike.get(_letters(account)) if why == "no_events" else None
+        said = say("left_out.alike", other=say.quoted([other])) if other else say(f"left_out.{why}", count=FEWEST_WEEKS)
+        lines.append(f"{account}: {said}")
+    return lines
 
 
 def _letters(account: str) -> str:
