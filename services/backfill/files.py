@@ -14,6 +14,7 @@ import heapq
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -196,7 +197,7 @@ def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         wanted: A column that each row needs, by which a table with other marks than commas is told.
 
     Raises:
-        BadFile: it is not UTF-8, or its columns are not divided by commas.
+        BadFile: it is not UTF-8, its columns are not divided by commas, or two of them have one name.
     """
     try:
         with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8-sig", newline="") as text:
@@ -223,6 +224,10 @@ def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict
         raise BadFile(
             f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
             "text that has commas"
+        )
+    if twice := next((name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1), ""):
+        raise BadFile(
+            f"{path.name}: more than one column is named {twice!r}: keep the right one, or give the others another name"
         )
     try:
         for number, row in enumerate(reader, start=1):

@@ -246,6 +246,17 @@ def test_columns_that_are_not_divided_by_commas_are_told(tmp_path: Path, header:
     assert f"events.csv: columns are divided by {mark!r}, not by commas" in str(refused.value)
 
 
+def test_two_columns_of_one_name_are_told_and_columns_without_one_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts,ts,,\na,u,30,60,,\n")
+
+    with pytest.raises(BadFile, match=r"events\.csv: more than one column is named 'ts': keep the right one"):
+        survey(path, COMMITS, "s", NOW_MS)
+
+    path.write_text("acct,user,ts,,\na,u,30,,\n")
+    assert survey(path, COMMITS, "s", NOW_MS).total == 1
+
+
 def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
     path = tmp_path / "events.csv"
     path.write_text('acct,user,ts\n"a,u,30\n' + "a,u,30\n" * 30_000)
