@@ -10,7 +10,7 @@ from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.grid import FEWEST_WEEKS
-from services.backtest.domain.headline import SHOWN, of_list, of_use
+from services.backtest.domain.headline import SHOWN, of_list, of_use, ranks_better
 from services.backtest.domain.history import OWN
 from services.backtest.domain.ranking import Decile
 from services.backtest.domain.resampling import Interval
@@ -71,6 +71,8 @@ def part_of(measured: Measured, say: Speech) -> ReportPart:
     """Return what there is to say about one history, in one language."""
     figures, against = measured.figures, measured.against
     headline = of_list(against.calls, against.owners, say) if against else of_use(figures, say)
+    if against and figures.losses:
+        headline = [*headline, *ranks_better(figures.ranking, say)]
     left_out = _not_judged(measured, say)
     if left_out and against and not against.calls[0].lost:
         more = len(left_out) - _NAMED

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from services.backtest.domain.history import AccountOutcome
+from services.backtest.domain.resampling import Interval
 from services.backtest.measuring import measure, measure_list
 from services.backtest.report.contents import Measured, part_of
 from services.backtest.words import speech
@@ -34,3 +37,14 @@ def test_why_an_account_was_lost_stands_beside_it_where_the_list_says_it() -> No
     assert head[:3] == ("account", "lost on", "reason")
     assert [(row[0], row[2]) for row in rows] == [("umbrella", ""), ("acme", "price")]
     assert "reason" not in section("Each lost account", lost("acme", 300))[0]
+
+
+def test_a_plain_score_that_ranks_better_is_said_with_a_list_too() -> None:
+    told = driven(lost("acme", 300), lost("umbrella", 280))
+    figures = measure(told, draws=0)
+    ours, *plain = figures.ranking
+    worst = replace(ours, auc=Interval(0.1, 0.1, 0.1))
+
+    part = part_of(Measured(told, replace(figures, ranking=[worst, *plain]), measure_list(told)), speech("en"))
+
+    assert any(line.startswith("As a list to work through from the top, plain “") for line in part.headline)
