@@ -17,6 +17,7 @@ from services.shared.calendars import public_holidays
 from services.shared.plan_file import read_yaml
 from services.shared.tracking_plan.plan import TraitPlan
 from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
+from services.shared.units import written_date
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
 _ALIKE = 0.8
@@ -185,6 +186,6 @@ def _country(name: str, value: Any) -> str:
 
 def _date(name: str, value: Any) -> str:
     try:
-        return value.isoformat() if isinstance(value, date) else date.fromisoformat(str(value).strip()).isoformat()
+        return value.isoformat() if isinstance(value, date) else written_date(str(value).strip()).isoformat()
     except ValueError:
         raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a date like 2027-01-31") from None

@@ -14,6 +14,7 @@ import heapq
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -106,11 +107,11 @@ def survey(
             what = "its only row is malformed" if problems.count == 1 else f"all {what}"
         leave = ", or leave them out with --skip-bad-rows" if kept.count else ""
         raise BadFile(
-            f"{path.name}: {what}, nothing was sent:\n{problems.told()}\n"
+            f"{path.name}: {what}, so none of it was taken:\n{problems.told()}\n"
             f"Correct them, or name other columns (see --help){leave}."
         )
     if kept.count == 0:
-        raise BadFile(f"{path.name} has no rows to send")
+        raise BadFile(f"{path.name} has no rows")
     if kept.last_ms > now_ms:
         raise BadFile(
             f"{path.name} has events {(kept.last_ms - now_ms) / DAY_MS:.1f} days in the future: is the unit of "
@@ -132,7 +133,7 @@ def in_time_order(calls: Iterable[tuple[int, TimedCall]], window: int) -> Iterat
         if call.at_ms < reached:
             raise BadFile(
                 f"row {number} is more than {window} rows out of time order: sort the file by its time column "
-                "first, or give a larger --sort-window (rows held in memory)"
+                "first, or give `tidemark backfill` a larger --sort-window (rows held in memory)"
             )
         heapq.heappush(heap, (call.at_ms, number, call))
         if len(heap) > window:
@@ -196,7 +197,7 @@ def rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
         wanted: A column that each row needs, by which a table with other marks than commas is told.
 
     Raises:
-        BadFile: it is not UTF-8, or its columns are not divided by commas.
+        BadFile: it is not UTF-8, its columns are not divided by commas, or two of them have one name.
     """
     try:
         with _unpacked(path) as raw, io.TextIOWrapper(cast(BinaryIO, raw), "utf-8-sig", newline="") as text:
@@ -223,6 +224,10 @@ def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict
         raise BadFile(
             f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
             "text that has commas"
+        )
+    if twice := next((name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1), ""):
+        raise BadFile(
+            f"{path.name}: more than one column is named {twice!r}: keep the right one, or give the others another name"
         )
     try:
         for number, row in enumerate(reader, start=1):

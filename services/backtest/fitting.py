@@ -89,7 +89,8 @@ def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_
     columns = whole * _shares(by_name, shipped)
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
-    return LossSample(columns[known], whole[known].std(axis=0), taken, starts_of(taken), grid.accounts)
+    scale = whole[known].std(axis=0) if known.any() else np.ones(whole.shape[1])
+    return LossSample(columns[known], scale, taken, starts_of(taken), grid.accounts)
 
 
 def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:

@@ -169,7 +169,7 @@ def fit(
     from services.backtest.domain.risk_fit import TooFewLossesError
     from services.backtest.fitting import fit_history
     from services.backtest.report.model_file import risk_section
-    from services.backtest.report.risk_fit import refusal, sections, too_few, verdict
+    from services.backtest.report.risk_fit import nothing_fitted, refusal, sections, too_few, verdict
     from services.scorer.domain.health.model import read_model
     from services.scorer.settings import DEFAULT_MODEL
     from services.shared.plan_file import read_yaml
@@ -179,7 +179,7 @@ def fit(
     try:
         fitted = fit_history(driven, shipped, target.value, least_usual_week=least_base, draws=draws)
     except TooFewLossesError as error:
-        return RiskFitReport(say("fit.none"), refusal=too_few(error, target is Target.LOSS, say))
+        return RiskFitReport(nothing_fitted(error, say), refusal=too_few(error, target is Target.LOSS, say))
     said, tables = verdict(fitted, say), [*sections(fitted, say)]
     if fitted.figures.against:
         return RiskFitReport(said, tables, refusal(fitted.figures, say))

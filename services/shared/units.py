@@ -6,6 +6,7 @@ Pure module: domains may import it.
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
 
 MINUTE_MS = 60_000
@@ -13,6 +14,7 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 DAY_S = 86_400
 _EPOCH = date(1970, 1, 1)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def day_of(at_ms: int) -> int:
@@ -23,6 +25,18 @@ def day_of(at_ms: int) -> int:
 def day_number(day: date) -> int:
     """Return a date as days since 1970."""
     return (day - _EPOCH).days
+
+
+def written_date(text: str) -> date:
+    """
+    Return a date that is written as `2027-03-31`. Python alone takes `20270331` and `2027-W13-3` too.
+
+    Raises:
+        ValueError: it is written in another way, or no calendar has it.
+    """
+    if not _DATE.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no date such as 2027-03-31")
+    return date.fromisoformat(text)
 
 
 def date_of(day: int) -> date:

@@ -143,14 +143,14 @@ def measure_alarms(
         part: Says which account-weeks count, where not all do; onsets and losses are taken by the same.
     """
     account, column = alarms.onsets()
-    onsets = _within(grid.points(account, column), part)
+    onsets = _within(grid.calls(account, column), part)
     counted = weeks if part is None else weeks.only(part(weeks))
     losses = starts_of(weeks)
     losses = losses if part is None else losses.only(part(losses))
     delays = _delays(losses, account, column, grid)
     found = ~np.isnan(delays)
     on = _on(alarms, grid)
-    ends = grid.points(alarms.account, np.minimum(alarms.end, grid.days - 1))
+    ends = grid.calls(alarms.account, np.minimum(alarms.end, grid.days - 1))
     ended = _ended(grid, alarms, part)
     again = _again(alarms)
     sums = resampling.sums(
@@ -209,7 +209,7 @@ _FAR = 1 << 24
 
 def _ended(grid: Grid, alarms: Alarms, part: Callable[[Points], Bools] | None) -> Bools:
     """Say which alarms began in a valid account-week and ended."""
-    points = grid.points(alarms.account, alarms.start)
+    points = grid.calls(alarms.account, alarms.start)
     began: Bools = points.valid if part is None else points.valid & part(points)
     ended: Bools = began & (alarms.end < grid.days)
     return ended

@@ -223,7 +223,7 @@ def _rules(said: Said, grid: Grid, weeks: Points, resampling: Resampling) -> lis
 
 
 def _valid(grid: Grid, account: Ints, column: Ints) -> Points:
-    points = grid.points(account, np.minimum(column, grid.days - 1))
+    points = grid.calls(account, np.minimum(column, grid.days - 1))
     return points.only(points.valid)
 
 

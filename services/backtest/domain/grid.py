@@ -112,7 +112,14 @@ class Grid:
         return self.sums[account, np.clip(end, 0, self.days)] - self.sums[account, np.clip(start, 0, self.days)]
 
     def points(self, account: Ints, column: Ints) -> Points:
-        """Say of days of accounts whether they are valid, what their base is, and whether a loss follows."""
+        """Say of weeks that end with a column whether they are valid, what their base is, and whether a loss follows."""
+        return self._points(account, column, column)
+
+    def calls(self, account: Ints, column: Ints) -> Points:
+        """Say the same of calls: they are on the list in the morning of the next day, from which a known loss is counted."""
+        return self._points(account, column, column + 1)
+
+    def _points(self, account: Ints, column: Ints, said: Ints) -> Points:
         age = column - self.first[account] + 1
         weeks = np.clip(age // WEEK, 1, BASE_WEEKS)
         base = self.between(account, column - weeks * WEEK + 1, column + 1) / weeks
@@ -123,7 +130,7 @@ class Grid:
             later = self.between(account, column + 1, column + 1 + LATER_DAYS) / LATER_WEEKS
             loss = later <= LOST_BELOW * base
         else:
-            left = self._lost[account] - column
+            left = self._lost[account] - said
             valid &= left > 0
             loss = left <= LATER_DAYS
         return Points(account, column, valid, base, loss, self.holiday(column))

@@ -16,6 +16,7 @@ SHOWN = "silent_weeks.3"
 """The rule that most people have already."""
 _PER_ACCOUNTS = 100
 _PER_WEEKS = 1000
+_FEW = 0.05
 
 
 def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
@@ -38,7 +39,8 @@ def of_list(calls: Sequence[Calls], owners: int, say: Speech) -> list[str]:
 
     def flagged(one: Calls) -> dict[str, Any]:
         lead = "" if math.isnan(one.lead_days) else say("headline.list.lead", days=say.days(one.lead_days))
-        return {"flagged": say.number(one.flagged), "lead": lead, "in_vain": _a_week(one, owners, say)}
+        said = say("headline.list.flagged", count=one.flagged)
+        return {"flagged": said, "lead": lead, "in_vain": _a_week(one, owners, say)}
 
     return [
         say("headline.list.ours", count=ours.lost, **flagged(ours)),
@@ -61,8 +63,9 @@ def of_use(figures: BacktestFigures, say: Speech) -> list[str]:
     told = [*better[:1], *(other for other in plain if other.name == SHOWN and other not in better[:1])]
 
     def flagged(one: AlarmFigures) -> dict[str, Any]:
-        found, share = say.number(one.recall.value * one.losses), say.percent(one.recall.value)
-        return {"flagged": f"{found} ({share})", "delay": _delay(one, say), "false": _false(one, say)}
+        found, share = round(one.recall.value * one.losses), say.percent(one.recall.value)
+        said = say("headline.use.flagged", count=found, share=share)
+        return {"flagged": said, "delay": _delay(one, say), "false": _false(one, say)}
 
     return [
         say("headline.use.ours", count=figures.losses, **flagged(ours)),
@@ -117,9 +120,14 @@ def _a_week(calls: Calls, owners: int, say: Speech) -> str:
     if not calls.weeks:
         return say("headline.list.in_vain_unknown")
     if owners > 1:
-        each = say.number(calls.in_vain_a_week / owners, 1)
+        each = _calls(calls.in_vain_a_week / owners, say)
         return say("headline.list.in_vain_each", calls=each, owners=say.number(owners))
-    return say("headline.list.in_vain", calls=say.number(calls.in_vain_a_week, 1))
+    return say("headline.list.in_vain", calls=_calls(calls.in_vain_a_week, say))
+
+
+def _calls(a_week: float, say: Speech) -> str:
+    """Return a number of calls a week; few are told to the hundredth, as 0.0 they would be none."""
+    return say.number(a_week, 2 if 0 < a_week < _FEW else 1)
 
 
 def _delay(alarm: AlarmFigures, say: Speech) -> str:
@@ -130,5 +138,5 @@ def _delay(alarm: AlarmFigures, say: Speech) -> str:
 
 
 def _false(alarm: AlarmFigures, say: Speech) -> str:
-    calls = say.number(alarm.false.value * _PER_ACCOUNTS / _PER_WEEKS, 1)
+    calls = _calls(alarm.false.value * _PER_ACCOUNTS / _PER_WEEKS, say)
     return say("headline.use.wrong", calls=calls, accounts=say.number(_PER_ACCOUNTS))

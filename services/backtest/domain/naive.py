@@ -92,7 +92,7 @@ class NaiveAlarms:
         return days, tried[days]
 
     def _valid_onsets(self, alarms: Alarms) -> int:
-        return int(self._grid.points(*alarms.onsets()).valid.sum())
+        return int(self._grid.calls(*alarms.onsets()).valid.sum())
 
     def _ending(self, days: int) -> Floats:
         """Return the sum of user-days over the days that end with each column; the first columns have fewer days."""

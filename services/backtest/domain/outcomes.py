@@ -2,8 +2,9 @@
 What an alarm would have meant for the accounts that were lost: who would have been called, how early, and how often in vain.
 
 A lost account was *flagged* if the alarm was on at any time in the 12 weeks before the day of the loss. A call (an onset,
-see alarms.py) is *in vain* if the account was not lost within 12 weeks after it. Calls in the last 12 weeks of the history
-are not counted, since nobody knows yet.
+see alarms.py) is *in vain* if the account was not lost within 12 weeks after it. Both count from the morning on which the
+alarm is on the list: a call 84 days before the loss is the earliest that flags it, and it is not in vain. Calls in the last
+12 weeks of the history are not counted, since nobody knows yet; nor are those of the day of the loss or later.
 """
 
 from __future__ import annotations
@@ -113,10 +114,11 @@ def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str]
 
 def _days_to_loss(alarms: Alarms, lost: Lost, grid: Grid) -> Ints:
     """Return of each call that counts how many days later its account was lost; of one that was not, very many."""
-    account, start = alarms.onsets()
+    account, column = alarms.onsets()
+    called = column + 1  # in the morning of the next day
     loss = np.full(grid.accounts, np.iinfo(np.int64).max)
-    for row, column in lost.columns.items():
-        loss[row] = column
-    counted = (start >= _FIRST) & (start < grid.days - LATER_DAYS) & (start < loss[account])
-    days: Ints = loss[account[counted]] - start[counted]
+    for row, day in lost.columns.items():
+        loss[row] = day
+    counted = (column >= _FIRST) & (column < grid.days - LATER_DAYS) & (called < loss[account])
+    days: Ints = loss[account[counted]] - called[counted]
     return days

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import abc
 from pathlib import Path
 from sys import intern
 from typing import Any
@@ -32,16 +33,33 @@ def read_event_file(
         BadFile: it cannot be read as it is; the message says which rows, and what to do.
     """
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
-    events = KeptEvents([_event(timed) for timed in file.events()])
-    return BacktestHistory(path.name.split(".")[0], events, file.sha256, outcomes=outcomes, malformed=file.skipped)
+    events = [event for timed in file.events() if (event := _event(timed, file.stem)) is not None]
+    malformed = file.skipped + file.total - len(events)
+    name = path.name.split(".")[0]
+    return BacktestHistory(name, KeptEvents(events), file.sha256, outcomes=outcomes, malformed=malformed)
 
 
-def _event(timed: TimedCall) -> Event:
+def _event(timed: TimedCall, made_up: str) -> Event | None:
+    """Return the event of a call, None where ingest would refuse it; ids that begin with `made_up` are no one's own."""
     call: dict[str, Any] = timed.call
     kind = _KINDS.get(call["type"], "TRACK")
     said = call.get("traits" if kind in {"GROUP", "IDENTIFY"} else "properties") or NOTHING
-    account = str(call.get("groupId") or (call.get("context") or {}).get("groupId") or "")
-    user = str(call.get("userId") or call.get("anonymousId") or "")
+    context = call.get("context") or NOTHING
+    if not isinstance(said, abc.Mapping) or not isinstance(context, abc.Mapping):
+        return None
+    try:
+        account = _id(context.get("groupId")) or _id(call.get("groupId"))
+        user = _id(call.get("userId")) or _id(call.get("anonymousId"))
+    except TypeError:
+        return None
     name = str(call.get("event") or call.get("name") or "")
-    actor = SYMBOLS[number_said(call.get("context")) or 0]
-    return Event(intern(account), intern(user), timed.at_ms, intern(name), said, kind, actor=actor)
+    actor = SYMBOLS[number_said(context) or 0]
+    own_id = "" if call["messageId"].startswith(made_up) else call["messageId"]
+    return Event(intern(account), intern(user), timed.at_ms, intern(name), said, kind, own_id, actor)
+
+
+def _id(value: Any) -> str:
+    """Return an id as ingest takes it: text, or a whole number as its digits."""
+    if value is None or type(value) in (str, int):
+        return str(value or "")
+    raise TypeError(type(value))

@@ -1,7 +1,8 @@
 """
 The list of lost customers: CSV with the columns account and date, and optionally reason.
 
-All lines that cannot be read are told at once, each with its number and what to do; the others are used.
+All lines that cannot be read are told at once, each with its number and what to do; the others are used. Of several losses
+of one account the first counts.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from services.shared.units import day_number
 
 MOST_LINES = 1_000_000
 COLUMNS = ("account", "date")
+_REASON = "reason"
 _LONGEST_RECORD = 50
 """Lines of a record whose cells have several."""
 _TOLD = 10
@@ -56,31 +58,32 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
     Raises:
         BadOutcomesError: it cannot be read, has no such columns, or no line of it can be used.
     """
-    outcomes: list[AccountOutcome] = []
-    problems: list[str] = []
-    seen: dict[str, int] = {}
+    found: dict[str, list[tuple[int, AccountOutcome]]] = {}
+    problems: dict[int, str] = {}
     records = _records(_lines(path, say), say)
     header = _header(path, next(records, (1, []))[1], say)
     for line, cells in records:
         if not _any_text(cells):
             continue  # a spreadsheet writes a row of commas for each row that was ever touched
-        found = _outcome(cells, header, today, say)
-        before = seen.get(found.account) if isinstance(found, AccountOutcome) else None
-        if isinstance(found, str):
-            problems.append(say("outcomes.line", line=line, problem=found))
-        elif before is not None:
-            twice = say("outcomes.twice", account=repr(found.account), before=before)
-            problems.append(say("outcomes.line", line=line, problem=twice))
+        outcome = _outcome(cells, header, today, say)
+        if isinstance(outcome, str):
+            problems[line] = outcome
         else:
-            seen[found.account] = line
-            outcomes.append(found)
+            found.setdefault(outcome.account, []).append((line, outcome))
+    outcomes = []
+    for account, lines in found.items():
+        taken, first = min(lines, key=lambda each: each[1].day)
+        outcomes.append(first)
+        twice = say("outcomes.twice", account=repr(account), taken=taken)
+        problems.update((line, twice) for line, _ in lines if line != taken)
+    told = [say("outcomes.line", line=line, problem=problem) for line, problem in sorted(problems.items())]
     if not outcomes:
-        told = "".join(f"\n  {problem}" for problem in problems[:_TOLD])
-        if len(problems) > _TOLD:
-            told += f"\n  {say('outcomes.more', count=len(problems) - _TOLD)}"
+        shown = "".join(f"\n  {problem}" for problem in told[:_TOLD])
+        if len(told) > _TOLD:
+            shown += f"\n  {say('outcomes.more', count=len(told) - _TOLD)}"
         nothing = say("outcomes.nothing_usable", file=path.name)
-        raise BadOutcomesError(f"{nothing}:{told}" if told else nothing + say("outcomes.only_header"))
-    return OutcomeFile(tuple(outcomes), tuple(problems))
+        raise BadOutcomesError(f"{nothing}:{shown}" if shown else nothing + say("outcomes.only_header"))
+    return OutcomeFile(tuple(outcomes), tuple(told))
 
 
 def _lines(path: Path, say: Speech) -> list[str]:
@@ -132,15 +135,18 @@ def _records(lines: list[str], say: Speech) -> Iterator[tuple[int, list[str] | s
 
 
 def _header(path: Path, cells: list[str] | str, say: Speech) -> _Header:
-    named = cells if isinstance(cells, list) else []
-    columns = {name.strip().lower(): place for place, name in reversed(list(enumerate(named)))}
+    named = [name.strip().lower() for name in cells] if isinstance(cells, list) else []
+    columns = {name: place for place, name in enumerate(named)}
     missing = [name for name in COLUMNS if name not in columns]
-    mark = other_mark([name.strip().lower() for name in named], COLUMNS[0])
+    mark = other_mark(named, COLUMNS[0])
     if missing and mark:
         raise BadOutcomesError(say("outcomes.other_mark", file=path.name, mark=repr(mark)))
     if missing:
         lacking = say("outcomes.no_column_and").join(map(repr, missing))
         raise BadOutcomesError(say("outcomes.no_column", file=path.name, columns=lacking))
+    for name in (*COLUMNS, _REASON):
+        if named.count(name) > 1:
+            raise BadOutcomesError(say("outcomes.same_columns", file=path.name, column=repr(name)))
     return _Header(columns, len(named))
 
 
@@ -172,7 +178,7 @@ def _outcome(cells: list[str] | str, header: _Header, today: date, say: Speech) 
         return say("outcomes.ahead", date=text[:10])
     if day < EARLIEST:
         return say("outcomes.too_early", date=text[:10], year=EARLIEST.year)
-    return AccountOutcome(account, day_number(day), "lost", cell("reason"))
+    return AccountOutcome(account, day_number(day), "lost", cell(_REASON))
 
 
 def _day(text: str) -> date:

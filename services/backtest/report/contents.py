@@ -10,8 +10,9 @@ from services.backtest import generator
 from services.backtest.domain.alarms import AlarmFigures
 from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.grid import FEWEST_WEEKS
-from services.backtest.domain.headline import SHOWN, of_list, of_use
+from services.backtest.domain.headline import SHOWN, of_list, of_use, ranks_better
 from services.backtest.domain.history import OWN
+from services.backtest.domain.ranking import Decile
 from services.backtest.domain.resampling import Interval
 from services.backtest.driving import Driven
 from services.backtest.generator.figures import Found
@@ -25,7 +26,7 @@ _NAMED = 5
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column is text, the others are figures."""
+    """A table; the first column stands to the left, the others to the right."""
 
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
@@ -70,12 +71,18 @@ def part_of(measured: Measured, say: Speech) -> ReportPart:
     """Return what there is to say about one history, in one language."""
     figures, against = measured.figures, measured.against
     headline = of_list(against.calls, against.owners, say) if against else of_use(figures, say)
-    if against and against.lost.left_out:
-        headline = [*headline, _not_judged([account for account, _ in against.lost.left_out], say)]
+    if against and figures.losses:
+        headline = [*headline, *ranks_better(figures.ranking, say)]
+    left_out = _not_judged(measured, say)
+    if left_out and against and not against.calls[0].lost:
+        more = len(left_out) - _NAMED
+        headline = [*headline, *left_out[:_NAMED], *([say("left_out.more", count=more)] if more > 0 else [])]
+    elif against and left_out:
+        headline = [*headline, _named([account for account, _ in against.lost.left_out], say)]
     sections = [
         *_left_out(measured, say),
         _cohort(measured, say),
-        *(_list_sections(against, say) if against else ()),
+        *(_list_sections(against, _reasons(measured.driven), say) if against else ()),
         *(_truth_sections(measured.truth, say) if measured.truth else ()),
         *_alarm_sections(figures, say),
         _rules(figures, say),
@@ -95,16 +102,14 @@ def head_of(say: Speech, key: str, *columns: str) -> tuple[str, ...]:
     return tuple(say(f"{key}.head.{column}") for column in columns)
 
 
-def _not_judged(accounts: Sequence[str], say: Speech) -> str:
+def _named(accounts: Sequence[str], say: Speech) -> str:
     """Name accounts on the list that are no part of the numbers above: without them a reader takes these for all."""
     named = ", ".join([*accounts[:_NAMED], *(["…"] if len(accounts) > _NAMED else [])])
     return say("headline.list.not_judged", count=len(accounts), named=named)
 
 
 def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
-    lines = list(measured.problems)
-    for account, why in measured.against.lost.left_out if measured.against else ():
-        lines.append(f"{account}: {say(f'left_out.{why}', count=FEWEST_WEEKS)}")
+    lines = [*measured.problems, *_not_judged(measured, say)]
     for reason, count in sorted(measured.driven.rejected.items()):
         key = f"left_out.reason.{reason}"
         lines.append(say("left_out.rejected", count=count, reason=say(key) if say.has(key) else reason))
@@ -114,6 +119,22 @@ def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
         rows = [(line,) for line in [*lines[:MOST_NAMES], *rest]]
         table = Table((say("left_out.head"),), rows)
         yield Section(say("left_out.title"), [say("left_out.lead", count=len(lines))], table)
+
+
+def _not_judged(measured: Measured, say: Speech) -> list[str]:
+    """Return each account on the list that cannot be judged, with the reason."""
+    lines = []
+    alike = {_letters(account): account for account in measured.driven.accounts}
+    for account, why in measured.against.lost.left_out if measured.against else ():
+        other = alike.get(_letters(account)) if why == "no_events" else None
+        said = say("left_out.alike", other=say.quoted([other])) if other else say(f"left_out.{why}", count=FEWEST_WEEKS)
+        lines.append(f"{account}: {said}")
+    return lines
+
+
+def _letters(account: str) -> str:
+    """Return what is left of an id without case, spaces and marks, by which somebody may have written it otherwise."""
+    return "".join(letter for letter in account.casefold() if letter.isalnum()) or account
 
 
 def _cohort(measured: Measured, say: Speech) -> Section:
@@ -137,7 +158,13 @@ def _cohort(measured: Measured, say: Speech) -> Section:
     return Section(say("measured.title"), [weeks, *losses, say("measured.call", found=found)])
 
 
-def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:
+def _reasons(driven: Driven) -> dict[str, str]:
+    """Return why accounts were lost, as far as the list says it: of several losses of one the first counts."""
+    latest_first = sorted(driven.outcomes, key=lambda each: each.day, reverse=True)
+    return {each.account: each.reason for each in latest_first if each.kind == "lost"}
+
+
+def _list_sections(against: AgainstList, reasons: dict[str, str], say: Speech) -> Iterable[Section]:
     rows = [
         (
             say.named("alarm", each.name),
@@ -154,13 +181,14 @@ def _list_sections(against: AgainstList, say: Speech) -> Iterable[Section]:
     yield Section(say("list.title"), [say("list.note")], Table(head, rows, ours=1))
     ours = against.calls[0]
     plain = next(each for each in against.calls if each.name == SHOWN)
+    told = any(reasons.values())
     each = [
-        (account, say.day(day), say.cell(lead), say.cell(other))
+        (account, say.day(day), *([reasons[account]] if told else []), say.cell(lead), say.cell(other))
         for (account, day, lead), (_, _, other) in zip(ours.accounts, plain.accounts, strict=True)
     ]
     if each:
         columns = (
-            *head_of(say, "each", "account", "lost_on", "ours"),
+            *head_of(say, "each", "account", "lost_on", *(["reason"] if told else []), "ours"),
             say("each.head.plain", rule=say.named("alarm", SHOWN)),
         )
         first_only = say("each.first_only", most=say.number(MOST_NAMES), all=say.number(len(each)))
@@ -263,19 +291,26 @@ def _ranking(figures: BacktestFigures, say: Speech) -> Section:
         )
         for each in figures.ranking
     ]
+    note = [say("ranking.note", rate=say.number(figures.base_rate, 2))] if figures.weeks else []
     head = head_of(say, "ranking", "score", "auc", "average_precision", "top_share", "top_a_week")
     return Section(
-        say("ranking.title"), [], Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
+        say("ranking.title"), note, Table(head, rows, ours=sum(is_ours(each.name) for each in figures.ranking))
     )
 
 
 def _calibration(figures: BacktestFigures, say: Speech) -> Section:
     rows = [
         (
-            say("calibration.range", low=say.cell(each.lowest), high=say.cell(each.highest)),
+            range_of(each, say),
             say.cell(each.weeks),
             say.percent(each.losses),
         )
         for each in figures.calibration
     ]
-    return Section(say("calibration.title"), [], Table(head_of(say, "calibration", "health", "weeks", "losses"), rows))
+    head = head_of(say, "calibration", "health", "weeks", "losses")
+    return Section(say("calibration.title"), [say("calibration.note")], Table(head, rows))
+
+
+def range_of(part: Decile, say: Speech) -> str:
+    """Return the health scores of a part."""
+    return say("calibration.range", low=say.cell(part.lowest), high=say.cell(part.highest))

@@ -10,11 +10,12 @@ from itertools import cycle
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
 
 from services.backtest.domain.figures import BacktestFigures, is_ours
 from services.backtest.domain.outcomes import Calls
 from services.backtest.domain.resampling import Interval
+from services.backtest.report.contents import range_of
 from services.backtest.words import Speech
 
 OURS, OTHERS = "#0b6e4f", "#8a8f98"
@@ -58,10 +59,12 @@ def ranking(figures: BacktestFigures, say: Speech) -> str:
 def calibration(figures: BacktestFigures, say: Speech) -> str:
     """Draw how many account-weeks of each tenth by health score were followed by a loss."""
     drawing, axes = _axes(say, say("plot.calibration.x"), say("plot.calibration.y"))
-    names = [f"{each.lowest:.0f}-{each.highest:.0f}" for each in figures.calibration]
-    axes.bar(range(len(names)), [each.losses for each in figures.calibration], color=OURS)
+    names = [range_of(each, say) for each in figures.calibration]
+    axes.bar(range(len(names)), [100 * each.losses for each in figures.calibration], color=OURS)
     axes.set_xticks(range(len(names)), names, fontsize=7)
-    axes.axhline(figures.base_rate, color=OTHERS, linewidth=0.8, linestyle=":")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(lambda shown, _: say.percent(shown / 100))
+    axes.axhline(100 * figures.base_rate, color=OTHERS, linewidth=0.8, linestyle=":")
     return _svg(drawing)
 
 

@@ -16,9 +16,10 @@ from services.backtest.words.speech import NOTHING
 def verdict(fitted: RiskFitted, say: Speech) -> str:
     """Return the line of the first lines that is about the fit."""
     figures = fitted.figures
-    known, losses = say("fit.known", **_compared(figures, say)), say("losses", count=figures.losses)
+    losses = say("losses", count=figures.losses)
     if figures.against:
-        return say("fit.falls", losses=losses, known=known)
+        return say("fit.falls", losses=losses, reasons="; ".join(_against(each, say) for each in figures.against))
+    known = say("fit.known", **_compared(figures, say))
     return say("fit.stands", losses=losses, form=say(f"fit.form.{figures.form}"), known=known)
 
 
@@ -32,12 +33,22 @@ def refusal(figures: RiskFitFigures, say: Speech) -> str:
     return f"{say('fit.refused', **counted)}{reasons}\n{_advice(figures, say)}"
 
 
+def nothing_fitted(lacking: TooFewLossesError, say: Speech) -> str:
+    """Return the line of the first lines where there is too little to fit."""
+    return say("fit.none", lacking=_lacking(lacking, say))
+
+
 def too_few(lacking: TooFewLossesError, hint: bool, say: Speech) -> str:
     """Return why nothing was fitted; `hint`: whether falls in use may be taken in the place of the losses on a list."""
+    return say("fit.too_few", lacking=_lacking(lacking, say)) + (say("fit.too_few_hint") if hint else "")
+
+
+def _lacking(lacking: TooFewLossesError, say: Speech) -> str:
     counts, key = lacking.counts, "accounts" if lacking.lacking == "accounts" else "losses"
     told: dict[str, Any] = {name: say.number(count) for name, count in counts.items()}
-    why = say(f"fit.lacking.{lacking.lacking}", more=say.number(counts["needed"] - counts[key]), **told)
-    return say("fit.too_few", lacking=why) + (say("fit.too_few_hint") if hint else "")
+    return say(
+        f"fit.lacking.{lacking.lacking}", count=counts[key], more=say.number(counts["needed"] - counts[key]), **told
+    )
 
 
 def origin(fitted: RiskFitted, say: Speech) -> str:
@@ -62,6 +73,7 @@ def sections(fitted: RiskFitted, say: Speech) -> Iterable[Section]:
         say("fit.title"),
         [
             say("fit.lead", **_fitted_on(fitted, say)),
+            *([say("fit.between")] if fitted.predicts == "loss" else []),
             say("fit.taken", form=say(f"fit.form.{figures.form}")),
             *(say("fit.against.sentence", reason=_against(each, say)) for each in figures.against),
             *([_advice(figures, say)] if figures.against else []),
@@ -105,15 +117,16 @@ def _against(objection: Objection, say: Speech) -> str:
     digits = {"accounts_rank": 3, "time_calibration": 0}.get(objection.kind, 4)
     ours, other = say.cell(objection.ours, digits), say.cell(objection.other, digits)
     gain = "" if objection.gain is None else say.interval(objection.gain, digits)
-    return say(f"fit.against.{objection.kind}", ours=ours, other=other, gain=gain)
+    return say(f"fit.against.{objection.kind}", count=objection.other, ours=ours, other=other, gain=gain)
 
 
 def _advice(figures: RiskFitFigures, say: Speech) -> str:
+    against = {each.kind for each in figures.against}
+    if all(kind.startswith("time_") for kind in against):
+        return say("fit.advice.later", count=figures.later_time.losses)
     if figures.more is not None:
         return say("fit.advice.more", count=figures.more)
-    if figures.other_accounts.of(figures.form).over_rate.low > 0:
-        return say("fit.advice.later", count=figures.later_time.losses)
-    return say("fit.advice.none")
+    return say("fit.advice.none" if f"accounts_{RATE}" in against else "fit.advice.shipped")
 
 
 def _fitted_on(fitted: RiskFitted, say: Speech) -> dict[str, Any]:
@@ -121,7 +134,7 @@ def _fitted_on(fitted: RiskFitted, say: Speech) -> dict[str, Any]:
     return {
         "weeks": say("weeks", count=figures.weeks),
         "accounts": say("accounts", count=figures.accounts),
-        "least": say.short(fitted.least_usual_week),
+        "least": say("active", count=fitted.least_usual_week, shown=say.short(fitted.least_usual_week)),
         "rate": say.percent(figures.rate, 1),
         "losses": say("losses", count=figures.losses),
         "predicted": say(f"fit.predicted.{fitted.predicts}"),

@@ -145,6 +145,8 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
         raise Fatal(
             "--recorded takes losses out of your own history: give it without --outcomes, --generated and a file"
         )
+    if source is not HistorySource.LOG and (generated or file is not None):
+        raise Fatal("--from says where your own history is: give it without --generated and a file")
     if lost and file is None and generated:
         raise Fatal(
             "--outcomes says what became of real accounts: give it without --generated, or with a file of events"

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
 from services.shared.errors import Fatal
-from services.shared.units import day_number
+from services.shared.units import day_number, written_date
 
 if TYPE_CHECKING:
     from services.alerter.domain.rules import RuleSet
@@ -58,7 +57,7 @@ def explain(
 
 def _day(text: str) -> int:
     try:
-        return day_number(date.fromisoformat(text))
+        return day_number(written_date(text))
     except ValueError:
         raise Fatal(f"--at {text}: give a day such as 2027-03-31") from None
 

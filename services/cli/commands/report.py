@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption, data_folder, find
 from services.cli.output_files import write_whole
 from services.shared.errors import Fatal
+from services.shared.units import written_date
 
 if TYPE_CHECKING:
     from services.console.report.week import Week
@@ -86,7 +86,7 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
 def _check(at: str | None, currency: str | None, api: str | None, link: str | None) -> None:
     if at is not None:
         try:
-            date.fromisoformat(at)
+            written_date(at)
         except ValueError:
             raise Fatal(f"--at {at}: give a day such as 2027-03-31") from None
     if currency is not None and not (len(currency) == 3 and currency.isascii() and currency.isupper()):

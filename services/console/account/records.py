@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS
+from services.shared.units import written_date
 
 KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
@@ -102,7 +103,7 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
 def day_of(given: object) -> date | None:
     """Return a day, given as `2026-03-31` with or without a time; None where it is none."""
     try:
-        return date.fromisoformat(str(given)[:10]) if given else None
+        return written_date(str(given)[:10]) if given else None
     except ValueError:
         return None
 

@@ -24,6 +24,7 @@ from services.console.pages.today import days_between
 from services.console.panels.all_panels import Panels
 from services.console.panels.context import PanelContext
 from services.console.rendering import Visit, clipped
+from services.shared.units import written_date
 
 PEOPLE = 100
 RECORDS = 200
@@ -158,7 +159,7 @@ def _at(visit: Visit) -> tuple[date | None, tuple[str, str]]:
     if not given:
         return None, ("", "")
     try:
-        day = date.fromisoformat(given)
+        day = written_date(given)
     except ValueError:
         return None, ("no_day", clipped(given, 40))
     return (day, ("", "")) if day <= today() else (None, ("future_day", day.isoformat()))
@@ -171,7 +172,7 @@ def _two_days(visit: Visit, told: _Told) -> tuple[date, date]:
     first_day = max(usual, told.past.days[0].on) if told.past.days else usual
     for name, otherwise in (("from", first_day), ("to", told.past.last)):
         try:
-            chosen.append(date.fromisoformat(visit.request.query_params[name]))
+            chosen.append(written_date(visit.request.query_params[name]))
         except (KeyError, ValueError):
             chosen.append(otherwise)
     first, last = sorted(chosen)

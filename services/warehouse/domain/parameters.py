@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 from services.shared.errors import Rejected
-from services.shared.units import day_number
+from services.shared.units import day_number, written_date
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 2199
@@ -228,12 +228,9 @@ class DayParameter:
     def parse(self, text: str) -> int:
         """Return it."""
         try:
-            # fromisoformat takes weeks and such as well
-            found = date.fromisoformat(text) if len(text) == 10 and text.isascii() else None
+            found = written_date(text)
         except ValueError:
-            found = None
-        if found is None:
-            raise Rejected("bad_parameter", self.name, f"{text[:100]!r} is no day such as 2026-03-31")
+            raise Rejected("bad_parameter", self.name, f"{text[:100]!r} is no day such as 2026-03-31") from None
         if not 1970 <= found.year <= _LAST_YEAR:
             raise Rejected("bad_parameter", self.name, f"{text} is not within 1970 to {_LAST_YEAR}")
         return day_number(found)
@@ -254,6 +251,7 @@ class TimeParameter:
     def parse(self, text: str) -> int:
         """Return it."""
         try:
+            written_date(text[:10])
             moment = datetime.fromisoformat(text)
             moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
             return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -64,7 +64,7 @@ def test_a_list_with_ten_wrong_lines_tells_ten_and_uses_the_rest(tmp_path: Path)
         (7, "date '2026-02-30' is not a date"),
         (9, "lies in the future"),
         (10, "is the year right?"),
-        (11, "account 'acme' is on line 2 already"),
+        (11, "account 'acme' is on line 2 too; its first loss is there, and counts"),
         (12, "put quotes around text with commas"),
     ],
 )
@@ -104,6 +104,17 @@ def test_a_quote_that_another_line_happens_to_close_hides_none_either(tmp_path: 
     )
 
 
+def test_of_several_losses_of_one_account_the_first_counts_and_the_other_lines_are_told(tmp_path: Path) -> None:
+    found = read(tmp_path, "account,date\nacme,2026-05-31\nglobex,soon\nacme,2026-03-31\n acme ,2026-03-31\n")
+
+    assert found.outcomes == (AccountOutcome("acme", day(2026, 3, 31), "lost", ""),)
+    assert found.problems == (
+        "line 2: account 'acme' is on line 4 too; its first loss is there, and counts",
+        "line 3: date 'soon' is not a date: write it as 2026-03-31 (year-month-day)",
+        "line 5: account 'acme' is on line 4 too; its first loss is there, and counts",
+    )
+
+
 def test_more_wrong_lines_than_are_shown_are_counted(tmp_path: Path) -> None:
     with pytest.raises(BadOutcomesError, match=r"(?s)line 2: .*line 11: .*and 3 more") as refused:
         read(tmp_path, "account,date\n" + "acme,soon\n" * 13)
@@ -124,6 +135,8 @@ def test_columns_may_be_in_any_order_and_case_and_the_file_may_come_from_excel(t
         ("", "there is no column 'account' and no column 'date'"),
         ("customer,date\nacme,2026-03-31\n", "there is no column 'account'. The first line must name the columns"),
         ("account,date\n", "it has only a header"),
+        ("account,date,Date\nacme,2026-03-31,2026-05-31\n", "more than one column is named 'date': keep the right one"),
+        ("account\nacme\n", "there is no column 'date'. The first line must name the columns"),
         ("account,date\nacme,soon\n", "line 2: date 'soon' is not a date"),
         (
             ("account,date\n" + "acme,2026-01-01\n" * 5_000 + "m\xfcller,2026-01-01\n").encode("latin-1"),

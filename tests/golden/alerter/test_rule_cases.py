@@ -65,6 +65,7 @@ def test_what_is_no_day_series_is_refused(text: str) -> None:
         "about: x",
         "about: x\naccounts: {a: {days: ''}}",
         "about: x\naccounts: {a: {days: 1x1}}\ncolour: red",
+        "about: x\naccounts: {a: {days: 1x1}}\nstart: 2024-W01-1",
         "a: [",
     ],
 )

@@ -53,14 +53,14 @@ def test_the_report_is_word_for_word_what_it_was(name: str) -> None:
 
 def test_the_page_says_what_the_text_says_and_needs_nothing_else() -> None:
     part = by_list()
-    html = page("Back-test <of a test>", ["Made by a test."], [part], speech("en"))
+    html = page("Back-test <of a test>", ["Made by a test."], [part], speech("en")).replace("&#39;", "'")
 
     assert "Back-test &lt;of a test&gt;" in html
     for line in part.headline:
         assert line in html
     for section in part.sections:
         for row in section.table.rows if section.table else ():
-            assert all(f"<td>{cell}</td>" in html.replace("&#39;", "'") for cell in row)
+            assert all(f"<td>{cell}</td>" in html for cell in row)
     assert html.count("<svg") == 4
     assert "<script" not in html
     assert "src=" not in html

@@ -99,7 +99,7 @@ def test_losses_that_nothing_foretells_are_refused_with_the_figures_and_nothing_
 
     ran = run(*given(folder, lost_list(folder, "by-lot.csv", by_lot)), "--write", str(path), rc=1)
 
-    assert "does not stand beside the shipped coefficients (log loss 0." in ran.stdout
+    assert "does not stand, so there is no percentage: " in ran.stdout
     assert "tidemark: nothing was fitted that stands (" in ran.stderr
     assert "(log loss 0." in ran.stderr  # each reason has its figures
     assert "losses" in ran.stderr.splitlines()[-1]  # and what would help stands last

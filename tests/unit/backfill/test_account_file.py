@@ -85,7 +85,9 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
 
 def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
-    path.write_text("account,seats,renewal_date\nacme,five,\n,5,\nglobex,5,soon\ninitech,,\nhooli,5,2027-01-31\n")
+    path.write_text(
+        "account,seats,renewal_date\nacme,five,\n,5,\nglobex,5,soon\ninitech,,\nhooli,5,2027-01-31\nstark,5,2027-W04-7\n"
+    )
 
     calls, problems, _ = read(path)
 
@@ -95,6 +97,7 @@ def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
         "row 2: column 'account' is missing or empty",
         "row 3: column 'renewal_date': 'soon' is not a date like 2027-01-31",
         "row 4: account 'initech' has no facts",
+        "row 6: column 'renewal_date': '2027-W04-7' is not a date like 2027-01-31",
     ]
 
 

@@ -127,7 +127,7 @@ def test_a_file_of_malformed_rows_alone_says_what_is_wrong_with_the_first_ones(t
         survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True)
 
     message = str(caught.value)
-    assert "all 40 rows are malformed, nothing was sent" in message
+    assert "all 40 rows are malformed, so none of it was taken" in message
     assert "row 10: column 'acct' is empty\n  and 30 more" in message
     assert "row 11" not in message and "--skip-bad-rows" not in message
 
@@ -142,7 +142,7 @@ def test_rows_that_cannot_be_sent_are_found_before_anything_is(tmp_path: Path) -
         survey(path, COMMITS, "s", NOW_MS)
 
     message = str(caught.value)
-    assert "2 rows are malformed, nothing was sent" in message
+    assert "2 rows are malformed, so none of it was taken" in message
     assert "row 1: half of a surrogate pair, '\\ud83d', is no text" in message
     assert "row 2: it has 3,100," in message and "ingest takes events of up to 32 KB" in message
     assert [call.at_ms for call in survey(path, COMMITS, "s", NOW_MS, skip_bad_rows=True).events()] == [30_000] * 2
@@ -244,6 +244,17 @@ def test_columns_that_are_not_divided_by_commas_are_told(tmp_path: Path, header:
         survey(path, COMMITS, "s", NOW_MS)
 
     assert f"events.csv: columns are divided by {mark!r}, not by commas" in str(refused.value)
+
+
+def test_two_columns_of_one_name_are_told_and_columns_without_one_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("acct,user,ts,ts,,\na,u,30,60,,\n")
+
+    with pytest.raises(BadFile, match=r"events\.csv: more than one column is named 'ts': keep the right one"):
+        survey(path, COMMITS, "s", NOW_MS)
+
+    path.write_text("acct,user,ts,,\na,u,30,,\n")
+    assert survey(path, COMMITS, "s", NOW_MS).total == 1
 
 
 def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from services.shared.tracking_plan.reading import read_plan
 
 AT = "2026-01-05T10:00:00.000Z"
 AT_MS = 1_767_607_200_000
-CALLS = [
+CALLS: list[dict[str, Any]] = [
     {"type": "group", "groupId": "acme", "userId": "ann", "timestamp": AT, "traits": {"seats": 5}},
     {"type": "track", "event": "Report Shared", "userId": "ann", "context": {"groupId": "acme"}, "timestamp": AT},
     {"type": "page", "name": "Home", "anonymousId": "x1", "context": {"groupId": "acme"}, "timestamp": AT},
@@ -53,6 +54,40 @@ def test_each_kind_of_call_is_an_event_of_its_kind(tmp_path: Path) -> None:
         Event("acme", "ann", AT_MS, "", kind="ALIAS"),
     ]
     assert history.name == "calls"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"context": "acme"},
+        {"context": ["acme"]},
+        {"context": {"groupId": ["acme"]}},
+        {"userId": True},
+        {"properties": "x"},
+        {"properties": [1]},
+    ],
+)
+def test_calls_that_ingest_would_refuse_are_left_out_and_told(tmp_path: Path, changes: dict[str, object]) -> None:
+    file = tmp_path / "calls.ndjson"
+    file.write_text("".join(json.dumps(call) + "\n" for call in (CALLS[1], {**CALLS[1], **changes})))
+
+    history = read_event_file(file, Mapping())
+
+    assert list(history.read()) == [Event("acme", "ann", AT_MS, "Report Shared")]
+    assert drive(history).rejected == {"malformed_row": 1}
+
+
+def test_a_call_that_is_there_twice_is_one_event_and_its_context_says_first_whose_it_is(tmp_path: Path) -> None:
+    call = {**CALLS[1], "messageId": "m1", "groupId": "globex"}
+    file = tmp_path / "calls.ndjson"
+    file.write_text((json.dumps(call) + "\n") * 2)
+
+    driven = drive(read_event_file(file, Mapping()))
+
+    assert driven.accounts == ["acme"]
+    last = list(driven.snapshots)[-1]
+    assert not isinstance(last, ForgottenAccount)
+    assert named(last["measures"])["events_28"] == 1
 
 
 def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> None:

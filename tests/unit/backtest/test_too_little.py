@@ -5,22 +5,31 @@ from __future__ import annotations
 import pytest
 
 from services.backtest.domain.history import AccountOutcome, BacktestHistory, Event, KeptEvents
-from services.backtest.driving import drive
+from services.backtest.domain.risk_fit import TooFewLossesError
+from services.backtest.driving import Driven, drive
 from services.backtest.driving.scoring import EmptyHistoryError
+from services.backtest.fitting import fit_history
 from services.backtest.measuring import measure, measure_list
 from services.backtest.report.contents import Measured, ReportPart, part_of
 from services.backtest.report.page import page
 from services.backtest.words import speech
+from services.scorer.domain.health.model import read_model
+from services.scorer.settings import DEFAULT_MODEL
+from services.shared.plan_file import default_plan, read_yaml
 from services.shared.units import DAY_MS
 
 FIRST = 19_700
 
 
-def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
+def driven(days: int, *outcomes: AccountOutcome) -> Driven:
     events = [Event(account, "ann", (FIRST + day) * DAY_MS) for day in range(days) for account in ("a", "b")]
-    driven = drive(BacktestHistory("short", KeptEvents(events), f"short {days}", outcomes=outcomes))
-    against = measure_list(driven) if outcomes else None
-    part = part_of(Measured(driven, measure(driven, draws=5), against), speech("en"))
+    return drive(BacktestHistory("short", KeptEvents(events), f"short {days}", outcomes=outcomes))
+
+
+def report(days: int, *outcomes: AccountOutcome) -> ReportPart:
+    told = driven(days, *outcomes)
+    against = measure_list(told) if outcomes else None
+    part = part_of(Measured(told, measure(told, draws=5), against), speech("en"))
     assert page("x", [], [part], speech("en"))
     return part
 
@@ -43,12 +52,21 @@ def test_a_list_of_strangers_is_told_with_the_reason() -> None:
     part = report(160, AccountOutcome("somebody", FIRST + 100))
 
     assert part.headline == [
-        "No lost account on the list can be judged; see below why.",
-        "1 account on the list could not be judged and is not in these numbers: somebody.",
+        "No lost account on the list can be judged:",
+        "somebody: no event of it in the history: is the id the one that events carry?",
     ]
     table = part.sections[0].table
     assert table is not None
     assert table.rows[0][0].startswith("somebody: no event of it in the history")
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_list_of_one_loss_is_too_few_to_fit() -> None:
+    shipped = read_model(read_yaml(DEFAULT_MODEL), default_plan()).risk
+    assert shipped is not None
+
+    with pytest.raises(TooFewLossesError):
+        fit_history(driven(160, AccountOutcome("a", FIRST + 100)), shipped, "loss")
 
 
 def test_a_history_without_events_is_refused() -> None:

@@ -12,6 +12,7 @@ from schemas import codec
 from schemas.measures import numbered
 from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
+from services.cli.commands.explain import explain
 from services.cli.explaining import reading
 from services.cli.explaining.health import as_dict, computed_from
 from services.cli.explaining.reading import Explained
@@ -338,3 +339,9 @@ def test_what_was_computed_from_names_agents_and_a_go_live() -> None:
     assert found["people.active"].startswith("1 people in 36 weeks; active by week, the latest first 1 0 0")
     assert found["people.active"].endswith("...; 1 agents and 1 integrations")
     assert found["facts.go_live_day"].startswith(f"{iso(0)} since")
+
+
+@pytest.mark.parametrize("text", ["2025-W10-1", "20250303", "yesterday"])
+def test_a_day_that_is_not_written_as_year_month_and_day_is_refused(text: str) -> None:
+    with pytest.raises(Fatal, match=f"--at {text}: give a day such as 2027-03-31"):
+        explain("acme", at=text)

@@ -86,6 +86,7 @@ async def test_the_token_may_be_in_the_environment(api: Api, tmp_path: Path, mon
     ("options", "problem"),
     [
         (["--at", "yesterday"], "--at yesterday: give a day"),
+        (["--at", "20250303"], "--at 20250303: give a day"),
         (["--recipient", "nora@acme.example"], "--sender and --recipient are of an e-mail: give --email FILE"),
         (["--currency", "euro"], "--currency euro: give the code"),
         (["--api", "tidemark.example"], "--api tidemark.example: must begin with http"),

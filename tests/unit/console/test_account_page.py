@@ -101,7 +101,8 @@ async def test_a_day_before_the_first_is_not_one_of_an_account_that_never_was(cl
 
 
 @pytest.mark.parametrize(
-    ("day", "said"), [("2199-12-25", "Dec 25, 2199 has not come yet"), ("soon", "“soon” is not a day")]
+    ("day", "said"),
+    [("2199-12-25", "Dec 25, 2199 has not come yet"), ("soon", "“soon” is not a day"), ("20250303", "is not a day")],
 )
 async def test_a_day_that_cannot_be_shown_is_said(client: httpx.AsyncClient, day: str, said: str) -> None:
     answer = await client.get(f"/accounts/acme?at={day}")

@@ -7,10 +7,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from services.shared.errors import Retryable
+from services.shared.errors import Rejected, Retryable
 from services.shared.http.server import serving
 from services.warehouse import exporting_api
-from services.warehouse.domain.exports import Export
+from services.warehouse.domain.exports import Export, export_of
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.views import VIEWS
 from tests.support.waiting import until
@@ -88,3 +88,10 @@ async def test_a_head_exports_nothing() -> None:
         (200, "text/csv; charset=utf-8")
     ] * 2
     assert store.begun == 0
+
+
+def test_a_day_that_is_not_written_as_year_month_and_day_is_refused() -> None:
+    with pytest.raises(Rejected) as refused:
+        export_of("health_by_day", {"from": "2025-W10-1"})
+
+    assert refused.value.field == "from"

@@ -81,6 +81,13 @@ def test_with_a_list_of_losses_a_week_is_one_if_the_account_was_lost_in_the_twel
     assert list(found.valid) == [True, True, True, False]  # lost accounts are measured no more
 
 
+def test_the_twelve_weeks_after_a_call_count_from_the_morning_on_which_it_is_on_the_list() -> None:
+    found = grid("5x300", lost={0: 200}).calls(np.zeros(4, np.int64), np.array([114, 115, 198, 199]))
+
+    assert list(found.loss) == [False, True, True, True]
+    assert list(found.valid) == [True, True, True, False]  # on the day of the loss it is too late
+
+
 def test_an_account_that_never_was_active_has_no_week() -> None:
     assert len(Grid(rows("0x300"), FIRST_DAY).weeks()) == 0
 

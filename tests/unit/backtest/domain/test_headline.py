@@ -71,9 +71,7 @@ def test_a_history_too_short_to_know_calls_in_vain_makes_no_rule_better(language
 
 
 def test_a_list_of_which_nothing_can_be_judged_says_so() -> None:
-    assert of_list([replace(OURS, lost=0)], owners=0, say=ENGLISH) == [
-        "No lost account on the list can be judged; see below why."
-    ]
+    assert of_list([replace(OURS, lost=0)], owners=0, say=ENGLISH) == ["No lost account on the list can be judged:"]
 
 
 @pytest.mark.parametrize(
@@ -161,3 +159,10 @@ def test_a_plain_score_ranks_better_only_by_figures_that_are_shown() -> None:
     assert ranks_better([ours, alike], ENGLISH) == []
     (line,) = ranks_better([ours, alike, ranking("4_weeks", 0.836, 0.5)], ENGLISH)
     assert "AUC 0.84 against 0.83" in line
+
+
+def test_few_calls_in_vain_are_not_told_as_none() -> None:
+    one = replace(OURS, in_vain=1, weeks=36.0)
+
+    assert "with 0.03 calls in vain a week" in of_list([one, PLAIN], 0, speech("en"))[0]
+    assert "with 0.0 calls in vain a week" in of_list([replace(one, in_vain=0), PLAIN], 0, speech("en"))[0]

@@ -39,10 +39,23 @@ def test_an_alarm_that_has_been_on_for_long_counts_from_when_it_came() -> None:
 
 
 def test_a_call_is_in_vain_if_the_account_is_not_lost_within_twelve_weeks() -> None:
-    found = calls([(0, 216, 300, True), (1, 215, 300, True), (2, 200, 210, True)], a=300, b=300)
+    found = calls([(0, 216, 217, True), (1, 214, 215, True), (2, 200, 210, True)], a=300, b=300)
 
     assert (found.calls, found.in_vain) == (3, 2)
     assert math.isclose(found.in_vain_a_week, 2 / ((500 - 84 - 56) / 7))
+
+
+def test_a_call_84_days_before_the_loss_flags_it_and_is_not_in_vain() -> None:
+    first = calls([(0, 215, 216, True)], a=300)  # on the list in the morning of day 216, and gone in the next
+    earlier = calls([(0, 214, 215, True)], a=300)
+
+    assert (first.leads, first.calls, first.in_vain) == ([84], 1, 0)
+    assert (earlier.leads, earlier.calls, earlier.in_vain) == ([], 1, 1)
+
+
+def test_a_call_on_the_day_of_the_loss_is_none() -> None:
+    assert calls([(0, 298, 400, False)], a=300).calls == 1
+    assert calls([(0, 299, 400, False)], a=300).calls == 0
 
 
 def test_calls_in_the_last_twelve_weeks_and_after_the_loss_do_not_count() -> None:

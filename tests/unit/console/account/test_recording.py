@@ -73,6 +73,7 @@ def test_a_contact_of_an_earlier_day_has_that_day_and_one_of_today_the_present()
         ("contact", {"channel": "pigeon"}, "channel", "no_choice"),
         ("contact", {"on": "2027-04-01"}, "on", "in_future"),
         ("goal", {"due": "soon"}, "due", "no_date"),
+        ("goal", {"due": "2027-W26-3"}, "due", "no_date"),
         ("absence", {"to": "2027-03-31"}, "to", "before_first"),
         ("absence", {"to": "2027-07-02"}, "to", "too_long_away"),
         ("absence", {"from": "2028-04-01", "to": "2028-04-02"}, "to", "too_far"),
