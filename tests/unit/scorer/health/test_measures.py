@@ -97,6 +97,20 @@ def test_what_rests_on_a_usual_level_is_not_known_of_a_young_account() -> None:
     assert of_usual - {"taken_over_4w"} <= old.keys()  # which is of people who do less than usual
 
 
+def test_an_account_that_is_gone_does_not_come_to_its_usual_level_once_nothing_is_usual() -> None:
+    """With nothing expected, nothing at all would read as 100 %, and the health of who is long gone would rise."""
+    gone = account(people=1)
+
+    def level(days: int) -> float | None:
+        known = known_of(gone, at(days), DAY - 1 + days, LEVELS, value_connected=True)
+        return measures_of(known).get("level_4w")
+
+    levels = [level(days) for days in range(28, 300)]
+
+    assert max(each for each in levels if each is not None) < 0.35
+    assert levels[-60:] == [None] * 60
+
+
 def test_of_an_account_that_was_never_active_nothing_is_said_about_its_use() -> None:
     found = measured(account(weeks=0))
 
