@@ -43,6 +43,12 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     }
 
 
+def test_the_last_day_of_the_calendar_stands_for_ever(tmp_path: Path) -> None:
+    write(tmp_path / "keys", f"- {{key_sha256: {digest('a')}, source: s, client: server, not_after: 9999-12-31}}", 1)
+
+    assert not read(tmp_path / "keys")[digest("a")].expired(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp())
+
+
 def test_every_fault_is_named(tmp_path: Path) -> None:
     faults = (
         entry("x", "")
