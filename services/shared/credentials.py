@@ -36,5 +36,6 @@ def dated(entries: Any) -> Any:
         if isinstance(at, datetime):
             entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
         elif isinstance(at, date):
-            entry["not_after"] = datetime(at.year, at.month, at.day, tzinfo=UTC) + timedelta(days=1)
+            day = datetime(at.year, at.month, at.day, tzinfo=UTC)
+            entry["not_after"] = day + timedelta(days=1) if at < date.max else datetime.max.replace(tzinfo=UTC)
     return [] if entries is None else entries

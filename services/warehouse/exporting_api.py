@@ -99,9 +99,12 @@ class _Export(StreamingResponse):
         super().__init__(self._all(first, pieces), media_type=media_type)
         self._pieces = pieces
         self._running = running
+        self._is_over = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                await self._let_go()  # first: who has the whole of one may ask for the next one at once
             async with asyncio.timeout(UNREAD_S):
                 await send(message)
 
@@ -115,6 +118,11 @@ class _Export(StreamingResponse):
         except (Rejected, Retryable) as error:  # it ends in the same way
             log.warning("export_broke_off", extra={"path": scope["path"], "reason": str(error)})
         finally:
+            await self._let_go()
+
+    async def _let_go(self) -> None:
+        if not self._is_over:
+            self._is_over = True
             await _ended(self._pieces, self._running)
 
     @staticmethod

@@ -50,7 +50,7 @@ class WarehouseMetrics:
         )
         self.lag_seconds = Gauge(
             "tidemark_warehouse_lag_seconds",
-            "Age of the newest stored record, or time since the start, while there is lag; 0 without lag.",
+            "How long records may have waited: age of the newest stored one, or time since all were stored, or since the start.",
             ["topic", "partition"],
             registry=registry,
         )

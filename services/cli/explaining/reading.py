@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import aclosing
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -45,7 +46,7 @@ class Explained(NamedTuple):
     log_begins: int
     """Offset with which the partition begins; above 0 its oldest records are gone."""
     published: dict[str, Any] | None
-    """The snapshot of that day as it was published; None: it is not on account-health, or not where it was looked for."""
+    """The judgement as it was published; None: it is not on account-health, or not where it was looked for."""
     asked: int | None = None
     """The day that was asked for; None: the latest. An account that is silent for long is not judged every day."""
 
@@ -107,7 +108,7 @@ async def explain(
         state=replay.state,
         log_time=replay.log_time,
         log_begins=begins,
-        published=await _published(kafka, account, partition, explained),
+        published=await _published(kafka, account, partition, judgement.snapshot),
         asked=day,
     )
 
@@ -154,15 +155,18 @@ async def _unknown(kafka: KafkaSettings, account: str, partition: int, life: Lif
     return f"there is no account {account!r} on usage-events: {reaches}{hint}"
 
 
-async def _published(kafka: KafkaSettings, account: str, partition: int, day: int) -> dict[str, Any] | None:
-    midnight = (day + 1) * DAY_MS
+async def _published(
+    kafka: KafkaSettings, account: str, partition: int, judged: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """Return the published snapshot of the same day and reason: the nearest in time, since a day may have several of a touch."""
+    midnight = (judged["day"] + 1) * DAY_MS
     first = await at_time(kafka, ACCOUNT_HEALTH, midnight)
     last = await at_time(kafka, ACCOUNT_HEALTH, midnight + PUBLISHED_WITHIN_MS)
     start = {other: last[other] if other != partition else offset for other, offset in first.items()}
-    found = None
+    found: list[dict[str, Any]] = []
     async for record in scan(kafka, ACCOUNT_HEALTH, start, last):
         if record.key == account.encode() and record.value is not None:
             name, snapshot = decoded(record.value)
-            if name == "account_health" and snapshot["day"] == day and snapshot["reason"] == "DAY_CLOSE":
-                found = snapshot
-    return found
+            if name == "account_health" and all(snapshot[each] == judged[each] for each in ("day", "reason")):
+                found.append(snapshot)
+    return min(found, key=lambda snapshot: abs(snapshot["at"] - judged["at"]), default=None)

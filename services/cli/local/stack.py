@@ -111,7 +111,7 @@ class Stack:
         return readiness_of_all(self.state, self.supervisor)
 
     def _take_folder(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # the broker's and ClickHouse's files name people
         self._lock = (self.data / "lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

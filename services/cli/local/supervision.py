@@ -19,7 +19,7 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from services.cli.local import paced
+from services.cli.local import paced, secret_files
 from services.shared import exit_status
 
 NOT_AGAIN = (exit_status.WRONG_SETTINGS, exit_status.REFUSED)
@@ -47,7 +47,7 @@ def socket_path(data: Path) -> Path:
 
 
 def write_configuration(data: Path, programs: list[Program]) -> Path:
-    """Write supervisord's configuration into the data folder and return its path."""
+    """Write supervisord's configuration into the data folder and return its path; programs may have secrets in their environment."""
     folder = data / "supervisor"
     folder.mkdir(parents=True, exist_ok=True)
     (data / "logs").mkdir(exist_ok=True)
@@ -62,7 +62,8 @@ def write_configuration(data: Path, programs: list[Program]) -> Path:
             environment=",".join(f'{name}="{_literal(value)}"' for name, value in program.environment.items()),
         )
     file = folder / "supervisord.conf"
-    file.write_text(text)
+    file.unlink(missing_ok=True)  # one that is there would keep its mode
+    secret_files.replace(file, text)
     return file
 
 

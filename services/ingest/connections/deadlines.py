@@ -163,19 +163,17 @@ class _DeadlineProtocol(HttpToolsProtocol):
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > _MAX_HEADER_BYTES or len(self.headers) >= _MAX_HEADERS:
             self._refuse("headers", canned.HEADERS)
-        super().on_header(name, value)
+        if self._in_headers:  # else it is a trailer: a proxy that sets or removes a header has not looked at it
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_headers = False
         if self.parser.should_upgrade():
             self.scope["method"] = self.parser.get_method().decode()
             return
-        for name, _ in self.headers:  # most often it is the first
-            if name == b"host":
-                break
-        else:
-            if self.parser.get_http_version() == "1.1":
-                self._refuse("malformed", canned.NO_HOST)
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            self._refuse("malformed", canned.HOST)
         places = self.bounds.places
         if places.is_new(self) and self.url not in _FOR_OPERATORS and not self._take_place():
             places.arrive(self, _RESERVE)  # where it reads its answer; it fills no more than it just left

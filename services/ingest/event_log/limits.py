@@ -17,9 +17,9 @@ from schemas.topics import TOPICS
 from services.ingest.event_log.memory import RECORD_OVERHEAD
 from services.ingest.ports import WRITES, LogRecord
 from services.shared.errors import TidemarkError
-from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,8 @@ class TopicLimits:
     async def _ask(self) -> dict[str, int]:
         names = {self._kafka.scoped(topic): topic for topic in WRITES}
         async with admin(self._kafka) as client:
-            configs = await topics.configs(client, list(names))
-        return {names[name]: int(config[_LIMIT]) for name, config in configs.items() if _LIMIT in config}
+            found = await configs(client, list(names))
+        return {names[name]: int(config[_LIMIT]) for name, config in found.items() if _LIMIT in config}
 
     def _note(self, found: dict[str, int]) -> None:
         lowered = {topic: limit for topic, limit in found.items() if limit < TOPICS[topic].max_message_bytes}

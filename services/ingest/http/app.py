@@ -137,8 +137,8 @@ async def _send(send: Send, status: int, body: bytes, headers: Headers, *, last:
         {
             "type": "http.response.start",
             "status": status,
-            # A 304 has no body, and a length in it would be taken for that of the file.
-            "headers": headers if status == 304 else [(b"content-length", str(len(body)).encode()), *headers],
+            # These have no body, and a length in a 304 would be taken for that of the file.
+            "headers": headers if status in (204, 304) else [(b"content-length", str(len(body)).encode()), *headers],
         }
     )
     await send({"type": "http.response.body", "body": body, "more_body": not last})

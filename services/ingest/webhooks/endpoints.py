@@ -22,6 +22,7 @@ from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
+from services.shared.plan_file import parse_yaml
 
 log = logging.getLogger(__name__)
 
@@ -85,16 +86,16 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     try:
         if problem := open_to_others(path, secret=True):
             raise ConfigurationError([f"{_VARIABLE}: {path}: {problem}"])
-        entries = msgspec.yaml.decode(path.read_bytes())
+        entries = parse_yaml(path.read_text("utf-8-sig")) or []
     except OSError as error:
         raise ConfigurationError([f"{_VARIABLE}: {path} cannot be read ({error.strerror})"]) from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except ValueError as error:
         raise ConfigurationError([f"{_VARIABLE}: {path}: {error}"]) from error
-    if not isinstance(entries, list | None):
+    if not isinstance(entries, list):
         raise ConfigurationError([f"{_VARIABLE}: {path}: is no list; write an entry for each endpoint"])
     problems: list[str] = []
     endpoints: dict[str, Endpoint] = {}
-    for number, given in enumerate(entries or [], 1):
+    for number, given in enumerate(entries, 1):
         where = f"{_VARIABLE}: {path}: entry {number}"
         hint = "is no endpoint; write fields such as vendor and name"
         entry, found = read_entry(given, _BLANK, where, hint, problems)

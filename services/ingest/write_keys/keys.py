@@ -26,6 +26,7 @@ from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
+from services.shared.plan_file import parse_yaml
 from services.shared.tracking_plan.actors import Actor
 
 log = logging.getLogger(__name__)
@@ -97,12 +98,12 @@ def read(path: Path) -> dict[str, WriteKey]:
             raise ConfigurationError(
                 [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
             )
-        raw = dated(msgspec.yaml.decode(text))
+        raw = dated(parse_yaml(text.decode("utf-8-sig")) or [])
     except FileNotFoundError as error:
         raise ConfigurationError([f"{where} is not there; `tidemark keys create --file {path}` makes it"]) from error
     except OSError as error:
         raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except ValueError as error:
         raise ConfigurationError([f"{where}: {error}"]) from error
     if not isinstance(raw, list):
         raise ConfigurationError([f"{where}: is no list; write an entry for each key, as `tidemark keys create` does"])

@@ -22,7 +22,7 @@ class EngineMetrics:
         )
         self.lag_seconds = Gauge(
             "tidemark_engine_lag_seconds",
-            "Age of the last folded record, while more are waiting.",
+            "How long records may have waited: age of the last folded one, or time since none was waiting.",
             _LANE,
             registry=registry,
         )

@@ -48,7 +48,8 @@ class WatchedFile:
         """
         Return what `read` makes of the file if it has changed; None if not, or if it has errors.
 
-        Errors are logged as WHAT_unreadable, and what was known before stays in force.
+        Errors of any kind are logged as WHAT_unreadable, and what was known before stays in force: whoever looks at the file
+        goes on looking.
         """
         seen = _stamp(self.path)
         if self.path is None or seen == self._seen:
@@ -56,8 +57,9 @@ class WatchedFile:
         self._seen = seen
         try:
             found = read(self.path)
-        except ConfigurationError as error:
-            log.error("%s_unreadable", what, extra={"problems": error.problems})  # noqa: TRY400  the text says it
+        except Exception as error:  # noqa: BLE001  a watch that ends at one would never take over another change
+            problems = error.problems if isinstance(error, ConfigurationError) else [repr(error)]
+            log.error("%s_unreadable", what, extra={"problems": problems})  # noqa: TRY400  the text says it
             self.unreadable = [str(self.path)]
             return None
         self.unreadable = []

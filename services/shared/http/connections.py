@@ -71,6 +71,10 @@ class _Bounded(HttpToolsProtocol):
         self._expect()
         super().on_message_begin()
 
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self.headers = []  # for the trailers: a proxy that sets or removes a header has not looked at these
+
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
         super().on_body(body)

@@ -7,13 +7,15 @@ possible, and `tidemark topics create` says so. TIDEMARK_REPLICATION, where it i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from aiokafka.admin import AIOKafkaAdminClient
 
 from schemas.topics import TOPICS, Topic
+from services.shared.errors import Misfit
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 
 
 async def brokers(client: AIOKafkaAdminClient) -> int:
@@ -57,7 +59,10 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
         present = set(await client.list_topics())
         there = [name for name in wanted if name in present]
         described = await client.describe_topics(there) if there else []
-        configs = await _min_insync(client, there)
+        try:
+            settings = await configs(client, there)
+        except Misfit as error:
+            return list(error.problems)
     problems = []
     for found in described:
         name = found["topic"]
@@ -69,7 +74,7 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
                 f"topic {name} keeps {real} of {expected} wanted copies of each record: add replicas with"
                 " kafka-reassign-partitions, or set TIDEMARK_REPLICATION if fewer will do"
             )
-        least = configs.get(name, 1)
+        least = int(settings.get(name, {}).get("min.insync.replicas", 1))
         if least < in_sync(kafka, topic, min(up, real)):
             problems.append(
                 f"topic {name} has min.insync.replicas={least}, its record says {topic.min_insync}: what is acknowledged"
@@ -80,18 +85,3 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
                 f"topic {name} has min.insync.replicas={least} and {real} copies: with one broker away nothing can be written"
             )
     return problems
-
-
-async def _min_insync(client: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
-    from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-
-    if not names:
-        return {}
-    responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-    return {
-        name: int(entry[1])
-        for response in responses
-        for _code, _message, _type, name, entries in response.resources
-        for entry in entries
-        if entry[0] == "min.insync.replicas"
-    }

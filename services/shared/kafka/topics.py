@@ -25,6 +25,7 @@ from services.shared.errors import Fatal, Misfit
 from services.shared.kafka import installation, replication
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 
 _LEADERS_WITHIN_S = 30.0
 
@@ -139,7 +140,10 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
     problems = await misfits(kafka, wanted.values())
     async with admin(kafka) as client:
         present = set(await client.list_topics())
-        found = await configs(client, [name for name in wanted if name in present])
+        try:
+            found = await configs(client, [name for name in wanted if name in present])
+        except Misfit as error:
+            return [*problems, *error.problems]
     for name, config in found.items():
         for key, value in sorted(wanted[name].kafka_config.items()):
             if config.get(key) != value:
@@ -201,18 +205,6 @@ async def _partition_counts(client: AIOKafkaAdminClient, names: list[str]) -> di
         return {}
     described = await client.describe_topics(names)
     return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-
-
-async def configs(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """Return the settings of topics, all by their full names; none of a topic that does not exist."""
-    if not names:
-        return {}
-    responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
-    return {
-        name: {entry[0]: entry[1] for entry in entries}
-        for response in responses
-        for _code, _message, _type, name, entries in response.resources
-    }
 
 
 async def made_by_brokers(kafka: KafkaSettings) -> bool:

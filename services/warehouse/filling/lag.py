@@ -34,7 +34,9 @@ class Lag:
         self._metrics = metrics
         self._stored = stored
         self._newest = newest
-        self._started_ms = int(time.time() * 1000)
+        self._caught_up: dict[tuple[str, int], float] = {}
+        """When all there was of a partition was seen to be stored, in seconds since 1970."""
+        self._started = time.time()
 
     async def measure(self, reader: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """Set the metrics until cancelled."""
@@ -44,15 +46,21 @@ class Lag:
             except KafkaError as error:
                 log.warning("ends_unknown", extra={"error": repr(error)})
             else:
-                self._show(ends)
+                self.show(ends, time.time())
             await asyncio.sleep(_EVERY_S)
 
-    def _show(self, ends: Mapping[TopicPartition, int]) -> None:
-        now = time.time()
+    def show(self, ends: Mapping[TopicPartition, int], now: float) -> None:
+        """
+        Set the metrics by the ends of partitions and the time, in seconds since 1970.
+
+        Time without records is no lag: what comes after it has waited since the last look at most.
+        """
         for tp, end in ends.items():
             here = place_of(self._kafka, tp)
             lag = max(0, end - self._stored[here])
-            behind = now - self._newest.get(here, self._started_ms) / 1000
+            if not lag:
+                self._caught_up[here] = now
+            since = max(self._newest.get(here, 0) / 1000, self._caught_up.get(here, 0.0)) or self._started
             self._metrics.position.labels(*here).set(self._stored[here])
             self._metrics.lag.labels(*here).set(lag)
-            self._metrics.lag_seconds.labels(*here).set(max(0.0, behind) if lag else 0.0)
+            self._metrics.lag_seconds.labels(*here).set(max(0.0, now - since))

@@ -22,6 +22,7 @@ from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
+from services.shared.plan_file import parse_yaml
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -60,11 +61,11 @@ def read(path: Path) -> dict[str, Token]:
         if _PLAINTEXT.search(text):
             hint = "holds a token; store its token_sha256 instead, as `tidemark tokens create` does"
             raise ConfigurationError([f"{where}: {hint}"])
-        entries = dated(msgspec.yaml.decode(text))
+        entries = dated(parse_yaml(text.decode("utf-8-sig")) or [])
     except OSError as error:
         hint = "`tidemark tokens create` makes it"
         raise ConfigurationError([f"{where} cannot be read ({error.strerror}); {hint}"]) from error
-    except (msgspec.MsgspecError, ValueError) as error:
+    except ValueError as error:
         raise ConfigurationError([f"{where}: {error}"]) from error
     if not isinstance(entries, list):
         hint = "is no list; write an entry for each token, as `tidemark tokens create` does"

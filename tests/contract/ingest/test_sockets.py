@@ -154,9 +154,28 @@ async def test_a_request_of_http_1_1_names_its_host_and_one_of_1_0_need_not(inge
     old = await answers(ingest.port, without.replace(b"HTTP/1.1", b"HTTP/1.0"))
 
     assert statuses(answer) == [200, 400]
-    assert b"the header Host is missing" in answer
+    assert b"has the header Host" in answer
     assert statuses(old) == [200]
     assert len(ingest.events()) == 2
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+async def test_a_request_that_names_two_hosts_is_refused(ingest: Any, version: bytes) -> None:
+    """RFC 9112, section 3.2: a proxy may believe the one, and we the other."""
+    two = POST.replace(b"Host: x\r\n", b"Host: x\r\nHost: y\r\n").replace(b"HTTP/1.1", b"HTTP/" + version)
+
+    assert statuses(await answers(ingest.port, two)) == [400]
+    assert ingest.events() == []
+
+
+async def test_a_trailer_is_no_header(ingest: Any) -> None:
+    """RFC 9110, section 6.5.1."""
+    chunked = b"POST /v1/track HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n"
+
+    answer = await answers(ingest.port, chunked % (len(BODY), BODY) + KNOWN + b"\r\n")
+
+    assert statuses(answer) == [401]
+    assert ingest.events() == []
 
 
 @pytest.mark.parametrize("data", [LARGE_HEADERS, LONG_URL], ids=["headers", "URL"])

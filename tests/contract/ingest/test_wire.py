@@ -153,6 +153,7 @@ async def test_a_browser_passes_its_preflight_on_every_path_without_a_key(ingest
                 },
             )
             assert answer.status_code == 204
+            assert "content-length" not in answer.headers  # RFC 9110, section 8.6
             assert answer.headers["access-control-allow-origin"] == "https://app.example"
             assert answer.headers["access-control-allow-credentials"] == "true"
             assert answer.headers["vary"] == "Origin"

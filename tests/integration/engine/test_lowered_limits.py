@@ -11,9 +11,9 @@ from schemas.topics import TOPICS
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import Misfit
-from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -37,7 +37,7 @@ async def lower(kafka: KafkaSettings, topic: str) -> None:
         await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
 
         async def known() -> bool:
-            return (await topics.configs(client, [name]))[name]["max.message.bytes"] == "600"
+            return (await configs(client, [name]))[name]["max.message.bytes"] == "600"
 
         await until(known)  # the controller has answered, and the broker that is asked may not know yet
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import NewPartitions
-from aiokafka.errors import ProducerFenced
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.errors import GroupLoadInProgressError, ProducerFenced
+from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
 
 from services.shared.engine.errors import FailStop
 from services.shared.engine.fold.transaction import Transaction
@@ -20,6 +21,7 @@ from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import Append, Output
 from services.shared.engine.worker import appender
 from services.shared.errors import ConfigurationError
+from services.shared.kafka.asking import passes
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
 from tests.integration.ingest.slow_partition import SlowPartitions
 from tests.support.counting.processor import counting_spec
@@ -151,6 +153,28 @@ async def test_a_transaction_with_a_failed_record_is_never_committed(log: Trial)
     await writer(log).start()
     assert (await load(log.kafka, STORES, 0)).stores["counts"] == {}
     assert (await bounds(log.kafka, GROUP, SOURCE, 0)).committed is None
+
+
+async def test_a_coordinator_that_still_loads_is_asked_again_and_has_lost_nothing(
+    log: Trial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As brokers do for seconds after a restart: an error of the whole group, and no partitions, where aiokafka looks for one."""
+    one = writer(log)
+    await one.start()
+    await one.write(transaction(5))
+    await one.close()
+    really = AIOKafkaAdminClient._send_request
+
+    async def loading(client: AIOKafkaAdminClient, request: Any, *given: Any) -> Any:
+        if isinstance(request, OffsetFetchRequest):
+            return OffsetFetchResponse_v3(0, [], GroupLoadInProgressError.errno)
+        return await really(client, request, *given)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", loading)
+
+    with pytest.raises(GroupLoadInProgressError) as told:
+        await bounds(log.kafka, GROUP, SOURCE, 0)
+    assert passes(told.value)
 
 
 async def test_batches_stay_below_the_smallest_limit_of_the_topics(log: Trial) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,8 +65,8 @@ def replayed(log: Log, account: str = "acme") -> AccountReplay:
     return replay
 
 
-def read_from(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
-    """Let `explain` read a log in memory."""
+def read_from(monkeypatch: pytest.MonkeyPatch, log: Log, published: Sequence[Mapping[str, Any]] = ()) -> None:
+    """Let `explain` read a log in memory, and snapshots that were published."""
     records = log.memory.records("usage-events")
 
     async def limits(*_: object) -> dict[int, int]:
@@ -75,6 +75,8 @@ def read_from(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
     async def scan(_kafka: object, topic: str, *_: object) -> AsyncIterator[Any]:
         for each in records if topic == "usage-events" else ():
             yield SimpleNamespace(offset=each.offset, key=each.key, value=each.value, timestamp=each.appended_at)
+        for snapshot in published if topic == "account-health" else ():
+            yield SimpleNamespace(key=snapshot["account"].encode(), value=codec.encoder("account_health")(snapshot))
 
     for name in ("ends", "beginnings", "at_time"):
         monkeypatch.setattr(reading, name, limits)
@@ -187,6 +189,26 @@ async def test_what_came_after_the_close_of_a_day_was_not_known_then(monkeypatch
     ):
         await reading.explain(KafkaSettings(), "acme", DAY + 2, PLAN, MODEL, RULES)
     assert (await reading.explain(KafkaSettings(), "acme", DAY + 3, PLAN, MODEL, RULES)).instead == ""
+
+
+async def test_what_is_known_now_is_compared_with_what_was_published_of_it_not_with_the_last_close(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Log(1)
+    for day in range(3):
+        log.event(f"e{day}", "acme", when=at(day, 1))
+        close(log, day)
+    for hour in (8, 9):
+        facts = {"name": f"Acme at {hour}"}
+        log.event(f"facts-{hour}", "acme", "", when=at(3, hour), kind="GROUP", properties=facts)
+        log.control("tick", tick(at(3, hour + 0.5)))
+    snapshots = [each.snapshot for each in replayed(log).life.judgements]
+    read_from(monkeypatch, log, snapshots)
+
+    now, then = [await reading.explain(KafkaSettings(), "acme", day, PLAN, MODEL, RULES) for day in (None, DAY + 2)]
+
+    assert (now.published, then.published) == (snapshots[-1], snapshots[-3])
+    assert as_dict(now)["published"] == as_dict(then)["published"] == "the same as published then"
 
 
 async def test_a_day_on_which_an_account_was_not_judged_is_told_beside_the_one_that_is_explained(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from pathlib import Path
+from stat import S_IMODE
 
 import pytest
 from supervisor.options import ServerOptions
 
 from services.cli.local.paced import quick_ends
+from services.cli.local.stack import Stack
 from services.cli.local.supervision import Program, Supervisor, command, socket_path, write_configuration
+from services.shared.errors import Fatal
 from tests.support.waiting import wait_until
 
 
@@ -32,6 +36,29 @@ def test_any_data_folder_survives_the_configuration(tmp_path: Path, folder: str)
 
     assert shlex.split(process.command)[-2:] == program.command
     assert process.environment["TIDEMARK_DATA_DIR"] == str(data)
+
+
+def test_nobody_else_on_the_machine_reads_the_configuration_for_it_has_the_secrets_of_the_services(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "supervisor" / "supervisord.conf"
+    file.parent.mkdir()
+    file.touch(mode=0o644)
+
+    write_configuration(tmp_path, [Program("one", ["/bin/true"], 1, {"TIDEMARK_PSEUDONYM_KEY": "0" * 64})])
+
+    assert S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_nobody_else_on_the_machine_looks_into_the_data_folder(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(Fatal, match="in use"), Stack(data, taken.getsockname()[1]):
+            pass
+
+    assert S_IMODE(data.stat().st_mode) == 0o700
 
 
 def test_a_long_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:

@@ -77,6 +77,11 @@ def test_a_file_of_another_shape_is_refused(tmp_path: Path, text: str) -> None:
         read(write(tmp_path / "hooks", text))
 
 
+def test_a_field_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="account is there twice"):
+        read(write(tmp_path / "hooks", f"{GOOD}  account: person_properties.other\n"))
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read(tmp_path / "hooks")

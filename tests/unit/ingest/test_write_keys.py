@@ -43,6 +43,21 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     }
 
 
+def test_the_last_day_of_the_calendar_stands_for_ever(tmp_path: Path) -> None:
+    write(tmp_path / "keys", f"- {{key_sha256: {digest('a')}, source: s, client: server, not_after: 9999-12-31}}", 1)
+
+    assert not read(tmp_path / "keys")[digest("a")].expired(datetime(9999, 12, 31, 23, tzinfo=UTC).timestamp())
+
+
+def test_a_field_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """YAML takes the last one, and nobody sees which."""
+    text = f"- key_sha256: {digest('a')}\n  source: s\n  client: server\n  not_after: 2026-03-31\n  not_after: 2027-03-31\n"
+    write(tmp_path / "keys", text, 1)
+
+    with pytest.raises(ConfigurationError, match="line 5, column 3: not_after is there twice"):
+        read(tmp_path / "keys")
+
+
 def test_every_fault_is_named(tmp_path: Path) -> None:
     faults = (
         entry("x", "")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -76,6 +77,26 @@ async def test_an_export_that_breaks_off_ends_before_its_end_and_is_logged_in_on
     (line,) = [record for record in caplog.records if record.name == exporting_api.__name__]
     assert (line.message, line.__dict__["reason"]) == ("export_broke_off", "ClickHouse: connection broken")
     assert not any(record.exc_info for record in caplog.records)
+
+
+async def test_who_has_the_whole_of_an_export_may_ask_for_the_next_one_at_once() -> None:
+    store = Endless()
+    store.begun = 1
+    app = Starlette(routes=exporting_routes(lambda: store))
+    at_the_end: list[int] = []
+
+    async def asking(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            if scope["method"] == "GET" and message["type"] == "http.response.body" and not message["more_body"]:
+                at_the_end.append((await client.head(PATH)).status_code)
+            await send(message)
+
+        await app(scope, receive, sending)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(asking), base_url="http://x") as client:
+        await client.get(PATH)
+
+    assert (at_the_end, store.open) == ([200], 0)
 
 
 async def test_a_head_exports_nothing() -> None:

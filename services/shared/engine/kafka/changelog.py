@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import GroupLoadInProgressError, KafkaTimeoutError
 
 from services.shared.engine.fold.start import Bounds
 from services.shared.engine.processor import SourceRecord
@@ -131,6 +131,7 @@ async def bounds(
 
     Raises:
         KafkaTimeoutError: nobody says where the partition begins and ends.
+        GroupLoadInProgressError: the coordinator of the group does not know yet what it has committed, or not any more.
     """
     tp = TopicPartition(kafka.scoped(topic), partition)
     client = consumer(kafka)
@@ -142,7 +143,12 @@ async def bounds(
     finally:
         await client.stop()
     async with admin(kafka) as asking:
-        committed = (await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp]))[tp]
+        told = await asking.list_consumer_group_offsets(kafka.scoped(group), partitions=[tp])
+        if tp not in told:  # an error of the group, which aiokafka overlooks: it comes without partitions
+            raise GroupLoadInProgressError(
+                f"group {group} does not tell its offsets: its coordinator loads them, or has moved"
+            )
+        committed = told[tp]
         id_ = await topic_id(asking, tp.topic)
         ids = {store: await topic_id(asking, kafka.scoped(name)) for store, name in sorted((stores or {}).items())}
     found = "" if NO_ID in ids.values() else " ".join(f"{store}={found.hex()}" for store, found in ids.items())

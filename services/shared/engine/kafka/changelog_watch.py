@@ -16,8 +16,8 @@ from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.spec import LaneSpec
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 from services.shared.kafka.topic_ids import NO_ID, topic_id
-from services.shared.kafka.topics import configs
 
 log = logging.getLogger(__name__)
 

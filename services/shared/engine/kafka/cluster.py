@@ -12,6 +12,7 @@ from services.shared.errors import Misfit
 from services.shared.kafka import topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.kafka.topic_configs import configs
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
         present = set(await client.list_topics())
         names = {name: kafka.scoped(name) for name in needed | TOPICS.keys() if kafka.scoped(name) in present}
         described = await client.describe_topics(list(names.values()))
-        found = await topics.configs(client, list(names.values()))
+        found = await configs(client, list(names.values()))
     short = {full: name for name, full in names.items()}
     counts = {short[topic["topic"]]: len(topic["partitions"]) for topic in described}
     settings = {short[name]: entries for name, entries in found.items()}

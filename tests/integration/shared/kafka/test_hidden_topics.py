@@ -1,8 +1,9 @@
-"""A topic that the cluster hides from a user is told apart from one that does not exist."""
+"""A topic that the cluster hides from a user, or its settings, is told apart from one that does not exist or differs."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,31 @@ import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from schemas.topics import INSTALLATION, TOPICS
-from services.shared.kafka import broker_config, topics
+from services.shared.engine.kafka.cluster import learn
+from services.shared.errors import Misfit
+from services.shared.kafka import broker_config, replication, topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
 from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import load
+from tests.support.counting.processor import counting_spec
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
 
-_TOPIC, _LITERAL, _DESCRIBE, _DENY = 2, 3, 8, 2
+_TOPIC, _LITERAL = 2, 3
+_DENY, _ALLOW = 2, 3
+_DESCRIBE, _DESCRIBE_CONFIGS = 8, 10
+WANTED = [TOPICS["usage-events"], TOPICS["dead-letters"]]
 
 
-async def test_it_is_named_as_hidden_and_nobody_is_told_to_create_it(
+@pytest.fixture
+async def cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+) -> AsyncIterator[tuple[KafkaSettings, KafkaSettings]]:
+    """A cluster with `usage-events`, as its operator reaches it and as a user does."""
     port = free_port()
 
     def with_users(*given: Any) -> str:
@@ -55,19 +64,47 @@ async def test_it_is_named_as_hidden_and_nobody_is_told_to_create_it(
             KafkaSettings, bootstrap_servers=f"127.0.0.1:{port}", partitions=1, security_protocol="SASL_PLAINTEXT",
             sasl_username="svc", sasl_password="pw",
         )  # fmt: skip
-        wanted = [TOPICS["usage-events"], TOPICS["dead-letters"]]
-        await topics.create(operator, wanted[:1])
-        async with admin(operator) as client:
-            hide = CreateAclsRequest(_TOPIC, "usage-events", _LITERAL, "User:svc", "*", _DESCRIBE, _DENY)
-            await client._send_request(hide)
-        watch = ClusterWatch(user, 120.0, every_s=0.2)
-        watching = asyncio.create_task(watch.run({"usage-events": 1, INSTALLATION: 1}))
-        await until(lambda: "does not let this process see topic usage-events" in str(watch.not_ready()), 30)
-        watching.cancel()
-
-        hidden, absent = await topics.misfits(user, wanted)
-
-        assert "does not let this process see topic usage-events" in hidden
-        assert "topic dead-letters does not exist: run `tidemark topics create`" in absent
+        await topics.create(operator, WANTED[:1])
+        yield operator, user
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+async def rule(operator: KafkaSettings, operation: int, permission: int) -> None:
+    async with admin(operator) as client:
+        made = CreateAclsRequest(_TOPIC, "usage-events", _LITERAL, "User:svc", "*", operation, permission)
+        await client._send_request(made)
+
+
+async def test_it_is_named_as_hidden_and_nobody_is_told_to_create_it(
+    cluster: tuple[KafkaSettings, KafkaSettings],
+) -> None:
+    operator, user = cluster
+    await rule(operator, _DESCRIBE, _DENY)
+    watch = ClusterWatch(user, 120.0, every_s=0.2)
+    watching = asyncio.create_task(watch.run({"usage-events": 1, INSTALLATION: 1}))
+    await until(lambda: "does not let this process see topic usage-events" in str(watch.not_ready()), 30)
+    watching.cancel()
+
+    hidden, absent = await topics.misfits(user, WANTED)
+
+    assert "does not let this process see topic usage-events" in hidden
+    assert "topic dead-letters does not exist: run `tidemark topics create`" in absent
+
+
+async def test_settings_that_may_not_be_seen_are_named_as_hidden_and_are_no_difference(
+    cluster: tuple[KafkaSettings, KafkaSettings],
+) -> None:
+    operator, user = cluster
+    assert await topics.check(user, WANTED[:1]) == []
+    await rule(operator, _DESCRIBE, _ALLOW)  # else the topic as a whole is hidden once there is any rule
+
+    async def hidden() -> bool:
+        return "see the settings of" in str(await topics.check(user, WANTED[:1]))
+
+    await until(hidden, 30)
+    said = "the cluster does not let this process see the settings of topic usage-events: give it the right DescribeConfigs"
+    for problems in (await topics.check(user, WANTED[:1]), await replication.check(user, WANTED[:1])):
+        assert [problem.partition(" (")[0] for problem in problems] == [said]
+    with pytest.raises(Misfit, match=said):
+        await learn(user, [counting_spec("usage-events", "changelog", "out", "dead")])

@@ -44,8 +44,18 @@ async def filled(_: Request) -> Response:
     return PlainTextResponse(b"x" * (64 << 20))
 
 
+async def named(request: Request) -> Response:
+    """Say whom a header names."""
+    return PlainTextResponse(request.headers.get("x-user", "nobody"))
+
+
 APP = Starlette(
-    routes=[Route("/", echoed, methods=["GET", "POST"]), Route("/stream", streamed), Route("/filled", filled)]
+    routes=[
+        Route("/", echoed, methods=["GET", "POST"]),
+        Route("/stream", streamed),
+        Route("/filled", filled),
+        Route("/who", named, methods=["POST"]),
+    ]
 )
 
 
@@ -189,6 +199,18 @@ async def test_trailers_without_end_are_cut_off() -> None:
         ended = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
 
         await _feed(await said(port, ended), b"X-A: " + b"a" * 1000 + b"\r\n")
+
+
+async def test_a_trailer_is_no_header() -> None:
+    """RFC 9110, section 6.5.1: what a proxy has taken out of the headers must not come in behind the body."""
+    async with server() as port:
+        request = (
+            b"POST /who HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n"
+        )
+
+        answer = await ends(await said(port, request + b"X-User: boss\r\n\r\n"))
+
+        assert answer.endswith(b"nobody")
 
 
 async def _feed(connection: Connection, endless: bytes) -> None:

@@ -147,6 +147,7 @@ def test_a_file_of_tokens_that_breaks_is_seen_although_nobody_asks_anything(tmp_
         ("- {name: x, token_sha256: short}", "64 hexadecimal digits"),
         (("- {name: x, token_sha256: " + "a" * 64 + "}\n") * 2, "twice"),
         ("- token: tmq_abc\n  name: x", "holds a token"),
+        ("- name: x\n  name: y", "line 2, column 3: name is there twice"),
         ("- [", "TIDEMARK_QUERY_TOKENS_FILE"),
         ("- {name: x, token_sha256: " + "a" * 64 + ", rights: all}", "rights"),
     ],
