@@ -50,14 +50,14 @@ async def summary(kafka: KafkaSettings) -> str:
 
 
 async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
-    """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep."""
+    """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep, or give up on them."""
     wanted = {kafka.scoped(topic.name): topic for topic in topics or TOPICS.values()}
     async with admin(kafka) as client:
         up = await brokers(client)
         present = set(await client.list_topics())
         there = [name for name in wanted if name in present]
         described = await client.describe_topics(there) if there else []
-        configs = await _min_insync(client, there)
+        configs = await _settings(client, there)
     problems = []
     for found in described:
         name = found["topic"]
@@ -69,7 +69,8 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
                 f"topic {name} keeps {real} of {expected} wanted copies of each record: add replicas with"
                 " kafka-reassign-partitions, or set TIDEMARK_REPLICATION if fewer will do"
             )
-        least = configs.get(name, 1)
+        settings = configs.get(name, {})
+        least = int(settings.get("min.insync.replicas", 1))
         if least < in_sync(kafka, topic, min(up, real)):
             problems.append(
                 f"topic {name} has min.insync.replicas={least}, its record says {topic.min_insync}: what is acknowledged"
@@ -79,19 +80,22 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
             problems.append(
                 f"topic {name} has min.insync.replicas={least} and {real} copies: with one broker away nothing can be written"
             )
+        if settings.get("unclean.leader.election.enable") == "true":
+            problems.append(
+                f"topic {name} has unclean.leader.election.enable=true: a copy that lacks what was acknowledged may become its"
+                " leader; set it to false with kafka-configs"
+            )
     return problems
 
 
-async def _min_insync(client: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
+async def _settings(client: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, Mapping[str, str]]:
     from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
     if not names:
         return {}
     responses = await client.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     return {
-        name: int(entry[1])
+        name: {entry[0]: entry[1] for entry in entries}
         for response in responses
         for _code, _message, _type, name, entries in response.resources
-        for entry in entries
-        if entry[0] == "min.insync.replicas"
     }
