@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +71,11 @@ def gather(state: StackState) -> dict[str, Any]:
     processes = (
         {p["name"]: {"pid": p["pid"], "state": p["statename"]} for p in supervisor.processes()} if running else {}
     )
-    broker = Path(state.data) / "kafka" / "broker.pid"
-    if "kafka" in processes and broker.exists():
+    if "kafka" in processes:
         # The one to look at, and to kill in a test, is the broker itself, not its launcher.
-        processes["kafka"] |= {"launcher_pid": processes["kafka"]["pid"], "pid": int(broker.read_text())}
+        with suppress(OSError, ValueError):  # not written yet, or on a disk that is full
+            broker = int((Path(state.data) / "kafka" / "broker.pid").read_text())
+            processes["kafka"] |= {"launcher_pid": processes["kafka"]["pid"], "pid": broker}
     waiting = readiness_of_all(state, supervisor)
     return {
         "ready": not waiting,

@@ -21,15 +21,22 @@ _LONGEST_S = 30
 
 
 def quick_ends(file: str, now: float) -> int:
-    """Return how many starts in a row were followed by a quick end; note that there is another start."""
+    """
+    Return how many starts in a row were followed by a quick end; note that there is another start.
+
+    Where that cannot be noted, the disk being full, every start has the longest wait.
+    """
     try:
         with open(file) as kept:  # noqa: PTH123  pathlib would double the time to start
             started, ends = kept.read().split()
         quick = int(ends) + 1 if now - float(started) < LIVED_S + int(ends) else 0
     except (OSError, ValueError):
         quick = 0
-    with open(file, "w") as kept:  # noqa: PTH123
-        kept.write(f"{now} {quick}")
+    try:
+        with open(file, "w") as kept:  # noqa: PTH123
+            kept.write(f"{now} {quick}")
+    except OSError:
+        return _LONGEST_S
     return quick
 
 

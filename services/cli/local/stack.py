@@ -28,8 +28,9 @@ from schemas.topics import TOPICS
 from services.cli.local import live_token, pseudonym_key, supervision, write_keys
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.readiness import readiness_of_all
-from services.cli.local.stack_state import StackState, write_state
+from services.cli.local.stack_state import StackState, lock_file, write_state
 from services.shared.errors import Fatal
+from services.shared.files.data_folder import using
 from services.shared.kafka import topics
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.embedded.broker import free_port, is_free
@@ -111,14 +112,16 @@ class Stack:
         return readiness_of_all(self.state, self.supervisor)
 
     def _take_folder(self) -> None:
-        self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # the broker's and ClickHouse's files name people
-        self._lock = (self.data / "lock").open("w")
+        with using(self.data, "--data"):
+            self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # the broker's and ClickHouse's files name people
+            self._lock = lock_file(self.data).open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._lock.close()
             self._lock = None
             raise Fatal(f"a Tidemark runs in {self.data} already: use another --data, or stop it") from error
+        (self.data / "status.json").unlink(missing_ok=True)  # of one that was killed
 
     def _start(self) -> None:
         self._check_ports()

@@ -7,6 +7,7 @@ Where the running Tidemark is: what `tidemark dev` wrote down, or the environmen
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 from dataclasses import dataclass
@@ -75,14 +76,29 @@ def data_folder(data: Path | None) -> Path:
 
 
 def read_state(data: Path | None) -> StackState | None:
-    """Return what `tidemark dev` wrote into a data folder; None when there is nothing."""
+    """Return what the `tidemark dev` of a data folder has written into it; None when none runs, also if it was killed."""
     file = data_folder(data) / "status.json"
     try:
-        return msgspec.json.decode(file.read_bytes(), type=StackState)
+        written = file.read_bytes()
+        return msgspec.json.decode(written, type=StackState) if _is_held(data_folder(data)) else None
     except FileNotFoundError:
         return None
     except msgspec.DecodeError as error:
         raise Fatal(f"{file} is not a state file of this version ({error}): start `tidemark dev` again") from error
+
+
+def lock_file(folder: Path) -> Path:
+    """Return the file that `tidemark dev` keeps locked in its data folder for as long as it runs."""
+    return folder / "lock"
+
+
+def _is_held(folder: Path) -> bool:
+    try:
+        with lock_file(folder).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
+    return False
 
 
 def write_state(state: StackState) -> None:

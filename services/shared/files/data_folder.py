@@ -16,9 +16,9 @@ _UNTIL_MENDED = frozenset(
 
 
 @contextmanager
-def using(folder: Path) -> Iterator[None]:
+def using(folder: Path, setting: str = "TIDEMARK_DATA_DIR") -> Iterator[None]:
     """
-    Make files in a data folder.
+    Make files in a data folder, which a setting or an option names.
 
     Raises:
         ConfigurationError: this process may not, or something else is in the way.
@@ -27,7 +27,7 @@ def using(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        problem = f"TIDEMARK_DATA_DIR: {error.filename or folder} cannot be used ({error.strerror or error})"
+        problem = f"{setting}: {error.filename or folder} cannot be used ({error.strerror or error})"
         if error.errno in _UNTIL_MENDED:
             advice = "let the user of this process write there, or name a folder where it may"
             raise ConfigurationError([f"{problem}: {advice}"]) from error

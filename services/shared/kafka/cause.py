@@ -95,7 +95,8 @@ async def _in_words(kafka: KafkaSettings, host: str, port: int, error: Exception
             )
         case IllegalSaslStateError():
             return Cause(
-                f"{where} has no SASL on this listener, but KAFKA_SECURITY_PROTOCOL is {kafka.security_protocol}",
+                f"{where} has no SASL on this listener, but KAFKA_SECURITY_PROTOCOL is {kafka.security_protocol}: use the port"
+                f" of its SASL listener, or set {kafka.security_protocol.removeprefix('SASL_')}",
                 lasting=True,
             )
         case TimeoutError():
@@ -159,7 +160,10 @@ async def _closed(kafka: KafkaSettings, host: str, port: int) -> Cause:
     if await _speaks_tls(host, port):
         return _expects_tls(kafka, where)
     if kafka.security_protocol == "PLAINTEXT":
-        text = f"{where} closes the connection: it may want a user (KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT)"
+        text = (
+            f"{where} closes the connection: it may want a user (KAFKA_SECURITY_PROTOCOL=SASL_PLAINTEXT), or be no port for"
+            " clients of Kafka"
+        )
         return Cause(text, lasting=False)
     return Cause(f"{where} closes the connection", lasting=False)
 

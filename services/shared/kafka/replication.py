@@ -52,7 +52,7 @@ async def summary(kafka: KafkaSettings) -> str:
 
 
 async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
-    """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep."""
+    """Return the topics that exist with fewer copies, or wait for fewer, than the cluster could keep, or give up on them."""
     wanted = {kafka.scoped(topic.name): topic for topic in topics or TOPICS.values()}
     async with admin(kafka) as client:
         up = await brokers(client)
@@ -60,7 +60,7 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
         there = [name for name in wanted if name in present]
         described = await client.describe_topics(there) if there else []
         try:
-            settings = await configs(client, there)
+            told = await configs(client, there)
         except Misfit as error:
             return list(error.problems)
     problems = []
@@ -74,7 +74,8 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
                 f"topic {name} keeps {real} of {expected} wanted copies of each record: add replicas with"
                 " kafka-reassign-partitions, or set TIDEMARK_REPLICATION if fewer will do"
             )
-        least = int(settings.get(name, {}).get("min.insync.replicas", 1))
+        settings = told.get(name, {})
+        least = int(settings.get("min.insync.replicas", 1))
         if least < in_sync(kafka, topic, min(up, real)):
             problems.append(
                 f"topic {name} has min.insync.replicas={least}, its record says {topic.min_insync}: what is acknowledged"
@@ -83,5 +84,10 @@ async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> 
         if real > 1 and least >= real:
             problems.append(
                 f"topic {name} has min.insync.replicas={least} and {real} copies: with one broker away nothing can be written"
+            )
+        if settings.get("unclean.leader.election.enable") == "true":
+            problems.append(
+                f"topic {name} has unclean.leader.election.enable=true: a copy that lacks what was acknowledged may become its"
+                " leader; set it to false with kafka-configs"
             )
     return problems

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiokafka.errors import TopicAuthorizationFailedError, UnknownTopicOrPartitionError
@@ -74,21 +74,19 @@ class ClusterWatch:
             return None
         return f"no Kafka broker has answered for {away:.0f} s" + (f": {self._why}" if self._why else "")
 
-    async def run(self, partitions: Mapping[str, int], needed: Collection[str] | None = None) -> None:
+    async def run(self, partitions: Mapping[str, int]) -> None:
         """
-        Ask until cancelled; `partitions` has the number that each topic (without prefix) has to have.
-
-        Of topics that are not `needed` (by default all are) it does not matter whether they are there.
+        Ask until cancelled; `partitions` has the number that each topic (without prefix) of this process has to have.
 
         Raises:
             Misfit: a topic has another number of partitions now.
         """
         expected = {self._kafka.scoped(topic): count for topic, count in partitions.items()}
-        missed = {self._kafka.scoped(topic): topic for topic in (partitions if needed is None else needed)}
+        names = {self._kafka.scoped(topic): topic for topic in partitions}
         while True:
             try:
                 async with asyncio.timeout(_ANSWER_WITHIN_S):
-                    described = await self._ask(list(expected.keys() | missed.keys()))
+                    described = await self._ask(list(expected))
             except Exception as error:  # noqa: BLE001 - a watch that has ended would make a process look dead
                 cause = await find_cause(self._kafka)
                 self._why = cause.text if cause else repr(error)
@@ -96,13 +94,7 @@ class ClusterWatch:
             else:
                 self.answered()
                 found = {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-                self._note(
-                    {
-                        missed[topic["topic"]]: said
-                        for topic in described
-                        if topic["topic"] in missed and (said := _said(topic)) is not None
-                    }
-                )
+                self._note({names[topic["topic"]]: said for topic in described if (said := _said(topic)) is not None})
                 problems = [
                     other_count(name, found[name], count)
                     for name, count in expected.items()

@@ -56,4 +56,4 @@ async def test_a_topic_that_takes_less_than_its_record_says_is_refused(
 async def test_a_topic_that_is_only_read_may_take_less(kafka_settings: KafkaSettings) -> None:
     await lower(kafka_settings, SOURCE)
 
-    assert SOURCE in (await learn(kafka_settings, [SPEC])).needed
+    assert SOURCE in (await learn(kafka_settings, [SPEC])).partitions

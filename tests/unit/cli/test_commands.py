@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
 import threading
 import time
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,8 @@ from typer.testing import CliRunner
 from schemas import formats
 from services.cli.commands import keys, rules, status
 from services.cli.local import write_keys
-from services.cli.local.stack_state import StackState, find, write_state
+from services.cli.local.stack import Stack
+from services.cli.local.stack_state import StackState, find, lock_file, read_state, write_state
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.http.server import ops_routes
@@ -41,23 +45,43 @@ def app_of(*modules: object) -> typer.Typer:
     return app
 
 
-def state_in(data: Path) -> StackState:
-    """Write the state of a stack that is not there any more, on ports nobody serves."""
+@contextmanager
+def state_in(data: Path) -> Iterator[StackState]:
+    """Hold the folder of a stack of which nothing answers, on ports nobody serves."""
     state = StackState(
         live="http://127.0.0.1:8080/live#token=t",
         data=str(data), kafka="127.0.0.1:1", embedded=True, topic_prefix="p-", partitions=4, replication=1,
         addresses={"ingest": "http://127.0.0.1:1"}, write_keys_file=str(data / "keys.yaml"), write_key="k",
         backfill_key="b", supervisor=str(data / "socket"), pid=os.getpid(),
     )  # fmt: skip
-    write_state(state)
-    return state
+    with lock_file(data).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        write_state(state)
+        yield state
+
+
+def test_a_stack_that_was_killed_is_not_taken_for_one_that_runs(tmp_path: Path) -> None:
+    with state_in(tmp_path):
+        assert read_state(tmp_path) is not None
+
+    assert read_state(tmp_path) is None
+    result = CliRunner().invoke(app_of(status), ["status", "--data", str(tmp_path)])
+    assert "start `tidemark dev`" in str(result.exception)
+
+
+@pytest.mark.parametrize("inside", ["", "further"])
+def test_a_data_folder_that_cannot_be_made_is_a_wrong_argument(tmp_path: Path, inside: str) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("")
+
+    with pytest.raises(ConfigurationError, match=r"--data: .*/taken.* cannot be used .*name a folder where it may"):
+        Stack(taken / inside).__enter__()
 
 
 def test_status_tells_addresses_and_that_nothing_answers(tmp_path: Path) -> None:
     """Exit status 1, and JSON all the same."""
-    state_in(tmp_path)
-
-    result = CliRunner().invoke(app_of(status), ["status", "--json", "--data", str(tmp_path)])
+    with state_in(tmp_path):
+        result = CliRunner().invoke(app_of(status), ["status", "--json", "--data", str(tmp_path)])
 
     facts = json.loads(result.stdout)
     assert result.exit_code == STOPPED
@@ -152,11 +176,11 @@ def test_commands_that_need_a_cluster_say_so_in_one_line(
 
 def test_a_running_stack_is_found_by_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The environment wins where it is set."""
-    state_in(tmp_path)
     monkeypatch.delenv("KAFKA_BOOTSTRAP_SERVERS", raising=False)
     monkeypatch.setenv("TIDEMARK_WAREHOUSE_URL", "http://elsewhere")
 
-    running = find(tmp_path)
+    with state_in(tmp_path):
+        running = find(tmp_path)
 
     assert running.kafka.scoped("fleet") == "p-fleet"
     assert running.kafka.partitions == 4
@@ -167,12 +191,9 @@ def test_a_running_stack_is_found_by_its_folder(tmp_path: Path, monkeypatch: pyt
 
 def test_keys_create_prints_the_key_it_added(tmp_path: Path) -> None:
     """To the running stack's file when none is named."""
-    state_in(tmp_path)
-
-    result = CliRunner().invoke(
-        app_of(keys), ["keys", "create", "--source", "web", "--client", "server", "--backfill", "--data", str(tmp_path)],
-        env={"TIDEMARK_WRITE_KEYS_FILE": ""},
-    )  # fmt: skip
+    create = ["keys", "create", "--source", "web", "--client", "server", "--backfill", "--data", str(tmp_path)]
+    with state_in(tmp_path):
+        result = CliRunner().invoke(app_of(keys), create, env={"TIDEMARK_WRITE_KEYS_FILE": ""})
 
     assert result.exit_code == 0, result.output
     assert write_keys.holds(tmp_path / "keys.yaml", result.stdout.strip())

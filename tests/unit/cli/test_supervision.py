@@ -107,5 +107,10 @@ def test_what_has_lived_for_a_while_starts_again_at_once(tmp_path: Path) -> None
     assert quick_ends(file, 100.0) == 0
 
 
+def test_a_start_that_cannot_be_noted_waits_longest(tmp_path: Path) -> None:
+    """As on a full disk, where the broker ends at each start: supervisord would start it again without a pause."""
+    assert quick_ends(str(tmp_path / "no folder" / "one.starts"), 0.0) == 30
+
+
 def _state(supervisor: Supervisor, name: str) -> str:
     return str(next(each["statename"] for each in supervisor.processes() if each["name"] == name))

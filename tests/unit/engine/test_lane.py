@@ -156,6 +156,30 @@ async def test_a_gap_at_opening_is_passed_over_where_an_operator_says_so() -> No
     assert (await running(host)).next == Position(9, 0)
 
 
+async def test_a_gap_that_was_accepted_at_opening_is_durable_though_no_record_comes() -> None:
+    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True), earliest=9)
+    host.log.append("state", POSITION_KEY, Position(5, 3).encode(), 0)
+    lane = await running(host)
+
+    await until(lambda: lane.durable == Position(9, 0))
+
+    await lane.close()
+    again = Host(log=host.log, earliest=9)
+    assert (await running(again)).stopped is None
+
+
+async def test_a_gap_that_was_accepted_while_the_lane_runs_is_durable_though_no_record_comes() -> None:
+    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True))
+    lane = await running(host)
+    host.earliest = 5
+
+    lane.compare()
+
+    await until(lambda: lane.durable == Position(5))
+    assert host.sought == [5]
+    await lane.close()
+
+
 async def test_a_chunk_that_got_lost_on_the_way_is_read_again() -> None:
     host = Host()
     lane = await running(host)

@@ -14,7 +14,7 @@ from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
-from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes
+from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes, turns
 
 
 async def test_an_assignment_closes_lost_lanes_opens_new_ones_and_leaves_the_rest_alone() -> None:
@@ -155,6 +155,39 @@ async def test_a_worker_is_ready_when_all_its_lanes_are_and_says_why_not() -> No
     await until(lambda: lanes.of("events")[0].stopped)
 
     assert "the changelog holds no position" in str(lanes.not_ready())
+    await lanes.close()
+
+
+async def test_a_lane_whose_consumer_goes_on_behind_records_that_are_gone_stops_before_the_next_one_comes() -> None:
+    host = Host()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    lane = lanes.of("events")[0]
+    await until(lambda: lanes.not_ready() is None)
+    host.earliest = host.end = 5
+
+    lanes.observe(lambda _home: (5, 5), now=0.0)
+    await turns()
+    assert lane.stopped is None  # a chunk may be on its way
+    lanes.observe(lambda _home: (5, 5), now=0.0)
+
+    await until(lambda: lane.stopped)
+    assert "5 records are gone" in str(lanes.not_ready())
+    await lanes.close()
+
+
+async def test_a_lane_whose_consumer_has_moved_for_no_reason_reads_again_and_goes_on() -> None:
+    host = Host()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+
+    for _ in range(2):
+        lanes.observe(lambda _home: (3, 5), now=0.0)
+
+    await until(lambda: host.sought == [0])
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: host.counts() == {b"a": 1})
     await lanes.close()
 
 

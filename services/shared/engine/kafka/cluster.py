@@ -17,12 +17,12 @@ from services.shared.kafka.topic_configs import configs
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Partition counts and the limits on a record in bytes, by topic without prefix."""
+    """What is known of topics, by name without prefix."""
 
     partitions: dict[str, int]
+    """How many each topic has that the lanes read or write."""
     limits: dict[str, int]
-    needed: frozenset[str]
-    """The topics that the lanes read or write; the others are looked at for their limits alone."""
+    """The largest record in bytes that each topic takes, also those that the lanes do not use."""
 
 
 async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
@@ -55,7 +55,7 @@ async def learn(kafka: KafkaSettings, specs: Iterable[LaneSpec]) -> Cluster:
     problems += _unequal(specs, counts) + _shared(specs) + _expiring(specs, policies) + _lowered(kafka, specs, limits)
     if problems:
         raise Misfit(problems)
-    return Cluster(counts, limits, frozenset(needed))
+    return Cluster({name: counts[name] for name in needed}, limits)
 
 
 def _unequal(specs: list[LaneSpec], counts: dict[str, int]) -> list[str]:

@@ -54,6 +54,11 @@ class Feeding:
         self._compare_at: float | None = None
         """When the source has to be compared with what came, before anything more is taken; None where it agrees."""
 
+    def compare(self) -> None:
+        """Compare the source with what came before anything more is taken."""
+        if self._compare_at is None:
+            self._compare_at = time.monotonic()
+
     async def turn(self, runner: LaneRunner) -> None:
         """
         Do the next thing there is to do, or wait for it.
@@ -138,5 +143,6 @@ class Feeding:
         except SourceGap as gap:
             await self._commits.flush(runner)
             runner.offset, runner.step = accept(gap, self._host.settings, self._metrics)
+            self._commits.start_clock()
             self._intake.received = runner.offset
         await self._intake.read_from(self._intake.received)

@@ -108,6 +108,11 @@ class Lane:
             self._metrics.chunk(len(chunk.records))
         self._work.life.wake()
 
+    def compare(self) -> None:
+        """Have the source compared with what was delivered: the consumer has moved past it, and no chunk says so."""
+        self._work.feeding.compare()
+        self._work.life.wake()
+
     # what the group asks for
 
     async def hold(self) -> None:

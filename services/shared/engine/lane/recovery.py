@@ -55,7 +55,7 @@ async def recover(
         spec,
         partition,
         processor,
-        position,
+        held[0] if held is not None else position,
         raises=raises,
         topic_id=bounds.topic_id,
         state_ids=bounds.state_ids,
@@ -63,6 +63,7 @@ async def recover(
         accept_gap=host.settings.accept_gap,
         most_bytes=host.settings.transaction_bytes,
     )
+    runner.offset, runner.step = position  # behind a gap that was accepted, which is committed as a record is
     return runner, held is not None and bounds.committed != position.offset
 
 

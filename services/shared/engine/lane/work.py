@@ -70,7 +70,7 @@ class LaneWork:
         self._raises = Raises(
             f"{spec.topic}/{partition}", Patience(most.max_raises, most.max_restores, RESTORES_WITHIN_S)
         )
-        self._feeding = Feeding(life, intake, commits, host, metrics, pause=self._pause, moved=self.moved)
+        self.feeding = Feeding(life, intake, commits, host, metrics, pause=self._pause, moved=self.moved)
 
     async def run(self) -> None:
         """Open the lane and let it live until it stops or is cancelled; an error of unknown effect ends the process."""
@@ -92,7 +92,7 @@ class LaneWork:
                 self.life.look()
                 if self.life.state is not LaneState.RUNNING:
                     await self._pause()
-                await self._feeding.turn(self._must_run())
+                await self.feeding.turn(self._must_run())
             except LaneStopped as stopped:
                 if stopped.clean:
                     await self.commits.flush(self._must_run())
@@ -114,7 +114,7 @@ class LaneWork:
         self.life.move(LaneEvent.OPENED)
         self.moved()
         self._metrics.opened(time.monotonic() - began)
-        offset, step = self.commits.durable
+        offset, step = self._must_run().position
         log.info("lane_opened", extra={**self._name, "offset": offset, "step": step})
 
     async def _restore(self, place: AbstractAsyncContextManager[Any]) -> bool:
@@ -131,7 +131,9 @@ class LaneWork:
             lambda: recover(self._spec, self._partition, self._host, self._metrics, self._raises, place)
         )
         self.runner = runner
-        self.commits.restart(runner.position)
+        self.commits.restart(runner.transaction.position)
+        if runner.position != runner.transaction.position:
+            self.commits.start_clock()
         self.intake.received = runner.offset
         return elsewhere
 

@@ -39,6 +39,8 @@ class Lanes:
         """When the end of each lane's partition was last known, by the monotonic clock."""
         self._unknown: set[TopicPartition] = set()
         """Lanes of which it was not known at the last look."""
+        self._apart: dict[TopicPartition, tuple[int, int]] = {}
+        """How far the consumer has read, and how far its chunks reach, where these differed at the last look."""
         self._silent_s = 0.0
         self._generation: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -136,6 +138,7 @@ class Lanes:
                 covered, end = known
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
+                self._compare(tp, lane, covered)
                 view.lag(lane.behind, lane.queued, now)
             stalled = self._stalled_for(lane)
             view.stalled(max(stalled, silent_s, self._unknown_for(tp)) > self._host.settings.stall_s)
@@ -144,6 +147,22 @@ class Lanes:
         for (topic, state), count in counts.items():
             self._metrics.lanes.labels(topic, state.value).set(count)
         return longest
+
+    def _compare(self, tp: TopicPartition, lane: Lane, covered: int) -> None:
+        """
+        Have a lane compare its source where the consumer stands elsewhere than its chunks end, at two looks in a row.
+
+        A consumer whose next records are gone, or whose topic is another, goes on at the first that is there. Until one
+        comes, no chunk tells.
+        """
+        apart = (covered, lane.received)
+        if not lane.ready or lane.queued or covered == lane.received:
+            self._apart.pop(tp, None)
+        elif self._apart.get(tp) != apart:
+            self._apart[tp] = apart
+        else:
+            del self._apart[tp]
+            lane.compare()
 
     @staticmethod
     def _stalled_for(lane: Lane) -> float:
@@ -171,6 +190,7 @@ class Lanes:
         lane = self._lanes.pop(tp)
         self._views.pop(tp).forget()
         self._unknown.discard(tp)
+        self._apart.pop(tp, None)
         log.info("lane_closed", extra={"topic": tp[0], "partition": tp[1]})
         lane.abandon()  # its processor is not called again
         if lane.spec.closed is not None:

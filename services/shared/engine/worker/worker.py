@@ -134,7 +134,7 @@ class Worker:
         self._tasks = [
             asyncio.create_task(self._run_app(self._app)),
             asyncio.create_task(self._watch(watchdog)),
-            asyncio.create_task(self._watch_cluster(cluster.needed)),
+            asyncio.create_task(self._watch_cluster()),
             asyncio.create_task(ChangelogWatch(self.kafka, self.lanes.specs.values(), self.metrics).run()),
             asyncio.create_task(self._watch_place(self._app)),
         ]
@@ -148,9 +148,9 @@ class Worker:
         tell_log(cause)
         self._waits_for = f"waiting for Kafka: {cause}"
 
-    async def _watch_cluster(self, needed: frozenset[str]) -> None:
+    async def _watch_cluster(self) -> None:
         try:
-            await self._cluster.run(self.partitions, needed)
+            await self._cluster.run(self.partitions)
         except Misfit as error:
             self.fail(error)
 

@@ -248,3 +248,10 @@ def test_an_authority_that_is_none_is_a_wrong_setting(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match="KAFKA_SSL_CAFILE"):
         load(KafkaSettings, security_protocol="SSL", ssl_cafile=tmp_path / "ca.pem")
+
+
+async def test_a_listener_that_takes_no_user_names_what_to_set(node: Node) -> None:
+    told = await why(node.with_user(node.plain, "SASL_PLAINTEXT", "right"))
+
+    assert f"{node.plain} has no SASL on this listener" in told
+    assert "use the port of its SASL listener, or set PLAINTEXT" in told
