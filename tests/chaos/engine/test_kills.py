@@ -30,6 +30,7 @@ def assert_exact(verdict: Verdict, workers: Fleet) -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(120)
 async def test_random_kills_and_freezes_leave_every_count_exact(kafka: Any) -> None:
     async with trial(kafka.bootstrap) as log, fleet(log, 2, **QUICK) as workers:

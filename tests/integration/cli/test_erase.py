@@ -24,7 +24,7 @@ from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until, wait_until
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(420)]
 
 JO, KIM, BROWSER = "jo.doe@acme.example", "kim.lee@acme.example", "browser-of-jo-0815"
 LEA, FORMER = "lea@initech.example", "lea.before@initech.example"
