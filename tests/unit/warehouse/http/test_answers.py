@@ -107,7 +107,7 @@ def test_the_records_of_the_measures_are_there_for_those_who_show_them(client: T
 
     assert found.keys() == MEASURES.keys()
     assert found["level_4w"]["meaning"] == MEASURES["level_4w"].meaning
-    assert found["level_4w"]["evidence"] == {"baseline_weeks": 8, "usual_week": 0.25}
+    assert found["level_4w"]["evidence"] == {"baseline_weeks": 8, "usual_week": 0.1}
 
 
 def test_a_measure_of_a_later_version_is_shown_by_its_number() -> None:
