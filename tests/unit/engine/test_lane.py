@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from services.shared.engine.errors import ChangelogBehind, SourceBehind, SourceGap
+from services.shared.engine.errors import ChangelogBehind, SourceGap
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.processor import SourceRecord
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.spec import SourceMode
 from tests.support.counting.processor import CountingProcessor
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lane, running, turns
@@ -126,123 +125,6 @@ async def test_a_group_behind_the_changelog_is_skipped_over() -> None:
     host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
     assert (await running(host)).next == Position(5)
-
-
-async def test_a_source_that_ends_before_the_position_is_refused() -> None:
-    host = Host(end=4)
-    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
-
-    assert isinstance((await running(host)).stopped, SourceBehind)
-
-
-# gaps
-
-
-async def test_a_source_whose_next_records_are_gone_is_refused_at_opening() -> None:
-    host = Host(earliest=9)
-    host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
-
-    lane = await running(host)
-
-    assert isinstance(lane.stopped, SourceGap)
-    assert (lane.stopped.expected, lane.stopped.found) == (5, 9)
-    assert "TIDEMARK_ENGINE_ACCEPT_GAP" in str(lane.stopped)
-
-
-async def test_a_gap_at_opening_is_passed_over_where_an_operator_says_so() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True), earliest=9)
-    host.log.append("state", POSITION_KEY, Position(5, 3).encode(), 0)
-
-    assert (await running(host)).next == Position(9, 0)
-
-
-async def test_a_gap_that_was_accepted_at_opening_is_durable_though_no_record_comes() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True), earliest=9)
-    host.log.append("state", POSITION_KEY, Position(5, 3).encode(), 0)
-    lane = await running(host)
-
-    await until(lambda: lane.durable == Position(9, 0))
-
-    await lane.close()
-    again = Host(log=host.log, earliest=9)
-    assert (await running(again)).stopped is None
-
-
-async def test_a_gap_that_was_accepted_while_the_lane_runs_is_durable_though_no_record_comes() -> None:
-    host = Host(settings=EngineSettings(transaction_ms=1, accept_gap=True))
-    lane = await running(host)
-    host.earliest = 5
-
-    lane.compare()
-
-    await until(lambda: lane.durable == Position(5))
-    assert host.sought == [5]
-    await lane.close()
-
-
-async def test_a_chunk_that_got_lost_on_the_way_is_read_again() -> None:
-    host = Host()
-    lane = await running(host)
-    lane.receive(chunk(0, "1"))
-
-    lane.receive(chunk(5, "6"))
-    await until(lambda: host.sought == [1])
-    lane.receive(chunk(1, "2", "3", "4", "5", "6"))
-
-    await until(lambda: host.counts() == {b"a": 6})
-
-
-async def test_a_lost_chunk_of_a_transactional_source_is_read_again_too() -> None:
-    host = Host()
-    lane = await running(host, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
-    lane.receive(chunk(0, "1", end=3))
-
-    lane.receive(chunk(7, "6", start=5, end=8))
-
-    await until(lambda: host.sought == [3])
-    assert not lane.stopped
-
-
-async def test_records_lost_by_retention_while_the_lane_runs_stop_it_with_the_rest_durable() -> None:
-    host = Host(settings=PATIENT)
-    lane = await running(host)
-    lane.receive(chunk(0, "1", "2"))
-    await until(lambda: lane.next.offset == 2)
-    host.earliest = 5
-
-    lane.receive(chunk(5, "6"))
-
-    await until(lambda: lane.stopped)
-    assert isinstance(lane.stopped, SourceGap)
-    await until(lambda: host.counts() == {b"a": 2})
-
-
-async def test_a_hole_in_a_contiguous_source_is_refused() -> None:
-    host = Host()
-    lane = await running(host)
-
-    lane.receive(chunk(0, "1", end=4))
-    lane.receive(chunk(4, "5"))
-    lane.receive(chunk(7, "8", start=5, end=8))
-
-    await until(lambda: lane.stopped)
-    assert isinstance(lane.stopped, SourceGap)
-    assert (lane.stopped.expected, lane.stopped.found) == (1, 4)
-    await until(lambda: host.counts() == {b"a": 1})
-
-
-async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
-    host = Host()
-    lane = await running(host, replace(SPEC, mode=SourceMode.TRANSACTIONAL))
-
-    lane.receive(chunk(1, "1", start=0, end=4))
-    lane.receive(chunk(7, "8", start=4, end=9))
-
-    await until(lambda: host.counts() == {b"a": 2})
-    assert lane.next == Position(9)
-
-
-# raising folds
 
 
 async def test_a_reopened_lane_starts_a_new_writer_before_it_loads() -> None:
