@@ -13,7 +13,7 @@ from typing import Any
 from services.alerter.domain.rule_reading import RuleProblems, read_rule
 from services.alerter.domain.rules import Rule, RuleSet, rule_set
 from services.shared.errors import ConfigurationError
-from services.shared.plan_file import read_yaml
+from services.shared.files.yaml_file import read_yaml
 
 SHIPPED_RULES = Path(__file__).parent / "rules"
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from services.backfill.files import BadFile, is_table, rows
 from services.backfill.mapping import TimedCall
 from services.shared.calendars import public_holidays
-from services.shared.plan_file import read_yaml
+from services.shared.files.yaml_file import read_yaml
 from services.shared.tracking_plan.plan import TraitPlan
 from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
 from services.shared.units import written_date

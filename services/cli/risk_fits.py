@@ -107,7 +107,7 @@ def _require_place(in_force: Path, plan: TrackingPlan) -> None:
 
 def _require_same_or_nothing(path: Path, in_force: Path, plan: TrackingPlan) -> None:
     from services.scorer.domain.health.model import read_model
-    from services.shared.plan_file import read_yaml
+    from services.shared.files.yaml_file import read_yaml
 
     if not path.exists():
         return
@@ -132,7 +132,7 @@ def _rewritten(in_force: Path, section: str, plan: TrackingPlan) -> str:
     from services.backtest.report.model_file import with_section
     from services.scorer.domain.health.model import read_model
     from services.scorer.settings import DEFAULT_MODEL
-    from services.shared.plan_file import parse_yaml
+    from services.shared.files.yaml_file import parse_yaml
 
     before = in_force.read_text("utf-8")
     try:
@@ -172,7 +172,7 @@ def fit(
     from services.backtest.report.risk_fit import nothing_fitted, refusal, sections, too_few, verdict
     from services.scorer.domain.health.model import read_model
     from services.scorer.settings import DEFAULT_MODEL
-    from services.shared.plan_file import read_yaml
+    from services.shared.files.yaml_file import read_yaml
 
     shipped = read_model(read_yaml(DEFAULT_MODEL), plan).risk
     assert shipped is not None, "the model that comes with Tidemark has a risk"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from services.ingest.domain.accounts import AccountBook, read_accounts
 from services.shared.errors import ConfigurationError
-from services.shared.plan_file import read_yaml
+from services.shared.files.yaml_file import read_yaml
 
 VARIABLE = "TIDEMARK_ACCOUNTS_FILE"
 

@@ -10,7 +10,8 @@ from services.scorer.domain.attribution.state import USER_BYTES
 from services.scorer.domain.attribution.waiting import WaitingBounds
 from services.scorer.domain.health.model import Model, read_model
 from services.shared.errors import ConfigurationError
-from services.shared.plan_file import PlanSettings, default_plan, load_plan, read_yaml
+from services.shared.files.yaml_file import read_yaml
+from services.shared.plan_file import PlanSettings, default_plan, load_plan
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.units import HOUR_MS
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-from services.shared.plan_file import DEFAULT_PLAN_FILE, read_yaml
+from services.shared.files.yaml_file import read_yaml
+from services.shared.plan_file import DEFAULT_PLAN_FILE
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 

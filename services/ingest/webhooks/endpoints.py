@@ -22,7 +22,7 @@ from services.ingest.write_keys.keys import WriteKey
 from services.shared.errors import ConfigurationError
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
-from services.shared.plan_file import parse_yaml
+from services.shared.files.yaml_file import parse_yaml
 
 log = logging.getLogger(__name__)
 

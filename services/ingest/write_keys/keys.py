@@ -26,7 +26,7 @@ from services.shared.credentials import LONGEST, dated, digest, id_of
 from services.shared.errors import ConfigurationError, Rejected
 from services.shared.files.entry_fields import read_entry
 from services.shared.files.watched_file import WatchedFile, open_to_others
-from services.shared.plan_file import parse_yaml
+from services.shared.files.yaml_file import parse_yaml
 from services.shared.tracking_plan.actors import Actor
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from services.backtest.words import speech
 from services.scorer.domain.health.model import read_model
 from services.scorer.domain.health.risk import RiskModel, RiskTerm, risk
 from services.scorer.settings import DEFAULT_MODEL
-from services.shared.plan_file import default_plan, parse_yaml, read_yaml
+from services.shared.files.yaml_file import parse_yaml, read_yaml
+from services.shared.plan_file import default_plan
 from tests.support.risk_samples import WEIGHTS, sample, shipped
 
 TEXT = DEFAULT_MODEL.read_text("utf-8")

@@ -15,7 +15,8 @@ from services.backtest.report.page import page
 from services.backtest.words import speech
 from services.scorer.domain.health.model import read_model
 from services.scorer.settings import DEFAULT_MODEL
-from services.shared.plan_file import default_plan, read_yaml
+from services.shared.files.yaml_file import read_yaml
+from services.shared.plan_file import default_plan
 from services.shared.units import DAY_MS
 
 FIRST = 19_700

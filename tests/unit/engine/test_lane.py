@@ -1,4 +1,4 @@
-"""One lane over a log in memory: opening, gaps, answers, raising folds, holding and closing."""
+"""One lane over a log in memory: opening, answers, raising folds, holding and closing."""
 
 from __future__ import annotations
 
@@ -125,6 +125,9 @@ async def test_a_group_behind_the_changelog_is_skipped_over() -> None:
     host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
 
     assert (await running(host)).next == Position(5)
+
+
+# raising folds
 
 
 async def test_a_reopened_lane_starts_a_new_writer_before_it_loads() -> None:

@@ -19,9 +19,6 @@ async def test_a_source_that_ends_before_the_position_is_refused() -> None:
     assert isinstance((await running(host)).stopped, SourceBehind)
 
 
-# gaps
-
-
 async def test_a_source_whose_next_records_are_gone_is_refused_at_opening() -> None:
     host = Host(earliest=9)
     host.log.append("state", POSITION_KEY, Position(5).encode(), 0)
@@ -124,6 +121,3 @@ async def test_a_hole_in_a_transactional_source_is_nothing() -> None:
 
     await until(lambda: host.counts() == {b"a": 2})
     assert lane.next == Position(9)
-
-
-# raising folds

@@ -9,7 +9,8 @@ import jsonschema_rs
 import pytest
 
 from services.cli.plan.schema import schema, text
-from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE, read_yaml
+from services.shared.files.yaml_file import read_yaml
+from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE
 from services.shared.tracking_plan.reading import read_plan
 
 FILE = Path(__file__).parents[4] / "docs" / "tracking-plan.schema.json"

@@ -21,7 +21,7 @@ from services.scorer.domain.health.risk import (
     risk,
 )
 from services.scorer.settings import ScorerSettings, load_scoring
-from services.shared.plan_file import read_yaml
+from services.shared.files.yaml_file import read_yaml
 from tests.support.scorer import PLAN
 
 MODEL = load_scoring(ScorerSettings())[1].risk
