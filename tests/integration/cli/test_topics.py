@@ -7,15 +7,13 @@ import uuid
 from collections.abc import AsyncIterator
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import TOPICS
 from services.shared import exit_status
 from services.shared.kafka import topics
-from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka
 from tests.support.commands import Ran, run_tool
+from tests.support.topic_settings import alter
 
 pytestmark = pytest.mark.integration
 
@@ -76,16 +74,15 @@ async def test_other_partitions_than_configured_are_a_failed_check(environment: 
 
 async def test_a_topic_that_gives_up_what_was_acknowledged_is_a_failed_check(environment: dict[str, str]) -> None:
     await tidemark(environment, "topics", "create")
-    name = environment["TIDEMARK_TOPIC_PREFIX"] + "risk-signals"
-    async with admin(KafkaSettings(bootstrap_servers=environment["KAFKA_BOOTSTRAP_SERVERS"])) as client:
-        unclean = {**TOPICS["risk-signals"].kafka_config, "unclean.leader.election.enable": "true"}
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, unclean)])
+    bootstrap, prefix = environment["KAFKA_BOOTSTRAP_SERVERS"], environment["TIDEMARK_TOPIC_PREFIX"]
+    kafka = KafkaSettings(bootstrap_servers=bootstrap, topic_prefix=prefix)
+    await alter(kafka, "risk-signals", {"unclean.leader.election.enable": "true"})
 
     done = await tidemark(environment, "topics", "check")
 
     assert done.returncode == exit_status.REFUSED
     assert [line.partition(":")[0] for line in done.stdout.splitlines()] == [
-        f"topic {name} has unclean.leader.election.enable=true"
+        f"topic {kafka.scoped('risk-signals')} has unclean.leader.election.enable=true"
     ]
 
 

@@ -9,16 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
 from services.shared.engine.kafka import changelog_watch
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
-from services.shared.kafka.clients import admin
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
 from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE, Trial, trial
+from tests.support.topic_settings import alter
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -80,6 +79,4 @@ async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
 
 
 async def policy(log: Trial, value: str) -> None:
-    resource = ConfigResource(ConfigResourceType.TOPIC, log.kafka.scoped(CHANGELOG), configs={"cleanup.policy": value})
-    async with admin(log.kafka) as client:
-        await client.alter_configs([resource])
+    await alter(log.kafka, CHANGELOG, {"cleanup.policy": value})

@@ -5,16 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from schemas.topics import TOPICS
 from services.shared.engine.kafka.cluster import learn
 from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.errors import Misfit
-from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.kafka.topic_configs import configs
-from tests.support.waiting import until
+from tests.support.topic_settings import alter
 
 pytestmark = pytest.mark.integration
 
@@ -31,15 +27,7 @@ SPEC = LaneSpec(
 
 
 async def lower(kafka: KafkaSettings, topic: str) -> None:
-    config = TOPICS[topic].kafka_config | {"max.message.bytes": "600"}
-    name = kafka.scoped(topic)
-    async with admin(kafka) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs=config)])
-
-        async def known() -> bool:
-            return (await configs(client, [name]))[name]["max.message.bytes"] == "600"
-
-        await until(known)  # the controller has answered, and the broker that is asked may not know yet
+    await alter(kafka, topic, {"max.message.bytes": "600"})
 
 
 @pytest.mark.parametrize("topic", [CHANGELOG, OUTPUT])

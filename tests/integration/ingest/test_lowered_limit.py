@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 import pytest
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import TOPICS
@@ -16,8 +15,8 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import LogRecord
 from services.ingest.settings import IngestSettings
 from services.shared.errors import Retryable
-from services.shared.kafka.clients import admin
 from services.shared.kafka.settings import KafkaSettings
+from tests.support.topic_settings import alter
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -31,9 +30,7 @@ OF_ANOTHER_TOPIC = LogRecord("usage-events", b"acme", b"x" * 4_000)
 
 
 async def limit(kafka: KafkaSettings, most: int) -> None:
-    config = TOPICS[TOPIC].kafka_config | {"max.message.bytes": str(most)}
-    async with admin(kafka) as client:
-        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, kafka.scoped(TOPIC), configs=config)])
+    await alter(kafka, TOPIC, {"max.message.bytes": str(most)})
 
 
 async def refused(log: KafkaEventLog, *records: LogRecord) -> bool:
