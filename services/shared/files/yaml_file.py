@@ -36,7 +36,7 @@ def parse_yaml(text: str) -> Any:
         ValueError: it is not YAML, or gives a name twice, of which one would be lost.
     """
     try:
-        found = yaml.load(text, _UniqueNames)  # noqa: S506  a SafeLoader
+        found = yaml.load(text, _Loader)  # noqa: S506  a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(_unreadable(error)) from error
     return {} if found is None else found
@@ -50,13 +50,24 @@ def _unreadable(error: Exception) -> str:
     return f"not YAML: line {mark.line + 1}, column {mark.column + 1}: {getattr(error, 'problem', None) or 'cannot be read'}"
 
 
-class _UniqueNames(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, by how PyYAML was built
-    """Refuses a name that is there twice; YAML takes the last one."""
+class _Loader(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, by how PyYAML was built
+    """Refuses a name that is there twice, of which YAML takes the last one, and says where a value cannot be read."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return the value of a node; PyYAML lets whatever Python raises for it through, such as for 2026-02-30."""
+        try:
+            return super().construct_object(node, deep)
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2].replace("timestamp", "date or time")
+            raise yaml.constructor.ConstructorError(
+                problem=f"this is no {kind}: correct it, or put it in quotes if it is text",
+                problem_mark=node.start_mark,
+            ) from error
+
+    def construct_mapping(self, node: yaml.Node, deep: bool = False) -> dict[Hashable, Any]:
         """Return a mapping."""
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
@@ -64,3 +75,13 @@ class _UniqueNames(quick_yaml.SafeLoader):  # type: ignore[misc]  # one of two, 
                     )
                 seen.add(key.value)
         return dict(super().construct_mapping(node, deep))
+
+
+def _refuse_tag(_: _Loader, node: yaml.Node) -> None:
+    """Refuse a tag without quoting it: a secret that begins with an exclamation mark is one, unless it is quoted."""
+    raise yaml.constructor.ConstructorError(
+        problem="put a value that begins with ! in quotes", problem_mark=node.start_mark
+    )
+
+
+_Loader.add_constructor(None, _refuse_tag)
