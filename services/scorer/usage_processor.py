@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from services.scorer.domain.lane.account_format import COLD, HOT, ROLES
+from services.scorer.domain.lane.controls import StepTooLong
 from services.scorer.domain.lane.outcome import Outcome, Partial, Snapshot
-from services.scorer.domain.lane.usage_fold import NotStarted, StepTooLong, UsageFold
+from services.scorer.domain.lane.usage_fold import NotStarted, UsageFold
 from services.scorer.domain.lane.usage_state import UsageState
 from services.scorer.metrics import UsageMetrics
 from services.scorer.records import encode_health, outputs_of
@@ -71,7 +72,7 @@ class UsageProcessor:
     @property
     def due(self) -> int | None:
         """Log time at which the next thing is due, milliseconds since 1970 UTC."""
-        return self._fold.due
+        return self._fold.controls.due
 
     @property
     def waiting(self) -> int | None:
@@ -126,14 +127,14 @@ class UsageProcessor:
                     "time of that record right? `tidemark clock accept` or `tidemark clock refuse` says so",
                 ) from long
             except NotStarted:  # the log begins within a drive: the past that it brought is late
-                self._fold.start(at if record.appended_at == NO_APPEND_TIME else record.appended_at)
+                self._fold.controls.start(at if record.appended_at == NO_APPEND_TIME else record.appended_at)
                 return self._event(value, at, offset, record, step)
         if kind == "tick":
-            return self._fold.tick(value, at, offset, step)
+            return self._fold.controls.tick(value, at, offset, step)
         if kind == "fleet":
-            return self._fold.fleet(value, step)
+            return self._fold.controls.fleet(value, step)
         if kind == "clock":
-            return self._fold.clock(value, at, offset, step)
+            return self._fold.controls.clock(value, at, offset, step)
         if kind == "user_link":
             self._fold.link(value)
         else:
@@ -156,7 +157,7 @@ class UsageProcessor:
     def answered(self, record: SourceRecord) -> None:
         """Take an answer, so that the record that asked can be folded."""
         item = self.decode(record)
-        self._fold.answer(record.offset, item.at if item.value["mode"] == "ACCEPT" else 0)
+        self._fold.controls.answer(record.offset, item.at if item.value["mode"] == "ACCEPT" else 0)
 
     def quarantine(self, key: str, detail: str) -> None:
         """Set an account apart whose day cannot be closed."""

@@ -133,11 +133,11 @@ class UsageLane:
     def tick(self, when: int, epoch: int = 0, appended_at: int = NO_APPEND_TIME) -> None:
         """Fold a tick."""
         at_ = when if epoch else min(when, appended_at)
-        self._drain(self.fold.tick(tick(when, epoch), at_, self._next(), 0))
+        self._drain(self.fold.controls.tick(tick(when, epoch), at_, self._next(), 0))
 
     def clock(self, mode: str, when: int, epoch: int = 0) -> None:
         """Fold a clock record."""
-        self._drain(self.fold.clock(clock(mode, when, epoch), when, self._next(), 0))
+        self._drain(self.fold.controls.clock(clock(mode, when, epoch), when, self._next(), 0))
 
     def release(self, account: str) -> None:
         """Fold the order to release an account."""
@@ -145,7 +145,7 @@ class UsageLane:
 
     def fleet(self, day: int, ppm: int = 1_000_000, **changes: Any) -> None:
         """Fold the fleet's factor of the n-th test day."""
-        self._drain(self.fold.fleet(fleet(day, ppm, **changes), 0))
+        self._drain(self.fold.controls.fleet(fleet(day, ppm, **changes), 0))
 
     def close(self, day: int, ppm: int = 1_000_000, epoch: int = 0) -> None:
         """Tick to the end of the n-th test day and through its sweeps, and bring its factor between them."""

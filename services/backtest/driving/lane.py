@@ -82,7 +82,7 @@ class FoldedLane:
 
     def begin(self, start_ms: int) -> None:
         """Take the lane's clock, as a driver does."""
-        self._take(self._fold.clock({"mode": "DRIVEN", "epoch": EPOCH, "at": start_ms}, start_ms, 0, 0))
+        self._take(self._fold.controls.clock({"mode": "DRIVEN", "epoch": EPOCH, "at": start_ms}, start_ms, 0, 0))
 
     def event(self, event: Event, number: int) -> None:
         """Fold one event, which has this number."""
@@ -119,7 +119,7 @@ class FoldedLane:
     def tick(self, at_ms: int) -> None:
         """Move the clock; at midnight the day closes."""
         self._offset += 1
-        self._take(self._fold.tick({"at": at_ms, "epoch": EPOCH}, at_ms, self._offset, 0))
+        self._take(self._fold.controls.tick({"at": at_ms, "epoch": EPOCH}, at_ms, self._offset, 0))
         for _ in self._fold.state.ids.take_changes():  # what a log would be given
             pass
 
@@ -131,7 +131,7 @@ class FoldedLane:
     def fleet(self, decision: Mapping[str, Any]) -> None:
         """Take the fleet's factor of a day: its accounts are evaluated."""
         self._offset += 1
-        self._take(self._fold.fleet(decision, 0))
+        self._take(self._fold.controls.fleet(decision, 0))
 
     def _take(self, work: Iterator[None] | None) -> None:
         """Finish what a record began, and pass on what came out."""

@@ -71,7 +71,7 @@ def make_lane(partition: int, partitions: int, accounts: Sequence[str], users: i
     """Return a lane that stands at `now` with accounts of a past; everything in it is still to be written."""
     plan, model = load_scoring(ScorerSettings())
     fold = UsageFold(partition, partitions, plan, model, DUPLICATE_IDS)
-    for _ in fold.tick({"at": now, "epoch": 0}, now, 0, 0) or ():
+    for _ in fold.controls.tick({"at": now, "epoch": 0}, now, 0, 0) or ():
         pass
     state = fold.state
     for dimension in DIMENSIONS:

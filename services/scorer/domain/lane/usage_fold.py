@@ -2,7 +2,7 @@
 The fold of one lane of usage-events: every record moves the state, and nothing else does.
 
 An event is counted once (duplicates.py), for the day on which it happened, on the account that it names. Control
-records move the clock and bring the fleet's factors; commands are orders of people. Whatever cannot be applied is
+records move the clock and bring the fleet's factors (controls.py); commands are orders of people. Whatever cannot be applied is
 dead-lettered with its reason and counted; nothing raises on account of what a record says.
 
 `event` is the hot path, a few microseconds long: it looks things up once, branches late, and leaves all that an
@@ -18,16 +18,15 @@ from xxhash import xxh64_intdigest
 
 from services.scorer.domain.accounts.account import URGENT
 from services.scorer.domain.accounts.actors import FIRST_OF, actor_of
-from services.scorer.domain.fleet import FleetYear
 from services.scorer.domain.health.model import Model
-from services.scorer.domain.lane.clock import IDLE, NEVER
+from services.scorer.domain.lane.controls import Controls
 from services.scorer.domain.lane.day_close import DayClose
 from services.scorer.domain.lane.meanings import NO_ACTIVITY, PLAIN, Meanings
 from services.scorer.domain.lane.outcome import Forgotten
 from services.scorer.domain.lane.slow_path import SlowPath
 from services.scorer.domain.lane.state_format import DEFAULT
 from services.scorer.domain.lane.usage_state import UsageState
-from services.scorer.domain.units import DAY_MS, HOUR_MS
+from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.plan import TrackingPlan
 
 PRODUCTION = "production"
@@ -35,17 +34,8 @@ _KINDS = {"PAGE": PLAIN, "SCREEN": PLAIN, "IDENTIFY": NO_ACTIVITY, "ALIAS": NO_A
 _PAGES = frozenset({"PAGE", "SCREEN"})
 
 
-class StepTooLong(Exception):
-    """A record would move log time by more than seven days: somebody has to say whether that is right. Changes nothing."""
-
-    def __init__(self, now: int, at: int) -> None:
-        super().__init__(f"log time would step from {now} to {at}")
-        self.now = now
-        self.at = at
-
-
 class NotStarted(Exception):
-    """An event of some drive came before any record that gives this lane a time. Changes nothing; see `UsageFold.start`."""
+    """An event of some drive came before any record that gives this lane a time. Changes nothing; see `Controls.start`."""
 
 
 class UsageFold:
@@ -70,6 +60,7 @@ class UsageFold:
         self.meanings = Meanings(plan)
         self.state = UsageState(duplicate_ids, self.meanings.kinds, written)
         self.days = DayClose(self.state, model, partition, partitions)
+        self.controls = Controls(self.state, self.days)
         self.slow = SlowPath(self.state, self.days, self.meanings, plan, most_accounts)
         self.activity = self.slow.activity
         self._numbers = self.meanings.cache
@@ -80,15 +71,6 @@ class UsageFold:
         self._page_numbers = self.meanings.page_cache
         if self.meanings.pages:
             del self._kinds["PAGE"], self._kinds["SCREEN"]
-
-    @property
-    def due(self) -> int | None:
-        """Log time at which the next thing is due in this lane; None: nothing but the next midnight is known before a start."""
-        state = self.state
-        clock = state.clock
-        if not clock.started or (state.queue and not state.held):
-            return clock.now
-        return min(clock.midnight, self.days.sweep_due())
 
     def event(self, event: dict[str, Any], at: int, offset: int, origin: Any, step: int) -> Iterator[None] | None:
         """
@@ -108,7 +90,7 @@ class UsageFold:
                 if at < clock.deadline:
                     clock.now = clock.target = at
                     clock.moved_by = event["accepted_by"]
-                elif self._aim(at, offset):
+                elif self.controls.aim(at, offset):
                     clock.moved_by = event["accepted_by"]
                     state.moved = True
                     return self._advance_then_apply(event, at, origin)
@@ -120,98 +102,6 @@ class UsageFold:
             raise NotStarted
         state.moved = True
         self._apply(event, at, origin)
-        return None
-
-    def tick(self, tick: Mapping[str, Any], at: int, offset: int, step: int) -> Iterator[None] | None:
-        """Fold a tick: the clock moves, touched accounts are evaluated."""
-        state = self.state
-        clock = state.clock
-        if not step:
-            state.moved = True
-            state.ledger.ticks += 1
-            if tick["epoch"] != clock.epoch or (clock.driven and at <= clock.now):
-                # A driver that goes on after a crash repeats ticks; it must not matter at what moment it crashed.
-                state.ledger.controls_ignored += 1
-                return None
-            try:
-                self._aim(at, offset)
-            except StepTooLong:  # no event waits for its answer: the lane goes on, and shows that it was asked
-                clock.asked = at
-                state.ledger.steps_refused += 1
-                return None
-            if clock.target > clock.now:
-                clock.moved_by = ""
-            if clock.target < clock.deadline and clock.pending < 0 and not state.queue:
-                clock.ticked = clock.now = clock.target
-                return None
-        return self._advance_then_evaluate(ticked=True)
-
-    def clock(self, record: Mapping[str, Any], at: int, offset: int, step: int) -> Iterator[None] | None:
-        """Fold a clock record: a driver takes over an empty lane, hands over to live, or a long step is judged."""
-        state = self.state
-        clock = state.clock
-        if step:
-            return self._advance_then_evaluate(ticked=False)
-        state.moved = True
-        state.ledger.clocks += 1
-        mode = record["mode"]
-        if (
-            mode == "DRIVEN"
-            and not state.accounts
-            and not state.ledger.applied
-            and record["epoch"] != 0
-            and record["at"] > 0
-        ):
-            if clock.epoch != record["epoch"]:
-                clock.driven, clock.epoch = True, record["epoch"]
-                clock.set(record["at"])
-                clock.ticked = 0
-                state.fleet = FleetYear()  # of the same days maybe, which nobody had lived through yet
-                state.fleet_moved = True
-                state.ids.clear()
-                state.ids.roll(clock.now // HOUR_MS)
-                state.context = None
-            return None
-        if mode == "LIVE" and clock.driven:
-            clock.driven, clock.epoch = False, 0
-            clock.target = max(clock.target, at)
-            return self._advance_then_evaluate(ticked=False)
-        if mode in {"ACCEPT", "REFUSE"} and not clock.driven:
-            clock.answer(offset, at if mode == "ACCEPT" else 0)
-            if mode == "REFUSE" or not clock.started:
-                return None
-            clock.target = max(clock.target, at)
-            return self._advance_then_evaluate(ticked=False)
-        state.ledger.controls_ignored += 1
-        return None
-
-    def fleet(self, record: Mapping[str, Any], step: int) -> Iterator[None] | None:
-        """
-        Fold the fleet's factor of a day; the first of a day counts. The day that waits for it is evaluated.
-
-        It may come before this lane has closed the day: one that stood still is decided without.
-        """
-        state = self.state
-        clock = state.clock
-        if step:
-            return self.days.advance()
-        state.moved = True
-        state.ledger.fleets += 1
-        day = record["day"]
-        if (
-            record["epoch"] != clock.epoch or record["segment"] != "all" or state.fleet.known(day)
-            or not clock.started or not clock.today - 250 < day < clock.today + 250
-        ):  # fmt: skip
-            state.ledger.controls_ignored += 1
-            return None
-        state.fleet.learn(day, record["factor_ppm"], record["accounts"])
-        if record["weight_cap_milli"]:
-            state.fleet.cap_milli = record["weight_cap_milli"]
-        state.fleet.connected |= frozenset(record["connected"])
-        state.fleet_moved = True
-        state.context = None
-        if day == clock.pending and clock.phase == IDLE:
-            return self.days.advance()
         return None
 
     def link(self, link: Mapping[str, Any]) -> None:
@@ -258,45 +148,9 @@ class UsageFold:
         if account is not None and not self.state.frozen(name):
             self.state.quarantine(account, detail, frozen=frozen)
 
-    def answer(self, offset: int, accepted: int) -> None:
-        """Take the answer to a long step from further down the log, so that the record which asked can be folded."""
-        self.state.clock.answer(offset, accepted)
-        self.state.moved = True
-
-    def start(self, at: int) -> None:
-        """Give the lane its first time."""
-        clock = self.state.clock
-        clock.set(at)
-        clock.plan(NEVER)
-        self.state.ids.roll(at // HOUR_MS)
-        self.state.context = None
-        self.state.moved = True
-
-    def _aim(self, at: int, offset: int) -> bool:
-        """Set the time that the clock is to move to; return whether it has to move at all."""
-        clock = self.state.clock
-        if not clock.started:
-            self.start(at)
-            return True
-        may = clock.may_step(at, offset)
-        if may is None:
-            raise StepTooLong(clock.now, at)
-        if not may:
-            self.state.ledger.steps_refused += 1
-            return False
-        clock.asked = 0
-        clock.target = max(clock.target, at)
-        return clock.target > clock.now
-
     def _advance_then_apply(self, event: dict[str, Any], at: int, origin: Any) -> Iterator[None]:
         yield from self.days.advance()
         self._apply(event, at, origin)
-
-    def _advance_then_evaluate(self, *, ticked: bool) -> Iterator[None]:
-        yield from self.days.advance()
-        if ticked:
-            yield from self.days.count_the_wait()
-        yield from self.days.evaluate_queue()
 
     def _apply(self, event: dict[str, Any], at: int, origin: Any) -> None:
         state = self.state

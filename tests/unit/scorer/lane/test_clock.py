@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.scorer.domain.lane.clock import STEP_MS, SWEEP_MS
-from services.scorer.domain.lane.usage_fold import StepTooLong
+from services.scorer.domain.lane.controls import StepTooLong
 from tests.support.scorer import DAY, UsageLane, at, clock, closes, fleet, measures, tick
 
 MINUTE = 60_000
@@ -126,8 +126,8 @@ def test_a_clock_record_accepts_the_step() -> None:
 
 def test_an_event_that_waits_is_folded_with_the_answer_from_further_down_the_log() -> None:
     accepted, refused = UsageLane(start=at(0, 8)), UsageLane(start=at(0, 8))
-    accepted.fold.answer(50, at(30, 3))
-    refused.fold.answer(50, 0)
+    accepted.fold.controls.answer(50, at(30, 3))
+    refused.fold.controls.answer(50, 0)
     for lane in (accepted, refused):
         lane.event("e1", when=at(30, 2))
 
@@ -231,8 +231,8 @@ def records_of_two_days() -> list[tuple[str, dict[str, Any], int]]:
 
 def fold(lane: UsageLane, kind: str, value: dict[str, Any], when: int, step: int) -> Any:
     if kind == "fleet":
-        return lane.fold.fleet(value, step)
-    return getattr(lane.fold, kind)(value, when, 10**6, step)
+        return lane.fold.controls.fleet(value, step)
+    return getattr(lane.fold.controls, kind)(value, when, 10**6, step)
 
 
 @pytest.mark.parametrize("accounts", [1, 63, 64, 65, 512, 513, 700])
@@ -273,10 +273,10 @@ def test_steps_are_short() -> None:
         lane.event(f"e{number}", f"acct-{number:04}", when=at(0, 1))
     lane.fleet(0)
     sizes, before = [], 0
-    for _ in lane.fold.tick(tick(at(1, 3)), at(1, 3), 9999, 0) or ():
+    for _ in lane.fold.controls.tick(tick(at(1, 3)), at(1, 3), 9999, 0) or ():
         sizes.append(len(lane.state.outcomes) - before)
         before = len(lane.state.outcomes)
-    for _ in lane.fold.tick(tick(at(1, 4)), at(1, 4), 9999, 0) or ():
+    for _ in lane.fold.controls.tick(tick(at(1, 4)), at(1, 4), 9999, 0) or ():
         sizes.append(len(lane.state.outcomes) - before)
         before = len(lane.state.outcomes)
 

@@ -51,18 +51,18 @@ def test_midnight_is_swept_in_ten_minutes_of_log_time() -> None:
 
 def test_what_is_due_is_known_to_the_ticker() -> None:
     lane = UsageLane(start=0)
-    assert lane.fold.due == 0
+    assert lane.fold.controls.due == 0
     lane.tick(at(0, 3))
-    assert lane.fold.due == at(1)
+    assert lane.fold.controls.due == at(1)
     lane.event("e1", when=at(0, 4))
-    assert lane.fold.due == at(0, 4)
+    assert lane.fold.controls.due == at(0, 4)
     lane.tick(at(0, 4) + 1000)
-    assert lane.fold.due == at(1)
+    assert lane.fold.controls.due == at(1)
     lane.tick(at(1))
     if lane.state.clock.phase == CLOSING:
-        assert lane.fold.due == at(1) + slice_of("acme") * 1000
+        assert lane.fold.controls.due == at(1) + slice_of("acme") * 1000
     lane.tick(at(1) + SWEEP_MS)
-    assert (lane.state.clock.phase, lane.fold.due) == (IDLE, at(2))
+    assert (lane.state.clock.phase, lane.fold.controls.due) == (IDLE, at(2))
 
 
 def test_both_sweeps_are_done_before_the_next_midnight_also_when_time_leaps() -> None:
@@ -150,7 +150,7 @@ def test_while_factors_of_an_absence_are_missing_nobody_is_judged_by_a_touch() -
         lane.event(f"e{day}", when=at(day, 9))
     lane.tick(at(5, 10))
     assert lane.state.held
-    assert lane.fold.due == at(6)
+    assert lane.fold.controls.due == at(6)
     before = len(lane.snapshots())
     lane.tick(at(5, 10) + 5000)
     assert len(lane.snapshots()) == before

@@ -333,7 +333,7 @@ def test_a_step_of_a_day_close_stays_small_however_many_people_the_accounts_have
         for person in range(1_500):
             lane.state.accounts[f"a{number:03}"].active_users.mark((person + 1) << 40 | number)
     lane.state_records()
-    steps = lane.fold.tick(tick(at(2)), at(2), 9_999, 0) or ()
+    steps = lane.fold.controls.tick(tick(at(2)), at(2), 9_999, 0) or ()
     sizes = [sum(len(value or b"") for _, value in lane.state.take_changes()) for _ in steps]
 
     assert sum(sizes) > 4 << 20
