@@ -167,7 +167,7 @@ async def _show(running: Running, console: Console) -> None:
     from services.cli.signal_stream import SignalStream
 
     screen, people = Screen(console), People(running.warehouse, running.query_token)
-    async with SignalStream(running.kafka) as stream:
+    async with SignalStream(running.kafka, console.print) as stream:
         screen.past([await people.in_signal(signal) for signal in await stream.past()])
         async for signal in stream.news():
             screen.show(await people.in_signal(signal))

@@ -121,7 +121,7 @@ async def _tail(
     from services.cli.signal_stream import SignalStream
 
     await reach(kafka)
-    console = Console(highlight=False, soft_wrap=True)
+    console, says = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
     async def show(signal: dict[str, Any]) -> None:
         if not wanted(signal):
@@ -131,7 +131,7 @@ async def _tail(
         else:
             console.print(in_words(await people.in_signal(signal)))
 
-    async with SignalStream(kafka, history=history) as stream:
+    async with SignalStream(kafka, says.print, history=history) as stream:
         past = await stream.past()
         if rule is not None:
             _check_rule(rule, past)

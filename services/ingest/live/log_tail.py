@@ -136,10 +136,11 @@ class LogTail:
         while True:
             try:
                 await self._read()
-            except (KafkaError, OSError, Fatal) as error:
-                log.warning("live_tail_interrupted", extra={"error": repr(error)})
+            except Exception as error:  # one that ends this task would leave a tail that shows nothing and says nothing
+                expected = isinstance(error, (KafkaError, OSError, Fatal))
+                log.warning("live_tail_interrupted", exc_info=not expected, extra={"error": repr(error)})
                 for watcher in self._watchers:
-                    watcher.tell(problem=f"the log cannot be read: {error or type(error).__name__}"[:300])
+                    watcher.tell(problem=f"the log cannot be read: {str(error) or type(error).__name__}"[:300])
             await asyncio.sleep(_AGAIN_S)
 
     async def _read(self) -> None:

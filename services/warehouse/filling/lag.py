@@ -46,7 +46,8 @@ class Lag:
             except KafkaError as error:
                 log.warning("ends_unknown", extra={"error": repr(error)})
             else:
-                self.show(ends, time.time())
+                # With what is in open transactions: the consumer, which reads committed records, takes their beginning for the end.
+                self.show({tp: max(end, reader.highwater(tp) or 0) for tp, end in ends.items()}, time.time())
             await asyncio.sleep(_EVERY_S)
 
     def show(self, ends: Mapping[TopicPartition, int], now: float) -> None:

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.admin import RecordsToDelete
 
 from schemas import codec
 from services.cli.signal_stream import SignalStream
-from services.shared.kafka.clients import transactional_producer
+from services.shared.kafka.clients import admin, transactional_producer
+from services.shared.kafka.reading import ends
 from services.shared.kafka.settings import KafkaSettings
 
 pytestmark = pytest.mark.integration
@@ -90,9 +92,9 @@ async def test_open_episodes_come_first_and_resolved_ones_do_not(
     )
     await commit(kafka_settings, lane, signal(example, "a", 2, "RESOLVED"))
 
-    async with SignalStream(kafka_settings) as stream:
+    async with SignalStream(kafka_settings, pytest.fail) as stream:
         assert [each["signal_id"] for each in await stream.past()] == ["b/e/2"]
-    async with SignalStream(kafka_settings, history=True) as stream:
+    async with SignalStream(kafka_settings, pytest.fail, history=True) as stream:
         assert [each["signal_id"] for each in await stream.past()] == ["a/e/1", "b/e/1", "a/e/2", "b/e/2"]
 
 
@@ -101,7 +103,7 @@ async def test_what_is_committed_between_the_two_readings_comes_once(
 ) -> None:
     await commit(kafka_settings, lane, signal(example, "a", 1))
 
-    async with SignalStream(kafka_settings) as stream:
+    async with SignalStream(kafka_settings, pytest.fail) as stream:
         await commit(kafka_settings, lane, signal(example, "a", 2, "UPDATED"), signal(example, "c", 1))
         past = [each["signal_id"] for each in await stream.past()]
         await commit(kafka_settings, lane, signal(example, "a", 3, "UPDATED"))
@@ -117,7 +119,7 @@ async def test_a_transaction_that_is_open_when_the_stream_starts_is_not_missed(
     await lane.begin_transaction()
     await emit(kafka_settings, lane, signal(example, "a", 2, "UPDATED"), signal(example, "d", 1))
 
-    async with SignalStream(kafka_settings) as stream:
+    async with SignalStream(kafka_settings, pytest.fail) as stream:
         reading = asyncio.create_task(stream.past())
         await asyncio.wait([reading], timeout=0.5)
         await lane.commit_transaction()
@@ -125,3 +127,24 @@ async def test_a_transaction_that_is_open_when_the_stream_starts_is_not_missed(
 
         assert sorted(past) == ["a/e/2", "d/e/1"]
         assert await news(stream, 0) == []
+
+
+async def test_what_is_deleted_before_it_could_be_read_is_told_and_what_follows_is_shown(
+    kafka_settings: KafkaSettings, lane: AIOKafkaProducer, example: dict[str, Any]
+) -> None:
+    told: list[str] = []
+    async with SignalStream(kafka_settings, told.append) as stream:
+        await commit(kafka_settings, lane, signal(example, "a", 1))
+        partition, end = max((await ends(kafka_settings, "risk-signals")).items(), key=lambda each: each[1])
+        deleted = TopicPartition(kafka_settings.scoped("risk-signals"), partition)
+        async with admin(kafka_settings) as client:
+            await client.delete_records({deleted: RecordsToDelete(end)})
+        stream._tails[0].seek(deleted, 0)  # where one stands that was frozen meanwhile
+        await commit(kafka_settings, lane, signal(example, "a", 2, "UPDATED"))
+
+        assert await news(stream, 1) == ["a/e/2"]
+
+    where = f"{deleted.topic}/{partition} was read up to offset 0"
+    assert told == [
+        f"{where}, and what followed was deleted before it could be read: begin anew to see what is open now"
+    ]

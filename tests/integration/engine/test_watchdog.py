@@ -16,8 +16,10 @@ from prometheus_client import CollectorRegistry
 from services.shared.engine.errors import EXIT_FAIL_STOP
 from services.shared.engine.faust_seam.app import consumer_of
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec, SourceMode
 from services.shared.engine.worker import watchdog
 from services.shared.engine.worker.worker import Worker
+from services.shared.kafka.clients import transactional_producer
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec
@@ -30,12 +32,12 @@ SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
 
 
 @asynccontextmanager
-async def counting(log: Trial, stall_s: float) -> AsyncIterator[tuple[Worker, list[int]]]:
+async def counting(log: Trial, stall_s: float, spec: LaneSpec = SPEC) -> AsyncIterator[tuple[Worker, list[int]]]:
     """Run a worker in this process, ready; statuses that it would have left with are gathered."""
     left: list[int] = []
     settings = EngineSettings(transaction_ms=20, session_timeout_s=6, heartbeat_s=0.5, stall_s=stall_s)
     process = ProcessSettings(data_dir=Path(log.data_dir))
-    worker = Worker("counting", [SPEC], log.kafka, settings, CollectorRegistry(), process, leave=left.append)
+    worker = Worker("counting", [spec], log.kafka, settings, CollectorRegistry(), process, leave=left.append)
     running = asyncio.create_task(worker.run())
     try:
         await until(lambda: worker.ready or running.done(), 40)
@@ -124,3 +126,25 @@ async def test_while_kafka_is_away_readiness_is_red_and_the_process_stays(tmp_pa
             assert left == []
     finally:
         broker.kill()
+
+
+async def test_a_lane_behind_a_transaction_that_stays_open_is_named_and_ends_no_process(kafka: Any) -> None:
+    """What is committed behind it can be read by nobody who reads committed records: a restart would heal nothing."""
+    spec = counting_spec(SOURCE, CHANGELOG, OUT, DEAD, SourceMode.TRANSACTIONAL)
+    async with trial(kafka.bootstrap, partitions=1) as log, counting(log, stall_s=1, spec=spec) as (worker, left):
+        await log.produce([(b"a", b"1")])
+        other = transactional_producer(log.kafka, "count-other", transaction_timeout_ms=60_000)
+        await other.start()
+        await other.begin_transaction()
+        await other.send_and_wait(log.scoped(SOURCE), b"1", b"a")
+        await log.produce([(b"a", b"1")] * 3)
+
+        await until(lambda: "waits at offset 1 behind a transaction" in str(worker.not_ready()), 15)
+        with pytest.raises(TimeoutError):
+            await until(lambda: left, 4)  # longer than the patience with a stall
+
+        await other.commit_transaction()
+        await until(lambda: worker.ready, 15)
+        assert sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) > 4
+        assert left == []
+        await other.stop()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from schemas import codec
-from services.ingest.domain.arrivals import Arrival
+from services.ingest.domain.arrivals import Arrival, Arrivals
 from services.ingest.live import log_tail
 from services.ingest.live.log_tail import LogTail, Watcher
 from services.shared.dead_letters import DeadLetter
@@ -115,6 +115,26 @@ async def test_nothing_is_read_while_nobody_watches(kafka_settings: KafkaSetting
         await until(lambda: later.begun)
         await log.event(event_id="m3")
         assert [each.id for each in await seen(later, 1)] == ["m3"]
+
+
+async def test_a_record_that_nobody_expected_ends_no_tail_and_is_told(kafka_settings: KafkaSettings, log: Log) -> None:
+    class Unexpected(Arrivals):
+        def of_event(self, event: Mapping[str, Any]) -> Arrival:
+            return super().of_event(event if event["event_id"] != "m1" else {})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log_tail, "Arrivals", Unexpected)
+        async with LogTail(kafka_settings).watch("", 1000) as watcher:
+            await until(lambda: watcher.begun)
+            await log.event(event_id="m1")
+            told = await watcher.next(20)
+            assert told is not None
+            assert told.problem == "the log cannot be read: 'account'"
+            back = await watcher.next(20)
+            assert back is not None
+            assert not back.problem
+            await log.event(event_id="m2")
+            assert [each.id for each in await seen(watcher, 1)] == ["m2"]
 
 
 async def test_of_a_flood_some_is_shown_and_the_rest_is_counted(

@@ -192,6 +192,21 @@ async def test_aborted_snapshots_are_not_stored_and_leave_no_lag(kafka_settings:
     )
 
 
+async def test_what_lies_behind_a_transaction_that_stays_open_shows_as_lag(kafka_settings: KafkaSettings) -> None:
+    other = clients.transactional_producer(kafka_settings, "other")
+    await other.start()
+    async with sinking(kafka_settings, MemoryStore()) as (_, registry):
+        await until(lambda: lag(registry) == 0)
+
+        await other.begin_transaction()
+        await other.send_and_wait(kafka_settings.scoped("account-health"), b"", key=b"acme")
+        await until(lambda: lag(registry) == 1)
+
+        await other.abort_transaction()
+        await until(lambda: lag(registry) == 0)
+    await other.stop()
+
+
 async def test_a_topic_of_nothing_but_ticks_is_not_read_again(kafka_settings: KafkaSettings) -> None:
     async with producing(kafka_settings) as producer:
         for _ in range(20):

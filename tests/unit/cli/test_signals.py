@@ -22,7 +22,7 @@ async def reached(_kafka: object) -> None:
 
 
 @asynccontextmanager
-async def stream(_kafka: object, *, history: bool) -> AsyncIterator[Any]:
+async def stream(_kafka: object, _tell: object, *, history: bool) -> AsyncIterator[Any]:
     """One signal, of a rule that is in force no more."""
 
     async def past() -> list[dict[str, Any]]:

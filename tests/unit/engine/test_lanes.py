@@ -248,3 +248,33 @@ async def test_a_consumer_that_does_not_poll_stalls_every_lane() -> None:
     assert lanes.not_ready() == "the Kafka consumer has not polled for 61 s"
     assert metrics.stalled.labels("events", "0")._value.get() == 1
     await lanes.close()
+
+
+async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("services.shared.engine.worker.lanes.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    metrics = EngineMetrics(CollectorRegistry())
+    lanes = Lanes([SPEC], Host(settings=EngineSettings(stall_s=60)), metrics)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: lanes.not_ready() is None)
+
+    def look(end: int) -> float:
+        return lanes.observe(lambda _lane: (end, end), now=0.0, written=lambda _lane: 9)
+
+    look(0)
+    clock[0] += 61
+    assert look(0) == 0  # a new process could read no more: nothing to end this one for
+    assert metrics.stalled.labels("events", "0")._value.get() == 1
+    assert metrics.lag_records.labels("events", "0")._value.get() == 9
+    assert str(lanes.not_ready()).startswith(
+        "lane events/0 waits at offset 0 behind a transaction that has been open for 61 s"
+    )
+
+    lanes.receive("events", chunk(0, "1"))
+    await until(lambda: lanes.of("events")[0].next.offset == 1)
+    look(1)  # another transaction
+    assert metrics.stalled.labels("events", "0")._value.get() == 0
+    assert lanes.not_ready() is None
+    await lanes.close()

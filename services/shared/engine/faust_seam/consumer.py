@@ -158,6 +158,10 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         """Return the end of what may be read, as the last fetch told; None before it."""
         return cast(int, self._ensure_consumer().last_stable_offset(tp))
 
+    def written(self, tp: TP) -> int | None:
+        """Return the same with what is in open transactions."""
+        return cast("int | None", self._ensure_consumer().highwater(tp))
+
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check nothing: Faust's detector compares clocks of two kinds; the engine has its own watchdog."""
 
@@ -232,6 +236,10 @@ class Consumer(driver.Consumer):
     def end(self, tp: TP) -> int | None:
         """Return the end of what may be read of a partition, as the last fetch told; None before it."""
         return self._thread.highwater(tp)
+
+    def written(self, tp: TP) -> int | None:
+        """Return where a partition ends with its open transactions, as the last fetch told; None before it."""
+        return self._thread.written(tp)
 
 
 class Producer(driver.Producer):

@@ -41,6 +41,8 @@ class Lanes:
         """Lanes of which it was not known at the last look."""
         self._apart: dict[TopicPartition, tuple[int, int]] = {}
         """How far the consumer has read, and how far its chunks reach, where these differed at the last look."""
+        self._held: dict[TopicPartition, tuple[int, float]] = {}
+        """Where a lane has read all that it may, with more behind an open transaction, and since when."""
         self._silent_s = 0.0
         self._generation: int | None = None
         self._closing: set[asyncio.Task[None]] = set()
@@ -105,18 +107,29 @@ class Lanes:
                 return f"lane {topic}/{partition} is {lane.phase.value}{why}"
             if self._stalled_for(lane) > stall_s:
                 return f"lane {topic}/{partition} has records to fold and does not move"
+            if self._held_for((topic, partition)) > stall_s:
+                offset, _ = self._held[topic, partition]
+                return (
+                    f"lane {topic}/{partition} waits at offset {offset} behind a transaction that has been open for"
+                    f" {self._held_for((topic, partition)):.0f} s: see docs/runbooks/TidemarkLaneStalled.md"
+                )
             if self._unknown_for((topic, partition)) > stall_s:
                 return f"nobody can say where {topic}/{partition} ends: Kafka is away, or the partition has no leader"
         return None
 
     def observe(
-        self, ends: Callable[[TopicPartition], tuple[int, int] | None], now: float, silent_s: float = 0.0
+        self,
+        ends: Callable[[TopicPartition], tuple[int, int] | None],
+        now: float,
+        silent_s: float = 0.0,
+        written: Callable[[TopicPartition], int | None] = lambda _: None,
     ) -> float:
         """
         Refresh the gauges; return for how many seconds a lane has had work without moving, the longest of all.
 
-        `ends` gives (how far it is read, end) of a partition, None while that is not known; `silent_s` is for how
-        long the consumer has not polled. Neither is part of what is returned: a lane whose partition has lost its leader
+        `ends` gives (how far it is read, end of what may be read) of a partition, None while that is not known; `silent_s` is
+        for how long the consumer has not polled; `written` gives where a partition ends with its open transactions. None of
+        these is part of what is returned: a lane whose partition has lost its leader, or has a transaction that does not end,
         cannot get what it has to fold, and once it can its time begins anew. A lane is not stalled while it opens, has
         nothing to fold, or has been stopped.
         """
@@ -139,9 +152,13 @@ class Lanes:
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 self._compare(tp, lane, covered)
-                view.lag(lane.behind, lane.queued, now)
+                last = max(written(tp) or 0, end)
+                self._hold(tp, end if covered >= end and last > end else None)
+                view.lag(max(lane.behind, last - lane.next.offset), lane.queued, now)
             stalled = self._stalled_for(lane)
-            view.stalled(max(stalled, silent_s, self._unknown_for(tp)) > self._host.settings.stall_s)
+            view.stalled(
+                max(stalled, silent_s, self._unknown_for(tp), self._held_for(tp)) > self._host.settings.stall_s
+            )
             if known is not None:
                 longest = max(longest, stalled)
         for (topic, state), count in counts.items():
@@ -179,6 +196,18 @@ class Lanes:
         """
         return time.monotonic() - max(self._known_at[tp], self._lanes[tp].moved_at)
 
+    def _hold(self, tp: TopicPartition, offset: int | None) -> None:
+        """Note where an open transaction holds a lane up; None: nowhere."""
+        if offset is None:
+            self._held.pop(tp, None)
+        elif self._held.get(tp, (-1, 0.0))[0] != offset:
+            self._held[tp] = offset, time.monotonic()
+
+    def _held_for(self, tp: TopicPartition) -> float:
+        """Return for how many seconds one and the same open transaction has held a lane up."""
+        held = self._held.get(tp)
+        return 0.0 if held is None else time.monotonic() - held[1]
+
     def _open(self, tp: TopicPartition) -> None:
         topic, partition = tp
         self._known_at[tp] = time.monotonic()
@@ -191,6 +220,7 @@ class Lanes:
         self._views.pop(tp).forget()
         self._unknown.discard(tp)
         self._apart.pop(tp, None)
+        self._held.pop(tp, None)
         log.info("lane_closed", extra={"topic": tp[0], "partition": tp[1]})
         lane.abandon()  # its processor is not called again
         if lane.spec.closed is not None:

@@ -3,12 +3,12 @@ Notice that a worker does not move, when nothing has failed.
 
 Faust's own detectors compare clocks of two kinds and only log. This one knows three things apart from the fetches: how
 far each source reaches (asked by a client of its own), how far each lane has folded, and when the consumer last polled.
-A lane that has work and does not move, an end that nobody can tell and a consumer that has fallen silent turn readiness
-red and show as stalled lanes.
+A lane that has work and does not move, an end that nobody can tell, a transaction that stays open before what a lane
+would read next, and a consumer that has fallen silent turn readiness red and show as stalled lanes.
 
 The process ends only where a new one may do better: the cluster has answered this process for twice the patience, and
-for as long a lane or the consumer has stood still. While Kafka is away, or one partition has no leader, a restart would
-heal nothing and cost the other lanes their state.
+for as long a lane or the consumer has stood still. While Kafka is away, one partition has no leader or a transaction is
+open, a restart would heal nothing and cost the other lanes their state.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Watchdog:
     def look(self) -> None:
         """Refresh the gauges; end the process if it has stood still for too long and a new one may not."""
         silent = self._silent()
-        stalled = self._lanes.observe(self._known, time.time(), silent)
+        stalled = self._lanes.observe(self._known, time.time(), silent, self._written)
         if min(max(stalled, silent), self._ends.reached_for()) > 2 * self._settings.stall_s:
             what = "the consumer has not polled" if silent >= stalled else "a lane with records to fold has not moved"
             self._fail(FailStop(f"{what} for {max(stalled, silent):.0f} s while the cluster answers"))
@@ -97,6 +97,9 @@ class Watchdog:
         if covered is None or end is None:
             return None
         return covered, max(end, consumer.end(tp) or 0)
+
+    def _written(self, lane: TopicPartition) -> int | None:
+        return consumer_of(self._app).written(self._tp(lane))
 
     async def _ask(self) -> None:
         """Ask for the ends again and again; at once for lanes that have just come."""
