@@ -26,7 +26,6 @@ from services.alerter.rule_files import load_rules
 from services.alerter.settings import AlerterSettings
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
-from services.shared.errors import ConfigurationError
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.process.lifecycle import run_service, stop_event
@@ -68,15 +67,9 @@ async def _forget_lost_partitions(worker: Worker, metrics: AlerterMetrics) -> No
         metrics.keep(worker.open_lanes(ACCOUNT_HEALTH))
 
 
-def check(
-    _kafka: KafkaSettings, _process: ProcessSettings, _engine: EngineSettings, settings: AlerterSettings
-) -> list[str]:
-    """Return what is wrong with the rules."""
-    try:
-        load_rules(settings.rules_dir, settings.rules_overrides)
-    except ConfigurationError as error:
-        return list(error.problems)
-    return []
+def check(_kafka: KafkaSettings, _process: ProcessSettings, _engine: EngineSettings, settings: AlerterSettings) -> None:
+    """Raise what is wrong with the rules."""
+    load_rules(settings.rules_dir, settings.rules_overrides)
 
 
 def main(argv: list[str] | None = None) -> int:

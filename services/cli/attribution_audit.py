@@ -16,10 +16,9 @@ from typing import Any
 
 import xxhash
 
-from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_UNATTRIBUTED
-from services.cli import lane_counters
+from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
 from services.cli.unread import Unread
-from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters, read_counters
+from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -210,13 +209,6 @@ def _part(
         if number != found
     ]
     return part
-
-
-async def read_lanes(kafka: KafkaSettings) -> dict[int, tuple[int, AttributionCounters]]:
-    """Return position and counters of each lane, both of the same transaction."""
-    return await lane_counters.read_lanes(
-        kafka, SCORER_USAGE_UNATTRIBUTED_STATE, LEDGER_KEY, read_counters, AttributionCounters
-    )
 
 
 async def _letters(kafka: KafkaSettings, unread: Unread) -> dict[int, dict[int, tuple[str, dict[str, Any] | None]]]:

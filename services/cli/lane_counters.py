@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
+from services.scorer.domain.counters import LEDGER_KEY, decode_counters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 
-C = TypeVar("C")
+C = TypeVar("C", bound=msgspec.Struct)
 
 
-async def read_lanes(
-    kafka: KafkaSettings,
-    state_topic: str,
-    key: bytes,
-    read: Callable[[bytes, bytes], C | None],
-    nothing: Callable[[], C],
-) -> dict[int, tuple[int, C]]:
-    """
-    Return the position and the counters of each lane, by partition, both of the same transaction.
-
-    `key` is that of the counters in the state topic, `read` decodes them, and `nothing` are those of a lane without any.
-    """
-    found = await last_records(kafka, state_topic, (POSITION_KEY, key))
+async def read_lanes(kafka: KafkaSettings, state_topic: str, kind: type[C]) -> dict[int, tuple[int, C]]:
+    """Return the position and the counters of each lane, by partition, both of the same transaction."""
+    found = await last_records(kafka, state_topic, (POSITION_KEY, LEDGER_KEY))
     return {
         partition: (
             Position.decode(records[POSITION_KEY])[0].offset,
-            (read(key, records[key]) if key in records else None) or nothing(),
+            decode_counters(records[LEDGER_KEY], kind) if LEDGER_KEY in records else kind(),
         )
         for partition, records in sorted(found.items())
         if POSITION_KEY in records

@@ -15,11 +15,19 @@ from typing import Any
 
 import xxhash
 
-from schemas.topics import DEAD_LETTERS, SCORER_USAGE_EVENTS_STATE, USAGE_EVENTS, USAGE_REJECTED
-from services.cli import attribution_audit, lane_counters
+from schemas.topics import (
+    DEAD_LETTERS,
+    SCORER_USAGE_EVENTS_STATE,
+    SCORER_USAGE_UNATTRIBUTED_STATE,
+    USAGE_EVENTS,
+    USAGE_REJECTED,
+)
+from services.cli import attribution_audit
 from services.cli.attribution_audit import AttributionPart
+from services.cli.lane_counters import read_lanes
 from services.cli.unread import Unread
-from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, read_counters
+from services.scorer.domain.attribution.ledger import AttributionCounters
+from services.scorer.domain.lane.ledger import LedgerCounters
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 
@@ -157,8 +165,9 @@ class _Seen:
 
 async def read(kafka: KafkaSettings) -> Ledger:
     """Read all topics and do the sums. It takes about 200 bytes of memory an event, 300 where it names no account."""
-    attribution = await attribution_audit.read_lanes(kafka)  # first: see attribution_audit.read
-    lanes = await _lanes(kafka)
+    # first: see attribution_audit.read
+    attribution = await read_lanes(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
+    lanes = await read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
     limits = await ends(kafka, USAGE_EVENTS)
     forwarded: set[int] = set()
     unread = Unread()
@@ -249,11 +258,6 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         if counted != found
     ]
     return part
-
-
-async def _lanes(kafka: KafkaSettings) -> dict[int, tuple[int, LedgerCounters]]:
-    """Return position and counters of each lane, both of the same transaction."""
-    return await lane_counters.read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LEDGER_KEY, read_counters, LedgerCounters)
 
 
 async def _set_aside(

@@ -187,8 +187,8 @@ async def _served(
         yield
 
 
-def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> list[str]:
-    """Return what is wrong with the files that the settings name, and with the settings together."""
+def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSettings) -> None:
+    """Raise what is wrong with the files that the settings name, and with the settings together."""
     problems = workers.problems(process, settings.workers)
     for read in (
         lambda: write_keys.read(settings.write_keys_file),
@@ -200,7 +200,8 @@ def check(_kafka: KafkaSettings, process: ProcessSettings, settings: IngestSetti
             read()
         except ConfigurationError as error:
             problems += error.problems
-    return problems
+    if problems:
+        raise ConfigurationError(problems)
 
 
 async def _watch_files(*files: WriteKeys | Endpoints) -> None:

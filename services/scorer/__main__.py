@@ -38,7 +38,6 @@ from services.scorer.ticker import Ticker
 from services.shared.attribution_wait import AttributionWait
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
-from services.shared.errors import ConfigurationError
 from services.shared.formats import FormatSettings
 from services.shared.http.server import ops_routes, serving
 from services.shared.kafka.clients import wait_for_broker
@@ -139,13 +138,9 @@ def check(
     _engine: EngineSettings,
     settings: ScorerSettings,
     _durable: FormatSettings,
-) -> list[str]:
-    """Return what is wrong with the tracking plan and the model."""
-    try:
-        load_scoring(settings)
-    except ConfigurationError as error:
-        return list(error.problems)
-    return []
+) -> None:
+    """Raise what is wrong with the tracking plan and the model."""
+    load_scoring(settings)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,16 +1,13 @@
-"""What the lanes of attribution say of themselves: for tools that must not guess."""
+"""Where the lanes of attribution stand: for tools that must not guess."""
 
 from __future__ import annotations
 
 from aiokafka import TopicPartition
 from aiokafka.errors import GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError
 
-from schemas.topics import SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_UNATTRIBUTED
-from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters
-from services.scorer.domain.attribution.ledger import read_counters as counters_in
+from schemas.topics import USAGE_UNATTRIBUTED
 from services.scorer.lane_facts import GROUP
 from services.shared.kafka.clients import admin
-from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 
 
@@ -28,13 +25,3 @@ async def read_positions(kafka: KafkaSettings) -> dict[int, int]:
         except (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError):
             return {}
     return {place.partition: max(0, at.offset) for place, at in found.items()}
-
-
-async def read_counters(kafka: KafkaSettings) -> dict[int, AttributionCounters]:
-    """Return what each lane has counted, by partition."""
-    found = await last_records(kafka, SCORER_USAGE_UNATTRIBUTED_STATE, (LEDGER_KEY,))
-    return {
-        partition: counters_in(LEDGER_KEY, records[LEDGER_KEY]) or AttributionCounters()
-        for partition, records in sorted(found.items())
-        if records
-    }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from schemas.topics import SCORER_USAGE_EVENTS_STATE
-from services.scorer.domain.lane.ledger import LEDGER_KEY
+from services.scorer.domain.counters import LEDGER_KEY
 from services.scorer.domain.lane.state_format import CLOCK_KEY
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.settings import ScorerSettings, load_scoring

@@ -25,17 +25,16 @@ def id_of(sha256: str) -> str:
     return sha256[:ID_CHARS]
 
 
-def dated(entries: Any) -> Any:
+def dated(entry: Any) -> Any:
     """
-    Return the entries of a file, as decoded from YAML, with a time for each `not_after`.
+    Return an entry of a file, as decoded from YAML, with a time for its `not_after`.
 
-    A day stands for its end, and a time without a zone is in UTC. An empty file has no entries.
+    A day stands for its end, and a time without a zone is in UTC.
     """
-    for entry in entries if isinstance(entries, list) else ():
-        at = entry.get("not_after") if isinstance(entry, dict) else None
-        if isinstance(at, datetime):
-            entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
-        elif isinstance(at, date):
-            day = datetime(at.year, at.month, at.day, tzinfo=UTC)
-            entry["not_after"] = day + timedelta(days=1) if at < date.max else datetime.max.replace(tzinfo=UTC)
-    return [] if entries is None else entries
+    at = entry.get("not_after") if isinstance(entry, dict) else None
+    if isinstance(at, datetime):
+        entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+    elif isinstance(at, date):
+        day = datetime(at.year, at.month, at.day, tzinfo=UTC)
+        entry["not_after"] = day + timedelta(days=1) if at < date.max else datetime.max.replace(tzinfo=UTC)
+    return entry

@@ -213,18 +213,14 @@ async def run(
     await Warehouse(kafka, process, settings, retention, console).run(stop_event())
 
 
-def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> list[str]:
-    """Return what is wrong with who may ask."""
-    if settings.query_tokens_file is None:
-        if is_loopback(process.http_host):
-            return []
-        why = f"TIDEMARK_HTTP_HOST is {process.http_host}, and whoever reaches it could read all accounts"
-        return [f"{VARIABLE}: must be set, since {why}; `tidemark tokens create --file FILE` makes the file"]
-    try:
+def check(_: KafkaSettings, process: ProcessSettings, settings: WarehouseSettings, *__: object) -> None:
+    """Raise what is wrong with who may ask."""
+    if settings.query_tokens_file is not None:
         read(settings.query_tokens_file)
-    except ConfigurationError as error:
-        return list(error.problems)
-    return []
+    elif not is_loopback(process.http_host):
+        why = f"TIDEMARK_HTTP_HOST is {process.http_host}, and whoever reaches it could read all accounts"
+        hint = f"must be set, since {why}; `tidemark tokens create --file FILE` makes the file"
+        raise ConfigurationError([f"{VARIABLE}: {hint}"])
 
 
 def main(argv: list[str] | None = None) -> int:

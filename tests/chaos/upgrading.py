@@ -15,7 +15,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from schemas import codec, formats, released
-from services.scorer.domain.lane.ledger import LEDGER_KEY
+from services.scorer.domain.counters import LEDGER_KEY
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from tests.chaos.deployment import Deployment

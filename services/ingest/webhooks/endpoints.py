@@ -12,21 +12,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from services.ingest.domain.webhooks.vendors import problems_of
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKey
-from services.shared.errors import ConfigurationError
 from services.shared.files.entry_fields import read_entry
-from services.shared.files.watched_file import WatchedFile, open_to_others
-from services.shared.files.yaml_file import parse_yaml
+from services.shared.files.entry_list import read_entries
+from services.shared.files.watched_file import WatchedFile
 
 log = logging.getLogger(__name__)
 
-_VARIABLE = "TIDEMARK_WEBHOOKS_FILE"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _SECRETS = 2
 _SHORTEST_SECRET = 16
@@ -81,35 +79,20 @@ def read(path: Path | None) -> dict[str, Endpoint]:
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
-    if path is None:
-        return {}
-    try:
-        if problem := open_to_others(path, secret=True):
-            raise ConfigurationError([f"{_VARIABLE}: {path}: {problem}"])
-        entries = parse_yaml(path.read_text("utf-8-sig")) or []
-    except OSError as error:
-        raise ConfigurationError([f"{_VARIABLE}: {path} cannot be read ({error.strerror})"]) from error
-    except ValueError as error:
-        raise ConfigurationError([f"{_VARIABLE}: {path}: {error}"]) from error
-    if not isinstance(entries, list):
-        raise ConfigurationError([f"{_VARIABLE}: {path}: is no list; write an entry for each endpoint"])
-    problems: list[str] = []
-    endpoints: dict[str, Endpoint] = {}
-    for number, given in enumerate(entries, 1):
-        where = f"{_VARIABLE}: {path}: entry {number}"
-        hint = "is no endpoint; write fields such as vendor and name"
-        entry, found = read_entry(given, _BLANK, where, hint, problems)
-        # What is missing or of a wrong shape is told already.
-        problems += [f"{where}: {problem}" for field, problem in _problems(entry) if field in found]
-        if not {"vendor", "name"} <= found:
-            continue
-        endpoint = _endpoint(entry)
-        if endpoint.path in endpoints:
-            problems.append(f"{where}: {endpoint.path} is there twice")
-        endpoints[endpoint.path] = endpoint
-    if problems:
-        raise ConfigurationError(problems)
-    return endpoints
+    return {} if path is None else read_entries(path, "TIDEMARK_WEBHOOKS_FILE", "endpoint", _read)
+
+
+def _read(given: Any, where: str, problems: list[str]) -> tuple[str, Endpoint]:
+    """Return an endpoint by its path, and add all that is wrong to the problems."""
+    hint = "is no endpoint; write fields such as vendor and name"
+    entry, found = read_entry(given, _BLANK, where, hint, problems)
+    # What is missing or of a wrong shape is told already.
+    problems += [f"{where}: {problem}" for field, problem in _problems(entry) if field in found]
+    secrets = tuple(secret.encode() for secret in entry.secrets)
+    endpoint = Endpoint(
+        entry.vendor, entry.name, entry.source, entry.environment, entry.account, entry.user, secrets=secrets
+    )
+    return endpoint.path if {"vendor", "name"} <= found else "", endpoint
 
 
 def _problems(entry: _Entry) -> Iterator[tuple[str, str]]:
@@ -132,13 +115,6 @@ def _problems(entry: _Entry) -> Iterator[tuple[str, str]]:
             )
     if entry.vendor:
         yield from problems_of(entry.vendor, entry.account, entry.user)
-
-
-def _endpoint(entry: _Entry) -> Endpoint:
-    secrets = tuple(secret.encode() for secret in entry.secrets)
-    return Endpoint(
-        entry.vendor, entry.name, entry.source, entry.environment, entry.account, entry.user, secrets=secrets
-    )
 
 
 class Endpoints:

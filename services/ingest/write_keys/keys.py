@@ -23,10 +23,10 @@ from services.ingest.domain.plan_check import PlanMode
 from services.ingest.errors import Code
 from services.ingest.metrics import IngestMetrics
 from services.shared.credentials import LONGEST, dated, digest, id_of
-from services.shared.errors import ConfigurationError, Rejected
+from services.shared.errors import Rejected
 from services.shared.files.entry_fields import read_entry
-from services.shared.files.watched_file import WatchedFile, open_to_others
-from services.shared.files.yaml_file import parse_yaml
+from services.shared.files.entry_list import Hashes, read_entries
+from services.shared.files.watched_file import WatchedFile
 from services.shared.tracking_plan.actors import Actor
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ _ORIGIN = re.compile(r"https?://([a-z0-9.-]{1,253}|\[[0-9a-f:.]{2,45}\])(:[0-9]{
 _TELL_EVERY_S = 1.0
 _digest = lru_cache(maxsize=4_096)(digest)
 """Remembers the digests of keys that were named lately, known or not: 2 MB at the most."""
-_PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?write_key\s*:", re.MULTILINE)
+_HASHES = Hashes("key_sha256", never="write_key", right="send", command="tidemark keys create")
 
 
 class WriteKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,43 +89,15 @@ def read(path: Path) -> dict[str, WriteKey]:
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
-    where = f"TIDEMARK_WRITE_KEYS_FILE: {path}"
-    try:
-        if problem := open_to_others(path, secret=False):
-            raise ConfigurationError([f"{where}: {problem}"])
-        text = path.read_bytes()
-        if _PLAINTEXT.search(text):
-            raise ConfigurationError(
-                [f"{where}: holds a write_key; store its key_sha256 instead, as `tidemark keys create` does"]
-            )
-        raw = dated(parse_yaml(text.decode("utf-8-sig")) or [])
-    except FileNotFoundError as error:
-        raise ConfigurationError([f"{where} is not there; `tidemark keys create --file {path}` makes it"]) from error
-    except OSError as error:
-        raise ConfigurationError([f"{where} cannot be read ({error.strerror})"]) from error
-    except ValueError as error:
-        raise ConfigurationError([f"{where}: {error}"]) from error
-    if not isinstance(raw, list):
-        raise ConfigurationError([f"{where}: is no list; write an entry for each key, as `tidemark keys create` does"])
-    problems: list[str] = []
-    keys: dict[str, WriteKey] = {}
-    for number, given in enumerate(raw, 1):
-        entry = _read(given, f"{where}: entry {number}", problems)
-        if entry.key_sha256 in keys:
-            problems.append(f"{where}: entry {number}: this key_sha256 is there twice")
-        if entry.key_sha256:
-            keys[entry.key_sha256] = entry
-    if problems:
-        raise ConfigurationError(problems)
-    return keys
+    return read_entries(path, "TIDEMARK_WRITE_KEYS_FILE", "key", _read, _HASHES)
 
 
-def _read(given: Any, where: str, problems: list[str]) -> WriteKey:
-    """Return an entry with what is right of it, and add all that is wrong to the problems."""
+def _read(given: Any, where: str, problems: list[str]) -> tuple[str, WriteKey]:
+    """Return an entry with what is right of it, by its hash, and add all that is wrong to the problems."""
     hint = "is no key; write fields such as key_sha256 and source"
-    entry, found = read_entry(given, WriteKey("", ""), where, hint, problems)
+    entry, found = read_entry(dated(given), WriteKey("", ""), where, hint, problems)
     if not isinstance(given, dict):
-        return entry
+        return "", entry
     # What is missing or no text is told already.
     problems += [f"{where}: {each}" for each in _problems(entry, found)]
     if "client" not in given:
@@ -133,7 +105,7 @@ def _read(given: Any, where: str, problems: list[str]) -> WriteKey:
             f"{where}: client is missing from the key {entry.id or 'without key_sha256'} of source"
             f" {entry.source!r}: write `client: server` if only servers hold it, `client: browser` if pages or apps do"
         )
-    return entry
+    return entry.key_sha256, entry
 
 
 def _problems(entry: WriteKey, given: Collection[str]) -> list[str]:

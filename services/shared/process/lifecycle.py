@@ -50,13 +50,13 @@ def run_service(
     argv: list[str] | None,
     kinds: Sequence[type[Settings]],
     run: Callable[..., Awaitable[None]],
-    check: Callable[..., list[str]] | None = None,
+    check: Callable[..., object] | None = None,
 ) -> int:
     """
     Run a service: read its settings, then `await run(*settings)`; return the exit status.
 
-    With `--check-config` nothing runs. Either way every problem of every kind of settings is printed, then those that
-    `check(*settings)` finds in the files that they name.
+    With `--check-config` nothing runs. Either way every problem of every kind of settings is printed, then those of the
+    ConfigurationError that `check(*settings)` raises about the files that they name.
     """
     contract = getattr(sys.modules.get(f"services.{name}"), "__doc__", None)
     parser = argparse.ArgumentParser(
@@ -82,12 +82,15 @@ def run_service(
 
 
 def _read(
-    name: str, kinds: Sequence[type[Settings]], check: Callable[..., list[str]] | None
+    name: str, kinds: Sequence[type[Settings]], check: Callable[..., object] | None
 ) -> tuple[list[Settings], RegistrySettings, FormatSettings]:
     loaded, problems = load_all(*kinds, RegistrySettings, FormatSettings, logs.LogSettings)
     settings = [_with_its_port(name, each) for each in loaded[: len(kinds)] if each is not None]
     if check and len(settings) == len(kinds):
-        problems += check(*settings)
+        try:
+            check(*settings)
+        except ConfigurationError as error:
+            problems += error.problems
     if problems:
         raise ConfigurationError(problems)
     return settings, cast(RegistrySettings, loaded[len(kinds)]), cast(FormatSettings, loaded[len(kinds) + 1])

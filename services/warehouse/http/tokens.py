@@ -19,14 +19,14 @@ import msgspec
 from prometheus_client import Gauge
 
 from services.shared.credentials import LONGEST, dated, digest, id_of
-from services.shared.errors import ConfigurationError, Rejected
+from services.shared.errors import Rejected
 from services.shared.files.entry_fields import read_entry
-from services.shared.files.watched_file import WatchedFile, open_to_others
-from services.shared.files.yaml_file import parse_yaml
+from services.shared.files.entry_list import Hashes, read_entries
+from services.shared.files.watched_file import WatchedFile
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PLAINTEXT = re.compile(rb"^[\s-]*(?:\{\s*)?token\s*:", re.MULTILINE)
+_HASHES = Hashes("token_sha256", never="token", right="read all accounts", command="tidemark tokens create")
 _LOOK_EVERY_S = 1.0
 _digest = lru_cache(maxsize=1_024)(digest)
 
@@ -53,45 +53,18 @@ def read(path: Path) -> dict[str, Token]:
     Raises:
         ConfigurationError: with everything that is wrong with it.
     """
-    where = f"{VARIABLE}: {path}"
-    try:
-        if problem := open_to_others(path, secret=False, right="read all accounts"):
-            raise ConfigurationError([f"{where}: {problem}"])
-        text = path.read_bytes()
-        if _PLAINTEXT.search(text):
-            hint = "holds a token; store its token_sha256 instead, as `tidemark tokens create` does"
-            raise ConfigurationError([f"{where}: {hint}"])
-        entries = dated(parse_yaml(text.decode("utf-8-sig")) or [])
-    except OSError as error:
-        hint = "`tidemark tokens create` makes it"
-        raise ConfigurationError([f"{where} cannot be read ({error.strerror}); {hint}"]) from error
-    except ValueError as error:
-        raise ConfigurationError([f"{where}: {error}"]) from error
-    if not isinstance(entries, list):
-        hint = "is no list; write an entry for each token, as `tidemark tokens create` does"
-        raise ConfigurationError([f"{where}: {hint}"])
-    found: dict[str, Token] = {}
-    problems: list[str] = []
-    for number, given in enumerate(entries, 1):
-        entry = _read(given, f"{where}: entry {number}", problems)
-        if entry.token_sha256 in found:
-            problems.append(f"{where}: entry {number}: this token_sha256 is there twice")
-        if entry.token_sha256:
-            found[entry.token_sha256] = entry
-    if problems:
-        raise ConfigurationError(problems)
-    return found
+    return read_entries(path, VARIABLE, "token", _read, _HASHES)
 
 
-def _read(given: Any, where: str, problems: list[str]) -> Token:
-    """Return an entry with what is right of it, and add all that is wrong to the problems."""
+def _read(given: Any, where: str, problems: list[str]) -> tuple[str, Token]:
+    """Return an entry with what is right of it, by its hash, and add all that is wrong to the problems."""
     hint = "is no token; write fields such as token_sha256 and name"
-    entry, fields = read_entry(given, Token("", ""), where, hint, problems)
+    entry, fields = read_entry(dated(given), Token("", ""), where, hint, problems)
     if "token_sha256" in fields and not _DIGEST.fullmatch(entry.token_sha256):
         problems.append(f"{where}: token_sha256 must be 64 hexadecimal digits, in lower case")
     if "name" in fields and not entry.name:
         problems.append(f"{where}: name must not be empty")
-    return entry
+    return entry.token_sha256, entry
 
 
 class Tokens:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.scorer.domain.accounts.daily_counts import ACTIVE, EVENTS
-from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
+from services.scorer.domain.counters import LEDGER_KEY, decode_counters
+from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.lane.state_format import NEWEST
 from services.shared.errors import IncompatibleState
 from services.shared.tracking_plan.plan import TrackingPlan
@@ -130,7 +131,4 @@ def test_a_newer_format_is_refused(key: bytes) -> None:
 
 
 def test_the_counters_can_be_read_by_others() -> None:
-    records = stored(NEWEST)
-    counters = [found for key, value in records.items() if (found := read_counters(key, value))]
-
-    assert [c.applied for c in counters] == [11]
+    assert decode_counters(stored(NEWEST)[LEDGER_KEY], LedgerCounters).applied == 11

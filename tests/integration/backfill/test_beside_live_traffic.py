@@ -17,11 +17,10 @@ from services.backfill.log import UsageLog
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Mode, Options, Outcome, backfill
-from services.cli import ledger_audit
+from services.cli import lane_counters, ledger_audit
 from services.scorer.attribution_facts import read_positions
-from services.scorer.domain.lane.ledger import LEDGER_KEY, read_counters
+from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.lane_facts import read_lanes
-from services.shared.kafka.reading import last_records
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
@@ -173,13 +172,8 @@ async def test_a_person_who_signs_in_during_a_drive_is_one_person_afterwards(
 
 async def counted(kafka: KafkaSettings, count: str) -> int:
     """Return a count of the scorer's lanes, summed over all."""
-    found = 0
-    for records in (await last_records(kafka, SCORER_USAGE_EVENTS_STATE, (LEDGER_KEY,))).values():
-        if counters := records.get(LEDGER_KEY):
-            ledger = read_counters(LEDGER_KEY, counters)
-            assert ledger is not None
-            found += getattr(ledger, count)
-    return found
+    found = await lane_counters.read_lanes(kafka, SCORER_USAGE_EVENTS_STATE, LedgerCounters)
+    return sum(getattr(ledger, count) for _, ledger in found.values())
 
 
 @pytest.mark.usefixtures("scorer")

@@ -12,8 +12,8 @@ from aiokafka import AIOKafkaProducer
 from schemas import codec
 from services.cli import ledger_audit
 from services.scorer.domain.attribution.ledger import AttributionCounters
-from services.scorer.domain.attribution.ledger import encode_counters as encode_attribution
-from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, encode_counters
+from services.scorer.domain.counters import LEDGER_KEY, encode_counters
+from services.scorer.domain.lane.ledger import LedgerCounters
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
@@ -74,7 +74,7 @@ class Topics:
     async def attribution(self, partition: int, position: int, **counts: int) -> None:
         """Write what the lane of a partition of usage-unattributed knows."""
         topic = self.kafka.scoped("scorer-usage-unattributed-state")
-        counters = encode_attribution(AttributionCounters(**counts))
+        counters = encode_counters(AttributionCounters(**counts))
         for key, value in {POSITION_KEY: Position(position).encode(), LEDGER_KEY: counters}.items():
             await self.producer.send_and_wait(topic, value, key=key, partition=partition)
 

@@ -13,11 +13,13 @@ from schemas.topics import DEAD_LETTERS, SCORER_USAGE_UNATTRIBUTED_STATE, USAGE_
 from services.backfill.files import BadFile
 from services.cli import ledger_audit
 from services.cli.account_aliases import apply
+from services.cli.lane_counters import read_lanes
 from services.cli.resolving import read_file, read_users, resolve, withdraw
 from services.cli.unresolved import unresolved
 from services.ingest.domain.accounts import read_accounts
-from services.scorer.attribution_facts import read_counters
+from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.shared.attribution_wait import NotAttributed
+from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import ends, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -103,7 +105,7 @@ async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_sett
     lane.event("gone", "u_jo")
     lane.member("acme", user="u_jo")
     records: list[tuple[bytes | None, bytes | None, int]] = [
-        (key, value, 2) for key, value in lane.state_records().items()
+        (key, value, 2) for key, value in {**lane.state_records(), POSITION_KEY: Position(0).encode()}.items()
     ]
     await publish(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, records)
 
@@ -113,7 +115,8 @@ async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_sett
         (KIM, 3, at(0, 2), "no_account", 2),
         (LEE, 1, at(0, 9), "several_accounts", 2),
     ]
-    assert (await read_counters(kafka_settings))[2].waiting_identified == 4
+    lanes = await read_lanes(kafka_settings, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters)
+    assert lanes[2][1].waiting_identified == 4
 
 
 async def log_on(kafka: KafkaSettings, log: Log) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from services.scorer.domain.lane.ledger import LEDGER_KEY
+from services.scorer.domain.counters import LEDGER_KEY
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.lanes import usage_lanes
 from services.shared.engine.memory.log import MemoryLog

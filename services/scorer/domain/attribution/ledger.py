@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import msgspec
 
-from services.shared.errors import IncompatibleState
-
-LEDGER_KEY = b"l:ledger"
-FORMAT = 1
-
 
 class AttributionCounters(msgspec.Struct):
     """The counts of one lane since its log began."""
@@ -87,24 +82,3 @@ class AttributionCounters(msgspec.Struct):
             + self.duplicates
             + self.non_production
         )
-
-
-def encode_counters(counters: AttributionCounters) -> bytes:
-    """Return the state record of the counters."""
-    return bytes((FORMAT,)) + msgspec.msgpack.encode(counters)
-
-
-def read_counters(key: bytes, value: bytes) -> AttributionCounters | None:
-    """
-    Read the counters out of a record of the lanes' state topic; None for every other record.
-
-    Raises:
-        IncompatibleState: they were written in a newer format.
-    """
-    if key != LEDGER_KEY:
-        return None
-    if value[0] > FORMAT:
-        raise IncompatibleState(
-            f"the counters of attribution are of format {value[0]}: run the version that wrote it, or a later one"
-        )
-    return msgspec.msgpack.decode(value[1:], type=AttributionCounters)

@@ -13,10 +13,11 @@ from typing import Any
 
 import msgspec
 
-from services.scorer.domain.attribution.ledger import LEDGER_KEY, AttributionCounters, encode_counters, read_counters
+from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.scorer.domain.attribution.outcome import Outcome
 from services.scorer.domain.attribution.users import Users
 from services.scorer.domain.attribution.waiting import Waiting, WaitingBounds, WaitingRoom
+from services.scorer.domain.counters import LEDGER_KEY, decode_counters, encode_counters
 from services.scorer.domain.lane.duplicates import DuplicateWindow
 from services.scorer.domain.units import DAY_MS
 from services.shared.errors import IncompatibleState
@@ -123,9 +124,8 @@ class AttributionState:
         Raises:
             IncompatibleState: it was written in a newer format.
         """
-        counters = read_counters(key, value)
-        if counters is not None:
-            self.ledger = counters
+        if key == LEDGER_KEY:
+            self.ledger = decode_counters(value, AttributionCounters)
             return
         if not value or value[0] > FORMAT:
             raise IncompatibleState(

@@ -9,11 +9,6 @@ from __future__ import annotations
 
 import msgspec
 
-from services.shared.errors import IncompatibleState
-
-LEDGER_KEY = b"l:ledger"
-FORMAT = 1
-
 
 class LedgerCounters(msgspec.Struct):
     """The counts of one lane since its log began."""
@@ -64,24 +59,3 @@ class LedgerCounters(msgspec.Struct):
     def received(self) -> int:
         """All usage-event records that were read."""
         return self.applied + self.duplicates + self.too_late + self.non_production + self.dead_lettered + self.deferred
-
-
-def encode_counters(counters: LedgerCounters) -> bytes:
-    """Return the state record of the counters."""
-    return bytes((FORMAT,)) + msgspec.msgpack.encode(counters)
-
-
-def read_counters(key: bytes, value: bytes) -> LedgerCounters | None:
-    """
-    Read the counters out of a record of the scorer's state topic; None for every other record.
-
-    Raises:
-        IncompatibleState: they were written in a newer format.
-    """
-    if key != LEDGER_KEY:
-        return None
-    if value[0] > FORMAT:
-        raise IncompatibleState(
-            f"the scorer's counters are of format {value[0]}: run the version that wrote it, or a later one"
-        )
-    return msgspec.msgpack.decode(value[1:], type=LedgerCounters)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.kinds import Kinds
+from services.scorer.domain.counters import LEDGER_KEY, decode_counters, encode_counters
 from services.scorer.domain.fleet import FleetTally, FleetYear
 from services.scorer.domain.health.measuring import dimensions_of
 from services.scorer.domain.health.snapshot import EvaluationContext
@@ -22,7 +23,7 @@ from services.scorer.domain.lane.account_format import (
 )
 from services.scorer.domain.lane.clock import CLOSING, LaneClock
 from services.scorer.domain.lane.duplicates import DuplicateWindow
-from services.scorer.domain.lane.ledger import LEDGER_KEY, LedgerCounters, encode_counters, read_counters
+from services.scorer.domain.lane.ledger import LedgerCounters
 from services.scorer.domain.lane.outcome import Outcome
 from services.scorer.domain.lane.quarantine import QUARANTINE, Quarantine, decode_quarantine, encode_quarantine
 from services.scorer.domain.lane.state_format import (
@@ -188,10 +189,8 @@ class UsageState:
             self.clock, self.tally, self._ids_stood = decode_clock(value)
         elif key == FLEET_KEY:
             self.fleet, self.own_connected = decode_fleet(value)
-        else:
-            counters = read_counters(key, value)
-            if counters is not None:
-                self.ledger = counters
+        elif key == LEDGER_KEY:
+            self.ledger = decode_counters(value, LedgerCounters)
 
     def restored(self) -> None:
         """Finish after the last record of both stores."""

@@ -102,12 +102,15 @@ def test_a_wrong_configuration_asks_for_a_person(
     assert "TIDEMARK_SLOT" in text
 
 
+def finds_an_empty_file(_: ProcessSettings) -> None:
+    """Fail as a look at the files does."""
+    raise ConfigurationError(["TIDEMARK_FILE: empty"])
+
+
 def test_checking_the_configuration_runs_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """What the files say is looked at too."""
     good = run_service("ingest", ["--check-config"], [ProcessSettings], has_a_defect)
-    bad = run_service(
-        "ingest", ["--check-config"], [ProcessSettings], has_a_defect, check=lambda _: ["TIDEMARK_FILE: empty"]
-    )
+    bad = run_service("ingest", ["--check-config"], [ProcessSettings], has_a_defect, check=finds_an_empty_file)
 
     assert (good, bad) == (0, 2)
     assert "TIDEMARK_FILE: empty" in capsys.readouterr().err
