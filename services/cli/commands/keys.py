@@ -64,7 +64,8 @@ def register(app: typer.Typer) -> None:
 def create(  # noqa: PLR0913  typer reads the options from the signature
     source: Annotated[str, typer.Option(help="Name of the app, site or server that uses the key; records carry it.")],
     client: Annotated[
-        KeyHolder, typer.Option(help="Who holds the key. What browsers say about memberships is not believed.")
+        KeyHolder,
+        typer.Option(help="Who holds the key. What browsers say about memberships never overrides what a server says."),
     ],
     environment: Annotated[
         str,

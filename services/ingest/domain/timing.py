@@ -81,7 +81,8 @@ def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limit
             raise Rejected(
                 Code.TIMESTAMP_IN_FUTURE,
                 "timestamp",
-                f"the time is {(corrected - received_at) // HOUR_MS} hours in the future; check the sender's clock",
+                f"the time is over {(corrected - received_at) // HOUR_MS} hours ahead, and up to {limits.future_ms // HOUR_MS}"
+                " are accepted; correct the sender's clock, or send sentAt",
             )
         corrected = received_at
     return corrected, corrected - timestamp

@@ -118,9 +118,14 @@ class IngestApp:
             return refusal(500, Code.INTERNAL_ERROR, "", "an error of ours; it is logged, and sending again is safe")
 
 
+_NOT_FOUND = (
+    "there is nothing at this path; events go to POST /v1/batch, and a proxy that adds a prefix has to remove it again"
+)
+
+
 def _no_route(call: Call, methods: Methods) -> Reply:
     if not methods:
-        return refusal(404, Code.NOT_FOUND, "", "there is nothing here; events go to POST /v1/batch")
+        return refusal(404, Code.NOT_FOUND, "", _NOT_FOUND)
     allowed = sorted({*methods, "OPTIONS"})
     message = f"{call.method} is not taken here; use {' or '.join(sorted(methods))}"
     return refusal(405, Code.METHOD_NOT_ALLOWED, "", message, [(b"allow", ", ".join(allowed).encode())])

@@ -164,6 +164,13 @@ async def test_a_browser_passes_its_preflight_on_every_path_without_a_key(ingest
             assert "tidemark-results" in allowed
 
 
+async def test_a_path_with_a_prefix_is_told_who_has_to_remove_it(ingest: Any) -> None:
+    answer = await ingest.client.post("/usage/v1/batch", json={"batch": [TRACK]})
+
+    assert answer.status_code == 404
+    assert "a proxy that adds a prefix has to remove it" in answer.json()["message"]
+
+
 async def test_errors_carry_cross_origin_headers_too(ingest: Any) -> None:
     origin = {"Origin": "https://app.example"}
     ingest.log.refuse("the broker is away")

@@ -387,6 +387,12 @@ def test_what_a_browser_calls_anonymous_is_never_a_user() -> None:
             "",
             "at most 32768 are taken; send smaller properties or fewer of them",
         ),
+        (
+            b'{"type":"track","event":"x","userId":"u","timestamp":"2027-01-16T09:00:00Z"}',
+            "",
+            "timestamp",
+            "the time is over 25 hours ahead, and up to 24 are accepted; correct the sender's clock, or send sentAt",
+        ),
     ],
 )
 def test_a_refusal_says_what_to_do(raw: bytes, kind: str, field: str, detail: str) -> None:
