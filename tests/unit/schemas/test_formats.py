@@ -14,7 +14,7 @@ from fastavro.utils import generate_one
 from schemas import codec, formats, released
 from services.alerter.domain import state_format as alerter
 from services.scorer import fleet_processor
-from services.scorer.domain.lane import ledger
+from services.scorer.domain import counters
 from services.scorer.domain.lane import state_format as scorer
 from services.shared.engine import position
 
@@ -53,7 +53,7 @@ def test_the_code_reads_the_formats_of_the_newest_level() -> None:
 
     assert newest["lane_position"] == position._FORMAT
     assert newest["scorer_state"] == scorer.NEWEST
-    assert newest["scorer_ledger"] == ledger.FORMAT
+    assert newest["scorer_ledger"] == counters.FORMAT
     assert newest["fleet_state"] == fleet_processor.FORMAT
     assert newest["alerter_state"] == alerter.FORMAT
 
