@@ -277,4 +277,7 @@ async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as
     look(1)  # another transaction
     assert metrics.stalled.labels("events", "0")._value.get() == 0
     assert lanes.not_ready() is None
+
+    look(9)  # it was aborted: the last eight places hold nothing to fold
+    assert metrics.lag_records.labels("events", "0")._value.get() == 0
     await lanes.close()

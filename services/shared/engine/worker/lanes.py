@@ -152,9 +152,9 @@ class Lanes:
                 idle = not lane.queued and covered >= end and lane.received >= 0
                 lane.note_behind(0 if idle else max(0, end - lane.next.offset))
                 self._compare(tp, lane, covered)
-                last = max(written(tp) or 0, end)
-                self._hold(tp, end if covered >= end and last > end else None)
-                view.lag(max(lane.behind, last - lane.next.offset), lane.queued, now)
+                beyond = max(0, (written(tp) or 0) - end)
+                self._hold(tp, end if beyond and covered >= end else None)
+                view.lag(lane.behind + beyond, lane.queued, now)
             stalled = self._stalled_for(lane)
             view.stalled(
                 max(stalled, silent_s, self._unknown_for(tp), self._held_for(tp)) > self._host.settings.stall_s
