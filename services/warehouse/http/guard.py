@@ -15,13 +15,13 @@ import time
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.shared.errors import Rejected
 from services.shared.http.server import FORWARDED
 from services.warehouse.http.answering import ERASURES
-from services.warehouse.http.asgi import TOKEN_NAME, App, Receive, Scope, Send
 from services.warehouse.http.problems import problem
-from services.warehouse.http.tokens import Tokens
+from services.warehouse.http.tokens import TOKEN_NAME, Tokens
 from services.warehouse.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """Lets those through who may ask."""
 
-    def __init__(self, app: App, tokens: Tokens | None, metrics: WarehouseMetrics) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens | None, metrics: WarehouseMetrics) -> None:
         """Take the tokens, or None where everybody on this machine may ask."""
         self._app = app
         self._tokens = tokens
@@ -90,7 +90,7 @@ class Guard:
             log.warning("question_refused", extra={"code": code, "client": address})
 
 
-def with_cors(app: App, origins: tuple[str, ...]) -> App:
+def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     """Return an application whose answers pages of these origins may read; without any, no page may."""
     if not origins:
         return app
