@@ -156,12 +156,12 @@ def resolve(
     the events that come after that. Doing it again changes nothing. Malformed rows are listed and left out.
     """
     from services.cli import resolving
-    from services.cli.local.pseudonym_key import existing
+    from services.cli.local.own_secrets import existing_pseudonym_key
     from services.shared.pseudonyms import Pseudonyms, read_key
 
     running = find(data)
     try:
-        pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
+        pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     if withdraw:
