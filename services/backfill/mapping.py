@@ -6,12 +6,12 @@ import json
 from collections.abc import Callable
 from collections.abc import Mapping as Row
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from services.backfill.times import TimeFormat, parse_time
+from services.shared.units import written_time
 
 MOST_BYTES = 3_000_000
 """Of one call, and of all calls in a request: ingest takes bodies of 4 MB."""
@@ -86,8 +86,7 @@ class Mapping:
             user = self._tried(faults, self._text, row, self.user)
         if faults:
             raise BadRow("; ".join(faults))
-        stamp = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-        stamp = stamp.replace("+00:00", "Z")
+        stamp = written_time(at_ms, "milliseconds")
         if is_call:
             if self.id is None and isinstance(row.get("messageId"), str) and row["messageId"]:
                 message_id = row["messageId"]

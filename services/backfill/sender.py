@@ -23,6 +23,7 @@ from services.shared.errors import Retryable, TidemarkError
 
 KEPT_REJECTIONS = 100
 _TIMEOUT_S = 30.0
+_CONNECTIONS = 4
 
 
 class IngestRefuses(TidemarkError):
@@ -71,7 +72,6 @@ class IngestSender:
         *,
         historical: bool = True,
         batch: int = 500,
-        connections: int = 4,
         patience_s: float = 600.0,
     ) -> None:
         """
@@ -82,18 +82,16 @@ class IngestSender:
             write_key: One that may backfill, where `historical`.
             historical: Whether the events are of the past and their times to be taken as they are.
             batch: Most calls in a request; fewer are sent where they are large.
-            connections: Most requests at a time.
             patience_s: How long one batch is tried before the whole run stops.
         """
         self.tally = Tally()
         self._url = url.rstrip("/") + "/v1/batch"
         self._historical = historical
         self._batch = batch
-        self._shards = connections
         self._patience_s = patience_s
         self._encode = msgspec.json.Encoder().encode
         self._answer = msgspec.json.Decoder(BatchAnswer)
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
         self._http = httpx.AsyncClient(auth=(write_key, ""), limits=limits, timeout=_TIMEOUT_S, trust_env=False)
 
     async def __aenter__(self) -> Self:
@@ -138,9 +136,9 @@ class IngestSender:
         if len(calls) <= self._batch:
             await self._in_turn([call.call for call in calls], headers)
             return
-        shards: list[list[dict[str, Any]]] = [[] for _ in range(self._shards)]
+        shards: list[list[dict[str, Any]]] = [[] for _ in range(_CONNECTIONS)]
         for _, call in calls:
-            shards[zlib.crc32(account_of(call).encode()) % self._shards].append(call)
+            shards[zlib.crc32(account_of(call).encode()) % _CONNECTIONS].append(call)
         try:
             async with asyncio.TaskGroup() as group:
                 for shard in shards:

@@ -17,6 +17,7 @@ from typing import Any
 import xxhash
 
 from schemas.topics import DEAD_LETTERS, USAGE_UNATTRIBUTED
+from services.cli.lane_counters import differences
 from services.cli.unread import Unread
 from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.shared.kafka.reading import ends, scan
@@ -203,11 +204,7 @@ def _part(
         ("in all", counts, len(trail.ids), "different ids in the log"),
         ("duplicates", counted.duplicates, repeats, "repeats in the log"),
     ]
-    part.problems = [
-        f"the lane counted {number} {line}, there are {found} {what}"
-        for line, number, found, what in checks
-        if number != found
-    ]
+    part.problems = differences(checks)
     return part
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeVar
 
 import msgspec
@@ -25,3 +26,8 @@ async def read_lanes(kafka: KafkaSettings, state_topic: str, kind: type[C]) -> d
         for partition, records in sorted(found.items())
         if POSITION_KEY in records
     }
+
+
+def differences(checks: Iterable[tuple[str, int, int, str]]) -> list[str]:
+    """Say where a lane has counted another number on a line than there are of something."""
+    return [f"the lane counted {n} {line}, there are {there} {what}" for line, n, there, what in checks if n != there]

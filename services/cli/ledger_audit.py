@@ -24,7 +24,7 @@ from schemas.topics import (
 )
 from services.cli import attribution_audit
 from services.cli.attribution_audit import AttributionPart
-from services.cli.lane_counters import read_lanes
+from services.cli.lane_counters import differences, read_lanes
 from services.cli.unread import Unread
 from services.scorer.domain.attribution.ledger import AttributionCounters
 from services.scorer.domain.lane.ledger import LedgerCounters
@@ -252,11 +252,7 @@ def _part(partition: int, seen: _Seen, position: int, lane: LedgerCounters, *, e
         ("applied", lane.applied, applied, "different ids in the log that were not dead-lettered"),
         ("duplicates", lane.duplicates, repeats, "repeats in the log"),
     ]
-    part.problems = [
-        f"the lane counted {counted} {line}, there are {found} {what}"
-        for line, counted, found, what in checks
-        if counted != found
-    ]
+    part.problems = differences(checks)
     return part
 
 

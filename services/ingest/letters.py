@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from schemas.topics import USAGE_REJECTED
@@ -17,41 +19,22 @@ from services.shared.replays import RequestFacts
 
 def of_event(raw: bytes, event_id: str, error: Rejected, request: Request, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of one event; `facts` are those of its request (`facts_of_event`)."""
-    letter = DeadLetter(
-        by="ingest",
-        reason=error.code,
-        field=error.field,
-        detail=error.detail,
-        original=raw,
-        kept=_without(raw, denylist),
-        rejected_at=request.received_at,
-        event_id=event_id,
-        source=request.source,
-        request=facts,
-    )
-    return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
+    at, source = request.received_at, request.source
+    return _letter(raw, error, denylist, rejected_at=at, event_id=event_id, source=source, request=facts)
 
 
 def of_body(body: bytes, error: Rejected, received_at: int, source: str, facts: str, denylist: Denylist) -> LogRecord:
     """Return the dead letter of a body that is refused as a whole; `facts` is empty where they are not known."""
+    return _letter(body, error, denylist, keep=BODY_BYTES, rejected_at=received_at, source=source, request=facts)
+
+
+def _letter(original: bytes, error: Rejected, denylist: Denylist, **more: Any) -> LogRecord:
+    """Return a dead letter, kept without what the tracking plan denies."""
+    kept = denylist.clean_original(original) if denylist else None
     letter = DeadLetter(
-        by="ingest",
-        reason=error.code,
-        field=error.field,
-        detail=error.detail,
-        original=body,
-        kept=_without(body, denylist),
-        keep=BODY_BYTES,
-        rejected_at=received_at,
-        source=source,
-        request=facts,
+        by="ingest", reason=error.code, field=error.field, detail=error.detail, original=original, kept=kept, **more
     )
     return LogRecord(USAGE_REJECTED, letter.key, letter.encode())
-
-
-def _without(original: bytes, denylist: Denylist) -> bytes | None:
-    """Return an original without what the tracking plan denies; None: it denies nothing."""
-    return denylist.clean_original(original) if denylist else None
 
 
 def facts_of_event(request: Request, denylist: Denylist) -> str:

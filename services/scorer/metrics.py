@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -188,11 +188,10 @@ class ScorerMetrics:
 class UsageMetrics:
     """Carry one lane's counts over to the process's metrics, once a transaction."""
 
-    def __init__(self, metrics: ScorerMetrics, partition: str, wall: Callable[[], float] = time.time) -> None:
+    def __init__(self, metrics: ScorerMetrics, partition: str) -> None:
         """Label gauges with `partition`."""
         self._metrics = metrics
         self._partition = partition
-        self._wall = wall
         self._known = LedgerCounters()
         self._closing_since = 0.0
 
@@ -202,7 +201,7 @@ class UsageMetrics:
 
     def put_out(self, outcomes: Iterable[Outcome]) -> None:
         """Count what goes out."""
-        now = self._wall()
+        now = time.time()
         for outcome in outcomes:
             if isinstance(outcome, Rejection):
                 self._metrics.rejected.labels(outcome.reason).inc()
@@ -238,9 +237,9 @@ class UsageMetrics:
         metrics.id_window.labels(label).set(max(0.0, clock.now / 1000 - ids.oldest[0] * HOUR_MS / 1000))
         metrics.id_window_shortened.labels(label).set(ids.shortened)
         if clock.phase and not self._closing_since:
-            self._closing_since = self._wall()
+            self._closing_since = time.time()
         elif self._closing_since and not clock.phase and clock.pending < 0:
-            metrics.day_close.observe(self._wall() - self._closing_since)
+            metrics.day_close.observe(time.time() - self._closing_since)
             self._closing_since = 0.0
 
 

@@ -71,12 +71,8 @@ class TextLines(logging.Formatter):
         return " ".join(parts)
 
 
-class JsonLines(logging.Formatter):
+class JsonLines(TextLines):
     """The same as one JSON object a line."""
-
-    def __init__(self, service: str) -> None:
-        super().__init__()
-        self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the object; a traceback is its member `exception`."""

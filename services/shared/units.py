@@ -7,13 +7,14 @@ Pure module: domains may import it.
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 DAY_S = 86_400
 _EPOCH = date(1970, 1, 1)
+_EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -47,3 +48,8 @@ def date_of(day: int) -> date:
         OverflowError: no calendar has it.
     """
     return _EPOCH + timedelta(days=day)
+
+
+def written_time(at_ms: float, timespec: str = "seconds") -> str:
+    """Return a time in milliseconds since 1970 as `2027-03-31T08:15:00Z`, cut as `datetime.isoformat` cuts it."""
+    return (_EPOCH_TIME + timedelta(milliseconds=at_ms)).isoformat(timespec=timespec).replace("+00:00", "Z")

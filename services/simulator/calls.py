@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from services.shared.units import date_of
+from services.shared.units import date_of, written_time
 from services.simulator.records import Record
 from services.simulator.roster import Customer, Person
 from services.simulator.storylines import Storyline, begins, renewal_in
@@ -71,12 +70,7 @@ def recorded(record: Record, account: Customer, last_day: int) -> Call:
 
 def stamped(call: Call, message_id: str, at_ms: int) -> Call:
     """Return the call with its id and its time."""
-    return call | {"messageId": message_id, "timestamp": in_text(at_ms)}
-
-
-def in_text(at_ms: int) -> str:
-    """Return a time in UTC with milliseconds."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return call | {"messageId": message_id, "timestamp": written_time(at_ms, "milliseconds")}
 
 
 def _call(kind: str, account: Customer, person: Person) -> Call:

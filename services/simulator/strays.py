@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import cycle
 from random import Random
 
-from services.simulator import calls
+from services.shared.units import written_time
 from services.simulator.calls import Call
 from services.simulator.history import TimedEvent
 
@@ -43,7 +43,8 @@ def stray_traffic(seed: int, from_ms: int) -> Iterator[TimedEvent]:
         refused = number % 3 == 0 if number < len(_FIRST_S) else dice.random() < _REFUSED_SHARE
         call = {**next(mistakes), "userId": "import@partner.example"} if refused else _of_nobody(dice)
         yield TimedEvent(
-            int(at_ms), {"timestamp": calls.in_text(int(at_ms)), **call, "messageId": _id(seed, from_ms, number)}
+            int(at_ms),
+            {"timestamp": written_time(int(at_ms), "milliseconds"), **call, "messageId": _id(seed, from_ms, number)},
         )
         number += 1
 

@@ -17,6 +17,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from starlette.types import ASGIApp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from services.console.api_client import InProcess
@@ -38,7 +39,6 @@ from services.warehouse.erasing_api import erasing_routes
 from services.warehouse.exporting_api import exporting_routes
 from services.warehouse.filling.sink import KafkaSink
 from services.warehouse.http.app import query_app
-from services.warehouse.http.asgi import App
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.front import api_or
 from services.warehouse.http.guard import Guard, is_loopback, with_cors
@@ -115,7 +115,7 @@ class Warehouse:
             ]
         )
 
-    def _console_over(self, api: App, guarded: App) -> App:
+    def _console_over(self, api: ASGIApp, guarded: ASGIApp) -> ASGIApp:
         """Return the console: readers with a token ask the guarded API, others were let in by the console itself."""
         has_tokens = self._settings.query_tokens_file is not None
         is_open = is_loopback(self._process.http_host) and not has_tokens and self._console.user_header is None
@@ -123,7 +123,7 @@ class Warehouse:
         # In this process readers who were let in need no token.
         return console_app(upstream, self._console.model_copy(update={"api_token": None}), is_open=is_open)
 
-    def _guarded(self, app: App) -> App:
+    def _guarded(self, app: ASGIApp) -> ASGIApp:
         file = self._settings.query_tokens_file
         self._tokens = Tokens(file, self._metrics.tokens_unreadable) if file else None
         return with_cors(Guard(app, self._tokens, self._metrics), self._settings.cors_origins)

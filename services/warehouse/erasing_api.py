@@ -15,8 +15,8 @@ from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.erasing import LINKED, Erasure
 from services.warehouse.domain.parameters import Parameter, parsed
 from services.warehouse.http.answering import unavailable
-from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.problems import problem
+from services.warehouse.http.tokens import TOKEN_NAME
 from services.warehouse.http.turns import QueryTurns
 from services.warehouse.ports import Eraser
 

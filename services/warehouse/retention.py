@@ -8,14 +8,11 @@ happened. ClickHouse deletes what is too old when it merges, within about four h
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from services.shared.errors import Retryable
+from services.warehouse.clickhouse.asking import answered
 from services.warehouse.clickhouse.derived import BY_DAY
 from services.warehouse.settings import RetentionSettings
 
@@ -46,17 +43,21 @@ def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | 
         Retryable: ClickHouse does not answer.
     """
     changed: dict[str, int | None] = {}
-    for table, engine in _asked(lambda: client.query(_TABLES).result_rows):
+    with answered():
+        tables = client.query(_TABLES).result_rows
+    for table, engine in tables:
         if not _is_set_here(table):
             continue
         days = days_of(table, settings)
         rule = f"toDateTime(appended_at) + toIntervalDay({days})"
         if days is None and " TTL " in engine:
-            _asked(partial(client.command, f"ALTER TABLE {table} REMOVE TTL"))
+            change = "REMOVE TTL"
         elif days is not None and f"TTL {rule}" not in engine:
-            _asked(partial(client.command, f"ALTER TABLE {table} MODIFY TTL {rule}"))
+            change = f"MODIFY TTL {rule}"
         else:
             continue
+        with answered():
+            client.command(f"ALTER TABLE {table} {change}")
         changed[table] = days
         log.info("retention_changed", extra={"table": table, "days": days})
     return changed
@@ -65,10 +66,3 @@ def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | 
 def _is_set_here(table: str) -> bool:
     named = ("event_details", "people", "events", "signals", "signal_episodes", *BY_DAY)
     return table in named or table.startswith("account_health")
-
-
-def _asked(question: Callable[[], Any]) -> Any:
-    try:
-        return question()
-    except (ClickHouseError, OSError) as error:
-        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error

@@ -6,7 +6,6 @@ Nothing here is used by a running service.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from schemas import codec
@@ -76,8 +75,8 @@ def read(value: bytes) -> dict[str, Any]:
     return codec.decode(value)[1]
 
 
-class AttributionLane:
-    """One pure lane, fed by hand. What comes out gathers in `out`."""
+class AttributionLane(scorer.LaneByHand):
+    """A lane of usage-unattributed."""
 
     def __init__(
         self,
@@ -181,25 +180,6 @@ class AttributionLane:
         for _ in other.state.restoring():
             pass
         return other
-
-    def state_records(self) -> dict[bytes, bytes]:
-        """Return the state records as their changelog would hold them."""
-        for records, changes in (
-            (self._records, self.state.take_changes()),
-            (self._ids, self.state.ids.take_changes()),
-        ):
-            for key, value in changes:
-                if value is None:
-                    records.pop(key, None)
-                else:
-                    records[key] = value
-        return dict(self._records)
-
-    def _drain(self, steps: Iterator[None] | None) -> None:
-        for _ in steps or ():
-            pass
-        self.out += self.state.outcomes
-        self.state.outcomes = []
 
 
 class Log:

@@ -99,8 +99,34 @@ def encode(kind: str, value: Mapping[str, Any]) -> bytes:
     return _ENCODERS[kind](value)
 
 
-class UsageLane:
+class LaneByHand:
     """One pure lane, fed by hand. What comes out gathers in `out`."""
+
+    state: Any
+    out: list[Any]
+    _records: dict[bytes, bytes]
+    _ids: dict[bytes, bytes]
+
+    def state_records(self) -> dict[bytes, bytes]:
+        """Return the state records as their changelog would hold them."""
+        changed = (self._records, self.state.take_changes()), (self._ids, self.state.ids.take_changes())
+        for records, changes in changed:
+            for key, value in changes:
+                if value is None:
+                    records.pop(key, None)
+                else:
+                    records[key] = value
+        return dict(self._records)
+
+    def _drain(self, steps: Iterator[None] | None) -> None:
+        for _ in steps or ():
+            pass
+        self.out += self.state.outcomes
+        self.state.outcomes = []
+
+
+class UsageLane(LaneByHand):
+    """A lane of usage-events."""
 
     def __init__(
         self,
@@ -180,29 +206,9 @@ class UsageLane:
         other.state.restored()
         return other
 
-    def state_records(self) -> dict[bytes, bytes]:
-        """Return the state records as their changelog would hold them."""
-        for key, value in self.state.take_changes():
-            if value is None:
-                self._records.pop(key, None)
-            else:
-                self._records[key] = value
-        for key, value in self.state.ids.take_changes():
-            if value is None:
-                self._ids.pop(key, None)
-            else:
-                self._ids[key] = value
-        return dict(self._records)
-
     def _next(self) -> int:
         self._offset += 1
         return self._offset
-
-    def _drain(self, steps: Iterator[None] | None) -> None:
-        for _ in steps or ():
-            pass
-        self.out += self.state.outcomes
-        self.state.outcomes = []
 
 
 def closes(lane: UsageLane) -> list[int]:

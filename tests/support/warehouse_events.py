@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastavro import schemaless_writer
 from hypothesis import strategies as st
@@ -22,6 +22,15 @@ _LONGS = st.one_of(
     st.sampled_from([-2_208_988_800_001, -2_208_988_800_000, 10_413_791_999_999, 10_413_792_000_000]),
     st.integers(-(2**63), 2**63 - 1),
 )
+
+
+class Message(NamedTuple):
+    """A record as the warehouse reads it."""
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+    key: bytes | None = None
 
 
 def example(path: str, **changes: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from services.cli.local.stack_state import DataOption, JsonOption, data_folder, 
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
 from services.shared.errors import Fatal
+from services.shared.units import written_time
 
 
 def register(app: typer.Typer) -> None:
@@ -88,9 +89,10 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
         tell_json([each._asdict() for each in found])
         return
     for each in found:
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.at_ms / 1000))
         frozen = "; its events are on the dead letters" if each.frozen else ""
-        tell_lines([f"{each.account}  partition {each.partition}, since {since}: {each.reason}{frozen}"])
+        tell_lines(
+            [f"{each.account}  partition {each.partition}, since {written_time(each.at_ms)}: {each.reason}{frozen}"]
+        )
     if found:
         print("Once the cause is fixed: `tidemark accounts release ACCOUNT`.")
     else:
@@ -120,8 +122,7 @@ def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
         tell_json([each._asdict() for each in found])
         return
     for each in found:
-        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(each.since_ms / 1000))
-        tell(f"{each.user}  {counted(each.events, 'event')} since {since}: {_WHY[each.reason]}")
+        tell(f"{each.user}  {counted(each.events, 'event')} since {written_time(each.since_ms)}: {_WHY[each.reason]}")
     if found:
         print("Have the app call `group`, or say where they belong: `tidemark accounts resolve FILE`.")
     else:
@@ -156,12 +157,12 @@ def resolve(
     the events that come after that. Doing it again changes nothing. Malformed rows are listed and left out.
     """
     from services.cli import resolving
-    from services.cli.local.pseudonym_key import existing
+    from services.cli.local.own_secrets import existing_pseudonym_key
     from services.shared.pseudonyms import Pseudonyms, read_key
 
     running = find(data)
     try:
-        pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
+        pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     if withdraw:

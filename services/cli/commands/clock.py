@@ -13,7 +13,7 @@ from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
 from services.cli.local.stack_state import DataOption, JsonOption, find
 from services.cli.terminal import tell_json, tell_lines
 from services.shared.errors import Fatal
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS, written_time
 
 if TYPE_CHECKING:
     from services.scorer.lane_facts import LaneFacts
@@ -50,7 +50,7 @@ def show(data: DataOption = None, json: JsonOption = False) -> None:
     if json:
         tell_json({number: lane._asdict() for number, lane in sorted(lanes.items())})
         return
-    print(f"wall clock    {_when(now_ms)}")
+    print(f"wall clock    {written_time(now_ms)}")
     for number, lane in sorted(lanes.items()):
         tell_lines([f"partition {number:<3} {_told(lane, now_ms)}"])
     if any(lane.waiting is not None for lane in lanes.values()):
@@ -129,9 +129,9 @@ async def accept_absence(kafka: KafkaSettings) -> str:
 def _told(lane: LaneFacts, now_ms: int) -> str:
     if not lane.log_time:
         return "not started"
-    where = f"{_when(lane.log_time)}  {_span(now_ms - lane.log_time)} behind"
+    where = f"{written_time(lane.log_time)}  {_span(now_ms - lane.log_time)} behind"
     if lane.waiting is not None:
-        return f"{where}; WAITS: was asked to step to {_when(lane.waiting)}"
+        return f"{where}; WAITS: was asked to step to {written_time(lane.waiting)}"
     if lane.driven:
         return f"{where}; a backfill has the clock"
     return (
@@ -139,10 +139,6 @@ def _told(lane: LaneFacts, now_ms: int) -> str:
         if now_ms - lane.log_time > WEEK_MS
         else where
     )
-
-
-def _when(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at_ms / 1000))
 
 
 def _span(milliseconds: int) -> str:

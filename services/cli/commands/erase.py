@@ -104,13 +104,13 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
 
 
 def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
-    from services.cli.local.pseudonym_key import existing
+    from services.cli.local.own_secrets import existing_pseudonym_key
     from services.shared.pseudonyms import Pseudonyms, read_key
 
     if not anonymous and _PSEUDONYM.fullmatch(user):
         return user
     try:
-        pseudonyms = Pseudonyms(read_key(existing(data_folder(data))))
+        pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     return pseudonyms.of_anonymous(user) if anonymous else pseudonyms.of(user)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from services.cli.commands.services import SERVICES
 from services.cli.examining.findings import Finding
-from services.cli.local import pseudonym_key
+from services.cli.local.own_secrets import PSEUDONYM_KEY, existing_pseudonym_key
 from services.cli.local.stack_state import StackState
 from services.shared.errors import Fatal
 
@@ -27,7 +27,7 @@ def of_folder(folder: Path, state: StackState | None) -> dict[str, str]:
     keys = folder / "write-keys.yaml"
     given = {"TIDEMARK_WRITE_KEYS_FILE": state.write_keys_file if state else str(keys) if keys.exists() else ""}
     with suppress(Fatal):
-        given[pseudonym_key.VARIABLE] = pseudonym_key.existing(folder)
+        given[PSEUDONYM_KEY] = existing_pseudonym_key(folder)
     return {name: value for name, value in given.items() if value}
 
 
@@ -76,7 +76,7 @@ def _stand_ins(folder: Path) -> dict[str, str]:
     from services.ingest.settings import IngestSettings
     from services.shared.pseudonyms import KEY_BYTES
 
-    found = {pseudonym_key.VARIABLE: "00" * KEY_BYTES}
+    found = {PSEUDONYM_KEY: "00" * KEY_BYTES}
     if not (default := Path(IngestSettings.model_fields["write_keys_file"].default)).exists():
         (folder / default.name).write_text("[]")
         found["TIDEMARK_WRITE_KEYS_FILE"] = str(folder / default.name)

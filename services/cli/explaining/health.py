@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 from schemas.measures import MEASURES, name_of
@@ -17,6 +16,7 @@ from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
 from services.scorer.domain.units import DAY_MS
 from services.shared.tracking_plan.state_values import WITHDRAWN
+from services.shared.units import written_time
 
 SHOWN_WEEKS = 12
 _SAME = ("score_tenths", "band", "measures", "facts", "dates")
@@ -218,4 +218,4 @@ def published(found: Explained) -> str:
 
 def moment(at: int) -> str:
     """Return a time (milliseconds since 1970) in ISO 8601, UTC, to the minute."""
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%MZ")
+    return written_time(at, "minutes")

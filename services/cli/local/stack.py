@@ -25,7 +25,7 @@ from typing import IO, Self
 from urllib.parse import quote
 
 from schemas.topics import TOPICS
-from services.cli.local import live_token, pseudonym_key, supervision, write_keys
+from services.cli.local import own_secrets, supervision, write_keys
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.readiness import readiness_of_all
 from services.cli.local.stack_state import StackState, lock_file, write_state
@@ -219,7 +219,7 @@ class Stack:
             write_keys_file=str(file),
             write_key=self._write_key or ring.key("app"),
             backfill_key=ring.key("backfill", backfill=True),
-            live=f"http://127.0.0.1:{self.port}/live#token={quote(live_token.token_of(self.data), safe='')}",
+            live=f"http://127.0.0.1:{self.port}/live#token={quote(own_secrets.live_token(self.data), safe='')}",
             supervisor=str(supervision.socket_path(self.data)),
             pid=os.getpid(),
         )
@@ -242,8 +242,8 @@ class Stack:
                 "TIDEMARK_WRITE_KEYS_FILE": self.state.write_keys_file,
             }
             if name == "ingest":
-                environment[pseudonym_key.VARIABLE] = pseudonym_key.key_of(self.data)
-                environment[live_token.VARIABLE] = live_token.token_of(self.data)
+                environment[own_secrets.PSEUDONYM_KEY] = own_secrets.pseudonym_key(self.data)
+                environment[own_secrets.LIVE_TOKEN] = own_secrets.live_token(self.data)
             if name == "warehouse":
                 environment |= self._recording()
             programs.append(

@@ -33,6 +33,7 @@ from services.shared.replays import Replay
 
 CONNECTIONS = 4
 _TIMEOUT_S = 30.0
+_PATIENCE_S = 60.0
 _KEY_KNOWN_S = 3.0
 """Ingest takes new write keys up within two seconds."""
 _OTHER_SOURCE = "the write key is of another source or environment"
@@ -72,7 +73,6 @@ class Replayer:
         key_for: KeyFor,
         *,
         any_source: bool = False,
-        patience_s: float = 60.0,
         report: Callable[[ReplayTally], None] = lambda _: None,
     ) -> None:
         """
@@ -83,7 +83,6 @@ class Replayer:
             ingest: Address of ingest, without a path; None where no letter needs it.
             key_for: Gives the write key for a source and environment.
             any_source: Whether letters may become events of another source than theirs.
-            patience_s: How long one request is tried before the replay stops.
             report: Told the tally after each request.
         """
         self.tally = ReplayTally()
@@ -91,7 +90,6 @@ class Replayer:
         self._ingest = (ingest or "").rstrip("/")
         self._key_for = key_for
         self._any_source = any_source
-        self._patience_s = patience_s
         self._report = report
         self._open = AsyncExitStack()
         self._http: httpx.AsyncClient
@@ -162,7 +160,7 @@ class Replayer:
             self.tally.left[_OTHER_SOURCE] += len(run.letters)
             return
         call = run.call(any_source=self._any_source)
-        answer = await offer(client, self._ingest + call.path, call.body, call.headers, self._patience_s)
+        answer = await offer(client, self._ingest + call.path, call.body, call.headers, _PATIENCE_S)
         taken = self._count(run, answer)
         await self._say_replayed(taken)
 
@@ -214,7 +212,7 @@ class Replayer:
         headers = replay_header(asked)
         deadline = time.monotonic() + _KEY_KNOWN_S
         while True:
-            answer = await offer(client, self._ingest + "/v1/batch", b'{"batch":[]}', headers, self._patience_s)
+            answer = await offer(client, self._ingest + "/v1/batch", b'{"batch":[]}', headers, _PATIENCE_S)
             if answer.status_code == httpx.codes.OK:
                 return True
             if answer.status_code != httpx.codes.UNAUTHORIZED or time.monotonic() > deadline:

@@ -10,18 +10,17 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import msgspec
 
 from services.cli.rejected.letters import Letter
 from services.shared.replays import HEADER, Replay, RequestFacts
+from services.shared.units import written_time
 
 MOST_LETTERS = 500
 MOST_BYTES = 500_000
 """Of originals in one request, unless a single one is larger."""
-_START = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ReplayRequest(NamedTuple):
@@ -96,7 +95,7 @@ class Run:
             return ReplayRequest(f"/v1/{facts.kind or 'batch'}", first.original, headers)
         beside: dict[str, object] = {}
         if facts.sent_at is not None:
-            beside["sentAt"] = iso(facts.sent_at)
+            beside["sentAt"] = written_time(facts.sent_at, "milliseconds")
         if facts.context is not None:
             beside["context"] = facts.context
         events = b",".join(letter.original for letter in self.letters)
@@ -121,9 +120,3 @@ async def runs_of(letters: AsyncIterator[Letter]) -> AsyncIterator[Run]:
 def replay_header(replay: Replay) -> dict[str, str]:
     """Return the header that names letters; a header takes ASCII alone."""
     return {HEADER: json.dumps(msgspec.to_builtins(replay))}
-
-
-def iso(at_ms: int) -> str:
-    """Return a time as SDKs send it."""
-    moment = _START + timedelta(milliseconds=at_ms)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

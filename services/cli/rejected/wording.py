@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -20,22 +19,22 @@ from services.cli.rejected.overview import Group, Line
 from services.cli.rejected.tally import Plan, ReplayTally
 from services.cli.terminal import on_one_line, printable
 from services.shared.counts import counted
+from services.shared.units import written_time
 
 _MOST_UNPACKED = 4 * 1024 * 1024
 _JSON_TEXT = ("properties", "extra", "details", "traits", "context")
 """Fields of our records that hold JSON as text."""
 
 
-def moment(at_ms: int) -> str:
-    """Return a time in UTC, by the second."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def group_in_words(group: Group) -> Iterator[str]:
     """Yield two lines about a group: how many, of what and when; and what was said of the newest."""
     replayed = f", {group.replayed:,} replayed" if group.replayed else ""
     of = f"by {group.by}" + (f" from {group.source}" if group.source else "")
-    times = moment(group.first) if group.first == group.last else f"{moment(group.first)} to {moment(group.last)}"
+    times = (
+        written_time(group.first)
+        if group.first == group.last
+        else f"{written_time(group.first)} to {written_time(group.last)}"
+    )
     yield on_one_line(f"{group.count:>9,}  {group.reason} {of}, {times}{replayed}")
     yield on_one_line(f"{'':11}{group.example}")
 
@@ -46,7 +45,7 @@ def line_in_words(line: Line) -> str:
     marks = [mark for mark, is_so in (("cut", line.cut), ("replayed", line.replayed)) if is_so]
     what = ", ".join([f"{line.original_size:,} bytes", *names, *marks])
     why = ": ".join(part for part in (line.field, line.detail) if part)
-    said = f"{moment(line.at)}  {line.place}  {line.by} {line.reason} {line.source or '-'} ({what})  {why}"
+    said = f"{written_time(line.at)}  {line.place}  {line.by} {line.reason} {line.source or '-'} ({what})  {why}"
     return on_one_line(said)
 
 
@@ -69,7 +68,7 @@ def letter_in_words(letter: Letter) -> Iterator[str]:
     """Yield lines that say everything about a letter."""
     told = whole(letter)
     for name in ("appended_at", "rejected_at"):
-        told[name] = moment(told[name]) if told[name] else ""
+        told[name] = written_time(told[name]) if told[name] else ""
     original, form = told.pop("original"), told.pop("original_form")
     if told["request"] is not None:
         told["request"] = msgspec.json.encode(told["request"]).decode()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import drawing, element, nice_top, short
+from services.console.charts.drawing import drawing, element, level, nice_top, short
 
 WIDTH, HEIGHT = 1040.0, 168.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 22.0
@@ -40,7 +40,7 @@ def columns(
     inside: list[Markup] = []
     for line in range(_GRID + 1):
         y = TOP + room * (1 - line / _GRID)
-        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y)}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(y, LEFT, WIDTH - RIGHT))
         inside.append(element("text", amount(top * line / _GRID), class_="axis end", x=LEFT - 6, y=y + 3.5))
     below = [0.0] * len(hours)
     for class_, counts in layers:

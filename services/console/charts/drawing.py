@@ -40,6 +40,18 @@ def line(points: Sequence[Point]) -> str:
     return "".join(f"{'L' if place else 'M'}{short(x)} {short(y)}" for place, (x, y) in enumerate(points))
 
 
+def area(class_: str, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:
+    """Return what lies between two lines."""
+    forth: list[Point] = list(zip(xs, high, strict=True))
+    back: list[Point] = list(zip(reversed(xs), reversed(low), strict=True))
+    return element("path", class_=class_, d=line([*forth, *back]) + "Z")
+
+
+def level(y: float, left: float, right: float, class_: str = "grid") -> Markup:
+    """Return a line across a chart."""
+    return element("path", class_=class_, d=f"M{short(left)} {short(y)}H{short(right)}")
+
+
 def pieces(points: Iterable[Point | None]) -> list[list[Point]]:
     """Return the unbroken runs of points; a None breaks a run."""
     runs: list[list[Point]] = [[]]

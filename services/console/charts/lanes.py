@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import element, short
+from services.console.charts.drawing import element, level, short
 from services.console.charts.timeline import LEFT, RIGHT, WIDTH, Axis, Shade, framed, ground
 
 LANE = 22.0
@@ -60,7 +60,7 @@ def lanes(axis: Axis, given: Sequence[ChartLane], label: str, shades: Sequence[S
     names: list[Markup] = []
     for place, lane in enumerate(given):
         middle = 2 + LANE * (place + 0.5)
-        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(middle)}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(middle, LEFT, WIDTH - RIGHT))
         name = shortened(lane.name, _LONGEST_NAME)
         names.append(
             element(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import Point, drawing, element, line, nice_top, short
+from services.console.charts.drawing import area, drawing, element, level, nice_top
 
 WIDTH, HEIGHT = 520.0, 168.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 8.0, 8.0, 22.0
@@ -48,14 +48,14 @@ def layers(
     inside: list[Markup] = []
     for step in range(_GRID + 1):
         value = top * step / _GRID
-        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(y(value), LEFT, WIDTH - RIGHT))
         inside.append(element("text", amount(value), class_="axis end", x=LEFT - 6, y=y(value) + 3.5))
     names: list[Markup] = []
     below = [0.0] * len(days)
     for band, values in amounts.items():
         upper = [low + value for low, value in zip(below, values, strict=True)]
         if any(values):
-            inside.append(_layer(band, xs, [y(v) for v in below], [y(v) for v in upper]))
+            inside.append(area(f"area-{band.lower()}", xs, [y(v) for v in below], [y(v) for v in upper]))
         if y(below[-1]) - y(upper[-1]) >= _LEAST_NAMED:
             middle = (y(below[-1]) + y(upper[-1])) / 2 + 4
             names.append(element("text", name(band), class_="axis end area-name", x=xs[-1] - 6, y=middle))
@@ -64,12 +64,6 @@ def layers(
         where = "start" if place == 0 else "end" if place == len(days) - 1 else "middle"
         inside.append(element("text", day(days[place]), class_=f"axis {where}", x=xs[place], y=HEIGHT - 6))
     return drawing(WIDTH, HEIGHT, label, *inside, *names, class_="chart")
-
-
-def _layer(band: str, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:
-    forth: list[Point] = list(zip(xs, high, strict=True))
-    back: list[Point] = list(zip(reversed(xs), reversed(low), strict=True))
-    return element("path", class_=f"area-{band.lower()}", d=line([*forth, *back]) + "Z")
 
 
 def _marked(days: Sequence[str]) -> list[int]:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import Point, element, line, nice_top, pieces, short
+from services.console.charts.drawing import Point, area, element, level, line, nice_top, pieces
 from services.console.charts.timeline import LEFT, NUMBERS, RIGHT, WIDTH, Axis, Shade, framed, ground
 
 TOP, BOTTOM = 6.0, 4.0
@@ -42,18 +42,15 @@ def stacked(
         for name in layers:
             upper = [low + each.layers.get(name, 0.0) for low, each in zip(below, run, strict=True)]
             if any(each.layers.get(name) for each in run):
-                inside.append(_area(f"dim-{name}", xs, [y(v) for v in below], [y(v) for v in upper]))
+                inside.append(area(f"dim-{name}", xs, [y(v) for v in below], [y(v) for v in upper]))
             below = upper
         if any(each.cut for each in run):
             kept = [full + each.cut for full, each in zip(below, run, strict=True)]
-            inside.append(_area("dim-cut", xs, [y(v) for v in kept], [y(v) for v in below]))
+            inside.append(area("dim-cut", xs, [y(v) for v in kept], [y(v) for v in below]))
         points = list(zip(xs, [y(each.total or 0) for each in run], strict=True))
         inside.append(element("path", class_="total-line", d=line(points)))
     inside += ground(axis, TOP, room, shades)  # over the layers, which would hide it
-    inside += [
-        element("path", class_="grid edge", d=f"M{short(LEFT)} {short(y(edge))}H{short(WIDTH - RIGHT)}")
-        for edge in (50, 75)
-    ]
+    inside += [level(y(edge), LEFT, WIDTH - RIGHT, "grid edge") for edge in (50, 75)]
     names = [
         element("text", str(edge), class_="axis end", x=LEFT - 8, y=y(edge) + (8 if edge == 100 else 3.5))
         for edge in (0, 50, 75, 100)
@@ -85,7 +82,7 @@ def within_band(
     inside = ground(axis, TOP, room, shades)
     names: list[Markup] = []
     for value in (0.0, top / 2, top):
-        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(y(value), LEFT, WIDTH - RIGHT))
         names.append(
             element("text", amount(value), class_="axis end", x=LEFT - 8, y=y(value) + (8 if value == top else 3.5))
         )
@@ -94,7 +91,7 @@ def within_band(
         banded = [(x, each) for x, each in zip(xs, run, strict=True) if each.high is not None]
         if banded:
             inside.append(
-                _area(
+                area(
                     "band-area",
                     [x for x, _ in banded],
                     [y(e.low or 0) for _, e in banded],
@@ -121,7 +118,7 @@ def shares(
     inside = ground(axis, TOP, room, shades)
     names: list[Markup] = []
     for value, class_ in ((0.0, "grid"), (held, "grid edge"), (1.0, "grid")):
-        inside.append(element("path", class_=class_, d=f"M{short(LEFT)} {short(y(value))}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(y(value), LEFT, WIDTH - RIGHT, class_))
         names.append(element("text", share(value), class_="axis end", x=LEFT - 8, y=y(value) + 3.5))
     for class_, values in lines:
         points: list[Point | None] = [None if value is None else (axis.x(day, 1), y(value)) for day, value in values]
@@ -150,9 +147,3 @@ def _runs(given: Sequence[Dated]) -> list[list[Dated]]:
 def _edges(axis: Axis, days: Sequence[date]) -> list[float]:
     """Return where each day ends; a run of one day is as wide as the day."""
     return [axis.x(day, 1) for day in days]
-
-
-def _area(class_: str, xs: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Markup:
-    forth: list[Point] = list(zip(xs, high, strict=True))
-    back: list[Point] = list(zip(reversed(xs), reversed(low), strict=True))
-    return element("path", class_=class_, d=line([*forth, *back]) + "Z")

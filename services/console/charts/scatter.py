@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
-from services.console.charts.drawing import drawing, element, nice_top, short
+from services.console.charts.drawing import drawing, element, level, nice_top, short
 
 WIDTH, HEIGHT = 520.0, 168.0
 LEFT, RIGHT, TOP, BOTTOM = 44.0, 10.0, 8.0, 22.0
@@ -56,7 +56,7 @@ def scatter(marks: Sequence[Mark], label: str, *, amount: Callable[[float], str]
 
     inside: list[Markup] = []
     for revenue in _ticks(low, top):
-        inside.append(element("path", class_="grid", d=f"M{short(LEFT)} {short(y(revenue))}H{short(WIDTH - RIGHT)}"))
+        inside.append(level(y(revenue), LEFT, WIDTH - RIGHT))
         inside.append(element("text", amount(revenue), class_="axis end", x=LEFT - 6, y=y(revenue) + 3.5))
     inside += [
         element("path", class_="grid edge", d=f"M{short(x(edge))} {short(TOP)}V{short(HEIGHT - BOTTOM)}")

@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 ACCEPTED, UNATTRIBUTED, ATTRIBUTED, REJECTED = "accepted", "unattributed", "attributed", "rejected"
-VERDICTS = (ACCEPTED, UNATTRIBUTED, ATTRIBUTED, REJECTED)
 """accepted: it names its account. attributed: it named none, and it is known by now whose it is."""
 
 _REMEMBERED = 10_000

@@ -9,23 +9,20 @@ not of ingest goes to `rest` (metrics and health). Who has no known write key is
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.dialects.registry import Methods, RouteTable
 from services.ingest.dialects.route import Call, Headers, Reply, refusal
 from services.ingest.errors import Code, status_of
 from services.ingest.http import cors
-from services.ingest.http.receiving import Gone, Incoming, Message, Receive
+from services.ingest.http.receiving import Gone, Incoming
 from services.ingest.http.refusals import STATUSES, RefusalLog
 from services.ingest.intake import EventIntake, pushed_back
 from services.ingest.metrics import IngestMetrics
 from services.shared.errors import Rejected, Retryable
 
 log = logging.getLogger(__name__)
-
-Scope = Message
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _REST = frozenset({"/metrics", "/healthz", "/readyz"})
 _LIVE = "/live"
@@ -36,7 +33,7 @@ class IngestApp:
     """The ASGI application."""
 
     def __init__(
-        self, *, intake: EventIntake, routes: RouteTable, metrics: IngestMetrics, rest: App, live: App | None
+        self, *, intake: EventIntake, routes: RouteTable, metrics: IngestMetrics, rest: ASGIApp, live: ASGIApp | None
     ) -> None:
         self.intake = intake
         self.routes = routes
@@ -45,7 +42,7 @@ class IngestApp:
         self._refusals = RefusalLog()
         self._live = live
 
-    def among(self, count: int, own_port: int) -> App:
+    def among(self, count: int, own_port: int) -> ASGIApp:
         """Return this application for a port that it shares: there, nobody knows whose metrics would be given."""
 
         async def shared(scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
+from starlette.types import Receive
 
 from services.ingest.errors import Code, Overloaded
 from services.shared.errors import Rejected
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
 
 KEYLESS_BYTES = 512 * 1024
 """The largest body whose key may be in the body: SDKs in browsers send 450 KB at most."""

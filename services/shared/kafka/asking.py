@@ -7,7 +7,6 @@ gets an error: that is no reason to end.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,8 +15,6 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_fixed
 
 from services.shared.kafka.clients import tell_log, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
-
-log = logging.getLogger(__name__)
 
 AGAIN_AFTER_S = 1.0
 """Pause before Kafka is asked again what it could not tell."""

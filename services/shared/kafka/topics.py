@@ -157,9 +157,9 @@ async def any_exists(kafka: KafkaSettings) -> bool:
         return not {full_name(kafka, topic) for topic in TOPICS.values()}.isdisjoint(await client.list_topics())
 
 
-async def misfits(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:
+async def misfits(kafka: KafkaSettings, topics: Iterable[Topic]) -> list[str]:
     """Return why data may be neither written nor read: topics that are missing, or have another number of partitions."""
-    wanted = {full_name(kafka, topic): topic for topic in topics or TOPICS.values()}
+    wanted = {full_name(kafka, topic): topic for topic in topics}
     record_of_partitions = kafka.scoped(INSTALLATION)
     async with admin(kafka) as client:
         present = set(await client.list_topics())

@@ -22,6 +22,15 @@ _WAIT_S = 2 * LONGEST_S
 _TYPES = {int: "Int64", float: "Float64", str: "String"}
 
 
+@contextlib.contextmanager
+def answered() -> Iterator[None]:
+    """Raise Retryable where ClickHouse does not answer, or gives up."""
+    try:
+        yield
+    except (ClickHouseError, OSError) as error:
+        raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+
+
 class ClickHouseAsking:
     """Asks on whichever connection is free; a connection takes one question at a time."""
 
@@ -38,9 +47,8 @@ class ClickHouseAsking:
         except queue.Empty:
             raise Retryable("all connections to ClickHouse are busy", _WAIT_S) from None
         try:
-            yield reader
-        except (ClickHouseError, OSError) as error:
-            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+            with answered():
+                yield reader
         finally:
             self._free.put(reader)
 

@@ -13,10 +13,8 @@ from typing import Any
 
 import msgspec
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from services.shared.errors import Retryable
-from services.warehouse.clickhouse.asking import BOUNDED
+from services.warehouse.clickhouse.asking import BOUNDED, answered
 from services.warehouse.clickhouse.derived import BY_DAY, selection
 from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces, follow_links
 from services.warehouse.domain.rows import Place
@@ -74,9 +72,8 @@ class ClickHouseErasing:
                 [*each.place, each.user, each.stands_for, each.account, each.at, each.by, int(each.done), _text(each)]
                 for each in orders
             ]
-            self._ask(
-                lambda: self._writer.insert("erasures", rows, column_names=_COLUMNS, settings={"async_insert": 0})
-            )
+            with answered():
+                self._writer.insert("erasures", rows, column_names=_COLUMNS, settings={"async_insert": 0})
 
     def erasures(self) -> list[Erasure]:
         """Return the erasures that are known."""
@@ -218,19 +215,12 @@ class ClickHouseErasing:
         return {table: columns for table, columns in self._rows(_TABLES) if table not in _OURS}
 
     def _rows(self, query: str, **given: Any) -> Sequence[Sequence[Any]]:
-        found: Sequence[Sequence[Any]] = self._ask(
-            lambda: self._writer.query(query, given, dict(self._bounds))
-        ).result_rows
-        return found
+        with answered():
+            return self._writer.query(query, given, dict(self._bounds)).result_rows
 
     def _command(self, command: str, **given: Any) -> None:
-        self._ask(lambda: self._writer.command(command, parameters=given, settings=_WAIT))
-
-    def _ask(self, question: Any) -> Any:
-        try:
-            return question()
-        except (ClickHouseError, OSError) as error:
-            raise Retryable(f"ClickHouse: {str(error)[:500]}") from error
+        with answered():
+            self._writer.command(command, parameters=given, settings=_WAIT)
 
 
 class ClickHouseTraces(ClickHouseErasing):

@@ -20,10 +20,10 @@ from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain import people
 from services.warehouse.domain.parameters import parsed
 from services.warehouse.domain.refusals import Refusals
-from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
 from services.warehouse.http.question import Asked, NotFound, Question
+from services.warehouse.http.tokens import TOKEN_NAME
 from services.warehouse.http.turns import Busy, QueryTurns
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.ports import Queries

@@ -9,11 +9,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.http import accounts, overview, records
 from services.warehouse.http.answering import answering, conditional
-from services.warehouse.http.asgi import Receive, Scope, Send
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.openapi import document
 from services.warehouse.http.problems import no_such_address, no_such_method

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from services.warehouse.http.asgi import App, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 _DOCUMENT = "/openapi.json"
 _PREFIX = "/v1/"
 
 
-def api_or(api: App, others: App) -> App:
+def api_or(api: ASGIApp, others: ASGIApp) -> ASGIApp:
     """Return an application that gives the addresses of the query API to `api`, and all others to `others`."""
 
     async def by_address(scope: Scope, receive: Receive, send: Send) -> None:

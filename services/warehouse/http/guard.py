@@ -12,17 +12,16 @@ import ipaddress
 import logging
 import re
 import time
-from collections.abc import Callable
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.shared.errors import Rejected
 from services.shared.http.server import FORWARDED
 from services.warehouse.http.answering import ERASURES
-from services.warehouse.http.asgi import TOKEN_NAME, App, Receive, Scope, Send
 from services.warehouse.http.problems import problem
-from services.warehouse.http.tokens import Tokens
+from services.warehouse.http.tokens import TOKEN_NAME, Tokens
 from services.warehouse.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)
@@ -42,14 +41,11 @@ def is_loopback(host: str) -> bool:
 class Guard:
     """Lets those through who may ask."""
 
-    def __init__(
-        self, app: App, tokens: Tokens | None, metrics: WarehouseMetrics, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, app: ASGIApp, tokens: Tokens | None, metrics: WarehouseMetrics) -> None:
         """Take the tokens, or None where everybody on this machine may ask."""
         self._app = app
         self._tokens = tokens
         self._metrics = metrics
-        self._clock = clock
         self._told: dict[str, float] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,14 +83,14 @@ class Guard:
 
     def _tell(self, code: str, scope: Scope) -> None:
         """Log a refusal, once a minute for each code: whoever has a wrong token must not fill the log."""
-        now = self._clock()
+        now = time.monotonic()
         if now >= self._told.get(code, 0.0):
             self._told[code] = now + _TELL_EVERY_S
             address = str((scope.get("client") or ("",))[0])
             log.warning("question_refused", extra={"code": code, "client": address})
 
 
-def with_cors(app: App, origins: tuple[str, ...]) -> App:
+def with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     """Return an application whose answers pages of these origins may read; without any, no page may."""
     if not origins:
         return app

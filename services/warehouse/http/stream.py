@@ -18,12 +18,13 @@ from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.parameters import TextParameter, parsed
-from services.warehouse.http.asgi import TOKEN_NAME, Receive, Scope, Send
 from services.warehouse.http.feed import Feed
 from services.warehouse.http.problems import problem
+from services.warehouse.http.tokens import TOKEN_NAME
 from services.warehouse.metrics import WarehouseMetrics
 
 log = logging.getLogger(__name__)

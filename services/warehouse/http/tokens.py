@@ -25,6 +25,8 @@ from services.shared.files.entry_list import Hashes, read_entries
 from services.shared.files.watched_file import WatchedFile
 
 VARIABLE = "TIDEMARK_QUERY_TOKENS_FILE"
+TOKEN_NAME = "tidemark.token_name"  # noqa: S105 - the name of a member, not a token
+"""In the scope of a request: who has the token that it came with; missing where there are no tokens."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HASHES = Hashes("token_sha256", never="token", right="read all accounts", command="tidemark tokens create")
 _LOOK_EVERY_S = 1.0

@@ -17,6 +17,7 @@ from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 from xxhash import xxh3_64_hexdigest
 
 import services.alerter
@@ -31,7 +32,6 @@ from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.refusals import Refusals
 from services.warehouse.domain.rows import TABLE_OF_TOPIC, columns
 from services.warehouse.http.app import query_app
-from services.warehouse.http.asgi import App
 from services.warehouse.http.front import api_or
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
@@ -107,14 +107,14 @@ def refused(until_ms: int) -> Refusals:
     return found
 
 
-def app_over(store: Store, settings: ConsoleSettings) -> App:
+def app_over(store: Store, settings: ConsoleSettings) -> ASGIApp:
     """Return the query API and the console over a store, as the warehouse serves them."""
     api = query_app(lambda: store, WarehouseMetrics(CollectorRegistry()), refusals=refused(now_ms()))
     console = console_app(InProcess(api), settings, is_open=True)
     return api_or(api, console)
 
 
-async def served(app: App, port: int) -> None:
+async def served(app: ASGIApp, port: int) -> None:
     """Serve an app until this task is cancelled."""
     async with serving(app, "127.0.0.1", port):
         await asyncio.Event().wait()

@@ -12,7 +12,6 @@ _event = codec.encoder("usage_event")
 _tick = codec.encoder("tick")
 _NAMES = ("Report Exported", "Dashboard Viewed", "Query Run", "Invite Sent", "Dashboard Viewed", "Query Run")
 _MIX = 0x9E3779B97F4A7C15
-_EXTRA = '{"context":{"library":{"name":"analytics-python","version":"2.4.0"}},"integrations":{}}'
 
 
 def stream(

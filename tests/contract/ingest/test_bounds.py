@@ -17,10 +17,6 @@ from tests.support.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-def closed(ingest: Any, why: str) -> float:
-    return float(ingest.metrics.connections_closed.labels(why)._value.get())
-
-
 @pytest.mark.parametrize("key", [b"", b"Authorization: Basic bm9ib2R5Og==\r\n"], ids=["no key", "an unknown key"])
 async def test_who_has_no_key_is_answered_before_the_body_is_there(ingest: Any, key: bytes) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,16 +15,9 @@ from services.warehouse.domain.filters import EventFilter, PeopleFilter
 from services.warehouse.domain.rows import columns
 from services.warehouse.filling import batch as batches
 from services.warehouse.ports import Store
-from tests.support.warehouse_events import DETAILS, EVENTS, encoded
+from tests.support.warehouse_events import DETAILS, EVENTS, Message, encoded
 
 TIMES = ("appended_at", "occurred_at", "received_at")
-
-
-class Message(NamedTuple):
-    offset: int
-    timestamp: int
-    value: bytes
-    key: bytes | None = None
 
 
 def block(topic: str, values: list[bytes]) -> Block:

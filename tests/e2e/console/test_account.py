@@ -153,13 +153,19 @@ async def test_a_week_of_the_axis_opens_the_account_as_it_was(served: Served, br
         assert await page.locator(".banner.was").is_visible()
 
 
+async def filled(page: Page, record: str, **fields: str) -> Locator:
+    """Open the form of a kind of record, and return it filled in by Nora Lindt."""
+    await page.locator("#record summary", has_text=record).click()
+    form = page.locator("details[open] form")
+    for name, value in {**fields, "author": "Nora Lindt"}.items():
+        await form.locator(f"[name={name}]").fill(value)
+    return form
+
+
 async def test_a_note_is_on_the_log_with_its_author_and_then_on_the_axis(served: Served, browser: Browser) -> None:
     async with opened(browser) as (page, said):
         await page.goto(f"{served.address}/accounts/{LEFT}")
-        await page.locator("#record summary", has_text="Note").click()
-        form = page.locator("details[open] form")
-        await form.locator("textarea").fill("They moved to Berlin <b>")
-        await form.locator("[name=author]").fill("Nora Lindt")
+        form = await filled(page, "Note", text="They moved to Berlin <b>")
         await form.get_by_role("button").click()
         await page.wait_for_url("**?recorded=note#recorded")
 
@@ -177,10 +183,7 @@ async def test_a_note_is_on_the_log_with_its_author_and_then_on_the_axis(served:
 async def test_a_goal_is_set_and_marked_as_reached(served: Served, browser: Browser) -> None:
     async with opened(browser) as (page, said):
         await page.goto(f"{served.address}/accounts/{FELL}")
-        await page.locator("#record summary", has_text="Goal").click()
-        form = page.locator("details[open] form")
-        await form.locator("[name=goal]").fill("Ten reports a week")
-        await form.locator("[name=author]").fill("Nora Lindt")
+        form = await filled(page, "Goal", goal="Ten reports a week")
         await form.get_by_role("button").click()
         served.console.store_what_arrived()
         await page.get_by_role("link", name="Show it").click()
@@ -206,16 +209,10 @@ async def test_an_absence_and_a_handoff_are_recorded_without_script(served: Serv
     async with opened(browser, java_script_enabled=False) as (page, _):
         await page.goto(f"{served.address}/accounts/{RESTED}")
         away = await page.locator("#panel-events .bar-away").count()
-        await page.locator("#record summary", has_text="Planned absence").click()
-        form = page.locator("details[open] form")
-        await form.locator("[name=from]").fill((today - timedelta(days=20)).isoformat())
-        await form.locator("[name=to]").fill((today - timedelta(days=12)).isoformat())
-        await form.locator("[name=author]").fill("Nora Lindt")
+        first, last = ((today - timedelta(days=back)).isoformat() for back in (20, 12))
+        form = await filled(page, "Planned absence", **{"from": first, "to": last})
         await form.get_by_role("button").click()
-        await page.locator("#record summary", has_text="Handoff").click()
-        form = page.locator("details[open] form")
-        await form.locator("[name=to_owner]").fill("Nora Lindt")
-        await form.locator("[name=author]").fill("Nora Lindt")
+        form = await filled(page, "Handoff", to_owner="Nora Lindt")
         await form.get_by_role("button").click()
 
         served.console.store_what_arrived()
@@ -229,12 +226,8 @@ async def test_an_absence_and_a_handoff_are_recorded_without_script(served: Serv
 async def test_a_refused_record_names_its_field_and_keeps_what_was_written(served: Served, browser: Browser) -> None:
     async with opened(browser) as (page, _):
         await page.goto(f"{served.address}/accounts/{FELL}")
-        await page.locator("#record summary", has_text="Planned absence").click()
-        form = page.locator("details[open] form")
-        await form.locator("[name=from]").fill("2026-12-10")
-        await form.locator("[name=to]").fill("2026-12-01")
-        await form.locator("[name=text]").fill("Company holiday")
-        await form.locator("[name=author]").fill("Nora Lindt")
+        absence = {"from": "2026-12-10", "to": "2026-12-01", "text": "Company holiday"}
+        form = await filled(page, "Planned absence", **absence)
         await form.get_by_role("button").click()
         await page.wait_for_load_state()
 
@@ -250,10 +243,7 @@ async def test_a_record_survives_an_ingest_that_takes_nothing_and_is_recorded_on
     log = served.console.ingest.log
     async with opened(browser) as (page, _):
         await page.goto(f"{served.address}/accounts/{FELL}")
-        await page.locator("#record summary", has_text="Contact").click()
-        form = page.locator("details[open] form")
-        await form.locator("textarea").fill("We talked about the reports")
-        await form.locator("[name=author]").fill("Nora Lindt")
+        form = await filled(page, "Contact", text="We talked about the reports")
         log.refuse("the broker is away")
         await form.get_by_role("button").click()
         await page.wait_for_load_state()

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.integration
 
 event = codec.encoder("usage_event")
 letter = codec.encoder("dead_letter")
-tick = codec.encoder("tick")
 link = codec.encoder("user_link")
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +10,27 @@ from prometheus_client import CollectorRegistry
 
 from services.shared.engine.kafka import changelog_watch
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker.worker import Worker
-from services.shared.settings import ProcessSettings
-from tests.support.counting.processor import counting_spec
-from tests.support.counting.trial import CHANGELOG, DEAD, GROUP, OUT, SOURCE, Trial, trial
+from tests.support.counting.in_process import working
+from tests.support.counting.trial import CHANGELOG, SOURCE, Trial, trial
 from tests.support.topic_settings import alter
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
-@asynccontextmanager
-async def working(log: Trial, folder: Path, registry: CollectorRegistry | None = None) -> AsyncIterator[Worker]:
-    left: list[int] = []
-    worker = Worker(
-        GROUP, [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], log.kafka,
-        EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20), registry or CollectorRegistry(),
-        ProcessSettings(data_dir=folder), leave=left.append,
-    )  # fmt: skip
-    running = asyncio.create_task(worker.run())
-    try:
-        yield worker
-    finally:
-        worker.stop()
-        await running
-    assert not left
+SETTINGS = EngineSettings(session_timeout_s=3, heartbeat_s=0.3, transaction_ms=20)
 
 
 async def test_the_next_start_does_not_go_on_with_what_is_left_of_the_state(kafka: Any, tmp_path: Path) -> None:
     async with trial(kafka.bootstrap, partitions=1) as log:
         await log.produce((b"k%d" % n, b"1") for n in range(10))
-        async with working(log, tmp_path):
+        async with working(log.kafka, tmp_path, SETTINGS):
             assert (await log.settled(30)).exact
             await log.recreate(CHANGELOG)
             await log.produce([(b"k0", b"1")])
             await until(lambda: log.read(CHANGELOG), 30)
 
-        async with working(log, tmp_path) as again:
+        async with working(log.kafka, tmp_path, SETTINGS) as again:
             await until(lambda: "deleted and recreated" in str(again.not_ready()), 30, lambda: str(again.not_ready()))
             assert f"{SOURCE}/0: the changelogs" in str(again.not_ready())
 
@@ -65,7 +46,7 @@ async def test_a_worker_that_runs_tells_that_a_changelog_has_changed(
         labels = {"changelog": CHANGELOG, "what": what}
         return registry.get_sample_value("tidemark_engine_changelog_changed", labels)
 
-    async with trial(kafka.bootstrap, partitions=1) as log, working(log, tmp_path, registry) as worker:
+    async with trial(kafka.bootstrap, partitions=1) as log, working(log.kafka, tmp_path, SETTINGS, registry) as worker:
         await until(lambda: worker.ready and (told("recreated"), told("policy")) == (0, 0), 30)
 
         await policy(log, "delete")

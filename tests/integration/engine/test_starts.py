@@ -6,15 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from prometheus_client import CollectorRegistry
 
-from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker import worker as module
-from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.embedded.broker import EmbeddedBroker
-from services.shared.settings import ProcessSettings
-from tests.support.counting.processor import counting_spec
-from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
+from tests.support.counting.in_process import working
+from tests.support.counting.trial import trial
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
@@ -26,7 +22,6 @@ async def test_a_broker_that_dies_while_a_worker_starts_is_waited_for(
 ) -> None:
     node = EmbeddedBroker(tmp_path / "kafka")
     node.start()
-    left: list[int] = []
     really, died = getattr(module, step), False
 
     def dies_before(*given: object) -> object:
@@ -38,20 +33,12 @@ async def test_a_broker_that_dies_while_a_worker_starts_is_waited_for(
 
     monkeypatch.setattr(module, step, dies_before)
     try:
-        async with trial(node.bootstrap, partitions=2) as log:
-            worker = Worker(
-                "counting", [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], log.kafka, EngineSettings(),
-                CollectorRegistry(), ProcessSettings(data_dir=tmp_path), leave=left.append,
-            )  # fmt: skip
-            running = asyncio.create_task(worker.run())
+        async with trial(node.bootstrap, partitions=2) as log, working(log.kafka, tmp_path) as worker:
             await until(lambda: "nothing listens at" in str(worker.not_ready()), 30, lambda: str(worker.not_ready()))
             assert str(worker.not_ready()).startswith("waiting for Kafka: ")
 
             await asyncio.to_thread(node.start)
 
-            await until(lambda: worker.ready or running.done(), 60, lambda: str(worker.not_ready()))
-            worker.stop()
-            await running
-        assert not left
+            await until(lambda: worker.ready, 60, lambda: str(worker.not_ready()))
     finally:
         node.stop()

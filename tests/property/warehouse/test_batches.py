@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -14,18 +14,11 @@ from services.warehouse.domain.blocks import Block
 from services.warehouse.domain.erasing import Withheld, erasure
 from services.warehouse.domain.rows import Place
 from services.warehouse.filling import batch as batches
-from tests.support.warehouse_events import DETAILS, EVENTS, encoded
+from tests.support.warehouse_events import DETAILS, EVENTS, Message, encoded
 
 TICK = codec.encoder("tick")({"at": 3})
 NEWER = b"\0\xff\xff\xff\xff newer"
 GOOD = encoded("usage_event", 2, {"event_id": "good", "account": "acme", "user": "u"})
-
-
-class Message(NamedTuple):
-    offset: int
-    timestamp: int
-    value: bytes | None
-    key: bytes | None = None
 
 
 OTHERS = st.one_of(

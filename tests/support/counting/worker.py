@@ -16,7 +16,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -56,7 +55,16 @@ class FreezingWriter(LaneWriter):
         await super()._commit()
 
 
-class FreezingWorker(Worker):
+class SlowWorker(Worker):
+    """A worker that takes longer to load a changelog, where it is told to."""
+
+    async def load(self, spec: LaneSpec, partition: int) -> changelog.Loaded:
+        """Read the changelogs of a lane."""
+        await asyncio.sleep(float(os.environ.get("TIDEMARK_COUNTING_LOAD_S", "0")))
+        return await super().load(spec, partition)
+
+
+class FreezingWorker(SlowWorker):
     """A worker with such writers."""
 
     def writer(self, spec: LaneSpec, partition: int) -> LaneWriter:
@@ -74,25 +82,11 @@ class FreezingWorker(Worker):
 
 async def run() -> None:
     """Count until SIGTERM."""
-    extra = float(os.environ.get("TIDEMARK_COUNTING_LOAD_S", "0"))
-
-    async def slow_load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) -> changelog.Loaded:
-        await asyncio.sleep(extra)
-        return await changelog.load(kafka, stores, partition)
-
     mode = SourceMode(os.environ.get("TIDEMARK_COUNTING_MODE", "contiguous"))
     order = AppendOrder(os.environ.get("TIDEMARK_COUNTING_APPENDS", "after_commit"))
     spec = replace(counting_spec(SOURCE, CHANGELOG, OUT, DEAD, mode=mode, appends=SIDE), appends=order)
-    kind = FreezingWorker if "TIDEMARK_COUNTING_FREEZE" in os.environ else Worker
-    worker = kind(
-        GROUP,
-        [spec],
-        load(KafkaSettings),
-        load(EngineSettings),
-        CollectorRegistry(),
-        load(ProcessSettings),
-        load=slow_load,
-    )
+    kind = FreezingWorker if "TIDEMARK_COUNTING_FREEZE" in os.environ else SlowWorker
+    worker = kind(GROUP, [spec], load(KafkaSettings), load(EngineSettings), CollectorRegistry(), load(ProcessSettings))
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, worker.stop)
     telling = asyncio.create_task(_tell(worker))

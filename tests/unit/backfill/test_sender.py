@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,8 +17,6 @@ from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
 from services.shared.errors import Retryable
 from services.shared.http.server import serving
-
-Answer = Callable[[list[dict[str, Any]], Request], Response]
 
 
 class Ingest:

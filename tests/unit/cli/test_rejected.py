@@ -16,7 +16,7 @@ from services.cli.rejected import wording
 from services.cli.rejected.fates import APPENDED, Way, fate_of
 from services.cli.rejected.letters import Letter, Replayed, Wanted, parse_place
 from services.cli.rejected.overview import Overview
-from services.cli.rejected.runs import MOST_BYTES, MOST_LETTERS, Run, iso, runs_of
+from services.cli.rejected.runs import MOST_BYTES, MOST_LETTERS, Run, runs_of
 from services.cli.rejected.tally import Plan, ReplayTally
 from services.cli.rejected.times import moment
 from services.shared.dead_letters import DeadLetter
@@ -227,12 +227,6 @@ def test_the_id_of_an_event_without_one_depends_on_its_letter_alone() -> None:
     ids = {body.event_id(index) for index in range(3)} | {each.event_id(0) for each in alone}
     assert len(ids) == 5
     assert together.fits(3) and not together.fits(2) and body.fits(2_000)
-
-
-def test_times_are_written_to_the_millisecond() -> None:
-    assert [iso(at) for at in (0, 5, NOW)] == [
-        "1970-01-01T00:00:00.000Z", "1970-01-01T00:00:00.005Z", "2025-12-01T01:02:03.412Z",
-    ]  # fmt: skip
 
 
 def test_nothing_of_a_letter_reaches_the_terminal_as_a_command() -> None:

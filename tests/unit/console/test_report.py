@@ -28,7 +28,6 @@ from tests.contract.warehouse.stored import T0, example, health, signal
 from tests.support.console import HOSTILE, filled
 
 DAY_MS = 86_400_000
-HOSTS = ("http://", "https://", "//")
 GMAIL_SHOWS = 102_000
 
 

@@ -257,9 +257,24 @@ async def test_what_comes_again_after_a_rebalance_is_skipped_without_a_question(
     await lane.close()
 
 
-async def test_state_of_a_newer_version_stops_its_lane_and_no_other_and_ends_no_process() -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "said"),
+    [
+        (
+            b"a",
+            b"\x02" + bytes(9),
+            NotThisVersion,
+            ("its state (key b'a' of state) is of a version", "Install the version"),
+        ),
+        (b"stranger", b"\x01", UnreadableState, ("its state cannot be restored (key b'stranger' of state: ",)),
+    ],
+    ids=["of a newer version", "no state at all"],
+)
+async def test_state_that_cannot_be_restored_stops_its_lane_and_no_other_and_ends_no_process(
+    key: bytes, value: bytes, kind: type[Exception], said: tuple[str, ...]
+) -> None:
     host = Host()
-    host.log.append("state", b"a", b"\x02" + bytes(9), 0)
+    host.log.append("state", key, value, 0)
     lanes = new_lanes(host)
     lanes.assign([("events", 0), ("events", 1)], generation=1)
     stopped, other = lanes.of("events").values()
@@ -268,26 +283,8 @@ async def test_state_of_a_newer_version_stops_its_lane_and_no_other_and_ends_no_
     lanes.receive("events", chunk(0, "1", partition=1))
     await until(lambda: host.counts(1) == {b"a": 1})
 
-    assert isinstance(stopped.stopped, NotThisVersion)
-    assert "its state (key b'a' of state) is of a version" in str(lanes.not_ready())
-    assert "Install the version" in str(lanes.not_ready())
-    assert host.failed == []
-    await lanes.close()
-
-
-async def test_a_changelog_that_holds_what_is_no_state_stops_its_lane_and_no_other_and_ends_no_process() -> None:
-    host = Host()
-    host.log.append("state", b"stranger", b"\x01", 0)
-    lanes = new_lanes(host)
-    lanes.assign([("events", 0), ("events", 1)], generation=1)
-    stopped, other = lanes.of("events").values()
-    await until(lambda: stopped.stopped and other.ready)
-
-    lanes.receive("events", chunk(0, "1", partition=1))
-    await until(lambda: host.counts(1) == {b"a": 1})
-
-    assert isinstance(stopped.stopped, UnreadableState)
-    assert "its state cannot be restored (key b'stranger' of state: " in str(lanes.not_ready())
+    assert isinstance(stopped.stopped, kind)
+    assert all(text in str(lanes.not_ready()) for text in said)
     assert host.failed == []
     await lanes.close()
 

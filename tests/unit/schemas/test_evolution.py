@@ -15,7 +15,6 @@ from fastavro.utils import generate_one
 from schemas import lock, released
 
 FILES = released.FILES
-BY_PATH = {f.path: f for f in FILES}
 PAIRS = [
     pytest.param(w, r, id=f"{w.path}->{r.path}") for w, r in itertools.product(FILES, FILES) if w.record == r.record
 ]

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from services.shared.units import written_date
+from services.shared.units import written_date, written_time
 
 
 def test_a_date_is_year_month_and_day() -> None:
@@ -19,3 +19,13 @@ def test_a_date_is_year_month_and_day() -> None:
 def test_what_is_written_in_another_way_is_no_date(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         written_date(text)
+
+
+def test_a_time_is_written_in_utc_and_cut() -> None:
+    now = 1_764_550_923_412
+    assert written_time(now) == "2025-12-01T01:02:03Z"
+    assert written_time(now, "minutes") == "2025-12-01T01:02Z"
+    assert [written_time(at, "milliseconds") for at in (5, now)] == [
+        "1970-01-01T00:00:00.005Z",
+        "2025-12-01T01:02:03.412Z",
+    ]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -21,16 +19,10 @@ from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from services.warehouse.settings import WarehouseSettings
 from tests.contract.warehouse.stored import example
+from tests.support.warehouse_events import Message
 
 JO, KIM, SOMEBODY = "u_jo__________________", "u_kim_________________", "u_8f2k1mXw0qLr5tYvZ3Nb"
 ORDERED = 1_000
-
-
-class Message(NamedTuple):
-    offset: int
-    timestamp: int
-    value: bytes
-    key: bytes | None = None
 
 
 def event(offset: int, at: int, user: str = JO, **changes: object) -> Message:

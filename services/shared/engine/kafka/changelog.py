@@ -8,7 +8,7 @@ then, shorter than aiokafka's, and raises `KafkaTimeoutError`: whoever asks give
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -40,9 +40,6 @@ class Loaded:
 
     stores: Mapping[str, dict[bytes, bytes]]
     records: int
-
-
-Load = Callable[[KafkaSettings, Mapping[str, str], int], Awaitable[Loaded]]
 
 
 async def load(kafka: KafkaSettings, stores: Mapping[str, str], partition: int) -> Loaded:

@@ -62,7 +62,7 @@ class Worker:
     def __init__(
         self, name: str, specs: Iterable[LaneSpec], kafka: KafkaSettings, engine: EngineSettings,
         registry: CollectorRegistry, process: ProcessSettings | None = None, *,
-        load: changelog.Load = changelog.load, leave: Callable[[int], Any] = os._exit,
+        leave: Callable[[int], Any] = os._exit,
     ) -> None:  # fmt: skip
         """Take the group's name without prefix; `leave` ends the process with a status."""
         self.name = name
@@ -77,7 +77,6 @@ class Worker:
         self._process = process or ProcessSettings()
         self._membership = Membership(kafka, name, engine, self._process)
         self._cluster = ClusterWatch(kafka, self._process.liveness_s)
-        self._load = load
         self._leave = leave
         self._stopping = asyncio.Event()
         self._waits_for: str | None = None
@@ -198,7 +197,7 @@ class Worker:
 
     async def load(self, spec: LaneSpec, partition: int) -> changelog.Loaded:
         """Read the changelogs of a lane."""
-        return await self._load(self.kafka, spec.stores, partition)
+        return await changelog.load(self.kafka, spec.stores, partition)
 
     async def bounds(self, topic: str, partition: int) -> Bounds:
         """Say what exists of the source and what the group has committed."""

@@ -14,15 +14,11 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
-from prometheus_client import CollectorRegistry
 
-from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker.worker import Worker
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
 from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
-from services.shared.settings import ProcessSettings
-from tests.support.counting.processor import counting_spec
-from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
+from tests.support.counting.in_process import working
+from tests.support.counting.trial import SOURCE, trial
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -91,13 +87,7 @@ async def test_producers_consumers_and_admin_clients_find_the_broker_where_the_l
 
 
 async def test_a_worker_finds_the_broker_where_the_list_says(moving: TwoAddresses, tmp_path: Path) -> None:
-    left: list[int] = []
-    async with trial(moving.listed, partitions=2) as log:
-        worker = Worker(
-            "counting", [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], log.kafka, EngineSettings(), CollectorRegistry(),
-            ProcessSettings(data_dir=tmp_path), leave=left.append,
-        )  # fmt: skip
-        running = asyncio.create_task(worker.run())
+    async with trial(moving.listed, partitions=2) as log, working(log.kafka, tmp_path):
         await log.produce((b"k%d" % n, b"1") for n in range(10))
         assert (await log.settled(30)).exact
 
@@ -105,10 +95,7 @@ async def test_a_worker_finds_the_broker_where_the_list_says(moving: TwoAddresse
         await log.produce((b"k%d" % n, b"1") for n in range(10))
 
         verdict = await log.settled(_WITHIN_S)
-        worker.stop()
-        await running
         assert verdict.exact, verdict
-        assert not left
 
 
 async def _lists(client: Any, topic: str) -> bool:

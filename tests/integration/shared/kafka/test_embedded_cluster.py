@@ -18,17 +18,14 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasError
-from prometheus_client import CollectorRegistry
 
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka import changelog
 from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker.worker import Worker
 from services.shared.kafka import installation, topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.settings import ProcessSettings
-from tests.support.counting.processor import counting_spec
+from tests.support.counting.in_process import working
 from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE
 from tests.support.embedded_cluster import EmbeddedCluster
 from tests.support.waiting import until
@@ -151,23 +148,13 @@ async def test_a_worker_that_starts_without_the_leaders_of_two_lanes_opens_the_o
     await make_topics_of_a_worker(kafka, on_the_third={SOURCE: 0, CHANGELOG: 1})
     await asyncio.to_thread(cluster.brokers[2].kill)
     await until(lambda: in_sync(kafka, {1, 2}))
-    left: list[int] = []
-    worker = Worker(
-        "counting", [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], kafka, EngineSettings(openings=1), CollectorRegistry(),
-        ProcessSettings(data_dir=tmp_path), leave=left.append,
-    )  # fmt: skip
-    running = asyncio.create_task(worker.run())
-    try:
+    async with working(kafka, tmp_path, EngineSettings(openings=1)) as worker:
         await until(lambda: list(worker.open_lanes(SOURCE)) == [2])
         await until(lambda: f"nobody says where {SOURCE}/0" in str(worker.not_ready()))
 
         await asyncio.to_thread(cluster.start)
 
         await until(lambda: worker.ready)
-        assert left == []
-    finally:
-        worker.stop()
-        await running
 
 
 async def test_a_frozen_broker_is_replaced_and_comes_back(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
@@ -18,14 +17,11 @@ from services.ingest.event_log.kafka import KafkaEventLog
 from services.ingest.metrics import IngestMetrics
 from services.ingest.ports import WRITES
 from services.ingest.settings import IngestSettings
-from services.shared.engine.settings import EngineSettings
-from services.shared.engine.worker.worker import Worker
 from services.shared.kafka import bootstrap
 from services.shared.kafka.clients import admin, consumer, producer, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.settings import ProcessSettings
-from tests.support.counting.processor import counting_spec
-from tests.support.counting.trial import CHANGELOG, DEAD, OUT, SOURCE, trial
+from tests.support.counting.in_process import working
+from tests.support.counting.trial import trial
 from tests.support.silent_broker import silent, slow
 from tests.support.waiting import until
 
@@ -144,17 +140,9 @@ async def test_a_worker_is_ready_although_each_of_its_clients_meets_the_silent_b
     kafka_settings: KafkaSettings, frozen: str, tmp_path: Path
 ) -> None:
     """It waits for the broker, asks about topics and members, and starts a producer, a group, and a writer by lane."""
-    left: list[int] = []
-    async with trial(f"{frozen},{kafka_settings.bootstrap_servers}", partitions=2) as log:
-        worker = Worker(
-            "counting", [counting_spec(SOURCE, CHANGELOG, OUT, DEAD)], log.kafka, EngineSettings(), CollectorRegistry(),
-            ProcessSettings(data_dir=tmp_path), leave=left.append,
-        )  # fmt: skip
-        running = asyncio.create_task(worker.run())
+    listed = f"{frozen},{kafka_settings.bootstrap_servers}"
+    async with trial(listed, partitions=2) as log, working(log.kafka, tmp_path) as worker:
         await until(lambda: worker.ready, within_s=30)
-        worker.stop()
-        await running
-    assert not left
 
 
 async def test_a_slow_broker_is_heard(kafka_settings: KafkaSettings) -> None:

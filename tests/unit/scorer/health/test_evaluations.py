@@ -9,8 +9,6 @@ import pytest
 
 from tests.support.scorer import UsageLane, at
 
-HOUR = 3_600_000
-
 
 def test_a_touch_is_evaluated_on_the_next_tick_and_not_twice_a_minute() -> None:
     lane = UsageLane()

@@ -13,8 +13,6 @@ from services.scorer.domain.lane.ledger import LedgerCounters
 from tests.support.scorer import DAY, UsageLane, at, measures, tick
 from tests.support.scorer import event as make
 
-HOUR = 3_600_000
-
 
 def active(lane: UsageLane, account: str = "acme") -> dict[int, tuple[int, int]]:
     """Return events and active user-days by test day, today included."""

@@ -8,8 +8,6 @@ import pytest
 
 from tests.support.scorer import UsageLane, at
 
-HOUR = 3_600_000
-
 
 @pytest.mark.parametrize("score", ["²", "①", "7²", "", "-1", "11", "1e1", 7.5, True, None, [], "9" * 5000])
 def test_a_score_that_is_no_whole_number_is_dead_lettered_whatever_it_looks_like(score: Any) -> None:

@@ -1,21 +1,13 @@
 """Records become rows of the right table; what makes no row is counted and never stops a batch."""
 
 import re
-from typing import NamedTuple
 
 from schemas import codec
 from services.warehouse.clickhouse.migrations import FOLDER, statements
 from services.warehouse.domain import rows
 from services.warehouse.filling.batch import build
 from tests.support.alerter import snapshot
-
-
-class Message(NamedTuple):
-    offset: int
-    timestamp: int
-    value: bytes | None
-    key: bytes | None = None
-
+from tests.support.warehouse_events import Message
 
 EVENT = codec.encoder("usage_event")(
     {

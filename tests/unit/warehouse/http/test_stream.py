@@ -19,8 +19,8 @@ from services.warehouse.domain.rows import Place
 from services.warehouse.http import feed as feeds
 from services.warehouse.http import stream as streams
 from services.warehouse.http.app import query_app
-from services.warehouse.http.asgi import TOKEN_NAME
 from services.warehouse.http.feed import Feed
+from services.warehouse.http.tokens import TOKEN_NAME
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
 from tests.support.health_rows import forgotten
