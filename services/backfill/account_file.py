@@ -20,6 +20,8 @@ from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
 from services.shared.units import written_date
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
+_GROUPED_OR_NOT = re.compile(r"[1-9][0-9]{0,2}\.[0-9]{3}")
+"""Twelve thousand as half of Europe writes it, and twelve as others do."""
 _ALIKE = 0.8
 """From which likeness on an unknown column is taken for a slip: `revenu`, `seat`, `Renewal Date`."""
 
@@ -165,6 +167,11 @@ def _number(name: str, value: Any) -> float:
         raise ValueError(
             f"column {name!r}: {text[:40]!r} is not a number with commas between thousands, as 1,234.5 is: write it with a "
             "point before the decimals and no comma"
+        )
+    if isinstance(value, str) and _GROUPED_OR_NOT.fullmatch(text):
+        raise ValueError(
+            f"column {name!r}: the point of {text!r} may stand between thousands or before decimals: write "
+            f"{text.replace('.', '')} or {text}0"
         )
     try:
         number = float(text.replace(",", "").replace("_", ""))

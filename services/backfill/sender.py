@@ -30,6 +30,14 @@ class IngestRefuses(TidemarkError):
     """Ingest will not take these batches at all; the message says why and what to do."""
 
 
+class Warned(msgspec.Struct):
+    """In what an event breaks the tracking plan."""
+
+    code: str
+    field: str
+    detail: str
+
+
 class AnsweredEvent(msgspec.Struct):
     """What ingest says about one event; plain acceptance is not listed."""
 
@@ -39,6 +47,8 @@ class AnsweredEvent(msgspec.Struct):
     code: str = ""
     field: str = ""
     detail: str = ""
+    warnings: list[Warned] = []
+    """How it breaks the tracking plan, where it was accepted all the same."""
 
 
 class BatchAnswer(msgspec.Struct):
@@ -49,6 +59,7 @@ class BatchAnswer(msgspec.Struct):
     unattributed: int
     rejected: int
     results: list[AnsweredEvent]
+    broke_plan: int = 0
 
 
 @dataclass(slots=True)
@@ -60,6 +71,10 @@ class Tally:
     rejected: int = 0
     rejections: list[str] = field(default_factory=list)
     """The first ones, one sentence each."""
+    broke_plan: int = 0
+    """Events that break the tracking plan and were accepted: the scorer may be unable to read them."""
+    warnings: list[str] = field(default_factory=list)
+    """The first of them, one sentence each."""
 
 
 class IngestSender:
@@ -175,10 +190,18 @@ class IngestSender:
         self.tally.accepted += answer.accepted - answer.unattributed
         self.tally.unattributed += answer.unattributed
         self.tally.rejected += answer.rejected
+        self.tally.broke_plan += answer.broke_plan
         for result in answer.results:
-            if result.verdict == "rejected" and len(self.tally.rejections) < KEPT_REJECTIONS:
-                why = ": ".join(part for part in (result.code, result.field, result.detail) if part)
-                self.tally.rejections.append(f"{calls[result.index].get('messageId')}: {why}")
+            if result.verdict == "rejected":
+                _keep(self.tally.rejections, calls[result.index], result)
+            for warning in result.warnings[:1]:
+                _keep(self.tally.warnings, calls[result.index], warning)
+
+
+def _keep(sentences: list[str], call: dict[str, Any], said: AnsweredEvent | Warned) -> None:
+    if len(sentences) < KEPT_REJECTIONS:
+        why = ": ".join(part for part in (said.code, said.field, said.detail) if part)
+        sentences.append(f"{call.get('messageId')}: {why}")
 
 
 def account_of(call: dict[str, Any]) -> str:

@@ -210,6 +210,8 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
             "rejected": tally.rejected,
             "skipped": events.skipped,
             "rejections": tally.rejections,
+            "broke_plan": tally.broke_plan,
+            "warnings": tally.warnings,
         }
         tell_json(told)
         return
@@ -222,3 +224,9 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         f"{counted(outcome.resumed_at + outcome.found_in_log, 'row')} had been sent before ({outcome.mode.value})"
     )
     tell_lines(f"  rejected: {rejection}" for rejection in tally.rejections[:10])
+    if tally.broke_plan:
+        print(
+            f"{counted(tally.broke_plan, 'event breaks', 'events break')} the tracking plan, and the scorer dead-letters what it"
+            " cannot read: see `tidemark plan check` and `tidemark rejected list`"
+        )
+        tell_lines(f"  accepted, but: {warning}" for warning in tally.warnings[:10])

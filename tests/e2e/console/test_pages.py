@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page
 
+from services.shared.http.server import serving
 from services.warehouse.domain.rows import Row
 from services.warehouse.http.feed import Feed
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import signal
+from tests.contract.warehouse.stored import example, health, signal
 from tests.support.clients import node_package
+from tests.support.console import app_over
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module")]
@@ -75,6 +77,21 @@ async def test_pages_fit_a_screen_that_is_enlarged_twice(address: str, browser: 
         for path in PAGES:
             await page.goto(address + path)
             assert await page.evaluate("document.documentElement.scrollWidth") <= 720, path
+
+
+async def test_that_an_account_is_away_is_legible_beside_a_long_name(browser: Browser) -> None:
+    store, always = MemoryStore(), {"absent_from": 0, "absent_until": 40_000}
+    facts = example("account_health/examples/red.json")["facts"] | {"name": "A name that takes up its column"}
+    store.insert("account_health", [health(0, "acme", sequence=1, facts=facts, dates=always)])
+    async with (
+        serving(app_over(store), "127.0.0.1", 0) as port,
+        opened(browser, viewport={"width": 1280, "height": 900}) as (page, _),
+    ):
+        await page.goto(f"http://127.0.0.1:{port}/portfolio")
+        mark = await page.locator(".pill.away").bounding_box()
+        cell = await page.locator("tbody .c-account").bounding_box()
+        assert mark is not None and cell is not None
+        assert mark["x"] + mark["width"] <= cell["x"] + cell["width"]
 
 
 async def test_the_whole_head_of_a_column_sorts_by_it(address: str, browser: Browser) -> None:

@@ -182,6 +182,30 @@ def test_commas_between_thousands_are_taken(tmp_path: Path, number: str, is_: fl
     assert calls[0].call["traits"] == {"revenue": is_}
 
 
+@pytest.mark.parametrize("column", ["revenue", "seats"])
+def test_a_point_that_may_stand_between_thousands_is_refused(tmp_path: Path, column: str) -> None:
+    calls, problems, _ = read(written(tmp_path, f"account,{column}\nacme,12.000\n"))
+
+    assert not calls
+    said = f"row 1: column '{column}': the point of '12.000' may stand between thousands or before decimals: "
+    assert problems == [said + "write 12000 or 12.0000"]
+
+
+@pytest.mark.parametrize(("number", "is_"), [("12.0000", 12), ("0.125", 0.125), ("1234.500", 1234.5)])
+def test_a_point_that_only_stands_before_decimals_is_accepted(tmp_path: Path, number: str, is_: float) -> None:
+    calls, *_ = read(written(tmp_path, f"account,revenue\nacme,{number}\n"))
+
+    assert calls[0].call["traits"] == {"revenue": is_}
+
+
+def test_a_number_of_ndjson_has_its_point_before_decimals(tmp_path: Path) -> None:
+    (tmp_path / "facts.ndjson").write_text('{"account": "acme", "revenue": 12.125}\n', "utf-8")
+
+    calls, *_ = read(tmp_path / "facts.ndjson")
+
+    assert calls[0].call["traits"] == {"revenue": 12.125}
+
+
 def test_half_a_seat_is_refused(tmp_path: Path) -> None:
     assert read(written(tmp_path, "account,seats\nacme,12.5\n")).problems == [
         "row 1: column 'seats': '12.5' is not a whole number from 0 to 100,000,000"

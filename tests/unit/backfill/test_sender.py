@@ -70,6 +70,19 @@ async def test_all_calls_arrive_once_and_those_of_an_account_in_order(ingest: In
     assert sender.tally.accepted == 100
 
 
+async def test_what_breaks_the_tracking_plan_is_counted_and_named(ingest: Ingest) -> None:
+    warnings = [{"code": "plan_wrong_value", "field": "properties.to", "detail": "send a later day"}]
+    result = {"index": 1, "message_id": "1", "verdict": "accepted", "warnings": warnings}
+    told = {"accepted": 3, "unattributed": 0, "rejected": 0, "results": [result], "broke_plan": 1}
+    ingest.answers = [JSONResponse(told)]
+
+    async with IngestSender(ingest.url, "key") as sender:
+        await sender.send(calls(3))
+
+    assert (sender.tally.accepted, sender.tally.rejected, sender.tally.broke_plan) == (3, 0, 1)
+    assert sender.tally.warnings == ["1: plan_wrong_value: properties.to: send a later day"]
+
+
 async def test_large_calls_are_sent_in_smaller_batches(ingest: Ingest) -> None:
     large = [TimedCall(at, {**call, "note": "x" * 900_000}) for at, call in calls(10)]
     async with IngestSender(ingest.url, "key", batch=500) as sender:

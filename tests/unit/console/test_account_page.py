@@ -90,6 +90,16 @@ async def test_an_unknown_account_is_not_found_and_nothing_is_recorded_of_it(cli
     ]
 
 
+async def test_an_account_of_another_environment_alone_is_told_why_it_has_no_health() -> None:
+    store = MemoryStore()
+    store.insert("events", [event(0, "e1", account="acme", environment="staging")])
+    async with client_of(app_over(store)) as client:
+        said = (await client.get("/accounts/acme")).text
+
+    assert "events of another environment, such as staging, do not count" in said
+    assert "midnight" not in said
+
+
 async def test_a_day_before_the_first_is_not_one_of_an_account_that_never_was(client: httpx.AsyncClient) -> None:
     answer = await client.get("/accounts/acme?at=2020-01-01")
     first = re.search(r"is known since ([^.<]+)\.", answer.text)

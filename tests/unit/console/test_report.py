@@ -148,6 +148,15 @@ async def test_the_page_needs_nothing_else_and_runs_nothing(week: Week, language
     assert f'<html lang="{language}">' in text
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("made", [page, mail_html])
+async def test_what_is_counted_is_said_with_its_number(week: Week, made: Any, language: str) -> None:
+    said = " ".join(Parsed(made(week, reader(language))).texts)
+
+    assert reader(language).words("portfolio.over_time_revenue", len(week.base)) in said
+    assert "None" not in said
+
+
 async def test_links_lead_to_the_console_that_is_named(week: Week) -> None:
     parsed = Parsed(page(week, reader(link="https://tidemark.example")))
     addresses = {each["href"] for tag, each in parsed.tags if tag == "a"}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,10 @@ def test_the_documented_webhooks_file_is_one(docs: Path, tmp_path: Path) -> None
     (tmp_path / "webhooks.yaml").write_text(re.sub(r"\[(\S+?)\.\.\.\]", r"[\1-0123456789]", text))
 
     assert len(read(tmp_path / "webhooks.yaml")) == 3
+
+
+def test_the_documented_webhook_is_of_now_so_that_it_counts(docs: Path) -> None:
+    script = (docs / "webhooks.md").read_text().partition("## Try it\n\n```sh\n")[2].partition("curl ")[0]
+    body = subprocess.run(["bash", "-c", script + 'printf %s "$BODY"'], stdout=subprocess.PIPE, check=True).stdout
+
+    assert abs(json.loads(body)["event_data"]["created_at"] - time.time()) < 600
