@@ -19,7 +19,7 @@ class ConsoleSettings(Settings):
     api: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_API")
     """Address of the query API, for a console that runs apart: `https://tidemark.example`."""
     api_token: SecretStr | None = Field(None, validation_alias="TIDEMARK_CONSOLE_API_TOKEN")
-    """Token that the console reads the API with, for those whom a trusted proxy has signed in."""
+    """Token with which the console reads the API for people whom a trusted proxy has signed in."""
     user_header: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_USER_HEADER")
     """Header in which a trusted proxy names the signed-in person, for example `X-Forwarded-User`."""
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = Field(
@@ -27,14 +27,14 @@ class ConsoleSettings(Settings):
     )
     """Addresses of these proxies, separated by commas, as addresses or networks: `10.0.0.0/8`."""
     language: Language | None = Field(None, validation_alias="TIDEMARK_CONSOLE_LANGUAGE")
-    """Language of those who have chosen none: `en`, `pt` or `it`. By default the browser's."""
+    """Language for readers who have not chosen one: `en`, `pt` or `it`. By default the browser's."""
     currency: str | None = Field(None, pattern="^[A-Z]{3}$", validation_alias="TIDEMARK_CONSOLE_CURRENCY")
     """ISO 4217 code of the currency of revenue. Without it, revenue is shown as plain numbers."""
 
     ingest: str | None = Field(None, validation_alias="TIDEMARK_CONSOLE_INGEST")
     """Address of ingest as browsers reach it, for the link to its live tail and for calls to copy; the console records there."""
     write_key: SecretStr | None = Field(None, validation_alias="TIDEMARK_CONSOLE_WRITE_KEY")
-    """Write key (`client: server`) that the console records contacts, notes and the like with. Without it, nothing can be recorded."""
+    """Write key (`client: server`) with which the console records contacts, notes and the like. Without it, nothing can be recorded."""
     history: str = Field("log", validation_alias="TIDEMARK_CONSOLE_HISTORY")
     """History that "Was it right?" tests on: `log`, `warehouse`, the path of a file of events, or `off`."""
 

@@ -47,7 +47,7 @@ class IngestMetrics:
         )
         self._plan_violations = Counter(
             "tidemark_ingest_plan_violations_total",
-            "Violations of the tracking plan in events that were taken, by event as the plan calls it and code. Of over 200 events the rest are `(others)`, and one that the plan does not name is `(unknown)`.",
+            "Violations of the tracking plan in events that were taken, by event as the plan calls it and code. Beyond 200 events the rest are `(others)`; an event that the plan does not name is `(unknown)`.",
             ["event", "code"],
             registry=registry,
         )
@@ -60,7 +60,7 @@ class IngestMetrics:
         )
         self.skew_seconds = Histogram(
             "tidemark_ingest_client_skew_seconds",
-            "Difference between a client's clock (sentAt) and ours, in either direction; once per request.",
+            "Difference between a client's clock (sentAt) and this machine's, in either direction; once per request.",
             buckets=(0.1, 1, 10, 60, 600, 3600, 86400, 864000),
             registry=registry,
         )
@@ -154,7 +154,7 @@ class IngestMetrics:
         )
         file_unreadable = Gauge(
             "tidemark_ingest_file_unreadable",
-            "1 while the file of write keys, or of webhooks, cannot be taken over as it is; what was known before stays valid.",
+            "1 while the file of write keys or of webhooks cannot be reloaded; what was known before stays valid.",
             ["file"],
             registry=registry,
         )
@@ -163,14 +163,14 @@ class IngestMetrics:
         self.webhooks = Gauge("tidemark_ingest_webhook_endpoints", "Webhook endpoints known.", registry=registry)
         self.webhook_requests = Counter(
             "tidemark_ingest_webhooks_total",
-            "Webhooks of vendors, by endpoint and outcome: accepted, unattributed, ignored (nothing that is taken), "
+            "Webhooks of vendors, by endpoint and outcome: accepted, unattributed, ignored (of a type that is not used), "
             "rejected (on usage-rejected), refused (not the vendor), put_off (it will be sent again).",
             ["endpoint", "outcome"],
             registry=registry,
         )
         self.webhook_secrets = Counter(
             "tidemark_ingest_webhook_secrets_total",
-            "Webhooks by the position of the secret that they were signed with: the old one can go once it counts no more.",
+            "Webhooks by the position of the secret that they were signed with: remove the old one once it is not counted any more.",
             ["endpoint", "position"],
             registry=registry,
         )

@@ -43,9 +43,9 @@ class IngestSettings(PlanSettings):
     webhook_tolerance_s: float = Field(300.0, gt=0, le=86_400, validation_alias="TIDEMARK_INGEST_WEBHOOK_TOLERANCE_S")
     """How far from now the time in a vendor's signature may be, in either direction."""
     live_token: SecretStr | None = Field(None, min_length=16, validation_alias="TIDEMARK_INGEST_LIVE_TOKEN")
-    """Who has it may watch events arrive, at `/live`. Without one nobody may; `tidemark dev` makes one."""
+    """Whoever has it may watch events arrive, at `/live`. If not set, the page is closed; `tidemark dev` makes one."""
     workers: int = Field(1, ge=1, le=64, validation_alias="TIDEMARK_INGEST_WORKERS")
-    """Processes on one port; also `--workers`. Each has all limits below for itself, its part of the rates of write keys, and its own /metrics ten ports further than the one before."""
+    """Processes on one port; also `--workers`. Each has all limits below to itself, its part of each write key's rates, and its own /metrics, ten ports above the one before."""
     worker: int = Field(0, ge=0, validation_alias="TIDEMARK_INGEST_WORKER")
     """Set by the process that starts the workers: which of them this is, from 1."""
     accounts_file: Path | None = Field(None, validation_alias="TIDEMARK_ACCOUNTS_FILE")

@@ -27,7 +27,7 @@ class AttributionMetrics:
         )
         self.given_up = Counter(
             "tidemark_attribution_given_up",
-            "Events that will not be scored: waited too long (expired), went for newer ones (evicted), or moved from user to user too often (forwards).",
+            "Events that will not be scored: waited too long (expired), made room for newer ones (evicted), or moved from user to user too often (forwards).",
             ["why", "who"],
             registry=registry,
         )

@@ -26,25 +26,25 @@ class ScorerSettings(PlanSettings):
     duplicate_ids: int = Field(4_000_000, ge=1000, le=1_000_000_000, validation_alias="TIDEMARK_SCORER_DUPLICATE_IDS")
     """Event ids remembered per partition, at most 12 bytes each. If a day brings more, the 24-hour window gets shorter."""
     accounts: int = Field(200_000, ge=1, le=10_000_000, validation_alias="TIDEMARK_SCORER_ACCOUNTS")
-    """Accounts per partition, about 8 KB each: 1.6 GB if a partition is full. Events of further ones are dead-lettered."""
+    """Accounts per partition, about 8 KB each: 1.6 GB if a partition is full. Events of further accounts are dead-lettered."""
     wait_hours: int = Field(168, ge=1, le=2160, validation_alias="TIDEMARK_ATTRIBUTION_WAIT_HOURS")
     """How long an event without an account waits until a call says whose account its user belongs to; seven days."""
     waiting_of_user: int = Field(1_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_OF_USER")
-    """Events of one user that wait; for one more the oldest goes."""
+    """Events of one user that wait; beyond that the oldest is given up."""
     waiting: int = Field(50_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING")
     """Events of identified users that wait in a partition."""
     waiting_bytes: int = Field(32 << 20, ge=4 << 20, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_BYTES")
     """The same in bytes; they are held in memory."""
     waiting_anonymous: int = Field(20_000, ge=1, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_ANONYMOUS")
-    """Events of anonymous visitors that wait in a partition. They take nothing of what identified users have."""
+    """Events of anonymous visitors that wait in a partition. They take no room from those of identified users."""
     waiting_anonymous_bytes: int = Field(
         8 << 20, ge=4 << 20, validation_alias="TIDEMARK_ATTRIBUTION_WAITING_ANONYMOUS_BYTES"
     )
     """The same in bytes."""
     users: int = Field(500_000, ge=1_000, le=100_000_000, validation_alias="TIDEMARK_ATTRIBUTION_USERS")
-    """Users whose accounts a partition remembers, about 400 bytes each; who was not seen for longest goes first."""
+    """Users whose accounts a partition remembers, about 400 bytes each; those not seen for longest are forgotten."""
     user_bytes: int = Field(USER_BYTES, ge=1 << 20, validation_alias="TIDEMARK_ATTRIBUTION_USERS_BYTES")
-    """The same in bytes, without what Python needs beside them: the bound where somebody sends account ids of great length."""
+    """The same in bytes, not counting Python's overhead. This bound is reached if somebody sends very long account ids."""
     ticks: bool = Field(True, validation_alias="TIDEMARK_SCORER_TICKS")
     """Whether this process sends ticks to its lanes; turn it off for a replay."""
 

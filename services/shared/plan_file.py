@@ -24,7 +24,7 @@ class PlanSettings(Settings):
     """Where the tracking plan is; ingest and scorer are given the same file."""
 
     plan_file: Path | None = Field(None, validation_alias=VARIABLE)
-    """YAML file with the tracking plan (docs/tracking-plan.md), the same for ingest and scorer; without it the default plan holds."""
+    """YAML file with the tracking plan (docs/tracking-plan.md), the same for ingest and scorer; without it the default plan is in force."""
 
 
 def load_plan(settings: PlanSettings) -> TrackingPlan:

@@ -87,7 +87,7 @@ class WarehouseMetrics:
         )
         self.tokens_unreadable = Gauge(
             "tidemark_warehouse_file_unreadable",
-            "1 while the file of query tokens cannot be taken over as it is; what was known before stays valid.",
+            "1 while the file of query tokens cannot be reloaded; what was known before stays valid.",
             ["file"],
             registry=registry,
         ).labels("query_tokens")

@@ -23,7 +23,7 @@ class WarehouseSettings(Settings):
     )
     """Created if it does not exist. Two installations need two."""
     memory_mb: int = Field(1024, ge=256, le=1_048_576, validation_alias="TIDEMARK_WAREHOUSE_MEMORY_MB")
-    """MB that the embedded engine may take for questions, merges and caches; what goes past it fails. Not for a server."""
+    """MB that the embedded engine may take for queries, merges and caches; a query that needs more fails. Not used with CLICKHOUSE_URL."""
     batch_rows: int = Field(50_000, ge=1, le=500_000, validation_alias="TIDEMARK_WAREHOUSE_BATCH_ROWS")
     """Rows at which a batch is written."""
     batch_bytes: int = Field(
@@ -67,7 +67,7 @@ class RetentionSettings(Settings):
     """How long the warehouse keeps rows, in days since Kafka took their records."""
 
     details_days: int = Field(30, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_DETAILS_DAYS")
-    """Days for which what says who people are is kept: ids, properties beyond the plan, `context` (docs/privacy.md)."""
+    """Days for which details of people are kept: ids, properties that the plan does not name, `context` (docs/privacy.md)."""
     events_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_EVENTS_DAYS")
     """Days for which events are kept, with pseudonyms; if not set, for ever."""
     health_days: int | None = Field(None, ge=1, le=36_500, validation_alias="TIDEMARK_WAREHOUSE_HEALTH_DAYS")

@@ -79,7 +79,7 @@ def backtest(  # noqa: PLR0913  typer reads the options from the signature
     event_name: EventName = "Activity",
     skip_bad_rows: SkipBadRows = False,
     rules: Annotated[Path | None, typer.Option(help="Folder with rule files, to try other rules.")] = None,
-    overrides: Annotated[Path | None, typer.Option(help="File that overrides members of rules.")] = None,
+    overrides: Annotated[Path | None, typer.Option(help="File that overrides fields of rules.")] = None,
     least_base: Annotated[
         float, typer.Option(min=0.1, help="Active user-days a week below which accounts are not measured.")
     ] = 1.0,

@@ -15,7 +15,7 @@ RulesOption = Annotated[
 ]
 OverridesOption = Annotated[
     Path | None,
-    typer.Option("--overrides", help="File that overrides members of rules; by default TIDEMARK_RULES_OVERRIDES."),
+    typer.Option("--overrides", help="File that overrides fields of rules; by default TIDEMARK_RULES_OVERRIDES."),
 ]
 
 
