@@ -147,7 +147,7 @@ async def wait_for_broker(
                 raise Misfit([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
             if loop.time() >= deadline:
                 raise Fatal(
-                    f"no Kafka broker answers at {kafka.bootstrap_servers}: {why}."
+                    f"Kafka does not answer at {kafka.bootstrap_servers}: {why}."
                     " KAFKA_BOOTSTRAP_SERVERS says where Kafka is"
                 ) from error
             if why != told:
