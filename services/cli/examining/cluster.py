@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
 from services.cli.examining import clocks
-from services.cli.examining.findings import Finding, judge, told
+from services.cli.examining.findings import BrokerSilent, Finding, judge, told
 from services.cli.examining.running import clock
 from services.cli.local.stack_state import Running, reach
 from services.shared import exit_status
@@ -27,10 +27,6 @@ _MADE_BY_BROKERS = (
 
 
 _Answer = TypeVar("_Answer")
-
-
-class BrokerSilent(TidemarkError):
-    """A broker that the cluster names does not answer."""
 
 
 def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]:

@@ -33,16 +33,20 @@ def judge(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, good=False, detail=str(error))
 
 
+class BrokerSilent(Exception):
+    """A broker that the cluster names does not answer."""
+
+
 def told(reading: Coroutine[Any, Any, _Told], within_s: float = 20.0) -> _Told:
     """
     Return what is read from the log; a partition that nobody leads would be waited for without end.
 
     Raises:
-        OSError: it was not there in time.
+        BrokerSilent: it was not there in time.
     """
     try:
         return asyncio.run(asyncio.wait_for(reading, within_s))
     except TimeoutError as error:
-        raise OSError(
-            f"the log did not tell within {within_s:.0f} s: see what is said of kafka and of copies in sync"
+        raise BrokerSilent(
+            f"the log could not be read within {within_s:.0f} s: mend what is said above of kafka and of copies, then run this again"
         ) from error
