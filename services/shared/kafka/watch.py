@@ -94,7 +94,8 @@ class ClusterWatch:
                     described = await self._ask(list(expected))
             except Exception as error:  # noqa: BLE001 - a watch that has ended would make a process look dead
                 cause = await find_cause(self._kafka)
-                self._why, self._why_at = cause.text if cause else repr(error), self._clock()
+                late = f"no answer within {_ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else repr(error)
+                self._why, self._why_at = cause.text if cause else late, self._clock()
                 log.warning("cluster_does_not_answer", extra={"cause": self._why})
             else:
                 self.answered()
