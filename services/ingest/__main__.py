@@ -144,7 +144,7 @@ async def run(kafka: KafkaSettings, process: ProcessSettings, settings: IngestSe
     keys = WriteKeys.from_file(settings.write_keys_file, metrics)
     metrics.pseudonym_key.labels(settings.pseudonyms().fingerprint).set(1)
     watch = ClusterWatch(kafka, process.liveness_s)
-    event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics, absent=watch.absent)
+    event_log = KafkaEventLog(kafka, settings.bounds(process.liveness_s), metrics, absent=watch.absent, why=watch.why)
     endpoints = Endpoints.from_file(settings.webhooks_file, metrics)
     live = Live(LogTail(kafka), Access(settings.live_token))
     name = f"{socket.gethostname()}-{process.slot}" + (f"-{settings.worker}" if settings.worker else "")

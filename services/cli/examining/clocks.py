@@ -7,12 +7,12 @@ appended it. Between them lies a moment, or an outage of Kafka: of a process the
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from schemas.topics import USAGE_EVENTS
+from services.cli.examining.findings import told
 from services.shared.kafka.reading import at_time, decoded, ends, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.units import MINUTE_MS
@@ -63,7 +63,7 @@ def ingests(kafka: KafkaSettings) -> str:
     Raises:
         OSError: one does not.
     """
-    found = apart(asyncio.run(_events(kafka)))
+    found = apart(told(_events(kafka)))
     wrong = {by: seconds for by, seconds in found.items() if abs(seconds) > _APART_S}
     if wrong:
         each = "; ".join(

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import TypeVar
 
 from services.cli.examining import clocks
-from services.cli.examining.findings import Finding, judge
+from services.cli.examining.findings import BrokerSilent, Finding, judge, told
 from services.cli.examining.running import clock
 from services.cli.local.stack_state import Running, reach
 from services.shared import exit_status
@@ -19,6 +19,7 @@ _ANSWER_WITHIN_S = 10.0
 _TIMES = 3
 _MANY_RECORDS = 200_000
 """Health records: more than a doctor should wait for."""
+_ALL_HEALTH_WITHIN_S = 60.0
 _MADE_BY_BROKERS = (
     "\n        brokers create topics by themselves: one that is deleted comes back with other settings as soon as somebody sends"
     " to it; set auto.create.topics.enable=false"
@@ -26,10 +27,6 @@ _MADE_BY_BROKERS = (
 
 
 _Answer = TypeVar("_Answer")
-
-
-class BrokerSilent(TidemarkError):
-    """A broker that the cluster names does not answer."""
 
 
 def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]:
@@ -40,22 +37,27 @@ def look(running: Running, ingest: str | None) -> Generator[Finding, None, bool]
         Whether it has topics, so that services are meant to run.
     """
     from services.shared.kafka import replication, topics
+    from services.shared.kafka.cause import find_cause
 
     try:
         asyncio.run(reach(running.kafka))
     except TidemarkError as error:
         yield Finding("kafka", good=False, detail=str(error), status=exit_status.of(error))
         return False
-    yield Finding("kafka", good=True, detail=f"answers at {running.kafka.bootstrap_servers}")
+    away = asyncio.run(find_cause(running.kafka))
+    answers = away.text if away else f"answers at {running.kafka.bootstrap_servers}"
+    yield Finding("kafka", good=away is None, detail=answers)
     try:
         problems = _asked(lambda: topics.check(running.kafka))
-        told = "as their definitions say" if not problems else "\n        ".join(problems)
+        detail = "as their definitions say" if not problems else "\n        ".join(problems)
         if _asked(lambda: topics.made_by_brokers(running.kafka)):
-            told += _MADE_BY_BROKERS
-        yield Finding("topics", not problems, told, exit_status.REFUSED)
+            detail += _MADE_BY_BROKERS
+        yield Finding("topics", not problems, detail, exit_status.REFUSED)
         fewer = _asked(lambda: replication.check(running.kafka))
-        told = _asked(lambda: replication.summary(running.kafka)) if not fewer else "\n        ".join(fewer)
-        yield Finding("copies", not fewer, told)
+        detail = _asked(lambda: replication.summary(running.kafka)) if not fewer else "\n        ".join(fewer)
+        yield Finding("copies", not fewer, detail)
+        short = _asked(lambda: replication.lacking(running.kafka))
+        yield Finding("in sync", short is None, short or "all copies are")
         yield _judged("log time", lambda: log_time(running))
         yield _judged("ingest clocks", lambda: clocks.ingests(running.kafka))
         yield _judged("attribution", lambda: _attribution(running))
@@ -119,7 +121,7 @@ def log_time(running: Running) -> str:
     """Say whether a lane waits for a person, or a backfill has its clock."""
     from services.scorer.lane_facts import read_lanes
 
-    lanes = asyncio.run(read_lanes(running.kafka))
+    lanes = told(read_lanes(running.kafka))
     waiting = [number for number, lane in sorted(lanes.items()) if lane.waiting is not None]
     if waiting:
         raise OSError(f"partitions {waiting} wait for a person to accept a step: see `tidemark clock show`")
@@ -134,7 +136,7 @@ def _attribution(running: Running) -> str:
     from services.cli.lane_counters import read_lanes
     from services.scorer.domain.attribution.ledger import AttributionCounters
 
-    found = asyncio.run(read_lanes(running.kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters))
+    found = told(read_lanes(running.kafka, SCORER_USAGE_UNATTRIBUTED_STATE, AttributionCounters))
     lanes = [counters for _, counters in found.values()]
     waiting = sum(lane.waiting_identified for lane in lanes)
     given_up = sum(lane.dead_lettered for lane in lanes)
@@ -157,10 +159,11 @@ def held(running: Running) -> str:
     from services.cli.held import read_held, records_to_read
     from services.shared.settings import load
 
-    if asyncio.run(records_to_read(running.kafka)) > _MANY_RECORDS:
+    if told(records_to_read(running.kafka)) > _MANY_RECORDS:
         return "not looked at, there are too many accounts: `tidemark signals held` lists those that are held"
     settings = load(AlerterSettings)
-    found = asyncio.run(read_held(running.kafka, load_rules(settings.rules_dir, settings.rules_overrides)))
+    rules = load_rules(settings.rules_dir, settings.rules_overrides)
+    found = told(read_held(running.kafka, rules), _ALL_HEALTH_WITHIN_S)
     if not found:
         return "no account is held by its own calendar or programs"
     waiting = sum(bool(each.would_fire) for each in found)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
+
+_Told = TypeVar("_Told")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,22 @@ def judge(what: str, look: Callable[[], str]) -> Finding:
         return Finding(what, good=True, detail=look())
     except (TidemarkError, OSError, subprocess.SubprocessError) as error:
         return Finding(what, good=False, detail=str(error))
+
+
+class BrokerSilent(Exception):
+    """A broker that the cluster names does not answer."""
+
+
+def told(reading: Coroutine[Any, Any, _Told], within_s: float = 20.0) -> _Told:
+    """
+    Return what is read from the log; a partition that nobody leads would be waited for without end.
+
+    Raises:
+        BrokerSilent: it was not there in time.
+    """
+    try:
+        return asyncio.run(asyncio.wait_for(reading, within_s))
+    except TimeoutError as error:
+        raise BrokerSilent(
+            f"the log could not be read within {within_s:.0f} s: mend what is said above of kafka and of copies, then run this again"
+        ) from error

@@ -61,11 +61,13 @@ class KafkaEventLog:
         metrics: IngestMetrics,
         clock_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         absent: Callable[[], Mapping[str, str]] = dict,
+        why: Callable[[], str] = str,
     ) -> None:
-        """Take what tells the topics that are absent from the cluster now, each with what is wrong."""
+        """Take what tells the topics that are absent from the cluster now, each with what is wrong, and why brokers do not answer."""
         self._kafka = kafka
         self._bounds = bounds
         self._metrics = metrics
+        self._why = why
         self._clocks = Clocks(metrics, clock_ms)
         self._routes = Routes(kafka, bounds.batch_bytes)
         self._limits = TopicLimits(kafka)
@@ -107,7 +109,7 @@ class KafkaEventLog:
         common = self._routes.common
         held = common is not None and common.holds_older(now - limit)
         if silent > limit and (held or any(queue.slow for queue in self._queues.by_partition.values())):
-            return f"Kafka has not acknowledged for {silent:.0f} s"
+            return ": ".join(filter(None, (f"Kafka has not acknowledged for {silent:.0f} s", self._why())))
         return None
 
     def slow(self) -> list[str]:

@@ -219,7 +219,7 @@ class Routes:
             raise UnknownTopicOrPartitionError(", ".join(unknown))
 
     def _nobody(self) -> str:
-        return f"no Kafka broker answers at {self._kafka.bootstrap_servers}"
+        return f"Kafka does not answer at {self._kafka.bootstrap_servers}"
 
     def _fail(self, error: Misfit) -> None:
         self.reason = "; ".join(error.problems)

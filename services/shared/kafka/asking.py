@@ -13,6 +13,7 @@ from typing import TypeVar
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 from tenacity import AsyncRetrying, retry_if_exception, wait_fixed
 
+from services.shared.kafka.cause import find_cause
 from services.shared.kafka.clients import tell_log, wait_for_broker
 from services.shared.kafka.settings import KafkaSettings
 
@@ -48,7 +49,8 @@ async def until_answered(
             return await ask()
         except (KafkaError, TimeoutError) as error:
             if passes(error):
-                tell(str(error) or repr(error))
+                cause = await find_cause(kafka)
+                tell(cause.text if cause else str(error) or repr(error))
             raise
 
     again = AsyncRetrying(retry=retry_if_exception(passes), wait=wait_fixed(AGAIN_AFTER_S))

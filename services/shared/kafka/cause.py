@@ -38,20 +38,27 @@ class Cause:
 
 
 async def find_cause(kafka: KafkaSettings) -> Cause | None:
-    """Try every listed address, then what the brokers say of themselves; return None where all is well."""
+    """
+    Try every listed address, then what the brokers say of themselves; return None where all is well.
+
+    That some of the brokers do not answer is a cause: what these lead cannot be read or written, and where they are the
+    most of three nobody else is elected.
+    """
     addresses = [address.strip().rpartition(":")[::2] for address in kafka.bootstrap_servers.split(",")]
     tried = await asyncio.gather(*(_try(kafka, host.strip("[]"), int(port)) for host, port in addresses))
     causes = [found for found in tried if isinstance(found, Cause)]
     advertised = [found for found in tried if not isinstance(found, Cause)]
+    text = "; ".join(dict.fromkeys(cause.text for cause in causes))
     if not advertised:
-        text = "; ".join(dict.fromkeys(cause.text for cause in causes))
         return Cause(text, lasting=all(cause.lasting for cause in causes))
-    listed = {(host, int(port)) for host, port in addresses}
+    listed = {(host.strip("[]"), int(port)) for host, port in addresses}
     for host, port in sorted({address for found in advertised for address in found} - listed):
         found = await _try(kafka, host, port)
         if isinstance(found, Cause):
             told = f"the list answers, but a broker calls itself {host}:{port}, and {found.text}"
             return Cause(f"{told} (advertised.listeners of the broker says how clients reach it)", lasting=False)
+    if causes:
+        return Cause(f"{len(advertised)} of {len(addresses)} brokers of the list answer: {text}", lasting=False)
     return None
 
 

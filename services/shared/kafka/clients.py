@@ -10,7 +10,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, KafkaError, NodeNotReadyError
 from aiokafka.protocol.metadata import MetadataRequest
 
 from services.shared.errors import Fatal, Misfit
@@ -63,9 +64,28 @@ def transactional_producer(kafka: KafkaSettings, transactional_id: str, **option
     `transactional_id` is given without the deployment's prefix. An open transaction is settled by the broker
     15 s after its producer fell silent.
     """
-    return producer(
+    made = producer(
         kafka, transactional_id=kafka.scoped(transactional_id), **{"transaction_timeout_ms": 15_000, **options}
     )
+    _ask_another_coordinator(made.client)
+    return made
+
+
+def _ask_another_coordinator(client: AIOKafkaClient) -> None:
+    """
+    Have a producer ask another broker who coordinates its transactions where the one that it asks dies before it answers.
+
+    aiokafka does so where it cannot connect. A connection that breaks ends the producer, and with it the process of a lane.
+    """
+    look_up = client.coordinator_lookup
+
+    async def coordinator_lookup(kind: int, key: str) -> int:
+        try:
+            return int(await look_up(kind, key))
+        except KafkaConnectionError as error:
+            raise NodeNotReadyError(str(error)) from error
+
+    client.coordinator_lookup = coordinator_lookup
 
 
 def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaConsumer:
@@ -147,7 +167,7 @@ async def wait_for_broker(
                 raise Misfit([f"Kafka at {kafka.bootstrap_servers}: {why}"]) from error
             if loop.time() >= deadline:
                 raise Fatal(
-                    f"no Kafka broker answers at {kafka.bootstrap_servers}: {why}."
+                    f"Kafka does not answer at {kafka.bootstrap_servers}: {why}."
                     " KAFKA_BOOTSTRAP_SERVERS says where Kafka is"
                 ) from error
             if why != told:

@@ -8,6 +8,7 @@ possible, and `tidemark topics create` says so. TIDEMARK_REPLICATION, where it i
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -48,7 +49,33 @@ async def summary(kafka: KafkaSettings) -> str:
     """Return how many copies the cluster can keep, and what that means where it is fewer than the records say."""
     async with admin(kafka) as client:
         up = await brokers(client)
-    return below_the_record(kafka, up) or "as many as the records say"
+        partitions = await _partitions(client, kafka)
+    # One that is away for now is of the cluster all the same.
+    known = {node for partition in partitions for node in partition["replicas"]}
+    return below_the_record(kafka, max(up, len(known))) or "as many as the records say"
+
+
+async def lacking(kafka: KafkaSettings) -> str | None:
+    """Return which copies are not in sync now, and what that means; None where all are."""
+    async with admin(kafka) as client:
+        partitions = await _partitions(client, kafka)
+    short = [each for each in partitions if len(each["isr"]) < len(each["replicas"])]
+    led_by_nobody = sum(each["leader"] < 0 for each in partitions)
+    if not short and not led_by_nobody:
+        return None
+    nodes = sorted({node for each in short for node in {*each["replicas"]} - {*each["isr"]}})
+    told = f"{len(short)} of {len(partitions)} partitions lack a copy, on broker {', '.join(map(str, nodes))}"
+    if led_by_nobody:
+        told += f", and {led_by_nobody} have no leader: these can be neither read nor written"
+    return f"{told}; start what is down, and wait until it has caught up"
+
+
+async def _partitions(client: AIOKafkaAdminClient, kafka: KafkaSettings) -> list[dict[str, Any]]:
+    """Return what the cluster says of each partition of the topics that exist."""
+    present = set(await client.list_topics())
+    names = [name for name in map(kafka.scoped, TOPICS) if name in present]
+    described = await client.describe_topics(names) if names else []
+    return [partition for topic in described for partition in topic["partitions"]]
 
 
 async def check(kafka: KafkaSettings, topics: Iterable[Topic] | None = None) -> list[str]:

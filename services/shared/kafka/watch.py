@@ -48,6 +48,7 @@ class ClusterWatch:
         self._every_s = every_s
         self._answered_at = clock()
         self._why = ""
+        self._why_at = clock()
         self._absent: dict[str, str] = {}
         self._looked: dict[str, str] = {}
         """What was absent at the last look alone: a broker that has just started may not know a topic yet."""
@@ -57,12 +58,16 @@ class ClusterWatch:
         self._answered_at = self._clock()
 
     def not_ready(self) -> str | None:
-        """Return that no broker answers, or which topics are absent, in words; None while all is there."""
+        """Return that Kafka does not answer, or which topics are absent, in words; None while all is there."""
         return self._away_for(_AWAY_S) or "; ".join(self._absent.values()) or None
 
     def absent(self) -> Mapping[str, str]:
         """Return the topics (without prefix) that are absent now, each with what is wrong and what to do."""
         return self._absent
+
+    def why(self) -> str:
+        """Return why a question got no answer lately, empty where all did: brokers may be away while others answer."""
+        return self._why if self._clock() - self._why_at < _AWAY_S else ""
 
     def not_alive(self) -> str | None:
         """Return the same once it has gone on for so long that a new process may do better."""
@@ -72,7 +77,7 @@ class ClusterWatch:
         away = self._clock() - self._answered_at
         if away <= at_least_s:
             return None
-        return f"no Kafka broker has answered for {away:.0f} s" + (f": {self._why}" if self._why else "")
+        return f"Kafka has not answered for {away:.0f} s" + (f": {self._why}" if self._why else "")
 
     async def run(self, partitions: Mapping[str, int]) -> None:
         """
@@ -89,7 +94,8 @@ class ClusterWatch:
                     described = await self._ask(list(expected))
             except Exception as error:  # noqa: BLE001 - a watch that has ended would make a process look dead
                 cause = await find_cause(self._kafka)
-                self._why = cause.text if cause else repr(error)
+                late = f"no answer within {_ANSWER_WITHIN_S:.0f} s" if isinstance(error, TimeoutError) else repr(error)
+                self._why, self._why_at = cause.text if cause else late, self._clock()
                 log.warning("cluster_does_not_answer", extra={"cause": self._why})
             else:
                 self.answered()

@@ -81,7 +81,8 @@ class KafkaSink:
         self._stopped: dict[tuple[str, int], batches.Stop] = {}
         """Partitions of which nothing more is stored by this version."""
         self._decoding = asyncio.Lock()
-        self._has_started = False
+        self._lag: Lag | None = None
+        """None before it has started."""
         self._stop = asyncio.Event()
         self._calls = StoreCalls(metrics, self._stop)
 
@@ -92,7 +93,11 @@ class KafkaSink:
                 f"{topic}/{partition} holds at offset {stop.offset} a record that this version does not know "
                 f"({stop.detail}): install the version that wrote it, or a later one"
             )
-        return self._calls.waits_for or (None if self._has_started else "the sink has not started")
+        waits_for = self._calls.waits_for or (None if self._lag else "the sink has not started")
+        unknown = self._lag.unknown(time.time()) if self._lag else None
+        if waits_for or unknown is None:
+            return waits_for
+        return f"nobody can say where {unknown[0]}/{unknown[1]} ends: Kafka is away, or the partition has no leader"
 
     async def run(self, stop: asyncio.Event) -> None:
         """
@@ -122,10 +127,9 @@ class KafkaSink:
             await self._note(everything=True)  # what is read back from rows must outlive them
             if await self._calls(self._erasing.apply):
                 self._tell({}, True)  # answers of before the start may be kept
-            self._has_started = True
+            self._lag = Lag(self._kafka, self._metrics, self._stored, self._newest)
             log.info("sink_started", extra={"partitions": len(partitions)})
-            lag = Lag(self._kafka, self._metrics, self._stored, self._newest)
-            measuring = asyncio.create_task(lag.measure(reader, partitions))
+            measuring = asyncio.create_task(self._lag.measure(reader, partitions))
             try:
                 await self._flow(reader, partitions)
                 await self._note(everything=True)

@@ -1,4 +1,4 @@
-"""Brokers end as by SIGKILL and come back after a while: each in turn, two at a time, and two before the third."""
+"""Brokers end as by SIGKILL and come back after a while: each in turn, two at a time, all at once, and two before the third."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _kill(*numbers: int) -> Fault:
         await passes(DOWN_S)
         await asyncio.to_thread(stage.cluster.start)
 
-    those = " and ".join(map(str, numbers))
+    those = " and ".join(filter(None, (", ".join(map(str, numbers[:-1])), str(numbers[-1]))))
     title = f"kill -9 of broker{'s' if len(numbers) > 1 else ''} {those}, back after {DOWN_S:.0f} s"
     return under_load(f"broker-kill-{'-'.join(map(str, numbers))}", title, harm, bound_s=90)
 
@@ -48,5 +48,6 @@ FAULTS = [
     _kill(2),
     _kill(3),
     _kill(1, 2),
+    _kill(1, 2, 3),
     under_load("broker-last-known", "brokers 1 and 2 gone and back, then 3 gone for long", _the_last_known, bound_s=90),
 ]

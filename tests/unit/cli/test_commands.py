@@ -102,7 +102,7 @@ def test_status_without_a_stack_says_how_to_start_one(tmp_path: Path) -> None:
 
 def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At their addresses; the rest does not answer."""
-    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: "no Kafka broker has answered for 13 s"))
+    app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: "Kafka has not answered for 13 s"))
     for name in PORTS:
         monkeypatch.setenv(f"TIDEMARK_{name.upper()}_URL", "http://127.0.0.1:1")
     config = uvicorn.Config(app, port=free_port(), log_config=None)
@@ -120,7 +120,7 @@ def test_status_asks_services_that_were_started_by_themselves(tmp_path: Path, mo
 
     facts = json.loads(result.stdout)
     assert result.exit_code == STOPPED
-    assert facts["readiness"]["scorer"] == "no Kafka broker has answered for 13 s"
+    assert facts["readiness"]["scorer"] == "Kafka has not answered for 13 s"
     assert facts["readiness"]["ingest"] == "it does not answer"
     assert facts["formats"]["scorer"] == {"written": formats.DEFAULT, "read": formats.NEWEST}
     assert "ingest" not in facts["formats"]

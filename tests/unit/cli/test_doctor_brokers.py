@@ -8,8 +8,9 @@ import pytest
 from aiokafka.errors import NodeNotReadyError
 
 from services.cli.examining import clocks, cluster
+from services.cli.examining.findings import told
 from services.cli.local.stack_state import Running
-from services.shared.kafka import replication, topics
+from services.shared.kafka import cause, replication, topics
 from services.shared.kafka.settings import KafkaSettings
 
 
@@ -21,16 +22,17 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def reached(_: KafkaSettings) -> None:
         names.append("reach")
 
-    def told(_: object) -> str:
+    def well(_: object) -> str:
         return "all is well"
 
     monkeypatch.setattr(cluster, "reach", reached)
     for name in ("log_time", "_attribution", "held"):
-        monkeypatch.setattr(cluster, name, told)
-    monkeypatch.setattr(clocks, "ingests", told)
+        monkeypatch.setattr(cluster, name, well)
+    monkeypatch.setattr(clocks, "ingests", well)
     answers = {
         (topics, "check"): [], (topics, "made_by_brokers"): False, (topics, "any_exists"): True,
         (replication, "check"): [], (replication, "summary"): "as many as the records say",
+        (replication, "lacking"): None, (cause, "find_cause"): None,
     }  # fmt: skip
     for (module, name), answer in answers.items():
 
@@ -97,3 +99,35 @@ def test_brokers_that_do_not_answer_are_a_finding_within_a_bound(
 
     assert [(each.what, each.good) for each in found] == [("kafka", True), ("brokers", False)]
     assert "3 times a broker did not answer" in found[-1].detail
+
+
+def test_brokers_that_are_away_and_copies_that_lack_are_findings(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def one_away(_: object) -> cause.Cause:
+        return cause.Cause("2 of 3 brokers of the list answer: nothing listens at c:9092", lasting=False)
+
+    async def short(_: object) -> str:
+        return "9 of 9 partitions lack a copy, on broker 3"
+
+    monkeypatch.setattr(cause, "find_cause", one_away)
+    monkeypatch.setattr(replication, "lacking", short)
+    found = {each.what: each for each in cluster.look(Running(KafkaSettings(), None, None, None, None, None), None)}
+
+    assert not found["kafka"].good and "nothing listens at c:9092" in found["kafka"].detail
+    assert not found["in sync"].good and "on broker 3" in found["in sync"].detail
+    assert found["log time"].good
+
+
+def test_a_log_that_does_not_tell_is_a_finding_within_a_bound_and_is_not_asked_again(
+    asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never() -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    monkeypatch.setattr(cluster, "log_time", lambda _: told(never(), 0.01))
+    found = list(cluster.look(Running(KafkaSettings(), None, None, None, None, None), None))
+
+    assert [each.what for each in found if not each.good] == ["brokers"]
+    assert found[-1].detail.startswith("the log could not be read within 0 s")

@@ -19,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.kafka import broker_config
+from services.shared.kafka.cause import Cause, find_cause
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.embedded import broker as embedded
 from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
@@ -210,6 +211,14 @@ async def test_addresses_that_are_wrong_are_told_apart(node: Node) -> None:
 
     assert "nothing listens at 127.0.0.1:" in closed
     assert "the name broker.invalid cannot be resolved" in nowhere
+
+
+async def test_a_part_of_the_list_that_does_not_answer_is_named(node: Node) -> None:
+    away = f"127.0.0.1:{free_port()}"
+    found = await find_cause(node.settings(f"{away},{node.plain}", "PLAINTEXT"))
+
+    told = f"1 of 2 brokers of the list answer: nothing listens at {away}: start the broker, or correct the port"
+    assert found == Cause(told, lasting=False)
 
 
 async def test_silence_is_a_timeout(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:

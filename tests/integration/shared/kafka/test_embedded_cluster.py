@@ -22,7 +22,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasErro
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka import changelog
 from services.shared.engine.settings import EngineSettings
-from services.shared.kafka import installation, topics
+from services.shared.kafka import installation, replication, topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.counting.in_process import working
@@ -97,6 +97,23 @@ async def test_what_two_brokers_have_survives_the_leader(
 
     assert (await read_all(kafka, before + 2))[before:] == [b"three have it", b"two have it"]
     await asyncio.to_thread(leader.start)
+    await until(lambda: in_sync(kafka, {1, 2, 3}))
+
+
+async def test_what_lacks_a_copy_is_told_while_a_broker_is_down(cluster: EmbeddedCluster, kafka: KafkaSettings) -> None:
+    assert await replication.lacking(kafka) is None
+
+    await asyncio.to_thread(cluster.brokers[2].kill)
+    await until(lambda: in_sync(kafka, {1, 2}))
+
+    told = "2 of 2 partitions lack a copy, on broker 3; start what is down, and wait until it has caught up"
+
+    async def tells() -> bool:
+        return await replication.lacking(kafka) == told
+
+    await until(tells)  # `installation` is the other one
+    assert await replication.summary(kafka) == "as many as the records say"
+    await asyncio.to_thread(cluster.start)
     await until(lambda: in_sync(kafka, {1, 2, 3}))
 
 

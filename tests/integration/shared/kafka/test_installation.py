@@ -226,8 +226,8 @@ async def test_a_process_without_a_broker_is_not_ready_then_not_alive() -> None:
 
     assert (watch.not_ready(), watch.not_alive()) == (None, None)
     now = 13.0
-    assert "has answered for 13 s" in str(watch.not_ready()) and watch.not_alive() is None
+    assert "Kafka has not answered for 13 s" in str(watch.not_ready()) and watch.not_alive() is None
     now = 121.0
-    assert "has answered for 121 s" in str(watch.not_alive())
+    assert "Kafka has not answered for 121 s" in str(watch.not_alive())
     watch.answered()
     assert (watch.not_ready(), watch.not_alive()) == (None, None)

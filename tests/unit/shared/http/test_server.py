@@ -76,14 +76,14 @@ async def test_a_process_tells_when_it_was_started_so_that_restarts_can_be_count
 
 async def test_a_process_that_is_as_good_as_dead_says_so_with_the_reason() -> None:
     """For whoever replaces processes: health is 503 only then."""
-    reasons: list[str | None] = [None, "no Kafka broker has answered for 121 s"]
+    reasons: list[str | None] = [None, "Kafka has not answered for 121 s"]
     app = Starlette(routes=ops_routes(CollectorRegistry(), lambda: None, lambda: reasons.pop(0)))
 
     async with serving(app, "127.0.0.1", 0) as port:
         alive, dead = await get(port, "/healthz"), await get(port, "/healthz")
 
     assert (alive.status_code, dead.status_code) == (200, 503)
-    assert dead.text == "no Kafka broker has answered for 121 s\n"
+    assert dead.text == "Kafka has not answered for 121 s\n"
 
 
 async def test_an_address_in_use_is_told_with_the_variable() -> None:

@@ -53,7 +53,7 @@ async def test_a_question_is_asked_again_where_the_broker_went_away_meanwhile(er
         return answer
 
     assert await asking.until_answered(KAFKA, ask, told.append) == "answer"
-    assert told == [str(error) or repr(error)] * 2
+    assert told == ["nothing listens at 127.0.0.1:1: start the broker, or correct the port"] * 2
 
 
 @pytest.mark.parametrize("error", [TopicAuthorizationFailedError("t"), ConfigurationError(["a topic is missing"])])
@@ -71,7 +71,7 @@ async def test_what_does_not_pass_is_raised_at_once(error: Exception) -> None:
 
 
 async def test_a_cluster_that_stays_away_is_waited_for_as_long_as_at_the_start(waits: list[Exception | None]) -> None:
-    waits += [Fatal("no Kafka broker answers"), None]
+    waits += [Fatal("Kafka does not answer"), None]
 
     async def ask() -> None:
         raise NodeNotReadyError

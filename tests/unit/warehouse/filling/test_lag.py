@@ -30,3 +30,19 @@ def test_what_comes_after_an_idle_hour_has_not_waited_for_an_hour() -> None:
 
     newest[PLACE] = 4_655_000
     assert seconds(12, 4_661.0) == 6
+
+
+def test_where_nobody_tells_the_end_of_a_partition_its_lag_goes_on_and_it_is_named_after_a_minute() -> None:
+    registry = CollectorRegistry()
+    lag = Lag(KafkaSettings(), WarehouseMetrics(registry), {PLACE: 5, ("account-health", 1): 9}, {})
+    both = {TopicPartition(*PLACE): 5, TopicPartition("account-health", 1): 9}
+
+    lag.show(both, 2e9)
+    lag.show({TopicPartition(*PLACE): 5}, 2e9 + 61)
+
+    assert lag.unknown(2e9 + 61) == ("account-health", 1)
+    of = {"topic": "account-health", "partition": "1"}
+    assert registry.get_sample_value("tidemark_warehouse_lag_seconds", of) == 61
+    lag.show(both, 2e9 + 62)
+    assert lag.unknown(2e9 + 62) is None
+    assert registry.get_sample_value("tidemark_warehouse_lag_seconds", of) == 0
