@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
-import logging
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from services.console.api_client import Api, ApiError, Told
+from services.console.api_client import Api, Told
+from services.console.beside import told_soon
 
-log = logging.getLogger(__name__)
-
-PATIENCE_S = 2.0
-"""So long a page waits for what it shows beside its own matter."""
 COLUMNS = ("account", "date", "reason")
 
 
@@ -52,17 +47,9 @@ async def losses_on_record(api: Api) -> LossesOnRecord:
 
 
 async def lost_accounts(api: Api) -> Mapping[str, Loss]:
-    """
-    Return the losses that have happened, by account, as they were known at most some minutes ago.
-
-    There are none where the API does not say it soon: the page has other things to tell, and its next reader has them.
-    """
-    try:
-        told = await asyncio.wait_for(api.get_recent("/v1/losses"), PATIENCE_S)
-    except (ApiError, TimeoutError) as error:
-        log.warning("losses_not_marked", extra={"error": str(error) or "no answer yet"})
-        return {}
-    return {loss.account: loss for loss in _recorded(told).losses}
+    """Return the losses that have happened, by account; none where the API does not say it soon."""
+    told = await told_soon(api, "/v1/losses")
+    return {loss.account: loss for loss in _recorded(told).losses} if told else {}
 
 
 def _recorded(told: Told) -> LossesOnRecord:

@@ -40,7 +40,8 @@ def why(error: BaseException | None) -> str:
     return FULL if isinstance(error, StoreFull) else "the store does not answer"
 
 
-MOST_LOSSES = 10_000
+MOST_RECORDED = 10_000
+"""The most accounts whose losses, or contacts, are returned."""
 MOST_ARRIVALS = 10_000
 """The most lines that `arrivals` returns."""
 FULL = "the disk of the store is full"
@@ -213,9 +214,16 @@ class Queries(Protocol):
 
     def losses(self) -> list[Found]:
         """
-        Return one record of a loss for each account in production, latest first, MOST_LOSSES at most.
+        Return one record of a loss for each account in production, latest first, MOST_RECORDED at most.
 
         It is the latest that names a day, or the latest of all if none does. Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.losses`).
+        """
+
+    def contacts(self, since_ms: int) -> list[Found]:
+        """
+        Return the last contact with each account in production since a time, latest first, MOST_RECORDED at most.
+
+        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.contacts`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

@@ -9,6 +9,7 @@ from typing import Any
 from starlette.responses import Response
 
 from services.console.addresses import account_address
+from services.console.contacts import last_contacts
 from services.console.losses import lost_accounts
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
 from services.console.rendering import Visit
@@ -43,6 +44,7 @@ async def show(visit: Visit) -> Response:
     # Risks come first: if anything else is listed, no risk is missing.
     risks_total = len(risks) if chances else told["total"]
     losses = await lost_accounts(visit.api) if signals else {}
+    contacts = await last_contacts(visit.api) if signals else {}
     lost = [each for each in signals if each["account"] in losses]
     to_work_on = by_account(each for each in risks if each["account"] not in losses)
     opportunities = by_account(each for each in chances if each["account"] not in losses)
@@ -63,6 +65,7 @@ async def show(visit: Visit) -> Response:
         chances_total=told["total"] - risks_total - sum(each["category"] != "RISK" for each in lost),
         lost=by_account(lost),
         losses=losses,
+        contacts={account: (days_between(each.at, told["as_of"]), each) for account, each in contacts.items()},
         changes=changes[:CHANGES_SHOWN],
         more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
         judged=JUDGED,

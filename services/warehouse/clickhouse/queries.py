@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from services.warehouse.clickhouse.events import COUNTS, EventQueries
 from services.warehouse.clickhouse.health import HealthQueries
-from services.warehouse.clickhouse.losses import LossQueries
+from services.warehouse.clickhouse.recorded import RecordedQueries
 from services.warehouse.clickhouse.signals import SignalQueries
 from services.warehouse.ports import Found
 
@@ -30,7 +30,7 @@ event_id, source, environment, account, user, user_id, anonymous_id, toUnixTimes
 toUnixTimestamp64Milli(received_at) AS received_at_ms, properties, extra"""
 
 
-class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, LossQueries):
+class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, RecordedQueries):
     """Keeps the `Queries` port."""
 
     def past(self) -> Iterator[Found]:

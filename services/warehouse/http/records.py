@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from schemas.measures import MEASURES
+from services.shared.tracking_plan.contacts import contact_of
 from services.shared.tracking_plan.losses import loss_of
+from services.shared.units import DAY_MS
 from services.warehouse.domain import filters, ordering, parameters, presentation
 from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http.answers.accounts import SignalsAnswer
 from services.warehouse.http.answers.records import (
+    ContactsAnswer,
     KnownMeasuresAnswer,
     LossesAnswer,
     MeasuresAnswer,
@@ -28,6 +31,8 @@ from services.warehouse.http.question import (
     paged,
     standing,
 )
+
+_CONTACT_DAYS = 90
 
 
 def _signals(asked: Asked) -> Told:
@@ -86,6 +91,20 @@ def _losses(asked: Asked) -> Told:
     return {"losses": told, "without_day": without, "total": len(told), "next": None}
 
 
+def _contacts(asked: Asked) -> Told:
+    known_until = as_of(asked)
+    rows = [] if known_until is None else asked.store.contacts(known_until - _CONTACT_DAYS * DAY_MS)
+    told = [
+        {
+            "account": row["account"],
+            "at": presentation.time_of(row["occurred_at"]),
+            **contact_of(row["properties"])._asdict(),
+        }
+        for row in rows
+    ]
+    return {"contacts": told, "total": len(told), "next": None}
+
+
 def _whoami(asked: Asked) -> Told:
     return {"name": asked.token_name or "", "open": asked.token_name is None}
 
@@ -138,6 +157,12 @@ QUESTIONS = (
         "Accounts that people recorded as lost, the latest record of each: the list of lost customers of a back-test.",
         _losses,
         LossesAnswer,
+    ),
+    Question(
+        "/v1/contacts",
+        "The last contact with each account that people recorded in the last 90 days.",
+        _contacts,
+        ContactsAnswer,
     ),
     Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, TotalsAnswer),
     Question("/v1/whoami", "Who has the token that was sent.", _whoami, WhoAnswer),

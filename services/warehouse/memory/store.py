@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
+from services.shared.tracking_plan.contacts import CONTACT
 from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
@@ -14,7 +15,7 @@ from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first
-from services.warehouse.ports import MOST_ARRIVALS, MOST_LOSSES, Days, Found, Page
+from services.warehouse.ports import MOST_ARRIVALS, MOST_RECORDED, Days, Found, Page
 
 _SENT = ("event_id", "source", "environment", "account", "user")
 _DETAILS_COLUMNS = (*_SENT, "user_id", "anonymous_id", "occurred_at", "received_at", "properties", "extra")
@@ -94,17 +95,25 @@ class MemoryStore(MemoryErasing, MemoryHealth):
 
     def losses(self) -> list[Found]:
         """Return of each account the latest record of a loss that names a day, or its latest where none does."""
+        ordered = self._recorded(LOSS)
+        named = first([row for row in ordered if loss_of(row["properties"])], "account")
+        return _of_record(in_order(EVENTS, list((first(ordered, "account") | named).values())))
+
+    def contacts(self, since_ms: int) -> list[Found]:
+        """Return the last contact with each account since a time."""
+        rows = [row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms]
+        return _of_record(first(rows, "account").values())
+
+    def _recorded(self, name: str) -> list[Found]:
+        """Return the records of this name, latest first."""
         rows = [
-            {name: row[name] for name in ("account", "occurred_at", "properties", "topic", "partition", "offset")}
+            row
             for row in self._in_order("events")
-            if (row["name"], row["kind"], row["topic"]) == (LOSS, "TRACK", USAGE_EVENTS)
+            if (row["name"], row["kind"], row["topic"]) == (name, "TRACK", USAGE_EVENTS)
             and row["account"]
             and _counts(row)
         ]
-        ordered = in_order(EVENTS, rows)
-        named = first([row for row in ordered if loss_of(row["properties"])], "account")
-        latest = in_order(EVENTS, list((first(ordered, "account") | named).values()))
-        return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in latest][:MOST_LOSSES]
+        return in_order(EVENTS, rows)
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:
         """Return what is stored beyond the events with these ids."""
@@ -142,3 +151,8 @@ def _is_use(row: Found) -> bool:
 
 def _counts(row: Found) -> bool:
     return bool(row["environment"] == "production" and not row["internal"])
+
+
+def _of_record(rows: Iterable[Found]) -> list[Found]:
+    """Return what is told of records."""
+    return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in rows][:MOST_RECORDED]

@@ -321,3 +321,28 @@ def test_a_record_of_a_loss_that_names_no_day_stands_only_where_none_of_the_acco
     assert [(each["account"], each["occurred_at"] - T0) for each in store.losses()] == [
         ("hooli", 6), ("initech", 5), ("globex", 4), ("acme", 1),
     ]  # fmt: skip
+
+
+def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) -> None:
+    def contact(offset: int, account: str, author: str, **changes: Any) -> Row:
+        said = f'{{"channel":"call","author":"{author}"}}'
+        at = T0 + offset
+        name = "Customer Contacted"
+        return event(offset, f"c{offset}", account=account, name=name, properties=said, occurred_at=at, **changes)
+
+    rows = [
+        contact(1, "hooli", "Ada"),
+        contact(2, "acme", "Ada"),
+        contact(3, "globex", "Kim"),
+        contact(4, "acme", "Kim"),
+        contact(5, "tested", "Ada", environment="staging"),
+        event(6, "e6", account="active", name="Report Exported"),
+    ]
+    store.insert("events", rows)
+    store.insert("events", rows[:4])
+
+    found = store.contacts(T0 + 2)
+
+    assert [(each["account"], each["occurred_at"]) for each in found] == [("acme", T0 + 4), ("globex", T0 + 3)]
+    assert found[0]["properties"] == '{"channel":"call","author":"Kim"}'
+    assert found[0].keys() == {"account", "occurred_at", "properties"}

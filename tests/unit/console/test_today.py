@@ -54,19 +54,37 @@ async def test_a_lost_account_comes_last_and_asks_for_nothing(store: MemoryStore
     assert page.index("On record as lost") < page.index('href="/accounts/acme"')
 
 
-async def test_today_is_told_where_the_losses_are_not_known(
+async def test_who_was_last_in_touch_is_told_beside_the_next_step(store: MemoryStore) -> None:
+    said = '{"channel":"call","author":"Nora <Lindt>","text":"they are on leave"}'
+    store.insert("events", [event(960, "c1", account="acme", name="Customer Contacted", properties=said)])
+    store.insert("events", [event(961, "c2", account="globex", name="Customer Contacted", properties="{")])
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    acme, globex = rows_of(page)
+    assert re.search(
+        r"Last contact: (today|\d+ days? ago) · <span[^>]*>Call</span> · <span[^>]*>Nora &lt;Lindt&gt;<", acme
+    )
+    assert acme.count("Last contact") == 1
+    assert re.search(r"Last contact: (today|\d+ days? ago)</p>", globex)
+    assert "they are on leave" not in page
+
+
+async def test_today_is_told_where_losses_and_contacts_are_not_known(
     store: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refused(api: Api, path: str) -> None:
         raise ApiError(503, "unavailable", "", "too much at once")
 
     recorded_as_lost(store, "acme")
+    store.insert("events", [event(960, "c1", account="globex", name="Customer Contacted", properties="{}")])
     monkeypatch.setattr(Api, "get_recent", refused)
     async with client_of(app_over(store)) as client:
         page = (await client.get("/")).text
 
     assert len(rows_of(page)) == 2
     assert "On record as lost" not in page
+    assert "Last contact" not in page
 
 
 async def test_a_day_that_is_past_is_not_shown_as_today(store: MemoryStore) -> None:

@@ -77,6 +77,21 @@ class LossesAnswer(ListAnswer):
     without_day: list[DaylessLossAnswer]
 
 
+class ContactAnswer(TypedDict):
+    """When somebody was last in touch with an account, how, and who; empty where the record does not say it."""
+
+    account: str
+    at: str
+    channel: str
+    author: str
+
+
+class ContactsAnswer(ListAnswer):
+    """The last contact with each account in the last 90 days, the latest first, 10,000 accounts at most."""
+
+    contacts: list[ContactAnswer]
+
+
 class TotalAnswer(TypedDict):
     """How much is stored of a topic. Above five million rows the numbers are estimates, and `exact` is false."""
 

@@ -11,6 +11,7 @@ from schemas.measures import MEASURES
 from services.shared.errors import Retryable
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.memory.store import MemoryStore
+from tests.contract.warehouse.stored import T0, health
 from tests.support.warehouse_events import example
 from tests.unit.warehouse.http.asking import client_of, of, stored
 
@@ -289,3 +290,26 @@ def test_a_loss_that_was_recorded_without_a_day_is_told_apart() -> None:
     ]
     assert [each["account"] for each in told["without_day"]] == ["globex"]
     assert told["total"] == 1
+
+
+def test_the_last_contact_is_told_whatever_its_record_says() -> None:
+    store = MemoryStore()
+    for offset, (account, said) in enumerate([("acme", '{"channel":"call","author":"Kim"}'), ("globex", "[]")]):
+        value = example("usage_event/examples/track.json", account=account) | {
+            "name": "Customer Contacted",
+            "properties": said,
+            "event_id": f"c{offset}",
+            "occurred_at": T0,
+        }
+        made = row(Place("usage-events", 0, offset, 0), "usage_event", value)
+        assert made is not None
+        store.insert("events", [made])
+
+    assert client_of(store).get("/v1/contacts").json()["contacts"] == []  # nothing says what day it is
+    store.insert("account_health", [health(1, "acme", at=T0)])
+    told = client_of(store).get("/v1/contacts").json()
+
+    assert sorted((each["account"], each["channel"], each["author"]) for each in told["contacts"]) == [
+        ("acme", "call", "Kim"),
+        ("globex", "", ""),
+    ]
