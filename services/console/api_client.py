@@ -26,6 +26,9 @@ ERASURES = "tidemark-erasures"
 """A header of the API's answers: it changes when somebody was erased."""
 _STATES = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "not_found"}
 
+PATIENCE_S = 2.0
+"""So long a page waits for what it shows beside its own matter."""
+
 Told = dict[str, Any]
 
 
@@ -171,6 +174,18 @@ class Api:
         return await self.upstream.recent.get(
             f"{path} {sorted(parameters.items())}", lambda: self.get(path, **parameters)
         )
+
+    async def get_soon(self, path: str) -> Told | None:
+        """
+        Return the answer to a GET as it was at most some minutes ago, for what a page shows beside its own matter.
+
+        None where it does not come soon: the page has other things to tell, and its next reader has it.
+        """
+        try:
+            return await asyncio.wait_for(self.get_recent(path), PATIENCE_S)
+        except (ApiError, TimeoutError) as error:
+            log.warning("not_told_soon", extra={"path": path, "error": str(error) or "no answer yet"})
+            return None
 
     async def account(self, account: str, part: str = "", **parameters: Any) -> Told:
         """Return an account, or a `part` of what is known of it: history, events, people."""

@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 
 from services.console.backtests import Backtests
 from services.console.histories import obstacle
-from services.console.losses import NOTHING, as_list, losses_on_record
+from services.console.recorded.losses import NOTHING, as_list, losses_on_record
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from services.console.addresses import account_address
-from services.console.contacts import last_contacts
-from services.console.losses import lost_accounts
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
+from services.console.recorded.contacts import last_contacts
+from services.console.recorded.losses import lost_accounts
 from services.console.rendering import Visit
 
 CHANGES_SHOWN = 12
@@ -43,8 +44,7 @@ async def show(visit: Visit) -> Response:
     chances = [each for each in signals if each["category"] != "RISK"]
     # Risks come first: if anything else is listed, no risk is missing.
     risks_total = len(risks) if chances else told["total"]
-    losses = await lost_accounts(visit.api) if signals else {}
-    contacts = await last_contacts(visit.api) if signals else {}
+    losses, contacts = await asyncio.gather(lost_accounts(visit.api), last_contacts(visit.api)) if signals else ({}, {})
     lost = [each for each in signals if each["account"] in losses]
     to_work_on = by_account(each for each in risks if each["account"] not in losses)
     opportunities = by_account(each for each in chances if each["account"] not in losses)

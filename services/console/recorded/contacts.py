@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from services.console.api_client import Api
-from services.console.beside import told_soon
 
 
 class Contact(NamedTuple):
@@ -19,6 +18,6 @@ class Contact(NamedTuple):
 
 async def last_contacts(api: Api) -> Mapping[str, Contact]:
     """Return the last contact by account; none at all where the API does not say it soon."""
-    told = await told_soon(api, "/v1/contacts")
+    told = await api.get_soon("/v1/contacts")
     rows = told["contacts"] if told else []
     return {each["account"]: Contact(each["at"], each["channel"], each["author"]) for each in rows}

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from services.console.api_client import Api, Told
-from services.console.beside import told_soon
 
 COLUMNS = ("account", "date", "reason")
 
@@ -48,7 +47,7 @@ async def losses_on_record(api: Api) -> LossesOnRecord:
 
 async def lost_accounts(api: Api) -> Mapping[str, Loss]:
     """Return the losses that have happened, by account; none where the API does not say it soon."""
-    told = await told_soon(api, "/v1/losses")
+    told = await api.get_soon("/v1/losses")
     return {loss.account: loss for loss in _recorded(told).losses} if told else {}
 
 

@@ -1,0 +1,1 @@
+"""What people have recorded of all accounts, as pages show it."""
