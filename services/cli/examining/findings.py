@@ -48,5 +48,5 @@ def told(reading: Coroutine[Any, Any, _Told], within_s: float = 20.0) -> _Told:
         return asyncio.run(asyncio.wait_for(reading, within_s))
     except TimeoutError as error:
         raise BrokerSilent(
-            f"the log could not be read within {within_s:.0f} s: mend what is said above of kafka and of copies, then run this again"
+            f"the log could not be read within {within_s:.0f} s: first fix what is reported above of kafka and the copies in sync"
         ) from error
