@@ -39,7 +39,11 @@ class Recent:
         """Take what an answer says of the erasures that it knows: another mark than before, and nothing older is told any more."""
         if mark != self._erasures:
             self._erasures = mark
-            self._kept.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Tell nothing older any more: somebody has recorded something, and looks for it."""
+        self._kept.clear()
 
     async def get(self, question: str, ask: Callable[[], Awaitable[Told]]) -> Told:
         """

@@ -136,7 +136,11 @@ class Wording:
 
     def choice(self, said: str) -> str:
         """Return what was chosen in a form of records, in words; what is no choice of ours is somebody's own text."""
-        return self._or(f"record.choice.{said}", said)
+        return self._or(f"record.choice.{said}", self.rule(said))
+
+    def rule(self, rule: str) -> str:
+        """Return what signals of a shipped rule say; the name of a rule of one's own."""
+        return self._or(f"rules.{rule}.title", rule)
 
     def stage(self, stage: str) -> str:
         """Return the name of a stage."""

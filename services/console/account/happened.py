@@ -9,6 +9,7 @@ from typing import Any
 
 from services.console.account.past import Day, Past
 from services.console.account.records import Recorded
+from services.shared.tracking_plan.judgements import VERDICTS
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
 _RANK = {"CRITICAL": 3, "WARNING": 2, "INFO": 1}
@@ -117,6 +118,15 @@ def still_open(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
 def loss(records: Iterable[Recorded]) -> Recorded | None:
     """Return the record of the loss of the account, the latest; None: it is not lost."""
     return next((each for each in records if each.kind == "churn"), None)
+
+
+def judgements(records: Iterable[Recorded]) -> dict[str, Recorded]:
+    """Return by episode the last record that says whether its signal was of use."""
+    found: dict[str, Recorded] = {}
+    for each in records:
+        if each.kind == "judged" and each.properties.get("verdict") in VERDICTS:
+            found.setdefault(str(each.properties.get("episode_id")), each)
+    return found
 
 
 def _pairs(past: Past) -> Iterator[tuple[Day, Day]]:

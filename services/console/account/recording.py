@@ -11,6 +11,7 @@ import msgspec
 from xxhash import xxh3_64_hexdigest
 
 from services.console.account.records import KINDS
+from services.shared.tracking_plan.judgements import VERDICTS
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS, MAX_DAYS_AHEAD
 from services.shared.units import written_date
 
@@ -51,10 +52,17 @@ FORMS: Mapping[str, tuple[Field, ...]] = {
         Field("reason", "choice", choices=REASONS),
         Field("text", "text", required=False),
     ),
+    "judged": (
+        Field("episode_id", "text"),
+        Field("rule", "line"),
+        Field("severity", "line"),
+        Field("verdict", "choice", choices=VERDICTS),
+        Field("text", "line", required=False),
+    ),
 }
 """The fields of each kind of record."""
-OF_A_RECORD = frozenset({"reached"})
-"""Kinds that are said of another record, beside it."""
+SAID_BESIDE = frozenset({"reached", "judged"})
+"""Kinds that are said of a goal or a signal, beside it."""
 
 
 class BadField(Exception):

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.shared.tracking_plan.judgements import JUDGEMENT
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS
 from services.shared.units import written_date
 
@@ -20,9 +21,19 @@ KINDS: Mapping[str, str] = {
     "handoff": "Account Handed Over",
     "absence": "Planned Absence",
     "churn": "Account Lost",
+    "judged": JUDGEMENT,
 }
 """Kinds of records, and the events that they are on the log."""
-_DAY_OF = {"contact": "", "note": "", "goal": "due", "reached": "", "handoff": "", "absence": "from", "churn": "date"}
+_DAY_OF = {
+    "contact": "",
+    "note": "",
+    "goal": "due",
+    "reached": "",
+    "handoff": "",
+    "absence": "from",
+    "churn": "date",
+    "judged": "",
+}
 _SHOWN = {
     "contact": ("channel", "with", "text"),
     "note": ("text",),
@@ -31,6 +42,7 @@ _SHOWN = {
     "handoff": ("from_owner", "to_owner", "text"),
     "absence": ("text",),
     "churn": ("reason", "text"),
+    "judged": ("rule", "verdict", "text"),
 }
 
 

@@ -111,6 +111,7 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         fall=fall(first, last) if first and last else None,
         spans=[_span(account, told.past.last, at, span) for span in SPANS],
         episodes=happened.still_open(told.signals),
+        judged=happened.judgements(told.records),
         loss=happened.loss(told.records),
         rest=questions.rest(told.past),
         risk=risk(latest) if latest else None,

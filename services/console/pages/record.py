@@ -45,6 +45,7 @@ async def send(visit: Visit) -> Response:
             owner=given.get("owner") or None,
         )
         await record(visit.settings, made)
+        visit.api.upstream.recent.forget()
     except BadField as error:
         problem = words(f"record.problem.{error.problem}", field=words(f"record.field.{error.field}"))
         return await _again(visit, account, kind, given, error.field, problem, _UNPROCESSABLE)

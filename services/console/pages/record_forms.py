@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from services.console.account.past import Day
-from services.console.account.recording import FORMS, LONGEST_LINE, LONGEST_TEXT, OF_A_RECORD
+from services.console.account.recording import FORMS, LONGEST_LINE, LONGEST_TEXT, SAID_BESIDE
 from services.console.ingest_client import can_record
 from services.console.rendering import Visit
 
@@ -19,7 +19,7 @@ _NOTHING_CHOSEN = frozenset({"to", "reason"})
 def forms(visit: Visit, refused: Mapping[str, Any] | None, latest: Day | None) -> dict[str, Any]:
     """Return what the page's forms need: their fields, what was written, who writes, and whether anything can be recorded."""
     return {
-        "kinds": {kind: fields for kind, fields in FORMS.items() if kind not in OF_A_RECORD},
+        "kinds": {kind: fields for kind, fields in FORMS.items() if kind not in SAID_BESIDE},
         "refused": refused,
         "possible": can_record(visit.settings),
         "author": author_of(visit),

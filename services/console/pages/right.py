@@ -6,6 +6,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 
 from services.console.backtests import Backtests
 from services.console.histories import obstacle
+from services.console.recorded.judgements import by_rule, judgements
 from services.console.recorded.losses import NOTHING, as_list, losses_on_record
 from services.console.rendering import Visit
 from services.console.uploads import MOST_BYTES, TooLarge, Unreadable, file_of
@@ -73,6 +74,7 @@ async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
         problem=problem,
         recorded=recorded.losses,
         not_in_list=recorded,
+        judged=[] if visit.wants_part else by_rule(await judgements(visit.api)),
         most=visit.formats.number(MOST_BYTES / 1e6),
     )
 

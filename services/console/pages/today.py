@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from services.console.addresses import account_address
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
-from services.console.recorded.contacts import last_contacts
-from services.console.recorded.losses import lost_accounts
+from services.console.recorded.contacts import Contact, last_contacts
+from services.console.recorded.judgements import SignalJudgement, judgements
+from services.console.recorded.losses import Loss, lost_accounts
 from services.console.rendering import Visit
 
 CHANGES_SHOWN = 12
@@ -38,16 +39,16 @@ async def show(visit: Visit) -> Response:
             if not owner:
                 return await _who(visit, visit.identity.owner)
             told = await visit.api.get("/v1/today", owner=owner)
-    signals = [_signal(signal, told["as_of"]) for signal in told["signals"]]
     changes = [_change(visit, change) for change in told["changes"]]
-    risks = [each for each in signals if each["category"] == "RISK"]
-    chances = [each for each in signals if each["category"] != "RISK"]
-    # Risks come first: if anything else is listed, no risk is missing.
-    risks_total = len(risks) if chances else told["total"]
-    losses, contacts = await asyncio.gather(lost_accounts(visit.api), last_contacts(visit.api)) if signals else ({}, {})
+    losses, contacts, judged = await _recorded(visit) if told["signals"] else ({}, {}, {})
+    signals = [_signal(signal, told["as_of"], judged) for signal in told["signals"]]
     lost = [each for each in signals if each["account"] in losses]
-    to_work_on = by_account(each for each in risks if each["account"] not in losses)
-    opportunities = by_account(each for each in chances if each["account"] not in losses)
+    aside = [each for each in signals if each["set_aside"] and each["account"] not in losses]
+    to_do = [each for each in signals if not each["set_aside"] and each["account"] not in losses]
+    risks, chances = _risks(to_do), [each for each in to_do if not _is_risk(each)]
+    # Risks come first: if anything else is listed, no risk is missing.
+    all_risks = len(_risks(signals))
+    risks_total = all_risks if all_risks < len(signals) else told["total"]
     return visit.page(
         "today.html.jinja",
         "today",
@@ -59,10 +60,11 @@ async def show(visit: Visit) -> Response:
         resolved=told["resolved"],
         total=told["total"],
         shown=len(signals),
-        risks=to_work_on,
-        risks_total=risks_total - sum(each["category"] == "RISK" for each in lost),
-        chances=opportunities,
-        chances_total=told["total"] - risks_total - sum(each["category"] != "RISK" for each in lost),
+        risks=by_account(risks),
+        risks_total=risks_total - len(_risks(lost)) - len(_risks(aside)),
+        chances=by_account(chances),
+        chances_total=told["total"] - risks_total - (len(lost) + len(aside) - len(_risks(lost)) - len(_risks(aside))),
+        aside=by_account(aside),
         lost=by_account(lost),
         losses=losses,
         contacts={account: (days_between(each.at, told["as_of"]), each) for account, each in contacts.items()},
@@ -92,13 +94,29 @@ def _is_behind(as_of: str | None, now_s: float) -> bool:
     return days is not None and days >= _BEHIND_DAYS
 
 
-def _signal(signal: Mapping[str, Any], as_of: str) -> dict[str, Any]:
-    is_risk = signal["category"] == "RISK"
+async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Mapping[str, SignalJudgement]]:
+    api = visit.api
+    return await asyncio.gather(lost_accounts(api), last_contacts(api), judgements(api))
+
+
+def _is_risk(signal: Mapping[str, Any]) -> bool:
+    return bool(signal["category"] == "RISK")
+
+
+def _risks(signals: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [each for each in signals if _is_risk(each)]
+
+
+def _signal(signal: Mapping[str, Any], as_of: str, judged: Mapping[str, SignalJudgement]) -> dict[str, Any]:
+    said = judged.get(signal["episode_id"])
     return {
         **signal,
         "name": signal["account_name"] or signal["account"],
         "address": account_address(signal["account"]),
-        "kind": str(signal["severity"]).lower() if is_risk else "expansion",
+        "kind": str(signal["severity"]).lower() if _is_risk(signal) else "expansion",
+        "said": said,
+        "said_days": days_between(said.at, as_of) if said else None,
+        "set_aside": bool(said and said.sets_aside(signal)),
         "days": days_between(signal["episode_started_at"], as_of),
         "age": days_between(signal["at"], as_of),
         "renewal_in": days_between(as_of, signal["renewal_date"]),

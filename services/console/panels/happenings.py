@@ -24,6 +24,7 @@ _RECORD_SHAPES = {
     "reached": "flag",
     "handoff": "diamond",
     "churn": "down",
+    "judged": "ring",
 }
 
 

@@ -1,4 +1,4 @@
-"""Losses and contacts that people have recorded, as SQL."""
+"""Losses, contacts and judgements of signals that people have recorded, as SQL."""
 
 # ruff: noqa: S608  only names and numbers of ours are put into the text
 
@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.shared.tracking_plan.contacts import CONTACT
+from services.shared.tracking_plan.judgements import JUDGEMENT, VERDICTS
 from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.warehouse.clickhouse.asking import ClickHouseAsking
 from services.warehouse.clickhouse.events import COUNTS
@@ -34,12 +35,19 @@ class RecordedQueries(ClickHouseAsking):
         """Return the last contact with each account since a time."""
         return self._records(CONTACT, "occurred_at >= fromUnixTimestamp64Milli({since:Int64})", 1, since=since_ms)
 
-    def _records(self, name: str, chosen: str, most: int, **given: Any) -> list[Found]:
-        """Return the latest records of accounts, latest first, so many of each."""
+    def judgements(self, since_ms: int) -> list[Found]:
+        """Return the last judgement of each episode since a time."""
+        episode, verdict = (f"JSONExtractString(properties, '{name}')" for name in ("episode_id", "verdict"))
+        chosen = f"""occurred_at >= fromUnixTimestamp64Milli({{since:Int64}})
+            AND JSONType(properties, 'episode_id') = 'String' AND {episode} != '' AND {verdict} IN {{verdicts:Array(String)}}"""
+        return self._records(JUDGEMENT, chosen, 1, f"account, {episode}", since=since_ms, verdicts=list(VERDICTS))
+
+    def _records(self, name: str, chosen: str, most: int, by: str = "account", **given: Any) -> list[Found]:
+        """Return the latest records, latest first, so many of each account, or of what else they are told apart by."""
         return self._found(
             f"""SELECT account, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, properties FROM events
             WHERE name = {{name:String}} AND kind = 'TRACK' AND account != '' AND {COUNTS} AND {chosen}
-            ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {most} BY account LIMIT {MOST_RECORDED}""",
+            ORDER BY occurred_at_ms DESC, topic, partition, offset DESC LIMIT {most} BY {by} LIMIT {MOST_RECORDED}""",
             name=name,
             **given,
         )

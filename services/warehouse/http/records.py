@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from schemas.measures import MEASURES
 from services.shared.tracking_plan.contacts import contact_of
+from services.shared.tracking_plan.judgements import judgement_of
 from services.shared.tracking_plan.losses import loss_of
 from services.shared.units import DAY_MS
 from services.warehouse.domain import filters, ordering, parameters, presentation
@@ -11,6 +12,7 @@ from services.warehouse.domain.filters import AccountFilter, SignalFilter
 from services.warehouse.http.answers.accounts import SignalsAnswer
 from services.warehouse.http.answers.records import (
     ContactsAnswer,
+    JudgementsAnswer,
     KnownMeasuresAnswer,
     LossesAnswer,
     MeasuresAnswer,
@@ -32,7 +34,7 @@ from services.warehouse.http.question import (
     standing,
 )
 
-_CONTACT_DAYS = 90
+_RECORDED_DAYS = 90
 
 
 def _signals(asked: Asked) -> Told:
@@ -93,7 +95,7 @@ def _losses(asked: Asked) -> Told:
 
 def _contacts(asked: Asked) -> Told:
     known_until = as_of(asked)
-    rows = [] if known_until is None else asked.store.contacts(known_until - _CONTACT_DAYS * DAY_MS)
+    rows = [] if known_until is None else asked.store.contacts(known_until - _RECORDED_DAYS * DAY_MS)
     told = [
         {
             "account": row["account"],
@@ -103,6 +105,17 @@ def _contacts(asked: Asked) -> Told:
         for row in rows
     ]
     return {"contacts": told, "total": len(told), "next": None}
+
+
+def _judgements(asked: Asked) -> Told:
+    known_until = as_of(asked)
+    rows = [] if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS)
+    told = []
+    for row in rows:
+        if said := judgement_of(row["properties"]):
+            named = {name: text for name, text in said._asdict().items() if name != "text"}
+            told.append({"account": row["account"], "at": presentation.time_of(row["occurred_at"]), **named})
+    return {"judgements": told, "total": len(told), "next": None}
 
 
 def _whoami(asked: Asked) -> Told:
@@ -163,6 +176,12 @@ QUESTIONS = (
         "The last contact with each account that people recorded in the last 90 days.",
         _contacts,
         ContactsAnswer,
+    ),
+    Question(
+        "/v1/judgements",
+        "The last judgement of each episode of a signal that people recorded in the last 90 days.",
+        _judgements,
+        JudgementsAnswer,
     ),
     Question("/v1/totals", "Rows, and rows with identities of their own, of each topic.", _totals, TotalsAnswer),
     Question("/v1/whoami", "Who has the token that was sent.", _whoami, WhoAnswer),

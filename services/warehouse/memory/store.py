@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
 from services.shared.tracking_plan.contacts import CONTACT
+from services.shared.tracking_plan.judgements import JUDGEMENT, judgement_of
 from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import EventFilter, PeopleFilter
@@ -103,6 +104,14 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         """Return the last contact with each account since a time."""
         rows = [row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms]
         return _of_record(first(rows, "account").values())
+
+    def judgements(self, since_ms: int) -> list[Found]:
+        """Return the last judgement of each episode since a time."""
+        latest: dict[tuple[str, str], Found] = {}
+        for row in self._recorded(JUDGEMENT):
+            if row["occurred_at"] >= since_ms and (said := judgement_of(row["properties"])):
+                latest.setdefault((row["account"], said.episode_id), row)
+        return _of_record(latest.values())
 
     def _recorded(self, name: str) -> list[Found]:
         """Return the records of this name, latest first."""

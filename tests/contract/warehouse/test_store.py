@@ -346,3 +346,28 @@ def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) 
     assert [(each["account"], each["occurred_at"]) for each in found] == [("acme", T0 + 4), ("globex", T0 + 3)]
     assert found[0]["properties"] == '{"channel":"call","author":"Kim"}'
     assert found[0].keys() == {"account", "occurred_at", "properties"}
+
+
+def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) -> None:
+    def judged(offset: int, episode: str, said: str, **changes: Any) -> Row:
+        whole = f'{{"episode_id":{episode},"verdict":{said}}}'
+        name, at = "Signal Judged", T0 + offset
+        return event(offset, f"j{offset}", account="acme", name=name, properties=whole, occurred_at=at, **changes)
+
+    rows = [
+        judged(1, '"acme:usage_silent:1"', '"useful"'),
+        judged(2, '"acme:usage_silent:2"', '"useful"'),
+        judged(3, '"acme:usage_silent:2"', '"not_useful"'),
+        judged(4, '"acme:usage_decline:2"', '"useful"'),
+        judged(5, '"acme:usage_decline:2"', '"perhaps"'),
+        judged(6, '""', '"useful"'),
+        judged(7, "7", '"useful"'),
+        judged(8, '"acme:usage_silent:2"', '"useful"', environment="staging"),
+    ]
+    store.insert("events", rows)
+    store.insert("events", rows[:4])
+
+    found = store.judgements(T0 + 2)
+
+    assert [each["occurred_at"] - T0 for each in found] == [4, 3]
+    assert found[0].keys() == {"account", "occurred_at", "properties"}

@@ -204,6 +204,34 @@ async def test_a_goal_is_set_and_marked_as_reached(served: Served, browser: Brow
         assert said == []
 
 
+async def test_a_signal_that_was_not_useful_is_set_aside_on_today_and_counted(served: Served, browser: Browser) -> None:
+    async with opened(browser) as (page, said):
+        await page.goto(f"{served.address}/accounts/{FELL}")
+        signal = page.locator(".open-signals .work").first
+        await signal.locator("summary").click()
+        assert await found_by_axe(page) == []
+        await signal.locator("[name=text]").fill("They moved office")
+        await signal.locator("[name=author]").fill("Ivan Petrov")
+        await signal.get_by_role("button", name="Not useful").click()
+        await page.wait_for_url("**?recorded=judged#recorded")
+
+        judged = _newest(served, "Signal Judged")["properties"]
+        assert '"verdict":"not_useful"' in judged
+        assert '"text":"They moved office"' in judged
+        served.console.store_what_arrived()
+        await page.get_by_role("link", name="Show it").click()
+        assert "Judged not useful · by Ivan Petrov" in await signal.locator(".work-judged").inner_text()
+        assert await page.locator("#panel-events .mark-judged").count() == 1
+        await page.goto(served.address)
+        aside = page.get_by_role("list", name="Judged not useful")
+        assert await aside.locator(f"a[href='/accounts/{FELL}']").count() == 1
+        assert await aside.locator(".work-next").count() == 0
+        assert await found_by_axe(page) == []
+        await page.goto(f"{served.address}/right")
+        assert await page.locator(".right-judged tbody td").all_inner_texts() == ["0", "1"]
+        assert said == []
+
+
 async def test_an_absence_and_a_handoff_are_recorded_without_script(served: Served, browser: Browser) -> None:
     today = datetime.now(UTC).date()
     async with opened(browser, java_script_enabled=False) as (page, _):

@@ -1,5 +1,6 @@
 """Today: one row for each account, in the order of its worst signal, and the accounts that are lost at the end."""
 
+import json
 import re
 from datetime import UTC, datetime
 
@@ -8,7 +9,7 @@ import pytest
 from services.console.api_client import Api, ApiError
 from services.shared.units import DAY_MS
 from services.warehouse.memory.store import MemoryStore
-from tests.contract.warehouse.stored import event, health, signal
+from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.console import app_over, filled
 from tests.unit.console.test_pages import client_of
 
@@ -68,6 +69,51 @@ async def test_who_was_last_in_touch_is_told_beside_the_next_step(store: MemoryS
     assert acme.count("Last contact") == 1
     assert re.search(r"Last contact: (today|\d+ days? ago)</p>", globex)
     assert "they are on leave" not in page
+
+
+def judge(store: MemoryStore, offset: int, verdict: str, severity: str = "WARNING") -> None:
+    """Judge the silence of acme."""
+    said = {"episode_id": f"acme/usage_silent/{T0}", "rule": "usage_silent", "author": "Nora <Lindt>"}
+    properties = json.dumps(said | {"verdict": verdict, "severity": severity})
+    store.insert("events", [event(offset, f"j{offset}", account="acme", name="Signal Judged", properties=properties)])
+
+
+async def test_a_signal_that_was_not_useful_is_set_aside_and_asks_for_nothing(store: MemoryStore) -> None:
+    judge(store, 960, "useful")
+    judge(store, 961, "not_useful")
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    decline, globex, aside = rows_of(page)
+    assert "/accounts/acme" in decline
+    assert "Judged" not in decline + globex
+    assert "/accounts/acme" in aside
+    assert re.search(r"Judged not useful · <span[^>]*>by Nora &lt;Lindt&gt;</span>, (today|\d+ days? ago)<", aside)
+    assert "Next step" not in aside
+    assert "2 accounts · 2 signals" in page
+
+
+@pytest.mark.parametrize(("verdict", "severity"), [("useful", "WARNING"), ("not_useful", "INFO")])
+async def test_a_useful_signal_and_one_that_became_more_severe_stay_to_be_worked_on(
+    store: MemoryStore, verdict: str, severity: str
+) -> None:
+    judge(store, 960, verdict, severity)
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    assert len(rows_of(page)) == 2
+    assert "2 accounts · 3 signals" in page
+    assert page.count("by Nora &lt;Lindt&gt;") == 1
+
+
+async def test_signals_of_a_lost_account_that_were_judged_are_counted_once(store: MemoryStore) -> None:
+    recorded_as_lost(store, "acme")
+    judge(store, 960, "not_useful")
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    assert len(rows_of(page)) == 2
+    assert "1 account · 1 signal<" in page
 
 
 async def test_today_is_told_where_losses_and_contacts_are_not_known(

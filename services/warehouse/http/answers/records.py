@@ -92,6 +92,24 @@ class ContactsAnswer(ListAnswer):
     contacts: list[ContactAnswer]
 
 
+class JudgementAnswer(TypedDict):
+    """Whether a signal was `useful` or `not_useful`, in which severity, and who said so; empty where the record does not say it."""
+
+    account: str
+    at: str
+    episode_id: str
+    rule: str
+    severity: str
+    verdict: str
+    author: str
+
+
+class JudgementsAnswer(ListAnswer):
+    """The last judgement of each episode in the last 90 days, the latest first, 10,000 episodes at most."""
+
+    judgements: list[JudgementAnswer]
+
+
 class TotalAnswer(TypedDict):
     """How much is stored of a topic. Above five million rows the numbers are estimates, and `exact` is false."""
 

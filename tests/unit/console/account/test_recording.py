@@ -19,6 +19,13 @@ FILLED = {
     "handoff": {"to_owner": "Nora", "text": "Is on leave"},
     "absence": {"from": "2027-04-01", "to": "2027-04-09", "text": "Easter"},
     "churn": {"date": "2027-03-01", "reason": "price", "text": ""},
+    "judged": {
+        "episode_id": "acme:usage_silent:7",
+        "rule": "usage_silent",
+        "severity": "WARNING",
+        "verdict": "not_useful",
+        "text": "They moved office",
+    },
 }
 
 
@@ -118,6 +125,7 @@ def test_records_are_read_again_newest_first_with_their_day_and_their_words() ->
         "handoff": (TODAY, "Ann"),
         "absence": (date(2027, 4, 1), "Ann"),
         "churn": (date(2027, 3, 1), "Ann"),
+        "judged": (TODAY, "Ann"),
     }
     texts = {each.kind: each.texts for each in found}
     assert texts["handoff"] == ["Olga → Nora", "Is on leave"]

@@ -313,3 +313,31 @@ def test_the_last_contact_is_told_whatever_its_record_says() -> None:
         ("acme", "call", "Kim"),
         ("globex", "", ""),
     ]
+
+
+def test_a_judgement_is_told_without_its_text() -> None:
+    said = {"episode_id": "acme:usage_silent:1", "rule": "usage_silent", "verdict": "not_useful", "text": "on leave"}
+    value = example("usage_event/examples/track.json", account="acme") | {
+        "name": "Signal Judged",
+        "properties": json.dumps(said),
+        "event_id": "j1",
+        "occurred_at": T0,
+    }
+    made = row(Place("usage-events", 0, 1, 0), "usage_event", value)
+    assert made is not None
+    store = MemoryStore()
+    store.insert("events", [made])
+    store.insert("account_health", [health(1, "acme", at=T0)])
+
+    told = client_of(store).get("/v1/judgements").json()
+
+    [judgement] = told["judgements"]
+    assert judgement.pop("at").startswith("2")
+    assert judgement == {
+        "account": "acme",
+        "episode_id": "acme:usage_silent:1",
+        "rule": "usage_silent",
+        "severity": "",
+        "verdict": "not_useful",
+        "author": "",
+    }

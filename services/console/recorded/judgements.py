@@ -1,0 +1,49 @@
+"""What people have said of signals: whether each was of use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from services.console.api_client import Api
+
+_RANK = {"INFO": 1, "WARNING": 2, "CRITICAL": 3}
+
+
+class SignalJudgement(NamedTuple):
+    """The last judgement of an episode."""
+
+    rule: str
+    severity: str
+    verdict: str
+    """`useful` or `not_useful`."""
+    author: str
+    at: str
+
+    def sets_aside(self, signal: Mapping[str, Any]) -> bool:
+        """Return whether nobody needs to work on the signal: it was of no use, and has not become more severe since."""
+        return self.verdict == "not_useful" and _RANK.get(signal["severity"], 0) <= _RANK.get(self.severity, 0)
+
+
+class RuleTally(NamedTuple):
+    """How the signals of a rule were judged."""
+
+    rule: str
+    useful: int
+    not_useful: int
+
+
+async def judgements(api: Api) -> Mapping[str, SignalJudgement]:
+    """Return the last judgement by episode; none at all where the API does not say it soon."""
+    told = await api.get_soon("/v1/judgements")
+    rows = told["judgements"] if told else []
+    return {row["episode_id"]: SignalJudgement(*(row[name] for name in SignalJudgement._fields)) for row in rows}
+
+
+def by_rule(found: Mapping[str, SignalJudgement]) -> list[RuleTally]:
+    """Return how the signals of each rule were judged, those first that were most often of no use."""
+    verdicts: dict[str, list[bool]] = {}
+    for each in found.values():
+        verdicts.setdefault(each.rule, []).append(each.verdict == "useful")
+    tallies = (RuleTally(rule, sum(said), len(said) - sum(said)) for rule, said in verdicts.items())
+    return sorted(tallies, key=lambda tally: (-tally.not_useful, tally.useful, tally.rule))
