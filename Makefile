@@ -110,7 +110,7 @@ else
 endif
 
 .PHONY: test-long
-test-long: setup ## Run the longest tests: all killed, a rolling upgrade, the demo and its customers, three brokers, years of commits, an erasure (seven minutes)
+test-long: setup ## Run the longest tests: all killed, a rolling upgrade, the demo and its customers, three brokers, years of commits, an erasure (ten minutes)
 	@$(BIN)/python -m pytest -m long $$(grep -rlF pytest.mark.long tests --include='test_*.py')
 
 .PHONY: soak

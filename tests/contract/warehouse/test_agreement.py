@@ -54,7 +54,7 @@ def stored(dice: Random, store: ClickHouseStore, table: str, rows: list[Row]) ->
     return memory
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in (1, 2))])
 def test_of_all_accounts_at_the_ends_of_days_and_weeks(embedded_store: ClickHouseStore, seed: int) -> None:
     dice = Random(seed)
     memory = stored(dice, embedded_store, "account_health", healths(dice))

@@ -212,7 +212,10 @@ def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(s
     assert store.traces(user=VISITOR).rows["events"] == 1
 
 
-@pytest.mark.parametrize("given", [{"user": JO}, {"account": "acme"}], ids=["person", "account"])
+@pytest.mark.parametrize(
+    "given",
+    [pytest.param({"user": JO}, id="person"), pytest.param({"account": "acme"}, id="account", marks=pytest.mark.long)],
+)
 def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is_repeated(
     embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch, given: dict[str, Any]
 ) -> None:

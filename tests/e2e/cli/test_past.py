@@ -72,6 +72,7 @@ def backfill_of(file: Path) -> list[str]:
     return ["backfill", str(file), *columns]
 
 
+@pytest.mark.long
 def test_a_killed_backfill_goes_on_and_a_finished_one_adds_nothing(stack: Path, commits: Path) -> None:
     killed = subprocess.Popen(
         command_line(*backfill_of(commits), "--json", "--data", str(stack)),

@@ -134,7 +134,9 @@ async def test_rows_that_name_an_alias_are_found_on_the_log(
     assert (len(ids), set(ids.values())) == (72, {1})
 
 
-@pytest.mark.parametrize("stop_after", [1, 9, 40])
+@pytest.mark.parametrize(
+    "stop_after", [pytest.param(1, marks=pytest.mark.long), 9, pytest.param(40, marks=pytest.mark.long)]
+)
 @pytest.mark.usefixtures("scorer")
 async def test_an_interrupted_run_goes_on_without_loss_or_double(
     history: EventFile, ingest: str, kafka_settings: KafkaSettings, stop_after: int

@@ -89,7 +89,7 @@ async def test_a_worker_in_a_rebalance_that_does_not_end_stops_within_its_time(k
                 assert await first.stop(15) == 0
 
 
-@pytest.mark.parametrize("how", ["kill", "pause"])
+@pytest.mark.parametrize("how", [pytest.param("kill", marks=pytest.mark.long), "pause"])
 async def test_a_worker_without_its_broker_stops_within_its_time(tmp_path: Path, how: str) -> None:
     """With something to commit, and a broker that is gone or hangs: what was not committed is folded again."""
     broker = EmbeddedBroker(tmp_path / "kafka")

@@ -85,6 +85,7 @@ class Warehouse:
         return sum(found) if found else None
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_each_record_is_stored_once_though_the_warehouse_is_killed_again_and_again(
     kafka_settings: KafkaSettings, tmp_path: Path

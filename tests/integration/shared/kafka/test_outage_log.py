@@ -20,7 +20,7 @@ from tests.support.keys import entry
 from tests.support.service_process import ServiceProcess
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.long]
 
 _TICKED = (USAGE_EVENTS, USAGE_UNATTRIBUTED)
 _OUTAGE_S = 10.0
