@@ -7,21 +7,25 @@ taken are passed over; `beginnings` tells where the topic starts now.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaTimeoutError, UnknownTopicOrPartitionError
 
 from schemas import codec
-from services.shared.errors import Fatal, UnknownVersion
+from services.shared.errors import Fatal, Retryable, UnknownVersion
 from services.shared.kafka.clients import consumer
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.topics import full_name
 
 TAIL = 64
 """Records from the end of each partition that are read at first; ever more where a key is not among them."""
+
+PATIENCE_S = 180.0
+"""So long nothing may come though the end is not reached: a transaction lasts 15 s here, and a new leader is found in seconds."""
 
 Offsets = dict[int, int]
 """Offset by partition."""
@@ -56,16 +60,34 @@ async def ends(kafka: KafkaSettings, topic: str, *, committed: bool = False) -> 
     Return the end of each partition, records of open transactions included.
 
     Where `committed`, the end lies before the first record of a transaction that is open, so it splits none.
+
+    Raises:
+        Retryable: no broker tells it.
     """
     isolation = "read_committed" if committed else "read_uncommitted"
     async with reader(kafka, topic, isolation_level=isolation) as (client, partitions):
-        return by_partition(await client.end_offsets(partitions))
+        return await _told(kafka, topic, client.end_offsets(partitions))
 
 
 async def beginnings(kafka: KafkaSettings, topic: str) -> Offsets:
-    """Return where each partition begins now."""
+    """
+    Return where each partition begins now.
+
+    Raises:
+        Retryable: no broker tells it.
+    """
     async with reader(kafka, topic) as (client, partitions):
-        return by_partition(await client.beginning_offsets(partitions))
+        return await _told(kafka, topic, client.beginning_offsets(partitions))
+
+
+async def _told(kafka: KafkaSettings, topic: str, asked: Awaitable[Mapping[TopicPartition, int]]) -> Offsets:
+    try:
+        return by_partition(await asked)
+    except KafkaTimeoutError as error:
+        raise Retryable(
+            f"no broker tells where {full_name(kafka, topic)} begins and ends: perhaps a partition of it has no leader;"
+            " `tidemark doctor` says which brokers are missing"
+        ) from error
 
 
 async def at_time(kafka: KafkaSettings, topic: str, at_ms: int) -> Offsets:
@@ -86,10 +108,13 @@ async def scan(
     Yield the records from `start` (else the beginning) up to before `stop` (else the end as it is now).
 
     It waits for transactions that are open within the range to be settled.
+
+    Raises:
+        Retryable: nothing came for PATIENCE_S.
     """
     async with reader(kafka, topic) as (client, partitions):
         limits = dict(stop) if stop is not None else await ends(kafka, topic)
-        first = by_partition(await client.beginning_offsets(partitions))
+        first = await _told(kafka, topic, client.beginning_offsets(partitions))
         left = set()
         for partition in partitions:
             begin = max(first[partition.partition], (start or {}).get(partition.partition, 0))
@@ -98,15 +123,31 @@ async def scan(
                 left.add(partition)
             else:
                 client.pause(partition)
+        before: Mapping[TopicPartition, int] = {}
+        moved_at = time.monotonic()
         while left:
             for partition, records in (await client.getmany(*left, timeout_ms=100, max_records=20_000)).items():
                 for record in records:
                     if record.offset < limits[partition.partition]:
                         yield record
-            for partition in list(left):
-                if await client.position(partition) >= limits[partition.partition]:
+            places = {partition: await client.position(partition) for partition in left}
+            if places != before:
+                before, moved_at = places, time.monotonic()
+            elif time.monotonic() - moved_at >= PATIENCE_S:
+                raise Retryable(_stuck(places, limits))
+            for partition, place in places.items():
+                if place >= limits[partition.partition]:
                     left.discard(partition)
                     client.pause(partition)
+
+
+def _stuck(places: Mapping[TopicPartition, int], limits: Mapping[int, int]) -> str:
+    partition, place = min(places.items())
+    return (
+        f"nothing more of {partition.topic}/{partition.partition} came for {PATIENCE_S:.0f} s: read up to offset {place}, its"
+        f" end is {limits[partition.partition]}. A transaction is open there, or the partition has no leader:"
+        " `tidemark doctor` says which"
+    )
 
 
 def by_partition(offsets: Mapping[TopicPartition, int]) -> Offsets:

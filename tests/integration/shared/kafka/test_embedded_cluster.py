@@ -22,7 +22,8 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, NotEnoughReplicasErro
 from schemas.topics import INSTALLATION, TOPICS
 from services.shared.engine.kafka import changelog
 from services.shared.engine.settings import EngineSettings
-from services.shared.kafka import installation, replication, topics
+from services.shared.errors import Retryable
+from services.shared.kafka import installation, reading, replication, topics
 from services.shared.kafka.clients import admin, consumer, producer
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.counting.in_process import working
@@ -172,6 +173,22 @@ async def test_a_worker_that_starts_without_the_leaders_of_two_lanes_opens_the_o
         await asyncio.to_thread(cluster.start)
 
         await until(lambda: worker.ready)
+
+
+async def test_who_reads_a_topic_without_a_leader_is_told_so(cluster: EmbeddedCluster, kafka: KafkaSettings) -> None:
+    async with admin(kafka) as client:
+        alone = NewTopic(
+            "usage-rejected", -1, -1, replica_assignments={0: [3]}, topic_configs={"min.insync.replicas": "1"}
+        )
+        await client.create_topics([alone])
+    await asyncio.to_thread(cluster.brokers[2].kill)
+    await until(lambda: in_sync(kafka, {1, 2}))
+    try:
+        with pytest.raises(Retryable, match="no broker tells where usage-rejected begins and ends"):
+            await asyncio.wait_for(reading.ends(kafka, "usage-rejected"), 60)
+    finally:
+        await asyncio.to_thread(cluster.start)
+    assert await reading.ends(kafka, "usage-rejected") == {0: 0}
 
 
 async def test_a_frozen_broker_is_replaced_and_comes_back(
