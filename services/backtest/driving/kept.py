@@ -25,7 +25,7 @@ from services.backtest.driving.lane import Span
 from services.backtest.driving.scoring import Scored
 from services.backtest.driving.snapshots import Snapshots
 
-FORMAT = 2
+FORMAT = 3
 """Of the file. Raise it too where driving itself comes to keep something else."""
 _CODE = (services.scorer, services.shared.calendars, services.shared.tracking_plan, schemas)
 

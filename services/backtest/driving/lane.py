@@ -44,14 +44,14 @@ class _Activity:
         self._today = -1
         self._seen: set[tuple[str, int]] = set()
 
-    def add(self, event: Event, actor: str) -> None:
-        """Count one event, in which this actor acts; events come in time order."""
+    def add(self, event: Event, actor: str, *, internal: bool) -> None:
+        """Count one event, in which this actor acts, unless it is internal; events come in time order."""
         row = self.rows.get(event.account)
         if row is None:
             days = self._span.end_day - self._span.first_day
             row = self.rows[event.account] = np.zeros(days, np.uint16)
         number = actor_of(event.user, event.source, actor)
-        if number is None or not self._is_use(event):
+        if number is None or internal or not self._is_use(event):
             return
         day = event.at_ms // DAY_MS
         if day != self._today:
@@ -71,7 +71,7 @@ class FoldedLane:
     """One lane of usage-events."""
 
     def __init__(self, fold: UsageFold, plan: TrafficPlan, span: Span, snapshots: Snapshots) -> None:
-        """Let this fold judge; the plan says who acts where an event does not."""
+        """Let this fold judge; the plan says who acts where an event does not, and whose activity does not count."""
         self._fold = fold
         self._plan = plan
         self._snapshots = snapshots
@@ -89,7 +89,8 @@ class FoldedLane:
         actor = event.actor
         if actor == UNSAID:
             actor = SYMBOLS[self._plan.actor_of(event.kind, event.name, event.user)]
-        self.activity.add(event, actor)
+        internal = self._plan.leaves_out(event.user)
+        self.activity.add(event, actor, internal=internal)
         at = event.at_ms
         value = {
             "event_id": event.event_id or str(number),
@@ -107,7 +108,7 @@ class FoldedLane:
             "historical": True,
             "properties": _json(dict(event.properties)).decode() if event.properties else "{}",
             "identified": True,
-            "internal": False,
+            "internal": internal,
             "via": "EVENT",
             "forwards": 0,
             "actor": actor,

@@ -102,7 +102,7 @@ def test_the_plan_says_who_acts_where_the_events_do_not(tmp_path: Path) -> None:
     plan = read_plan({"agent_users": ["*-bot"], "events": {"Synced": {"actor": "integration"}}})
     file = tmp_path / "events.ndjson"
     days = [f"2026-01-{day:02}T10:00:00Z" for day in range(1, 31)]
-    calls = [
+    calls: list[dict[str, Any]] = [
         {"type": "track", "event": event, **user, "context": {"groupId": "acme"}, "timestamp": day}
         for day in days
         for event, user in (("Synced", {}), ("Asked", {"userId": "a-bot"}), ("Asked", {}))
@@ -116,6 +116,40 @@ def test_the_plan_says_who_acts_where_the_events_do_not(tmp_path: Path) -> None:
     assert not isinstance(last, ForgottenAccount)
     measures = named(last["measures"])
     assert (measures["active_users_28"], measures["agents_28"], measures["integrations_28"]) == (0, 1, 1)
+
+
+def test_what_people_do_whom_the_plan_leaves_out_is_no_use_and_what_they_say_counts(tmp_path: Path) -> None:
+    plan = read_plan(
+        {
+            "excluded_users": ["*@tidemark.test"],
+            "group_traits": {"seats": {"type": "whole_number", "means": "facts.seats"}},
+        }
+    )
+    file = tmp_path / "events.ndjson"
+    days = [f"2026-01-{day:02}T10:00:00Z" for day in range(1, 31)]
+    calls: list[dict[str, Any]] = [
+        {"type": "track", "event": "Asked", "userId": user, "context": {"groupId": "acme"}, "timestamp": day}
+        for day in days
+        for user in ("ann", "staff@tidemark.test")
+    ]
+    calls.append(
+        {
+            "type": "group",
+            "userId": "staff@tidemark.test",
+            "groupId": "acme",
+            "timestamp": days[-1],
+            "traits": {"seats": 5},
+        }
+    )
+    file.write_text("".join(json.dumps(call) + "\n" for call in calls))
+
+    driven = drive(read_event_file(file, Mapping()), Scoring(plan))
+
+    assert driven.activity.tolist() == [[1] * 30]
+    last = list(driven.snapshots)[-1]
+    assert not isinstance(last, ForgottenAccount)
+    measures = named(last["measures"])
+    assert (measures["active_users_28"], measures["events_28"], measures["seats"]) == (1, 28, 5)
 
 
 def test_a_history_of_more_than_forty_years_has_a_wrong_time(tmp_path: Path) -> None:
