@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.grid import Bools, Floats, Grid, Ints, Points, starts_of
+from services.backtest.domain.grid import LATER_DAYS, Bools, Floats, Grid, Ints, Points, starts_of
 from services.backtest.domain.resampling import Interval, Resampling
 
 QUIET_DAYS = 28
@@ -223,8 +223,8 @@ def _again(alarms: Alarms) -> Bools:
 
 
 def _known(grid: Grid, points: Points) -> Bools:
-    """Say of which days the 12 later weeks are known, and the base is enough to speak of a loss."""
-    known: Bools = (points.column + 84 < grid.days) & (points.base >= grid.least_base)
+    """Say of which days the 12 later weeks are known, the account is not lost yet, and the base is enough to speak of a loss."""
+    known: Bools = (points.column + LATER_DAYS < grid.days) & (points.base >= grid.least_base) & ~grid.lost(points)
     return known
 
 

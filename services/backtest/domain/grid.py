@@ -148,6 +148,12 @@ class Grid:
         lost = self._lost[losses.account]
         return lost - BEFORE_LOST_DAYS - 1, lost - 2
 
+    def lost(self, points: Points) -> Bools:
+        """Say of calls which were on the list on the day of a known loss or later."""
+        if self._lost is None:
+            return np.zeros(len(points), np.bool_)
+        return np.asarray(self._lost[points.account] <= points.column + 1)
+
     def weeks(self) -> Points:
         """Return all valid account-weeks; weeks end on Sundays."""
         first = (_SUNDAY - self.first_day) % WEEK

@@ -105,6 +105,14 @@ def test_a_recovery_is_false_if_a_loss_follows_it() -> None:
     assert measured(ended_otherwise, grid(STOPS)).recoveries == 0
 
 
+@pytest.mark.parametrize(("gone", "recoveries"), [(198, 1), (199, 0), (230, 0)])
+def test_an_alarm_that_recovers_after_the_loss_says_nothing_about_recoveries(gone: int, recoveries: int) -> None:
+    found = measured(alarms_of([(0, 187, gone, True)]), grid("6x400", lost={0: 200}))
+
+    assert found.recoveries == recoveries
+    assert math.isnan(found.false_recoveries) if not recoveries else found.false_recoveries == 1
+
+
 def test_the_open_share_counts_weeks_that_end_with_the_alarm_on() -> None:
     asked = grid(STEADY)
     weeks = asked.weeks()
