@@ -32,6 +32,8 @@ UNKNOWN = "unknown"
 _WITHOUT_DAYS_OFF, _CALENDAR = "silent_days", "calendar_level"
 _WHOLE_FROM = 10
 _DAYS_FROM_HOURS = 72
+_FEW_DAYS = 3
+"""Below this, a part of a day is not left out: people who come on 1.9 days a week do not come on one."""
 _MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -109,7 +111,9 @@ def word(value: float | None, unit: Unit) -> str:
         return f"{100 * value:.1f} %"
     number = number_words(value)
     if unit is Unit.DAYS:
-        whole = int(value)
+        if abs(value) < _FEW_DAYS and round(value, 1) != round(value):
+            return f"{value:.1f} days"
+        whole = round(value) if abs(value) < _FEW_DAYS else int(value)
         return "1 day" if whole == 1 else f"{whole} days"
     if unit is Unit.HOURS:
         whole = round(value)

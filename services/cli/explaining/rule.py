@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from schemas.measures import MEASURES
+from schemas.measures import MEASURES, Unit
 from services.alerter.domain.conditions import AllOf, AnyOf, Comparison, Condition, Node, holds
 from services.alerter.domain.measures import Measures
 from services.alerter.domain.rules import Rule, RuleSet
@@ -22,7 +22,7 @@ from services.cli.explaining.replay import Judgement
 from services.cli.held import iso
 from services.shared.counts import counted
 from services.shared.errors import Fatal
-from services.shared.units import DAY_MS, HOUR_MS
+from services.shared.units import DAY_MS, HOUR_MS, MINUTE_MS
 
 _SIGNS = {
     Comparison.BELOW: "below",
@@ -31,6 +31,9 @@ _SIGNS = {
     Comparison.AT_LEAST: "at least",
     Comparison.EQUALS: "equal to",
 }
+
+
+_FOUR_DIGITS = 1_000
 
 
 class Closest(NamedTuple):
@@ -140,13 +143,28 @@ def _words(node: Condition, measures: Measures) -> str:
     bound = _bound(node, measures)
     unit = MEASURES[node.measure].unit
     if isinstance(node.bound, str):
-        known = "not known" if bound is None else word(float(bound), unit)
+        known = "not known" if bound is None else _exact_words(float(bound), unit)
         return f"{node.measure} {_SIGNS[node.comparison]} {node.bound} ({known})"
-    return f"{node.measure} {_SIGNS[node.comparison]} {word(float(node.bound), unit)}"
+    return f"{node.measure} {_SIGNS[node.comparison]} {_exact_words(float(node.bound), unit)}"
 
 
 def _worded(measure: str, value: float | None) -> str:
-    return "not known" if value is None else word(value, MEASURES[measure].unit)
+    return "not known" if value is None else _exact_words(value, MEASURES[measure].unit)
+
+
+def _exact_words(value: float, unit: Unit) -> str:
+    """Write a value like `word`, but to four digits: who compares it with a threshold has to see on which side it is."""
+    if unit in {Unit.SHARE, Unit.CHANCE}:
+        return f"{_digits(100 * value)} %"
+    if unit is Unit.HOURS:  # `word` makes days of them
+        return "1 hour" if value == 1 else f"{_digits(value)} hours"
+    if unit is Unit.FLAG or value.is_integer():
+        return word(value, unit)
+    return f"{_digits(value)} {unit.value}" if unit in {Unit.DAYS, Unit.PEOPLE} else _digits(value)
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= _FOUR_DIGITS else f"{value:.4g}"
 
 
 def _nearest(rule: Rule, window: list[Judgement]) -> dict[str, Any] | None:
@@ -256,7 +274,8 @@ def _verdict(rule: Rule, now: Judgement, window: list[Judgement]) -> str:
 
 
 def _length(length_ms: int) -> str:
-    if length_ms >= DAY_MS:
-        days = length_ms / DAY_MS
-        return counted(round(days), "day")
-    return counted(round(length_ms / HOUR_MS), "hour")
+    """Write a length of time in days and hours, or below a day in hours and minutes: half a day decides whether a rule fires."""
+    whole, rest = (DAY_MS, HOUR_MS) if length_ms >= DAY_MS else (HOUR_MS, MINUTE_MS)
+    names = ("day", "hour") if length_ms >= DAY_MS else ("hour", "minute")
+    numbers = divmod(max(1, round(length_ms / rest)), whole // rest)
+    return " ".join(counted(number, name) for number, name in zip(numbers, names, strict=True) if number)

@@ -14,14 +14,14 @@ from services.alerter.domain.state_format import RuleState
 from services.alerter.rule_files import load_rules
 from services.cli.commands.explain import explain
 from services.cli.explaining import reading
-from services.cli.explaining.health import as_dict, computed_from
+from services.cli.explaining.health import as_dict, computed_from, dimensions
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import AccountReplay, Judgement, Life, of_usage_events
 from services.cli.explaining.rule import why
 from services.scorer.domain.lane.clock import SWEEP_MS
 from services.shared.errors import Fatal
 from services.shared.kafka.settings import KafkaSettings
-from services.shared.units import DAY_MS, date_of
+from services.shared.units import DAY_MS, HOUR_MS, date_of
 from tests.support.scorer import DAY, MODEL, PLAN, Log, UsageLane, at, clock, fleet, tick
 
 RULES = load_rules()
@@ -276,6 +276,51 @@ def test_each_condition_has_its_value_and_the_day_on_which_it_came_closest() -> 
     assert expected["holds"]
     assert told["nearest_day"] == {"day": iso(2), "missing": 1, "conditions": ["level_4w below 50 %"]}
     assert (told["verdict"], told["longest"]) == ("its conditions do not hold", "never")
+
+
+def test_a_value_is_told_as_exactly_as_it_takes_to_see_on_which_side_of_the_threshold_it_is() -> None:
+    found = explained(judged(1, level_4w=0.4971, chance_low_4w=0.00012, days_per_person=1.97, regulars_gone=3.0))
+    (level, chance), (also_level, _) = (
+        part["all"] for part in why(found, RULES, "usage_decline", 90)["fires"]["all"][0]["any"][:2]
+    )
+    per_person = next(
+        part for part in why(found, RULES, "regulars_gone", 90)["fires"]["all"] if part["measure"] == "days_per_person"
+    )
+
+    assert (level["condition"], level["words"]) == ("level_4w below 50 %", "49.71 %")
+    assert (also_level["condition"], chance["words"]) == ("level_4w below 60 %", "0.012 %")
+    assert (per_person["condition"], per_person["words"]) == ("days_per_person at least 2 days", "1.97 days")
+
+    tickets = why(explained(judged(1, median_ticket_hours=72.5)), RULES, "tickets_stuck", 90)["fires"]["all"][1]["any"]
+    assert (tickets[1]["condition"], tickets[1]["words"]) == ("median_ticket_hours above 72 hours", "72.5 hours")
+
+
+def test_days_of_each_person_are_told_with_their_part_of_a_day() -> None:
+    found = judged(1, days_per_person=1.7)
+    found.snapshot["parts"] = []
+
+    assert dimensions(found)["breadth"]["measures"]["days_per_person"]["words"] == "1.7 days"
+
+
+@pytest.mark.parametrize(
+    ("hours", "longest"),
+    [
+        (62, "for 2 days 14 hours"),
+        (72, "for 3 days"),
+        (71.99, "for 3 days"),
+        (1.5, "for 1 hour 30 minutes"),
+        (0.001, "for 1 minute"),
+    ],
+)
+def test_a_rule_that_waited_for_too_short_a_time_is_not_told_to_have_waited_long_enough(
+    hours: float, longest: str
+) -> None:
+    first, later = (judged(1, level_4w=0.2, chance_low_4w=0.001) for _ in range(2))
+    later.snapshot["at"] = first.snapshot["at"] + int(hours * HOUR_MS)
+
+    told = why(explained(first, later), RULES, "usage_decline", 90)
+
+    assert (told["for"], told["longest"]) == ("for 3 days", f"{longest} at the longest")
 
 
 def test_days_before_those_asked_for_do_not_count() -> None:
