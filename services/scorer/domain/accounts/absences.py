@@ -7,6 +7,8 @@ the order in which statements come does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.scorer.domain.accounts.daily_counts import SPAN
 
 ACCOUNT = 0
@@ -47,14 +49,23 @@ def forget_past(absences: Absences, day: int) -> bool:
 
 
 def of_account(absences: Absences) -> list[tuple[int, int]]:
-    """Return first and last days of the absences of the whole account, in order."""
-    return sorted(
-        (first, last) for (person, first), (last, _) in absences.items() if person == ACCOUNT and last >= first
-    )
+    """Return first and last days of the absences of the whole account, in order; those that meet are one."""
+    return _united(absences, lambda person: person == ACCOUNT)
 
 
 def of_people(absences: Absences) -> list[tuple[int, int]]:
     """Return first and last days of the absences of single people, in order; two people may have the same."""
-    return sorted(
-        (first, last) for (person, first), (last, _) in absences.items() if person != ACCOUNT and last >= first
-    )
+    return _united(absences, lambda person: person != ACCOUNT)
+
+
+def _united(absences: Absences, chosen: Callable[[int], bool]) -> list[tuple[int, int]]:
+    """Make one of the absences of a person that overlap or follow on each other: nobody is away twice on one day."""
+    found: list[tuple[int, int, int]] = []
+    for (person, first), (last, _) in sorted(absences.items()):
+        if not chosen(person) or last < first:
+            continue
+        if found and found[-1][0] == person and first <= found[-1][2] + 1:
+            found[-1] = (person, found[-1][1], max(last, found[-1][2]))
+        else:
+            found.append((person, first, last))
+    return sorted((first, last) for _, first, last in found)

@@ -98,6 +98,23 @@ def test_a_person_who_is_away_takes_his_share_and_keeps_no_rule_back() -> None:
     assert (found.off, found.absent_until) == (frozenset(), None)
 
 
+def test_a_person_whose_absences_overlap_is_away_once() -> None:
+    acme = account(SUNDAY)
+    acme.absences = {(77, SUNDAY - 9): (SUNDAY, 1), (77, SUNDAY - 6): (SUNDAY + 3, 2), (78, SUNDAY - 6): (SUNDAY, 1)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert found.shares[0] == pytest.approx(0.6)
+
+
+@pytest.mark.parametrize("second", [SUNDAY - 2, SUNDAY + 1])
+def test_absences_of_the_account_that_meet_last_until_the_end_of_the_later_one(second: int) -> None:
+    acme = account(SUNDAY - 7)
+    acme.absences = {(ACCOUNT, SUNDAY - 6): (SUNDAY, 1), (ACCOUNT, second): (SUNDAY + 8, 2)}
+    found = calendar_of(acme, SUNDAY, 5)
+    assert found is not None
+    assert (found.absent_from, found.absent_until) == (SUNDAY - 6, SUNDAY + 8)
+
+
 def test_the_only_person_who_is_away_is_the_whole_account_but_for_the_floor() -> None:
     acme = account(SUNDAY, people=1)
     acme.absences = {(1, SUNDAY - 6): (SUNDAY, 1)}
