@@ -99,8 +99,8 @@ def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:
     if predicts == "collapse":
         return grid, grid.weeks()
     listed = [outcome for outcome in driven.outcomes if outcome.kind == "lost"]
-    columns = lost_of(listed, driven.accounts, grid).columns
-    days = {row: column + grid.first_day for row, column in columns.items()}
+    lost = lost_of(listed, driven.accounts, grid)
+    columns, days = lost.columns, {row: column + grid.first_day for row, column in lost.every.items()}
     grid = Grid(driven.activity, driven.span.first_day, least_base=_LEAST_BASE, lost=days)
     weeks = grid.weeks()
     first, last = min(columns.values(), default=0), max(columns.values(), default=-1)

@@ -39,7 +39,7 @@ def measure(
         rules: The rules whose signals count as alarms; by default those that are told from use alone.
     """
     grid, lost = _grid(driven, least_base)
-    days = None if lost is None else {row: column + grid.first_day for row, column in lost.columns.items()}
+    days = None if lost is None else {row: column + grid.first_day for row, column in lost.every.items()}
     said, part = cohort_of(_said(driven), grid, days)
     return figures(
         driven.name,

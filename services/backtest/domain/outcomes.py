@@ -28,8 +28,15 @@ class Lost:
 
     columns: Mapping[int, int]
     """The day of the loss, by row of the activity: a column."""
+    too_early: Mapping[int, int]
+    """The same of losses too early to be judged: of such an account nothing counts, least of all what comes after its loss."""
     left_out: list[tuple[str, str]]
     """Account, and why: `no_events`, `twice`, `after_end` or `too_early`."""
+
+    @property
+    def every(self) -> Mapping[int, int]:
+        """The day of every loss within the history, by row: a column."""
+        return {**self.too_early, **self.columns}
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
     """Place losses on the grid. Of several of one account the first counts."""
     rows = {account: row for row, account in enumerate(accounts)}
     columns: dict[int, int] = {}
+    too_early: dict[int, int] = {}
     left_out: list[tuple[str, str]] = []
     for outcome in sorted(outcomes, key=lambda each: (each.day, each.account)):
         row = rows.get(outcome.account)
@@ -78,9 +86,10 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
             left_out.append((outcome.account, "after_end"))
         elif first >= grid.days or column - first < FEWEST_WEEKS * WEEK:
             left_out.append((outcome.account, "too_early"))
+            too_early.setdefault(row, column)
         else:
             columns[row] = column
-    return Lost(columns, left_out)
+    return Lost(columns, too_early, left_out)
 
 
 def count_calls(alarms: Alarms, lost: Lost, grid: Grid) -> int:
@@ -117,7 +126,7 @@ def _days_to_loss(alarms: Alarms, lost: Lost, grid: Grid) -> Ints:
     account, column = alarms.onsets()
     called = column + 1  # in the morning of the next day
     loss = np.full(grid.accounts, np.iinfo(np.int64).max)
-    for row, day in lost.columns.items():
+    for row, day in lost.every.items():
         loss[row] = day
     counted = (column >= _FIRST) & (column < grid.days - LATER_DAYS) & (called < loss[account])
     days: Ints = loss[account[counted]] - called[counted]

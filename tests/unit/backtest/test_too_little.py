@@ -61,6 +61,14 @@ def test_a_list_of_strangers_is_told_with_the_reason() -> None:
     assert table.rows[0][0].startswith("somebody: no event of it in the history")
 
 
+def test_the_weeks_of_an_account_after_a_loss_too_early_to_be_judged_are_not_measured() -> None:
+    early = driven(160, AccountOutcome("a", FIRST + 40))
+    told = driven(160, AccountOutcome("somebody", FIRST + 100))
+
+    assert (measure(early, draws=0).accounts, measure(told, draws=0).accounts) == (1, 2)
+    assert (measure(early, draws=0).weeks, measure(told, draws=0).weeks) == (3, 6)
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_list_of_one_loss_is_too_few_to_fit() -> None:
     shipped = read_model(read_yaml(DEFAULT_MODEL), default_plan()).risk

@@ -6,6 +6,7 @@ import math
 
 from services.backtest.domain.alarms import alarms_of
 from services.backtest.domain.history import AccountOutcome
+from services.backtest.domain.naive import NaiveAlarms
 from services.backtest.domain.outcomes import Calls, lost_of, measure_calls
 from tests.support.backtests import FIRST_DAY, grid
 
@@ -62,6 +63,16 @@ def test_calls_in_the_last_twelve_weeks_and_after_the_loss_do_not_count() -> Non
     found = calls([(0, 330, 340, True), (1, 416, 420, True), (2, 40, 50, True)], a=300)
 
     assert found.calls == 0
+
+
+def test_calls_of_an_account_that_was_lost_too_early_to_be_judged_are_not_in_vain() -> None:
+    """It stops in its sixth week: the plainest rule calls it as soon as it is eight weeks old."""
+    asked = grid("5x40 0x460", "5x500")
+    found = lost_of(lost(a=40), ACCOUNTS, asked)
+    called = measure_calls("x", NaiveAlarms(asked).silent(21), found, ACCOUNTS, asked)
+
+    assert (dict(found.columns), dict(found.every)) == ({}, {0: 40})
+    assert (called.lost, called.calls, called.in_vain) == (0, 0, 0)
 
 
 def test_accounts_that_cannot_be_judged_are_told_with_the_reason() -> None:
