@@ -64,6 +64,7 @@ async def report(visit: Visit) -> Response:
 async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
     tests = _backtests(visit)
     recorded = await losses_on_record(visit.api) if tests.possible and not tests.is_running else NOTHING
+    judged = None if visit.wants_part else await judgements(visit.api)
     return visit.page(
         "right_run.html.jinja" if visit.wants_part else "right.html.jinja",
         "right",
@@ -74,7 +75,7 @@ async def _page(visit: Visit, problem: str = "", status: int = 200) -> Response:
         problem=problem,
         recorded=recorded.losses,
         not_in_list=recorded,
-        judged=[] if visit.wants_part else by_rule(await judgements(visit.api)),
+        judged=None if judged is None else by_rule(judged),
         most=visit.formats.number(MOST_BYTES / 1e6),
     )
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from services.console.addresses import account_address
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
 from services.console.recorded.contacts import Contact, last_contacts
-from services.console.recorded.judgements import SignalJudgement, judgements
+from services.console.recorded.judgements import Judgements, judgements
 from services.console.recorded.losses import Loss, lost_accounts
 from services.console.rendering import Visit
 
@@ -94,9 +94,10 @@ def _is_behind(as_of: str | None, now_s: float) -> bool:
     return days is not None and days >= _BEHIND_DAYS
 
 
-async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Mapping[str, SignalJudgement]]:
+async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Judgements]:
     api = visit.api
-    return await asyncio.gather(lost_accounts(api), last_contacts(api), judgements(api))
+    losses, contacts, judged = await asyncio.gather(lost_accounts(api), last_contacts(api), judgements(api))
+    return losses, contacts, judged or {}
 
 
 def _is_risk(signal: Mapping[str, Any]) -> bool:
@@ -107,8 +108,8 @@ def _risks(signals: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return [each for each in signals if _is_risk(each)]
 
 
-def _signal(signal: Mapping[str, Any], as_of: str, judged: Mapping[str, SignalJudgement]) -> dict[str, Any]:
-    said = judged.get(signal["episode_id"])
+def _signal(signal: Mapping[str, Any], as_of: str, judged: Judgements) -> dict[str, Any]:
+    said = judged.get((signal["account"], signal["episode_id"]))
     return {
         **signal,
         "name": signal["account_name"] or signal["account"],

@@ -33,14 +33,21 @@ class RuleTally(NamedTuple):
     not_useful: int
 
 
-async def judgements(api: Api) -> Mapping[str, SignalJudgement]:
-    """Return the last judgement by episode; none at all where the API does not say it soon."""
-    told = await api.get_soon("/v1/judgements")
-    rows = told["judgements"] if told else []
-    return {row["episode_id"]: SignalJudgement(*(row[name] for name in SignalJudgement._fields)) for row in rows}
+Judgements = Mapping[tuple[str, str], SignalJudgement]
+"""By account and episode: a record of one account says nothing of a signal of another."""
 
 
-def by_rule(found: Mapping[str, SignalJudgement]) -> list[RuleTally]:
+async def judgements(api: Api) -> Judgements | None:
+    """Return the last judgement of each episode; None where the API does not say it soon."""
+    if (told := await api.get_soon("/v1/judgements")) is None:
+        return None
+    return {
+        (row["account"], row["episode_id"]): SignalJudgement(*(row[name] for name in SignalJudgement._fields))
+        for row in told["judgements"]
+    }
+
+
+def by_rule(found: Judgements) -> list[RuleTally]:
     """Return how the signals of each rule were judged, those first that were most often of no use."""
     verdicts: dict[str, list[bool]] = {}
     for each in found.values():

@@ -71,11 +71,11 @@ async def test_who_was_last_in_touch_is_told_beside_the_next_step(store: MemoryS
     assert "they are on leave" not in page
 
 
-def judge(store: MemoryStore, offset: int, verdict: str, severity: str = "WARNING") -> None:
-    """Judge the silence of acme."""
+def judge(store: MemoryStore, offset: int, verdict: str, severity: str = "WARNING", account: str = "acme") -> None:
+    """Judge the silence of acme, in a record of an account."""
     said = {"episode_id": f"acme/usage_silent/{T0}", "rule": "usage_silent", "author": "Nora <Lindt>"}
     properties = json.dumps(said | {"verdict": verdict, "severity": severity})
-    store.insert("events", [event(offset, f"j{offset}", account="acme", name="Signal Judged", properties=properties)])
+    store.insert("events", [event(offset, f"j{offset}", account=account, name="Signal Judged", properties=properties)])
 
 
 async def test_a_signal_that_was_not_useful_is_set_aside_and_asks_for_nothing(store: MemoryStore) -> None:
@@ -104,6 +104,16 @@ async def test_a_useful_signal_and_one_that_became_more_severe_stay_to_be_worked
     assert len(rows_of(page)) == 2
     assert "2 accounts · 3 signals" in page
     assert page.count("by Nora &lt;Lindt&gt;") == 1
+
+
+async def test_a_record_of_another_account_judges_no_signal_of_this_one(store: MemoryStore) -> None:
+    judge(store, 960, "useful")
+    judge(store, 959, "not_useful", account="globex")
+    async with client_of(app_over(store)) as client:
+        page = (await client.get("/")).text
+
+    assert "2 accounts · 3 signals" in page
+    assert "Judged not useful" not in page
 
 
 async def test_signals_of_a_lost_account_that_were_judged_are_counted_once(store: MemoryStore) -> None:

@@ -62,6 +62,21 @@ def test_what_is_left_is_said_in_its_gender(key: str, one: str, many: str) -> No
     assert (catalogue("it")(key, count=1), catalogue("it")(key, count=2)) == (one, many)
 
 
+@pytest.mark.parametrize(
+    "of_brazil", [r"\b[Pp]or quê\b", r"\b[Qq]ual \w", r"\b[Uu]suári", r"\b[Aa]rquivo", r"\b[Rr]egistro"]
+)
+def test_portuguese_is_that_of_portugal(of_brazil: str) -> None:
+    assert [entry for entry in catalogue("pt").entries.values() if re.search(of_brazil, str(entry))] == []
+
+
+@pytest.mark.parametrize(("language", "plan"), [("pt", "plano de"), ("it", "piano d")])
+def test_the_tracking_plan_has_one_name(language: str, plan: str) -> None:
+    named = re.findall(rf"{plan}\w* \w+", " ".join(map(str, catalogue(language).entries.values())))
+
+    assert len(set(named)) == 1
+    assert len(named) > 3
+
+
 def test_the_catalogue_says_titles_and_next_steps_of_the_shipped_rules_as_the_rules_do() -> None:
     said = {}
     for rule in load_rules().ordered:
