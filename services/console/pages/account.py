@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from services.console.account import happened, questions
 from services.console.account.fall import fall
+from services.console.account.happened import SignalEpisode
 from services.console.account.past import SPAN_DAYS, Day, Past
 from services.console.account.records import KINDS, Recorded, recorded
 from services.console.account.risk import risk
@@ -93,6 +94,7 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
     first, last = await asyncio.gather(*(_compared(visit, account, told.past, day) for day in _two_days(visit, told)))
     name = (latest.told["facts"].get("name") if latest else None) or account
     as_of = told.account["as_of"]
+    episodes = happened.still_open(told.signals)
     return visit.page(
         "account.html.jinja",
         "portfolio",
@@ -110,7 +112,7 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         compared=(first, last),
         fall=fall(first, last) if first and last else None,
         spans=[_span(account, told.past.last, at, span) for span in SPANS],
-        episodes=happened.still_open(told.signals),
+        episodes=episodes,
         judged=happened.judgements(told.records),
         loss=happened.loss(told.records),
         rest=questions.rest(told.past),
@@ -122,8 +124,17 @@ async def page(visit: Visit, account: str, *, status: int = 200, refused: Mappin
         panels=Panels(PanelContext(visit, account, told.past, told.signals, told.people["people"], told.records)),
         forms=forms(visit, refused, latest),
         recorded=visit.request.query_params.get("recorded") if refused is None else None,
+        problem=_said_of_nothing(refused, episodes, told.records) if refused else "",
         **events,
     )
+
+
+def _said_of_nothing(refused: Mapping[str, Any], episodes: list[SignalEpisode], records: list[Recorded]) -> str:
+    """Return what is wrong with a form that the page has no more: its signal has closed, or its goal was reached."""
+    there = {each.signal["episode_id"] for each in episodes}
+    there |= {each.id for each in records if each.kind == "goal" and each.reached is None}
+    given, of = refused["given"], {"judged": "episode_id", "reached": "goal_id"}.get(refused["kind"])
+    return "" if of is None or given.get(of) in there else str(refused["problem"])
 
 
 def account_of(visit: Visit) -> str:

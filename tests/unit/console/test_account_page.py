@@ -160,6 +160,48 @@ async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: Memor
     assert "ingest does not answer" in answer.text
 
 
+def judged(episode: str) -> dict[str, str]:
+    return {"kind": "judged", "episode_id": episode, "rule": "usage_decline", "severity": "WARNING", "author": "Ann"}
+
+
+async def test_the_enter_key_judges_no_signal(store: MemoryStore) -> None:
+    """It presses the first button of a form, unless that one is disabled: then nothing is sent."""
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    form = Found(page[page.index('<details class="record-mark"') :].partition("</form>")[0])
+    buttons = form.all("button")
+    assert [each.get("value") for each in buttons] == [None, "useful", "not_useful"]
+    assert buttons[0].keys() == {"disabled", "hidden"}
+
+
+@pytest.mark.parametrize(
+    "said", [judged("closed meanwhile"), {"kind": "reached", "goal_id": "g", "goal": "Go", "author": "Ann"}]
+)
+async def test_what_was_said_of_a_signal_or_a_goal_that_is_not_there_any_more_is_refused_in_words(
+    store: MemoryStore, said: dict[str, str]
+) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(store, settings)) as client:
+        answer = await client.post("/accounts/acme", data={"verdict": "useful", **said})
+
+    assert answer.status_code == 503
+    assert answer.text.count("ingest does not answer") == 1
+
+
+async def test_what_was_said_of_an_open_signal_is_refused_beside_it(store: MemoryStore) -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    episode = f"acme/usage_decline/{T0}"
+    async with client_of(app_over(store, settings)) as client:
+        answer = await client.post(
+            "/accounts/acme", data={"verdict": "useful", "text": "They moved", **judged(episode)}
+        )
+
+    assert answer.text.count("ingest does not answer") == 1
+    assert "They moved" in answer.text.partition("ingest does not answer")[2]
+
+
 async def test_an_open_signal_is_shown_however_many_others_came_and_went_since(store: MemoryStore) -> None:
     own = filled(["flappy"])
     title = "The oldest open one"
