@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from services.console.account.past import Day, Past
@@ -12,6 +12,7 @@ from services.console.account.records import Recorded
 from services.shared.tracking_plan.judgements import VERDICTS
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
+_WEEK = timedelta(days=7)
 _RANK = {"CRITICAL": 3, "WARNING": 2, "INFO": 1}
 _FIRST = ("critical", "warning", "info", "expansion")
 """Kinds of signals, in the order in which to work on them."""
@@ -67,11 +68,17 @@ def absences(past: Past) -> list[tuple[date, date]]:
 
 
 def public_holidays(past: Past) -> list[date]:
-    """Return the public holidays that snapshots counted: days on which their number of seven days rose."""
-    found = []
+    """
+    Return the public holidays that snapshots counted: days on which their number of seven days rose.
+
+    It stays as it was where one of a week ago leaves it on the same day, as Christmas does on New Year's Day.
+    """
+    found: list[date] = []
     for before, after in _pairs(past):
         now, then = after.value("public_holidays_7"), before.value("public_holidays_7")
-        if now and then is not None and now > then and (after.on - before.on).days == 1:
+        if not now or then is None or (after.on - before.on).days != 1:
+            continue
+        if now > then - (after.on - _WEEK in found):
             found.append(after.on)
     return found
 

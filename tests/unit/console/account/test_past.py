@@ -149,6 +149,19 @@ def test_changed_facts_milestones_answers_absences_and_holidays_are_read_out_of_
     assert happened.public_holidays(past) == [LAST]
 
 
+def test_a_public_holiday_a_week_after_another_one_is_found() -> None:
+    """Christmas and New Year's Day: the first leaves the last seven days as the second one comes."""
+    christmas, new_year = date(2026, 12, 25), date(2027, 1, 1)
+    days = [christmas + timedelta(days=n) for n in range(-1, 10)]
+    counts = [sum(day - timedelta(days=7) < each <= day for each in (christmas, new_year)) for day in days]
+    past = past_of(
+        *(told(day, measures={"public_holidays_7": count}) for day, count in zip(days, counts, strict=True)),
+        last=days[-1],
+    )
+
+    assert happened.public_holidays(past) == [christmas, new_year]
+
+
 def test_transitions_of_one_episode_are_one_bar_with_the_highest_severity() -> None:
     common = {
         "episode_id": "e",
