@@ -21,6 +21,7 @@ from services.console import charts
 from services.console.addresses import account_address
 from services.console.api_client import Api
 from services.console.assets import asset
+from services.console.days import log_day_text
 from services.console.identity import Identity
 from services.console.settings import ConsoleSettings
 from services.console.wording import Wording
@@ -131,6 +132,7 @@ def _environment() -> Environment:
             lstrip_blocks=True,
         )
         environment.filters["clip"] = clipped
+        environment.filters["log_day"] = log_day_text
         environment.globals.update(asset=asset, account_address=account_address)
         _made.append(environment)
     return _made[0]

@@ -9,6 +9,7 @@ from typing import Any
 
 from services.console.account.past import Day, Past
 from services.console.account.records import Recorded
+from services.console.days import log_day
 from services.shared.tracking_plan.judgements import VERDICTS
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
@@ -110,8 +111,8 @@ def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
         severity = max((each["severity"] for each in ordered), key=lambda name: _RANK.get(name, 0))
         end = ordered[-1] if ordered[-1]["transition"] == "RESOLVED" else None
         kind = severity.lower() if saying["category"] == "RISK" else "expansion"
-        first = date.fromisoformat(saying["episode_started_at"][:10])
-        last = date.fromisoformat(end["at"][:10]) if end else None
+        first = log_day(saying["episode_started_at"])
+        last = log_day(end["at"]) if end else None
         found.append(SignalEpisode(saying, kind, first, last, end["resolved_reason"] if end else ""))
     return sorted(found, key=lambda each: each.first, reverse=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import httpx
@@ -19,9 +19,9 @@ from services.console.account.records import KINDS, Recorded, recorded
 from services.console.account.risk import risk
 from services.console.addresses import account_address
 from services.console.api_client import ApiError, Told
+from services.console.days import days_between, log_day
 from services.console.pages.account_events import events_of
 from services.console.pages.record_forms import forms, today
-from services.console.pages.today import days_between
 from services.console.panels.all_panels import Panels
 from services.console.panels.context import PanelContext
 from services.console.rendering import Visit, clipped
@@ -161,8 +161,7 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
 
 def _day_of(whole: Told) -> date:
     """Return the day that the page ends with: that on which the newest snapshot of all was published."""
-    moment = datetime.fromisoformat(whole["as_of"]) if whole["as_of"] else datetime.now(UTC)
-    return (moment.astimezone(UTC) - timedelta(milliseconds=1)).date()  # midnight closes the day before
+    return log_day(whole["as_of"]) if whole["as_of"] else today()
 
 
 def _at(visit: Visit) -> tuple[date | None, tuple[str, str]]:

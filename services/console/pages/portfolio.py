@@ -10,8 +10,9 @@ from starlette.responses import RedirectResponse, Response
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
+from services.console.days import days_between
 from services.console.owners import SHOWN, nearest_first, owners_of
-from services.console.pages.today import JUDGED, days_between
+from services.console.pages.today import JUDGED
 from services.console.pages.waiting import FEEDS
 from services.console.rendering import Visit, clipped
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from starlette.responses import Response
 
 from services.console.addresses import account_address
+from services.console.days import days_between
 from services.console.owners import SHOWN, meant, nearest_first, owners_of
 from services.console.recorded.contacts import Contact, last_contacts
 from services.console.recorded.judgements import Judgements, judgements
 from services.console.recorded.losses import Loss, lost_accounts
 from services.console.rendering import Visit
+from services.shared.units import DAY_MS
 
 CHANGES_SHOWN = 12
 JUDGED = ("RED", "YELLOW", "GREEN")
@@ -90,8 +92,7 @@ def by_account(signals: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, A
 
 def _is_behind(as_of: str | None, now_s: float) -> bool:
     """Return whether the newest data are so old that the page is not of today."""
-    days = days_between(as_of, datetime.fromtimestamp(now_s, UTC).isoformat())
-    return days is not None and days >= _BEHIND_DAYS
+    return as_of is not None and now_s - datetime.fromisoformat(as_of).timestamp() > _BEHIND_DAYS * DAY_MS / 1000
 
 
 async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Judgements]:
@@ -136,10 +137,3 @@ def _change(visit: Visit, change: Mapping[str, Any]) -> dict[str, Any]:
         "digits": 1 if known and round(before["score"]) == round(after["score"]) else 0,
         "reasons": [f"{visit.wording.measure(part)}: {visit.wording.points(part['change'])}" for part in reasons],
     }
-
-
-def days_between(first: str | None, last: str | None) -> int | None:
-    """Return the whole days from one time or day to another, negative backwards; None where one is not known."""
-    if not first or not last:
-        return None
-    return (datetime.fromisoformat(last[:10]) - datetime.fromisoformat(first[:10])).days

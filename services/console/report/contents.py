@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 
 from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
-from services.console.pages.today import JUDGED, days_between
+from services.console.days import days_between, log_day_text
+from services.console.pages.today import JUDGED
 from services.console.rendering import clipped
 from services.console.report.week import Found, Week
 from services.console.wording import Wording
@@ -195,7 +196,7 @@ class _Rows:
             "revenue": self._formats.money(signal["revenue"]),
             "renewal": self._formats.day(signal["renewal_date"]),
             "soon": renewal_in is not None and 0 <= renewal_in <= RENEWALS_WITHIN,
-            "since": self._formats.short_day(signal["episode_started_at"][:10]),
+            "since": self._formats.short_day(log_day_text(signal["episode_started_at"])),
         }
 
     def change(self, account: Found) -> dict[str, Any]:
@@ -232,7 +233,7 @@ class _Rows:
             **self._account(signal["account"], signal["account_name"], signal["owner"]),
             "kind": str(signal["severity"]).lower() if signal["category"] == "RISK" else "expansion",
             "title": _text(self._wording.title(signal)),
-            "day": self._formats.short_day(signal["at"][:10]),
+            "day": self._formats.short_day(log_day_text(signal["at"])),
             "reason": self._words(key) if reason and self._words.has(key) else _text(reason),
         }
 

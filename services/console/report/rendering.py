@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from services.console import charts
+from services.console.days import log_day_text
 from services.console.rendering import clipped
 from services.console.report.contents import Reader, RowLimits, contents
 from services.console.report.week import Week
@@ -65,4 +66,5 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["clip"] = clipped
+    environment.filters["log_day"] = log_day_text
     return environment

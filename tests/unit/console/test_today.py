@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from services.console.api_client import Api, ApiError
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.console import app_over, filled
@@ -153,3 +153,15 @@ async def test_a_day_that_is_past_is_not_shown_as_today(store: MemoryStore) -> N
 
     assert "this is not how things stand today" in behind
     assert "this is not how things stand today" not in up_to_date
+
+
+@pytest.mark.parametrize(("hours", "is_behind"), [(47, False), (49, True)])
+async def test_the_newest_data_are_behind_once_they_are_more_than_two_days_old(hours: int, is_behind: bool) -> None:
+    fresh = MemoryStore()
+    fresh.insert("account_health", [health(1, "acme", at=T0 + DAY_MS - 1)])
+    app = app_over(fresh)
+    app.state.clock = lambda: (T0 + DAY_MS + hours * HOUR_MS) / 1000
+    async with client_of(app) as client:
+        page = (await client.get("/")).text
+
+    assert ("this is not how things stand today" in page) is is_behind

@@ -166,13 +166,13 @@ def test_transitions_of_one_episode_are_one_bar_with_the_highest_severity() -> N
     common = {
         "episode_id": "e",
         "category": "RISK",
-        "episode_started_at": "2027-03-01T00:00:00Z",
+        "episode_started_at": "2027-03-01T09:00:00Z",
         "resolved_reason": "",
     }
     transitions = [
-        {**common, "transition_number": 1, "transition": "FIRING", "severity": "WARNING", "at": "2027-03-01T00:00:00Z", "title": "a"},
-        {**common, "transition_number": 2, "transition": "UPDATED", "severity": "CRITICAL", "at": "2027-03-05T00:00:00Z", "title": "b"},
-        {**common, "transition_number": 3, "transition": "RESOLVED", "severity": "WARNING", "at": "2027-03-09T00:00:00Z", "title": "c", "resolved_reason": "recovered"},
+        {**common, "transition_number": 1, "transition": "FIRING", "severity": "WARNING", "at": "2027-03-01T09:00:00Z", "title": "a"},
+        {**common, "transition_number": 2, "transition": "UPDATED", "severity": "CRITICAL", "at": "2027-03-05T09:00:00Z", "title": "b"},
+        {**common, "transition_number": 3, "transition": "RESOLVED", "severity": "WARNING", "at": "2027-03-09T09:00:00Z", "title": "c", "resolved_reason": "recovered"},
     ]  # fmt: skip
 
     [found] = happened.episodes(transitions)
