@@ -48,6 +48,8 @@ class Refusals:
 
     def __init__(self) -> None:
         self._kinds: dict[Kind, _Counted] = {}
+        self._looked_through = 0
+        """The hour at which room was last made for other kinds."""
         self._lock = threading.Lock()
         self.problem = "the letters have not been read yet"
         """Why counts may lack something; empty where they do not."""
@@ -56,7 +58,7 @@ class Refusals:
         """Count one letter (a decoded dead_letter), which was written at this place of the log at this time, milliseconds."""
         kind = tuple(str(letter[name])[:_LONGEST] for name in ("by", "reason", "field", "source"))
         with self._lock:
-            counted = self._counted(kind)  # type: ignore[arg-type]
+            counted = self._counted(kind, at // HOUR_MS)  # type: ignore[arg-type]
             counted.by_hour[at // HOUR_MS] += 1
             if at < counted.last_at:
                 return
@@ -71,13 +73,8 @@ class Refusals:
 
     def told(self, now_ms: int) -> list[dict[str, Any]]:
         """Return what was counted in the last 24 hours, most frequent first."""
-        oldest = now_ms // HOUR_MS - HOURS
         with self._lock:
-            for kind, counted in list(self._kinds.items()):
-                for hour in [hour for hour in counted.by_hour if hour <= oldest]:
-                    del counted.by_hour[hour]
-                if not counted.by_hour:
-                    del self._kinds[kind]
+            self._let_go(now_ms // HOUR_MS - HOURS)
             found = [
                 {
                     **dict(zip(("by", "reason", "field", "source"), kind, strict=True)),
@@ -90,9 +87,21 @@ class Refusals:
             ]
         return sorted(found, key=lambda each: (-each["count"], each["reason"], each["field"], each["source"]))
 
-    def _counted(self, kind: Kind) -> _Counted:
+    def _let_go(self, last: int) -> None:
+        """Forget the hours up to one."""
+        for kind, counted in list(self._kinds.items()):
+            for hour in [hour for hour in counted.by_hour if hour <= last]:
+                del counted.by_hour[hour]
+            if not counted.by_hour:
+                del self._kinds[kind]
+
+    def _counted(self, kind: Kind, hour: int) -> _Counted:
         if kind not in self._kinds and len(self._kinds) >= MOST_KINDS:
-            kind = _OTHERS
+            if hour > self._looked_through:  # once an hour; nobody may have asked for days
+                self._looked_through = hour
+                self._let_go(hour - HOURS)
+            if len(self._kinds) >= MOST_KINDS:
+                kind = _OTHERS
         return self._kinds.setdefault(kind, _Counted())
 
 

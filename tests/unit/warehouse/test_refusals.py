@@ -61,6 +61,15 @@ def test_however_many_reasons_there_are_so_many_are_told_apart_and_none_is_lost(
     assert max(len(each["field"]) for each in found) <= 200
 
 
+def test_reasons_of_days_ago_leave_room_for_those_of_today_though_nobody_asked_meanwhile() -> None:
+    refusals = Refusals()
+    for number in range(MOST_KINDS):
+        refusals.see(letter(field=f"properties.{number}"), str(number), NOW - 48 * HOUR_MS)
+    refusals.see(letter("missing_field"), "new", NOW)
+
+    assert [each["reason"] for each in refusals.told(NOW)] == ["missing_field"]
+
+
 def test_an_example_has_names_and_kinds_and_no_value() -> None:
     original = {
         "type": "track",
