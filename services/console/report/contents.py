@@ -109,7 +109,6 @@ def summary(week: Week, reader: Reader) -> str:
     money = formats.money
     worse = sum(_worse(each) for each in week.changed)
     better = sum(_better(each) for each in week.changed)
-    critical = sum(each["severity"] == "CRITICAL" and each["category"] == "RISK" for each in week.signals)
 
     def say(key: str, count: float, **values: Any) -> str:
         return words(f"report.summary.{key}", count=count, shown=formats.number(count), **values)
@@ -123,7 +122,7 @@ def summary(week: Week, reader: Reader) -> str:
         say("better", better) if better else "",
         say("fired", len(week.fired)),
         say("resolved", len(week.resolved)),
-        say("open", week.open_total, critical=words("signals.critical", count=critical)),
+        say("open", week.open_total, critical=words("signals.critical", count=week.open_critical)),
         say("renewals", len(renewals), revenue=money(sum(each["revenue"] or 0 for each in renewals)))
         if renewals
         else "",

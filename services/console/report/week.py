@@ -50,6 +50,7 @@ class Week:
     signals: Sequence[Found]
     """Open signals in the order in which to work them."""
     open_total: int
+    open_critical: int
     fired: Sequence[Found]
     """Signals that opened in the week, latest first."""
     resolved: Sequence[Found]
@@ -68,9 +69,11 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         ApiError: the API refuses, or does not answer.
         Fatal: there is nothing to report on; says what to do.
     """
-    base, opened, listed = await asyncio.gather(
+    critical = {"category": "RISK", "severity": "CRITICAL", "limit": 1}
+    base, opened, worst, listed = await asyncio.gather(
         api.get("/v1/portfolio", weeks=BASE_WEEKS, owner=owner, at=at),
         api.get("/v1/signals", open=True, order="work", limit=MOST_SIGNALS, owner=owner, at=at),
+        api.get("/v1/signals", open=True, owner=owner, at=at, **critical),
         _accounts(api, owner, at),
     )
     accounts, total = listed
@@ -94,6 +97,7 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         changed=changed,
         signals=opened["signals"],
         open_total=opened["total"],
+        open_critical=worst["total"],
         fired=[each for each in news if each["transition"] == "FIRING"],
         resolved=[each for each in news if each["transition"] == "RESOLVED"],
     )

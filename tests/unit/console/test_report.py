@@ -15,7 +15,7 @@ from services.console.api_client import Api, InProcess
 from services.console.report.contents import Reader, in_blocks, summary
 from services.console.report.mail import message
 from services.console.report.rendering import mail_html, mail_text, page
-from services.console.report.week import Week, read
+from services.console.report.week import MOST_SIGNALS, Week, read
 from services.console.words import catalogue
 from services.console.words.formats import Formats
 from services.shared.errors import Fatal, Rejected
@@ -104,6 +104,17 @@ async def test_one_paragraph_says_the_week(week: Week) -> None:
         "1 rose into a better one. 1 signal opened and 1 was resolved. 1 is open now, 0 critical. "
         "1 contract renews within 90 days (€1K)."
     )
+
+
+async def test_critical_signals_are_all_counted_however_many_are_listed() -> None:
+    store = two_weeks()
+    for number in range(MOST_SIGNALS + 1):
+        said = {"severity": "CRITICAL", "at": T0, "episode_started_at": T0}
+        store.insert("signals", [signal(10 + number, f"a{number}", "usage_silent", 1, "FIRING", **said)])
+    week = await read(api_over(store))
+
+    assert len(week.signals) == MOST_SIGNALS
+    assert f"{MOST_SIGNALS + 2} are open now, {MOST_SIGNALS + 1} critical." in summary(week, reader())
 
 
 async def test_one_owners_report_has_that_owners_accounts_alone() -> None:
@@ -240,7 +251,7 @@ def many(accounts: int, long: str) -> Week:
     base = [{"day": each["day"], "bands": {"RED": {"accounts": accounts, "revenue": 1e6}}} for each in weeks]
     return Week(
         owner="", as_of="2026-01-13T12:00:00Z", first_day="2026-01-06", last_day="2026-01-13", base=base,
-        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, fired=signals,
+        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, open_critical=0, fired=signals,
         resolved=signals,
     )  # fmt: skip
 
