@@ -6,13 +6,15 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from services.shared.tracking_plan.values import MAX_SAID
+
 JUDGEMENT = "Signal Judged"
 """The event."""
 VERDICTS = ("useful", "not_useful")
 
 
 class RecordedJudgement(NamedTuple):
-    """What somebody said of one episode of a signal; texts are empty where the event does not say them."""
+    """What somebody said of one episode of a signal; texts are empty where the event does not say them, and cut at MAX_SAID."""
 
     episode_id: str
     rule: str
@@ -25,11 +27,13 @@ class RecordedJudgement(NamedTuple):
 
 
 def judgement_of(properties: str) -> RecordedJudgement | None:
-    """Return what the properties of such an event say, a JSON text; None where they name no episode, or no verdict."""
+    """Return what the properties of such an event say, a JSON text; None where they name no episode of MAX_SAID characters at most, or no verdict."""
     try:
         said = msgspec.json.decode(properties, type=dict[str, Any])
     except msgspec.MsgspecError:
         return None
     texts = (said.get(name) for name in RecordedJudgement._fields)
     found = RecordedJudgement(*(text if isinstance(text, str) else "" for text in texts))
-    return found if found.episode_id and found.verdict in VERDICTS else None
+    if not 0 < len(found.episode_id) <= MAX_SAID or found.verdict not in VERDICTS:
+        return None
+    return RecordedJudgement(*(text[:MAX_SAID] for text in found))

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from services.shared.tracking_plan.values import MAX_SAID
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import queries
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
@@ -363,11 +364,13 @@ def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) 
         judged(6, '""', '"useful"'),
         judged(7, "7", '"useful"'),
         judged(8, '"acme:usage_silent:2"', '"useful"', environment="staging"),
+        judged(9, f'"{"é" * (MAX_SAID + 1)}"', '"useful"'),
+        judged(10, f'"{"é" * MAX_SAID}"', '"useful"'),
     ]
     store.insert("events", rows)
     store.insert("events", rows[:4])
 
     found = store.judgements(T0 + 2)
 
-    assert [each["occurred_at"] - T0 for each in found] == [4, 3]
+    assert [each["occurred_at"] - T0 for each in found] == [10, 4, 3]
     assert found[0].keys() == {"account", "occurred_at", "properties"}
