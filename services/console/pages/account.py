@@ -27,7 +27,8 @@ from services.console.panels.context import PanelContext
 from services.console.rendering import Visit, clipped
 from services.shared.units import written_date
 
-PEOPLE = 100
+PEOPLE = 1_000
+"""How many people are read, as many as the API lists at once: those who left come last in it."""
 RECORDS = 200
 """How many records are read, the newest."""
 GOALS = (KINDS["goal"], KINDS["reached"])

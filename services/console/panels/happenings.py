@@ -10,7 +10,7 @@ from services.console.account import happened
 from services.console.charts.lanes import Bar, ChartLane, LaneMark, lanes, shortened
 from services.console.panels.context import LONGEST_TITLE, Panel, PanelContext, TextTable
 
-PEOPLE_DRAWN = 12
+PEOPLE_DRAWN, PEOPLE_LISTED = 12, 100
 SIGNALS_DRAWN = 12
 _NEW_AFTER_DAYS = 7
 """Who was there within the first days of the axis may have been there before."""
@@ -61,13 +61,13 @@ def people(c: PanelContext) -> Panel | None:
             c.f.day(each["last_active"]),
             c.f.number(each["active_days_28"]),
         ]
-        for each in c.people
+        for each in c.people[:PEOPLE_LISTED]
     ]
     legend = [
         ("key-joined", c.t("account.people.key_joined")),
         ("key-left", c.t("account.people.key_left")),
     ]
-    hidden = len(c.people) - PEOPLE_DRAWN
+    hidden = min(len(c.people), PEOPLE_LISTED) - PEOPLE_DRAWN
     note = c.t("account.people.more", count=hidden) if hidden > 0 else ""
     return Panel("people", lanes(c.axis, drawn, label, c.shades), TextTable(heads, rows), legend, note)
 

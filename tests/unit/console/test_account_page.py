@@ -13,7 +13,9 @@ import pytest
 from schemas.measures import numbered
 from services.console.account.records import KINDS
 from services.console.addresses import account_address
+from services.console.pages import account as account_page
 from services.console.pages.account import RECORDS
+from services.console.panels.happenings import PEOPLE_DRAWN, PEOPLE_LISTED
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
@@ -303,6 +305,38 @@ async def test_a_day_without_an_open_signal_says_so(store: MemoryStore) -> None:
 
     assert "No signal is open." in now
     assert "No signal was open on that day." in then
+
+
+def active(account: str, person: int, days_ago: int) -> Any:
+    at = T0 - days_ago * DAY_MS
+    return event(5_000 + person, f"e{person}", account=account, user=f"u_{person:020}", occurred_at=at, received_at=at)
+
+
+async def test_who_left_is_told_however_many_are_there_still() -> None:
+    own = filled(["big"])
+    own.insert("events", [active("big", person, 60 if person < 40 else 1) for person in range(140)])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/big")).text
+
+    answer, panel = page[page.index('id="left"') :], page[page.index('id="panel-people"') :]
+    assert "40 people left or are quiet." in answer
+    assert "All 140 people" in answer
+    assert "140 people in 30 weeks: 40 gone or quiet" in panel
+    assert panel.partition("</figure>")[0].count("<tr>") == 1 + PEOPLE_LISTED
+    assert f"{PEOPLE_LISTED - PEOPLE_DRAWN} more people are in the table." in panel
+
+
+async def test_more_people_than_are_read_are_not_told_to_be_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_page, "PEOPLE", 3)
+    own = filled(["big"])
+    own.insert("events", [active("big", person, 60 if person < 4 else 1) for person in range(8)])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/big")).text
+
+    answer = page[page.index('id="left"') :]
+    assert (
+        "Nobody has been missing for two weeks.</b> 3 are new. Counted are the 3 people who were active last." in answer
+    )
 
 
 async def test_regular_people_who_stopped_are_not_answered_with_nobody() -> None:
