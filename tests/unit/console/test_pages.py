@@ -379,3 +379,15 @@ async def test_the_portfolio_is_narrowed_by_the_renewal_and_marks_who_is_away() 
     assert "/accounts/near" in links
     assert len([each for each in page.all("th") if each.get("scope") == "row"]) == 1
     assert "Away, as planned" in text
+
+
+async def test_accounts_without_revenue_are_counted_on_the_axis_and_not_paid() -> None:
+    facts = example("account_health/examples/red.json")["facts"] | {"revenue": None}
+    poor = MemoryStore()
+    poor.insert("account_health", [health(number, f"a{number}", facts=facts) for number in range(4)])
+    async with client_of(app_over(poor, ConsoleSettings.model_validate({"currency": "EUR"}))) as opened:
+        page = (await opened.get("/portfolio")).text
+
+    figure = page[page.index("Accounts by band") :].partition("</figure>")[0]
+    assert ">4</text>" in figure
+    assert "€" not in figure
