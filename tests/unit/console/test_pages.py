@@ -13,6 +13,7 @@ from services.console.api_client import Apart
 from services.console.app import console_app
 from services.console.assets import asset
 from services.console.owners import meant, nearest_first
+from services.console.pages import ingest
 from services.console.settings import ConsoleSettings
 from services.shared.errors import Retryable
 from services.shared.units import HOUR_MS
@@ -211,6 +212,22 @@ async def test_the_page_of_what_comes_in_says_from_which_hour_it_is_whole(monkey
     assert "2025-11-30T23:00:00.000Z" in cut[cut.index(said) :][:200]
     assert "Event 5" in cut
     assert "Event 6" not in cut
+
+
+async def test_lists_of_what_comes_in_say_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = filled(["acme"])
+    for number in range(1, 4):
+        lost = {"topic": "usage-unattributed", "account": "", "name": f"Lost {number}", "received_at": T0}
+        store.insert("events", [event(number, f"e{number}", **lost)])
+    async with client_of(app_over(store)) as client:
+        whole = (await client.get("/ingest")).text
+        monkeypatch.setattr(ingest, "_ROWS", 2)
+        monkeypatch.setattr(ingest, "_REASONS", 1)
+        cut = (await client.get("/ingest")).text
+
+    assert "most frequent are shown" not in whole
+    assert "The 2 most frequent are shown." in cut[cut.index('id="lost"') :]
+    assert "Only the most frequent is shown." in cut[cut.index('id="refused"') : cut.index('id="lost"')]
 
 
 async def test_without_any_account_each_page_says_what_to_do_first() -> None:
