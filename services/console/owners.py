@@ -12,8 +12,14 @@ _WEEKS = 30
 """As the portfolio asks, so that both share one answer."""
 
 
+async def is_owner(visit: Visit, name: str) -> bool:
+    """Return whether any account has this owner now."""
+    told = await visit.api.get("/v1/accounts", owner=name, limit=1)
+    return bool(told["total"])
+
+
 async def owners_of(visit: Visit) -> list[str]:
-    """Return the owners of all accounts, in the order of the alphabet."""
+    """Return the owners of all accounts as they were some minutes ago, a thousand at most, in the order of the alphabet."""
     base = await visit.api.get_recent("/v1/portfolio", weeks=_WEEKS)
     return sorted((each["owner"] for each in base["owners"] if each["owner"]), key=str.casefold)
 

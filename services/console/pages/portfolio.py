@@ -11,7 +11,7 @@ from services.console.addresses import account_address
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
 from services.console.days import days_between
-from services.console.owners import SHOWN, nearest_first, owners_of
+from services.console.owners import SHOWN, is_owner, nearest_first, owners_of
 from services.console.pages.today import JUDGED
 from services.console.pages.waiting import FEEDS
 from services.console.rendering import Visit, clipped
@@ -91,11 +91,11 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
     cursor = visit.request.query_params.get("cursor")
     told = await visit.api.get("/v1/accounts", **chosen, away=True, weeks=WEEKS, limit=ROWS, cursor=cursor)
     rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
-    owners = await owners_of(visit) if chosen["owner"] and not rows else []
-    unknown_owner = bool(owners) and chosen["owner"] not in owners
+    unknown_owner = bool(chosen["owner"]) and not rows and not await is_owner(visit, chosen["owner"])
+    owners = await owners_of(visit) if unknown_owner else []
     return {
-        "unknown_owner": unknown_owner,
-        "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN] if unknown_owner else [],
+        "unknown_owner": bool(owners),
+        "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN],
         "rows": rows,
         "lacking": _lacking(visit, chosen["lacking"]),
         "total": told["total"],

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.console.addresses import account_address
 from services.console.days import days_between
-from services.console.owners import SHOWN, meant, nearest_first, owners_of
+from services.console.owners import SHOWN, is_owner, meant, nearest_first, owners_of
 from services.console.recorded.contacts import Contact, last_contacts
 from services.console.recorded.judgements import Judgements, judgements
 from services.console.recorded.losses import Loss, lost_accounts
@@ -33,14 +33,13 @@ async def show(visit: Visit) -> Response:
     if mine and (not owner or "choose" in visit.request.query_params):
         return await _who(visit, "")
     told = await visit.api.get("/v1/today", owner=owner)
-    if mine and told["as_of"] and not told["signals"]:
-        # Nothing to do is good news only to somebody who has accounts.
-        known = await owners_of(visit)
-        if known and owner not in known:
-            owner = meant(owner, known)
-            if not owner:
-                return await _who(visit, visit.identity.owner)
-            told = await visit.api.get("/v1/today", owner=owner)
+    # Nothing to do is good news only to somebody who has accounts.
+    is_nobody = mine and told["as_of"] and not told["signals"] and not await is_owner(visit, owner)
+    if is_nobody and (known := await owners_of(visit)):
+        owner = meant(owner, known)
+        if not owner:
+            return await _who(visit, visit.identity.owner)
+        told = await visit.api.get("/v1/today", owner=owner)
     changes = [_change(visit, change) for change in told["changes"]]
     losses, contacts, judged = await _recorded(visit) if told["signals"] else ({}, {}, {})
     signals = [_signal(signal, told["as_of"], judged) for signal in told["signals"]]

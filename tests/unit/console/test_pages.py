@@ -217,7 +217,12 @@ async def test_the_page_of_what_comes_in_says_from_which_hour_it_is_whole(monkey
 async def test_lists_of_what_comes_in_say_that_there_is_more(monkeypatch: pytest.MonkeyPatch) -> None:
     store = filled(["acme"])
     for number in range(1, 4):
-        lost = {"topic": "usage-unattributed", "account": "", "name": f"Lost {number}", "received_at": T0}
+        lost: dict[str, Any] = {
+            "topic": "usage-unattributed",
+            "account": "",
+            "name": f"Lost {number}",
+            "received_at": T0,
+        }
         store.insert("events", [event(number, f"e{number}", **lost)])
     async with client_of(app_over(store)) as client:
         whole = (await client.get("/ingest")).text
@@ -408,3 +413,18 @@ async def test_accounts_without_revenue_are_counted_on_the_axis_and_not_paid() -
     figure = page[page.index("Accounts by band") :].partition("</figure>")[0]
     assert ">4</text>" in figure
     assert "€" not in figure
+
+
+async def test_an_owner_whose_first_account_has_just_come_is_known() -> None:
+    """The list of all owners is that of some minutes ago, and has a thousand."""
+    own = filled(["acme"])
+    facts = example("account_health/examples/red.json")["facts"] | {"owner": "Zoe"}
+    async with client_of(app_over(own), cookies={"tidemark_me": "Zoe"}) as opened:
+        before = (await opened.get("/?mine=1")).text
+        own.insert("account_health", [health(900, "new", facts=facts)])
+        mine, listed = (await opened.get("/?mine=1")).text, (await opened.get("/portfolio?owner=Zoe&q=nothing")).text
+
+    unknown = "No account has the owner “Zoe”."
+    assert [unknown in page for page in (before, mine, listed)] == [True, False, False]
+    assert "No signal of your accounts is open." in mine
+    assert "No account matches these filters." in listed
