@@ -88,7 +88,8 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
     for event in events:
         if known_until is not None and event["received_at"][:10] > known_until.isoformat():
             continue
-        made = _one(kinds[event["name"]], event)
+        kind = kinds.get(event["name"])  # the API also finds events that have the whole list of names as theirs
+        made = _one(kind, event) if kind else None
         if made is not None:
             found.append(made)
     return _with_ends(_standing(sorted(found, key=lambda each: (each.said, each.on), reverse=True)))

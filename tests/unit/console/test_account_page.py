@@ -14,7 +14,7 @@ from schemas.measures import numbered
 from services.console.account.records import KINDS
 from services.console.addresses import account_address
 from services.console.pages import account as account_page
-from services.console.pages.account import RECORDS
+from services.console.pages.account import GOALS, RECORDS
 from services.console.panels.happenings import PEOPLE_DRAWN, PEOPLE_LISTED
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
@@ -265,6 +265,18 @@ async def test_an_open_goal_can_be_marked_as_reached_however_much_was_recorded_s
     assert 'name="goal_id" value="r0"' in shown
     assert "Train all" not in shown
     assert shown.count("note-") == 12
+
+
+@pytest.mark.parametrize("name", [",".join(KINDS.values()), ",".join(GOALS)])
+async def test_an_event_whose_name_is_the_list_of_those_that_are_read_is_no_record(name: str) -> None:
+    """A list in an address is also taken as one name, in which there are commas."""
+    own = filled(["acme"])
+    own.insert("events", [event(900, "n1", account="acme", name=name, properties='{"text":"hello"}')])
+    async with client_of(app_over(own)) as client:
+        page = await client.get("/accounts/acme")
+
+    assert page.status_code == 200
+    assert 'id="records"' not in page.text
 
 
 async def test_a_lost_account_says_so_above_all(store: MemoryStore) -> None:
