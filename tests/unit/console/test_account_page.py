@@ -279,6 +279,18 @@ async def test_an_event_whose_name_is_the_list_of_those_that_are_read_is_no_reco
     assert 'id="records"' not in page.text
 
 
+@pytest.mark.parametrize("said", ['{"date":"2025-11-08"}', '{"date":"2025-11-08","reason":null}', "{}"])
+async def test_a_loss_without_a_reason_is_shown(said: str) -> None:
+    """A CRM need not know one, and nobody is made to say it in a plan that only counts what breaks it."""
+    own = filled(["gone"])
+    own.insert("events", [event(900, "l1", account="gone", name=KINDS["churn"], properties=said)])
+    async with client_of(app_over(own)) as client:
+        page = await client.get("/accounts/gone")
+
+    assert page.status_code == 200
+    assert "Lost on" in page.text
+
+
 async def test_a_lost_account_says_so_above_all(store: MemoryStore) -> None:
     own = filled(["gone", "leaves"])
     for number, (account, day) in enumerate({"gone": "2025-11-08", "leaves": "2099-01-01"}.items()):
