@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
+import msgspec
+
 from services.console.account.past import Day, Past
 from services.console.account.records import Recorded
 from services.console.days import log_day
 from services.shared.tracking_plan.judgements import VERDICTS
+from services.shared.tracking_plan.losses import loss_of
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
 _WEEK = timedelta(days=7)
@@ -124,8 +127,11 @@ def still_open(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
 
 
 def loss(records: Iterable[Recorded]) -> Recorded | None:
-    """Return the record of the loss of the account, the latest; None: it is not lost."""
-    return next((each for each in records if each.kind == "churn"), None)
+    """Return the record of the loss of the account, the latest that names a day, as Today takes it; None: it is not lost."""
+    named = (
+        each for each in records if each.kind == "churn" and loss_of(msgspec.json.encode(each.properties).decode())
+    )
+    return next(named, None)
 
 
 def judgements(records: Iterable[Recorded]) -> dict[str, Recorded]:

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from services.shared.tracking_plan.judgements import JUDGEMENT
+from services.shared.tracking_plan.losses import loss_of
 from services.shared.tracking_plan.state_values import MAX_ABSENT_DAYS
-from services.shared.units import written_date
+from services.shared.units import date_of, written_date
 
 KINDS: Mapping[str, str] = {
     "contact": "Customer Contacted",
@@ -102,6 +103,8 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         return None
     said = datetime.fromisoformat(event["occurred_at"]).astimezone(UTC).date()
     on = day_of(properties.get(_DAY_OF[kind])) if _DAY_OF[kind] else said
+    if kind == "churn" and (loss := loss_of(event["properties"])):
+        on = date_of(loss.day)
     until = day_of(properties.get("to")) if kind == "absence" else None
     if kind == "absence":
         # As the scorer reads it: what it refused holds no signal back, so nobody shall think that it does.

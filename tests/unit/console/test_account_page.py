@@ -279,7 +279,7 @@ async def test_an_event_whose_name_is_the_list_of_those_that_are_read_is_no_reco
     assert 'id="records"' not in page.text
 
 
-@pytest.mark.parametrize("said", ['{"date":"2025-11-08"}', '{"date":"2025-11-08","reason":null}', "{}"])
+@pytest.mark.parametrize("said", ['{"date":"2025-11-08"}', '{"date":"2025-11-08","reason":null}'])
 async def test_a_loss_without_a_reason_is_shown(said: str) -> None:
     """A CRM need not know one, and nobody is made to say it in a plan that only counts what breaks it."""
     own = filled(["gone"])
@@ -288,7 +288,28 @@ async def test_a_loss_without_a_reason_is_shown(said: str) -> None:
         page = await client.get("/accounts/gone")
 
     assert page.status_code == 200
-    assert "Lost on" in page.text
+    assert "Lost on Nov 8, 2025." in page.text
+
+
+async def test_the_loss_that_is_shown_is_that_of_today_and_back_tests() -> None:
+    """Of each account the latest record that names a day since 1990, in any form of a date."""
+    own = filled(["gone", "unclear"])
+    records = [("gone", '"2025-11-08T23:00:00Z"'), ("gone", '"soon"'), ("unclear", '"1089-11-08"'), ("unclear", "null")]
+    for number, (account, day) in enumerate(records):
+        at = T0 + number * HOUR_MS
+        row: dict[str, Any] = {"name": KINDS["churn"], "properties": f'{{"date":{day}}}', "occurred_at": at}
+        own.insert("events", [event(900 + number, f"l{number}", account=account, **row)])
+    own.insert("events", [event(990, "l9", account="seconds", name=KINDS["churn"], properties='{"date":1762560000}')])
+    own.insert("account_health", [health(991, "seconds")])
+    async with client_of(app_over(own)) as client:
+        pages = {name: (await client.get(f"/accounts/{name}")).text for name in ("gone", "unclear", "seconds")}
+
+    assert {name: "Lost on Nov 8, 2025." in page for name, page in pages.items()} == {
+        "gone": True,
+        "unclear": False,
+        "seconds": True,
+    }
+    assert 'class="banner lost"' not in pages["unclear"]
 
 
 async def test_a_lost_account_says_so_above_all(store: MemoryStore) -> None:
