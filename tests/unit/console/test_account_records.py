@@ -46,10 +46,12 @@ async def test_what_was_said_of_a_signal_or_a_goal_that_is_not_there_any_more_is
     settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
     async with client_of(app_over(store, settings)) as client:
         answer = await client.post("/accounts/acme", data={"verdict": "useful", "text": "<They> moved", **said})
+        bare = await client.post("/accounts/acme", data={"verdict": "useful", **said})
 
     assert answer.status_code == 503
     assert answer.text.count("ingest does not answer") == 1
     assert "&lt;They&gt; moved" in answer.text
+    assert bare.status_code == 503
 
 
 async def test_what_was_said_of_an_open_signal_is_refused_beside_it(store: MemoryStore) -> None:
