@@ -16,6 +16,7 @@ from services.console.words.formats import DASH, Formats
 from services.shared.wording import Catalogue
 
 _EVIDENCE_SHOWN = 2
+_REASONS_SHOWN = 2
 _TENTHS = 10
 _PREDICTED = ("risk.predicts.collapse", "risk.predicts.loss")
 """What a fitted risk may be the chance of, in the English catalogue in the words of the API."""
@@ -105,6 +106,13 @@ class Wording:
     def points_exact(self, change: float) -> str:
         """Return a part of a change of the score, as points with one decimal."""
         return self._words("unit.points", count=abs(round(change, 1)), value=self._formats.change_exact(change))
+
+    def reasons(self, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Return the first two parts that moved a score by a whole point or more, or by a tenth where none did."""
+        whole = [part for part in parts if round(part["change"])]
+        told = whole or [part for part in parts if round(part["change"], 1)]
+        points = self.points if whole else self.points_exact
+        return [f"{self.measure(part)}: {points(part['change'])}" for part in told[:_REASONS_SHOWN]]
 
     def band(self, band: str) -> str:
         """Return the name of a band."""

@@ -21,7 +21,6 @@ from services.shared.units import DAY_MS
 CHANGES_SHOWN = 12
 JUDGED = ("RED", "YELLOW", "GREEN")
 """The bands in which a score means something."""
-_REASONS = 2
 _BEHIND_DAYS = 2
 """So many days after the newest snapshot the page says that it is not of today."""
 
@@ -127,12 +126,11 @@ def _signal(signal: Mapping[str, Any], as_of: str, judged: Judgements) -> dict[s
 def _change(visit: Visit, change: Mapping[str, Any]) -> dict[str, Any]:
     before, after = change["from"], change["to"]
     known = before["score"] is not None and after["score"] is not None
-    reasons = [part for part in change["why"] if part["change"]][:_REASONS]
     return {
         **change,
         "name": change["name"] or change["account"],
         "address": account_address(change["account"]),
         "points": after["score"] - before["score"] if known else None,
         "digits": 1 if known and round(before["score"]) == round(after["score"]) else 0,
-        "reasons": [f"{visit.wording.measure(part)}: {visit.wording.points(part['change'])}" for part in reasons],
+        "reasons": visit.wording.reasons(change["why"]),
     }

@@ -22,7 +22,6 @@ BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
 _NAME, _TEXT = 80, 300
 _LONGEST_ID = 256
 _MOST_MARKS = 2_000
-_REASONS = 2
 _RANK = {"RED": 0, "YELLOW": 1, "GREEN": 2}
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -199,10 +198,6 @@ class _Rows:
         }
 
     def change(self, account: Found) -> dict[str, Any]:
-        reasons = [
-            f"{self._wording.measure(part)} {self._formats.change(part['change'])}"
-            for part in account["why"][:_REASONS]
-        ]
         return {
             **self._account(account["account"], account["name"], account["owner"]),
             "before": account["before"],
@@ -212,7 +207,7 @@ class _Rows:
             "blocks": in_blocks(account["weeks"]),
             "label": self._label(account["weeks"]),
             "revenue": self._formats.money(account["revenue"]),
-            "why": _text(" · ".join(reasons)),
+            "why": _text(" · ".join(self._wording.reasons(account["why"]))),
         }
 
     def renewal(self, account: Found) -> dict[str, Any]:

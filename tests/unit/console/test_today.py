@@ -11,6 +11,7 @@ from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.console import app_over, filled
+from tests.support.warehouse_events import example
 from tests.unit.console.test_pages import client_of
 
 
@@ -165,3 +166,38 @@ async def test_the_newest_data_are_behind_once_they_are_more_than_two_days_old(h
         page = (await client.get("/")).text
 
     assert ("this is not how things stand today" in page) is is_behind
+
+
+@pytest.mark.parametrize(
+    ("by_tenths", "shown"),
+    [((-30, -3), "Use of four weeks, against usual: −3 points</p>"), ((-4, -3), "−0.4 points · .*: −0.3 points</p>")],
+)
+async def test_a_reason_of_no_whole_point_is_told_only_where_all_are_so_small(
+    by_tenths: tuple[int, int], shown: str
+) -> None:
+    parts = example("account_health/examples/red.json")["parts"]
+    before = [
+        {**part, "contribution_tenths": part["contribution_tenths"] - change}
+        for part, change in zip(parts, by_tenths, strict=True)
+    ]
+    own = MemoryStore()
+    own.insert(
+        "account_health",
+        [
+            health(
+                1,
+                "acme",
+                at=T0 - DAY_MS + HOUR_MS,
+                day=T0 // DAY_MS - 1,
+                band="YELLOW",
+                parts=before,
+                score_tenths=312 - sum(by_tenths),
+            ),
+            health(2, "acme", at=T0 + HOUR_MS, day=T0 // DAY_MS, band="RED", parts=parts),
+        ],
+    )
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/")).text
+
+    assert re.search(f'<p class="move-why">.*{shown}', page)
+    assert "±0" not in page
