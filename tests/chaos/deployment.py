@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 
 from services.shared.kafka import topics
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.keys import entry
 from tests.support.waiting import until

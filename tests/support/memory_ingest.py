@@ -19,7 +19,7 @@ from services.ingest.metrics import IngestMetrics
 from services.ingest.settings import IngestSettings
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http.server import serving
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 
 _WRITE_KEY = re.compile(rb'"writeKey":"([^"]+)"')
 _MESSAGE_ID = re.compile(rb'"messageId":\s*"([^"]+)"')

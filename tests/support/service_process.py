@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 
 

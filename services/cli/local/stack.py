@@ -33,7 +33,7 @@ from services.shared.errors import Fatal
 from services.shared.files.data_folder import using
 from services.shared.kafka import topics
 from services.shared.kafka.clients import wait_for_broker
-from services.shared.kafka.embedded.broker import free_port, is_free
+from services.shared.kafka.embedded.free_ports import free_port, is_free
 from services.shared.kafka.guard import die_with_parent
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.ports import PORTS

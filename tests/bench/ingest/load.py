@@ -33,7 +33,7 @@ from typing import Any
 
 import uvloop
 
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.bench.cluster import cpu_of, deployment, environment
 from tests.support.keys import entry

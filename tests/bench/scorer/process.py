@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from services.shared.kafka.clients import admin
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.bench.cluster import environment
 

@@ -29,7 +29,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.webhooks.endpoints import Endpoints, read
 from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.http.server import serving
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from tests.support.waiting import until
 from tests.support.webhooks import fixture, stripe
 

@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from tests.support.commands import command_line, run_command
 from tests.support.waiting import wait_until
 

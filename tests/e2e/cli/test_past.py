@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.units import DAY_S
 from tests.support.commands import command_line, run_command
 from tests.support.waiting import wait_until

@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 
 from services.shared.kafka import topics
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
 from tests.conftest import Kafka

@@ -24,7 +24,8 @@ from services.ingest.write_keys.keys import WriteKey, WriteKeys
 from services.shared.errors import Fatal, Retryable
 from services.shared.http.server import serving
 from services.shared.kafka import clients, topics
-from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.waiting import until
 

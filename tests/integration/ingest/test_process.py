@@ -13,7 +13,7 @@ import pytest
 
 from schemas import codec
 from services.shared.kafka import clients
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.keys import entry
 

@@ -17,7 +17,7 @@ from schemas import codec
 from schemas.topics import TOPICS
 from services.shared.errors import Fatal
 from services.shared.kafka import clients, topics
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.partition import TopicPartition
 from services.shared.kafka.settings import KafkaSettings
 from services.warehouse.clickhouse.store import open_embedded

@@ -28,7 +28,7 @@ from services.cli.local.stack_state import StackState, find, lock_file, read_sta
 from services.shared import exit_status
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.http.server import ops_routes
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.ports import PORTS
 from services.shared.release import release
 from tests.support.commands import command_line, run_tool

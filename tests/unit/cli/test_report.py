@@ -15,7 +15,7 @@ from services.cli.commands import report
 from services.cli.local import query_tokens
 from services.shared.errors import Fatal, Rejected
 from services.shared.http.server import serving
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.warehouse.http.app import query_app
 from services.warehouse.http.guard import Guard
 from services.warehouse.http.tokens import Tokens

@@ -13,7 +13,7 @@ from services.shared.engine.errors import EXIT_FAIL_STOP, EXIT_REFUSED, FailStop
 from services.shared.engine.settings import EngineSettings
 from services.shared.engine.worker.worker import Worker
 from services.shared.errors import IncompatibleState
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from tests.support.counting.processor import counting_spec

@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.console.settings import ConsoleSettings
-from services.shared.kafka.embedded.broker import free_port
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import ProcessSettings
 from services.warehouse.__main__ import Warehouse

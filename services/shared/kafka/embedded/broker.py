@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import random
 import signal
 import socket
 import struct
@@ -27,37 +26,12 @@ from services.shared.errors import Fatal
 from services.shared.kafka import guard
 from services.shared.kafka.broker_config import Node, Quorum, new_id, server_properties
 from services.shared.kafka.embedded.formatting import format_folder, is_formatted
+from services.shared.kafka.embedded.free_ports import free_port, is_free
 from services.shared.kafka.embedded.jars import ensure
 from services.shared.kafka.embedded.java import command, hint
 
 _START_WITHIN_S = 120.0  # 1 to 3 s on an idle machine; ten times that on a very busy one
 _STOP_WITHIN_S = 30.0
-
-
-def is_free(port: int) -> bool:
-    """Return whether a loopback TCP port can be listened on."""
-    with socket.socket() as probe:
-        # As servers do: connections of a former one that linger are no hindrance.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def free_port(count: int = 1) -> int:
-    """
-    Return a loopback TCP port that is free now, the first of `count` in a row.
-
-    It is below the range from which systems take the ports of outgoing connections: there, a client that keeps
-    trying a server which is being restarted may be connected to itself, and then it is the client that has the port.
-    """
-    # The system's random numbers: processes that were seeded alike would choose alike.
-    for first in random.SystemRandom().sample(range(15_000, 32_000), 500):
-        if all(is_free(port) for port in range(first, first + count)):
-            return first
-    raise Fatal("no free port between 15000 and 32000")
 
 
 class EmbeddedBroker:

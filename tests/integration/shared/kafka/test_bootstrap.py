@@ -16,7 +16,8 @@ import pytest
 from aiokafka import TopicPartition
 
 from services.shared.kafka.clients import admin, consumer, producer, transactional_producer
-from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.free_ports import free_port
 from tests.support.counting.in_process import working
 from tests.support.counting.trial import SOURCE, trial
 from tests.support.waiting import until

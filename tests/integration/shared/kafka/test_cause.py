@@ -22,7 +22,8 @@ from services.shared.kafka import broker_config
 from services.shared.kafka.cause import Cause, find_cause
 from services.shared.kafka.clients import wait_for_broker
 from services.shared.kafka.embedded import broker as embedded
-from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 

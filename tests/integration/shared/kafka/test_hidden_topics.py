@@ -16,7 +16,8 @@ from services.shared.errors import Misfit
 from services.shared.kafka import broker_config, replication, topics
 from services.shared.kafka.clients import admin
 from services.shared.kafka.embedded import broker as embedded
-from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.kafka.watch import ClusterWatch
 from services.shared.settings import load

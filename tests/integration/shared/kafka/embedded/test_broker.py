@@ -17,7 +17,8 @@ from schemas.topics import TOPICS
 from services.shared.errors import Fatal
 from services.shared.kafka import topics
 from services.shared.kafka.clients import consumer, producer, wait_for_broker
-from services.shared.kafka.embedded.broker import EmbeddedBroker, free_port
+from services.shared.kafka.embedded.broker import EmbeddedBroker
+from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.embedded.java import archive_file, command
 from services.shared.kafka.settings import KafkaSettings
 from tests.support.waiting import wait_until
