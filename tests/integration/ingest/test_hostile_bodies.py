@@ -20,6 +20,7 @@ from services.shared.kafka import topics
 from services.shared.kafka.embedded.free_ports import free_port
 from services.shared.kafka.partition import partition_for
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.pseudonyms import Pseudonyms
 from tests.conftest import Kafka
 from tests.integration.ingest.hostile import BODIES
 from tests.support.keys import entry
@@ -36,10 +37,12 @@ The same for a small request with a good event, which takes several turns and an
 may wait for a turn of each attacker and one more, of the longest that /healthz has waited for.
 """
 RSS_MB = 400
-_TAKEN = {partition_for(name, 4) for name in (b"acme", b"g", b"web")}
-_ELSEWHERE = next(name for name in (f"a{n}" for n in range(99)) if partition_for(name.encode(), 4) not in _TAKEN)
-"""An account in a partition that the attackers do not write to."""
-GOOD = json.dumps({"type": "track", "event": "Opened", "userId": "ann", "groupId": _ELSEWHERE, "messageId": "1"})
+_USER = Pseudonyms(bytes.fromhex(os.environ["TIDEMARK_PSEUDONYM_KEY"])).of
+_TAKEN = {partition_for(key.encode(), 4) for key in ("acme", "g", "web", _USER("u"), _USER("ann"))}
+_ACCOUNT = next(a for n in range(99) if partition_for((a := f"a{n}").encode(), 4) not in _TAKEN)
+_PERSON = next(p for n in range(99) if partition_for(_USER(p := f"p{n}").encode(), 4) not in _TAKEN)
+"""An account and a person in partitions that the attackers do not write to: one that has its share takes no more."""
+GOOD = json.dumps({"type": "track", "event": "Opened", "userId": _PERSON, "groupId": _ACCOUNT, "messageId": "1"})
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
