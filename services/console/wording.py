@@ -143,7 +143,7 @@ class Wording:
         return self._formats.share(percent / 100)
 
     def choice(self, said: str) -> str:
-        """Return what was chosen in a form of records, in words; what is no choice of ours is somebody's own text."""
+        """Return what was chosen in a form of records, or a rule, in words; anything else is somebody's own text."""
         return self._or(f"record.choice.{said}", self.rule(said))
 
     def rule(self, rule: str) -> str:

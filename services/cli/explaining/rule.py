@@ -31,9 +31,8 @@ _SIGNS = {
     Comparison.AT_LEAST: "at least",
     Comparison.EQUALS: "equal to",
 }
-
-
 _FOUR_DIGITS = 1_000
+_SMALLEST = 0.0001
 
 
 class Closest(NamedTuple):
@@ -164,6 +163,8 @@ def _exact_words(value: float, unit: Unit) -> str:
 
 
 def _digits(value: float) -> str:
+    if 0 < value < _SMALLEST:
+        return f"below {_SMALLEST}"  # no threshold is that low, and nobody reads 1.2e-07
     return f"{value:,.0f}" if abs(value) >= _FOUR_DIGITS else f"{value:.4g}"
 
 

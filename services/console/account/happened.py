@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-import msgspec
-
 from services.console.account.past import Day, Past
 from services.console.account.records import Recorded
 from services.console.days import log_day
+from services.console.recorded.judgements import SEVERITY_RANK
 from services.shared.tracking_plan.judgements import VERDICTS
-from services.shared.tracking_plan.losses import loss_of
 
 _NO_MILESTONES = frozenset({"first_activity", "last_activity", "absent_from", "absent_until"})
 _WEEK = timedelta(days=7)
-_RANK = {"CRITICAL": 3, "WARNING": 2, "INFO": 1}
 _FIRST = ("critical", "warning", "info", "expansion")
 """Kinds of signals, in the order in which to work on them."""
 
@@ -111,7 +108,7 @@ def episodes(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
     for told in by_episode.values():
         ordered = sorted(told, key=lambda each: each["transition_number"])
         saying = next((each for each in reversed(ordered) if each["transition"] != "RESOLVED"), ordered[-1])
-        severity = max((each["severity"] for each in ordered), key=lambda name: _RANK.get(name, 0))
+        severity = max((each["severity"] for each in ordered), key=lambda name: SEVERITY_RANK.get(name, 0))
         end = ordered[-1] if ordered[-1]["transition"] == "RESOLVED" else None
         kind = severity.lower() if saying["category"] == "RISK" else "expansion"
         first = log_day(saying["episode_started_at"])
@@ -128,10 +125,7 @@ def still_open(transitions: Iterable[Mapping[str, Any]]) -> list[SignalEpisode]:
 
 def loss(records: Iterable[Recorded]) -> Recorded | None:
     """Return the record of the loss of the account, the latest that names a day, as Today takes it; None: it is not lost."""
-    named = (
-        each for each in records if each.kind == "churn" and loss_of(msgspec.json.encode(each.properties).decode())
-    )
-    return next(named, None)
+    return next((each for each in records if each.names_day), None)
 
 
 def judgements(records: Iterable[Recorded]) -> dict[str, Recorded]:

@@ -64,6 +64,8 @@ class Recorded:
     """Of the event."""
     reached: Recorded | None = None
     """Of a goal: the record that says that it was reached."""
+    names_day: bool = False
+    """Of a loss: whether it says when, as a back-test reads it."""
 
     @property
     def texts(self) -> list[str]:
@@ -103,7 +105,8 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         return None
     said = datetime.fromisoformat(event["occurred_at"]).astimezone(UTC).date()
     on = day_of(properties.get(_DAY_OF[kind])) if _DAY_OF[kind] else said
-    if kind == "churn" and (loss := loss_of(event["properties"])):
+    loss = loss_of(event["properties"]) if kind == "churn" else None
+    if loss:
         on = date_of(loss.day)
     until = day_of(properties.get("to")) if kind == "absence" else None
     if kind == "absence":
@@ -113,7 +116,7 @@ def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:
         if not properties.get("withdrawn") and (until is None or not 0 <= (until - on).days < MAX_ABSENT_DAYS):
             return None
     author = str(properties.get("author") or event.get("user_id") or "")
-    return Recorded(kind, on or said, until, said, author, properties, event["event_id"])
+    return Recorded(kind, on or said, until, said, author, properties, event["event_id"], names_day=loss is not None)
 
 
 def day_of(given: object) -> date | None:

@@ -91,8 +91,8 @@ async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:
     cursor = visit.request.query_params.get("cursor")
     told = await visit.api.get("/v1/accounts", **chosen, away=True, weeks=WEEKS, limit=ROWS, cursor=cursor)
     rows = [_row(visit, account, told["as_of"]) for account in told["accounts"]]
-    unknown_owner = bool(chosen["owner"]) and not rows and not await is_owner(visit, chosen["owner"])
-    owners = await owners_of(visit) if unknown_owner else []
+    is_nobody = chosen["owner"] and not rows and not await is_owner(visit, chosen["owner"])
+    owners = await owners_of(visit) if is_nobody else []
     return {
         "unknown_owner": bool(owners),
         "owners_offered": nearest_first(chosen["owner"], owners)[:SHOWN],

@@ -16,7 +16,7 @@ from services.console.recorded.contacts import Contact, last_contacts
 from services.console.recorded.judgements import Judgements, judgements
 from services.console.recorded.losses import Loss, lost_accounts
 from services.console.rendering import Visit
-from services.shared.units import DAY_MS
+from services.shared.units import DAY_S
 
 CHANGES_SHOWN = 12
 JUDGED = ("RED", "YELLOW", "GREEN")
@@ -47,8 +47,9 @@ async def show(visit: Visit) -> Response:
     to_do = [each for each in signals if not each["set_aside"] and each["account"] not in losses]
     risks, chances = _risks(to_do), [each for each in to_do if not _is_risk(each)]
     # Risks come first: if anything else is listed, no risk is missing.
-    all_risks = len(_risks(signals))
-    risks_total = all_risks if all_risks < len(signals) else told["total"]
+    listed, done = len(_risks(signals)), [*lost, *aside]
+    all_risks = listed if listed < len(signals) else told["total"]
+    risks_done = len(_risks(done))
     return visit.page(
         "today.html.jinja",
         "today",
@@ -61,9 +62,9 @@ async def show(visit: Visit) -> Response:
         total=told["total"],
         shown=len(signals),
         risks=by_account(risks),
-        risks_total=risks_total - len(_risks(lost)) - len(_risks(aside)),
+        risks_total=all_risks - risks_done,
         chances=by_account(chances),
-        chances_total=told["total"] - risks_total - (len(lost) + len(aside) - len(_risks(lost)) - len(_risks(aside))),
+        chances_total=told["total"] - all_risks - (len(done) - risks_done),
         aside=by_account(aside),
         lost=by_account(lost),
         losses=losses,
@@ -90,7 +91,7 @@ def by_account(signals: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, A
 
 def _is_behind(as_of: str | None, now_s: float) -> bool:
     """Return whether the newest data are so old that the page is not of today."""
-    return as_of is not None and now_s - datetime.fromisoformat(as_of).timestamp() > _BEHIND_DAYS * DAY_MS / 1000
+    return as_of is not None and now_s - datetime.fromisoformat(as_of).timestamp() > _BEHIND_DAYS * DAY_S
 
 
 async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Judgements]:

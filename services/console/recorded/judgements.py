@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from services.console.api_client import Api
 
-_RANK = {"INFO": 1, "WARNING": 2, "CRITICAL": 3}
+SEVERITY_RANK = {"INFO": 1, "WARNING": 2, "CRITICAL": 3}
 
 
 class SignalJudgement(NamedTuple):
@@ -22,7 +22,9 @@ class SignalJudgement(NamedTuple):
 
     def sets_aside(self, signal: Mapping[str, Any]) -> bool:
         """Return whether nobody needs to work on the signal: it was of no use, and has not become more severe since."""
-        return self.verdict == "not_useful" and _RANK.get(signal["severity"], 0) <= _RANK.get(self.severity, 0)
+        return self.verdict == "not_useful" and SEVERITY_RANK.get(signal["severity"], 0) <= SEVERITY_RANK.get(
+            self.severity, 0
+        )
 
 
 class RuleTally(NamedTuple):

@@ -25,7 +25,7 @@ TAIL = 64
 """Records from the end of each partition that are read at first; ever more where a key is not among them."""
 
 PATIENCE_S = 180.0
-"""So long nothing may come though the end is not reached: a transaction lasts 15 s here, and a new leader is found in seconds."""
+"""So long nothing may come though the end is not reached: by default a transaction lasts 15 s, and a new leader is found in seconds."""
 
 Offsets = dict[int, int]
 """Offset by partition."""

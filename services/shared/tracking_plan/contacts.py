@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.shared.tracking_plan.values import MAX_SAID
+from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 
 CONTACT = "Customer Contacted"
 """The event."""
 
 
 class RecordedContact(NamedTuple):
-    """How somebody was in touch with a customer, and who; empty where the event does not say it, and cut at MAX_SAID."""
+    """How somebody was in touch with a customer, and who; empty where the event does not say it, and cut at MAX_RECORD_TEXT."""
 
     channel: str
     author: str
@@ -25,4 +25,4 @@ def contact_of(properties: str) -> RecordedContact:
         said = msgspec.json.decode(properties, type=dict[str, Any])
     except msgspec.MsgspecError:
         said = {}
-    return RecordedContact(*(str(said.get(name) or "")[:MAX_SAID] for name in RecordedContact._fields))
+    return RecordedContact(*(str(said.get(name) or "")[:MAX_RECORD_TEXT] for name in RecordedContact._fields))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from services.shared.tracking_plan.dates import read_day
-from services.shared.tracking_plan.values import MAX_SAID
+from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 from services.shared.units import day_number
 
 LOSS = "Account Lost"
@@ -19,7 +19,7 @@ _EARLIEST_DAY = day_number(EARLIEST)
 
 
 class RecordedLoss(NamedTuple):
-    """When an account was lost, or will be, and why; the reason is cut at MAX_SAID."""
+    """When an account was lost, or will be, and why; the reason is cut at MAX_RECORD_TEXT."""
 
     day: int
     """Days since 1970 UTC."""
@@ -33,4 +33,4 @@ def loss_of(properties: str) -> RecordedLoss | None:
         day = read_day(said.get("date"))
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError):
         return None
-    return RecordedLoss(day, str(said.get("reason") or "")[:MAX_SAID]) if day >= _EARLIEST_DAY else None
+    return RecordedLoss(day, str(said.get("reason") or "")[:MAX_RECORD_TEXT]) if day >= _EARLIEST_DAY else None

@@ -9,7 +9,7 @@ from typing import Any
 from services.shared.tracking_plan.contacts import CONTACT
 from services.shared.tracking_plan.judgements import JUDGEMENT, VERDICTS
 from services.shared.tracking_plan.losses import LOSS, loss_of
-from services.shared.tracking_plan.values import MAX_SAID
+from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 from services.warehouse.clickhouse.asking import ClickHouseAsking
 from services.warehouse.clickhouse.events import COUNTS
 from services.warehouse.ports import MOST_RECORDED, Found
@@ -40,7 +40,7 @@ class RecordedQueries(ClickHouseAsking):
         """Return the last judgement of each episode since a time."""
         episode, verdict = (f"JSONExtractString(properties, '{name}')" for name in ("episode_id", "verdict"))
         chosen = f"""occurred_at >= fromUnixTimestamp64Milli({{since:Int64}})
-            AND JSONType(properties, 'episode_id') = 'String' AND lengthUTF8({episode}) BETWEEN 1 AND {MAX_SAID}
+            AND JSONType(properties, 'episode_id') = 'String' AND lengthUTF8({episode}) BETWEEN 1 AND {MAX_RECORD_TEXT}
             AND {verdict} IN {{verdicts:Array(String)}}"""
         return self._records(JUDGEMENT, chosen, 1, f"account, {episode}", since=since_ms, verdicts=list(VERDICTS))
 

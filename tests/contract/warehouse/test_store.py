@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.shared.tracking_plan.values import MAX_SAID
+from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import queries
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
@@ -364,8 +364,8 @@ def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) 
         judged(6, '""', '"useful"'),
         judged(7, "7", '"useful"'),
         judged(8, '"acme:usage_silent:2"', '"useful"', environment="staging"),
-        judged(9, f'"{"é" * (MAX_SAID + 1)}"', '"useful"'),
-        judged(10, f'"{"é" * MAX_SAID}"', '"useful"'),
+        judged(9, f'"{"é" * (MAX_RECORD_TEXT + 1)}"', '"useful"'),
+        judged(10, f'"{"é" * MAX_RECORD_TEXT}"', '"useful"'),
     ]
     store.insert("events", rows)
     store.insert("events", rows[:4])

@@ -7,8 +7,6 @@ the order in which statements come does not matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from services.scorer.domain.accounts.daily_counts import SPAN
 
 ACCOUNT = 0
@@ -50,19 +48,19 @@ def forget_past(absences: Absences, day: int) -> bool:
 
 def of_account(absences: Absences) -> list[tuple[int, int]]:
     """Return first and last days of the absences of the whole account, in order; those that meet are one."""
-    return _united(absences, lambda person: person == ACCOUNT)
+    return _united(absences, of_people=False)
 
 
 def of_people(absences: Absences) -> list[tuple[int, int]]:
     """Return first and last days of the absences of single people, in order; two people may have the same."""
-    return _united(absences, lambda person: person != ACCOUNT)
+    return _united(absences, of_people=True)
 
 
-def _united(absences: Absences, chosen: Callable[[int], bool]) -> list[tuple[int, int]]:
+def _united(absences: Absences, *, of_people: bool) -> list[tuple[int, int]]:
     """Make one of the absences of a person that overlap or follow on each other: nobody is away twice on one day."""
     found: list[tuple[int, int, int]] = []
     for (person, first), (last, _) in sorted(absences.items()):
-        if not chosen(person) or last < first:
+        if (person != ACCOUNT) != of_people or last < first:
             continue
         if found and found[-1][0] == person and first <= found[-1][2] + 1:
             found[-1] = (person, found[-1][1], max(last, found[-1][2]))

@@ -64,6 +64,6 @@ def _give(given: Path, port: int) -> bool:
         (given / str(port)).touch(mode=0o600, exist_ok=False)
     except FileExistsError:
         return False
-    except OSError:  # nothing can be noted here, so only chance keeps two apart
-        return True
+    except OSError:
+        pass  # nothing can be noted here, so only chance keeps two apart
     return True

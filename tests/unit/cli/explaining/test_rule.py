@@ -78,6 +78,9 @@ def test_a_value_is_told_as_exactly_as_it_takes_to_see_on_which_side_of_the_thre
     assert (also_level["condition"], chance["words"]) == ("level_4w below 60 %", "0.012 %")
     assert (per_person["condition"], per_person["words"]) == ("days_per_person at least 2 days", "1.97 days")
 
+    unlikely = explained(judged(1, level_4w=0.1, chance_low_4w=1e-9))
+    assert why(unlikely, RULES, "usage_decline", 90)["fires"]["all"][0]["any"][0]["all"][1]["words"] == "below 0.0001 %"
+
     tickets = why(explained(judged(1, median_ticket_hours=72.5)), RULES, "tickets_stuck", 90)["fires"]["all"][1]["any"]
     assert (tickets[1]["condition"], tickets[1]["words"]) == ("median_ticket_hours above 72 hours", "72.5 hours")
 

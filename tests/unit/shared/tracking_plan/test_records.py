@@ -5,7 +5,7 @@ import json
 from services.shared.tracking_plan.contacts import contact_of
 from services.shared.tracking_plan.judgements import judgement_of
 from services.shared.tracking_plan.losses import loss_of
-from services.shared.tracking_plan.values import MAX_SAID
+from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 
 LONG = "é" * 30_000
 
@@ -25,11 +25,11 @@ def test_what_a_record_says_is_cut() -> None:
         judged.author,
         lost.reason,
     )
-    assert {len(text) for text in told} == {MAX_SAID}
+    assert {len(text) for text in told} == {MAX_RECORD_TEXT}
 
 
 def test_what_is_said_of_an_episode_whose_id_would_be_cut_is_no_judgement() -> None:
-    said = {"verdict": "useful", "episode_id": "e" * MAX_SAID}
+    said = {"verdict": "useful", "episode_id": "e" * MAX_RECORD_TEXT}
 
     assert judgement_of(json.dumps(said)) is not None
-    assert judgement_of(json.dumps(said | {"episode_id": "e" * (MAX_SAID + 1)})) is None
+    assert judgement_of(json.dumps(said | {"episode_id": "e" * (MAX_RECORD_TEXT + 1)})) is None
