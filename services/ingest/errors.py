@@ -35,6 +35,7 @@ class Code(StrEnum):
     PLAN_WRONG_TYPE = "plan_wrong_type"
     PLAN_WRONG_VALUE = "plan_wrong_value"
     PLAN_UNKNOWN_EVENT = "plan_unknown_event"
+    PLAN_SERVER_ONLY = "plan_server_only"
     # of a whole request
     MALFORMED_REQUEST = "malformed_request"
     MALFORMED_BODY = "malformed_body"

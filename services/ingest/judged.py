@@ -10,7 +10,7 @@ from services.ingest.domain.personal import UserLink
 from services.ingest.errors import Code
 from services.ingest.ports import LogRecord
 from services.shared.errors import Rejected, Retryable
-from services.shared.tracking_plan.traffic import Violation
+from services.shared.tracking_plan.event_check import Violation
 
 ACCEPTED, ACCEPTED_UNATTRIBUTED, REFUSED, PUT_OFF = "accepted", "accepted_unattributed", "rejected", "put_off"
 VERDICTS = (ACCEPTED, ACCEPTED_UNATTRIBUTED, REFUSED, PUT_OFF)

@@ -59,6 +59,8 @@ class PlanComparison:
         elif kind == "TRACK" and (name in self.unknown or len(self.unknown) < MAX_NAMES):
             self.unknown[name] = self.unknown.get(name, 0) + 1
         found = self._traffic.violations(kind, name, properties, beside)
+        if beside.from_browser and (held := self._traffic.server_only(kind, name, properties)):
+            found = [held, *found]
         self.broken += bool(found)
         for each in found:
             # An event that the plan does not name is one way of breaking it, however many names there are.

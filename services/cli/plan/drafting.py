@@ -28,7 +28,7 @@ def draft(traffic: Traffic) -> str:
     """Return a plan file that this traffic keeps; what the plan of usual names says of them is taken over."""
     events = sorted(traffic.events.values(), key=lambda event: (-event.count, event.name))
     config: Config = {
-        "events": {event.name: {"properties": _properties(event)} for event in events[:MOST_EVENTS]},
+        "events": {event.name: _event(event, traffic) for event in events[:MOST_EVENTS]},
         "pages": _pages(traffic),
         "group_traits": _properties(traffic.group),
         "identify_traits": _properties(traffic.identify, personal=("name",)),
@@ -39,6 +39,11 @@ def draft(traffic: Traffic) -> str:
             config = _with(config, meant, part, name, declared)
     read_plan(config)
     return "\n".join(_lines(config, traffic, len(events) - MOST_EVENTS)) + "\n"
+
+
+def _event(event: EventSeen, traffic: Traffic) -> Config:
+    said: Config = {"client": "server"} if traffic.only_servers_send(event) else {}
+    return said | {"properties": _properties(event)}
 
 
 def _properties(event: EventSeen, personal: tuple[str, ...] = ()) -> Config:
@@ -149,6 +154,8 @@ def _lines(config: Config, traffic: Traffic, rarer: int) -> Iterator[str]:
         yield from ("", "events:")
     for name, event in config["events"].items():
         yield f"  {_scalar(name)}:  # {seen[name].count:,} seen"
+        if "client" in event:
+            yield f"    client: {event['client']}"
         if "means" in event:
             means = event["means"]
             yield "    means: " + (means if isinstance(means, str) else "[" + ", ".join(means) + "]")

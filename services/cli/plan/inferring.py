@@ -69,7 +69,7 @@ class PropertySeen:
 class EventSeen:
     """All events of one name."""
 
-    __slots__ = ("count", "left_out", "name", "properties", "unreadable")
+    __slots__ = ("count", "from_browser", "left_out", "name", "properties", "unreadable")
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -79,6 +79,8 @@ class EventSeen:
         """Properties that were too many, or that have names nobody could declare."""
         self.unreadable = False
         """Whether what the known plan says that it means could not be read from one of them."""
+        self.from_browser = False
+        """Whether a browser sent one of them."""
 
     def add(self, properties: Iterable[tuple[str, Any]]) -> None:
         """Look at one event."""
@@ -138,6 +140,7 @@ class Traffic:
             if event is not None:
                 event.add(properties.items())
                 event.unreadable |= self._known.unreadable(kind, name, properties, beside)
+                event.from_browser |= beside.from_browser
         elif kind in ("GROUP", "IDENTIFY"):
             traits = ((trait.lower(), value) for trait, value in properties.items())
             (self.group if kind == "GROUP" else self.identify).add(traits)
@@ -145,6 +148,10 @@ class Traffic:
             pattern = pattern_of(path)
             if pattern and (pattern in self.paths or len(self.paths) < MAX_NAMES):
                 self.paths[pattern] = self.paths.get(pattern, 0) + 1
+
+    def only_servers_send(self, event: EventSeen) -> bool:
+        """Return whether the known plan takes an event from servers alone, and no browser sent it."""
+        return not event.from_browser and self._known.server_only("TRACK", event.name, {}) is not None
 
     def _event(self, name: str) -> EventSeen | None:
         key = plain(name)

@@ -18,7 +18,7 @@ from services.cli.plan.observed import Observed, path_of
 from services.shared.kafka.reading import Offsets, at_time, decoded, ends, record_of, scan
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.tracking_plan.actors import number_said
-from services.shared.tracking_plan.traffic import Beside
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.units import DAY_MS
 
 MOST = 100_000
@@ -89,5 +89,7 @@ def _observed(event: dict[str, Any], properties: str, extra: str) -> Observed:
     merged = {**_decode(event["properties"]), **_decode(properties)}
     context = _decode(extra).get("context")
     path = path_of(merged, context) if event["kind"] == "PAGE" else ""
-    beside = Beside(number_said(context), bool(event["user"]), event["received_at"] // DAY_MS)
+    beside = Beside(
+        number_said(context), bool(event["user"]), event["received_at"] // DAY_MS, event["authority"] == "BROWSER"
+    )
     return Observed(event["kind"], event["name"], path, merged, beside)

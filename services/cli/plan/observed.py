@@ -14,7 +14,7 @@ from services.ingest.domain.members import kind_named
 from services.ingest.domain.timing import to_millis
 from services.shared.errors import Fatal, Rejected
 from services.shared.tracking_plan.actors import number_said
-from services.shared.tracking_plan.traffic import Beside
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.units import DAY_MS
 
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})

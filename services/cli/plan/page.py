@@ -59,6 +59,8 @@ def _event(name: str, event: EventPlan) -> Iterator[str]:
     yield from (f"{_means(event)}.", "")
     if event.actor is not None:
         yield from (_SENT_BY[event.actor], "")
+    if event.client is not None:
+        yield from ("Only servers may send it.", "")
     if event.properties:
         yield from _table(event.properties)
 
@@ -89,6 +91,7 @@ def _table(properties: Mapping[str, PropertyPlan]) -> Iterator[str]:
         notes = [
             *(["required"] if value.required else []),
             *(["personal"] if value.personal else []),
+            *(["only from servers"] if isinstance(value, TraitPlan) and value.client else []),
             *([f"says `{means}`"] if means else []),
             *([_text(value.description)] if value.description else []),
         ]

@@ -13,8 +13,9 @@ from pathlib import Path
 from services.alerter.domain.rules import RuleSet, Severity
 from services.alerter.domain.stages.deduplicate import Reason, Transition
 from services.cli.rule_testing.cases import BadCase, Case, dated, each_account
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.plan import TrackingPlan
-from services.shared.tracking_plan.traffic import Beside, TrafficPlan
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 
 def check_case(path: Path, case: Case, rules: RuleSet, plan: TrackingPlan) -> None:

@@ -31,7 +31,7 @@ from services.ingest.domain.request import Request, Rules
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, number_said
-from services.shared.tracking_plan.traffic import Beside, Violation
+from services.shared.tracking_plan.event_check import Beside, Violation
 from services.shared.units import DAY_MS
 
 _TRAITS = frozenset({"IDENTIFY", "GROUP"})
@@ -96,7 +96,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
             sent_at = timing.sent_at_millis(event["sentAt"])
         occurred_at, skew = timing.occurred(stamp, sent_at, request.first_received_at or request.received_at, limits)
     received_at = request.received_of(occurred_at)
-    beside = Beside(said_actor, bool(person.user), received_at // DAY_MS)
+    beside = Beside(said_actor, bool(person.user), received_at // DAY_MS, request.client == "browser")
     violations = checked(rules.plan, request.plan_mode, kind, name, properties, beside)
 
     if event_id:

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from services.ingest.errors import Code
 from services.shared.errors import Rejected
-from services.shared.tracking_plan.traffic import Beside, TrafficPlan, Violation
+from services.shared.tracking_plan.event_check import Beside, Violation
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 PlanMode = Literal["reject", "observe", "off"]
 
@@ -21,6 +22,8 @@ def checked(
     """
     Return what breaks the plan in an event that is taken nonetheless, None if nothing does.
 
+    What the plan takes from servers alone is refused of a browser in every mode: its key can be read by anybody.
+
     Args:
         plan: What events are compared with.
         mode: That of the write key.
@@ -30,8 +33,11 @@ def checked(
         beside: What else is known of the event.
 
     Raises:
-        Rejected: with the first violation as code and field, and all of them in its detail, where the mode is `reject`.
+        Rejected: with the first violation as code and field, and all of them in its detail, where the mode is `reject`
+            or only a server may send the event.
     """
+    if beside.from_browser and (held := plan.server_only(kind, name, properties)):
+        raise Rejected(Code(held.code), held.field, held.detail)
     if mode == "off":
         return None
     found = plan.violations(kind, name, properties, beside)

@@ -24,6 +24,9 @@ PropertyType = Literal["text", "id", "number", "whole_number", "boolean", "date"
 
 Scalar = str | int | float | bool
 
+Client = Literal["server"]
+"""Whose write keys alone may send something, as the file of write keys names them."""
+
 E = TypeVar("E", bound="EventPlan")
 P = TypeVar("P", bound="PropertyPlan")
 
@@ -48,6 +51,8 @@ class TraitPlan(PropertyPlan, kw_only=True, forbid_unknown_fields=True, omit_def
 
     means: str = ""
     """The fact that it says (`facts.seats`), or `role`; empty: none."""
+    client: Client | None = None
+    """Whose write keys alone may send it; None: anybody's."""
 
 
 class EventPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -59,6 +64,8 @@ class EventPlan(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_d
     """`use` of the product, counted as activity alone; `ignored`: kept, and nothing else; or names of state."""
     actor: Actor | None = None
     """Who acts, whoever the user is; None: it does not say."""
+    client: Client | None = None
+    """Whose write keys alone may send it; None: anybody's."""
     properties: dict[str, PropertyPlan] = {}
     """By name. What is not listed breaks nothing, and does not stay on the long log."""
 

@@ -7,11 +7,12 @@ All is compiled once. An event that the plan does not name costs one look into a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
 from services.shared.tracking_plan.actors import NUMBERS
+from services.shared.tracking_plan.event_check import Beside, EventCheck, Violation
 from services.shared.tracking_plan.page_paths import PagePaths
 from services.shared.tracking_plan.plan import (
     EventPlan,
@@ -29,8 +30,7 @@ from services.shared.tracking_plan.state_names import (
     PLANNED_ABSENCES,
     SCOPES,
 )
-from services.shared.tracking_plan.state_values import Faults, faults_of
-from services.shared.tracking_plan.values import check_of, wrong
+from services.shared.tracking_plan.state_values import faults_of
 
 _REMEMBERED_NAMES = 20_000
 """How many names of events, and as many of pages, are remembered: 25 MB at the most."""
@@ -47,89 +47,8 @@ _ABSENCE = {
 }
 
 
-class Violation(NamedTuple):
-    """What breaks the plan in one event."""
-
-    code: str
-    """plan_missing_property, plan_wrong_type, plan_wrong_value or plan_unknown_event."""
-    field: str
-    """Path of the field, such as `properties.ticket_id`."""
-    detail: str
-    """A sentence for the sender: what to send."""
-
-
-class Beside(NamedTuple):
-    """What is known of an event beside its name and properties."""
-
-    actor: int | None = 0
-    """The number of the actor that it names (actors.py); None: what it says is no word for one."""
-    has_user: bool = True
-    day: int | None = None
-    """On which it was received, days since 1970 UTC; None: not known."""
-
-
 _NOTHING_BESIDE = Beside()
 _NO_ACTOR = Violation("plan_wrong_value", "context.actor", "send person, agent or integration, in lower case")
-
-
-class _Compiled:
-    """What is asked of the properties of one event, or of the traits of a call."""
-
-    __slots__ = ("actor", "clear", "faults", "fields", "folded", "holder", "name", "required")
-
-    def __init__(
-        self,
-        name: str,
-        properties: Mapping[str, PropertyPlan],
-        holder: str = "properties",
-        *,
-        folded: bool = False,
-        actor: int = 0,
-        faults: Sequence[Faults] = (),
-    ) -> None:
-        self.name = name
-        self.actor = actor
-        self.faults = faults
-        self.holder = holder
-        self.folded = folded
-        """Whether names are compared without regard to case, as those of traits are."""
-        named = {name.lower() if folded else name: value for name, value in properties.items()}
-        self.clear = frozenset(name for name, value in named.items() if not value.personal)
-        self.fields = [(name, *check_of(value), value) for name, value in named.items()]
-        self.required = any(value.required for value in named.values())
-
-    def violations(self, properties: Mapping[str, Any], beside: Beside) -> list[Violation]:
-        found: list[Violation] = []
-        if self.folded:
-            if not (properties or self.required):
-                return found
-            properties = _folded(properties)
-        for name, right, is_right, plan in self.fields:
-            value = properties.get(name)
-            if type(value) in right:
-                continue
-            if value is None:
-                if plan.required:
-                    detail = f"{name} is missing; the tracking plan requires it"
-                    found.append(Violation("plan_missing_property", f"{self.holder}.{name}", detail))
-                continue
-            for each in value.values if type(value) is _Several else (value,):
-                if type(each) not in right and not is_right(each):
-                    code, detail = wrong(each, plan)
-                    found.append(Violation(code, f"{self.holder}.{name}", detail))
-                    break
-        return self._with_faults(found, properties, beside) if self.faults else found
-
-    def _with_faults(self, found: list[Violation], properties: Mapping[str, Any], beside: Beside) -> list[Violation]:
-        """Add what state cannot be read from, unless something else is wrong with the same property."""
-        told = {each.field for each in found}
-        for faults in self.faults:
-            for name, detail in faults(properties, beside.has_user, beside.day):
-                field = f"{self.holder}.{name}"
-                if field not in told:
-                    missing = properties.get(name) is None
-                    found.append(Violation("plan_missing_property" if missing else "plan_wrong_value", field, detail))
-        return found
 
 
 def _users(given: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -138,29 +57,6 @@ def _users(given: Sequence[str]) -> tuple[frozenset[str], tuple[str, ...]]:
         frozenset(user for user in given if not user.startswith("*")),
         tuple(user[1:] for user in given if user.startswith("*")),
     )
-
-
-class _Several(NamedTuple):
-    """The values of names that differ in case alone: each of them is judged, since each stays on the log."""
-
-    values: list[Any]
-
-
-def _folded(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Return properties by their names in lower case; null is not there."""
-    found: dict[str, Any] = {}
-    for name, value in properties.items():
-        if value is None:
-            continue
-        small = name.lower()
-        before = found.get(small)
-        if before is None:
-            found[small] = value
-        elif type(before) is _Several:
-            before.values.append(value)
-        else:
-            found[small] = _Several([before, value])
-    return found
 
 
 class TrafficPlan:
@@ -176,17 +72,21 @@ class TrafficPlan:
         self.fingerprint = fingerprint(plan)
         self._events, self._pages = (
             {
-                plain(name): _Compiled(
-                    name, _properties(plan, event), actor=NUMBERS[event.actor], faults=faults_of(plan, event)
+                plain(name): EventCheck(
+                    name,
+                    _properties(plan, event),
+                    actor=NUMBERS[event.actor],
+                    for_servers=event.client is not None,
+                    faults=faults_of(plan, event),
                 )
                 for name, event in named.items()
             }
             for named in (plan.events, plan.pages)
         )
-        self._group = _Compiled("group", plan.group_traits, "traits", folded=True)
-        self._identify = _Compiled("identify", plan.identify_traits, "traits", folded=True)
-        self._known: dict[str, _Compiled | None] = {}
-        self._known_pages: dict[str, _Compiled | None] = {}
+        self._group = EventCheck("group", plan.group_traits, "traits", folded=True)
+        self._identify = EventCheck("identify", plan.identify_traits, "traits", folded=True)
+        self._known: dict[str, EventCheck | None] = {}
+        self._known_pages: dict[str, EventCheck | None] = {}
         self._page_paths = PagePaths((name, path) for name, page in plan.pages.items() for path in page.paths)
         self._refuses_unknown = plan.unknown_events == "reject"
         self._users, self._endings = _users(plan.excluded_users)
@@ -224,6 +124,11 @@ class TrafficPlan:
             found.append(_NO_ACTOR)
         return found
 
+    def server_only(self, kind: str, name: str, properties: Mapping[str, Any]) -> Violation | None:
+        """Return what of an event only servers may send, None if anybody may send it; arguments as of `violations`."""
+        compiled = self._of(kind, name)
+        return None if compiled is None else compiled.server_only(kind, properties)
+
     def unreadable(self, kind: str, name: str, properties: Mapping[str, Any], beside: Beside) -> bool:
         """Return whether what an event means cannot be read from its properties; arguments as of `violations`."""
         compiled = self._of(kind, name)
@@ -258,7 +163,7 @@ class TrafficPlan:
         """Return the plan's name of the page at a path, empty if it has none."""
         return self._page_paths.name(path)
 
-    def _of(self, kind: str, name: str) -> _Compiled | None:
+    def _of(self, kind: str, name: str) -> EventCheck | None:
         if kind == "TRACK":
             known, events = self._known, self._events
         elif kind in {"PAGE", "SCREEN"}:

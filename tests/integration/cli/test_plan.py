@@ -15,8 +15,8 @@ from services.ingest.event_log.memory import MemoryEventLog
 from services.ingest.submission import Submission
 from services.shared.kafka.clients import producer
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import Beside
 from services.shared.units import DAY_MS
 from tests.support.ingest import rules, submit
 

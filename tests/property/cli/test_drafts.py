@@ -13,8 +13,8 @@ from services.cli.plan.drafting import draft
 from services.cli.plan.inferring import Traffic
 from services.cli.plan.observed import Observed
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import Beside
 from tests.support.examples import examples
 
 KNOWN = read_plan_file(B2B_SAAS_PLAN_FILE)

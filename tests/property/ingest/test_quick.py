@@ -29,12 +29,14 @@ from tests.support.ingest import AnyTerms, rules
 NOW = 1_800_000_000_000
 KEY = WriteKey("wk", "web", backfill=True, actor="agent")
 STRICT = WriteKey("strict", "web", plan="reject")
+SERVER = WriteKey("server", "web", client="server")
 PLAN: dict[str, Any] = {
     "excluded_users": ["staff-1", "*@tidemark.test"],
     "agent_users": ["u-2", "*bot"],
     "events": {
         "Report Exported": {"properties": {"rows": {"type": "number"}, "email": {"type": "text", "personal": True}}},
         "Query Run": {"actor": "integration"},
+        "Contract Signed": {"client": "server"},
     },
     "pages": {"Reports": {"paths": ["/reports/*"], "properties": {"rows": {"type": "number"}}}},
 }
@@ -75,7 +77,7 @@ contexts = st.fixed_dictionaries(
 common = st.fixed_dictionaries(
     {
         "type": st.sampled_from(["track", "page", "screen"]),
-        "event": st.sampled_from(["Report Exported", "Query Run"]),
+        "event": st.sampled_from(["Report Exported", "Query Run", "contract_signed"]),
         "messageId": st.integers(0, 10**9).map(lambda n: f"m-{n}"),
         "timestamp": st.just("2026-05-04T10:11:12.345+00:00"),
         "userId": st.sampled_from(["u-1", "u-2", "staff-1", "x@tidemark.test"]),
@@ -155,7 +157,7 @@ def judged_alike(submissions: list[Submission], rules_: Rules, stalled: frozense
     (quick, quick_log), (careful, careful_log) = service(rules_, quick=True), service(rules_, quick=False)
     quick_log.stalled_keys = careful_log.stalled_keys = set(stalled)
     for submission in submissions:
-        for key in (KEY, STRICT):
+        for key in (KEY, STRICT, SERVER):
             assert outcome(quick, submission, key) == outcome(careful, submission, key)
     assert dict(quick_log.records) == dict(careful_log.records)
 

@@ -14,8 +14,9 @@ from services.ingest.domain.request import Request
 from services.ingest.errors import Code
 from services.ingest.write_keys import keys
 from services.shared.errors import ConfigurationError, Rejected
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import Beside, TrafficPlan
+from services.shared.tracking_plan.traffic import TrafficPlan
 from tests.support.ingest import rules
 from tests.support.scorer import UsageLane
 
@@ -135,12 +136,16 @@ def test_every_code_of_a_violation_is_a_code_of_ingest() -> None:
     plan = TrafficPlan(
         read_plan(
             {
-                "events": {"A": {"properties": {"x": {"required": True}, "y": {"type": "text"}, "z": {"one_of": [1]}}}},
+                "events": {
+                    "A": {"properties": {"x": {"required": True}, "y": {"type": "text"}, "z": {"one_of": [1]}}},
+                    "C": {"client": "server"},
+                },
                 "unknown_events": "reject",
             }
         )
     )
     found = [*plan.violations("TRACK", "A", {"y": 1, "z": 2}), *plan.violations("TRACK", "B", {})]
+    found += [held] if (held := plan.server_only("TRACK", "C", {})) else []
 
     assert sorted(Code(each.code) for each in found) == sorted(code for code in Code if code.startswith("plan_"))
 

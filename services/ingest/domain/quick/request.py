@@ -17,7 +17,7 @@ from services.ingest.domain.quick.way import KINDS, Origin, QuickWay, Remembered
 from services.ingest.domain.request import Request
 from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import number_said
-from services.shared.tracking_plan.traffic import Beside
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.units import DAY_MS
 
 _ELSEWHERE = (Rejected, *BROKEN, TypeError, KeyError)
@@ -125,7 +125,7 @@ class QuickRequest:
             properties = event.properties or {}
             if called.planned and checked(
                 self._way.rules.plan, self._request.plan_mode, called.kind, called.name, properties,
-                Beside(has_user=bool(person.user), day=self._day),
+                Beside(has_user=bool(person.user), day=self._day, from_browser=self._request.client == "browser"),
             ):  # fmt: skip
                 return None
             actor = called.actor or person.actor or self._origin.actor

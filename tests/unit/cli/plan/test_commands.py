@@ -17,6 +17,7 @@ from services.cli.plan.observed import Observed, calls_in
 from services.cli.plan.page import page
 from services.shared.errors import ConfigurationError, Fatal
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE, default_plan, read_plan_file
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
@@ -127,6 +128,17 @@ def test_check_tells_what_has_the_right_type_and_cannot_be_read(files: Path) -> 
         ("Planned Absence", "properties.from"),
         ("Planned Absence", "properties.scope"),
     ]
+
+
+def test_traffic_of_browsers_breaks_a_plan_that_takes_it_from_servers_alone() -> None:
+    compared = PlanComparison(read_plan({"events": {"Contract Signed": {"client": "server"}}}))
+    for from_browser in (False, True):
+        compared.add(Observed("TRACK", "contract signed", "", {}, Beside(from_browser=from_browser)))
+
+    assert [(way.event, way.code, way.field, count) for way, count in compared.breaks.items()] == [
+        ("Contract Signed", "plan_server_only", "event", 1)
+    ]
+    assert compared.broken == 1
 
 
 def test_check_of_a_file_with_a_line_that_is_no_call_is_no_success(files: Path) -> None:

@@ -11,6 +11,7 @@ from services.cli.plan.drafting import draft
 from services.cli.plan.inferring import MAX_PROPERTIES, Traffic, pattern_of
 from services.cli.plan.observed import NoCall, Observed
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, read_plan_file
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.plan import TrackingPlan
 from services.shared.tracking_plan.reading import read_plan
 
@@ -99,6 +100,17 @@ def test_usual_names_mean_what_they_mean_if_it_fits() -> None:
     assert (list(plan.cases), list(plan.answers)) == (["tickets"], [])
     assert {name: (said.means, said.personal) for name, said in plan.group_traits.items()} == {
         "seats": ("facts.seats", False), "arr": ("", False), "owner": ("facts.owner", False),
+    }  # fmt: skip
+
+
+def test_what_only_servers_may_send_stays_so_unless_a_browser_sent_it() -> None:
+    plan = drafted(
+        track("note_added", text="They move.", author="mia"), track("Account Lost", date="2027-01-31"),
+        track("Account Lost", date="2027-01-31")._replace(beside=Beside(from_browser=True)), track("Viewed"),
+    )  # fmt: skip
+
+    assert {name: event.client for name, event in plan.events.items()} == {
+        "note_added": "server", "Account Lost": None, "Viewed": None,
     }  # fmt: skip
 
 

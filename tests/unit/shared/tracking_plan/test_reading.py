@@ -38,7 +38,7 @@ def test_the_examples_of_the_page_are_one_plan() -> None:
     config: dict[str, Any] = {}
     for block in BLOCKS:
         if block != DEFAULT:
-            config |= block
+            config |= {part: {**config[part], **given} if part in config else given for part, given in block.items()}
     config["events"] |= {
         **DEFAULT["events"],
         "Dashboard Viewed": {"means": ["features.dashboards"]},

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from services.shared.plan_file import default_plan
+from services.shared.tracking_plan.event_check import Beside
 from services.shared.tracking_plan.reading import read_plan
-from services.shared.tracking_plan.traffic import Beside, TrafficPlan
+from services.shared.tracking_plan.traffic import TrafficPlan
 
 CONFIG: dict[str, Any] = {
     "events": {
