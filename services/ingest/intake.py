@@ -6,8 +6,8 @@ import math
 from typing import NamedTuple
 
 from services.ingest.connections.deadlines import KEEP
-from services.ingest.dialects.route import Call, Headers
 from services.ingest.errors import Code, Overloaded, RateLimited
+from services.ingest.http.call import Call, Headers
 from services.ingest.http.receiving import Reception, missing_key
 from services.ingest.metrics import IngestMetrics
 from services.ingest.service import IngestService

@@ -12,8 +12,8 @@ import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from services.ingest.dialects.route import Call
 from services.ingest.errors import Code
+from services.ingest.http.call import Call
 from services.shared.errors import Rejected
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]{2,45}\]|[0-9.]{7,15}|localhost)(:[0-9]{1,5})?")

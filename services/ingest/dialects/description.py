@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from services.ingest.dialects.route import About, Call, HttpRoute, Reply
+from services.ingest.dialects.route import About, HttpRoute
+from services.ingest.http.call import Call, Reply
 from services.ingest.intake import EventIntake
 
 

@@ -18,8 +18,9 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from services.ingest.dialects.route import About, Call, HttpRoute, Reply, Serve
+from services.ingest.dialects.route import About, HttpRoute, Serve
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code, status_of
+from services.ingest.http.call import Call, Reply
 from services.ingest.intake import EventIntake, come_back, missing_key, pushed_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.submission import Answer, Submission

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Any
 
 from services.ingest.dialects import pixel, segment
-from services.ingest.dialects.route import About, Call, HttpRoute, Reply, json_reply
+from services.ingest.dialects.route import About, HttpRoute
 from services.ingest.errors import OF_A_KEY
+from services.ingest.http.call import Call, Reply, json_reply
 from services.ingest.intake import EventIntake, missing_key
 from services.ingest.write_keys import authorization
 

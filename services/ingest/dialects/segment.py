@@ -11,8 +11,9 @@ import dataclasses
 import msgspec
 
 from services.ingest.dialects.address import public_address
-from services.ingest.dialects.route import About, Call, Headers, HttpRoute, Reply, Serve, json_reply
+from services.ingest.dialects.route import About, HttpRoute, Serve
 from services.ingest.errors import OF_A_BODY, OF_A_KEY, OF_AN_EVENT, Code
+from services.ingest.http.call import Call, Headers, Reply, json_reply
 from services.ingest.intake import EventIntake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of

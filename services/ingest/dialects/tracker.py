@@ -13,8 +13,9 @@ import gzip
 import hashlib
 from pathlib import Path
 
-from services.ingest.dialects.route import About, Call, Headers, HttpRoute, Reply
+from services.ingest.dialects.route import About, HttpRoute
 from services.ingest.errors import Code
+from services.ingest.http.call import Call, Headers, Reply
 from services.ingest.intake import EventIntake
 from services.shared.errors import Rejected
 

@@ -13,8 +13,9 @@ from copy import copy
 import msgspec
 
 from services.ingest.dialects import segment
-from services.ingest.dialects.route import About, Call, HttpRoute, Reply, json_reply
+from services.ingest.dialects.route import About, HttpRoute
 from services.ingest.errors import Code
+from services.ingest.http.call import Call, Reply, json_reply
 from services.ingest.intake import EventIntake
 from services.ingest.submission import Answer, Submission
 from services.ingest.webhooks.door import Delivery

@@ -13,9 +13,9 @@ import logging
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.dialects.registry import Methods, RouteTable
-from services.ingest.dialects.route import Call, Headers, Reply, refusal
 from services.ingest.errors import Code, status_of
 from services.ingest.http import cors
+from services.ingest.http.call import Call, Headers, Reply, refusal
 from services.ingest.http.receiving import Gone, Incoming
 from services.ingest.http.refusals import STATUSES, RefusalLog
 from services.ingest.intake import EventIntake, pushed_back

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 
-from services.ingest.dialects.route import Call
+from services.ingest.http.call import Call
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from services.ingest.dialects.route import Call
 from services.ingest.domain.webhooks.payload import Mapped
 from services.ingest.domain.webhooks.signatures import claimed, verify
 from services.ingest.domain.webhooks.vendors import events_of
 from services.ingest.errors import Code
+from services.ingest.http.call import Call
 from services.ingest.http.receiving import Reception
 from services.ingest.metrics import IngestMetrics
 from services.ingest.webhooks.endpoints import Endpoint, Endpoints

@@ -6,7 +6,7 @@ import base64
 import binascii
 from functools import lru_cache
 
-from services.ingest.dialects.route import Call
+from services.ingest.http.call import Call
 
 _LONGEST_AUTHORIZATION = 2_048
 _LONGEST_REMEMBERED = 256

@@ -10,7 +10,8 @@ import pytest
 
 from services.ingest.dialects.pixel import GIF
 from services.ingest.dialects.registry import RouteTable, every_route
-from services.ingest.dialects.route import Call, HttpRoute, Reply
+from services.ingest.dialects.route import HttpRoute
+from services.ingest.http.call import Call, Reply
 from services.ingest.intake import EventIntake
 from tests.support.ingest import user
 
