@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from starlette.responses import Response
 
@@ -19,6 +20,10 @@ from services.console.rendering import Visit
 from services.shared.units import DAY_S
 
 CHANGES_SHOWN = 12
+MOST_SIGNALS = 100
+"""So many signals to work on are shown, and so many accounts in each of the lists below them."""
+_LOOKED_AT = 1_000
+"""Open signals, the first in the order of work, of which it is looked up whether somebody needs to work on them."""
 JUDGED = ("RED", "YELLOW", "GREEN")
 """The bands in which a score means something."""
 _BEHIND_DAYS = 2
@@ -41,15 +46,13 @@ async def show(visit: Visit) -> Response:
         told = await visit.api.get("/v1/today", owner=owner)
     changes = [_change(visit, change) for change in told["changes"]]
     losses, contacts, judged = await _recorded(visit) if told["signals"] else ({}, {}, {})
-    signals = [_signal(signal, told["as_of"], judged) for signal in told["signals"]]
+    still_open = await _open_signals(visit, owner, told)
+    signals = [_signal(signal, told["as_of"], judged) for signal in still_open.signals]
     lost = [each for each in signals if each["account"] in losses]
     aside = [each for each in signals if each["set_aside"] and each["account"] not in losses]
-    to_do = [each for each in signals if not each["set_aside"] and each["account"] not in losses]
-    risks, chances = _risks(to_do), [each for each in to_do if not _is_risk(each)]
-    # Risks come first: if anything else is listed, no risk is missing.
-    listed, done = len(_risks(signals)), [*lost, *aside]
-    all_risks = listed if listed < len(signals) else told["total"]
-    risks_done = len(_risks(done))
+    left = [each for each in signals if not each["set_aside"] and each["account"] not in losses]
+    to_do, done = left[:MOST_SIGNALS], [*lost, *aside]
+    total, risks_total = still_open.total - len(done), still_open.risks - len(_risks(done))
     return visit.page(
         "today.html.jinja",
         "today",
@@ -59,20 +62,42 @@ async def show(visit: Visit) -> Response:
         behind=_is_behind(told["as_of"], visit.request.app.state.clock()),
         opened=told["opened"],
         resolved=told["resolved"],
-        total=told["total"],
-        shown=len(signals),
-        risks=by_account(risks),
-        risks_total=all_risks - risks_done,
-        chances=by_account(chances),
-        chances_total=told["total"] - all_risks - (len(done) - risks_done),
+        total=total,
+        shown=len(to_do),
+        risks=by_account(_risks(to_do)),
+        risks_total=risks_total,
+        chances=by_account(each for each in to_do if not _is_risk(each)),
+        chances_total=total - risks_total,
         aside=by_account(aside),
         lost=by_account(lost),
+        most=MOST_SIGNALS,
         losses=losses,
         contacts={account: (days_between(each.at, told["as_of"]), each) for account, each in contacts.items()},
         changes=changes[:CHANGES_SHOWN],
         more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
         judged=JUDGED,
     )
+
+
+class _Open(NamedTuple):
+    """Open signals in the order of the page, and how many are open in all."""
+
+    signals: Sequence[Mapping[str, Any]]
+    total: int
+    risks: int
+
+
+async def _open_signals(visit: Visit, owner: str, told: Mapping[str, Any]) -> _Open:
+    """Return the signals that the API tells at first, or more where there are more: those to work on may come later."""
+    first = told["signals"]
+    if len(first) >= told["total"]:
+        return _Open(first, told["total"], len(_risks(first)))
+    wanted = {"owner": owner, "open": True}
+    listed, risks = await asyncio.gather(
+        visit.api.get("/v1/signals", **wanted, order="work", limit=_LOOKED_AT),
+        visit.api.get("/v1/signals", **wanted, category="RISK", limit=1),
+    )
+    return _Open(sorted(listed["signals"], key=itemgetter("eased")), listed["total"], risks["total"])
 
 
 async def _who(visit: Visit, unknown: str) -> Response:

@@ -3,10 +3,13 @@
 import json
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
+from schemas.measures import numbered
 from services.console.api_client import Api, ApiError
+from services.console.pages.today import MOST_SIGNALS
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, health, signal
@@ -125,6 +128,50 @@ async def test_signals_of_a_lost_account_that_were_judged_are_counted_once(store
 
     assert len(rows_of(page)) == 2
     assert "1 account · 1 signal<" in page
+
+
+async def test_signals_that_nobody_needs_to_work_on_leave_the_first_places_to_others() -> None:
+    rows, said = [], []
+    for n in range(MOST_SIGNALS + 10):
+        name, severity = f"a{n:03}", "CRITICAL" if n < MOST_SIGNALS else "INFO"
+        rows.append(signal(n, name, "usage_silent", 1, "FIRING", severity=severity, account_name=name))
+        verdict = {"episode_id": f"{name}/usage_silent/{T0}", "verdict": "not_useful", "severity": "CRITICAL"}
+        if n < MOST_SIGNALS:
+            said.append(event(n, f"j{n}", account=name, name="Signal Judged", properties=json.dumps(verdict)))
+    rows.append(signal(900, "grows", "usage_growth", 1, "FIRING", category="EXPANSION", severity="INFO"))
+    own = MemoryStore()
+    own.insert("account_health", [health(1, "a000")])
+    own.insert("signals", rows)
+    own.insert("events", said)
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/")).text
+
+    found = [re.search("/accounts/(\\w+)", row).group(1) for row in rows_of(page)]  # type: ignore[union-attr]
+    to_do = [f"a{n:03}" for n in range(MOST_SIGNALS, MOST_SIGNALS + 10)]
+    assert found[:11] == [*to_do, "grows"]
+    assert len(found) == 11 + MOST_SIGNALS
+    assert "10 accounts · 10 signals" in page
+    assert "are shown" not in page
+
+
+async def test_how_many_signals_there_are_is_right_where_not_all_are_shown() -> None:
+    """Signals that have eased come after all others, so that risks may be left out though a chance is listed."""
+    silent: dict[str, Any] = {"evidence": [{"name": "silent_days", "value": 30.0, "usual": 9.0}]}
+    states, rows = [], []
+    for n in range(MOST_SIGNALS + 20):
+        states.append(health(n, f"a{n:03}", measures=numbered({"silent_days": 0.0 if n > 20 else 40.0})))
+        rows.append(signal(n, f"a{n:03}", "usage_silent", 1, "FIRING", **silent))
+    rows.append(signal(900, "grows", "usage_growth", 1, "FIRING", category="EXPANSION", severity="INFO"))
+    own = MemoryStore()
+    own.insert("account_health", states)
+    own.insert("signals", rows)
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/")).text
+
+    assert len(rows_of(page)) == MOST_SIGNALS
+    assert f">{MOST_SIGNALS + 20} signals<" in page
+    assert '<span class="pill">1</span>' in page
+    assert f"The first {MOST_SIGNALS} are shown." in page
 
 
 async def test_today_is_told_where_losses_and_contacts_are_not_known(
