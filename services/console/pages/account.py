@@ -31,8 +31,10 @@ PEOPLE = 1_000
 """How many people are read, as many as the API lists at once: those who left come last in it."""
 RECORDS = 200
 """How many records are read, the newest."""
-GOALS = (KINDS["goal"], KINDS["reached"])
-"""As many of these are read beside them: a goal stays open however much has been recorded since."""
+STANDING = tuple(KINDS[kind] for kind in ("goal", "reached", "judged", "churn"))
+"""These are read beside them: what they say of now stays so however much has been recorded since."""
+STANDING_READ = 1_000
+"""How many of these are read, as many as the API lists at once."""
 OPEN = 200
 """How many open signals are read."""
 SPANS = (7, 28, 90)
@@ -146,17 +148,17 @@ def account_of(visit: Visit) -> str:
 async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
     api, given = visit.api, {"at": at.isoformat() if at else ""}
     before = (at + timedelta(days=1)).isoformat() if at and at < date.max else None
-    whole, history, people, records, goals, still_open = await asyncio.gather(
+    whole, history, people, records, standing, still_open = await asyncio.gather(
         api.account(account, days=SPAN_DAYS, **given),
         api.account(account, "history", days=SPAN_DAYS, limit=SPAN_DAYS, **given),
         api.account(account, "people", days=SPAN_DAYS, limit=PEOPLE, **given),
         api.account(account, "events", name=tuple(KINDS.values()), limit=RECORDS, before=before),
-        api.account(account, "events", name=GOALS, limit=RECORDS, before=before),
+        api.account(account, "events", name=STANDING, limit=STANDING_READ, before=before),
         api.get("/v1/signals", account=account, open=True, limit=OPEN, **given),
     )
     last = at or _day_of(whole)
     signals = [*whole["signals"], *still_open["signals"]]
-    read = {each["event_id"]: each for each in [*records["events"], *goals["events"]]}
+    read = {each["event_id"]: each for each in [*records["events"], *standing["events"]]}
     return _Told(whole, signals, Past(history["history"], last), people, recorded(read.values(), at))
 
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from services.console.account.records import KINDS
-from services.console.pages.account import GOALS, RECORDS
+from services.console.pages.account import RECORDS, STANDING
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
@@ -107,7 +107,26 @@ async def test_an_open_goal_can_be_marked_as_reached_however_much_was_recorded_s
     assert shown.count("note-") == 12
 
 
-@pytest.mark.parametrize("name", [",".join(KINDS.values()), ",".join(GOALS)])
+async def test_a_judgement_and_a_loss_are_shown_however_much_was_recorded_since() -> None:
+    own = filled(["busy"])
+    told: list[tuple[str, dict[str, str]]] = [
+        ("judged", {"episode_id": f"busy/usage_decline/{T0}", "verdict": "not_useful", "author": "Ann"}),
+        ("churn", {"date": "2025-11-08"}),
+        *(("note", {"text": f"note-{number}-"}) for number in range(RECORDS + 5)),
+    ]
+    for number, (kind, said) in enumerate(told):
+        at = T0 + number * HOUR_MS
+        row: dict[str, Any] = {"name": KINDS[kind], "properties": msgspec.json.encode(said).decode(), "occurred_at": at}
+        own.insert("events", [event(5_000 + number, f"r{number}", account="busy", received_at=at, **row)])
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(own, settings)) as client:
+        page = (await client.get("/accounts/busy")).text
+
+    assert "Judged not useful" in page[page.index("open-signals") :]
+    assert "Lost on Nov 8, 2025." in page
+
+
+@pytest.mark.parametrize("name", [",".join(KINDS.values()), ",".join(STANDING)])
 async def test_an_event_whose_name_is_the_list_of_those_that_are_read_is_no_record(name: str) -> None:
     """A list in an address is also taken as one name, in which there are commas."""
     own = filled(["acme"])
