@@ -42,6 +42,8 @@ def why(error: BaseException | None) -> str:
 
 MOST_RECORDED = 10_000
 """The most accounts whose losses, contacts or judgements are returned."""
+JUDGEMENT_TOLD = ("episode_id", "rule", "severity", "verdict", "author")
+"""What is returned of a judgement."""
 MOST_ARRIVALS = 10_000
 """The most lines that `arrivals` returns."""
 FULL = "the disk of the store is full"
@@ -223,15 +225,15 @@ class Queries(Protocol):
         """
         Return the last contact with each account in production since a time, latest first, MOST_RECORDED at most.
 
-        Each has `account`, `occurred_at` and `properties` (see `services.shared.tracking_plan.contacts`).
+        Each has `account`, `occurred_at`, `channel` and `author` (see `services.shared.tracking_plan.contacts`).
         """
 
     def judgements(self, since_ms: int) -> list[Found]:
         """
         Return the last judgement of each episode of a signal since a time, latest first, MOST_RECORDED at most.
 
-        Those of accounts in production that name an episode and a verdict. Each has `account`, `occurred_at` and `properties` (see
-        `services.shared.tracking_plan.judgements`).
+        Those of accounts in production that name an episode and a verdict. Each has `account`, `occurred_at` and
+        JUDGEMENT_TOLD (see `services.shared.tracking_plan.judgements`).
         """
 
     def details(self, event_ids: Sequence[str]) -> list[Found]:

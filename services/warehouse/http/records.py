@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from schemas.measures import MEASURES
-from services.shared.tracking_plan.contacts import contact_of
-from services.shared.tracking_plan.judgements import judgement_of
 from services.shared.tracking_plan.losses import loss_of
 from services.shared.units import DAY_MS
 from services.warehouse.domain import filters, ordering, parameters, presentation
@@ -33,6 +33,7 @@ from services.warehouse.http.question import (
     paged,
     standing,
 )
+from services.warehouse.ports import Found
 
 _RECORDED_DAYS = 90
 
@@ -96,26 +97,20 @@ def _losses(asked: Asked) -> Told:
 def _contacts(asked: Asked) -> Told:
     known_until = as_of(asked)
     rows = [] if known_until is None else asked.store.contacts(known_until - _RECORDED_DAYS * DAY_MS)
-    told = [
-        {
-            "account": row["account"],
-            "at": presentation.time_of(row["occurred_at"]),
-            **contact_of(row["properties"])._asdict(),
-        }
-        for row in rows
-    ]
-    return {"contacts": told, "total": len(told), "next": None}
+    return {"contacts": _timed(rows), "total": len(rows), "next": None}
 
 
 def _judgements(asked: Asked) -> Told:
     known_until = as_of(asked)
     rows = [] if known_until is None else asked.store.judgements(known_until - _RECORDED_DAYS * DAY_MS)
-    told = []
-    for row in rows:
-        if said := judgement_of(row["properties"]):
-            named = {name: text for name, text in said._asdict().items() if name != "text"}
-            told.append({"account": row["account"], "at": presentation.time_of(row["occurred_at"]), **named})
-    return {"judgements": told, "total": len(told), "next": None}
+    return {"judgements": _timed(rows), "total": len(rows), "next": None}
+
+
+def _timed(rows: Iterable[Found]) -> list[Told]:
+    return [
+        {"at": presentation.time_of(row["occurred_at"]), **{n: row[n] for n in row if n != "occurred_at"}}
+        for row in rows
+    ]
 
 
 def _whoami(asked: Asked) -> Told:

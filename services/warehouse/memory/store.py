@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from schemas.topics import USAGE_EVENTS
-from services.shared.tracking_plan.contacts import CONTACT
+from services.shared.tracking_plan.contacts import CONTACT, contact_of
 from services.shared.tracking_plan.judgements import JUDGEMENT, judgement_of
 from services.shared.tracking_plan.losses import LOSS, loss_of
 from services.shared.units import DAY_MS, HOUR_MS
@@ -16,7 +16,7 @@ from services.warehouse.domain.person import RECENT_DAYS
 from services.warehouse.memory.erasing import MemoryErasing
 from services.warehouse.memory.health import MemoryHealth
 from services.warehouse.memory.tables import IDENTITY, first
-from services.warehouse.ports import MOST_ARRIVALS, MOST_RECORDED, Days, Found, Page
+from services.warehouse.ports import JUDGEMENT_TOLD, MOST_ARRIVALS, MOST_RECORDED, Days, Found, Page
 
 _SENT = ("event_id", "source", "environment", "account", "user")
 _DETAILS_COLUMNS = (*_SENT, "user_id", "anonymous_id", "occurred_at", "received_at", "properties", "extra")
@@ -98,20 +98,22 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         """Return of each account the latest record of a loss that names a day, or its latest where none does."""
         ordered = self._recorded(LOSS)
         named = first([row for row in ordered if loss_of(row["properties"])], "account")
-        return _of_record(in_order(EVENTS, list((first(ordered, "account") | named).values())))
+        latest = in_order(EVENTS, list((first(ordered, "account") | named).values()))
+        return [_told(row, {"properties": row["properties"]}) for row in latest][:MOST_RECORDED]
 
     def contacts(self, since_ms: int) -> list[Found]:
         """Return the last contact with each account since a time."""
-        rows = [row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms]
-        return _of_record(first(rows, "account").values())
+        rows = first([row for row in self._recorded(CONTACT) if row["occurred_at"] >= since_ms], "account").values()
+        return [_told(row, contact_of(row["properties"])._asdict()) for row in rows][:MOST_RECORDED]
 
     def judgements(self, since_ms: int) -> list[Found]:
         """Return the last judgement of each episode since a time."""
         latest: dict[tuple[str, str], Found] = {}
         for row in self._recorded(JUDGEMENT):
             if row["occurred_at"] >= since_ms and (said := judgement_of(row["properties"])):
-                latest.setdefault((row["account"], said.episode_id), row)
-        return _of_record(latest.values())
+                told = {name: getattr(said, name) for name in JUDGEMENT_TOLD}
+                latest.setdefault((row["account"], said.episode_id), _told(row, told))
+        return list(latest.values())[:MOST_RECORDED]
 
     def _recorded(self, name: str) -> list[Found]:
         """Return the records of this name, latest first."""
@@ -162,6 +164,6 @@ def _counts(row: Found) -> bool:
     return bool(row["environment"] == "production" and not row["internal"])
 
 
-def _of_record(rows: Iterable[Found]) -> list[Found]:
-    """Return what is told of records."""
-    return [{name: row[name] for name in ("account", "occurred_at", "properties")} for row in rows][:MOST_RECORDED]
+def _told(row: Found, said: Found) -> Found:
+    """Return what is told of a record."""
+    return {"account": row["account"], "occurred_at": row["occurred_at"], **said}

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from services.shared.tracking_plan.values import MAX_RECORD_TEXT
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.clickhouse import queries
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.ordering import EVENTS, place
-from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, Row, row
+from services.warehouse.domain.rows import TABLE_OF_TOPIC, Place, row
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.ports import Days, Store
 from tests.contract.warehouse.stored import T0, event, example, health, signal
@@ -278,99 +277,3 @@ def test_a_page_of_events_is_full_however_many_repetitions_there_are(store: Stor
 
     assert [e["offset"] for e in first.rows + second.rows] == list(range(39, -1, -1))
     assert first.total == second.total == 40
-
-
-def test_the_latest_record_of_a_loss_of_each_account_is_found(store: Store) -> None:
-    def lost(offset: int, account: str, date: str, **changes: Any) -> Row:
-        said = f'{{"date":"{date}","reason":"price"}}'
-        at = T0 + offset
-        return event(
-            offset, f"l{offset}", account=account, name="Account Lost", properties=said, occurred_at=at, **changes
-        )
-
-    rows = [
-        lost(1, "acme", "2025-11-01"),
-        lost(2, "acme", "2025-11-08"),
-        lost(3, "globex", "2025-11-15"),
-        lost(4, "tested", "2025-11-15", environment="staging"),
-        lost(5, "staff", "2025-11-15", internal=True),
-        event(6, "e6", account="active", name="Report Exported"),
-    ]
-    store.insert("events", rows)
-    store.insert("events", rows[:2])
-
-    found = store.losses()
-
-    assert [(each["account"], each["occurred_at"]) for each in found] == [("globex", T0 + 3), ("acme", T0 + 2)]
-    assert found[1].keys() == {"account", "occurred_at", "properties"}
-    assert found[1]["properties"] == '{"date":"2025-11-08","reason":"price"}'
-
-
-def test_a_record_of_a_loss_that_names_no_day_stands_only_where_none_of_the_account_does(store: Store) -> None:
-    said = [
-        ("acme", '"2025-11-01"'), ("acme", '"2025-11-08"'), ("acme", '"soon"'), ("acme", '"1969-12-31"'),
-        ("globex", '"soon"'), ("initech", '"20251101T120000Z"'), ("hooli", "1761955200"),
-    ]  # fmt: skip
-    store.insert(
-        "events",
-        [
-            event(n, f"l{n}", account=account, name="Account Lost", properties=f'{{"date":{date}}}', occurred_at=T0 + n)
-            for n, (account, date) in enumerate(said)
-        ],
-    )
-
-    assert [(each["account"], each["occurred_at"] - T0) for each in store.losses()] == [
-        ("hooli", 6), ("initech", 5), ("globex", 4), ("acme", 1),
-    ]  # fmt: skip
-
-
-def test_the_last_contact_with_each_account_since_a_time_is_found(store: Store) -> None:
-    def contact(offset: int, account: str, author: str, **changes: Any) -> Row:
-        said = f'{{"channel":"call","author":"{author}"}}'
-        at = T0 + offset
-        name = "Customer Contacted"
-        return event(offset, f"c{offset}", account=account, name=name, properties=said, occurred_at=at, **changes)
-
-    rows = [
-        contact(1, "hooli", "Ada"),
-        contact(2, "acme", "Ada"),
-        contact(3, "globex", "Kim"),
-        contact(4, "acme", "Kim"),
-        contact(5, "tested", "Ada", environment="staging"),
-        event(6, "e6", account="active", name="Report Exported"),
-    ]
-    store.insert("events", rows)
-    store.insert("events", rows[:4])
-
-    found = store.contacts(T0 + 2)
-
-    assert [(each["account"], each["occurred_at"]) for each in found] == [("acme", T0 + 4), ("globex", T0 + 3)]
-    assert found[0]["properties"] == '{"channel":"call","author":"Kim"}'
-    assert found[0].keys() == {"account", "occurred_at", "properties"}
-
-
-def test_the_last_judgement_of_each_episode_since_a_time_is_found(store: Store) -> None:
-    def judged(offset: int, episode: str, said: str, **changes: Any) -> Row:
-        whole = f'{{"episode_id":{episode},"verdict":{said}}}'
-        name, at = "Signal Judged", T0 + offset
-        return event(offset, f"j{offset}", account="acme", name=name, properties=whole, occurred_at=at, **changes)
-
-    rows = [
-        judged(1, '"acme:usage_silent:1"', '"useful"'),
-        judged(2, '"acme:usage_silent:2"', '"useful"'),
-        judged(3, '"acme:usage_silent:2"', '"not_useful"'),
-        judged(4, '"acme:usage_decline:2"', '"useful"'),
-        judged(5, '"acme:usage_decline:2"', '"perhaps"'),
-        judged(6, '""', '"useful"'),
-        judged(7, "7", '"useful"'),
-        judged(8, '"acme:usage_silent:2"', '"useful"', environment="staging"),
-        judged(9, f'"{"é" * (MAX_RECORD_TEXT + 1)}"', '"useful"'),
-        judged(10, f'"{"é" * MAX_RECORD_TEXT}"', '"useful"'),
-    ]
-    store.insert("events", rows)
-    store.insert("events", rows[:4])
-
-    found = store.judgements(T0 + 2)
-
-    assert [each["occurred_at"] - T0 for each in found] == [10, 4, 3]
-    assert found[0].keys() == {"account", "occurred_at", "properties"}
