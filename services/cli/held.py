@@ -60,7 +60,7 @@ def reason(snapshot: dict[str, Any], measures: Measures) -> str:
     dates = snapshot["dates"]
     if ABSENT_FROM in dates:
         return f"away by plan from {iso(dates[ABSENT_FROM])} to {iso(dates[ABSENT_UNTIL])}"
-    share = f"{measures[CALENDAR]:.0%} of a usual week is left"
+    share = f"{100 * measures[CALENDAR]:.4g}% of a usual week is left"
     public = int(measures.get("public_holidays_7", 0))
     if public:
         return f"{counted(public, 'public holiday')} in the last seven days: {share}"

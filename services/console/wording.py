@@ -91,7 +91,7 @@ class Wording:
             return DASH
         match unit:
             case "share" | "chance":
-                return self._formats.share(value)
+                return self._formats.level(value)
             case "days" | "hours":
                 return self._words(f"unit.{unit}", count=round(value), value=self._formats.number(round(value)))
             case "flag":

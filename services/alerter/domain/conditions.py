@@ -104,6 +104,13 @@ def measures_in(node: Node) -> frozenset[str]:
     return frozenset().union(*(measures_in(part) for part in node.parts))
 
 
+def decides_alike(node: Node, measures: Measures, name: str, other: float) -> bool:
+    """Return whether each comparison of a measure comes out as it does, where the measure has another value."""
+    if isinstance(node, Condition):
+        return node.measure != name or _compares(node, measures) is _compares(node, {**measures, name: other})
+    return all(decides_alike(part, measures, name, other) for part in node.parts)
+
+
 @lru_cache(maxsize=1024)
 def mark_of(node: Node) -> int:
     """Return a number of 32 bits that stands for this condition in a state: the same in every process and release."""

@@ -93,7 +93,7 @@ def _judge(
     states[rule.id] = state
     if move is None:
         return None
-    phrases = Phrases(snapshot, measures, other_risks=_titles(rules, _other_risks(states, rule.id)))
+    phrases = Phrases(snapshot, measures, _titles(rules, _other_risks(states, rule.id)), rule.conditions)
     stronger = rules.get(inhibitor) if inhibitor else None
     return emit(rule, move, snapshot, measures, phrases=phrases, rules_version=rules.version, inhibitor=stronger)
 

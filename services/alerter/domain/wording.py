@@ -6,11 +6,12 @@ Statistics and inner names stay out of the texts: people read "active people", "
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from string import Formatter
 from typing import Any
 
 from schemas.measures import MEASURES, Unit
+from services.alerter.domain.conditions import Node, decides_alike
 from services.alerter.domain.durations import DAY_MS
 from services.alerter.domain.measures import Measures
 from services.shared.units import date_of
@@ -30,7 +31,9 @@ PLACEHOLDERS = frozenset(MEASURES) | frozenset(TEXTS)
 
 UNKNOWN = "unknown"
 _WITHOUT_DAYS_OFF, _CALENDAR = "silent_days", "calendar_level"
+_IN_PERCENT = frozenset({Unit.SHARE, Unit.CHANCE})
 _WHOLE_FROM = 10
+_MOST_DIGITS = 4
 _DAYS_FROM_HOURS = 72
 _FEW_DAYS = 3
 """Below this, a part of a day is not left out: people who come on 1.9 days a week do not come on one."""
@@ -66,19 +69,33 @@ def fill(template: str, phrases: Mapping[str, str]) -> str:
 class Phrases(dict[str, str]):
     """The words for each placeholder, made when asked for: most templates use few."""
 
-    def __init__(self, snapshot: Mapping[str, Any], measures: Measures, other_risks: str) -> None:
-        """Speak about one snapshot."""
+    def __init__(
+        self, snapshot: Mapping[str, Any], measures: Measures, other_risks: str, conditions: Sequence[Node]
+    ) -> None:
+        """Speak about one snapshot; no value is rounded past what `conditions` compare it with."""
         super().__init__()
         self._snapshot = snapshot
         self._measures = measures
         self._other_risks = other_risks
+        self._conditions = conditions
 
     def __missing__(self, name: str) -> str:
         """Word one value."""
         if name in MEASURES:
-            worded = word(self._measures.get(name), MEASURES[name].unit)
+            worded = word(self._measures.get(name), MEASURES[name].unit, self._digits(name))
             return f"{worded} (public holidays and planned absences left out)" if self._leaves_out(name) else worded
         return self._text(name)
+
+    def _digits(self, name: str) -> int:
+        """Return how many digits tell a value: more than usual where the rounded one would be judged otherwise."""
+        value, unit = self._measures.get(name, 0.0), MEASURES[name].unit
+        scale = 100 if unit in _IN_PERCENT else 1
+        usual = usual_digits(value, unit)
+        for digits in range(usual, _MOST_DIGITS):
+            shown = round(scale * value, digits) / scale
+            if all(decides_alike(node, self._measures, name, shown) for node in self._conditions):
+                return digits
+        return usual
 
     def _leaves_out(self, name: str) -> bool:
         """Return whether a number of days is smaller than the dates beside it say, because some days do not count."""
@@ -99,17 +116,15 @@ class Phrases(dict[str, str]):
         return self._other_risks or "none"
 
 
-def word(value: float | None, unit: Unit) -> str:
-    """Write one value with its unit, as people would."""
+def word(value: float | None, unit: Unit, digits: int | None = None) -> str:
+    """Write one value with its unit, as people would, or with so many digits after the point; lengths of time have their own."""
     if value is None:
         return UNKNOWN
-    if unit is Unit.SHARE:
-        return f"{round(100 * value)} %"
     if unit is Unit.FLAG:
         return "yes" if value else "no"
-    if unit is Unit.CHANCE:
-        return f"{100 * value:.1f} %"
-    number = number_words(value)
+    digits = usual_digits(value, unit) if digits is None else digits
+    if unit in _IN_PERCENT:
+        return f"{100 * value:.{digits}f} %"
     if unit is Unit.DAYS:
         if abs(value) < _FEW_DAYS and round(value, 1) != round(value):
             return f"{value:.1f} days"
@@ -120,16 +135,17 @@ def word(value: float | None, unit: Unit) -> str:
         if whole >= _DAYS_FROM_HOURS:
             return f"{whole // 24} days"
         return "1 hour" if whole == 1 else f"{whole} hours"
+    number = f"{round(value, digits) + 0.0:,.{digits}f}"  # + 0.0: there is no -0
     if unit is Unit.PEOPLE:
         return "1 person" if number == "1" else f"{number} people"
     return number
 
 
-def number_words(value: float) -> str:
-    """Write a number: whole from ten on, below with one decimal where it has any."""
-    if abs(value) >= _WHOLE_FROM or round(value, 1) == round(value):
-        return f"{round(value):,}"
-    return f"{value:.1f}"
+def usual_digits(value: float, unit: Unit) -> int:
+    """Return how many digits after the point a value has: a number has one below ten, if it is not 0."""
+    if unit is Unit.CHANCE:
+        return 1
+    return int(unit is not Unit.SHARE and abs(value) < _WHOLE_FROM and round(value, 1) != round(value))
 
 
 def date_words(day: int) -> str:

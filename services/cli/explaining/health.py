@@ -198,7 +198,7 @@ def held(judgement: Judgement) -> str:
     if measures.get(CALENDAR, 1) < 0.75:
         return f"usage rules are held: {reason(judgement.snapshot, measures)}"
     if measures.get(FLEET, 1) < 0.75:
-        return f"usage rules are held: all customers are at {measures[FLEET]:.0%} of their usual level"
+        return f"usage rules are held: all customers are at {100 * measures[FLEET]:.4g}% of their usual level"
     return ""
 
 

@@ -96,10 +96,10 @@ def customers(c: PanelContext) -> Panel | None:
     legend += [("key-quiet", c.t("account.customers.quiet"))] if quiet else []
     legend += [("key-away", c.t("account.customers.away"))] if len(c.shades) > len(quiet) else []
     latest = next((value for _, value in reversed(fleet) if value is not None), None)
-    label = c.t("account.customers.label", level=c.f.share(latest), count=len(quiet))
+    label = c.t("account.customers.label", level=c.f.level(latest), count=len(quiet))
     heads = [c.t("account.day"), c.t("account.customers.fleet"), c.t("account.customers.calendar")]
     rows = [
-        [c.day(day), c.f.share(level), c.f.share(calendar)]
+        [c.day(day), c.f.level(level), c.f.level(calendar)]
         for (day, level), (_, calendar) in weekly(list(zip(fleet, own, strict=True)))
     ]
     drawn = shares(c.axis, lines, label, c.shades, c.f.share, HELD_BELOW)

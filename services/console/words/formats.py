@@ -19,6 +19,8 @@ from babel.numbers import (
 
 _WHOLE_FROM = 10
 _MOST = 1e15
+_LIMITS = 5
+"""Shares that rules compare with are multiples of so many percent."""
 _CENTS = re.compile(r"\.0+")
 DASH = "–"
 
@@ -75,6 +77,16 @@ class Formats:
         """Return a share of 1 in percent."""
         return DASH if value is None else _share(round(value, 4), self.locale)
 
+    def level(self, value: float | None) -> str:
+        """Return a share that rules compare, in percent, with a decimal where it would be rounded up to a multiple of five, as limits are."""
+        if value is None:
+            return DASH
+        percent = round(100 * value, 2)
+        whole = round(percent)
+        if whole % _LIMITS or percent >= whole:
+            return self.share(value)
+        return _exact_share(next(each for each in (round(percent, 1), percent) if each < whole) / 100, self.locale)
+
     def day(self, day: str | None) -> str:
         """Return a day of the log, given as `2026-03-31`."""
         return DASH if not day else _day(day, self.locale)
@@ -130,6 +142,11 @@ def _change(value: int, locale: Locale) -> str:
 @_kept
 def _share(value: float, locale: Locale) -> str:
     return format_percent(value, locale=locale)
+
+
+@_kept
+def _exact_share(value: float, locale: Locale) -> str:
+    return format_percent(round(value, 4), locale=locale, decimal_quantization=False)
 
 
 @_kept

@@ -32,6 +32,7 @@ def test_an_account_without_a_calendar_or_in_an_ordinary_week_is_not_held() -> N
         ({"absent_from": 20_000, "absent_until": 20_013}, {"calendar_level": 0.0}, "away by plan from 2024-10-04 to 2024-10-17"),
         ({}, {"calendar_level": 0.5, "public_holidays_7": 2.0}, "2 public holidays in the last seven days: 50% of a usual week is left"),
         ({}, {"calendar_level": 0.4, "public_holidays_7": 0.0}, "back from a planned absence, or people are away: 40% of a usual week is left"),
+        ({}, {"calendar_level": 0.748, "public_holidays_7": 0.0}, "back from a planned absence, or people are away: 74.8% of a usual week is left"),
     ],
 )  # fmt: skip
 def test_it_says_why(dates: dict[str, int], measures: dict[str, float], why: str) -> None:

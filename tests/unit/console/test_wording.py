@@ -183,6 +183,10 @@ def test_what_a_fitted_risk_predicts_is_said_in_the_words_of_the_api() -> None:
     ("value", "unit", "text"),
     [
         (0.302663, "share", "30%"),
+        (0.4957, "share", "49.6%"),
+        (0.99963, "share", "99.96%"),
+        (0.999999, "share", "100%"),
+        (0.464, "share", "46%"),
         (1.0, "days", "1 day"),
         (6.2, "days", "6 days"),
         (31.5, "hours", "32 hours"),
