@@ -171,9 +171,19 @@ class Api:
         Raises:
             ApiError: it refused, or did not answer.
         """
-        return await self.upstream.recent.get(
-            f"{path} {sorted(parameters.items())}", lambda: self.get(path, **parameters)
-        )
+        asked = False
+
+        async def ask() -> Told:
+            nonlocal asked
+            asked = True
+            return await self.get(path, **parameters)
+
+        try:
+            return await self.upstream.recent.get(f"{path} {sorted(parameters.items())}", ask)
+        except ApiError as error:
+            if asked or error.status != httpx.codes.UNAUTHORIZED:
+                raise
+            return await self.get(path, **parameters)  # it was asked with the token of somebody else, which is revoked
 
     async def get_soon(self, path: str) -> Told | None:
         """

@@ -3,8 +3,10 @@
 import asyncio
 from typing import Any
 
+import httpx
 import pytest
 
+from services.console.api_client import Apart, Api, ApiError
 from services.console.recent import FRESH_S, STALE_S, Recent
 
 
@@ -109,3 +111,26 @@ async def test_an_erasure_clears_what_is_kept_and_what_was_asked_for_before_it_i
     assert await recent.get("q", ask) == {"asked": 2}
     recent.note_erasures("a-2")
     assert await recent.get("q", ask) == {"asked": 3}
+
+
+async def test_a_revoked_token_refuses_nobody_who_waits_for_the_same_answer_with_a_good_one() -> None:
+    came, go = asyncio.Event(), asyncio.Event()
+
+    async def answered(request: httpx.Request) -> httpx.Response:
+        if request.headers["authorization"] == "Bearer good":
+            return httpx.Response(200, json={"told": "to good"})
+        came.set()
+        await go.wait()
+        return httpx.Response(401, json={"code": "unknown_token", "detail": "this token is not known here"})
+
+    upstream = Apart("http://127.0.0.1:9")
+    upstream.client = httpx.AsyncClient(base_url="http://127.0.0.1:9", transport=httpx.MockTransport(answered))
+    revoked = asyncio.create_task(Api(upstream, "revoked").get_recent("/v1/losses"))
+    await came.wait()
+    good = asyncio.create_task(Api(upstream, "good").get_recent("/v1/losses"))
+    await asyncio.sleep(0)
+    go.set()
+
+    assert await good == {"told": "to good"}
+    with pytest.raises(ApiError, match="401"):
+        await revoked
