@@ -52,20 +52,17 @@ class Wording:
         """
         if not self._shipped(signal, "title"):
             return str(signal["summary"])
-        told = _told(signal)
         moment, usual = ("now", "usual_now") if self.is_current(signal) else ("value", "usual")
-        if any(item["name"] == "silent_days" and item.get(moment) == 0 for item in told[:_EVIDENCE_SHOWN]):
+        shown = _shown(signal, moment)
+        if any(item["name"] == "silent_days" and item.get(moment) == 0 for item in shown):
             return self._words("evidence.active_again")
-        unused = {item["name"].replace("user_days_", "level_") for item in told if item.get(moment) == 0}
-        return " · ".join(
-            self._fact(signal["rule"], item, 0.0 if item["name"] in unused else float(item[moment]), item.get(usual))
-            for item in told[:_EVIDENCE_SHOWN]
-        )
+        return " · ".join(self._fact(signal["rule"], item, float(item[moment]), item.get(usual)) for item in shown)
 
     def is_current(self, signal: Mapping[str, Any]) -> bool:
         """Return whether the line of evidence tells of now, not of when the signal was sent: all that it shows is known."""
-        shown = _told(signal)[:_EVIDENCE_SHOWN]
-        return bool(self._shipped(signal, "title")) and all(item.get("now") is not None for item in shown)
+        return bool(self._shipped(signal, "title")) and all(
+            item.get("now") is not None for item in _shown(signal, "now")
+        )
 
     def _fact(self, rule: str, item: Mapping[str, Any], value: float, usual: float | None) -> str:
         """Return one measure with its value, and the usual one where it is known."""
@@ -169,9 +166,11 @@ class Wording:
         return self._words(key) if self._words.has(key) else otherwise
 
 
-def _told(signal: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the evidence that can be told in a line."""
-    return [item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE]
+def _shown(signal: Mapping[str, Any], moment: str) -> list[Mapping[str, Any]]:
+    """Return the evidence that a line tells; no use at all says more than the level it comes to, which rules smooth to a few percent."""
+    told = [item for item in signal["evidence"] if item["value"] is not None and item["name"] not in _TOLD_ELSEWHERE]
+    unused = {item["name"].removeprefix("user_days_") for item in told if item.get(moment) == 0}
+    return [item for item in told if item["name"] not in {f"level_{span}" for span in unused}][:_EVIDENCE_SHOWN]
 
 
 def _keys(signal: Mapping[str, Any], part: str) -> Sequence[str]:

@@ -142,11 +142,18 @@ def test_evidence_that_is_not_known_any_more_is_told_with_the_rest_as_it_was_sen
     assert wording("en").is_current(unseen)
 
 
-def test_a_level_of_no_use_is_said_to_be_none() -> None:
+def test_no_use_is_told_without_the_few_percent_that_rules_smooth_its_level_to() -> None:
     level = {"name": "level_2w", "label": "Use of two weeks", "unit": "share", "value": 0.0155, "usual": None}
     used = {"name": "user_days_2w", "label": "Active user-days", "unit": "count", "value": 0.0, "usual": 32.0}
+    week = {"name": "user_days_1w", "label": "Active user-days", "unit": "count", "value": 0.0, "usual": 16.0}
+    tickets = {"name": "tickets_open", "label": "Open tickets", "unit": "count", "value": 0.0, "usual": None}
 
-    assert wording("en").evidence(signal(evidence=[used, level])).endswith("two weeks at 0% of the usual level")
+    told = [wording("en").evidence(signal(evidence=each)) for each in ([used, level, week], [tickets, level])]
+
+    assert told == [
+        "0 user-days in two weeks, 32 expected · 0 user-days in one week, 16 expected",
+        "0 open tickets · two weeks at 2% of the usual level",
+    ]
 
 
 @pytest.mark.parametrize(
