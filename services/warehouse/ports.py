@@ -208,7 +208,7 @@ class Queries(Protocol):
 
     def past(self) -> Iterator[Found]:
         """
-        Yield all that scores, earliest `occurred_at` first: unique production events with an account.
+        Yield all that the scorer takes, earliest `occurred_at` first: unique production events with an account.
 
         Each has `account`, `user`, `kind`, `name`, `occurred_at`, `source`, `event_id`, `properties`, `environment`,
         `internal` and `actor`. Events are fetched as they are taken, so memory does not grow with their number.

@@ -32,6 +32,8 @@ class Event(NamedTuple):
     """Who acts, as event records name it: PERSON, AGENT, INTEGRATION; UNKNOWN: nothing says so."""
     source: str = "backtest"
     """What sent it. An agent or integration without a user is one for each source."""
+    internal: bool = False
+    """Whether ingest left its user out by the tracking plan, so that what it does is no use of the product."""
 
 
 class Fact(NamedTuple):

@@ -89,7 +89,7 @@ class FoldedLane:
         actor = event.actor
         if actor == UNSAID:
             actor = SYMBOLS[self._plan.actor_of(event.kind, event.name, event.user)]
-        internal = self._plan.leaves_out(event.user)
+        internal = event.internal or self._plan.leaves_out(event.user)
         self.activity.add(event, actor, internal=internal)
         at = event.at_ms
         value = {

@@ -1,9 +1,9 @@
 """
 One's own history: what `usage-events` still holds, from its beginning to its present end, or what the warehouse does.
 
-Only what scores is read: events of the production environment that name an account, without those of people whom the
-tracking plan leaves out. They are put in the order in which they happened. A day that came late is on its own day here, so
-a back-test knows it earlier than the scorer did.
+Only what the scorer takes is read: events of the production environment that name an account. Those of people whom the
+tracking plan left out are marked, and count as no use. They are put in the order in which they happened. A day that came late
+is on its own day here, so a back-test knows it earlier than the scorer did.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class _Holder:
 
     def _note_loss(self, value: Mapping[str, Any]) -> None:
         """Keep the latest record of a loss of each account; a loss that lies ahead is none yet."""
-        if value["name"] != LOSS or value["kind"] != "TRACK" or not _counts(value):
+        if value["name"] != LOSS or value["kind"] != "TRACK" or value["internal"] or not _scores(value):
             return
         said_at, loss = value["occurred_at"], loss_of(value["properties"])
         if loss is None:
@@ -121,13 +121,13 @@ class _Holder:
         )
 
 
-def _counts(value: Mapping[str, Any]) -> bool:
-    return value["environment"] == "production" and not value["internal"] and bool(value["account"])
+def _scores(value: Mapping[str, Any]) -> bool:
+    return value["environment"] == "production" and bool(value["account"])
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
     """Return a decoded usage event, None where it does not score or lies on a day that is not over."""
-    if not _counts(value) or value["kind"] not in _KINDS:
+    if not _scores(value) or value["kind"] not in _KINDS:
         return None
     if value["occurred_at"] >= now_ms - now_ms % DAY_MS:
         return None
@@ -137,4 +137,5 @@ def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:
     )
     properties = value["properties"]
     said = NOTHING if properties == "{}" else _json(properties)
-    return Event(account, user, value["occurred_at"], name, said, value["kind"], value["event_id"], actor, source)
+    at, internal = value["occurred_at"], value["internal"]
+    return Event(account, user, at, name, said, value["kind"], value["event_id"], actor, source, internal)

@@ -45,7 +45,8 @@ _EVENT_ORDER = {
 }
 _PEOPLE_ORDER = {"last_active_day": "last_active_day", "user": "user"}
 
-COUNTS = "topic = 'usage-events' AND environment = 'production' AND NOT internal"
+SCORES = "topic = 'usage-events' AND environment = 'production'"
+COUNTS = f"{SCORES} AND NOT internal"
 USES = f"{COUNTS} AND kind IN ('TRACK', 'PAGE', 'SCREEN')"
 PERSON = "actor NOT IN ('AGENT', 'INTEGRATION')"
 

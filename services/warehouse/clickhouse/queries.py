@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from services.warehouse.clickhouse.events import COUNTS, EventQueries
+from services.warehouse.clickhouse.events import SCORES, EventQueries
 from services.warehouse.clickhouse.health import HealthQueries
 from services.warehouse.clickhouse.recorded import RecordedQueries
 from services.warehouse.clickhouse.signals import SignalQueries
@@ -34,9 +34,9 @@ class ClickHouseQueries(HealthQueries, SignalQueries, EventQueries, RecordedQuer
     """Keeps the `Queries` port."""
 
     def past(self) -> Iterator[Found]:
-        """Yield all that scores."""
+        """Yield all that the scorer takes."""
         query = f"""SELECT {_PAST_COLUMNS} FROM events_unique
-            WHERE {COUNTS}
+            WHERE {SCORES}
             ORDER BY occurred_at, topic, partition, offset"""
         with self._reader() as reader, reader.query_row_block_stream(query) as blocks:
             names = [name.removesuffix("_ms") for name in blocks.source.column_names]

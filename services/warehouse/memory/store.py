@@ -90,8 +90,8 @@ class MemoryStore(MemoryErasing, MemoryHealth):
         return found[:MOST_ARRIVALS]
 
     def past(self) -> Iterator[Found]:
-        """Yield all that scores."""
-        rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _counts(row)]
+        """Yield all that the scorer takes."""
+        rows = [row for row in self._unique_events() if row["topic"] == USAGE_EVENTS and _scores(row)]
         yield from sorted(rows, key=lambda row: (row["occurred_at"], row["topic"], row["partition"], row["offset"]))
 
     def losses(self) -> list[Found]:
@@ -161,7 +161,11 @@ def _is_use(row: Found) -> bool:
 
 
 def _counts(row: Found) -> bool:
-    return bool(row["environment"] == "production" and not row["internal"])
+    return _scores(row) and not row["internal"]
+
+
+def _scores(row: Found) -> bool:
+    return bool(row["environment"] == "production")
 
 
 def _told(row: Found, said: Found) -> Found:

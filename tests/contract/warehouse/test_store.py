@@ -182,16 +182,18 @@ def test_a_job_that_identifies_everybody_at_night_makes_nobody_active(store: Sto
     assert [each["user"] for each in people.rows] == ["u1"]
 
 
-def test_the_past_is_all_that_scores_once_and_in_the_order_in_which_it_happened(store: Store) -> None:
+def test_the_past_is_all_that_the_scorer_takes_once_and_in_the_order_in_which_it_happened(store: Store) -> None:
     store.insert("events", [event(1, "late", occurred_at=T0 + 9), event(2, "early", occurred_at=T0, account="globex")])
     store.insert("events", [event(3, "late", occurred_at=T0 + 9), event(4, "test", environment="staging")])
-    store.insert("events", [event(5, "staff", internal=True), event(6, "x", topic="usage-unattributed", account="")])
+    store.insert("events", [event(5, "x", topic="usage-unattributed", account="")])
+    store.insert("events", [event(6, "staff", internal=True, occurred_at=T0 + 99)])
 
     found = list(store.past())
 
-    assert [(e["account"], e["event_id"], e["occurred_at"]) for e in found] == [
-        ("globex", "early", T0),
-        ("acme", "late", T0 + 9),
+    assert [(e["account"], e["event_id"], e["occurred_at"], e["internal"]) for e in found] == [
+        ("globex", "early", T0, False),
+        ("acme", "late", T0 + 9, False),
+        ("acme", "staff", T0 + 99, True),
     ]
     assert {"user", "kind", "name", "source", "properties", "environment", "internal", "actor"} <= found[0].keys()
 

@@ -104,15 +104,15 @@ async def test_a_list_of_lost_customers_is_held_against_what_the_log_holds(
     assert text.index("Of your 1 lost account") < text.index("### Left out")
 
 
-async def test_only_what_scores_and_days_that_are_over_are_read(kafka_settings: KafkaSettings) -> None:
+async def test_only_what_the_scorer_takes_and_days_that_are_over_are_read(kafka_settings: KafkaSettings) -> None:
     await write(kafka_settings)
 
     history = await read_log(kafka_settings, (), NOW)
     events = list(history.read())
 
-    assert len(events) == DAYS * 36 - (STOPPED - 1) * 3
+    assert len(events) == DAYS * 36 - (STOPPED - 1) * 3 + 1
     assert events == sorted(events, key=lambda event: event.at_ms)
-    assert "dora" not in {event.user for event in events}
+    assert [event.user for event in events if event.internal] == ["dora"]
     assert history.until_day == TODAY
 
 

@@ -1,0 +1,40 @@
+"""One's own history, as the store has it."""
+
+from typing import Any
+
+import msgspec
+
+from schemas.measures import named
+from services.alerter.domain.closing import ForgottenAccount
+from services.backtest.driving import drive
+from services.backtest.histories.own import read_warehouse
+from services.shared.units import DAY_MS
+from services.warehouse.memory.store import MemoryStore
+from tests.contract.warehouse.stored import T0, event
+
+DAYS = 30
+NOW = T0 + DAYS * DAY_MS
+
+
+def test_what_people_do_whom_the_plan_left_out_is_no_use_and_what_they_say_counts() -> None:
+    seats: dict[str, Any] = {"kind": "GROUP", "name": "", "properties": msgspec.json.encode({"seats": 5}).decode()}
+    lost: dict[str, Any] = {"name": "Account Lost", "properties": '{"date":"2025-12-20"}'}
+    store = MemoryStore()
+    for day in range(DAYS):
+        at = T0 + day * DAY_MS
+        for user, internal in (("ann", False), ("staff", True)):
+            sent = event(10 * day + internal, f"{user}-{day}", user=user, internal=internal, occurred_at=at)
+            store.insert("events", [sent])
+    for number, changes in enumerate((seats, lost)):
+        sent = event(900 + number, f"s{number}", user="staff", internal=True, occurred_at=NOW - DAY_MS, **changes)
+        store.insert("events", [sent])
+
+    history = read_warehouse(store, (), NOW)
+    driven = drive(history)
+
+    assert driven.activity.tolist() == [[1] * DAYS]
+    last = list(driven.snapshots)[-1]
+    assert not isinstance(last, ForgottenAccount)
+    measures = named(last["measures"])
+    assert (measures["active_users_28"], measures["events_28"], measures["seats"]) == (1, 28, 5)
+    assert history.recorded == ()
