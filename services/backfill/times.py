@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from services.shared.units import DAY_MS
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_MS = 4_102_444_800_000  # the year 2100: anything later was meant in another unit
 
 
@@ -39,6 +40,8 @@ def _milliseconds(text: str, written: TimeFormat) -> int:
     match written:
         case TimeFormat.SECONDS:
             whole, _, fraction = text.partition(".")
+            if fraction and not fraction.isdigit():  # 1.70358e+09, as R and pandas write it, is no time soon after 1970
+                raise ValueError(text)
             return int(whole) * 1000 + int((fraction + "000")[:3])
         case TimeFormat.MILLISECONDS:
             return int(text)
@@ -47,4 +50,4 @@ def _milliseconds(text: str, written: TimeFormat) -> int:
         case TimeFormat.ISO:
             moment = datetime.fromisoformat(text)
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-            return round(moment.timestamp() * 1000)
+            return (moment - _EPOCH) // timedelta(milliseconds=1)  # never rounded up into the next day

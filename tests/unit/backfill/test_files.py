@@ -197,6 +197,7 @@ def test_calls_in_segment_format_pass_with_their_own_ids(tmp_path: Path) -> None
         ("2010-06-10T17:39:07Z", TimeFormat.ISO, 1_276_191_547_000),
         ("2010-06-10 19:39:07+02:00", TimeFormat.ISO, 1_276_191_547_000),
         ("2010-06-10", TimeFormat.ISO, 1_276_128_000_000),
+        ("2010-06-10T23:59:59.9996Z", TimeFormat.ISO, 1_276_214_399_999),
     ],
 )
 def test_times_are_read_in_each_format(tmp_path: Path, text: str, written: TimeFormat, expected: int) -> None:
@@ -206,6 +207,15 @@ def test_times_are_read_in_each_format(tmp_path: Path, text: str, written: TimeF
     source = survey(path, Mapping(time_format=written), "s", NOW_MS)
 
     assert source.first_ms == expected
+
+
+@pytest.mark.parametrize("text", ["1.701e+09", "1.27619e+09", "1276191547.-5"])
+def test_seconds_in_another_notation_are_no_time_shortly_after_1970(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"acct,user,ts\na,u,{text}\n")
+
+    with pytest.raises(BadFile, match="is not a time in seconds"):
+        survey(path, COMMITS, "s", NOW_MS)
 
 
 def test_a_file_that_is_not_utf8_is_refused_with_the_place_so_that_no_two_accounts_become_one(tmp_path: Path) -> None:
