@@ -19,6 +19,9 @@ from schemas.topics import TOPICS
 
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 _NO_SUBJECT, _NO_VERSION, _NO_SCHEMA, _BAD_VERSION, _READ_ONLY = 40401, 40402, 40403, 42202, 40501
+_BAD_SCHEMA, _TOO_LARGE = 42201, 41301
+_LONGEST = 256 * 1024
+"""Bytes of a schema that is looked up, many times those of the longest here: anybody may ask, without a token."""
 
 
 def registry_routes() -> list[Route]:
@@ -110,10 +113,15 @@ async def _lookup(request: Request) -> Response:
     files = _of(request)
     if not files:
         return _error(404, _NO_SUBJECT, "Subject not found")
+    body = b""
+    async for part in request.stream():
+        body += part
+        if len(body) > _LONGEST:
+            return _error(413, _TOO_LARGE, f"The schema has over {_LONGEST} bytes")
     try:
-        wanted = json.loads(json.loads(await request.body())["schema"])
-    except (ValueError, KeyError, TypeError):
-        return _error(422, 42201, "Invalid schema")
+        wanted = json.loads(json.loads(body)["schema"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return _error(422, _BAD_SCHEMA, "Invalid schema")
     for file in files:
         if json.loads(file.text) == wanted:
             return _answer(_described(request.path_params["subject"], file))

@@ -1,6 +1,8 @@
 """The registry endpoints answer as a Confluent Schema Registry does, and take nothing."""
 
 import json
+from collections.abc import MutableMapping
+from typing import Any
 
 import pytest
 from starlette.applications import Starlette
@@ -45,6 +47,31 @@ def test_a_schema_is_looked_up_by_its_text(client: TestClient) -> None:
     assert client.post("/subjects/io.tidemark.Tick", json={"schema": text}).json()["id"] == codec.SCHEMA_IDS["tick"]
     assert client.post("/subjects/io.tidemark.Tick", json={"schema": '"string"'}).status_code == 404
     assert client.post("/subjects/io.tidemark.Tick", content=b"{").status_code == 422
+
+
+async def test_a_schema_without_end_is_read_no_further_than_one_can_be_long() -> None:
+    parts = [{"type": "http.request", "body": b" " * 64 * 1024, "more_body": True} for _ in range(64)]
+    left: list[dict[str, Any]] = [{"type": "http.request"}, *parts]
+    answer: list[MutableMapping[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return left.pop()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answer.append(message)
+
+    path = "/subjects/io.tidemark.Tick"
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b""}
+    await Starlette(routes=registry_routes())(scope, receive, send)
+
+    assert (answer[0]["status"], json.loads(answer[1]["body"])["error_code"]) == (413, 41301)
+    assert len(left) > 50
+
+
+def test_a_schema_that_is_nested_without_end_is_none(client: TestClient) -> None:
+    answer = client.post("/subjects/io.tidemark.Tick", json={"schema": "[" * 100_000})
+
+    assert (answer.status_code, answer.json()["error_code"]) == (422, 42201)
 
 
 @pytest.mark.parametrize(
