@@ -184,7 +184,7 @@ class KafkaSink:
         """Make a batch of messages, and let go of them: three batches are held at a time."""
         for place in messages.keys() & self._stopped:
             del messages[place]  # gathered before it was stopped, so beyond the record that stopped it
-        batch = await asyncio.to_thread(batches.build, messages)
+        batch = await self._calls.in_thread(lambda: batches.build(messages))
         messages.clear()
         for place, stop in batch.stopped.items():
             self._stop_at(reader, place, stop)

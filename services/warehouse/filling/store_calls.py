@@ -1,4 +1,9 @@
-"""Calls of the store that block: each in a thread of its own, and repeated until the store answers."""
+"""
+Calls of the store that block: in threads of the sink alone, and repeated until the store answers.
+
+The event loop has five threads on a machine with one core, and questions, an export and a stream together may have all of
+them for as long as a slow question takes.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
@@ -18,6 +24,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_THREADS = 2
+"""One stores a batch while the other decodes the next."""
+
 
 class StoreCalls:
     """Repeats what fails, until `stop` is set."""
@@ -26,6 +35,7 @@ class StoreCalls:
         """Count in `metrics` what fails."""
         self._metrics = metrics
         self._stop = stop
+        self._threads = ThreadPoolExecutor(_THREADS, "sink")
         self.waits_for: str | None = None
         """Why the call that is being made has to be repeated, in words; None while calls are answered."""
 
@@ -45,9 +55,13 @@ class StoreCalls:
             reraise=True,
         ):
             with attempt:
-                result = await asyncio.to_thread(call)
+                result = await self.in_thread(call)
         self.waits_for = None
         return result
+
+    async def in_thread(self, call: Callable[[], T]) -> T:
+        """Return what a blocking call returns; it is made once."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     async def pause(self, seconds: float) -> None:
         """Sleep, but not past the word to stop."""
