@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -29,11 +30,13 @@ def dated(entry: Any) -> Any:
     """
     Return an entry of a file, as decoded from YAML, with a time for its `not_after`.
 
-    A day stands for its end, and a time without a zone is in UTC.
+    A day stands for its end, and a time without a zone is in UTC; so is what comes of one with another zone.
     """
     at = entry.get("not_after") if isinstance(entry, dict) else None
     if isinstance(at, datetime):
-        entry["not_after"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+        with suppress(OverflowError):  # in the first or last hours of the calendar
+            at = at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+        entry["not_after"] = at
     elif isinstance(at, date):
         day = datetime(at.year, at.month, at.day, tzinfo=UTC)
         entry["not_after"] = day + timedelta(days=1) if at < date.max else datetime.max.replace(tzinfo=UTC)

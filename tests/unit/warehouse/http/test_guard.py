@@ -107,6 +107,16 @@ def test_an_expired_token_says_until_when_it_was_valid_and_what_to_do(tmp_path: 
     assert "make another one" in answer.json()["detail"]
 
 
+def test_an_end_in_another_zone_is_told_in_utc(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.yaml"
+    token = query_tokens.add(file, "kim")
+    file.write_text(f"{file.read_text().rstrip()}\n  not_after: 2026-01-31 00:30:00 +02:00\n")
+
+    answer = Running(file).client.get("/v1/measures", headers=bearer(token))
+
+    assert "valid until 2026-01-30 22:30 UTC" in answer.json()["detail"]
+
+
 def test_tokens_come_and_go_while_it_runs_and_a_broken_file_changes_nothing(tmp_path: Path) -> None:
     file = tmp_path / "tokens.yaml"
     kept, gone = query_tokens.add(file, "kept"), query_tokens.add(file, "gone")
