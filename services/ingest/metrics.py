@@ -212,7 +212,6 @@ class IngestMetrics:
             self._plan_violations.labels(label, code).inc()
 
     def forget_write_key(self, source: str, key_id: str) -> None:
-        """Drop what is said of a key that is not in the file any more."""
-        for gauge in (self.write_key_used, self.write_key_not_after):
-            with contextlib.suppress(KeyError):
-                gauge.remove(source, key_id)
+        """Drop when a key was used that is not in the file any more, or is of another source."""
+        with contextlib.suppress(KeyError):
+            self.write_key_used.remove(source, key_id)

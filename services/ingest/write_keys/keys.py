@@ -233,7 +233,7 @@ class WriteKeys:
         log.info("write_keys_reloaded", extra={"keys": len(self._keys)})
 
     def _take(self, keys: dict[str, WriteKey]) -> None:
-        gone = [key for hashed, key in self._keys.items() if hashed not in keys]
+        gone = [key for hashed, key in self._keys.items() if hashed not in keys or keys[hashed].source != key.source]
         self._keys = keys
         self._told = {}
         browsers = [key for key in keys.values() if key.client == "browser"] or list(keys.values())
@@ -242,6 +242,7 @@ class WriteKeys:
         if self._metrics is None:
             return
         self._metrics.write_keys.set(len(keys))
+        self._metrics.write_key_not_after.clear()  # a key may have no end any more
         for key in gone:
             self._metrics.forget_write_key(key.source, key.id)
         for key in keys.values():

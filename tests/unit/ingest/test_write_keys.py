@@ -169,6 +169,26 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
     assert (unreadable(), keys.unreadable) == (0, [])
 
 
+def test_nothing_is_told_of_an_end_or_a_source_that_a_key_has_no_more(tmp_path: Path) -> None:
+    path, metrics = tmp_path / "keys", IngestMetrics(CollectorRegistry())
+    write(path, f"- {{key_sha256: {digest('a')}, source: web, client: server, not_after: 2190-12-01}}", 1)
+    keys = WriteKeys.from_file(path, metrics)
+
+    def told(name: str, source: str) -> float | None:
+        labels = {"source": source, "key_id": id_of(digest("a"))}
+        return metrics.registry.get_sample_value(f"tidemark_ingest_write_key_{name}_timestamp_seconds", labels)
+
+    assert told("not_after", "web") == datetime(2190, 12, 2, tzinfo=UTC).timestamp()
+    keys.used(keys.named("a"))
+    write(path, entry("a", "web"), 2)
+    keys.refresh()
+    assert told("not_after", "web") is None
+    assert told("last_used", "web")
+    write(path, entry("a", "app"), 3)
+    keys.refresh()
+    assert (told("last_used", "web"), told("last_used", "app")) == (None, 0)
+
+
 def test_two_keys_of_a_source_are_valid_until_the_older_ends() -> None:
     now = [0.0]
     until = datetime.fromtimestamp(100, UTC)
