@@ -196,20 +196,18 @@ class EventIntake:
     def _admit(self, key: WriteKey, size: int) -> None:
         try:
             self.budgets.admit(key, size)
-        except RateLimited:
+        finally:
             self._tell(key)
-            raise
 
     def _tell(self, key: WriteKey) -> None:
+        """Have the answer say how much a key may send, as it is now, whatever becomes of the request."""
         state = self.budgets.state(key)
         if state is not None:
             limit, left = state
-            self.call.answered.extend(
-                [
-                    (b"x-ratelimit-limit", str(limit).encode()),
-                    (b"x-ratelimit-remaining", str(left).encode()),
-                ]
-            )
+            self.call.answered[:] = [
+                (b"x-ratelimit-limit", str(limit).encode()),
+                (b"x-ratelimit-remaining", str(left).encode()),
+            ]
 
     def _admitted(self, named: str) -> bool:
         """Return whether a key is worth reading a body for: one that has expired is, to say so."""

@@ -116,6 +116,16 @@ async def test_a_key_over_its_events_is_told_when_to_come_again(ingest: Any, clo
     assert (await send(10)).status_code == 200
 
 
+async def test_every_answer_says_once_how_much_may_still_be_sent(ingest: Any, clock: Clock) -> None:
+    bad = await ingest.client.post("/v1/batch", content=b"[", auth=("slow", ""))
+    large = await ingest.client.post("/v1/batch", content=b"x" * 5_000_000, auth=("slow", ""))
+    good = await ingest.client.post("/v1/batch", json={"batch": [TRACK] * 3}, auth=("slow", ""))
+
+    assert (bad.status_code, large.status_code, good.status_code) == (400, 413, 200)
+    left = [each.headers.get_list("x-ratelimit-remaining") for each in (bad, large, good)]
+    assert left == [["19"], ["18"], ["15"]]
+
+
 async def test_the_time_to_come_again_is_honest(ingest: Any, clock: Clock) -> None:
     whole = {"batch": [TRACK] * 50}  # more than the bucket holds: taken once it is full, and owed
     first = await ingest.client.post("/v1/batch", json=whole, auth=("slow", ""))
