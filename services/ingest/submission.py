@@ -19,6 +19,8 @@ from services.shared.replays import Replay
 
 EPOCH = "Tidemark-Epoch"
 """Header with the epoch of a drive, which makes a request a backfill."""
+HISTORICAL = "Tidemark-Historical"
+"""Header that makes it one as well, and marks what its events cause as historical."""
 
 
 class Answer(msgspec.Struct, omit_defaults=True):
@@ -94,7 +96,7 @@ def request_of(submission: Submission, body: Body, key: WriteKey, received_at: i
     if backfill and not key.backfill:
         raise Rejected(
             Code.BACKFILL_NOT_ALLOWED,
-            EPOCH if submission.epoch is not None else "Tidemark-Historical",
+            EPOCH if submission.epoch is not None else HISTORICAL,
             "this write key may not send backfill headers; use one that has backfill: true",
         )
     replay = submission.replay

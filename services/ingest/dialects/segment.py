@@ -17,7 +17,7 @@ from services.ingest.http.call import Call, Headers, Reply, json_reply
 from services.ingest.intake import EventIntake, come_back
 from services.ingest.judged import STALLED_RETRY_S
 from services.ingest.replaying import replay_of
-from services.ingest.submission import EPOCH, Answer, Submission
+from services.ingest.submission import EPOCH, HISTORICAL, Answer, Submission
 from services.shared.errors import Rejected
 
 KINDS = ("track", "identify", "page", "screen", "group", "alias")
@@ -28,8 +28,11 @@ _CACHED: Headers = [(b"cache-control", b"public, max-age=300"), (b"vary", b"Orig
 def submission(call: Call, body: bytes, kind: str = "") -> Submission:
     """Return a body in Segment's format as what is submitted; `kind` for a single event."""
     epoch, replay, fault = None, None, None
+    historical = call.header(b"tidemark-historical").lower()
     try:
         epoch, replay = _epoch(call), replay_of(call.headers)
+        if historical not in ("", "true", "false"):
+            raise Rejected(Code.INVALID_HEADER, HISTORICAL, "it must be true or false")
     except Rejected as error:
         fault = error
     return Submission(
@@ -37,7 +40,7 @@ def submission(call: Call, body: bytes, kind: str = "") -> Submission:
         encoding=call.header(b"content-encoding").lower(),
         kind=kind,
         epoch=epoch,
-        historical=call.header(b"tidemark-historical").lower() == "true",
+        historical=historical not in ("", "false"),
         replay=replay,
         fault=fault,
         all_results=call.header(b"tidemark-results") == "all" or b"results=all" in call.query,
