@@ -35,8 +35,8 @@ class Batch:
     """Orders to erase people and accounts."""
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How many records made no row, by topic and reason: control, unreadable or misplaced."""
-    oldest: dict[str, int] = field(default_factory=dict)
-    """The first append time of each topic, milliseconds."""
+    oldest: dict[TopicPartition, int] = field(default_factory=dict)
+    """The first append time of each partition, milliseconds."""
     newest: dict[TopicPartition, int] = field(default_factory=dict)
     """The last append time of each partition, milliseconds."""
     stopped: dict[TopicPartition, Stop] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def _read_one_by_one(batch: Batch, group: PartitionMessages, left: Iterable[int]
 
 def _tell_times(batch: Batch, group: PartitionMessages, until: int) -> None:
     if until:
-        batch.oldest.setdefault(group.topic, group.messages[0].timestamp)
+        batch.oldest[group.topic, group.partition] = group.messages[0].timestamp
         batch.newest[group.topic, group.partition] = group.messages[until - 1].timestamp
 
 

@@ -242,7 +242,7 @@ class KafkaSink:
             self._metrics.rows.labels(table).inc(len(rows))
         for (topic, reason), count in batch.skipped.items():
             self._metrics.skipped.labels(topic, reason).inc(count)
-        for topic, appended_at in batch.oldest.items():
+        for (topic, _), appended_at in batch.oldest.items():
             self._metrics.delay.labels(topic).observe(max(0.0, now - appended_at / 1000))
         self._newest.update(batch.newest)
         self._tell(stored, await self._calls(self._erasing.apply))

@@ -31,7 +31,18 @@ def test_control_records_make_no_row_and_are_counted() -> None:
 
     assert [row[:4] for row in batch.rows["events"]] == [("usage-events", 0, 5, 20)]
     assert batch.skipped == {("usage-events", "control"): 2}
-    assert (batch.oldest, batch.newest) == ({"usage-events": 10}, {("usage-events", 0): 30})
+    assert (batch.oldest, batch.newest) == ({("usage-events", 0): 10}, {("usage-events", 0): 30})
+
+
+def test_the_oldest_record_is_told_of_each_partition_since_one_may_have_waited_longest() -> None:
+    batch = build(
+        {
+            ("usage-events", 0): [Message(4, 90, EVENT)],
+            ("usage-events", 1): [Message(7, 20, EVENT), Message(8, 95, EVENT)],
+        }
+    )
+
+    assert batch.oldest == {("usage-events", 0): 90, ("usage-events", 1): 20}
 
 
 def test_an_unreadable_record_is_skipped_and_the_rest_goes_on() -> None:
