@@ -94,6 +94,17 @@ def test_metered_items_are_no_seats_and_tiers_have_no_price() -> None:
     assert "revenue" not in mapped("stripe", case["payload"], case["account"]).events[0]["properties"]
 
 
+@pytest.mark.parametrize(
+    ("currency", "paid"), [("usd", 50.0), ("jpy", 5000.0), ("kwd", 5.0), ("isk", 50.0), ("ugx", 50.0)]
+)
+def test_amounts_are_in_units_of_their_currency_as_stripe_counts_them(currency: str, paid: float) -> None:
+    """Shillings and krónur have no decimals any more, and Stripe still sends hundredths (docs.stripe.com/currencies#special-cases)."""
+    case = fixture("stripe-invoice-paid-basil")
+    case["payload"]["data"]["object"] |= {"currency": currency, "amount_paid": 5000}
+
+    assert mapped("stripe", case["payload"], case["account"]).events[0]["properties"]["amount_paid"] == paid
+
+
 def test_the_customer_itself_may_be_the_account() -> None:
     case = fixture("stripe-invoice-paid-basil")
 

@@ -38,9 +38,9 @@ ACCOUNTS = ("metadata.KEY", "customer")
 _MEANT = {"active", "trialing", "past_due"}
 """States in which what a subscription says of the account is true of it."""
 _A_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
-_NO_DECIMALS = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf")  # fmt: skip
+_NO_DECIMALS = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")  # fmt: skip
 _FACTORS = {**dict.fromkeys(_NO_DECIMALS, 1), **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 1000)}
-"""How many of its smallest unit make one of a currency, where these are not 100."""
+"""How many of its smallest unit make one of a currency, where these are not 100. Of UGX and ISK Stripe still sends hundredths."""
 _TERMS_A_YEAR = 4
 """Above which there is no renewal to speak of: who pays by the month decides every month."""
 _OBJECT = ("data", "object")
