@@ -12,7 +12,7 @@ from typing import Any
 from services.scorer.domain.accounts import absences, survey_answers
 from services.scorer.domain.accounts.account import RESTATED, TOUCHED, URGENT, Account
 from services.scorer.domain.accounts.actors import actor_of, person_of, same_for_each_kind
-from services.scorer.domain.accounts.daily_counts import ACTIVE
+from services.scorer.domain.accounts.daily_counts import ACTIVE, SPAN
 from services.scorer.domain.lane.activity import Activity
 from services.scorer.domain.lane.day_close import DayClose, oldest_day
 from services.scorer.domain.lane.meanings import PLAIN, Meanings
@@ -123,12 +123,15 @@ class SlowPath:
         """
         self.days.close_for_touch(account)
         person, into = person_of(link["user"]), person_of(link["known_as"])
+        counts = account.daily_counts
+        forgotten = counts.through - SPAN  # events without a user move the counts on, and not the days of people
         was_active = False
         for actor, other in same_for_each_kind(person, into):
             both = account.active_users.merge(actor, other)
             was_active = was_active or both is not None
             for day in both or ():
-                account.daily_counts.add(ACTIVE, day, -1)
+                if day > forgotten:
+                    counts.add(ACTIVE, day, -1)
         answered = [
             survey_answers.merge(answers, link["user"], link["known_as"])
             for answers in account.survey_answers or ()

@@ -117,7 +117,8 @@ class UsageFold:
             state.ledger.links_deferred += 1
             return
         account = state.accounts.get(link["account"])
-        if link["kind"] != "SAME" or account is None or state.frozen(account.name):
+        of_two = link["kind"] == "SAME" and link["user"] != link["known_as"]
+        if not of_two or account is None or state.frozen(account.name):
             state.ledger.controls_ignored += 1
             return
         self.slow.merge(account, link)

@@ -45,6 +45,32 @@ def test_the_account_is_evaluated_anew() -> None:
     assert lane.state.ledger.evaluations == before + 1
 
 
+def test_days_that_the_counts_have_forgotten_are_no_matter() -> None:
+    lane = UsageLane()
+    for user in ("u_anon", "u_kim"):
+        lane.event(f"{user}-1", "acme", user, at(0, 9))
+    lane.clock("ACCEPT", at(250))
+    lane.event("later", "acme", "u_kim", at(250, 9))
+    lane.clock("ACCEPT", at(261))
+    lane.event("of a server", "acme", "", at(260, 9), received_at=at(261, 9))
+
+    merge(lane)
+
+    assert len(lane.state.accounts["acme"].active_users) == 1
+    assert lane.state.ledger.people_merged == 1
+
+
+def test_a_person_is_not_merged_with_itself() -> None:
+    lane = UsageLane()
+    lane.event("e1", "acme", "u_kim", at(0, 9))
+    lane.close(0)
+
+    merge(lane, user="u_kim")
+
+    assert active(lane) == 1
+    assert lane.state.ledger.controls_ignored == 1
+
+
 def test_who_is_not_known_changes_nothing() -> None:
     lane = UsageLane()
     lane.event("e1", "acme", "u_kim")
