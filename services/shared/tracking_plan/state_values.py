@@ -106,21 +106,22 @@ def planned_absence(
             faults.append(_no_day(ABSENCE_TO))
         elif first is not None:
             last = read
-            faults += _span(first, last, today)
+            faults += _span(first, last)
+    if first is not None and today is not None and first > today + MAX_DAYS_AHEAD:
+        # nor may one be taken back that nobody can have planned: it would be remembered until that day
+        faults.append(Fault(ABSENCE_FROM, f"send a day that is at most {MAX_DAYS_AHEAD} days ahead"))
     if faults or first is None:
         return faults
     return PlannedAbsence(first, last, scope == SCOPES[0])
 
 
-def _span(first: int, last: int, today: int | None) -> list[Fault]:
+def _span(first: int, last: int) -> list[Fault]:
     faults = []
     if last < first:
         faults.append(Fault(ABSENCE_TO, "send a day that is not before that of from"))
     elif last - first >= MAX_ABSENT_DAYS:
         detail = f"an absence has {MAX_ABSENT_DAYS} days at most; plan another one for those after"
         faults.append(Fault(ABSENCE_TO, detail))
-    if today is not None and first > today + MAX_DAYS_AHEAD:
-        faults.append(Fault(ABSENCE_FROM, f"send a day that is at most {MAX_DAYS_AHEAD} days ahead"))
     return faults
 
 

@@ -109,6 +109,7 @@ def test_beyond_the_bound_an_absence_is_left_out_and_told() -> None:
         ({"from": None}, "from"),
         ({"from": "soon"}, "from"),
         ({"from": iso(400), "to": iso(401)}, "from"),
+        ({"from": iso(400), "to": None, "withdrawn": True}, "from"),
         ({"to": None}, "to"),
         ({"to": iso(0)}, "to"),
         ({"to": iso(1 + 92)}, "to"),
