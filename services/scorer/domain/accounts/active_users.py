@@ -96,9 +96,9 @@ class ActiveUsers:
 
         None: the first is nobody's here, and nothing changes.
         """
-        self.settle()
-        if self._known_at(person) is None:
+        if self._known_at(person) is None and (self.new is None or person not in self.new):
             return None
+        self.settle()
         to = bisect_left(self.known, into)
         if to == len(self.known) or self.known[to] != into:
             self._insert(to, into)

@@ -45,6 +45,25 @@ def test_the_account_is_evaluated_anew() -> None:
     assert lane.state.ledger.evaluations == before + 1
 
 
+def test_news_of_somebody_unknown_leaves_the_people_of_today_where_the_state_has_them() -> None:
+    lane = UsageLane()
+    lane.event("e1", "acme", "u_kim", at(0, 9))
+    lane.close(0)
+    for number in range(9):
+        lane.event(f"new{number}", "acme", f"u_{number}", at(1, 9))
+    lane.state_records()
+
+    merge(lane)
+    lane.event("once more", "acme", "u_0", at(1, 10))
+
+    restored = lane.reopened()
+    for either in (lane, restored):
+        either.close(1)
+    assert active(restored) == active(lane) == 9
+    people, others = (each.state.accounts["acme"].active_users for each in (restored, lane))
+    assert (list(people.known), people.bits) == (list(others.known), others.bits)
+
+
 def test_days_that_the_counts_have_forgotten_are_no_matter() -> None:
     lane = UsageLane()
     for user in ("u_anon", "u_kim"):
