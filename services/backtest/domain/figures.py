@@ -64,6 +64,8 @@ class BacktestFigures:
     accounts: int
     """Those with any valid account-week."""
     weeks: int
+    before_rules: float
+    """The share of account-weeks in which the account was too young for Tidemark's usage rules."""
     base_rate: float
     """The share of account-weeks after which a loss follows."""
     losses: int
@@ -125,6 +127,7 @@ def figures(
         least_base=grid.least_base,
         accounts=int(np.unique(weeks.account).size),
         weeks=len(weeks),
+        before_rules=float(grid.before_rules(weeks).mean()) if len(weeks) else float("nan"),
         base_rate=float(weeks.loss.mean()) if len(weeks) else float("nan"),
         losses=measured({OURS: ours[OURS]})[0].losses,
         ranking=_rankings(score, _of(said.risk, snapshot), grid, weeks, resampling),

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 WEEK = 7
 FEWEST_WEEKS = 8
+RULES_FROM_WEEKS = 12
+"""Tidemark's usage rules say nothing of younger accounts: four weeks are held against eight or more before."""
 BASE_WEEKS = 30
 MOST_SILENT_WEEKS = 8
 LATER_WEEKS = 12
@@ -161,6 +163,11 @@ class Grid:
         account = np.repeat(np.arange(self.accounts), columns.size)
         found = self.points(account, np.tile(columns, self.accounts))
         return found.only(found.valid)
+
+    def before_rules(self, points: Points) -> Bools:
+        """Say of which days the account was too young for Tidemark's usage rules."""
+        young: Bools = points.column - self.first[points.account] + 1 < RULES_FROM_WEEKS * WEEK
+        return young
 
     def holiday(self, column: Ints) -> Bools:
         """Say which columns lie in the holidays around the turn of the year."""

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
+from services.backtest.domain.grid import FEWEST_WEEKS, RULES_FROM_WEEKS, WEEK
 from services.backtest.generator.stories import LOSSES, AccountStory, Truth
 
-LEARNING_DAYS = 56
-"""An account's first days, in which no trend is judged."""
+LEARNING_DAYS = FEWEST_WEEKS * WEEK
+"""An account's first days, in which no rule is measured."""
 AFTER_VACATION_DAYS = 28
 """The windows of four weeks that hold a vacation end so long after it: an onset there is that of the vacation."""
 RECOVERY_DAYS = 42
@@ -41,6 +42,13 @@ class Rate:
 
     onsets: int
     account_weeks: float
+    before_rules: float
+    """Those of them in which the account was too young for Tidemark's usage rules."""
+
+    @property
+    def share_before_rules(self) -> float:
+        """The share of account-weeks in which only the plainest rules can raise an alarm; not a number without any week."""
+        return self.before_rules / self.account_weeks if self.account_weeks else float("nan")
 
     @property
     def per_1000(self) -> float | None:
@@ -121,15 +129,16 @@ def _delay(story: AccountStory, onsets: list[int], within: int) -> int | None:
 
 
 def _rate(truth: Truth, onsets: Mapping[str, list[int]], *, holidays_only: bool) -> Rate:
-    false, ordinary = 0, 0
+    false, ordinary, before_rules = 0, 0, 0
     for story in truth.stories:
         days = set(_ordinary(story, truth))
         if holidays_only:
             free = truth.holidays[story.country] | truth.outages
             days &= {day + after for day in free for after in range(7)}
         ordinary += len(days)
+        before_rules += sum(day < story.begins_day + RULES_FROM_WEEKS * WEEK for day in days)
         false += sum(day in days for day in onsets.get(story.account, ()))
-    return Rate(false, ordinary / 7)
+    return Rate(false, ordinary / WEEK, before_rules / WEEK)
 
 
 def _ordinary(story: AccountStory, truth: Truth) -> Iterator[int]:

@@ -214,7 +214,10 @@ def _truth_sections(truth: dict[str, generator.Figures], say: Speech) -> Iterabl
         (say("truth.wrong_in_holidays"), *(say.cell(found.false_in_holidays.per_1000, 2) for found in truth.values()))
     )
     head = (say("truth.head"), *(say.named("alarm", name) for name in truth))
-    yield Section(say("truth.title"), [say("truth.note")], Table(head, rows))
+    first = next(iter(truth.values()))
+    early = [say.percent(each.share_before_rules, 1) for each in (first.false, first.false_in_holidays)]
+    note = say("truth.note", before_rules=early[0], in_holidays=early[1])
+    yield Section(say("truth.title"), [note], Table(head, rows))
 
 
 def _case(found: Found, say: Speech) -> str:
@@ -228,7 +231,8 @@ def _alarm_sections(figures: BacktestFigures, say: Speech) -> Iterable[Section]:
     def plain(interval: Interval, digits: int) -> str:
         return say.cell(interval.value, digits)
 
-    yield Section(say("calls.title"), [say("calls.note")], _alarms(figures.alarms, say.interval, say))
+    note = say("calls.note", before_rules=say.percent(figures.before_rules, 1))
+    yield Section(say("calls.title"), [note], _alarms(figures.alarms, say.interval, say))
     if figures.holidays[0].weeks:
         yield Section(say("calls.holidays"), [], _alarms(figures.holidays, plain, say))
     for (low, high), alarms in figures.sizes.items():

@@ -69,6 +69,14 @@ def test_false_onsets_within_a_week_of_a_holiday_are_counted_apart() -> None:
     assert figures.false_in_holidays.per_1000 == 2000
 
 
+def test_weeks_in_which_an_account_is_too_young_for_the_usage_rules_are_told_apart() -> None:
+    figures = found(truth(story("a", "none")), {})
+
+    assert figures.false.before_rules == 4
+    assert figures.false.share_before_rules == pytest.approx(4 / figures.false.account_weeks)
+    assert figures.false_in_holidays.before_rules == 0
+
+
 def test_alarms_while_an_account_is_learning_do_not_count() -> None:
     assert found(truth(story("a", "none")), {"a": [FIRST + 55]}).false.onsets == 0
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from services.backtest.domain.figures import OURS
 from services.backtest.domain.history import AccountOutcome
 from services.backtest.domain.resampling import Interval
+from services.backtest.generator import AccountStory, Truth, found
 from services.backtest.measuring import measure, measure_list
 from services.backtest.report.contents import Measured, part_of
 from services.backtest.words import speech
@@ -48,3 +52,17 @@ def test_a_plain_score_that_ranks_better_is_said_with_a_list_too() -> None:
     part = part_of(Measured(told, replace(figures, ranking=[worst, *plain]), measure_list(told)), speech("en"))
 
     assert any(line.startswith("As a list to work through from the top, plain “") for line in part.headline)
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "can call: 1.1 %, in holidays 0.0 %"), ("it", "1,1 %")])
+def test_the_truth_of_a_generated_history_says_in_how_many_weeks_no_rule_of_ours_could_fire(
+    language: str, told: str
+) -> None:
+    ours = driven()
+    story = AccountStory("acme", "none", "", None, None, 19_000, 5, "DE")
+    truth = Truth(19_000, 7 * 372, (story,), {"DE": frozenset({20_000})}, frozenset())
+    measured = Measured(ours, measure(ours, draws=0), truth={OURS: found(truth, {})})
+
+    notes = [text for each in part_of(measured, speech(language)).sections for text in each.paragraphs]
+
+    assert any(told in note for note in notes)
