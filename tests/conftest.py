@@ -7,6 +7,7 @@ With KAFKA_BOOTSTRAP_SERVERS set the tests use that cluster and launch nothing.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx._transports.default
+import psutil
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -32,6 +34,10 @@ os.environ.setdefault("TIDEMARK_PSEUDONYM_KEY", "5e" * 32)
 # A test process that is killed takes the services that it has started with it; brokers and servers of ClickHouse watch their
 # standard input.
 os.environ["TIDEMARK_STOP_WITH_PARENT"] = "1"
+# Stores and the broker write many small files and wait for the disk at many of them: where memory has room, they are in memory.
+_IN_MEMORY, _ROOM_BYTES = Path("/dev/shm"), 4 * 1024**3
+if _IN_MEMORY.is_dir() and min(shutil.disk_usage(_IN_MEMORY).free, psutil.virtual_memory().available) > _ROOM_BYTES:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_IN_MEMORY))
 # Each client of httpx reads all certificates of the machine, 25 ms of CPU, and those who wait make many: once is enough.
 httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)  # type: ignore[attr-defined]
 # How long an example takes is the machine's business: other tests run beside it.
@@ -77,7 +83,7 @@ def pytest_configure_node(node: Any) -> None:
     if os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         return
     if _BROKER not in config.stash:
-        folder = tempfile.TemporaryDirectory(prefix="tidemark-kafka-")
+        folder = tempfile.TemporaryDirectory(prefix="tidemark-kafka-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
         config.add_cleanup(folder.cleanup)
         broker = config.stash[_BROKER] = EmbeddedBroker(Path(folder.name))
         config.add_cleanup(broker.stop)
