@@ -9,12 +9,15 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from schemas.topics import USAGE_EVENTS
 from services.scorer.domain.counters import LEDGER_KEY
 from services.scorer.domain.lane.state_format import NEWEST
 from services.scorer.lanes import usage_lanes
 from services.shared.engine.memory.log import MemoryLog
 from services.shared.engine.memory.runner import Cuts, MemoryRunner
 from services.shared.engine.position import POSITION_KEY
+from services.shared.source_records import decode
+from tests.support.attribution import encode, link
 from tests.support.examples import examples
 from tests.support.scorer import DAY, MODEL, PLAN, Log, at, clock, fleet, tick
 
@@ -22,7 +25,7 @@ OUTPUTS = ("account-health", "account-health-latest", "fleet-partials", "dead-le
 
 
 def history(seed: int, days: int = 12, accounts: int = 9, partitions: int = 2) -> Log:
-    """Write a log with everything in it: activity, retries, late, ahead and wrong ones, tickets, surveys, facts, idle days."""
+    """Write a log with everything in it: activity, late, wrong and again, tickets, surveys, facts, merged people, idle days."""
     rnd = random.Random(seed)
     log = Log(partitions)
     sent: list[tuple[Any, dict[str, Any]]] = []
@@ -61,6 +64,10 @@ def history(seed: int, days: int = 12, accounts: int = 9, partitions: int = 2) -
                 if rnd.random() < 0.2:
                     again, changed = rnd.choice(sent)
                     log.event(*again, **changed)
+            for _ in range(rnd.randrange(3)):  # two people of an account are one; it may know neither
+                user, known_as = rnd.sample(["ann", "bob", "cid", "dan", "eve"], 2)
+                same = link("SAME", user, f"acct-{rnd.randrange(accounts)}", at(day, hour), known_as=known_as)
+                log.memory.append(USAGE_EVENTS, same["account"].encode(), encode("user_link", same))
             if rnd.random() < 0.9:
                 log.control("tick", tick(at(day, hour + 2)))
         if rnd.random() < 0.5:  # somebody comes in while the day is swept, and is named again after it
@@ -113,9 +120,11 @@ def test_a_history_shows_every_kind_of_outcome() -> None:
         "dead_lettered",
         "late_applied",
         "fields_rejected",
+        "people_merged",
     ):
         assert sum(getattr(ledger, field) for ledger in ledgers), field
-    assert sum(ledger.received for ledger in ledgers) == sum(1 for r in log.memory.records("usage-events") if r.key)
+    kinds = [decode(r, ("usage_event", "user_link"))[0] for r in log.memory.records(USAGE_EVENTS) if r.key]
+    assert sum(ledger.received for ledger in ledgers) == kinds.count("usage_event")
 
 
 @settings(max_examples=examples(4), deadline=None, phases=[Phase.explicit, Phase.generate])
