@@ -221,7 +221,7 @@ def _answers(account: Account, kinds: Kinds) -> dict[str, Any] | None:
 
 def _pack_ring(ring: array[int] | None) -> bytes | None:
     """Return a ring as it is, in one byte a day or two: once wide it stays wide, also after a restore."""
-    return None if ring is None else ring.tobytes()
+    return ring.tobytes() if ring else None
 
 
 def _unpack_ring(packed: bytes | None) -> array[int] | None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.scorer.domain.accounts.active_users import ActiveUsers
 from services.scorer.domain.accounts.feature_use import LAST_DAY
 from tests.support.examples import examples
+from tests.support.plans import plan_of
 from tests.support.scorer import UsageLane, at
 
 FEATURES = 3
@@ -72,3 +73,19 @@ def test_without_declared_features_nothing_is_made_for_them() -> None:
     account = lane.state.accounts["acme"]
     assert account.active_users.features is None
     assert account.last_used("reports") is None
+
+
+def test_once_everybody_is_forgotten_the_state_is_the_same_after_a_restart() -> None:
+    lane = UsageLane(plan_of({"Exported": ["features.export"]}, features={"export": "core"}))
+    lane.event("e1", name="Exported")
+    for day in (200, 400):
+        lane.clock("ACCEPT", at(day))
+        lane.event(f"of a server {day}", user="", when=at(day, 1))
+    lane.close(400)
+
+    restarted = lane.reopened()
+    for either in (lane, restarted):
+        either.event("late", user="", when=at(400, 2), received_at=at(401, 1))
+
+    assert not len(restarted.state.accounts["acme"].active_users)
+    assert restarted.state_records() == lane.state_records()
