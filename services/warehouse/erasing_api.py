@@ -57,6 +57,8 @@ async def _told(
         return {**found._asdict(), "erasures": [_order(order) for order in orders]}
 
     try:
+        if not user and not account:  # what has none is stored under the empty name
+            raise Rejected("bad_parameter", "account", "name an account: /v1/traces/accounts/ACCOUNT")
         given = parsed(parameters, request.query_params.multi_items())
         return Response(
             msgspec.json.encode(await turns.take(asked, request.scope.get(TOKEN_NAME) or "")),

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -45,7 +45,7 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
         response: Response | None = None
         pieces: _Pieces | None = None
         try:
-            wanted = export_of(request.path_params["view"], request.query_params)
+            wanted = export_of(request.path_params["view"], _once(request.query_params.multi_items()))
             if request.method == "HEAD":
                 return Response(media_type=_TYPES[wanted.format])
             pieces = _Pieces(store().export(wanted))
@@ -62,6 +62,16 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
         return response
 
     return [Route("/v1/export/{view}", export)]
+
+
+def _once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return parameters by name; of two of a name it would be chance which one counts."""
+    texts: dict[str, str] = {}
+    for name, text in given:
+        if name in texts:
+            raise Rejected("bad_parameter", name[:100], "is given more than once")
+        texts[name] = text
+    return texts
 
 
 class _Pieces:

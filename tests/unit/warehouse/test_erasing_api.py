@@ -44,3 +44,14 @@ async def test_rows_that_an_erasure_removes_meanwhile_are_not_told_as_left_by_it
         told = (await client.get("/v1/traces/accounts/acme")).json()
 
     assert not (told["rows"] and told["erasures"][-1]["done"])
+
+
+async def test_traces_of_no_account_are_not_those_of_all_events_without_one() -> None:
+    store = MemoryStore()
+    store.insert("events", [stored_event(1, "e1", account="", user="")])
+    app = Starlette(routes=erasing_routes(lambda: store))
+
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://warehouse") as client:
+        answer = await client.get("/v1/traces/accounts/")
+
+    assert (answer.status_code, answer.json()["field"]) == (400, "account")

@@ -55,6 +55,20 @@ async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
     assert (after.status_code, len(after.content)) == (200, 2 * 262_144)
 
 
+class Empty:
+    def export(self, wanted: Export) -> Iterator[bytes]:
+        del wanted
+        return iter(())
+
+
+async def test_a_parameter_that_is_given_twice_is_refused() -> None:
+    transport = httpx.ASGITransport(Starlette(routes=exporting_routes(Empty)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://warehouse") as client:
+        answer = await client.get("/v1/export/health_by_day?from=2026-01-01&from=2026-02-01")
+
+    assert (answer.status_code, answer.json()["code"], answer.json()["field"]) == (400, "bad_parameter", "from")
+
+
 class BreakingOff:
     """Yields one piece, and is away then."""
 
