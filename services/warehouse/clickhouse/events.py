@@ -120,7 +120,7 @@ class EventQueries(ClickHouseAsking):
         while True:
             candidates = self._latest_candidates(asked) if is_large else self._candidates(asked)
             firsts = self._firsts(wanted.account, candidates, _around(candidates) if is_large else "true")
-            found |= {_place(each): each for each in candidates if firsts[_identity(each)] == _place(each)}
+            found |= {_place(each): each for each in candidates if firsts.get(_identity(each)) == _place(each)}
             if len(found) >= wanted.limit or len(candidates) < asked.limit:
                 break
             asked = replace(asked, after=ordering.place(asked.order, candidates[-1]), limit=2 * asked.limit)
@@ -162,7 +162,7 @@ class EventQueries(ClickHouseAsking):
         )
 
     def _firsts(self, account: str, candidates: Sequence[Found], within: str) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """Return by identity the place of the first on the log."""
+        """Return by identity the place of the first on the log; none of what was erased or has expired since."""
         if not candidates:
             return {}
         rows = self._found(

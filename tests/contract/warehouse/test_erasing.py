@@ -265,6 +265,21 @@ def test_a_text_that_names_a_person_is_found_after_the_events_have_expired(embed
     assert embedded_store.signals(SignalFilter()).rows[0]["summary"] == f"{SOMEBODY} answered 2"
 
 
+def test_events_that_are_erased_while_a_page_is_looked_for_are_not_on_it(
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(embedded_store)
+    looked_up = embedded_store._firsts
+
+    def erased_before(*given: Any) -> Any:
+        embedded_store.erase(order(account="acme"))
+        return looked_up(*given)
+
+    monkeypatch.setattr(embedded_store, "_firsts", erased_before)
+
+    assert embedded_store.events(EventFilter("acme")).rows == []
+
+
 def test_ids_with_quotes_percent_signs_and_backslashes_are_only_ids(store: Store) -> None:
     names = ["it's", "100%s", "back\\slash", "%(user)s", "' OR 1=1 --", "a\nb", "{x:String}"]
     store.insert("events", [event(n, f"e{n}", account=name) for n, name in enumerate(names)])
