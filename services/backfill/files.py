@@ -218,17 +218,9 @@ def undecodable(path: Path) -> BadFile:
 
 
 def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    reader = csv.DictReader(text)
-    mark = other_mark(reader.fieldnames or (), wanted)
-    if mark:
-        raise BadFile(
-            f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
-            "text that has commas"
-        )
-    if twice := next((name for name, count in Counter(reader.fieldnames or ()).items() if name and count > 1), ""):
-        raise BadFile(
-            f"{path.name}: more than one column is named {twice!r}: keep the right one, or give the others another name"
-        )
+    head = csv.reader(text)
+    # Strictly: else a quote that is not closed takes the rest of the file for its cell.
+    reader = csv.DictReader(text, _header(path, head, wanted), strict=True)
     try:
         for number, row in enumerate(reader, start=1):
             if row.pop(None, None) is not None:  # surplus cells come under the key None
@@ -236,7 +228,29 @@ def _csv_rows(path: Path, text: TextIO, wanted: str) -> Iterator[tuple[int, dict
             else:
                 yield number, row
     except csv.Error as error:
-        raise BadFile(f"{path.name}, line {reader.line_num}: {error}: is a quote opened and not closed?") from error
+        raise _unreadable(path, head.line_num + reader.line_num + 1, error) from error
+
+
+def _header(path: Path, lines: Iterator[list[str]], wanted: str) -> list[str]:
+    try:
+        header = next(lines, [])
+    except csv.Error as error:
+        raise _unreadable(path, 1, error) from error
+    mark = other_mark(header, wanted)
+    if mark:
+        raise BadFile(
+            f"{path.name}: columns are divided by {mark!r}, not by commas: save it with commas, and with quotes around "
+            "text that has commas"
+        )
+    if twice := next((name for name, count in Counter(header).items() if name and count > 1), ""):
+        raise BadFile(
+            f"{path.name}: more than one column is named {twice!r}: keep the right one, or give the others another name"
+        )
+    return header
+
+
+def _unreadable(path: Path, line: int, error: csv.Error) -> BadFile:
+    return BadFile(f"{path.name}, line {line}: {error}: is a quote opened and not closed?")
 
 
 def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:

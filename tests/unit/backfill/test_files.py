@@ -267,9 +267,20 @@ def test_two_columns_of_one_name_are_told_and_columns_without_one_are_not(tmp_pa
     assert survey(path, COMMITS, "s", NOW_MS).total == 1
 
 
-def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('acct,user,ts\n"a,u,30\n' + "a,u,30\n" * 30_000, 2),
+        ('acct,user,ts,note\na,u,30,"x"\nb,u,40,"oops\nc,u,50,y\n', 3),
+        ('acct,user,"ts\n' + "a,u,30\n" * 30_000, 1),
+    ],
+    ids=["in a long file", "in a short file", "in the header"],
+)
+def test_a_quote_that_is_never_closed_is_told_and_takes_no_rows_for_its_cell(
+    tmp_path: Path, text: str, line: int
+) -> None:
     path = tmp_path / "events.csv"
-    path.write_text('acct,user,ts\n"a,u,30\n' + "a,u,30\n" * 30_000)
+    path.write_text(text)
 
-    with pytest.raises(BadFile, match="is a quote opened and not closed"):
+    with pytest.raises(BadFile, match=rf"line {line}: .*is a quote opened and not closed"):
         survey(path, COMMITS, "s", NOW_MS)
