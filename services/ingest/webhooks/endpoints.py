@@ -138,7 +138,9 @@ class Endpoints:
         Raises:
             ConfigurationError: with everything that is wrong with it.
         """
-        return cls(read(path), path, metrics)
+        found = cls({}, path, metrics)  # first, so that what changes while it is read is read again
+        found._take(read(path))
+        return found
 
     def find(self, path: str) -> Endpoint | None:
         """Return the endpoint at a path, `VENDOR/NAME`; None where there is none."""

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from services.ingest.metrics import IngestMetrics
+from services.ingest.webhooks import endpoints
 from services.ingest.webhooks.endpoints import Endpoint, Endpoints, read
 from services.shared.errors import ConfigurationError
 
@@ -162,6 +163,26 @@ def test_a_change_is_taken_over_and_a_fault_changes_nothing(tmp_path: Path) -> N
     write(path, GOOD, 4)
     endpoints.refresh()
     assert (unreadable(metrics), endpoints.unreadable) == (0, [])
+
+
+def test_a_change_that_comes_while_the_file_is_read_at_the_start_is_taken_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "hooks", GOOD)
+
+    def changed_meanwhile(file: Path) -> dict[str, Endpoint]:
+        found = read(file)
+        write(file, GOOD.replace("billing", "payments"), 2)
+        return found
+
+    monkeypatch.setattr(endpoints, "read", changed_meanwhile)
+    known = Endpoints.from_file(path, IngestMetrics(CollectorRegistry()))
+    monkeypatch.undo()
+    assert known.find("stripe/billing") is not None
+
+    known.refresh()
+
+    assert known.find("stripe/payments") is not None
 
 
 def test_outcomes_are_counted_from_nothing_so_that_an_alert_sees_the_first(tmp_path: Path) -> None:
