@@ -13,6 +13,7 @@ import hashlib
 import heapq
 import io
 import json
+import math
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -258,11 +259,21 @@ def _ndjson_rows(text: TextIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, parse_constant=_finite, parse_float=_finite)
+        except OverflowError as error:
+            yield number, str(error)
+            continue
         except (ValueError, RecursionError):
             yield number, "it is not JSON"
             continue
         yield number, row if isinstance(row, dict) else "it is not a JSON object"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):  # it would be sent as null
+        raise OverflowError(f"{text[:40]} is not a finite number: leave it out, or write null")
+    return value
 
 
 def is_table(path: Path) -> bool:

@@ -114,17 +114,19 @@ class Mapping:
 
     def _time(self, row: Row[str, Any]) -> int:
         try:
-            return parse_time(self._text(row, self.time), self.time_format)
+            return parse_time(self._text(row, self.time, (str, int, float)), self.time_format)
         except BadRow:
             raise
         except ValueError as error:
             raise BadRow(f"column {self.time!r}: {error}") from error
 
     @staticmethod
-    def _text(row: Row[str, Any], column: str) -> str:
+    def _text(row: Row[str, Any], column: str, kinds: tuple[type, ...] = (str, int)) -> str:
         value = row.get(column)
         if value is None:
             raise BadRow(f"column {column!r} is missing")
+        if not isinstance(value, kinds) or isinstance(value, bool):  # Python's words for it would be an id
+            raise BadRow(f"column {column!r}: {str(value)[:40]!r} is no text and no whole number")
         text = str(value).strip()
         if not text:
             raise BadRow(f"column {column!r} is empty")

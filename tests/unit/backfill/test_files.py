@@ -209,6 +209,33 @@ def test_times_are_read_in_each_format(tmp_path: Path, text: str, written: TimeF
     assert source.first_ms == expected
 
 
+@pytest.mark.parametrize(
+    ("row", "told"),
+    [
+        ('{"acct": ["a"], "user": "u", "ts": 30}', "column 'acct': \"\\['a'\\]\" is no text and no whole number"),
+        ('{"acct": "a", "user": true, "ts": 30}', "column 'user': 'True' is no text"),
+        ('{"acct": 7.0, "user": "u", "ts": 30}', "column 'acct': '7.0' is no text"),
+        ('{"acct": "a", "user": "u", "ts": 30, "score": NaN}', "NaN is not a finite number"),
+        ('{"acct": "a", "user": "u", "ts": 30, "score": -1e999}', "-1e999 is not a finite number"),
+    ],
+)
+def test_values_that_would_be_sent_as_others_are_told(tmp_path: Path, row: str, told: str) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text(row)
+
+    with pytest.raises(BadFile, match=f"row 1: {told}"):
+        survey(path, COMMITS, "s", NOW_MS)
+
+
+def test_ids_and_times_may_be_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "events.ndjson"
+    path.write_text('{"acct": 7, "user": 8, "ts": 30.5}')
+
+    [(at_ms, call)] = survey(path, COMMITS, "s", NOW_MS).events()
+
+    assert (at_ms, call["context"], call["userId"]) == (30_500, {"groupId": "7"}, "8")
+
+
 @pytest.mark.parametrize("text", ["1.701e+09", "1.27619e+09", "1276191547.-5"])
 def test_seconds_in_another_notation_are_no_time_shortly_after_1970(tmp_path: Path, text: str) -> None:
     path = tmp_path / "events.csv"
