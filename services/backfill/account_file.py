@@ -110,8 +110,9 @@ class _FactRows:
         """Return a row as a group call; a ValueError says all that is wrong with it."""
         if not isinstance(row, dict):
             raise ValueError(row if isinstance(row, str) else "it is not a set of columns")  # noqa: TRY004  said, not raised on
-        account = str(row.get(self._account_column) or "").strip()
-        faults = [] if account else [f"column {self._account_column!r} is missing or empty"]
+        given = row.get(self._account_column)
+        account = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
+        faults = [] if account else [f"column {self._account_column!r} {_why_no_id(given)}"]
         facts: dict[str, Any] = {}
         for column, value in row.items():
             name = str(column)
@@ -141,6 +142,13 @@ class _FactRows:
     def meant_by(self, column: str) -> str:
         """Return the trait that a column was likely meant to be, empty: none."""
         return next(iter(difflib.get_close_matches(column.lower(), self._traits, 1, _ALIKE)), "")
+
+
+def _why_no_id(given: Any) -> str:
+    """Say why a value is no account's id: YAML takes `yes`, 1.10 and 2027-01-31 for something else than text."""
+    if given is None or isinstance(given, str):
+        return "is missing or empty"
+    return f"is neither text nor a whole number, but {str(given)[:40]}: put the id in quotes"
 
 
 def _fact(name: str, trait: TraitPlan, value: Any) -> Any:

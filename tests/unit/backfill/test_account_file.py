@@ -83,6 +83,22 @@ def test_all_that_is_wrong_with_a_row_is_told_at_once(tmp_path: Path) -> None:
     assert "revenue" not in told
 
 
+def test_an_id_that_yaml_takes_for_something_else_makes_no_account_of_another_name(tmp_path: Path) -> None:
+    path = tmp_path / "accounts.yaml"
+    path.write_text(
+        "".join(f"- {{account: {given}, seats: 5}}\n" for given in ("yes", "1.10", "[a]", "2027-01-31", "7", "'1.10'"))
+    )
+
+    calls, problems, _ = read(path)
+
+    assert [call.call["groupId"] for call in calls] == ["7", "1.10"]
+    assert problems[:2] == [
+        "row 1: column 'account' is neither text nor a whole number, but True: put the id in quotes",
+        "row 2: column 'account' is neither text nor a whole number, but 1.1: put the id in quotes",
+    ]
+    assert [problem[:5] for problem in problems[2:]] == ["row 3", "row 4"]
+
+
 def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(
