@@ -166,6 +166,8 @@ def _fact(name: str, trait: TraitPlan, value: Any) -> Any:
             return _date(name, value)
         case "country":
             return _country(name, value)
+    if isinstance(value, list | dict):
+        raise ValueError(f"column {name!r}: {str(value)[:40]} is no text")  # noqa: TRY004  said, not raised on
     return value if isinstance(value, int | float | bool) else str(value)
 
 

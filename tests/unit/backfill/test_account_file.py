@@ -99,6 +99,12 @@ def test_an_id_that_yaml_takes_for_something_else_makes_no_account_of_another_na
     assert [problem[:5] for problem in problems[2:]] == ["row 3", "row 4"]
 
 
+def test_a_list_is_no_name(tmp_path: Path) -> None:
+    _, problems, _ = read(written(tmp_path, "- {account: acme, name: [Acme, ACME]}\n", "accounts.yaml"))
+
+    assert problems == ["row 1: column 'name': ['Acme', 'ACME'] is no text"]
+
+
 def test_malformed_rows_are_named_and_the_others_stay(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(
