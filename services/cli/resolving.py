@@ -82,13 +82,16 @@ def _rows(path: Path, *columns: str) -> tuple[list[tuple[int, list[str]]], list[
 
 def _read_rows(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, list[str]]], list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file)
-        missing = sorted(set(columns) - set(rows.fieldnames or ()))
-        if missing:
-            return [], [
-                f"{path}: there is no column {' and no column '.join(missing)}; the first line names the columns"
-            ]
-        return [(rows.line_num, [(row[column] or "").strip() for column in columns]) for row in rows], []
+        rows = csv.DictReader(file, strict=True)  # else a quote that is not closed takes the rest for its cell
+        try:
+            missing = sorted(set(columns) - set(rows.fieldnames or ()))
+            if missing:
+                return [], [
+                    f"{path}: there is no column {' and no column '.join(missing)}; the first line names the columns"
+                ]
+            return [(rows.line_num, [(row[column] or "").strip() for column in columns]) for row in rows], []
+        except csv.Error as error:
+            return [], [f"{path}, line {rows.line_num + 1}: {error}: is a quote opened and not closed?"]
 
 
 def _pseudonym(user: str, pseudonyms: Pseudonyms) -> str:

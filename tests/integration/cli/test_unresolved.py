@@ -93,6 +93,16 @@ def test_a_file_without_the_columns_says_which(tmp_path: Path) -> None:
     assert "there is no column user" in read_file(file, PSEUDONYMS)[1][0]
 
 
+def test_a_quote_that_is_not_closed_hides_no_users(tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text('user,account,note\nkim,acme,"asked\nlee,globex,\n')
+
+    accounts, problems = read_file(file, PSEUDONYMS)
+
+    assert not accounts
+    assert problems == [f"{file}, line 2: unexpected end of data: is a quote opened and not closed?"]
+
+
 @pytest.mark.integration
 async def test_the_users_whose_events_wait_are_listed_with_the_reason(kafka_settings: KafkaSettings) -> None:
     lane = AttributionLane()
