@@ -43,7 +43,10 @@ def event_of(query: bytes) -> bytes:
         Rejected: it holds none.
     """
     try:
-        pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=_MEMBERS)
+        # Strictly, or ids that differ in what cannot be read would become one.
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, max_num_fields=_MEMBERS, errors="strict")
+    except UnicodeDecodeError as error:
+        raise Rejected(Code.INVALID_TEXT, "query", "the parameters are not UTF-8") from error
     except ValueError as error:
         raise Rejected(Code.INVALID_BODY, "query", f"send at most {_MEMBERS} parameters") from error
     event: dict[str, Any] = {}

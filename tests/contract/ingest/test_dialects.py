@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.ingest.dialects.pixel import GIF
+from services.ingest.dialects.pixel import GIF, event_of
 from services.ingest.dialects.registry import RouteTable, every_route
 from services.ingest.dialects.route import HttpRoute
 from services.ingest.http.call import Call, Reply
@@ -105,6 +105,19 @@ async def test_a_bad_pixel_is_an_image_and_is_judged_counted_and_kept_like_any_e
     assert (letter["reason"], letter["source"]) == (code, "web")
     assert kept is None or letter["original"] == kept
     assert ingest.metrics.rejections.labels(code, "web")._value.get() == 1
+
+
+async def test_a_pixel_takes_no_two_ids_that_it_cannot_read_for_one(ingest: Any, anyone: Any) -> None:
+    """Müller and Möller, as pages in Latin-1 write them."""
+    answers = [await anyone.get(f"/v1/pixel/page?writeKey=wk&userId=M%{byte}ller") for byte in ("FC", "F6")]
+
+    assert [(each.status_code, each.headers["Tidemark-Code"]) for each in answers] == [(400, "invalid_text")] * 2
+    assert not ingest.events()
+    assert [letter["reason"] for letter in ingest.letters()] == ["invalid_text"] * 2
+
+
+async def test_a_query_may_be_in_utf8_as_it_is() -> None:
+    assert event_of("userId=Müller&name=M%C3%BCller".encode()) == '{"userId":"Müller","name":"Müller"}'.encode()
 
 
 async def test_a_pixel_without_a_key_or_a_log_is_an_image_too(ingest: Any, anyone: Any) -> None:
