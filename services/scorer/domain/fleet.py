@@ -159,7 +159,7 @@ class FleetYear:
         self.ppm[cell] = ppm if accounts >= FEWEST_ACCOUNTS else _TOO_FEW
 
     def factor_ppm(self, day: int) -> int:
-        """Return the factor of a day; undecided, that of the nearest day before within two weeks; else 1."""
+        """Return the factor of a day; undecided, that of the nearest day before, at most 13 days earlier; else 1."""
         return self._decided(day) or PPM
 
     def levels(self, day: int, weeks: int) -> list[float]:
@@ -176,7 +176,7 @@ class FleetYear:
         return [factor / usual if factor else 1.0 for factor in factors]
 
     def _decided(self, day: int) -> int:
-        """Return the factor of the nearest decided day, `day` or up to two weeks before; 0: none, or too few accounts."""
+        """Return the factor of the nearest decided day, `day` or up to 13 days before; 0: none, or too few accounts."""
         for back in range(14):
             cell = (day - back) & (SPAN - 1)
             if self.days[cell] == day - back:
