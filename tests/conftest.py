@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Generator, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, zip_longest
@@ -26,6 +26,7 @@ from schemas.topics import TOPICS
 from services.shared.kafka import topics
 from services.shared.kafka.embedded.broker import EmbeddedBroker
 from services.shared.kafka.settings import KafkaSettings
+from services.shared.process.garbage import gc_paused
 
 # For the many short lives of processes here: bytecode is kept, and a broker's code is not compiled for the long run.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -48,6 +49,13 @@ _WAIT = ("chaos", "e2e", "integration")
 _BROKER = pytest.StashKey[EmbeddedBroker]()
 _COMPUTE = ("golden", "property", "contract", "unit")
 """Folders whose tests compute, longest files first."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Look for no garbage among the tests, neither while they are collected, a fifth of that time, nor ever again."""
+    with gc_paused():
+        return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
