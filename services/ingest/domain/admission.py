@@ -28,8 +28,6 @@ from services.ingest.domain.members import (
 from services.ingest.domain.personal import AUTHORITY, Sender, UserLink, Where, links, part
 from services.ingest.domain.plan_check import checked
 from services.ingest.domain.request import Request, Rules
-from services.ingest.errors import Code
-from services.shared.errors import Rejected
 from services.shared.tracking_plan.actors import NUMBERS, SYMBOLS, number_said
 from services.shared.tracking_plan.event_check import Beside, Violation
 from services.shared.units import DAY_MS
@@ -89,7 +87,7 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     timestamp = event.get("timestamp")
     stamp = timing.to_millis(event.get("originalTimestamp") if timestamp is None else timestamp, "timestamp")
     if request.backfill:
-        occurred_at, skew = _historical(stamp), 0
+        occurred_at, skew = timing.historical(stamp, request.received_at, limits), 0
     else:
         sent_at = request.sent_at
         if sent_at is None and "sentAt" in event:
@@ -187,11 +185,3 @@ def _where(
         user_id,
     )
     return Where(book.of_address(*addresses), "DOMAIN")
-
-
-def _historical(stamp: int | None) -> int:
-    if stamp is None:
-        raise Rejected(Code.MISSING_FIELD, "timestamp", "an event of a backfill needs timestamp")
-    if stamp < 0:
-        raise Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
-    return stamp

@@ -72,17 +72,39 @@ def occurred(timestamp: int | None, sent_at: int | None, received_at: int, limit
     if timestamp is None:
         return received_at, 0
     if timestamp < 0:
-        raise Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
+        raise _before_1970()
     corrected = timestamp
     if sent_at is not None and sent_at >= timestamp - limits.future_ms:
         corrected = max(0, received_at - (sent_at - timestamp))
     if corrected > received_at:
         if corrected > received_at + limits.future_ms:
-            raise Rejected(
-                Code.TIMESTAMP_IN_FUTURE,
-                "timestamp",
-                f"the time is over {(corrected - received_at) // HOUR_MS} hours ahead, and up to {limits.future_ms // HOUR_MS}"
-                " are accepted; correct the sender's clock, or send sentAt",
-            )
+            raise _ahead(corrected - received_at, limits, "correct the sender's clock, or send sentAt")
         corrected = received_at
     return corrected, corrected - timestamp
+
+
+def historical(timestamp: int | None, received_at: int, limits: Limits) -> int:
+    """
+    Return when an event of a backfill happened: as it says, uncorrected.
+
+    Raises:
+        Rejected: it does not say, or the time is before 1970, or further in the future than `limits.future_ms`.
+    """
+    if timestamp is None:
+        raise Rejected(Code.MISSING_FIELD, "timestamp", "an event of a backfill needs timestamp")
+    if timestamp < 0:
+        raise _before_1970()
+    if timestamp > received_at + limits.future_ms:
+        raise _ahead(timestamp - received_at, limits, "send what has happened")
+    return timestamp
+
+
+def _before_1970() -> Rejected:
+    return Rejected(Code.TIMESTAMP_OUT_OF_RANGE, "timestamp", "times before 1970 are not taken")
+
+
+def _ahead(by_ms: int, limits: Limits, do: str) -> Rejected:
+    detail = (
+        f"the time is over {by_ms // HOUR_MS} hours ahead, and up to {limits.future_ms // HOUR_MS} are accepted; {do}"
+    )
+    return Rejected(Code.TIMESTAMP_IN_FUTURE, "timestamp", detail)

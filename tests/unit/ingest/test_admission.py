@@ -219,6 +219,17 @@ def test_what_they_say_about_themselves_says_that_the_plan_leaves_them_out() -> 
         assert [link.internal for link in taken({**BASE, **members}).links] == [False, False]
 
 
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_an_event_of_a_backfill_is_of_any_age_and_never_of_a_time_to_come(epoch: int) -> None:
+    backfill = Request("web", "production", NOW, backfill=True, epoch=epoch)
+    for stamp in (10**12, NOW, NOW + 24 * HOUR_MS):
+        assert taken({**BASE, "timestamp": stamp, "sentAt": NOW - HOUR_MS}, backfill).event["occurred_at"] == stamp
+    with pytest.raises(Rejected) as refused:
+        taken({**BASE, "timestamp": NOW + 24 * HOUR_MS + 1}, backfill)
+
+    assert (refused.value.code, refused.value.field) == ("timestamp_in_future", "timestamp")
+
+
 def test_a_record_says_who_holds_the_key_that_it_came_with() -> None:
     assert taken(BASE).event["authority"] == "SERVER"
     assert taken(BASE, Request("web", "production", NOW, client="browser")).event["authority"] == "BROWSER"
