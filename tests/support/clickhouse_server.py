@@ -88,9 +88,11 @@ class _Engine:
         try:
             if database := parameters.get("database"):
                 handle.query(f"USE `{database}`")
-            for name, value in parameters.items():
-                if name not in _TRANSPORT and not name.startswith("param_"):
-                    handle.query(f"SET {name} = {_quoted(value)}")
+            given = [
+                each for each in parameters.items() if each[0] not in _TRANSPORT and not each[0].startswith("param_")
+            ]
+            if given:
+                handle.query(f"SET {', '.join(f'{name} = {_quoted(value)}' for name, value in given)}")
             yield handle
         finally:
             handle.close()
