@@ -72,6 +72,8 @@ class Statements:
         if meaning.is_case:
             self._case(account, wanted, meaning, occurred)
             return URGENT if meaning.case in self._shown_cases else 0
+        if event["internal"] and not (meaning.is_absence and wanted.of_account):
+            return 0  # what staff answer, and when one of them is away, says nothing about the customer
         if meaning.is_absence:
             return self._absence(account, wanted, occurred, event, origin)
         self._answer(account, event["user"], wanted, meaning, occurred)

@@ -37,6 +37,15 @@ def test_an_absence_of_the_account_and_one_of_a_person_are_kept_apart_and_are_no
     assert (acme.today("events"), acme.today("active"), acme.last_active_day) == (0, 0, -1)
 
 
+def test_what_staff_plan_for_the_account_counts_and_when_one_of_them_is_away_does_not() -> None:
+    lane = UsageLane()
+    away(lane, 5, 9, internal=True)
+    away(lane, 5, 6, event_id="p", internal=True, properties={"scope": "person"})
+
+    assert of_account(kept(lane)) == [(DAY + 5, DAY + 9)]
+    assert of_people(kept(lane)) == []
+
+
 def test_the_newest_statement_of_one_first_day_holds_whatever_comes_first() -> None:
     for order in ((1, 2), (2, 1)):
         lane = UsageLane(start=at(0, 5))

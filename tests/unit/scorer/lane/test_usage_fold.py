@@ -201,6 +201,16 @@ def test_the_latest_answer_of_each_person_counts() -> None:
     assert last["lowest_user"] == "bob"
 
 
+def test_an_answer_of_staff_is_none_of_the_customers() -> None:
+    lane = UsageLane(start=at(0, 8))
+    for user, score, internal in (("ann", 9, False), ("staff", 0, True)):
+        lane.event(user, user=user, when=at(0, 8), name="NPS Submitted", properties={"score": score}, internal=internal)
+    lane.tick(at(0, 9))
+
+    said = measures(lane.snapshots()[-1])
+    assert (said["survey_responses"], said["detractors"], said["lowest_answer"]) == (1, 0, 9)
+
+
 def test_permuted_duplicates_give_the_same_counts() -> None:
     rnd = random.Random(11)
     events = [(f"e{n}", rnd.choice(["a", "b"]), rnd.choice("xyz"), at(0, rnd.randrange(20))) for n in range(60)]
