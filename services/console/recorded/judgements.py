@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from services.console.api_client import Api
+from services.console.api_client import Api, Told
 
 SEVERITY_RANK = {"INFO": 1, "WARNING": 2, "CRITICAL": 3}
 
@@ -39,10 +39,23 @@ Judgements = Mapping[tuple[str, str], SignalJudgement]
 """By account and episode: a record of one account says nothing of a signal of another."""
 
 
+async def judgements_on_record(api: Api) -> Judgements:
+    """
+    Return the last judgement of each episode.
+
+    Raises:
+        ApiError: the API refused, or did not answer.
+    """
+    return _recorded(await api.get("/v1/judgements"))
+
+
 async def judgements(api: Api) -> Judgements | None:
     """Return the last judgement of each episode; None where the API does not say it soon."""
-    if (told := await api.get_soon("/v1/judgements")) is None:
-        return None
+    told = await api.get_soon("/v1/judgements")
+    return None if told is None else _recorded(told)
+
+
+def _recorded(told: Told) -> Judgements:
     return {
         (row["account"], row["episode_id"]): SignalJudgement(*(row[name] for name in SignalJudgement._fields))
         for row in told["judgements"]

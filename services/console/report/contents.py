@@ -122,6 +122,7 @@ def summary(week: Week, reader: Reader) -> str:
         say("fired", len(week.fired)),
         say("resolved", len(week.resolved)),
         say("open", week.open_total, critical=words("signals.critical", count=week.open_critical)),
+        say("set_aside", week.set_aside) if week.set_aside else "",
         say("renewals", len(renewals), revenue=money(sum(each["revenue"] or 0 for each in renewals)))
         if renewals
         else "",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.console.api_client import Api
+from services.console.recorded.judgements import judgements_on_record
+from services.console.recorded.losses import losses_on_record
 from services.shared.errors import Fatal
 
 Found = Mapping[str, Any]
@@ -48,9 +50,12 @@ class Week:
     changed: Sequence[Found]
     """Those that changed, the worst first, each with `before` and `now`; the first ones have `why`."""
     signals: Sequence[Found]
-    """Open signals in the order in which to work them."""
+    """Open signals that somebody needs to work on, in the order in which to work them."""
     open_total: int
+    """How many there are of these, listed or not."""
     open_critical: int
+    set_aside: int
+    """Open signals beside them: of accounts that are lost, and those that were judged not useful."""
     fired: Sequence[Found]
     """Signals that opened in the week, latest first."""
     resolved: Sequence[Found]
@@ -70,11 +75,12 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         Fatal: there is nothing to report on; says what to do.
     """
     critical = {"category": "RISK", "severity": "CRITICAL", "limit": 1}
-    base, opened, worst, listed = await asyncio.gather(
+    base, opened, worst, listed, is_set_aside = await asyncio.gather(
         api.get("/v1/portfolio", weeks=BASE_WEEKS, owner=owner, at=at),
-        api.get("/v1/signals", open=True, order="work", limit=MOST_SIGNALS, owner=owner, at=at),
+        api.get("/v1/signals", open=True, order="work", limit=_PAGE, owner=owner, at=at),
         api.get("/v1/signals", open=True, owner=owner, at=at, **critical),
         _accounts(api, owner, at),
+        _set_aside(api, at),
     )
     accounts, total = listed
     if base["as_of"] is None:
@@ -86,6 +92,7 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
     changed, news = await asyncio.gather(
         _changed(api, accounts, at), _transitions(api, owner, at, (first_day, last_day))
     )
+    aside = [each for each in opened["signals"] if is_set_aside(each)]
     return Week(
         owner=owner,
         as_of=base["as_of"],
@@ -95,12 +102,31 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         accounts=accounts,
         total=total,
         changed=changed,
-        signals=opened["signals"],
-        open_total=opened["total"],
-        open_critical=worst["total"],
+        signals=[each for each in opened["signals"] if each not in aside][:MOST_SIGNALS],
+        open_total=opened["total"] - len(aside),
+        open_critical=worst["total"] - sum(_is_critical(each) for each in aside),
+        set_aside=len(aside),
         fired=[each for each in news if each["transition"] == "FIRING"],
         resolved=[each for each in news if each["transition"] == "RESOLVED"],
     )
+
+
+async def _set_aside(api: Api, at: str | None) -> Callable[[Found], bool]:
+    """Return what says of an open signal whether nobody needs to work on it, by what was on record on a day."""
+    losses, judged = await asyncio.gather(losses_on_record(api), judgements_on_record(api))
+    lost = {loss.account for loss in losses.losses if at is None or loss.date <= at}
+
+    def is_set_aside(signal: Found) -> bool:
+        if signal["account"] in lost:
+            return True
+        said = judged.get((signal["account"], signal["episode_id"]))
+        return said is not None and (at is None or said.at[: len(at)] <= at) and said.sets_aside(signal)
+
+    return is_set_aside
+
+
+def _is_critical(signal: Found) -> bool:
+    return bool(signal["category"] == "RISK" and signal["severity"] == "CRITICAL")
 
 
 async def _accounts(api: Api, owner: str, at: str | None) -> tuple[list[Found], int]:

@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import json
 import re
 from dataclasses import replace
 from datetime import date, timedelta
@@ -24,7 +25,7 @@ from services.shared.wording import LANGUAGES
 from services.warehouse.http.app import query_app
 from services.warehouse.memory.store import MemoryStore
 from services.warehouse.metrics import WarehouseMetrics
-from tests.contract.warehouse.stored import T0, example, health, signal
+from tests.contract.warehouse.stored import T0, event, example, health, signal
 from tests.support.console import HOSTILE, filled
 
 DAY_MS = 86_400_000
@@ -115,6 +116,40 @@ async def test_critical_signals_are_all_counted_however_many_are_listed() -> Non
 
     assert len(week.signals) == MOST_SIGNALS
     assert f"{MOST_SIGNALS + 2} are open now, {MOST_SIGNALS + 1} critical." in summary(week, reader())
+
+
+async def test_what_nobody_needs_to_work_on_is_counted_apart_once_that_is_on_record() -> None:
+    store = two_weeks()
+    began = T0 - 9 * DAY_MS
+    said: dict[str, Any] = {"severity": "CRITICAL", "at": began, "episode_started_at": began}
+    for number, account in enumerate(("gone", "noise")):
+        store.insert("signals", [signal(10 + number, account, "usage_silent", 1, "FIRING", **said)])
+    lost = {"date": date_of(T0 // DAY_MS - 1).isoformat(), "reason": "price"}
+    judged = {
+        "episode_id": f"noise/usage_silent/{T0}",
+        "rule": "usage_silent",
+        "severity": "CRITICAL",
+        "verdict": "not_useful",
+    }
+    for number, (account, name, properties) in enumerate(
+        (("gone", "Account Lost", lost), ("noise", "Signal Judged", judged))
+    ):
+        told: dict[str, Any] = {
+            "account": account,
+            "name": name,
+            "properties": json.dumps(properties),
+            "occurred_at": T0 - DAY_MS,
+        }
+        store.insert("events", [event(900 + number, f"r{number}", **told)])
+    now = await read(api_over(store))
+    then = await read(api_over(store), at=date_of(T0 // DAY_MS - 8).isoformat())
+
+    assert ([each["account"] for each in now.signals], now.open_total, now.open_critical) == (["fell"], 1, 0)
+    assert "1 is open now, 0 critical. 2 more are of lost accounts, or were judged not useful." in summary(
+        now, reader()
+    )
+    assert {each["account"] for each in then.signals} == {"gone", "noise", "rose"}
+    assert (then.open_critical, then.set_aside) == (2, 0)
 
 
 async def test_one_owners_report_has_that_owners_accounts_alone() -> None:
@@ -251,7 +286,7 @@ def many(accounts: int, long: str) -> Week:
     base = [{"day": each["day"], "bands": {"RED": {"accounts": accounts, "revenue": 1e6}}} for each in weeks]
     return Week(
         owner="", as_of="2026-01-13T12:00:00Z", first_day="2026-01-06", last_day="2026-01-13", base=base,
-        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, open_critical=0, fired=signals,
+        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, open_critical=0, set_aside=accounts, fired=signals,
         resolved=signals,
     )  # fmt: skip
 
