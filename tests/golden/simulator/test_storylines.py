@@ -51,7 +51,7 @@ def signals() -> dict[str, list[Signal]]:
         alerter_lanes(load_rules(), AlerterMetrics(CollectorRegistry())),
     ]
     runner = MemoryRunner(log, lanes, Cuts(chunk=(2_000,), transaction=4))
-    request = Request("app", "production", 0, backfill=True, epoch=EPOCH, historical=True)
+    request = Request("app", "production", UNTIL_MS + 60_000, backfill=True, epoch=EPOCH, historical=True)
     event, tick, clock = (codec.encoder(record) for record in ("usage_event", "tick", "clock"))
     history = History(SEED, UNTIL_MS)
     start = (history.last_day - history.weeks * 7 + 1) * DAY_MS

@@ -51,7 +51,7 @@ async def process(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Asy
     settings = KafkaSettings(bootstrap_servers=kafka.bootstrap, topic_prefix=f"h{os.getpid()}-", partitions=4)
     await topics.create(settings)
     keys = tmp_path_factory.mktemp("keys") / "keys.yaml"
-    keys.write_text(entry("wk", "web") + entry("flood", "flood", events_per_s=100))
+    keys.write_text(entry("wk", "web") + entry("flood", "flood", events_per_s=10, burst_s=1))
     port = free_port()
     running = await asyncio.create_subprocess_exec(
         sys.executable,
