@@ -204,7 +204,7 @@ class EventIntake:
         state = self.budgets.state(key)
         if state is not None:
             limit, left = state
-            self.call.answered[:] = [
+            self.call.answered = [
                 (b"x-ratelimit-limit", str(limit).encode()),
                 (b"x-ratelimit-remaining", str(left).encode()),
             ]

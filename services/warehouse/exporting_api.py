@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -15,6 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from services.shared.errors import Rejected, Retryable
 from services.warehouse.domain.exports import export_of
+from services.warehouse.domain.parameters import each_once
 from services.warehouse.http.problems import problem
 from services.warehouse.ports import Exporter
 
@@ -45,7 +46,7 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
         response: Response | None = None
         pieces: _Pieces | None = None
         try:
-            wanted = export_of(request.path_params["view"], _once(request.query_params.multi_items()))
+            wanted = export_of(request.path_params["view"], each_once(request.query_params.multi_items()))
             if request.method == "HEAD":
                 return Response(media_type=_TYPES[wanted.format])
             pieces = _Pieces(store().export(wanted))
@@ -62,16 +63,6 @@ def exporting_routes(store: Callable[[], Exporter]) -> list[Route]:
         return response
 
     return [Route("/v1/export/{view}", export)]
-
-
-def _once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return parameters by name; of two of a name it would be chance which one counts."""
-    texts: dict[str, str] = {}
-    for name, text in given:
-        if name in texts:
-            raise Rejected("bad_parameter", name[:100], "is given more than once")
-        texts[name] = text
-    return texts
 
 
 class _Pieces:

@@ -92,7 +92,10 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
     changed, news = await asyncio.gather(
         _changed(api, accounts, at), _transitions(api, owner, at, (first_day, last_day))
     )
-    aside = [each for each in opened["signals"] if is_set_aside(each)]
+    to_do: list[Found] = []
+    aside: list[Found] = []
+    for each in opened["signals"]:
+        (aside if is_set_aside(each) else to_do).append(each)
     return Week(
         owner=owner,
         as_of=base["as_of"],
@@ -102,7 +105,7 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         accounts=accounts,
         total=total,
         changed=changed,
-        signals=[each for each in opened["signals"] if each not in aside][:MOST_SIGNALS],
+        signals=to_do[:MOST_SIGNALS],
         open_total=opened["total"] - len(aside),
         open_critical=worst["total"] - sum(_is_critical(each) for each in aside),
         set_aside=len(aside),

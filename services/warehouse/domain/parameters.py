@@ -55,17 +55,28 @@ def parsed(wanted: Sequence[Parameter], given: Iterable[tuple[str, str]]) -> dic
     Raises:
         Rejected: names the first parameter that is wrong, unknown or there twice.
     """
-    texts: dict[str, str] = {}
-    for name, text in given:
-        if name in texts:
-            raise Rejected("bad_parameter", name[:100], "is given more than once")
-        texts[name] = text
+    texts = each_once(given)
     known = {each.name: each for each in wanted}
     for name in sorted(texts):
         if name not in known:
             there = ", ".join(known) or "none"
             raise Rejected("unknown_parameter", name[:100], f"there is no such parameter; there are: {there}")
     return {name: each.parse(texts[name]) if name in texts else each.default for name, each in known.items()}
+
+
+def each_once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """
+    Return the texts of parameters by their names.
+
+    Raises:
+        Rejected: one is there twice, and it would be chance which of its texts counts.
+    """
+    texts: dict[str, str] = {}
+    for name, text in given:
+        if name in texts:
+            raise Rejected("bad_parameter", name[:100], "is given more than once")
+        texts[name] = text
+    return texts
 
 
 @dataclass(frozen=True)
