@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import sys
+import tempfile
 from collections.abc import Coroutine
 from typing import Any
 
@@ -151,6 +152,8 @@ class Warehouse:
             store = open_server(url.get_secret_value(), database)
         else:
             store = open_embedded(self._process.data_dir / "clickhouse", database, self._settings.memory_mb)
+            # The engine's client writes the rows of each insert to a temporary file, which a kill leaves behind.
+            tempfile.tempdir = str(store.files)
         try:
             store.keep_for(self._retention)
         except Retryable:

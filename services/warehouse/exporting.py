@@ -43,7 +43,7 @@ class ClickHouseExporting:
 
     connect: Callable[[], Client]
     """Opens one more connection to the store."""
-    files: Path | None
+    files: Path | None = None
     """Where the embedded engine may write; None: the store is on a server."""
 
     def export(self, wanted: Export) -> Iterator[bytes]:

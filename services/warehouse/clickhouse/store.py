@@ -161,7 +161,8 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
     """
     Open the engine inside this process on the files under `path`, and bring the tables up to date.
 
-    What goes past `memory_mb` fails instead of taking memory: an export, or a question. An insert is tried again.
+    What goes past `memory_mb` fails instead of taking memory: an export, or a question. An insert is tried again. Beside
+    `path` a folder is made, empty, for files that are needed for a moment (`ClickHouseStore.files`).
 
     Raises:
         StoreFull: there is no room for the tables.
@@ -172,13 +173,18 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
         path.mkdir(parents=True, exist_ok=True)
         if not os.access(path, os.W_OK):
             raise OSError(errno.EACCES, "it cannot be written to", str(path))
+        scratch = path.parent / "scratch"
+        scratch.mkdir(exist_ok=True)
     free = shutil.disk_usage(path).free
     if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
         raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
-    for left in path.parent.glob("export-*"):  # of a process that was killed
-        shutil.rmtree(left, ignore_errors=True)
     target = {"interface": "chdb", "path": str(path), "chdb_options": _limits(memory_mb)}
-    return _open(target, database, str(path), path.parent)
+    store = _open(target, database, str(path))
+    store.files = scratch
+    # Nobody else has the store open, so what lies there is of a process that was killed.
+    for left in scratch.iterdir():
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    return store
 
 
 def _limits(memory_mb: int) -> dict[str, int]:
@@ -206,7 +212,7 @@ def open_server(url: str, database: str) -> ClickHouseStore:
     return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
 
 
-def _open(target: dict[str, Any], database: str, where: str, files: Path | None = None) -> ClickHouseStore:
+def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
     clients: list[Client] = []
     try:
         first = clickhouse_connect.get_client(**target)
@@ -227,7 +233,6 @@ def _open(target: dict[str, Any], database: str, where: str, files: Path | None 
         log.warning("tables_made_whole", extra={"partitions": lacking})
     store = ClickHouseStore(clients[1], clients[2:])
     store.connect = partial(clickhouse_connect.get_client, **target, database=database)
-    store.files = files
     return store
 
 

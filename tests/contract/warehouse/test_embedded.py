@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any, cast
@@ -11,14 +12,19 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from services.console.settings import ConsoleSettings
 from services.shared.errors import Fatal
+from services.shared.kafka.settings import KafkaSettings
+from services.shared.settings import ProcessSettings
 from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.__main__ import Warehouse
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.filters import AccountFilter, EventFilter, PeopleFilter, SignalFilter
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.ports import Store, StoreFull
+from services.warehouse.settings import RetentionSettings, WarehouseSettings
 from tests.contract.warehouse.stored import T0, event, example, health, signal
 
 
@@ -31,6 +37,37 @@ def test_an_embedded_store_keeps_its_rows_when_it_is_opened_again(tmp_path: Path
     try:
         assert len(store.events(EventFilter("acme")).rows) == 1
         assert store.positions() == {("usage-events", 0): 2}
+    finally:
+        store.close()
+
+
+def test_files_that_a_killed_process_left_are_gone_after_the_next_start(tmp_path: Path) -> None:
+    for left in ("export-1/rows", "tmp1.raw"):
+        (tmp_path / "scratch" / left).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "scratch" / left).write_text("ada@acme.test")
+
+    store = open_embedded(tmp_path / "ch", "tidemark")
+
+    try:
+        assert store.files == tmp_path / "scratch"
+        assert list(store.files.iterdir()) == []
+    finally:
+        store.close()
+
+
+def test_the_process_writes_rows_to_no_temporary_file_outside_its_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # is set back after the test
+    process = ProcessSettings(data_dir=tmp_path)
+    warehouse = Warehouse(KafkaSettings(), process, WarehouseSettings(), RetentionSettings(), ConsoleSettings())
+
+    store = warehouse._open()
+
+    try:
+        assert Path(tempfile.gettempdir()) == store.files == tmp_path / "scratch"
+        store.insert("events", [event(1, "a")])
+        assert list(store.files.iterdir()) == []
     finally:
         store.close()
 
@@ -49,6 +86,9 @@ def test_traces_are_read_on_connections_of_questions_so_rows_can_be_stored_meanw
 
 def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
     store = open_embedded(tmp_path / "ch", "tidemark")
+    assert store.files
+    being_written = store.files / "rows"
+    being_written.touch()
     program = (
         "import sys, pathlib\nfrom services.warehouse.clickhouse.store import open_embedded\n"
         "open_embedded(pathlib.Path(sys.argv[1]), 'tidemark')"
@@ -61,6 +101,7 @@ def test_a_second_process_on_the_same_folder_is_told_so(tmp_path: Path) -> None:
         store.close()
 
     assert second.returncode != 0
+    assert being_written.exists(), "what the first one is writing is its own"
     said = second.stderr.splitlines()[-1]
     assert "another process has it open" in said
     assert "TIDEMARK_DATA_DIR" in said
