@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -275,11 +277,19 @@ def unattended(tmp_path: Path) -> Any:
     @asynccontextmanager
     async def reading(address: str) -> AsyncIterator[None]:
         options = (*CHROMIUM_OPTIONS, "--disable-popup-blocking", f"--user-data-dir={tmp_path / 'profile'}")
-        process = await asyncio.create_subprocess_exec(executable, *options, address, stderr=asyncio.subprocess.DEVNULL)
-        try:
-            yield
-        finally:
-            process.terminate()
-            await process.wait()
+        # It leaves the folder of its socket behind, whose path may have a hundred letters at most.
+        with TemporaryDirectory(prefix="tidemark-chromium-") as folder:
+            process = await asyncio.create_subprocess_exec(
+                executable,
+                *options,
+                address,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={**os.environ, "TMPDIR": folder},
+            )
+            try:
+                yield
+            finally:
+                process.terminate()
+                await process.wait()
 
     return reading
