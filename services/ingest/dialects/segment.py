@@ -43,7 +43,7 @@ def submission(call: Call, body: bytes, kind: str = "") -> Submission:
         historical=historical not in ("", "false"),
         replay=replay,
         fault=fault,
-        all_results=call.header(b"tidemark-results") == "all" or b"results=all" in call.query,
+        all_results=call.header(b"tidemark-results") == "all" or call.argument("results") == "all",
     )
 
 

@@ -128,6 +128,13 @@ async def test_every_verdict_is_listed_when_asked_for(ingest: Any, asked: dict[s
     assert [(r["message_id"], r["verdict"]) for r in answer.json()["results"]] == [("m1", "accepted"), ("", "rejected")]
 
 
+@pytest.mark.parametrize("params", [{"noresults": "all"}, {"results": "allowed"}])
+async def test_a_parameter_that_only_looks_like_it_asks_for_nothing(ingest: Any, params: dict[str, str]) -> None:
+    answer = await ingest.client.post("/v1/batch", json={"batch": [TRACK]}, params=params)
+
+    assert answer.json()["results"] == []
+
+
 async def test_a_batch_context_is_merged_into_each_event(ingest: Any) -> None:
     await ingest.batch({"type": "track", "event": "x", "userId": "u"}, TRACK, context={"groupId": "root", "app": "a"})
 
