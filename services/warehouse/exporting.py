@@ -19,6 +19,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError
 
 from services.shared.errors import Rejected, Retryable
+from services.warehouse.clickhouse.failed_writes import FailedWrites
 from services.warehouse.domain.exports import Export
 
 _CHUNK = 256 * 1024
@@ -70,9 +71,14 @@ class ClickHouseExporting:
         with TemporaryDirectory(prefix="export-", dir=folder) as scratch:
             file = Path(scratch) / "rows"
             target = str(file).replace("\\", "\\\\").replace("'", "\\'")
+            failed = FailedWrites(client)
             client.command(
                 f"INSERT INTO FUNCTION file('{target}', '{wanted.format}') {wanted.query}", settings=_SETTINGS
             )
+            if failed.any(client):
+                raise Retryable(
+                    "the disk of the store has no room for the file: make room, or export fewer days at a time"
+                )
             if not file.exists():  # of no rows it writes no file
                 yield client.raw_query(wanted.query, fmt=wanted.format)
                 return

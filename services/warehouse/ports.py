@@ -53,7 +53,8 @@ class Sink(Protocol):
     """
     The writing half. Calls block, and come from one thread at a time.
 
-    Every call may raise Retryable, StoreFull and StoreRefuses among them, and may then be repeated as it was.
+    Every call may raise Retryable, StoreFull and StoreRefuses among them, and may then be repeated as it was. Fatal: what was
+    written last is in doubt, and a new process finds out what is there.
     """
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:

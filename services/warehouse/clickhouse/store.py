@@ -28,6 +28,7 @@ from services.shared.files.data_folder import using
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.clickhouse.derived import make_whole
 from services.warehouse.clickhouse.erasing import ClickHouseErasing, ClickHouseTraces
+from services.warehouse.clickhouse.failed_writes import FailedWrites, keep_parts, take_stock
 from services.warehouse.clickhouse.migrations import migrate
 from services.warehouse.clickhouse.native import native
 from services.warehouse.clickhouse.queries import ClickHouseQueries
@@ -63,15 +64,20 @@ EMBEDDED_MEMORY_MB = 1024
 """What the embedded engine may take, if nothing else is said."""
 
 _ROOM_BYTES = 64 * 1024 * 1024
-"""Free before a new embedded store is made: half made on a full disk it has empty files and never opens again."""
+"""
+Free before an embedded store is opened: a new one that is half made on a full disk has empty files and never opens again, and
+one that was stopped by a full disk would meet it again.
+"""
 
 
 class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries):
     """Keeps the `Store` port. One client writes and others read, so that neither waits for the other."""
 
-    def __init__(self, writer: Client, readers: Sequence[Client]) -> None:
+    def __init__(self, writer: Client, readers: Sequence[Client], failed: FailedWrites | None = None) -> None:
+        """Write with one client, ask with the others; `failed` knows of writes that failed without an error."""
         super().__init__(readers)
         self._writer = writer
+        self._failed = failed
 
     def insert(self, table: str, rows: Sequence[Row]) -> None:
         """Store rows as one block."""
@@ -82,6 +88,7 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
                 self._insert(table, rows)
         finally:
             self._mark(table, rows)  # also where it failed: they may be there
+            self._refuse_failed_writes()
 
     def _insert(self, table: str, rows: Sequence[Row]) -> None:
         if isinstance(rows, Block):
@@ -101,9 +108,11 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
             return super().erase(order)
         finally:
             self.forget()
+            self._refuse_failed_writes()
 
     def note_positions(self, positions: Mapping[TopicPartition, int]) -> None:
         """Remember next offsets."""
+        self._refuse_failed_writes()
         if not positions:
             return
         rows = [[topic, partition, offset] for (topic, partition), offset in sorted(positions.items())]
@@ -150,6 +159,23 @@ class ClickHouseStore(ClickHouseErasing, ClickHouseExporting, ClickHouseQueries)
         """Have rows deleted once they are too old."""
         keep_for(self._writer, retention)
 
+    def _refuse_failed_writes(self) -> None:
+        """
+        Look whether a write has failed, be it of a merge of parts.
+
+        Raises:
+            Fatal: one has.
+        """
+        if self._failed is None:
+            return
+        with _retryable():
+            failed = self._failed.any(self._writer)
+        if failed:
+            raise Fatal(
+                "a write of the embedded store failed, as on a full disk, and its engine went on: what is in its files since then"
+                " is in doubt. Make room where TIDEMARK_DATA_DIR is; the next start takes what is whole and reads the rest again"
+            )
+
     def close(self) -> None:
         """Close all clients."""
         for client in (self._writer, *self._readers):
@@ -176,10 +202,10 @@ def open_embedded(path: Path, database: str, memory_mb: int = EMBEDDED_MEMORY_MB
         scratch = path.parent / "scratch"
         scratch.mkdir(exist_ok=True)
     free = shutil.disk_usage(path).free
-    if free < _ROOM_BYTES and not (path / "metadata" / f"{database}.sql").exists():
-        raise StoreFull(f"{free >> 20} MB are free at {path}, and a new store needs {_ROOM_BYTES >> 20}")
+    if free < _ROOM_BYTES:
+        raise StoreFull(f"{free >> 20} MB are free at {path}, and the store needs {_ROOM_BYTES >> 20} to be opened")
     target = {"interface": "chdb", "path": str(path), "chdb_options": _limits(memory_mb)}
-    store = _open(target, database, str(path))
+    store = _open(target, database, str(path), embedded=True)
     store.files = scratch
     # Nobody else has the store open, so what lies there is of a process that was killed.
     for left in scratch.iterdir():
@@ -212,26 +238,38 @@ def open_server(url: str, database: str) -> ClickHouseStore:
     return _open({"dsn": url, "autogenerate_session_id": False}, database, "CLICKHOUSE_URL")
 
 
-def _open(target: dict[str, Any], database: str, where: str) -> ClickHouseStore:
+def _open(target: dict[str, Any], database: str, where: str, *, embedded: bool = False) -> ClickHouseStore:
     clients: list[Client] = []
     try:
         first = clickhouse_connect.get_client(**target)
         clients.append(first)
         first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(1 + READERS)]
+        failed = FailedWrites(first) if embedded else None
+        broken = take_stock(clients[1]) if embedded else []
         migrate(clients[1])
+        if embedded:
+            keep_parts(clients[1])
         lacking = make_whole(clients[1])
-    except (ClickHouseError, OSError, Fatal) as error:
+        if failed and failed.any(first):
+            raise StoreFull(f"ClickHouse at {where}: a write failed")
+    except (ClickHouseError, OSError, Fatal, StoreFull) as error:
         for client in reversed(clients):
             with contextlib.suppress(ClickHouseError, OSError):
                 client.close()
-        if isinstance(error, Fatal):
+        if isinstance(error, Fatal | StoreFull):
             raise
         raise _in_words(error, where) from error
     first.close()
+    for part in broken:
+        said = log.warning if part.replaced else log.critical
+        said(
+            "broken_part_set_aside" if part.replaced else "rows_lost_with_a_broken_part",
+            extra={"table": part.table, "part": part.name},
+        )
     if lacking:
         log.warning("tables_made_whole", extra={"partitions": lacking})
-    store = ClickHouseStore(clients[1], clients[2:])
+    store = ClickHouseStore(clients[1], clients[2:], failed)
     store.connect = partial(clickhouse_connect.get_client, **target, database=database)
     return store
 

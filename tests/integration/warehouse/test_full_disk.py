@@ -18,7 +18,7 @@ import os, shutil, sys, time
 from pathlib import Path
 
 from schemas import codec
-from services.shared.errors import Retryable
+from services.shared.errors import Fatal, Retryable
 from services.warehouse.clickhouse.store import open_embedded
 from services.warehouse.domain.rows import Place, row
 from services.warehouse.ports import StoreFull
@@ -80,6 +80,24 @@ assert store.positions() == {("usage-events", 0): stored + 400}
 assert [(t["rows"], t["unique"]) for t in store.totals()] == [(stored + 400, stored + 400)]
 arrived = store._found("SELECT groupBitmapMerge(events) AS n FROM arrivals")
 assert arrived == [{"n": stored + 400}], "what a view adds is there too"
+
+class Large:
+    format, query = "CSV", "SELECT properties FROM events"
+
+room(200_000)
+try:
+    list(store.export(Large))
+except Retryable as error:
+    print("EXPORT:", error)
+try:
+    store.note_positions({})
+except Fatal as error:
+    print("FATAL:", error)
+room(80_000_000)
+store.close()
+store = open_embedded(disk / "store", "tidemark")
+assert store.positions() == {("usage-events", 0): stored + 400}
+assert [(t["rows"], t["unique"]) for t in store.totals()] == [(stored + 400, stored + 400)]
 store.close()
 print("went on")
 """
@@ -97,7 +115,7 @@ def test_an_embedded_store_on_a_full_disk_says_so_and_goes_on_once_there_is_room
     program.write_text(PROGRAM, "utf-8")
     disk = tmp_path / "disk"
     disk.mkdir()
-    mounted = 'mount -t tmpfs -o size=128m tmpfs "$1" && exec "$2" "$3" "$1"'
+    mounted = 'mount -t tmpfs -o size=256m tmpfs "$1" && exec "$2" "$3" "$1"'
 
     done = subprocess.run(
         [*IN_ITS_OWN_NAMESPACE, "sh", "-c", mounted, "sh", str(disk), sys.executable, str(program)],
@@ -109,4 +127,6 @@ def test_an_embedded_store_on_a_full_disk_says_so_and_goes_on_once_there_is_room
 
     assert done.returncode == 0, done.stderr[-2_000:]
     assert done.stdout.count("FULL: the disk of the store is full") == 2
+    assert done.stdout.count("EXPORT: the disk of the store has no room for the file") == 1
+    assert done.stdout.count("FATAL: a write of the embedded store failed") == 1, "an export's may have been a merge's"
     assert done.stdout.splitlines()[-1] == "went on"

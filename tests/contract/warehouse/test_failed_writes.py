@@ -1,0 +1,152 @@
+"""Writes of the embedded engine that fail without an error: what is in its files is not taken for what was stored."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from services.shared.errors import Fatal
+from services.warehouse.clickhouse.failed_writes import KEEP_PARTS_S, FailedWrites
+from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
+from services.warehouse.domain.erasing import Erasure
+from services.warehouse.domain.rows import Place
+from tests.contract.warehouse.stored import T0, event
+
+Opens = Callable[[], ClickHouseStore]
+
+
+@pytest.fixture
+def open_(tmp_path: Path) -> Iterator[Opens]:
+    """Return what opens the store of this test again; it closes the one before."""
+    opened: list[ClickHouseStore] = []
+
+    def close() -> None:
+        while opened:
+            opened.pop().close()
+
+    def opens() -> ClickHouseStore:
+        close()
+        opened.append(open_embedded(tmp_path / "clickhouse", "tidemark"))
+        return opened[0]
+
+    yield opens
+    close()
+
+
+def write_in_vain(store: ClickHouseStore) -> None:
+    store._readers[0].command("INSERT INTO FUNCTION file('/dev/full', 'CSV') SELECT 1")
+
+
+def part(store: ClickHouseStore, name: str) -> Path:
+    asked = f"SELECT path FROM system.parts WHERE database = 'tidemark' AND table = 'events' AND name = '{name}'"
+    return Path(store._writer.query(asked).result_rows[0][0])
+
+
+def two_inserts_merged(open_: Opens) -> tuple[Path, Path, Path]:
+    """Store an event twice, merge the two parts, and return where these and what was made of them are."""
+    store = open_()
+    for offset in (1, 2):
+        store.insert("events", [event(offset, "acme")])
+    store._writer.command("OPTIMIZE TABLE events FINAL")
+    places = part(store, "all_1_1_0"), part(store, "all_2_2_0"), part(store, "all_1_2_1")
+    store.close()
+    return places
+
+
+def empty(folder: Path) -> None:
+    """Leave a part as a merge on a full disk does: all of its files, and nothing in them."""
+    for file in folder.iterdir():
+        os.truncate(file, 0)
+
+
+def stored(store: ClickHouseStore) -> list[int]:
+    return [row[0] for row in store._writer.query("SELECT offset FROM events ORDER BY offset").result_rows]
+
+
+def test_the_engine_still_takes_a_write_that_fails_for_one_that_did_not(open_: Opens) -> None:
+    """If this fails the engine has learnt to say so: what looks at its count can go."""
+    store = open_()
+    failed = FailedWrites(store._writer)
+    assert not failed.any(store._writer)
+
+    write_in_vain(store)
+
+    assert failed.any(store._writer)
+
+
+CALLS: dict[str, Callable[[ClickHouseStore], object]] = {
+    "insert": lambda store: store.insert("events", [event(1, "acme")]),
+    "note_positions": lambda store: store.note_positions({("usage-events", 0): 2}),
+    "nothing to note": lambda store: store.note_positions({}),
+    "erase": lambda store: store.erase(Erasure(Place("usage-details", 0, 9, T0), "u", "somebody", "", T0, "dpo")),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_after_a_write_that_failed_nothing_more_is_said_to_be_stored(open_: Opens, call: str) -> None:
+    store = open_()
+    write_in_vain(store)
+
+    with pytest.raises(Fatal, match="Make room where TIDEMARK_DATA_DIR is"):
+        CALLS[call](store)
+
+
+def test_a_merge_that_wrote_nothing_is_undone_at_the_next_start(open_: Opens, caplog: pytest.LogCaptureFixture) -> None:
+    *_, merged = two_inserts_merged(open_)
+    empty(merged)
+
+    with caplog.at_level(logging.WARNING):
+        store = open_()
+
+    assert stored(store) == [1, 2]
+    assert store.positions() == {("usage-events", 0): 3}
+    assert [(each.message, each.__dict__["part"]) for each in caplog.records] == [
+        ("broken_part_set_aside", "broken-on-start_all_1_2_1")
+    ]
+    assert store._writer.query("SELECT count() FROM system.detached_parts").result_rows == [(0,)]
+
+
+def test_an_insert_that_wrote_nothing_is_not_there_at_the_next_start(open_: Opens) -> None:
+    store = open_()
+    for offset in (1, 2):
+        store.insert("events", [event(offset, "acme")])
+    last = part(store, "all_2_2_0")
+    store.close()
+    empty(last)
+
+    store = open_()
+
+    assert stored(store) == [1]
+    assert store.positions() == {("usage-events", 0): 2}, "it is read again"
+
+
+def test_rows_that_are_gone_with_a_part_and_those_merged_into_it_are_told(
+    open_: Opens, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, merged = two_inserts_merged(open_)
+    empty(merged)
+    shutil.rmtree(first)
+    shutil.rmtree(second)
+
+    store = open_()
+
+    assert ("rows_lost_with_a_broken_part", logging.CRITICAL) in [
+        (each.message, each.levelno) for each in caplog.records
+    ]
+    assert store._writer.query("SELECT count() FROM system.detached_parts").result_rows == [(1,)], "for who can use it"
+
+
+def test_parts_that_were_merged_are_kept_for_longer_than_it_takes_to_look(open_: Opens) -> None:
+    store = open_()
+    tables = "SELECT name, engine_full FROM system.tables WHERE database = 'tidemark' AND engine LIKE '%MergeTree'"
+
+    rows = store._writer.query(tables).result_rows
+
+    assert len(rows) > 10
+    assert [name for name, engine in rows if f"old_parts_lifetime = {KEEP_PARTS_S}" not in engine] == []
+    assert KEEP_PARTS_S >= 3 * 10, "the sink notes positions every ten seconds"
