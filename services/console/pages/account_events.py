@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from services.console.account.records import KINDS
+from services.console.addresses import account_address
 from services.console.rendering import Visit
 
 SHOWN = 20
@@ -18,11 +19,12 @@ async def events_of(visit: Visit, account: str, at: date | None = None) -> dict[
     cursor = visit.request.query_params.get("events")
     before = (at + timedelta(days=1)).isoformat() if at and at < date.max else None
     told = await visit.api.account(account, "events", limit=SHOWN, cursor=cursor, before=before)
+    then = {"at": at.isoformat()} if at else {}
     return {
         "events": [_shown(event) for event in told["events"]],
         "events_total": told["total"],
-        "events_next": told["next"],
-        "events_continued": cursor is not None,
+        "events_older": account_address(account, **then, events=told["next"]) if told["next"] else "",
+        "events_newest": account_address(account, **then) if cursor is not None else "",
         "events_live": cursor is None and at is None,
     }
 
