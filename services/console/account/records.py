@@ -83,19 +83,19 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
     Goals have the record that says that they were reached, which is in the list as well.
 
     Args:
-        events: As the API lists them.
+        events: As the API lists them, those of the same moment with the latest first.
         known_until: Leave out what became known after this day.
     """
     kinds = {name: kind for kind, name in KINDS.items()}
     found: list[Recorded] = []
-    for event in events:
+    for event in sorted(events, key=lambda each: str(each["occurred_at"]), reverse=True):
         if known_until is not None and event["received_at"][:10] > known_until.isoformat():
             continue
         kind = kinds.get(event["name"])  # the API also finds events that have the whole list of names as theirs
         made = _one(kind, event) if kind else None
         if made is not None:
             found.append(made)
-    return _with_ends(_standing(sorted(found, key=lambda each: (each.said, each.on), reverse=True)))
+    return _with_ends(_standing(found))
 
 
 def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:

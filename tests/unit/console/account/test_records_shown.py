@@ -152,8 +152,9 @@ async def test_a_loss_without_a_reason_is_shown(said: str) -> None:
 
 async def test_the_loss_that_is_shown_is_that_of_today_and_back_tests() -> None:
     """Of each account the latest record that names a day since 1990, in any form of a date."""
-    own = filled(["gone", "unclear"])
+    own = filled(["gone", "unclear", "mended"])
     records = [("gone", '"2025-11-08T23:00:00Z"'), ("gone", '"soon"'), ("unclear", '"1089-11-08"'), ("unclear", "null")]
+    records += [("mended", '"2025-12-08"'), ("mended", '"2025-11-08"')]
     for number, (account, day) in enumerate(records):
         at = T0 + number * HOUR_MS
         row: dict[str, Any] = {"name": KINDS["churn"], "properties": f'{{"date":{day}}}', "occurred_at": at}
@@ -161,11 +162,14 @@ async def test_the_loss_that_is_shown_is_that_of_today_and_back_tests() -> None:
     own.insert("events", [event(990, "l9", account="seconds", name=KINDS["churn"], properties='{"date":1762560000}')])
     own.insert("account_health", [health(991, "seconds")])
     async with client_of(app_over(own)) as client:
-        pages = {name: (await client.get(f"/accounts/{name}")).text for name in ("gone", "unclear", "seconds")}
+        pages = {
+            name: (await client.get(f"/accounts/{name}")).text for name in ("gone", "unclear", "mended", "seconds")
+        }
 
     assert {name: "Lost on Nov 8, 2025." in page for name, page in pages.items()} == {
         "gone": True,
         "unclear": False,
+        "mended": True,
         "seconds": True,
     }
     assert 'class="banner lost"' not in pages["unclear"]
