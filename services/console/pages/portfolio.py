@@ -54,6 +54,8 @@ async def show(visit: Visit) -> Response:
         return response
     listed = await _list(visit, chosen)  # first: it tells whether somebody was erased since the picture was made
     base = await visit.api.get_recent("/v1/portfolio", weeks=WEEKS)
+    if listed["total"] and not base["total"]:  # it was made before the first account
+        base = await visit.api.get("/v1/portfolio", weeks=WEEKS)
     return _render(visit, "portfolio.html.jinja", {**listed, **_picture(visit, base)})
 
 

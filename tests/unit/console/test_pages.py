@@ -242,6 +242,19 @@ async def test_without_any_account_each_page_says_what_to_do_first() -> None:
         assert len(Found((await client.get("/waiting")).text).all("pre")) >= 9
 
 
+async def test_the_first_account_is_shown_as_soon_as_it_is_there() -> None:
+    store = MemoryStore()
+    async with client_of(app_over(store)) as client:
+        before = (await client.get("/portfolio")).text
+        store.insert("account_health", [health(1, "acme")])
+        after = (await client.get("/portfolio")).text
+
+    assert "No accounts yet" in before
+    assert "As of" not in before
+    assert "No accounts yet" not in after
+    assert "/accounts/acme" in {each.get("href") for each in Found(after).all("a")}
+
+
 async def test_preferences_are_kept_and_lead_back_to_the_page(client: httpx.AsyncClient) -> None:
     answer = await client.post(
         "/preferences", data={"theme": "dark", "language": "it", "me": "Nora Lünd", "back": "/portfolio?band=red"}
