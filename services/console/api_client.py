@@ -18,6 +18,8 @@ from services.console.recent import Recent
 log = logging.getLogger(__name__)
 
 TIMEOUT = httpx.Timeout(20.0, connect=5.0)
+ANSWER_WITHIN_S = 20.0
+"""So long a page waits for each of its answers; an API in this process has no other bound."""
 STREAM_TIMEOUT = httpx.Timeout(60.0, connect=5.0, pool=5.0)
 STREAM_LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=0)
 """Streams have connections of their own, so that none that stays open takes one from a page."""
@@ -69,7 +71,7 @@ class InProcess:
         self._checked = checked or _no_tokens
         self.recent = Recent()
         self.client = httpx.AsyncClient(
-            transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal", timeout=TIMEOUT
+            transport=httpx.ASGITransport(self._chosen), base_url="http://tidemark.internal"
         )
 
     async def _chosen(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,14 +157,21 @@ class Api:
         """
         given = {name: _text(value) for name, value in parameters.items() if value not in (None, "", (), [])}
         try:
-            answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
-        except httpx.HTTPError as error:
-            raise ApiError(503, "unavailable", "", f"the query API does not answer: {error}") from error
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
+        except httpx.InvalidURL as error:
+            raise ApiError(400, "bad_request", "", "the address is too long") from error
+        except (httpx.HTTPError, TimeoutError) as error:
+            why = str(error) or f"not within {ANSWER_WITHIN_S:.0f} s"
+            raise ApiError(503, "unavailable", "", f"the query API does not answer: {why}") from error
         if answer.status_code != httpx.codes.OK:
             raise _refused(answer)
         self.upstream.recent.note_erasures(answer.headers.get(ERASURES, ""))
-        told: Told = msgspec.json.decode(answer.content)
-        return told
+        try:
+            return msgspec.json.decode(answer.content, type=Told)
+        except ValueError as error:
+            detail = f"what answers in place of the query API says no JSON: {error}"
+            raise ApiError(503, "unavailable", "", detail) from error
 
     async def get_recent(self, path: str, **parameters: Any) -> Told:
         """
@@ -220,9 +229,9 @@ def _text(value: Any) -> str:
 
 def _refused(answer: httpx.Response) -> ApiError:
     try:
-        told = msgspec.json.decode(answer.content)
-        told = told.get("error", told)
-    except (msgspec.DecodeError, AttributeError):
+        told = msgspec.json.decode(answer.content, type=Told)
+    except ValueError:
         told = {}
     code = told.get("code") or _STATES.get(answer.status_code, "unavailable")
-    return ApiError(answer.status_code, code, told.get("field", ""), told.get("detail", answer.reason_phrase))
+    detail = told.get("detail", answer.reason_phrase)
+    return ApiError(answer.status_code, str(code), str(told.get("field", "")), str(detail))
