@@ -43,12 +43,22 @@ def identify(request: Request, settings: ConsoleSettings, *, is_open: bool) -> I
     chosen = unquote(request.cookies.get(ME_COOKIE, ""))[:_LONGEST_NAME]
     own_token = settings.api_token.get_secret_value() if settings.api_token else None
     if settings.user_header and _from_proxy(request, settings.trusted_proxies):
-        name = request.headers.get(settings.user_header, "").strip()[:_LONGEST_NAME]
-        if name:
-            return Identity(name, "proxy", own_token, chosen or name)
+        named = _name_in(request.headers.getlist(settings.user_header))
+        if named:
+            return Identity(named, "proxy", own_token, chosen or named)
     if may_be_token(token := request.cookies.get(TOKEN_COOKIE, "")):
         return Identity(chosen, "token", token, chosen)
     return Identity(chosen, "open", own_token, chosen) if is_open and _is_local(request) else None
+
+
+def _name_in(given: Sequence[str]) -> str:
+    """Return the name that a proxy gives, in UTF-8 or else in Latin-1; empty where it gives none, or more than one."""
+    raw = given[0].encode("latin-1") if len(given) == 1 else b""
+    try:
+        name = raw.decode()
+    except UnicodeDecodeError:
+        name = raw.decode("latin-1")
+    return name.strip()[:_LONGEST_NAME]
 
 
 def may_be_token(text: str) -> bool:

@@ -85,8 +85,24 @@ def test_the_header_of_anybody_else_is_not_believed(client: str) -> None:
     assert identify(request(client, x_forwarded_user="Nora Lindt"), PROXIED, is_open=False) is None
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_name_with_accents_is_read_in_the_encoding_in_which_the_proxy_sends_it(encoding: str) -> None:
+    sent = "João Conceição".encode(encoding).decode("latin-1")
+    found = identify(request("10.1.2.3", x_forwarded_user=sent), PROXIED, is_open=False)
+
+    assert found is not None
+    assert (found.name, found.owner) == ("João Conceição", "João Conceição")
+
+
 def test_a_proxy_that_names_nobody_lets_nobody_in() -> None:
     assert identify(request("10.1.2.3", x_forwarded_user="  "), PROXIED, is_open=False) is None
+
+
+def test_a_proxy_that_adds_its_header_to_that_of_a_browser_lets_nobody_in() -> None:
+    forged = request("10.1.2.3", x_forwarded_user="Somebody Else")
+    forged.scope["headers"].append((b"x-forwarded-user", b"Nora Lindt"))
+
+    assert identify(forged, PROXIED, is_open=False) is None
 
 
 def test_a_cookie_with_a_token_is_asked_for_with_it() -> None:
