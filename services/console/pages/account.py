@@ -157,7 +157,8 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
         api.get("/v1/signals", account=account, open=True, limit=OPEN, **given),
     )
     last = at or _day_of(whole)
-    signals = [*whole["signals"], *still_open["signals"]]
+    # A signal that opens between the two answers is in the first alone, which does not say whether it has eased.
+    signals = [*({"eased": False, **each} for each in whole["signals"]), *still_open["signals"]]
     read = {each["event_id"]: each for each in [*records["events"], *standing["events"]]}
     return _Told(whole, signals, Past(history["history"], last), people, recorded(read.values(), at))
 

@@ -15,7 +15,9 @@ from services.console.pages import account as account_page
 from services.console.panels.happenings import PEOPLE_DRAWN, PEOPLE_LISTED
 from services.console.settings import ConsoleSettings
 from services.shared.units import DAY_MS, HOUR_MS
+from services.warehouse.domain.filters import SignalFilter
 from services.warehouse.memory.store import MemoryStore
+from services.warehouse.ports import Page
 from tests.contract.warehouse.stored import T0, event, health, signal
 from tests.support.console import HOSTILE, app_over, filled
 from tests.unit.console.test_pages import Found, client_of
@@ -194,6 +196,21 @@ async def test_open_signals_stand_in_the_order_of_today_the_worst_first() -> Non
         page = (await client.get("/accounts/acme")).text
 
     assert page.index("Older and worse") < page.index("Newer and milder")
+
+
+async def test_a_signal_that_opens_while_the_page_is_made_is_shown() -> None:
+    class JustBefore(MemoryStore):
+        def signals(self, wanted: SignalFilter) -> Page:
+            return Page([], 0) if wanted.open_only else super().signals(wanted)
+
+    own = JustBefore()
+    own.insert("account_health", [health(1, "acme")])
+    own.insert("signals", [signal(2, "acme", "nps", 1, "FIRING", title="It has just opened")])
+    async with client_of(app_over(own)) as client:
+        page = await client.get("/accounts/acme")
+
+    assert page.status_code == 200
+    assert "It has just opened" in page.text[page.text.index('class="works open-signals"') :]
 
 
 async def test_a_day_without_an_open_signal_says_so(store: MemoryStore) -> None:
