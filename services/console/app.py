@@ -116,10 +116,8 @@ class _Console:
                 try:
                     identity = await self._holders.named(identity)
                 except ApiError as error:
-                    if error.status == UNAUTHORIZED:
-                        return _to_sign_in(request, again=True)
-                    return failed.page(self._visit(request, identity), error)
-            return await self._answered(page, self._visit(request, identity))
+                    return _failed(self._visit(request, identity), error)
+            return await _answered(page, self._visit(request, identity))
 
         return answer
 
@@ -130,7 +128,7 @@ class _Console:
             if request.method == "POST" and not same_site(request):
                 return PlainTextResponse("this form was sent from another site\n", 403)
             identity = identify(request, self._settings, is_open=self._is_open)
-            return await self._answered(page, self._visit(request, identity or Identity("", "nobody")))
+            return await _answered(page, self._visit(request, identity or Identity("", "nobody")))
 
         return answer
 
@@ -145,19 +143,27 @@ class _Console:
 
         return answer
 
-    async def _answered(self, page: Page, visit: Visit) -> Response:
-        try:
-            return await page(visit)
-        except ApiError as error:
-            if error.status >= 500:
-                log.warning("api_failed", extra={"path": visit.request.url.path, "error": str(error)})
-            return failed.page(visit, error)
-
     def _visit(self, request: Request, identity: Identity) -> Visit:
         chosen = request.cookies.get("tidemark_language", "")
         language = chosen if chosen in LANGUAGES else self._settings.language
         words = catalogue(language or preferred(request.headers.get("accept-language", "")))
         return Visit(request, Api(self._upstream, identity.token), identity, words, self._settings)
+
+
+async def _answered(page: Page, visit: Visit) -> Response:
+    try:
+        return await page(visit)
+    except ApiError as error:
+        return _failed(visit, error)
+
+
+def _failed(visit: Visit, error: ApiError) -> Response:
+    """Say what the API said; who comes with a token that it does not take any more signs in again."""
+    if error.status == UNAUTHORIZED and visit.identity.how == "token":
+        return _to_sign_in(visit.request, again=True)
+    if error.status >= 500:
+        log.warning("api_failed", extra={"path": visit.request.url.path, "error": str(error)})
+    return failed.page(visit, error)
 
 
 async def _gone(_request: Request, _left: Exception) -> Response:

@@ -98,6 +98,40 @@ async def test_a_token_that_is_revoked_meanwhile_leads_back_to_the_sign_in(file:
     assert "not accepted any more" in page.text
 
 
+async def test_a_token_that_is_revoked_a_moment_ago_leads_to_the_sign_in_on_every_page(
+    file: Path, store: MemoryStore
+) -> None:
+    now = [0.0]
+    metrics = WarehouseMetrics(CollectorRegistry())
+    api = query_app(lambda: store, metrics)
+    upstream = InProcess(api, Guard(api, Tokens(file, clock=lambda: now[0]), metrics))
+    async with client_of(upstream) as client:
+        await client.post("/sign-in", data={"token": TOKEN})
+        assert (await client.get("/portfolio")).status_code == 200
+        file.write_text("[]")
+        now[0] += 60
+        page = await client.get("/portfolio")
+        part = await client.get("/portfolio", headers={"hx-request": "true", "cookie": f"tidemark_token={TOKEN}"})
+
+    assert (page.status_code, page.headers["location"]) == (303, "/sign-in?again=1")
+    assert part.status_code == 401
+
+
+async def test_a_token_of_the_console_that_is_revoked_sends_nobody_to_sign_in(store: MemoryStore, file: Path) -> None:
+    metrics = WarehouseMetrics(CollectorRegistry())
+    api = query_app(lambda: store, metrics)
+    settings = ConsoleSettings.model_validate(
+        {"api_token": "revoked", "user_header": "x-user", "trusted_proxies": "127.0.0.1"}
+    )
+    app = console_app(InProcess(api, Guard(api, Tokens(file), metrics)), settings, is_open=False)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8081") as client:
+        page = await client.get("/portfolio?q=acme", headers={"x-user": "Nora Lindt"})
+
+    assert page.status_code == 401
+    assert "does not accept the token of this console" in page.text
+    assert 'href="/portfolio?q=acme">Try again' in page.text
+
+
 async def test_who_signs_out_is_out(upstream: InProcess) -> None:
     async with client_of(upstream) as client:
         await client.post("/sign-in", data={"token": TOKEN})
