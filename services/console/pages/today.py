@@ -45,7 +45,7 @@ async def show(visit: Visit) -> Response:
             return await _who(visit, visit.identity.owner)
         told = await visit.api.get("/v1/today", owner=owner)
     changes = [_change(visit, change) for change in told["changes"]]
-    losses, contacts, judged = await _recorded(visit) if told["signals"] else ({}, {}, {})
+    losses, contacts, judged, is_told = await _recorded(visit) if told["signals"] else ({}, {}, {}, True)
     still_open = await _open_signals(visit, owner, told)
     signals = [_signal(signal, told["as_of"], judged) for signal in still_open.signals]
     lost = [each for each in signals if each["account"] in losses]
@@ -71,6 +71,7 @@ async def show(visit: Visit) -> Response:
         aside=by_account(aside),
         lost=by_account(lost),
         most=MOST_SIGNALS,
+        is_told=is_told,
         losses=losses,
         contacts={account: (days_between(each.at, told["as_of"]), each) for account, each in contacts.items()},
         changes=changes[:CHANGES_SHOWN],
@@ -119,10 +120,11 @@ def _is_behind(as_of: str | None, now_s: float) -> bool:
     return as_of is not None and now_s - datetime.fromisoformat(as_of).timestamp() > _BEHIND_DAYS * DAY_S
 
 
-async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Judgements]:
+async def _recorded(visit: Visit) -> tuple[Mapping[str, Loss], Mapping[str, Contact], Judgements, bool]:
+    """Return what people recorded, and whether all of it was told."""
     api = visit.api
     losses, contacts, judged = await asyncio.gather(lost_accounts(api), last_contacts(api), judgements(api))
-    return losses, contacts, judged or {}
+    return losses or {}, contacts or {}, judged or {}, None not in (losses, contacts, judged)
 
 
 def _is_risk(signal: Mapping[str, Any]) -> bool:

@@ -16,8 +16,9 @@ class Contact(NamedTuple):
     author: str
 
 
-async def last_contacts(api: Api) -> Mapping[str, Contact]:
-    """Return the last contact by account; none at all where the API does not say it soon."""
+async def last_contacts(api: Api) -> Mapping[str, Contact] | None:
+    """Return the last contact by account; None where the API does not say it soon."""
     told = await api.get_soon("/v1/contacts")
-    rows = told["contacts"] if told else []
-    return {each["account"]: Contact(each["at"], each["channel"], each["author"]) for each in rows}
+    if told is None:
+        return None
+    return {each["account"]: Contact(each["at"], each["channel"], each["author"]) for each in told["contacts"]}

@@ -45,10 +45,10 @@ async def losses_on_record(api: Api) -> LossesOnRecord:
     return _recorded(await api.get("/v1/losses"))
 
 
-async def lost_accounts(api: Api) -> Mapping[str, Loss]:
-    """Return the losses that have happened, by account; none where the API does not say it soon."""
+async def lost_accounts(api: Api) -> Mapping[str, Loss] | None:
+    """Return the losses that have happened, by account; None where the API does not say it soon."""
     told = await api.get_soon("/v1/losses")
-    return {loss.account: loss for loss in _recorded(told).losses} if told else {}
+    return None if told is None else {loss.account: loss for loss in _recorded(told).losses}
 
 
 def _recorded(told: Told) -> LossesOnRecord:

@@ -182,10 +182,13 @@ async def test_today_is_told_where_losses_and_contacts_are_not_known(
 
     recorded_as_lost(store, "acme")
     store.insert("events", [event(960, "c1", account="globex", name="Customer Contacted", properties="{}")])
-    monkeypatch.setattr(Api, "get_recent", refused)
     async with client_of(app_over(store)) as client:
+        told = (await client.get("/")).text
+        monkeypatch.setattr(Api, "get_recent", refused)
         page = (await client.get("/")).text
 
+    said = "Accounts that are lost may be among these."
+    assert (said in told, said in page) == (False, True)
     assert len(rows_of(page)) == 2
     assert "On record as lost" not in page
     assert "Last contact" not in page
