@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -19,9 +19,11 @@ from services.console.charts.timeline import Axis, Shade
 from services.console.rendering import Visit
 
 LONGEST_TITLE = 160
-_EVERY = 7
+_WEEK_DAYS = 7
 _FACTS_OF_MONEY = frozenset({"revenue"})
 _FACTS_OF_DAYS = frozenset({"renewal_date", "contract_start"})
+
+Dated = TypeVar("Dated")
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,10 @@ class PanelContext:
         return self.f.number(value) if isinstance(value, int | float) else shortened(str(value), LONGEST_TITLE)
 
 
-def weekly(given: Sequence[Any]) -> list[Any]:
-    """Return every seventh, the newest first."""
-    return list(reversed(given))[::_EVERY]
+def weekly(given: Sequence[Dated], day_of: Callable[[Dated], date]) -> list[Dated]:
+    """Return one a week at most, the newest first: active accounts are published every day, quiet ones once a week."""
+    kept: list[Dated] = []
+    for each in reversed(given):
+        if not kept or (day_of(kept[-1]) - day_of(each)).days >= _WEEK_DAYS:
+            kept.append(each)
+    return kept

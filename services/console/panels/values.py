@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from services.console.account.expected import expected
 from services.console.account.past import DIMENSIONS
 from services.console.account.questions import HELD_BELOW
@@ -38,7 +40,7 @@ def health(c: PanelContext) -> Panel | None:
             *(c.points(s.layers.get(n, 0)) for n in known),
             c.points(s.cut),
         ]
-        for s in weekly(shown)
+        for s in weekly(shown, attrgetter("day"))
     ]
     drawn = stacked(c.axis, stacks, DIMENSIONS, label, c.shades)
     return Panel("health", drawn, TextTable(heads, rows), legend)
@@ -74,7 +76,7 @@ def use(c: PanelContext) -> Panel | None:
             c.f.number(each.middle, 1),
             c.t("account.use.from_to", low=c.f.number(each.low), high=c.f.number(each.high)),
         ]
-        for each in weekly(readings)
+        for each in weekly(readings, attrgetter("day"))
     ]
     legend = [("key-line", c.t("account.use.value")), ("key-band", c.t("account.use.key"))]
     drawn = within_band(c.axis, readings, label, c.shades, c.f.count)
@@ -100,7 +102,7 @@ def customers(c: PanelContext) -> Panel | None:
     heads = [c.t("account.day"), c.t("account.customers.fleet"), c.t("account.customers.calendar")]
     rows = [
         [c.day(day), c.f.level(level), c.f.level(calendar)]
-        for (day, level), (_, calendar) in weekly(list(zip(fleet, own, strict=True)))
+        for (day, level), (_, calendar) in weekly(list(zip(fleet, own, strict=True)), lambda both: both[0][0])
     ]
     drawn = shares(c.axis, lines, label, c.shades, c.f.share, HELD_BELOW)
     return Panel("customers", drawn, TextTable(heads, rows), legend)

@@ -1,8 +1,11 @@
 """What the panels of an account say in words beside their charts."""
 
+from collections.abc import Callable
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,6 +43,20 @@ def test_a_capped_score_names_what_was_taken_off() -> None:
     legend = legend_of(values.health(context(told(LAST, {"level_4w": 522, "silence_cap": -122}))))
 
     assert legend == ["Use 52.2", "Taken off, because nobody is active −12.2", "= Score 40"]
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("panel", [values.health, values.use, values.customers])
+def test_a_table_has_each_week_however_often_the_account_was_published(
+    panel: Callable[[PanelContext], Panel | None], every: int
+) -> None:
+    """Quiet accounts are published once a week."""
+    measures = {"user_days_1w": 3.0, "fleet_level": 1.0}
+    days = [told(LAST - timedelta(days=age), measures=measures) for age in range(0, 210, every)]
+    made = panel(context(*days))
+
+    assert made is not None
+    assert len(made.table.rows) == 30
 
 
 def test_how_a_customer_was_contacted_is_said_in_the_language_of_the_reader() -> None:
