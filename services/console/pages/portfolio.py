@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import RedirectResponse, Response
 
 from services.console.addresses import account_address
+from services.console.api_client import ApiError
 from services.console.charts.scatter import Mark
 from services.console.charts.sparkline import scores
 from services.console.days import days_between
@@ -82,11 +83,24 @@ def _chosen(visit: Visit) -> dict[str, Any]:
         "band": [*(band for band in BANDS if band in bands), *sorted(bands.difference(BANDS))],
         "stage": given.get("stage", "").upper(),
         "owner": given.get("owner", ""),
-        "risk_tenth": RISKIEST if given.get("risk_tenth") == RISKIEST else "",
-        "renews_within": next((days for days in RENEWS_WITHIN if days == given.get("renews_within")), ""),
+        "risk_tenth": _offered(given, "risk_tenth", (RISKIEST,)),
+        "renews_within": _offered(given, "renews_within", RENEWS_WITHIN),
         "lacking": given.get("lacking", "")[:_LONGEST_SEARCH],
         "sort": given.get("sort") or DEFAULT_SORT,
     }
+
+
+def _offered(given: Mapping[str, str], name: str, offered: Sequence[str]) -> str:
+    """
+    Return what a filter is set to.
+
+    Raises:
+        ApiError: to something that the page cannot show.
+    """
+    value = given.get(name, "")
+    if value and value not in offered:
+        raise ApiError(400, "bad_parameter", name, f"{clipped(value)!r} is none of {', '.join(offered)}")
+    return value
 
 
 async def _list(visit: Visit, chosen: Mapping[str, Any]) -> dict[str, Any]:

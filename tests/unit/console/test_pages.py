@@ -159,6 +159,8 @@ async def test_script_gets_the_list_alone_with_the_address_to_show(client: httpx
         ("/portfolio?band=purple", "band"),
         ("/portfolio?band=red&band=purple", "band"),
         ("/portfolio?stage=nonsense", "stage"),
+        ("/portfolio?renews_within=45", "renews_within"),
+        ("/portfolio?risk_tenth=2", "risk_tenth"),
     ],
 )
 async def test_an_address_that_asks_for_what_is_not_there_says_which_part(
