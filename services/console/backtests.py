@@ -27,6 +27,7 @@ _PROGRESS = re.compile(r"(\d{1,3}) %$")
 _STDERR_LINES = 30
 _STDOUT_BYTES = 65_536
 _LONGEST_LINE = 1_000
+_COMMAND = (sys.executable, "-m", "services.cli", "backtest")
 
 
 @dataclass
@@ -51,21 +52,28 @@ class BacktestRun:
     """The first lines of the report."""
     told: deque[str] = field(default_factory=lambda: deque(maxlen=_STDERR_LINES))
     """What the command said beside its report: lines that were left out, or why it failed."""
+    process: asyncio.subprocess.Process | None = None
+    """None before it has begun."""
 
     @property
     def report(self) -> Path | None:
         """Return the file of the report, with plots where these can be made; None: there is none."""
         return next((file for file in (self.folder / "report.html", self.folder / "report.md") if file.exists()), None)
 
+    def end(self) -> None:
+        """Have the process end, if there is one."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.terminate()
+
 
 class Backtests:
     """The back-test that runs, or the latest one."""
 
-    def __init__(self, history: str) -> None:
-        """Say on what to test: `log`, `warehouse`, the path of a file of events, or `off`."""
+    def __init__(self, history: str, command: Sequence[str] = _COMMAND) -> None:
+        """Say on what to test: `log`, `warehouse`, the path of a file of events, or `off`; and what runs the tests."""
         self.possible = history != "off"
         self._source = ("--from", history) if history in {"log", "warehouse"} else (history,)
-        self._process: asyncio.subprocess.Process | None = None
+        self._command = command
         self._task: asyncio.Task[None] | None = None
         self.latest: BacktestRun | None = None
         atexit.register(self._end)
@@ -99,42 +107,43 @@ class Backtests:
         if outcomes:
             (folder / "lost.csv").write_bytes(outcomes)
             words += ["--outcomes", str(folder / "lost.csv")]
-        self._task = asyncio.create_task(self._run(self.latest, words))
+        self._task = asyncio.create_task(self._run(self.latest, words, self._task))
         return True
 
     def stop(self) -> None:
         """End the one that runs."""
         if self.latest is not None and self.is_running:
             self.latest.state = "stopped"
-            self._kill()
+            self.latest.end()
 
-    async def _run(self, run: BacktestRun, words: Sequence[str]) -> None:
+    async def _run(self, run: BacktestRun, words: Sequence[str], before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await asyncio.wait({before})  # it was stopped, and may not have ended yet
+        status = 1
         try:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "services.cli", "backtest", *words,
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            if run.state == "stopped":
-                self._kill()
-            headline, _ = await asyncio.gather(_headline(self._process), _follow(self._process, run))
-            status = await self._process.wait()
+            if run.state == "running":
+                status = await _status_of(run, [*self._command, *words])
         except OSError as error:
-            status, headline = 1, ""
             run.told.append(str(error))
-        run.headline = headline
         if run.state == "running":
             run.state = "done" if status == 0 and run.report is not None else "failed"
         log.info("backtest_ended", extra={"state": run.state, "status": status})
-        self._process = None
-
-    def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
 
     def _end(self) -> None:
-        self._kill()
         if self.latest is not None:
+            self.latest.end()
             shutil.rmtree(self.latest.folder, ignore_errors=True)
+
+
+async def _status_of(run: BacktestRun, command: Sequence[str]) -> int:
+    """Run the command to its end, and return its exit status."""
+    process = run.process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    if run.state == "stopped":
+        run.end()
+    run.headline, _ = await asyncio.gather(_headline(process), _follow(process, run))
+    return await process.wait()
 
 
 async def _headline(process: asyncio.subprocess.Process) -> str:
