@@ -19,6 +19,7 @@ from services.console.rendering import Visit, clipped
 
 ROWS = 60
 WEEKS = 30
+_CHANGE_WEEKS = 4
 BANDS = ("RED", "YELLOW", "GREEN", "UNKNOWN", "LEARNING")
 STAGES = ("ONBOARDING", "ADOPTION", "ONGOING", "RENEWAL")
 COLUMNS = (
@@ -151,12 +152,13 @@ def _row(visit: Visit, account: Mapping[str, Any], as_of: str) -> dict[str, Any]
 
 
 def _change(weeks: Sequence[Mapping[str, Any] | None]) -> float | None:
-    """Return by how many points the score moved in the four weeks to the last one."""
-    judged = [week["score"] if week and week["band"] in JUDGED else None for week in weeks[-5:]]
-    if len(judged) < 2 or judged[-1] is None:
+    """Return by how many points the score moved in four weeks; None where it meant nothing then, or means nothing now."""
+    if len(weeks) <= _CHANGE_WEEKS:
         return None
-    first = next((score for score in judged if score is not None), None)
-    return None if first is None else float(judged[-1]) - float(first)
+    before, now = weeks[-1 - _CHANGE_WEEKS], weeks[-1]
+    if not before or not now or not {before["band"], now["band"]} <= set(JUDGED):
+        return None
+    return float(now["score"]) - float(before["score"])
 
 
 def _sort(visit: Visit, name: str, key: str, current: str) -> dict[str, Any]:
