@@ -6,6 +6,7 @@ English is complete, which a test holds; where another language misses a key it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources import files
@@ -18,6 +19,9 @@ from services.shared.files import quick_yaml
 LANGUAGES: Mapping[str, str] = {"en": "English", "pt": "Português", "it": "Italiano"}
 _LOCALES = {"pt": "pt_PT"}
 """Where a catalogue speaks as in one country: Portugal says "0 dias", Brazil "0 dia"."""
+_ITALIAN_ARTICLE = re.compile(r"\b([Ii]l|[Aa]l|[Dd]al|[Dd]el|[Nn]el) \{(\w+)\}")
+_SPOKEN_WITH_A_VOWEL = re.compile(r"(8\d?|11)(?!\d)")
+"""How 8, 11 and 80 to 89 begin in Italian: the article before them loses its own."""
 _PLURALS = frozenset({"zero", "one", "two", "few", "many", "other"})
 
 Entry = str | Mapping[str, str]
@@ -47,7 +51,10 @@ class Catalogue:
             return self._otherwise(key, count, **values)
         if not isinstance(entry, str):
             entry = entry.get(self._plural_form(count or 0)) or entry["other"]
-        return entry.format_map({"count": count, **values})
+        given = {"count": count, **values}
+        if self.language == "it" and "l {" in entry:
+            entry = _elided(entry, given)
+        return entry.format_map(given)
 
     def has(self, key: str) -> bool:
         """Return whether this language, or English, says the key."""
@@ -64,6 +71,19 @@ def read_catalogue(package: str, language: str) -> Catalogue:
     english = None if language == "en" else read_catalogue(package, "en")
     text = (files(package) / f"{language}.yaml").read_text("utf-8")
     return Catalogue(language, dict(_flat(quick_yaml.read(text), "")), english)
+
+
+def _elided(entry: str, values: Mapping[str, Any]) -> str:
+    """Return an Italian text with the articles before its placeholders as they are spoken: `al 9 nov`, but `all'8 nov`."""
+
+    def joined(found: re.Match[str]) -> str:
+        article, name = found.groups()
+        if not _SPOKEN_WITH_A_VOWEL.match(str(values.get(name, ""))):
+            return found[0]
+        short = {"il": "l'", "Il": "L'"}.get(article, f"{article}l'")
+        return f"{short}{{{name}}}"
+
+    return _ITALIAN_ARTICLE.sub(joined, entry)
 
 
 def preferred(accept_language: str) -> str:

@@ -126,3 +126,23 @@ def test_a_missing_key_is_said_in_english_and_one_of_nobody_is_a_defect() -> Non
 )
 def test_the_language_is_the_browsers_first_that_there_is(header: str, language: str) -> None:
     assert preferred(header) == language
+
+
+@pytest.mark.parametrize(
+    ("entry", "value", "said"),
+    [
+        ("Com'era il {day}", "8 nov 2026", "Com'era l'8 nov 2026"),
+        ("Il {day} mancava", "11 nov", "L'11 nov mancava"),
+        ("dal {day} al {day}", "11/11/2026", "dall'11/11/2026 all'11/11/2026"),
+        ("{day} al {day}", "80%", "80% all'80%"),
+        ("nel {day}, del {day}", "8,4%", "nell'8,4%, dell'8,4%"),
+        ("dal {day}", "18 nov", "dal 18 nov"),
+        ("dal {day}", "1 nov", "dal 1 nov"),
+        ("al {day}", "110%", "al 110%"),
+        ("canale {day}", "8", "canale 8"),
+        ("«{day}»", "al 8 {x}", "«al 8 {x}»"),
+    ],
+)
+def test_an_italian_article_loses_its_vowel_before_eight_and_eleven(entry: str, value: str, said: str) -> None:
+    assert Catalogue("it", {"key": entry})("key", day=value) == said
+    assert Catalogue("pt", {"key": entry})("key", day=value) == entry.replace("{day}", value)
