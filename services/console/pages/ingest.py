@@ -58,6 +58,7 @@ async def show(visit: Visit) -> Response:
         since=told["since"] if told["truncated"] else None,
         known=known,
         unknown=unknown,
+        all_by_hour=[with_account + without for with_account, without in zip(known, unknown, strict=True)],
         names=[_row(visit, each, hours) for each in names[:_ROWS]],
         all_names=len(names),
         lost=[_row(visit, each, hours) for each in lost[:_ROWS]],
