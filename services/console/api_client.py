@@ -116,7 +116,8 @@ class Apart:
             passing.result()
 
     async def _pass_on(self, path: str, token: str | None, scope: Scope, send: Send) -> None:
-        headers = {"accept": "text/event-stream", **_bearer(token)}
+        # What comes is passed on as it is, so a proxy in between must not pack it.
+        headers = {"accept": "text/event-stream", "accept-encoding": "identity", **_bearer(token)}
         for name, value in scope["headers"]:
             if name == b"last-event-id":
                 headers["last-event-id"] = value.decode("latin-1")

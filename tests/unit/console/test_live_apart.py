@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import httpx
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import StreamingResponse
+from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from services.console.api_client import Apart
@@ -47,6 +49,25 @@ async def test_a_stream_of_the_api_ends_when_its_reader_leaves() -> None:
                         assert answer.headers["content-type"].startswith("text/event-stream")
                         assert await anext(answer.aiter_lines()) == "event: ready"
             await until(lambda: api.open == 0)
+
+
+async def test_a_proxy_before_the_api_that_packs_answers_leaves_a_stream_readable() -> None:
+    api = Starlette(
+        routes=[Route("/v1/stream", lambda _: PlainTextResponse("event: ready\n" * 100))],
+        middleware=[Middleware(GZipMiddleware, minimum_size=1)],
+    )
+    async with serving(api, "127.0.0.1", 0) as port:
+        upstream = Apart(f"http://127.0.0.1:{port}")
+        app = console_app(upstream, ConsoleSettings(), is_open=True)
+        async with (
+            upstream.client,
+            upstream.streams,
+            serving(app, "127.0.0.1", 0) as own,
+            httpx.AsyncClient() as browser,
+        ):
+            answer = await browser.get(f"http://127.0.0.1:{own}/live")
+
+    assert answer.text.startswith("event: ready\n")
 
 
 async def test_where_the_api_does_not_answer_the_stream_says_to_come_back() -> None:
