@@ -81,7 +81,8 @@ class Visit:
             values = value if isinstance(value, tuple | list) else [value]
             kept += [(name, str(each)) for each in values if each not in (None, "")]
         path = self.request.scope.get("raw_path", b"").decode("latin-1") or self.request.url.path
-        return path + (f"?{urlencode(kept)}" if kept else "")
+        # Two slashes at the beginning would name another host.
+        return "/" + path.lstrip("/") + (f"?{urlencode(kept)}" if kept else "")
 
     def page(self, template: str, current: str = "", status: int = 200, **values: Any) -> Response:
         """Render a template."""

@@ -9,11 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.console import api_client
-from services.console.api_client import InProcess
+from services.console.api_client import Apart, InProcess
 from services.console.app import console_app
 from services.console.settings import ConsoleSettings
 from tests.support.console import app_over, filled
-from tests.unit.console.test_pages import PAGES, client_of
+from tests.unit.console.test_pages import PAGES, Found, client_of
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,12 @@ async def test_an_id_that_is_longer_than_any_address_is_no_error_of_the_console(
 
     assert answer.status_code == 400
     assert "too long" in answer.text
+
+
+async def test_while_the_api_is_away_nothing_leads_to_another_host_that_the_path_names() -> None:
+    app = console_app(Apart("http://127.0.0.1:1"), ConsoleSettings(), is_open=False)
+    async with client_of(app, cookies={"tidemark_token": "t"}) as client:
+        page = Found((await client.get("http://127.0.0.1:8081//evil.example/")).text)
+
+    assert "/evil.example/" in {each.get("href") for each in page.all("a")}
+    assert [each["href"] for each in page.all("a") if (each.get("href") or "").startswith("//")] == []
