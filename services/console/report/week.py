@@ -21,8 +21,8 @@ DAYS = 7
 NEWS_POINTS = 5.0
 """A score that moves by less in a week is no news while the band stays."""
 MOST_SIGNALS = 100
-MOST_EXPLAINED = 20
-"""Of so many accounts it is asked why their score moved."""
+MOST_EXPLAINED = 60
+"""Of so many accounts it is asked why their score moved, as many as are listed."""
 _PAGE = 1000
 _MOST_PAGES = 50
 _MOST_TRANSITION_PAGES = 10

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from services.console.api_client import Api, InProcess
 from services.console.report.contents import Reader, in_blocks, summary
 from services.console.report.mail import message
-from services.console.report.rendering import mail_html, mail_text, page
+from services.console.report.rendering import ON_PAGE, mail_html, mail_text, page
 from services.console.report.week import MOST_SIGNALS, Week, read
 from services.console.words import catalogue
 from services.console.words.formats import Formats
@@ -263,6 +263,21 @@ async def test_what_is_no_address_is_refused_by_name(week: Week, address: str) -
     with pytest.raises(Rejected) as refused:
         message(week, reader(), recipients=[address])
     assert refused.value.field == "recipient"
+
+
+async def test_each_account_that_is_listed_as_changed_says_why() -> None:
+    store = MemoryStore()
+    day, (first, *rest) = T0 // DAY_MS, example("account_health/examples/red.json")["parts"]
+    for number in range(70):
+        for back, tenths in ((8, 300), (7, 300), (0, 100)):
+            parts = [{**first, "contribution_tenths": tenths}, *rest]
+            made = {"parts": parts, "score_tenths": tenths, "at": T0 - back * DAY_MS, "day": day - back}
+            store.insert("account_health", [health(10 * number + 9 - back, f"a{number}", sequence=9 - back, **made)])
+    text = page(await read(api_over(store)), reader())
+
+    reasons = re.findall(r'<td class="c-why">(.*?)</td>', text)
+    assert len(reasons) == ON_PAGE.rows
+    assert all("−20" in each for each in reasons)
 
 
 def many(accounts: int, long: str) -> Week:
