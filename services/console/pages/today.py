@@ -20,6 +20,7 @@ from services.console.rendering import Visit
 from services.shared.units import DAY_S
 
 CHANGES_SHOWN = 12
+"""So many accounts that changed are shown at first."""
 MOST_SIGNALS = 100
 """So many signals to work on are shown, and so many accounts in each of the lists below them."""
 _LOOKED_AT = 1_000
@@ -74,8 +75,9 @@ async def show(visit: Visit) -> Response:
         is_told=is_told,
         losses=losses,
         contacts={account: (days_between(each.at, told["as_of"]), each) for account, each in contacts.items()},
-        changes=changes[:CHANGES_SHOWN],
-        more_changes=max(0, told.get("changes_total", len(changes)) - len(changes[:CHANGES_SHOWN])),
+        changes=changes,
+        changes_total=told["changes_total"],
+        changes_shown=CHANGES_SHOWN,
         judged=JUDGED,
     )
 

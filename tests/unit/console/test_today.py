@@ -9,7 +9,7 @@ import pytest
 
 from schemas.measures import numbered
 from services.console.api_client import Api, ApiError
-from services.console.pages.today import MOST_SIGNALS
+from services.console.pages.today import CHANGES_SHOWN, MOST_SIGNALS
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.memory.store import MemoryStore
 from tests.contract.warehouse.stored import T0, event, health, signal
@@ -216,6 +216,22 @@ async def test_the_newest_data_are_behind_once_they_are_more_than_two_days_old(h
         page = (await client.get("/")).text
 
     assert ("this is not how things stand today" in page) is is_behind
+
+
+async def test_every_account_that_changed_since_yesterday_can_be_seen() -> None:
+    own = MemoryStore()
+    rows = [(T0 - HOUR_MS, "GREEN", 800), (T0 + HOUR_MS, "RED", 300), (T0 + 2 * HOUR_MS, "RED", 300)]
+    for number in range(CHANGES_SHOWN + 3):
+        for n, (at, band, tenths) in enumerate(rows, 1):
+            told = {"sequence": n, "at": at, "day": (at - 1) // DAY_MS, "band": band, "score_tenths": tenths}
+            own.insert("account_health", [health(10 * number + n, f"a{number}", **told)])
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/")).text
+
+    first, rest = page[page.index('id="changes"') :].split("<details>")
+    assert first.count('class="move-head"') == CHANGES_SHOWN
+    assert "3 more accounts changed" in rest
+    assert rest.partition("</details>")[0].count('class="move-head"') == 3
 
 
 @pytest.mark.parametrize(
