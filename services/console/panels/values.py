@@ -9,6 +9,7 @@ from services.console.account.past import DIMENSIONS
 from services.console.account.questions import HELD_BELOW
 from services.console.charts.over_time import Reading, ScoreStack, shares, stacked, within_band
 from services.console.panels.context import Panel, PanelContext, TextTable, weekly
+from services.console.words.formats import DASH
 
 
 def health(c: PanelContext) -> Panel | None:
@@ -74,7 +75,9 @@ def use(c: PanelContext) -> Panel | None:
             c.day(each.day),
             c.f.number(each.value),
             c.f.number(each.middle, 1),
-            c.t("account.use.from_to", low=c.f.number(each.low), high=c.f.number(each.high)),
+            DASH
+            if each.low is None
+            else c.t("account.use.from_to", low=c.f.number(each.low), high=c.f.number(each.high)),
         ]
         for each in weekly(readings, attrgetter("day"))
     ]

@@ -59,6 +59,13 @@ def test_a_table_has_each_week_however_often_the_account_was_published(
     assert len(made.table.rows) == 30
 
 
+def test_a_week_of_which_nothing_was_expected_yet_has_no_band() -> None:
+    made = values.use(context(told(LAST, measures={"user_days_1w": 3.0})))
+
+    assert made is not None
+    assert [row[1:] for row in made.table.rows] == [["3", "–", "–"]]
+
+
 def test_how_a_customer_was_contacted_is_said_in_the_language_of_the_reader() -> None:
     contact = Recorded("contact", LAST, None, LAST, "Ann", {"channel": "meeting", "text": "It went well"})
     panel = happenings.events(context(told(LAST, {}), language="pt", records=[contact]))
