@@ -94,7 +94,7 @@ class PanelContext:
         return self.f.number(value, 1)
 
     def named(self, room: str, name: str) -> str:
-        """Return the words for a fact or a milestone; one of a plan of one's own has its name."""
+        """Return the words for a name; one of a plan of one's own, or of a later release, is said as it is."""
         key = f"{room}.{name}"
         return self.t(key) if self.t.has(key) else name.replace("_", " ").capitalize()
 

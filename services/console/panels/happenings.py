@@ -89,7 +89,7 @@ def signals(c: PanelContext) -> Panel | None:
     for of_rule in list(by_rule.values())[:SIGNALS_DRAWN]:
         bars = [Bar(e.first, e.last, f"bar-{e.kind}", _episode(c, e)) for e in of_rule]
         marks = [
-            LaneMark(max(e.first, c.axis.first), _SEVERITY_SHAPES[e.kind], f"mark-{e.kind}", _episode(c, e))
+            LaneMark(max(e.first, c.axis.first), _SEVERITY_SHAPES.get(e.kind, "dot"), f"mark-{e.kind}", _episode(c, e))
             for e in of_rule
         ]
         drawn.append(ChartLane(c.w.title(of_rule[0].signal), bars, marks))
@@ -103,7 +103,7 @@ def signals(c: PanelContext) -> Panel | None:
             c.t("signals.one_expansion") if each.kind == "expansion" else c.w.severity(each.kind),
             c.day(each.first),
             c.day(each.last) if each.last else c.t("account.signals.open"),
-            c.t(f"account.resolved.{each.resolved}") if each.resolved else "–",
+            c.named("account.resolved", each.resolved) if each.resolved else "–",
         ]
         for each in shown
     ]

@@ -72,3 +72,15 @@ def test_how_a_customer_was_contacted_is_said_in_the_language_of_the_reader() ->
 
     assert panel is not None
     assert any("Reunião · It went well · Ann" in cell for row in panel.table.rows for cell in row)
+
+
+def test_a_severity_and_an_end_that_only_a_later_release_knows_are_shown_as_they_are() -> None:
+    told_last = {
+        "episode_id": "e", "rule": "own", "category": "RISK", "severity": "UNKNOWN", "title": "Own words",
+        "transition": "RESOLVED", "transition_number": 2, "resolved_reason": "taken_over",
+        "episode_started_at": f"{LAST}T08:00:00Z", "at": f"{LAST}T09:00:00Z",
+    }  # fmt: skip
+    panel = happenings.signals(context(told(LAST), signals=[told_last]))
+
+    assert panel is not None
+    assert [(row[0], row[1], row[4]) for row in panel.table.rows] == [("Own words", "Unknown", "Taken over")]
