@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -50,6 +51,8 @@ class ConsoleSettings(Settings):
     def _address(cls, given: str | None) -> str | None:
         if given is not None and not given.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        if given is not None and not _host_of(given):
+            raise ValueError("must name a host, as in https://tidemark.example")
         return given.rstrip("/") if given else given
 
     @model_validator(mode="after")
@@ -59,3 +62,11 @@ class ConsoleSettings(Settings):
                 "TIDEMARK_CONSOLE_USER_HEADER needs TIDEMARK_CONSOLE_TRUSTED_PROXIES: anyone could send the header otherwise"
             )
         return self
+
+
+def _host_of(address: str) -> str | None:
+    try:
+        parts = urlsplit(address)
+        return parts.hostname if parts.port != 0 else None
+    except ValueError:  # a bracket that is not closed, or a port that is none
+        return None
