@@ -94,7 +94,6 @@ def _rest(owner: str) -> dict[str, str]:
     """Return by list, which has a bound here, where the console goes on with it: a path, after the address of the console."""
     asked = {
         "signals": {"sort": "signals"},
-        "changed": {"sort": "change"},
         "renewals": {"sort": "renewal", "renews_within": str(RENEWALS_WITHIN)},
     }
     of = {"owner": owner} if owner else {}

@@ -316,7 +316,7 @@ def test_ten_thousand_accounts_leave_the_page_small_and_the_email_whole_in_gmail
 
 def test_a_list_that_is_cut_says_where_it_goes_on() -> None:
     week = many(10_000, "Company")
-    path = "https://tidemark.example/portfolio?sort=change"
+    path = "https://tidemark.example/portfolio?sort=signals"
 
     for told in (page, mail_html):
         links = [
@@ -325,10 +325,13 @@ def test_a_list_that_is_cut_says_where_it_goes_on() -> None:
             if tag == "a"
         ]
         assert path in links
+        assert not any("sort=change" in (each or "") for each in links), (
+            "that is since the last snapshot, not in the week"
+        )
     assert path in mail_text(week, reader(link="https://tidemark.example"))
     assert "/portfolio?" not in page(week, reader())
     theirs = replace(week, owner="No & ra")
-    assert "sort=change&amp;owner=No+%26+ra" in page(theirs, reader(link="https://tidemark.example"))
+    assert "sort=signals&amp;owner=No+%26+ra" in page(theirs, reader(link="https://tidemark.example"))
 
 
 def test_the_longest_names_do_not_make_them_large() -> None:
