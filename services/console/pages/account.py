@@ -37,6 +37,8 @@ STANDING_READ = 1_000
 """How many of these are read, as many as the API lists at once."""
 OPEN = 200
 """How many open signals are read."""
+TRANSITIONS = 1_000
+"""How many transitions of signals are read where there are more than come with the account."""
 SPANS = (7, 28, 90)
 """Days back that the change of the score is offered over."""
 _USUAL_SPAN = 28
@@ -157,8 +159,11 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
         api.get("/v1/signals", account=account, open=True, limit=OPEN, **given),
     )
     last = at or _day_of(whole)
+    latest = whole["signals"]
+    if whole["signals_total"] > len(latest):
+        latest = (await api.get("/v1/signals", account=account, limit=TRANSITIONS, **given))["signals"]
     # A signal that opens between the two answers is in the first alone, which does not say whether it has eased.
-    signals = [*({"eased": False, **each} for each in whole["signals"]), *still_open["signals"]]
+    signals = [*({"eased": False, **each} for each in latest), *still_open["signals"]]
     read = {each["event_id"]: each for each in [*records["events"], *standing["events"]]}
     return _Told(whole, signals, Past(history["history"], last), people, recorded(read.values(), at))
 

@@ -180,6 +180,7 @@ async def test_an_open_signal_is_shown_however_many_others_came_and_went_since(s
 
     shown = page[page.index('class="works open-signals"') :]
     assert title in shown[: shown.index("</section>")]
+    assert "112 signals in 30 weeks." in page
 
 
 async def test_open_signals_stand_in_the_order_of_today_the_worst_first() -> None:
