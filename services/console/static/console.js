@@ -106,6 +106,7 @@
   const signedOut = document.querySelector("[data-signed-out]");
 
   function isWriting() {
+    if (document.querySelector("main form .problem")) return true; // what was refused stands in it as if it were the page's own
     const fields = document.querySelectorAll("main form[method=post] :is(textarea, input:not([type=hidden], [type=checkbox]))");
     return [...fields].some((field) => field.value !== field.defaultValue);
   }

@@ -57,13 +57,19 @@ async def test_a_page_that_is_left_open_leads_to_the_sign_in_once_its_reader_is_
         assert await page.get_by_label("Token").is_visible()
 
 
-async def test_what_somebody_writes_stays_where_it_is_while_they_sign_in_again(guarded: str, browser: Browser) -> None:
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_what_somebody_writes_stays_where_it_is_while_they_sign_in_again(
+    guarded: str, browser: Browser, *, is_refused: bool
+) -> None:
     async with opened(browser) as (page, _):
         await page.context.request.post(f"{guarded}/sign-in", form={"token": TOKEN})
         await page.goto(f"{guarded}/accounts/globex")
         await page.locator("details.record", has_text="Note").locator("summary").click()
         note = page.locator("textarea[name=text]:visible")
         await note.fill("They are moving offices until March")
+        if is_refused:
+            await page.get_by_role("button", name="Record", exact=True).locator("visible=true").click()
+            await page.get_by_role("alert").wait_for()
         await page.context.clear_cookies()
         await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # a stream begins anew
 
