@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
-import shutil
 import sys
 import time
 from contextlib import suppress
@@ -47,8 +46,13 @@ def demo(
     ] = 8080,
     data: Annotated[Path, typer.Option(help="Folder for all data.")] = DATA,
     fresh: Annotated[bool, typer.Option("--fresh", help="Delete the data and start over.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of the simulation; another one gives other customers.")] = 7,
-    weeks: Annotated[int, typer.Option(min=1, max=35, help="Weeks of history.")] = 35,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Seed of the simulation; another one gives other customers.", show_default="7, or as before"),
+    ] = None,
+    weeks: Annotated[
+        int | None, typer.Option(min=1, max=35, help="Weeks of history.", show_default="35, or as before")
+    ] = None,
     stop_after: Annotated[float | None, typer.Option(help="Seconds of live traffic; by default until Ctrl-C.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the console, where there is a desktop.")] = True,
 ) -> None:
@@ -60,13 +64,15 @@ def demo(
     from rich.console import Console
 
     from services.cli.commands.dev import interrupt_on_signals, stop_on_signals, tell_absence
+    from services.cli.local.demo_source import delete, require_same
     from services.cli.local.stack import Stack
     from services.cli.local.tour import open_browser
 
     console = Console(highlight=False)
     interrupt_on_signals()
-    if fresh and (data / "demo.json").exists():
-        shutil.rmtree(data)
+    if fresh:
+        delete(data)
+    require_same(data, seed, weeks)
     os.environ.setdefault("TIDEMARK_CONSOLE_CURRENCY", "EUR")
     started = time.monotonic()
     try:
@@ -81,14 +87,14 @@ def demo(
             _show_tour(history, address, console)
             _how_to_look_further(stack, console)
             stop = stop_on_signals()
-            asyncio.run(_present(stack, console, seed, stop, stop_after))
+            asyncio.run(_present(stack, console, history.seed, stop, stop_after))
             print("stopping ...", file=sys.stderr)
     except KeyboardInterrupt:
         print("stopped; `make demo` goes on from here", file=sys.stderr)
         raise typer.Exit(1) from None
 
 
-async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> History:
+async def _past(stack: Stack, console: Console, seed: int | None, weeks: int | None) -> History:
     from rich.console import Console as Terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -100,6 +106,7 @@ async def _past(stack: Stack, console: Console, seed: int, weeks: int) -> Histor
     from services.scorer.lane_facts import read_lanes
 
     history = DemoHistory(remembered(stack.data, seed, weeks, time.time_ns() // 1_000_000))
+    weeks = history.history.weeks
     running = find(stack.data)
     began = told_at = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"), TimeElapsedColumn())

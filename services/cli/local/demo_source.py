@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +12,14 @@ from pathlib import Path
 import msgspec
 
 from services.backfill.mapping import TimedCall
+from services.cli.local.stack_state import lock_file
+from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 from services.simulator import History
 
 FILE = "demo.json"
+SEED, WEEKS = 7, 35
+"""Of a demo that nobody asked to be another one."""
 
 
 class Remembered(msgspec.Struct, frozen=True):
@@ -24,15 +30,61 @@ class Remembered(msgspec.Struct, frozen=True):
     weeks: int
 
 
-def remembered(data: Path, seed: int, weeks: int, now_ms: int) -> History:
+def require_same(data: Path, seed: int | None, weeks: int | None) -> None:
+    """
+    Check that a data folder has no other demo than the one that is asked for; None asks for whichever there is.
+
+    Raises:
+        Fatal: it has.
+    """
+    if not (data / FILE).exists():
+        return
+    kept = _kept(data)
+    if seed not in (None, kept.seed) or weeks not in (None, kept.weeks):
+        raise Fatal(
+            f"{data} has the demo of seed {kept.seed} with {kept.weeks} weeks: leave out --seed and --weeks to go on with it,"
+            " give --fresh to start over, or name another --data"
+        )
+
+
+def remembered(data: Path, seed: int | None, weeks: int | None, now_ms: int) -> History:
     """Return the history of a data folder; a folder without one gets the history that ends now."""
     file = data / FILE
     if not file.exists():
+        new = Remembered(SEED if seed is None else seed, now_ms, WEEKS if weeks is None else weeks)
         draft = file.with_suffix(".draft")
-        draft.write_bytes(msgspec.json.encode(Remembered(seed, now_ms, weeks)))
+        draft.write_bytes(msgspec.json.encode(new))
         draft.replace(file)
-    kept = msgspec.json.decode(file.read_bytes(), type=Remembered)
+    kept = _kept(data)
     return History(kept.seed, kept.until_ms, kept.weeks)
+
+
+def _kept(data: Path) -> Remembered:
+    return msgspec.json.decode((data / FILE).read_bytes(), type=Remembered)
+
+
+def delete(data: Path) -> None:
+    """
+    Delete the data of a demo; a folder that has none is left as it is.
+
+    Raises:
+        Fatal: it runs.
+    """
+    if not (data / FILE).exists():
+        return
+    with lock_file(data).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Fatal(f"a Tidemark runs in {data}: stop it first, or use another --data") from error
+        for each in data.iterdir():
+            if each.name in (FILE, lock_file(data).name):
+                continue
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+        (data / FILE).unlink()  # last: by it a folder that was deleted in part is still known for a demo's
 
 
 @dataclass(frozen=True, slots=True)
