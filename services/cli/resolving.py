@@ -89,7 +89,17 @@ def _read_rows(path: Path, columns: Sequence[str]) -> tuple[list[tuple[int, list
                 return [], [
                     f"{path}: there is no column {' and no column '.join(missing)}; the first line names the columns"
                 ]
-            return [(rows.line_num, [(row[column] or "").strip() for column in columns]) for row in rows], []
+            twice = sorted(name for name in columns if (rows.fieldnames or ()).count(name) > 1)
+            if twice:
+                return [], [f"{path}: more than one column is named {twice[0]}: give the others another name"]
+            found: list[tuple[int, list[str]]] = []
+            problems: list[str] = []
+            for row in rows:
+                if None in row:  # a comma in a name that is not quoted: what stands before it is another name
+                    problems.append(f"line {rows.line_num}: it has more cells than the first line has columns")
+                else:
+                    found.append((rows.line_num, [(row[column] or "").strip() for column in columns]))
+            return found, problems
         except csv.Error as error:
             return [], [f"{path}, line {rows.line_num + 1}: {error}: is a quote opened and not closed?"]
 

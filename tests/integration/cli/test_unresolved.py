@@ -77,7 +77,7 @@ def test_a_file_that_is_not_utf8_is_refused_with_the_place(tmp_path: Path) -> No
 
 def test_to_withdraw_a_file_needs_its_users_alone(tmp_path: Path) -> None:
     file = tmp_path / "users.csv"
-    file.write_text(f"user\nkim\n{LEE}\n\n,\nkim\n")
+    file.write_text(f'user\nkim\n{LEE}\n\n""\nkim\n')
     assert read_users(file, PSEUDONYMS) == ([KIM, LEE], ["line 5: user is empty"])
 
     file.write_text("user,account\nkim,acme\n")
@@ -91,6 +91,26 @@ def test_a_file_without_the_columns_says_which(tmp_path: Path) -> None:
     file.write_text("id,account\nkim,acme\n")
 
     assert "there is no column user" in read_file(file, PSEUDONYMS)[1][0]
+
+
+def test_a_comma_that_is_not_quoted_makes_no_other_account(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(f"user,account\n{KIM},acme\n{LEE},Sheep, Inc.\n")
+
+    assert read_file(file, PSEUDONYMS) == (
+        {KIM: "acme"},
+        ["line 3: it has more cells than the first line has columns"],
+    )
+
+
+def test_a_column_that_is_there_twice_is_not_guessed(tmp_path: Path) -> None:
+    file = tmp_path / "users.csv"
+    file.write_text(f"user,account,account\n{KIM},acme,hooli\n")
+
+    accounts, problems = read_file(file, PSEUDONYMS)
+
+    assert not accounts
+    assert "more than one column is named account" in problems[0]
 
 
 def test_a_quote_that_is_not_closed_hides_no_users(tmp_path: Path) -> None:
