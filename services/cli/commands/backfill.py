@@ -215,6 +215,8 @@ def _tell(outcome: Outcome, events: EventFile, *, json: bool) -> None:
         }
         tell_json(told)
         return
+    if events.skipped:
+        print(f"{events.name}: {counted(events.skipped, 'malformed row was', 'malformed rows were')} left out")
     if outcome.resumed_at == outcome.rows:
         print(f"{events.name} is in already ({counted(outcome.rows, 'row')}): nothing was added")
         return
