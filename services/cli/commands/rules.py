@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from services.shared.errors import Fatal
+
 if TYPE_CHECKING:
     from services.alerter.domain.rules import RuleSet
 
@@ -48,10 +50,13 @@ def play(
     from services.scorer.settings import ScorerSettings, load_scoring
     from services.shared.settings import load
 
+    files = [file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])]
+    if not files:
+        raise Fatal(f"no case was played: there is no file *.yaml in {', '.join(map(str, cases))}")
     in_force = _in_force(rules, overrides)
     plan, model = load_scoring(load(ScorerSettings))
     bad = False
-    for path in (file for given in cases for file in (sorted(given.glob("*.yaml")) if given.is_dir() else [given])):
+    for path in files:
         try:
             case = read_case(path)
             check_case(path, case, in_force, plan)

@@ -242,3 +242,12 @@ def test_rules_are_listed_and_played_as_the_alerter_is_set(tmp_path: Path) -> No
     assert run("test", case)[0] == 1
     elsewhere = {"TIDEMARK_RULES_DIR": str(tmp_path / "no")}
     assert isinstance(CliRunner().invoke(app_of(rules), ["rules", "list"], env=elsewhere).exception, ConfigurationError)
+
+
+def test_rule_tests_without_a_case_are_no_success(tmp_path: Path) -> None:
+    (tmp_path / "usage.yml").write_text("about: It has another ending.\n")
+
+    done = run_tool("rules", "test", str(tmp_path))
+
+    assert done.returncode == exit_status.FATAL
+    assert f"no case was played: there is no file *.yaml in {tmp_path}" in done.stderr
