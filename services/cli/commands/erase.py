@@ -15,12 +15,15 @@ import typer
 from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find, reach
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
-from services.shared.errors import Fatal, Retryable
+from services.shared.errors import Fatal, Retryable, TidemarkError
 
 if TYPE_CHECKING:
+    import httpx
+
     from services.shared.kafka.settings import KafkaSettings
 
 _PSEUDONYM = re.compile(r"u_[A-Za-z0-9_-]{20}")
+_SEE_TO_IT = "Start it, or see `tidemark doctor`, and run the same command again"
 
 
 def register(app: typer.Typer) -> None:
@@ -90,7 +93,7 @@ def erase(  # noqa: PLR0913  typer reads the options from the signature
         _show(subject, traces)
         if not sys.stdin.isatty():
             raise Fatal("this cannot be undone: give --yes, or run it in a terminal and confirm")
-        typer.confirm("Erase all of it? This cannot be undone.", abort=True)
+        typer.confirm("Erase all of it? This cannot be undone.", abort=True, err=True)
     report = asyncio.run(_erase(kafka, warehouse, whom, traces, within))
     unknown = not traces["rows"] and not traces["accounts"] and not any(report["removed"].values())
     if unknown and not traces["erasures"]:
@@ -181,25 +184,42 @@ async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
         async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
             answer = await client.get(f"/v1/traces/{path}", params={"linked": "true"} if whom.linked else {})
             answer.raise_for_status()
+    except httpx.HTTPStatusError as error:
+        raise _refused(warehouse, error.response) from error
     except httpx.HTTPError as error:
-        away = "ClickHouse does not answer" if getattr(error, "response", None) is not None else "it does not answer"
-        raise Retryable(
-            f"the warehouse at {warehouse.address}: {away} ({error}). Start it, or see `tidemark doctor`, and run the same command again"
-        ) from error
+        raise Retryable(f"the warehouse at {warehouse.address}: it does not answer ({error}). {_SEE_TO_IT}") from error
     found: dict[str, Any] = answer.json()
     return found
 
 
+def _refused(warehouse: QueryAccess, answer: httpx.Response) -> TidemarkError:
+    if answer.is_server_error:
+        return Retryable(
+            f"the warehouse at {warehouse.address}: ClickHouse does not answer (status {answer.status_code}). {_SEE_TO_IT}"
+        )
+    if answer.status_code in (401, 403):
+        what = "another token" if warehouse.token else "a token"
+        return Fatal(
+            f"the warehouse at {warehouse.address} asks who you are: set TIDEMARK_QUERY_TOKEN to {what};"
+            " `tidemark tokens create` makes one"
+        )
+    return Fatal(
+        f"{warehouse.address} answers with status {answer.status_code}: set TIDEMARK_WAREHOUSE_URL to the address of the"
+        " warehouse, without a path"
+    )
+
+
 def _show(subject: str, traces: Mapping[str, Any]) -> None:
-    tell(f"{subject}: {counted(sum(traces['rows'].values()), 'row')} in the warehouse")
-    for table, count in sorted(traces["rows"].items()):
-        print(f"  {table}: {count:,}")
+    """Tell whoever is asked; standard output is the report's."""
+    lines = [f"{subject}: {counted(sum(traces['rows'].values()), 'row')} in the warehouse"]
+    lines += [f"  {table}: {count:,}" for table, count in sorted(traces["rows"].items())]
     if traces["accounts"]:
-        tell_lines([f"  in the accounts {', '.join(traces['accounts'])}"])
+        lines.append(f"  in the accounts {', '.join(traces['accounts'])}")
     if traces["linked"]:
-        tell_lines([f"  also as {', '.join(traces['linked'])}"])
+        lines.append(f"  also as {', '.join(traces['linked'])}")
     if traces["others"]:
-        tell_lines([f"  linked by `alias` calls, and not erased with it: {', '.join(traces['others'])}"])
+        lines.append(f"  linked by `alias` calls, and not erased with it: {', '.join(traces['others'])}")
+    tell_lines(lines, sys.stderr)
 
 
 def _print(subject: str, report: dict[str, Any], *, json: bool) -> None:

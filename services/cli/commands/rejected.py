@@ -141,9 +141,10 @@ def replay(  # noqa: PLR0913  typer reads the options from the signature
     wanted = _wanted(since, until, reason, source, by, account)
     kafka, running = cluster(data), find(data)
     places, planned = asyncio.run(_planned(kafka, wanted, limit))
-    if not json:
+    asks = planned.total and not (yes or dry_run)
+    if asks or not json:
         for line in wording.plan_in_words(planned):
-            print(line)
+            print(line, file=sys.stderr if json else None)
     if dry_run or not planned.total:
         if json:
             tell_json(planned if dry_run else ReplayTally(left=planned.left))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
 
 from schemas import released
 from schemas.topics import TOPICS
+from services.cli.commands import erase
 from services.cli.erasing.kept import kept
 from services.cli.erasing.orders import check
 from services.cli.quarantine import Quarantined
 from services.scorer.lane_facts import LaneFacts
-from services.shared.errors import Retryable
+from services.shared.errors import Fatal, Retryable
 from services.shared.units import DAY_MS
 
 NOW = 20_000 * DAY_MS  # 2024-10-04
@@ -69,3 +71,29 @@ def test_nothing_is_ordered_of_a_person_in_a_quarantined_account() -> None:
     with pytest.raises(Retryable, match="quarantined: acme, so nothing was ordered"):
         check({0: LaneFacts()}, apart, ["globex", "acme"])
     check({0: LaneFacts()}, apart, ["globex"])
+
+
+def test_what_is_asked_before_an_erasure_is_no_part_of_its_report(capsys: pytest.CaptureFixture[str]) -> None:
+    erase._show("user kim", {"rows": {"events": 2}, "accounts": ["acme"], "linked": [], "others": []})
+
+    said = capsys.readouterr()
+    assert not said.out
+    assert said.err.splitlines() == ["user kim: 2 rows in the warehouse", "  events: 2", "  in the accounts acme"]
+
+
+@pytest.mark.parametrize(
+    ("status", "token", "kind", "advice"),
+    [
+        (401, None, Fatal, "set TIDEMARK_QUERY_TOKEN to a token"),
+        (401, "tmq_old", Fatal, "set TIDEMARK_QUERY_TOKEN to another token"),
+        (404, None, Fatal, "set TIDEMARK_WAREHOUSE_URL to the address of the warehouse"),
+        (503, None, Retryable, "ClickHouse does not answer"),
+    ],
+)
+def test_a_warehouse_that_refuses_says_what_to_do(
+    status: int, token: str | None, kind: type[Exception], advice: str
+) -> None:
+    refused = erase._refused(erase.QueryAccess("http://127.0.0.1:8081", token), httpx.Response(status))
+
+    assert type(refused) is kind
+    assert advice in str(refused)

@@ -118,7 +118,7 @@ def test_what_is_left_out_of_a_file_is_text(capsys: pytest.CaptureFixture[str]) 
 def test_accounts_and_linked_ids_of_a_person_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     erase._show("u_1", {"rows": {"events": 1}, "accounts": [HOSTILE], "linked": [HOSTILE], "others": [HOSTILE]})
 
-    assert is_harmless(capsys.readouterr().out)
+    assert is_harmless(capsys.readouterr().err)
 
 
 def test_names_that_no_plan_declares_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
