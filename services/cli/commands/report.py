@@ -70,6 +70,8 @@ def report(  # noqa: PLR0913  typer reads the options from the signature
     _check(at, currency, api, link)
     if email is None and (sender or recipient):
         raise Fatal("--sender and --recipient are of an e-mail: give --email FILE, or - for standard output")
+    if to is not None and email is not None and to.resolve() == email.resolve():
+        raise Fatal(f"--to and --email both name {to}: one would replace the other; name another file")
     address = (api or _local(data)).rstrip("/")
     token = find(data).query_token if token_file is None else _token(token_file)
     week = asyncio.run(_week(address, token, owner, at))

@@ -51,6 +51,16 @@ async def run(*arguments: object) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, app, ["report", *map(str, arguments)])
 
 
+@pytest.mark.parametrize("other", ["week.html", "./week.html"])
+async def test_one_file_cannot_be_both_the_page_and_the_email(api: Api, tmp_path: Path, other: str) -> None:
+    page = tmp_path / "week.html"
+
+    done = await run("--api", api.address, "--token-file", api.token, "--to", page, "--email", f"{tmp_path}/{other}")
+
+    assert "--to and --email both name" in str(done.exception)
+    assert not page.exists()
+
+
 async def test_it_writes_a_page_and_an_email(api: Api, tmp_path: Path) -> None:
     page, mail = tmp_path / "week.html", tmp_path / "week.eml"
     options = ("--api", api.address, "--token-file", api.token, "--language", "it", "--recipient", "nora@acme.example")
