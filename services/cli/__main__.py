@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.terminal import tell
+from services.cli.terminal import open_streams, tell
 from services.shared import exit_status
 from services.shared.errors import TidemarkError
 from services.shared.formats import FormatSettings, use_formats
@@ -55,6 +55,9 @@ COMMANDS = (
 )
 """The modules of services.cli.commands that have sub-commands, in the order of `tidemark --help`."""
 
+_OF_A_FILE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""What is wrong with a file or folder that somebody named, or that is another user's; no defect."""
+
 app = typer.Typer(
     name="tidemark",
     help="Finds accounts that drift away, and accounts that are ready for more, from how they use the product.",
@@ -83,6 +86,7 @@ def _options(
 
 def main() -> None:
     """Run the tool; print errors of Tidemark to standard error and exit with its status (docs/errors.md)."""
+    open_streams()
     # The tool itself says what it waits for; the client library's single attempts are noise.
     handler = logging.StreamHandler()
     handler.addFilter(RepeatFilter())
@@ -103,6 +107,9 @@ def main() -> None:
         tell(f"tidemark: {error}", sys.stderr)
         sys.exit(exit_status.of(error))
     except OSError as error:
+        if error.errno in _OF_A_FILE and error.filename:
+            tell(f"tidemark: {error.filename} cannot be used: {error.strerror}", sys.stderr)
+            sys.exit(exit_status.FATAL)
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         where = (
