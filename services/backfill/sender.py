@@ -218,22 +218,29 @@ async def offer(
     Post one request as often as it takes; return the answer, which says neither "later" nor that ingest has failed.
 
     Raises:
-        Retryable: ingest put it off, or failed, for `patience_s`.
-        httpx.TransportError: nobody answered for so long.
+        Retryable: ingest put it off, or failed, or nobody answered, for `patience_s`.
     """
-    async for attempt in AsyncRetrying(
+    retrying = AsyncRetrying(
         retry=retry_if_exception_type((Retryable, httpx.TransportError)),
         wait=_wait,
         stop=stop_after_delay(patience_s),
         reraise=True,
-    ):
-        with attempt:
-            answer = await http.post(url, content=body, headers=headers)
-            if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
-                wait = answer.headers.get("Retry-After", "")
-                raise Retryable(
-                    f"ingest answers {answer.status_code}: {answer.text[:300]}", float(wait) if wait.isdigit() else 0.0
-                )
+    )
+    try:
+        return await retrying(_post, http, url, body, headers)
+    except httpx.TransportError as error:
+        raise Retryable(
+            f"nobody answers at {url} for {patience_s:.0f} s ({error!r}): start ingest, and run the same command again"
+        ) from error
+
+
+async def _post(http: httpx.AsyncClient, url: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+    answer = await http.post(url, content=body, headers=headers)
+    if answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error:
+        wait = answer.headers.get("Retry-After", "")
+        raise Retryable(
+            f"ingest answers {answer.status_code}: {answer.text[:300]}", float(wait) if wait.isdigit() else 0.0
+        )
     return answer
 
 

@@ -115,7 +115,6 @@ class Replayer:
         Raises:
             Fatal: ingest does not know the write key, or the key may not replay.
             Retryable: ingest gave no useful answer for too long.
-            httpx.TransportError: nobody answered for so long.
         """
         left = [limit]
         for stretch in places:

@@ -161,3 +161,11 @@ async def test_a_refusal_of_many_calls_says_as_much_as_one_of_a_few(ingest: Inge
     async with IngestSender(ingest.url, "k", batch=2) as sender:
         with pytest.raises(IngestRefuses, match="keys create --client server --backfill"):
             await sender.send(calls(10))
+
+
+async def test_nobody_who_answers_is_told_with_what_to_do() -> None:
+    async with IngestSender("http://127.0.0.1:9", "key", patience_s=0.2) as sender:
+        with pytest.raises(
+            Retryable, match=r"nobody answers at http://127.0.0.1:9/v1/batch .*run the same command again"
+        ):
+            await sender.send([TimedCall(1, {"type": "track", "event": "A", "userId": "kim"})])
