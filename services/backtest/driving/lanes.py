@@ -54,16 +54,18 @@ def _in_processes(
     history: BacktestHistory, span: Span, scoring: tuple[TrackingPlan, Model], progress: Progress
 ) -> list[Walked]:
     aggregate = Aggregator()
-    lanes = [multiprocessing.Pipe() for _ in range(LANES)]
-    processes = [
-        multiprocessing.Process(target=_lane, args=(theirs, history, span, lane, scoring), daemon=True)
-        for lane, (_, theirs) in enumerate(lanes)
-    ]
+    processes: list[multiprocessing.Process] = []
+    ours: list[Connection] = []
     try:
-        for process, (_, theirs) in zip(processes, lanes, strict=True):
+        for lane in range(LANES):
+            own, theirs = multiprocessing.Pipe()  # not before: the process of another lane would hold both ends too
+            ours.append(own)
+            process = multiprocessing.Process(
+                target=_lane, args=(theirs, tuple(ours), history, span, lane, scoring), daemon=True
+            )
             process.start()
+            processes.append(process)
             theirs.close()  # so that a process that dies is seen
-        ours = [own for own, _ in lanes]
         while True:
             said = [_next(own, progress) for own in ours]
             if said[0][0] == _DONE:
@@ -71,6 +73,8 @@ def _in_processes(
             decision = aggregate([partial for _, partials in said for partial in partials])
             for own in ours:
                 own.send(decision)
+    except (EOFError, ConnectionError) as error:
+        raise Fatal("a process of the back-test has died: is there enough memory?") from error
     finally:
         for process in processes:
             process.terminate()
@@ -80,10 +84,7 @@ def _in_processes(
 def _next(own: Connection, progress: Progress) -> tuple[int, Any]:
     """Return what a lane says next, other than how far it is."""
     while True:
-        try:
-            what, value = own.recv()
-        except EOFError as error:
-            raise Fatal("a process of the back-test has died: is there enough memory?") from error
+        what, value = own.recv()
         if what == _FAILED:
             raise value
         if what != _COUNT:
@@ -92,8 +93,16 @@ def _next(own: Connection, progress: Progress) -> tuple[int, Any]:
 
 
 def _lane(
-    theirs: Connection, history: BacktestHistory, span: Span, lane: int, scoring: tuple[TrackingPlan, Model]
+    theirs: Connection,
+    ours: Sequence[Connection],
+    history: BacktestHistory,
+    span: Span,
+    lane: int,
+    scoring: tuple[TrackingPlan, Model],
 ) -> None:
+    for own in ours:
+        own.close()  # so that the end of whoever waits is seen
+
     def ask(partials: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
         theirs.send((_PARTIALS, partials))
         decision: Mapping[str, Any] = theirs.recv()
@@ -105,5 +114,7 @@ def _lane(
 
     try:
         theirs.send((_DONE, walk(history, span, (lane,), scoring, ask, count)))
+    except (EOFError, ConnectionError):
+        return  # nobody waits any more
     except Exception as error:  # noqa: BLE001 - it is raised again where the lanes are waited for
         theirs.send((_FAILED, error))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,10 +40,10 @@ _NAMES = (
     "API Request",
     "Row Imported",
 )
-_NOTHING: Properties = MappingProxyType({})
+_NOTHING: Properties = {}
 _ACTOR: dict[str, Properties] = {
-    "agent": MappingProxyType({"actor": "agent"}),
-    "api": MappingProxyType({"actor": "integration"}),
+    "agent": {"actor": "agent"},
+    "api": {"actor": "integration"},
 }
 
 
@@ -199,9 +198,7 @@ def _told(absence: Absence) -> GeneratedEvent:
     assert absence.told_at_ms is not None
     days = {name: _iso(day) for name, day in (("from", absence.first_day), ("to", absence.last_day))}
     properties = days | {"scope": "person" if absence.user else "account"}
-    return GeneratedEvent(
-        absence.account, absence.user, absence.told_at_ms, PLANNED_ABSENCE, MappingProxyType(properties)
-    )
+    return GeneratedEvent(absence.account, absence.user, absence.told_at_ms, PLANNED_ABSENCE, properties)
 
 
 def _iso(day: int) -> str:
