@@ -85,5 +85,5 @@ class BacktestHistory:
     """Losses that people recorded beside the events, for who wants them as `outcomes`."""
     dayless: tuple[str, ...] = ()
     """Accounts whose recorded losses name no day, so that they are not among `recorded`."""
-    malformed: int = 0
-    """Rows of a file that were left out, as they cannot be read."""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    """How many rows or events were not taken, by reason."""

@@ -24,9 +24,6 @@ from services.scorer.domain.health.model import Model
 from services.scorer.settings import ScorerSettings, load_scoring
 from services.shared.tracking_plan.plan import TrackingPlan, fingerprint
 
-MALFORMED = "malformed_row"
-"""Why rows of a file are not among the events."""
-
 
 @dataclass(frozen=True)
 class Scoring:
@@ -54,7 +51,7 @@ class Driven:
     """The rules whose signals are told from use alone: these are measured."""
     outcomes: tuple[AccountOutcome, ...]
     rejected: dict[str, int]
-    """Events that the scorer could not apply, and rows that are no events, by reason."""
+    """Events that the scorer could not apply, and what the history left out, by reason."""
     events: int
 
     @cached_property
@@ -94,11 +91,10 @@ def drive(
             kept.save(keep, key, scored, snapshots)
     else:
         scored, snapshots = found
-    malformed = {MALFORMED: history.malformed} if history.malformed else {}
     return Driven(
         history.name, scored.span, scored.accounts, scored.activity, snapshots,
         judge(snapshots, scoring.rules, workers), usage_rules(scoring.rules), history.outcomes,
-        {**scored.rejected, **malformed}, scored.events,
+        {**scored.rejected, **history.left_out}, scored.events,
     )  # fmt: skip
 
 

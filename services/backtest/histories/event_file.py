@@ -13,6 +13,8 @@ from services.backfill.mapping import Mapping, TimedCall
 from services.backtest.domain.history import NOTHING, AccountOutcome, BacktestHistory, Event, KeptEvents
 from services.shared.tracking_plan.actors import SYMBOLS, number_said
 
+MALFORMED = "malformed_row"
+"""Why rows of a file are not among the events."""
 _KINDS = {
     "track": "TRACK",
     "page": "PAGE",
@@ -35,8 +37,9 @@ def read_event_file(
     file = survey(path, mapping, "backtest", time.time_ns() // 1_000_000, skip_bad_rows=skip_bad_rows)
     events = [event for timed in file.events() if (event := _event(timed, file.stem)) is not None]
     malformed = file.skipped + file.total - len(events)
+    left_out = {MALFORMED: malformed} if malformed else {}
     name = path.name.split(".")[0]
-    return BacktestHistory(name, KeptEvents(events), file.sha256, outcomes=outcomes, malformed=malformed)
+    return BacktestHistory(name, KeptEvents(events), file.sha256, outcomes=outcomes, left_out=left_out)
 
 
 def _event(timed: TimedCall, made_up: str) -> Event | None:

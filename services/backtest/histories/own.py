@@ -3,7 +3,8 @@ One's own history: what `usage-events` still holds, from its beginning to its pr
 
 Only what the scorer takes is read: events of the production environment that name an account. Those of people whom the
 tracking plan left out are marked, and count as no use. They are put in the order in which they happened. A day that came late
-is on its own day here, so a back-test knows it earlier than the scorer did.
+is on its own day here, so a back-test knows it earlier than the scorer did; events that came too late for the scorer are left out,
+as one wrong clock would make the history begin decades ago.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from xxhash import xxh3_128
 
 from schemas.topics import USAGE_EVENTS
 from services.backtest.domain.history import NOTHING, OWN, AccountOutcome, BacktestHistory, Event, KeptEvents
+from services.scorer.domain.lane.day_close import oldest_day
 from services.shared.errors import Fatal
 from services.shared.kafka.reading import decoded, scan
 from services.shared.kafka.settings import KafkaSettings
@@ -26,6 +28,8 @@ from services.warehouse.ports import Queries
 
 MOST_EVENTS = 10_000_000
 """They are held in memory, about 250 bytes each."""
+TOO_LATE = "too_late"
+"""Why events of wrong clocks are not taken."""
 _KINDS = frozenset({"TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP"})
 _json = msgspec.json.Decoder().decode
 
@@ -73,12 +77,16 @@ class _Holder:
         self._events: list[Event] = []
         self._losses: dict[str, tuple[int, AccountOutcome | None]] = {}
         self._dayless: set[str] = set()
+        self._too_late = 0
 
     def add(self, value: Mapping[str, Any]) -> None:
         """Take one."""
         self._note_loss(value)
         event = event_of(value, self._now_ms)
         if event is None:
+            return
+        if _came_too_late(value):
+            self._too_late += 1
             return
         self._events.append(event)
         if len(self._events) > self._most:
@@ -118,11 +126,18 @@ class _Holder:
             recorded=recorded,
             dayless=dayless,
             until_day=until,
+            left_out={TOO_LATE: self._too_late} if self._too_late else {},
         )
 
 
 def _scores(value: Mapping[str, Any]) -> bool:
     return value["environment"] == "production" and bool(value["account"])
+
+
+def _came_too_late(value: Mapping[str, Any]) -> bool:
+    """Return whether an event happened so long before it came that the scorer does not count it; a backfill's come when they may."""
+    received = value["received_at"] // DAY_MS
+    return not value["historical"] and bool(value["occurred_at"] // DAY_MS < oldest_day(received))
 
 
 def event_of(value: Mapping[str, Any], now_ms: int) -> Event | None:

@@ -23,7 +23,7 @@ _MOST_EXACT = 5_000_000
 
 _PAST_COLUMNS = """
 account, user, kind, name, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms, source, event_id, properties, environment,
-internal, actor"""
+internal, actor, toUnixTimestamp64Milli(received_at) AS received_at_ms, historical"""
 
 _DETAILS_COLUMNS = """
 event_id, source, environment, account, user, user_id, anonymous_id, toUnixTimestamp64Milli(occurred_at) AS occurred_at_ms,

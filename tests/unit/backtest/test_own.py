@@ -38,3 +38,22 @@ def test_what_people_do_whom_the_plan_left_out_is_no_use_and_what_they_say_count
     measures = named(last["measures"])
     assert (measures["active_users_28"], measures["events_28"], measures["seats"]) == (1, 28, 5)
     assert history.recorded == ()
+
+
+def test_events_that_came_too_late_for_the_scorer_are_left_out_and_told() -> None:
+    """A browser whose clock stands in 1980 would make the history begin there, with calls in vain spread over all these years."""
+    store = MemoryStore()
+    ages = {"today": 1, "late": 230, "reset": 16_000, "imported": 900}
+    for offset, (account, days) in enumerate(ages.items()):
+        at = NOW - days * DAY_MS
+        sent = event(
+            offset, account, account=account, occurred_at=at, received_at=NOW - DAY_MS, historical=account == "imported"
+        )
+        store.insert("events", [sent])
+
+    history = read_warehouse(store, (), NOW)
+    driven = drive(history)
+
+    assert [each.account for each in history.read()] == ["imported", "late", "today"]
+    assert driven.rejected == {"too_late": 1}
+    assert driven.span.first_day == NOW // DAY_MS - 900
