@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,6 +164,13 @@ class Grid:
         account = np.repeat(np.arange(self.accounts), columns.size)
         found = self.points(account, np.tile(columns, self.accounts))
         return found.only(found.valid)
+
+    @cached_property
+    def watched(self) -> Bools:
+        """Say of which days there was anybody to call: an account that is old enough, and not silent for over 8 weeks."""
+        columns = np.arange(self.days)
+        old: Bools = columns - self.first[:, None] + 1 >= FEWEST_WEEKS * WEEK
+        return np.asarray((old & (columns - self.latest <= MOST_SILENT_WEEKS * WEEK)).any(axis=0))
 
     def before_rules(self, points: Points) -> Bools:
         """Say of which days the account was too young for Tidemark's usage rules."""

@@ -51,7 +51,7 @@ class Calls:
     calls: int
     in_vain: int
     weeks: float
-    """Weeks over which calls were counted."""
+    """Weeks over which calls were counted; those in which there was nobody to call are none."""
     accounts: tuple[tuple[str, int, int | None], ...]
     """Each lost account, the day of its loss (days since 1970 UTC), and how many days before it was flagged; None: it was not."""
 
@@ -116,7 +116,7 @@ def measure_calls(name: str, alarms: Alarms, lost: Lost, accounts: Sequence[str]
         lead_days=float(np.median(leads)) if leads else float("nan"),
         calls=to_loss.size,
         in_vain=int((to_loss > LATER_DAYS).sum()),
-        weeks=max(0.0, (grid.days - LATER_DAYS - _FIRST) / WEEK),
+        weeks=float(grid.watched[_FIRST : max(0, grid.days - LATER_DAYS)].sum() / WEEK),
         accounts=tuple(sorted(each, key=lambda one: (one[1], one[0]))),
     )
 

@@ -75,6 +75,17 @@ def test_calls_of_an_account_that_was_lost_too_early_to_be_judged_are_not_in_vai
     assert (called.lost, called.calls, called.in_vain) == (0, 0, 0)
 
 
+def test_weeks_in_which_there_is_nobody_to_call_do_not_make_calls_in_vain_rarer() -> None:
+    """One event of years before all others, by a wrong clock or as the default of a column, is the first of the history."""
+    alone, both = grid("5x400"), grid("1", "0x1500 5x400")
+
+    assert measure_calls("x", alarms_of([]), lost_of([], ["b"], alone), ["b"], alone).weeks == (400 - 84 - 56) / 7
+    weeks = measure_calls("x", alarms_of([]), lost_of([], ["a", "b"], both), ["a", "b"], both).weeks
+    assert (
+        weeks == (400 - 84 - 55 + 1) / 7
+    )  # and a day on which the other account is old enough, and not silent for long yet
+
+
 def test_accounts_that_cannot_be_judged_are_told_with_the_reason() -> None:
     found = lost_of(lost(a=40, b=300, nobody=300, c=900), ACCOUNTS, GRID)
 
