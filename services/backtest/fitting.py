@@ -10,7 +10,7 @@ import numpy as np
 
 from services.backtest.domain.figures import latest_at
 from services.backtest.domain.forecasts import LossSample
-from services.backtest.domain.grid import LATER_DAYS, Floats, Grid, Points, starts_of
+from services.backtest.domain.grid import LATER_DAYS, Floats, Grid, Points
 from services.backtest.domain.hazard import Hazard
 from services.backtest.domain.outcomes import lost_of
 from services.backtest.domain.risk_fit import RiskFitFigures, fit_risk
@@ -90,7 +90,7 @@ def _sample(driven: Driven, shipped: RiskModel, predicts: Predicts, least_usual_
     known = ~np.isnan(columns).any(axis=1) & (usual_week >= least_usual_week) & (silent <= shipped.longest_silence)
     taken = weeks.only(known)
     scale = whole[known].std(axis=0) if known.any() else np.ones(whole.shape[1])
-    return LossSample(columns[known], scale, taken, starts_of(taken), grid.accounts)
+    return LossSample(columns[known], scale, taken, grid.starts(taken), grid.accounts)
 
 
 def _weeks(driven: Driven, predicts: Predicts) -> tuple[Grid, Points]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.backtest.domain.episodes import Episode
-from services.backtest.domain.grid import LATER_DAYS, Bools, Floats, Grid, Ints, Points, starts_of
+from services.backtest.domain.grid import LATER_DAYS, Bools, Floats, Grid, Ints, Points
 from services.backtest.domain.resampling import Interval, Resampling
 
 QUIET_DAYS = 28
@@ -145,7 +145,7 @@ def measure_alarms(
     account, column = alarms.onsets()
     onsets = _within(grid.calls(account, column), part)
     counted = weeks if part is None else weeks.only(part(weeks))
-    losses = starts_of(weeks)
+    losses = grid.starts(weeks)
     losses = losses if part is None else losses.only(part(losses))
     delays = _delays(losses, account, column, grid)
     found = ~np.isnan(delays)

@@ -165,6 +165,10 @@ class Grid:
         found = self.points(account, np.tile(columns, self.accounts))
         return found.only(found.valid)
 
+    def starts(self, weeks: Points) -> Points:
+        """Return the weeks in which a loss starts; where its day is known, all weeks before it are of one loss."""
+        return starts_of(weeks, APART_DAYS if self._lost is None else LATER_DAYS)
+
     @cached_property
     def watched(self) -> Bools:
         """Say of which days there was anybody to call: an account that is old enough, and not silent for over 8 weeks."""
@@ -188,14 +192,14 @@ class Grid:
         return within
 
 
-def starts_of(weeks: Points) -> Points:
-    """Return the weeks in which a loss starts: no week of the account was one in the 8 weeks before."""
+def starts_of(weeks: Points, apart: int = APART_DAYS) -> Points:
+    """Return the weeks in which a loss starts: no week of the account was one in so many days before."""
     losses = weeks.only(weeks.loss)
     if not len(losses):
         return losses
     order = np.lexsort((losses.column, losses.account))
     account, column = losses.account[order], losses.column[order]
-    again = (account[1:] == account[:-1]) & (column[1:] - column[:-1] <= APART_DAYS)
+    again = (account[1:] == account[:-1]) & (column[1:] - column[:-1] <= apart)
     start = np.concatenate(([True], ~again))
     which = np.zeros(len(losses), np.bool_)
     which[order[start]] = True

@@ -61,7 +61,7 @@ def test_a_stop_is_a_loss_four_weeks_ahead_because_the_rest_of_the_twelve_is_sil
 
 def test_a_loss_starts_once_however_long_it_lasts() -> None:
     asked = grid("6x240 0x120")
-    losses = starts_of(asked.weeks())
+    losses = asked.starts(asked.weeks())
 
     assert columns(losses) == [216]  # the first Sunday from column 210 on
 
@@ -79,6 +79,15 @@ def test_with_a_list_of_losses_a_week_is_one_if_the_account_was_lost_in_the_twel
 
     assert list(found.loss) == [False, True, True, True]
     assert list(found.valid) == [True, True, True, False]  # lost accounts are measured no more
+
+
+def test_a_loss_on_a_list_starts_once_though_weeks_of_silence_lie_within_its_twelve_weeks() -> None:
+    """The weeks between the eighth week of silence and a last visit are not valid, and are more than eight."""
+    asked = grid("5x300 0x110 5x1 0x189", lost={0: 433})
+    weeks = asked.weeks()
+
+    assert columns(weeks.only(weeks.loss)) == [349, 412, 419, 426]
+    assert columns(asked.starts(weeks)) == [349]
 
 
 def test_the_twelve_weeks_after_a_call_count_from_the_morning_on_which_it_is_on_the_list() -> None:
