@@ -60,8 +60,10 @@ def read_outcomes(path: Path, today: date, say: Speech) -> OutcomeFile:
     """
     found: dict[str, list[tuple[int, AccountOutcome]]] = {}
     problems: dict[int, str] = {}
-    records = _records(_lines(path, say), say)
-    header = _header(path, next(records, (1, []))[1], say)
+    text = _lines(path, say)
+    records = _records(text, say)
+    line, cells = next(records, (1, []))
+    header = _header(path, cells, "".join(text[line - 1 : line]), say)
     for line, cells in records:
         if not _any_text(cells):
             continue  # a spreadsheet writes a row of commas for each row that was ever touched
@@ -134,9 +136,10 @@ def _records(lines: list[str], say: Speech) -> Iterator[tuple[int, list[str] | s
         at += 1 if isinstance(cells, str) else reader.line_num
 
 
-def _header(path: Path, cells: list[str] | str, say: Speech) -> _Header:
-    named = [name.strip().lower() for name in cells] if isinstance(cells, list) else []
-    columns = {name: place for place, name in enumerate(named)}
+def _header(path: Path, cells: list[str] | str, text: str, say: Speech) -> _Header:
+    """Return where columns stand; quotes beside another mark than a comma cannot be read, and then the text shows the mark."""
+    named = [name.strip().lower() for name in (cells if isinstance(cells, list) else text.split(","))]
+    columns = {name: place for place, name in enumerate(named) if isinstance(cells, list)}
     missing = [name for name in COLUMNS if name not in columns]
     mark = other_mark(named, COLUMNS[0])
     if missing and mark:

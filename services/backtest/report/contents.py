@@ -133,8 +133,8 @@ def _not_judged(measured: Measured, say: Speech) -> list[str]:
 
 
 def _letters(account: str) -> str:
-    """Return what is left of an id without case, spaces and marks, by which somebody may have written it otherwise."""
-    return "".join(letter for letter in account.casefold() if letter.isalnum()) or account
+    """Return what is left of an id without case, spaces, marks and the zeros that a spreadsheet drops at its beginning."""
+    return "".join(letter for letter in account.casefold() if letter.isalnum()).lstrip("0") or account
 
 
 def _cohort(measured: Measured, say: Speech) -> Section:

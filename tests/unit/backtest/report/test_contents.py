@@ -26,12 +26,20 @@ def section(title: str, *outcomes: AccountOutcome) -> list[tuple[str, ...]]:
 
 
 def test_an_account_that_is_only_written_otherwise_is_told_with_how_events_write_it() -> None:
-    rows = section("Left out", lost("umbrella", 280), lost("ACME", 300), lost("so-ylent ", 300), lost("nobody", 280))
+    rows = section(
+        "Left out",
+        lost("umbrella", 280),
+        lost("ACME", 300),
+        lost("so-ylent ", 300),
+        lost("00hooli", 320),
+        lost("nobody", 280),
+    )
 
     assert [row for (row,) in rows[1:] if not row.startswith("3 events")] == [
         "nobody: no event of it in the history: is the id the one that events carry?",
         "ACME: no event of it in the history, but of “acme”: write the id as events carry it",
         "so-ylent : no event of it in the history, but of “soylent”: write the id as events carry it",
+        "00hooli: no event of it in the history, but of “hooli”: write the id as events carry it",
     ]
 
 
