@@ -114,14 +114,16 @@ class _Holder:
         if not events:
             raise Fatal(f"{self._where} holds no event of a production account: there is nothing to test on yet")
         events.sort(key=lambda event: event.at_ms)
-        content = xxh3_128(repr([(event.at_ms, event.source, event.event_id) for event in events]).encode()).hexdigest()
+        content = xxh3_128()
+        for event in events:
+            content.update(repr(event).encode())
         until = self._now_ms // DAY_MS
         recorded = tuple(outcome for _, outcome in self._losses.values() if outcome is not None)
         kept, dayless = KeptEvents(events), tuple(sorted(self._dayless - self._losses.keys()))
         return BacktestHistory(
             OWN,
             kept,
-            f"own:{content}",
+            f"own:{content.hexdigest()}",
             outcomes=outcomes,
             recorded=recorded,
             dayless=dayless,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.measures import named
 from services.alerter.domain.closing import ForgottenAccount
@@ -57,3 +58,21 @@ def test_events_that_came_too_late_for_the_scorer_are_left_out_and_told() -> Non
     assert [each.account for each in history.read()] == ["imported", "late", "today"]
     assert driven.rejected == {"too_late": 1}
     assert driven.span.first_day == NOW // DAY_MS - 900
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"account": "globex"}, {"user": "bob"}, {"actor": "AGENT"}, {"internal": True}, {"properties": '{"a":1}'}],
+)
+def test_what_is_kept_of_a_history_is_not_taken_for_one_in_which_an_event_says_something_else(
+    changes: dict[str, Any],
+) -> None:
+    """A file that is imported once more, with another column for the account, has the ids and times that it had."""
+
+    def fingerprint(**said: Any) -> str:
+        store = MemoryStore()
+        store.insert("events", [event(0, "e0", occurred_at=T0, **said)])
+        return read_warehouse(store, (), NOW).fingerprint
+
+    assert fingerprint() == fingerprint()
+    assert fingerprint(**changes) != fingerprint()
