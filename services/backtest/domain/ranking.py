@@ -1,4 +1,8 @@
-"""How well a score ranks: AUC, average precision, precision at the top; ties count as drawn by lot."""
+"""
+How well a score ranks: AUC, average precision, precision at the top.
+
+Equal scores count as if drawn by lot; average precision takes them in all at once.
+"""
 
 from __future__ import annotations
 
@@ -63,13 +67,14 @@ def average_precision(lost: Floats, kept: Floats) -> float:
 def measure_ranking(name: str, risk: Floats, weeks: Points, resampling: Resampling) -> RankingFigures:
     """Measure a score of account-weeks; higher is more at risk."""
     groups = _Groups(risk, weeks.loss)
-    drawn = [groups.counts(weights[weeks.account].astype(np.float64)) for weights in resampling.weights]
-    lost, kept = drawn[0]
+    # draw by draw: the counts of all would take gigabytes where there are a million different scores
+    drawn = (groups.counts(weights[weeks.account].astype(np.float64)) for weights in resampling.weights)
+    figures = np.array([(auc(*each), average_precision(*each)) for each in drawn])
     return RankingFigures(
         name,
-        Interval.around(np.array([auc(*each) for each in drawn])),
-        Interval.around(np.array([average_precision(*each) for each in drawn])),
-        precision_at(lost, kept, TOP_SHARE * len(weeks)),
+        Interval.around(figures[:, 0]),
+        Interval.around(figures[:, 1]),
+        precision_at(*groups.counts(np.ones(len(weeks))), TOP_SHARE * len(weeks)),
         _top_a_week(risk, weeks),
     )
 

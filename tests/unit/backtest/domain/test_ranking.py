@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from services.backtest.domain.ranking import deciles, precision_at
+from services.backtest.domain.grid import Points
+from services.backtest.domain.ranking import deciles, measure_ranking, precision_at
+from services.backtest.domain.resampling import Resampling
 
 
 def test_the_top_of_a_list_takes_a_share_of_those_who_tie() -> None:
@@ -26,3 +30,20 @@ def test_tenths_are_of_equal_size_and_divide_equal_scores_as_if_by_lot() -> None
 
 def test_no_scores_have_no_tenths() -> None:
     assert deciles(np.zeros(0), np.zeros(0, np.bool_)) == []
+
+
+def test_many_different_scores_take_the_memory_of_one_draw_and_not_of_all() -> None:
+    rows, accounts = 20_000, 100
+    place = np.arange(rows)
+    yes = np.ones(rows, np.bool_)
+    weeks = Points(place % accounts, place // accounts, yes, np.ones(rows), place % 7 == 0, ~yes)
+    resampling = Resampling(accounts, 200)
+
+    tracemalloc.start()
+    try:
+        measure_ranking("x", place.astype(np.float64), weeks, resampling)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 100 * rows * 8  # the counts of all draws are 400 numbers for each row
