@@ -126,8 +126,8 @@ def _a_week(calls: Calls, owners: int, say: Speech) -> str:
 
 
 def _calls(a_week: float, say: Speech) -> str:
-    """Return a number of calls a week; few are told to the hundredth, as 0.0 they would be none."""
-    return say.number(a_week, 2 if 0 < a_week < _FEW else 1)
+    """Return a number of calls a week; few are told to the hundredth or finer, as 0.0 or 0.00 they would be none."""
+    return say.number(a_week, max(2, -math.floor(math.log10(a_week))) if 0 < a_week < _FEW else 1)
 
 
 def _delay(alarm: AlarmFigures, say: Speech) -> str:

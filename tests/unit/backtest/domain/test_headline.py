@@ -165,4 +165,5 @@ def test_few_calls_in_vain_are_not_told_as_none() -> None:
     one = replace(OURS, in_vain=1, weeks=36.0)
 
     assert "with 0.03 calls in vain a week" in of_list([one, PLAIN], 0, speech("en"))[0]
+    assert "with 0.004 calls in vain a week for each of 7 owners" in of_list([one, PLAIN], 7, speech("en"))[0]
     assert "with 0.0 calls in vain a week" in of_list([replace(one, in_vain=0), PLAIN], 0, speech("en"))[0]
