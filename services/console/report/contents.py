@@ -154,7 +154,9 @@ class _Sums:
         soon = (
             each
             for each in week.accounts
-            if (left := days_between(week.last_day, each["renewal_date"])) is not None and 0 <= left <= RENEWALS_WITHIN
+            if each["account"] not in week.lost
+            and (left := days_between(week.last_day, each["renewal_date"])) is not None
+            and 0 <= left <= RENEWALS_WITHIN
         )
         self.renewals = sorted(soon, key=lambda each: (each["renewal_date"], -(each["revenue"] or 0)))
 

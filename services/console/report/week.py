@@ -59,6 +59,8 @@ class Week:
     fired: Sequence[Found]
     """Signals that opened in the week, latest first."""
     resolved: Sequence[Found]
+    lost: frozenset[str] = frozenset()
+    """Accounts that are on record as lost, which renew nothing."""
 
 
 async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
@@ -75,7 +77,7 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         Fatal: there is nothing to report on; says what to do.
     """
     critical = {"category": "RISK", "severity": "CRITICAL", "limit": 1}
-    base, opened, worst, listed, is_set_aside = await asyncio.gather(
+    base, opened, worst, listed, (lost, is_set_aside) = await asyncio.gather(
         api.get("/v1/portfolio", weeks=BASE_WEEKS, owner=owner, at=at),
         api.get("/v1/signals", open=True, order="work", limit=_PAGE, owner=owner, at=at),
         api.get("/v1/signals", open=True, owner=owner, at=at, **critical),
@@ -111,13 +113,14 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         set_aside=len(aside),
         fired=[each for each in news if each["transition"] == "FIRING"],
         resolved=[each for each in news if each["transition"] == "RESOLVED"],
+        lost=lost,
     )
 
 
-async def _set_aside(api: Api, at: str | None) -> Callable[[Found], bool]:
-    """Return what says of an open signal whether nobody needs to work on it, by what was on record on a day."""
+async def _set_aside(api: Api, at: str | None) -> tuple[frozenset[str], Callable[[Found], bool]]:
+    """Return who was lost by a day, and what says of an open signal whether nobody needs to work on it, by what was on record then."""
     losses, judged = await asyncio.gather(losses_on_record(api), judgements_on_record(api))
-    lost = {loss.account for loss in losses.losses if at is None or loss.date <= at}
+    lost = frozenset(loss.account for loss in losses.losses if at is None or loss.date <= at)
 
     def is_set_aside(signal: Found) -> bool:
         if signal["account"] in lost:
@@ -125,7 +128,7 @@ async def _set_aside(api: Api, at: str | None) -> Callable[[Found], bool]:
         said = judged.get((signal["account"], signal["episode_id"]))
         return said is not None and (at is None or said.at[: len(at)] <= at) and said.sets_aside(signal)
 
-    return is_set_aside
+    return lost, is_set_aside
 
 
 def _is_critical(signal: Found) -> bool:

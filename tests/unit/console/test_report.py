@@ -152,6 +152,17 @@ async def test_what_nobody_needs_to_work_on_is_counted_apart_once_that_is_on_rec
     assert (then.open_critical, then.set_aside) == (2, 0)
 
 
+async def test_an_account_that_is_lost_renews_nothing_from_the_day_of_its_loss_on() -> None:
+    store = two_weeks()
+    lost = json.dumps({"date": date_of(T0 // DAY_MS - 1).isoformat(), "reason": "price"})
+    store.insert("events", [event(900, "r0", account="steady", name="Account Lost", properties=lost, occurred_at=T0)])
+    now = await read(api_over(store))
+    then = await read(api_over(store), at=date_of(T0 // DAY_MS - 8).isoformat())
+
+    assert "renews within 90 days" not in summary(now, reader())
+    assert "1 contract renews within 90 days" in summary(then, reader())
+
+
 async def test_one_owners_report_has_that_owners_accounts_alone() -> None:
     week = await read(api_over(two_weeks()), owner="Nora")
 
