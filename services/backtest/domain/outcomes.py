@@ -31,7 +31,7 @@ class Lost:
     too_early: Mapping[int, int]
     """The same of losses too early to be judged: of such an account nothing counts, least of all what comes after its loss."""
     left_out: list[tuple[str, str]]
-    """Account, and why: `no_events`, `twice`, `after_end` or `too_early`."""
+    """Account, and why: `no_events`, `before`, `never_active`, `twice`, `after_end` or `too_early`."""
 
     @property
     def every(self) -> Mapping[int, int]:
@@ -74,18 +74,19 @@ def lost_of(outcomes: Sequence[AccountOutcome], accounts: Sequence[str], grid: G
     left_out: list[tuple[str, str]] = []
     for outcome in sorted(outcomes, key=lambda each: (each.day, each.account)):
         row = rows.get(outcome.account)
+        column = outcome.day - grid.first_day
         if row is None:
-            left_out.append((outcome.account, "no_events"))
+            left_out.append((outcome.account, "no_events" if column > 0 else "before"))
             continue
         if row in columns:
             left_out.append((outcome.account, "twice"))
             continue
-        column = outcome.day - grid.first_day
         first = int(grid.first[row])
         if column > grid.days:
             left_out.append((outcome.account, "after_end"))
         elif first >= grid.days or column - first < FEWEST_WEEKS * WEEK:
-            left_out.append((outcome.account, "too_early"))
+            why = "never_active" if first >= grid.days else "too_early" if column > first else "before"
+            left_out.append((outcome.account, why))
             too_early.setdefault(row, column)
         else:
             columns[row] = column

@@ -124,9 +124,10 @@ def _left_out(measured: Measured, say: Speech) -> Iterable[Section]:
 def _not_judged(measured: Measured, say: Speech) -> list[str]:
     """Return each account on the list that cannot be judged, with the reason."""
     lines = []
+    known = frozenset(measured.driven.accounts)
     alike = {_letters(account): account for account in measured.driven.accounts}
     for account, why in measured.against.lost.left_out if measured.against else ():
-        other = alike.get(_letters(account)) if why == "no_events" else None
+        other = None if account in known else alike.get(_letters(account))
         said = say("left_out.alike", other=say.quoted([other])) if other else say(f"left_out.{why}", count=FEWEST_WEEKS)
         lines.append(f"{account}: {said}")
     return lines

@@ -93,3 +93,12 @@ def test_accounts_that_cannot_be_judged_are_told_with_the_reason() -> None:
     assert [account for account, _ in found.left_out] == ["a", "nobody", "c"]
     assert found.left_out[0][1] == "too_early"
     assert found.left_out[1][1] == "no_events"
+
+
+def test_an_account_that_was_lost_before_the_history_of_it_begins_is_not_told_to_have_another_id() -> None:
+    """A log of 400 days and a list of the calendar year before: most lines are of before."""
+    asked = grid("0x100 5x400", "0x500")
+    found = lost_of(lost(a=90, b=300, nobody=0, somebody=1), ACCOUNTS[:2], asked)
+
+    assert found.left_out == [("nobody", "before"), ("somebody", "no_events"), ("a", "before"), ("b", "never_active")]
+    assert dict(found.every) == {0: 90, 1: 300}  # nothing counts of them
