@@ -125,6 +125,12 @@ def test_prometheus_scrapes_the_ports_that_services_take() -> None:
         assert int(second) in {port_of(name, slot=1) for name in PORTS}
 
 
+def test_a_service_of_which_no_process_is_known_is_noticed() -> None:
+    (alert,) = (alert for alert in ALERTS if alert["alert"] == "TidemarkServiceAbsent")
+
+    assert set(re.findall(r'absent\(up\{job="tidemark-(\w+)"\}\)', alert["expr"])) == set(PORTS)
+
+
 def test_each_runbook_has_an_alert() -> None:
     assert {path.stem for path in RUNBOOKS.glob("*.md")} == {alert["alert"] for alert in ALERTS}
 
