@@ -161,6 +161,41 @@ async def test_reading_everything_again_finds_nothing_twice(kafka_settings: Kafk
         store.close()
 
 
+async def test_after_a_merge_on_a_full_disk_the_sink_ends_and_the_next_one_has_everything(
+    kafka_settings: KafkaSettings, tmp_path: Path
+) -> None:
+    sent = await send_events(kafka_settings, range(500))
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    sink = KafkaSink(
+        kafka_settings, WarehouseSettings(batch_seconds=0.05), store, WarehouseMetrics(CollectorRegistry())
+    )
+    running = asyncio.create_task(sink.run(asyncio.Event()))
+    try:
+        await until(caught_up(kafka_settings, store, "usage-events"))
+        with store._reader() as reader:
+            reader.command("OPTIMIZE TABLE events FINAL")
+            merged = "SELECT path FROM system.parts WHERE database = 'tidemark' AND table = 'events' AND active"
+            for file in Path(reader.query(merged).result_rows[0][0]).iterdir():
+                os.truncate(file, 0)  # as the engine leaves it on a full disk
+            reader.command("INSERT INTO FUNCTION file('/dev/full', 'CSV') SELECT 1")
+        sent |= await send_events(kafka_settings, range(500, 520))
+
+        with pytest.raises(Fatal, match="a write of the embedded store failed"):
+            await asyncio.wait_for(running, 30)
+    finally:
+        running.cancel()
+        store.close()
+
+    store = open_embedded(tmp_path / "clickhouse", "tidemark")
+    try:
+        async with sinking(kafka_settings, store):
+            await until(caught_up(kafka_settings, store, "usage-events"))
+        assert raw(store, "SELECT count(), uniqExact(event_id) FROM events FINAL") == [(len(sent), len(sent))]
+        assert raw(store, "SELECT sum(events) FROM account_days") == [(len(sent),)]
+    finally:
+        store.close()
+
+
 def _position(registry: CollectorRegistry) -> float:
     return sum(
         s.value
