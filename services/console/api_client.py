@@ -12,6 +12,7 @@ import httpx
 import msgspec
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tenacity import retry, retry_if_exception, wait_random_exponential
 
 from services.console.recent import Recent
 
@@ -44,6 +45,10 @@ class ApiError(Exception):
     def __init__(self, status: int, code: str, field: str, detail: str) -> None:
         super().__init__(f"{status} {code} {field}: {detail}")
         self.status, self.code, self.field, self.detail = status, code, field, detail
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, ApiError) and error.code == "busy"
 
 
 class Upstream(Protocol):
@@ -159,12 +164,17 @@ class Api:
         given = {name: _text(value) for name, value in parameters.items() if value not in (None, "", (), [])}
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
-                answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
+                return await self._told(path, given)
         except httpx.InvalidURL as error:
             raise ApiError(400, "bad_request", "", "the address is too long") from error
         except (httpx.HTTPError, TimeoutError) as error:
             why = str(error) or f"not within {ANSWER_WITHIN_S:.0f} s"
             raise ApiError(503, "unavailable", "", f"the query API does not answer: {why}") from error
+
+    # A page asks eight questions at once, so that a few pages of one reader are more than the API lets wait for their turn.
+    @retry(retry=retry_if_exception(_is_busy), wait=wait_random_exponential(multiplier=0.05, max=1.0))
+    async def _told(self, path: str, given: Mapping[str, str]) -> Told:
+        answer = await self.upstream.client.get(path, params=given, headers=_bearer(self.token))
         if answer.status_code != httpx.codes.OK:
             raise _refused(answer)
         self.upstream.recent.note_erasures(answer.headers.get(ERASURES, ""))

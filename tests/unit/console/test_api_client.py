@@ -69,3 +69,12 @@ async def test_while_the_api_is_away_nothing_leads_to_another_host_that_the_path
 
     assert "/evil.example/" in {each.get("href") for each in page.all("a")}
     assert [each["href"] for each in page.all("a") if (each.get("href") or "").startswith("//")] == []
+
+
+async def test_pages_that_are_opened_at_once_wait_for_their_turn() -> None:
+    """As by somebody who opens each account of a list in a tab of its own."""
+    names = [f"a{number}" for number in range(20)]
+    async with client_of(app_over(filled(names))) as client:
+        answers = await asyncio.gather(*(client.get(f"/accounts/{name}") for name in names))
+
+    assert {each.status_code for each in answers} == {200}
