@@ -73,7 +73,7 @@ async def test_while_the_api_is_away_nothing_leads_to_another_host_that_the_path
 
 async def test_pages_that_are_opened_at_once_wait_for_their_turn() -> None:
     """As by somebody who opens each account of a list in a tab of its own."""
-    names = [f"a{number}" for number in range(20)]
+    names = [f"a{number}" for number in range(12)]
     async with client_of(app_over(filled(names))) as client:
         answers = await asyncio.gather(*(client.get(f"/accounts/{name}") for name in names))
 
