@@ -175,7 +175,7 @@ async def _show(running: Running, console: Console) -> None:
 
     screen, people = Screen(console), People(running.warehouse, running.query_token)
     async with SignalStream(running.kafka, console.print) as stream:
-        screen.past([await people.in_signal(signal) for signal in await stream.past()])
+        screen.past([await people.in_signal(signal, new=False) for signal in await stream.past()])
         async for signal in stream.news():
             screen.show(await people.in_signal(signal))
 

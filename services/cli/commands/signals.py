@@ -123,23 +123,23 @@ async def _tail(
     await reach(kafka)
     console, says = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
-    async def show(signal: dict[str, Any]) -> None:
+    async def show(signal: dict[str, Any], *, new: bool) -> None:
         if not wanted(signal):
             return
         if json:
             tell_json(signal)
         else:
-            console.print(in_words(await people.in_signal(signal)))
+            console.print(in_words(await people.in_signal(signal, new=new)))
 
     async with SignalStream(kafka, says.print, history=history) as stream:
         past = await stream.past()
         if rule is not None:
             _check_rule(rule, past)
         for signal in past:
-            await show(signal)
+            await show(signal, new=False)
         if not once:
             async for signal in stream.news():
-                await show(signal)
+                await show(signal, new=True)
 
 
 def in_words(signal: dict[str, Any]) -> Text:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -40,3 +41,18 @@ async def test_without_a_warehouse_signals_are_shown_as_they_are(address: str | 
     signal = {"summary": f"{KIM} answered 2 out of 10"}
 
     assert await People(address).in_signal(signal) == signal
+
+
+async def test_people_of_past_signals_are_not_waited_for(warehouse: str) -> None:
+    people, signal = People(warehouse), {"summary": f"{LEE} answered 3 out of 10"}
+
+    async with asyncio.timeout(2):
+        assert await people.in_signal(signal, new=False) == signal
+
+
+async def test_nobody_is_waited_for_twice(warehouse: str) -> None:
+    people, signal = People(warehouse), {"summary": f"{LEE} answered 3 out of 10"}
+    await people.in_signal(signal)
+
+    async with asyncio.timeout(2):
+        assert await people.in_signal(signal) == signal
