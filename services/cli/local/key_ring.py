@@ -38,7 +38,8 @@ class KeyRing:
         key = known.get(name)
         if key is None or not write_keys.holds(self._write_keys_file, key):
             key = write_keys.add(self._write_keys_file, source, environment, client="server", backfill=backfill)
-            secret_files.replace(self._file, json.dumps({**known, name: key}, indent=2))
+            with secret_files.held(self._file):  # another run may have put a key of another source there meanwhile
+                secret_files.replace(self._file, json.dumps({**self._read(), name: key}, indent=2))
         return key
 
     def _read(self) -> dict[str, str]:

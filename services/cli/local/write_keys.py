@@ -34,8 +34,15 @@ def read(file: Path) -> list[Entry]:
         raise Fatal(f"{file} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Fatal(f"{file} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(entries, list) or not all(isinstance(e, dict) and "key_sha256" in e for e in entries):
-        raise Fatal(f"{file} is not a list of write keys, each with its key_sha256")
+    if not isinstance(entries, list):
+        raise Fatal(f"{file} is not a list of write keys")
+    for number, entry in enumerate(entries, 1):
+        if not isinstance(entry, dict) or not all(
+            isinstance(entry.get(name), str) for name in ("key_sha256", "source")
+        ):
+            raise Fatal(
+                f"{file}: entry {number} is no write key with the texts key_sha256 and source: correct or delete it"
+            )
     return entries
 
 

@@ -170,7 +170,21 @@ def test_keys_that_are_made_at_the_same_time_are_all_there(tmp_path: Path) -> No
     assert {digest(key) for key in made} == {entry["key_sha256"] for entry in write_keys.read(file)}
 
 
-@pytest.mark.parametrize("text", ["- [", "\xff\xfe", "a: 1"])
+def test_the_ring_keeps_keys_that_are_made_at_the_same_time(tmp_path: Path) -> None:
+    """A key that it forgot would be valid for ever, and nobody would know of what."""
+
+    def ring_key(number: int) -> str:
+        return KeyRing(tmp_path / "ring.json", tmp_path / "keys.yaml").key(f"s{number}")
+
+    with ThreadPoolExecutor(16) as several:
+        made = list(several.map(ring_key, range(32)))
+
+    assert [ring_key(number) for number in range(32)] == made
+
+
+@pytest.mark.parametrize(
+    "text", ["- [", "\xff\xfe", "a: 1", "- web", "- key_sha256: aa", "- {key_sha256: 12, source: web}"]
+)
 def test_a_file_that_holds_no_keys_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "keys.yaml"
     file.write_bytes(text.encode("latin-1"))
