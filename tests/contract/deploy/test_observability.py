@@ -184,6 +184,35 @@ def test_each_panel_says_what_it_shows_in_which_unit() -> None:
         assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
 
 
+def unit_of(panel: dict[str, Any], legend: str) -> str:
+    """The unit in which a panel shows a series: its own, or that of the panel."""
+    config = panel["fieldConfig"]
+    for override in config["overrides"]:
+        options = override["matcher"]["options"]
+        if options == legend or (options.startswith("/") and re.search(options.strip("/"), legend)):
+            return next(str(each["value"]) for each in override["properties"] if each["id"] == "unit")
+    return str(config["defaults"]["unit"])
+
+
+def test_bytes_and_seconds_are_shown_as_such() -> None:
+    for panel in panels():
+        for target in panel["targets"]:
+            (name, *_) = sorted(names_in(target["expr"]) - {"up"}) or [""]
+            kind = re.search(r"_(bytes|seconds)(?:_total|_bucket)?$", name)
+            if kind is None or "count by" in target["expr"]:
+                continue
+            wanted = {"bytes": {"bytes", "Bps"}, "seconds": {"s"}}[kind[1]]
+            assert unit_of(panel, target["legendFormat"]) in wanted, (panel["title"], target["legendFormat"])
+
+
+def test_no_panel_draws_a_line_for_each_partition_of_each_topic() -> None:
+    """24 partitions of eight topics are 192 lines."""
+    for panel in panels():
+        for target in panel["targets"]:
+            lines = re.match(r"(?:max|sum) by \(([^)]*)\)", target["expr"])
+            assert lines is None or not {"topic", "partition"} <= set(lines[1].split(", ")), panel["title"]
+
+
 def test_the_counters_of_lanes_that_alerts_watch_for_an_increase_start_at_zero() -> None:
     registry = CollectorRegistry()
     LaneMetrics(EngineMetrics(registry), "usage-events", 0)
