@@ -15,10 +15,9 @@ from tests.support import clients, systemd
 _TARGETS = ("sysinit", "basic", "shutdown", "network-online", "multi-user")
 
 
-def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
-    """It passes over a key that it does not know with status 0 and a word on it."""
-    analyze = clients.systemd_analyze()
-    units, program = tmp_path / "etc/systemd/system", tmp_path / systemd.PROGRAM[1:] / "bin/tidemark"
+def unpacked(root: Path) -> Path:
+    """Install the unit, and what it needs to be verified, below a folder; return where units are."""
+    units, program = root / "etc/systemd/system", root / systemd.PROGRAM[1:] / "bin/tidemark"
     units.mkdir(parents=True)
     program.parent.mkdir(parents=True)
     shutil.copy(systemd.UNIT, units)
@@ -26,16 +25,47 @@ def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
         (units / f"{name}.target").write_text("[Unit]\nDefaultDependencies=no\n")
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
+    return units
 
-    said = [
-        subprocess.run(
-            [analyze, "verify", f"--root={tmp_path}", "--man=no", f"tidemark@{service}.service"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )
-        for service in SERVICES
-    ]  # fmt: skip
 
-    assert [(each.returncode, each.stderr) for each in said] == [(0, "")] * len(SERVICES)
+def verify(root: Path, unit: str) -> tuple[int, str]:
+    """Return what systemd says about a unit below a folder."""
+    said = subprocess.run(
+        [clients.systemd_analyze(), "verify", f"--root={root}", "--man=no", unit],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    return said.returncode, said.stderr
+
+
+def test_systemd_finds_nothing_wrong_with_it(tmp_path: Path) -> None:
+    """It passes over a key that it does not know with status 0 and a word on it."""
+    units = unpacked(tmp_path)
+
+    assert [verify(tmp_path, f"tidemark@{service}.service") for service in SERVICES] == [(0, "")] * len(SERVICES)
+
+    folder = units / "tidemark@scorer-1.service.d"
+    folder.mkdir()
+    shutil.copy(systemd.FOLDER / "second-scorer.conf", folder)
+    assert verify(tmp_path, "tidemark@scorer-1.service") == (0, "")
+
+
+def test_a_second_process_reads_the_settings_of_its_service_and_has_a_slot() -> None:
+    lines = (systemd.FOLDER / "second-scorer.conf").read_text("utf-8").splitlines()
+    command = systemd.values("ExecStart")[0].replace("%i", "scorer")
+    settings = systemd.values("EnvironmentFile")[-1].replace("%i", "scorer")
+
+    # systemd runs what the unit says as well, unless an empty line takes it back first
+    assert [line for line in lines if line.startswith("ExecStart")] == ["ExecStart=", f"ExecStart={command}"]
+    assert {f"EnvironmentFile={settings}", "Environment=TIDEMARK_SLOT=1"} <= set(lines)
+
+
+def test_systemd_rates_its_isolation_as_good(tmp_path: Path) -> None:
+    rated = subprocess.run(
+        [clients.systemd_analyze(), "security", "--offline=true", "--no-pager", "--threshold=40", str(systemd.UNIT)],
+        capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert rated.returncode == 0, rated.stdout[-2000:] + rated.stderr
 
 
 def test_it_leaves_alone_what_a_new_process_cannot_mend() -> None:
