@@ -12,14 +12,15 @@ _KINDS = {400: "bad_request", 401: "unauthorized", 403: "unauthorized", 404: "no
 
 async def no_such_page(visit: Visit) -> Response:
     """Say that nothing is at this address."""
-    return visit.page("failed.html.jinja", status=404, kind="no_such_page", detail="")
+    return visit.page("failed.html.jinja", status=404, kind="no_such_page", detail="", problem="", written="")
 
 
-def page(visit: Visit, error: ApiError) -> Response:
-    """Say what the API said."""
+def page(visit: Visit, error: ApiError, problem: str = "", written: str = "") -> Response:
+    """Say what the API said; and what is wrong with a form whose page cannot be shown, with what was written in it."""
     kind = _KINDS.get(error.status, "unavailable")
     status = error.status if error.status in _KINDS else 503
-    response = visit.page("failed.html.jinja", status=status, kind=kind, detail=_detail(error))
+    said = {"detail": _detail(error), "problem": problem, "written": written}
+    response = visit.page("failed.html.jinja", status=status, kind=kind, **said)
     if status == 503:
         response.headers["Retry-After"] = "5"
     return response

@@ -63,4 +63,10 @@ async def _again(
     visit: Visit, account: str, kind: str, given: Mapping[str, str], field: str, problem: str, status: int
 ) -> Response:
     refused = {"kind": kind, "given": given, "field": field, "problem": problem}
-    return await account_page.page(visit, account, status=status, refused=refused)
+    try:
+        return await account_page.page(visit, account, status=status, refused=refused)
+    except ApiError as error:
+        if error.status < 500:
+            raise
+        written = [given[each.name] for each in FORMS[kind] if given.get(each.name)]
+        return failed.page(visit, error, problem, "\n".join(written))

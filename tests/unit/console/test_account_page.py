@@ -14,6 +14,7 @@ from services.console.addresses import account_address
 from services.console.pages import account as account_page
 from services.console.panels.happenings import PEOPLE_DRAWN, PEOPLE_LISTED
 from services.console.settings import ConsoleSettings
+from services.shared.errors import Retryable
 from services.shared.units import DAY_MS, HOUR_MS
 from services.warehouse.domain.filters import SignalFilter
 from services.warehouse.memory.store import MemoryStore
@@ -159,6 +160,17 @@ async def test_an_ingest_that_is_away_is_told_with_what_was_written(store: Memor
     assert answer.status_code == 503
     assert "They moved" in answer.text
     assert "ingest does not answer" in answer.text
+
+
+async def test_a_form_that_is_refused_while_the_store_is_away_keeps_its_text_and_says_that_it_is_not_recorded() -> None:
+    settings = ConsoleSettings.model_validate({"ingest": "http://127.0.0.1:9", "write_key": "k"})
+    async with client_of(app_over(Retryable("the store is not open yet"), settings)) as client:
+        answer = await client.post("/accounts/acme", data=NOTE)
+
+    assert answer.status_code == 503
+    assert "Not recorded" in answer.text
+    assert "They moved" in answer.text
+    assert "what happens meanwhile is kept on the log" not in answer.text
 
 
 async def test_an_open_signal_is_shown_however_many_others_came_and_went_since(store: MemoryStore) -> None:
