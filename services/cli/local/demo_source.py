@@ -13,6 +13,7 @@ import msgspec
 
 from services.backfill.mapping import TimedCall
 from services.cli.local.stack_state import lock_file
+from services.cli.local.supervision import still_runs
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
 from services.simulator import History
@@ -68,10 +69,12 @@ def delete(data: Path) -> None:
     Delete the data of a demo; a folder that has none is left as it is.
 
     Raises:
-        Fatal: it runs.
+        Fatal: it runs, or was killed and is still being stopped.
     """
     if not (data / FILE).exists():
         return
+    if still_runs(data.resolve()):
+        raise Fatal(f"a Tidemark in {data} runs, or is being stopped: stop it, then run the same command again")
     with lock_file(data).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

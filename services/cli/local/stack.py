@@ -124,6 +124,7 @@ class Stack:
         (self.data / "status.json").unlink(missing_ok=True)  # of one that was killed
 
     def _start(self) -> None:
+        self._await_former()
         self._check_ports()
         embedded = not os.environ.get("KAFKA_BOOTSTRAP_SERVERS")
         kafka = self._kafka(embedded=embedded)
@@ -156,6 +157,16 @@ class Stack:
             self._start_services()
         write_state(self.state)
         self._until("the services", lambda: not self.not_ready(), _READY_WITHIN_S)
+
+    def _await_former(self) -> None:
+        """Wait while the programs of a run that was killed are being stopped: they have the ports, and the broker its files."""
+        deadline = time.monotonic() + _STOP_WITHIN_S
+        if supervision.still_runs(self.data):
+            self._say("waiting for the end of what the last run has left")
+        while supervision.still_runs(self.data):
+            if time.monotonic() > deadline:
+                raise Fatal(f"the supervisor of the last run does not end; see {self.data}/supervisor/supervisord.log")
+            time.sleep(0.1)
 
     def _start_services(self) -> None:
         self._say("starting ingest, scorer, alerter and warehouse")

@@ -61,10 +61,23 @@ def write_configuration(data: Path, programs: list[Program]) -> Path:
             log=_literal(_literal(data / "logs" / f"{program.name}.log")),
             environment=",".join(f'{name}="{_literal(value)}"' for name, value in program.environment.items()),
         )
-    file = folder / "supervisord.conf"
+    file = _configuration(data)
     file.unlink(missing_ok=True)  # one that is there would keep its mode
     secret_files.replace(file, text)
     return file
+
+
+def still_runs(data: Path) -> bool:
+    """Return whether the supervisor of a folder runs, as it does for seconds after `tidemark dev` was killed; False where /proc is not."""
+    try:
+        pid = int((data / "supervisor" / "supervisord.pid").read_text())
+        return str(_configuration(data)).encode() in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return False
+
+
+def _configuration(data: Path) -> Path:
+    return data / "supervisor" / "supervisord.conf"
 
 
 def _paced(folder: Path, name: str) -> list[str]:

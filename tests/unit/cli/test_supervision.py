@@ -14,7 +14,7 @@ from supervisor.options import ServerOptions
 
 from services.cli.local.paced import quick_ends
 from services.cli.local.stack import Stack
-from services.cli.local.supervision import Program, Supervisor, command, socket_path, write_configuration
+from services.cli.local.supervision import Program, Supervisor, command, socket_path, still_runs, write_configuration
 from services.shared.errors import Fatal
 from tests.support.waiting import wait_until
 
@@ -67,6 +67,33 @@ def test_a_long_folder_gets_its_socket_elsewhere(tmp_path: Path) -> None:
 
     assert len(os.fsencode(socket_path(data))) <= 85
     assert socket_path(data) != socket_path(data / "y")
+
+
+def test_the_next_run_waits_for_the_supervisor_that_a_killed_one_has_left(tmp_path: Path) -> None:
+    """It still stops the broker: another one could not use its files, and the ports are taken."""
+    former = subprocess.Popen(command(write_configuration(tmp_path, [])), stdout=subprocess.DEVNULL)
+    said: list[str] = []
+
+    def say(text: str) -> None:
+        said.append(text)
+        former.terminate()
+
+    try:
+        wait_until(Supervisor(socket_path(tmp_path)).answers, within_s=20)
+        Stack(tmp_path, say=say)._await_former()
+
+        assert said == ["waiting for the end of what the last run has left"]
+        assert not Supervisor(socket_path(tmp_path)).answers()
+    finally:
+        former.kill()
+        former.wait()
+
+
+def test_the_process_id_of_another_program_is_not_waited_for(tmp_path: Path) -> None:
+    write_configuration(tmp_path, [])
+    (tmp_path / "supervisor" / "supervisord.pid").write_text(f"{os.getpid()}\n")
+
+    assert not still_runs(tmp_path)
 
 
 def test_what_refuses_to_run_is_not_started_again_and_what_fails_is_after_a_pause(tmp_path: Path) -> None:
