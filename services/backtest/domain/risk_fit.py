@@ -56,7 +56,7 @@ class TooFewLossesError(ValueError):
         Say what there is too little of.
 
         Args:
-            lacking: `losses`, `accounts` with a loss, or `time` between the losses.
+            lacking: `losses`, `accounts` with a loss, `time` between the losses, or accounts that `stayed`.
             counts: What there is, and what is needed.
         """
         super().__init__(f"too few losses: {lacking}, {counts}")
@@ -162,6 +162,8 @@ def _require_losses(sample: LossSample) -> None:
     ((earlier, later),) = losses_in(sample, by_time(sample))
     if min(earlier, later) < FEWEST_OF_A_TIME:
         raise TooFewLossesError("time", losses=losses, earlier=earlier, later=later, needed=FEWEST_OF_A_TIME)
+    if any(sample.weeks.loss[fitted].all() for fitted, _ in (*by_accounts(sample), *by_time(sample))):
+        raise TooFewLossesError("stayed", losses=losses, needed=losses)
 
 
 def _stretch(columns: Floats, loss: Bools, shipped: Hazard, deviation: float) -> Hazard:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.backtest.domain.forecasts import RATE, SHIPPED, LossSample, by_accounts, by_time, losses_in
-from services.backtest.domain.grid import LATER_DAYS, WEEK
+from services.backtest.domain.grid import LATER_DAYS, WEEK, starts_of
 from services.backtest.domain.risk_fit import (
     COEFFICIENTS,
     FEWEST_LOSSES,
@@ -17,6 +17,7 @@ from services.backtest.domain.risk_fit import (
 )
 from services.backtest.report.risk_fit import too_few
 from services.backtest.words import speech
+from services.shared.wording import LANGUAGES
 from tests.support.risk_samples import WEIGHTS, sample, shipped
 
 
@@ -120,3 +121,19 @@ def test_no_account_is_forecast_from_its_own_weeks_and_no_week_from_what_was_not
     parts = losses_in(data, by_accounts(data))
     assert sum(told for _, told in parts) == len(data.starts)
     assert max(told for _, told in parts) - min(told for _, told in parts) <= 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_lost_accounts_alone_are_refused_with_what_to_give(language: str) -> None:
+    """All weeks of accounts that live for some months are within twelve weeks of their loss."""
+    every = sample()
+    loss = every.weeks.loss
+    weeks = every.weeks.only(loss)
+    alone = LossSample(every.columns[loss], every.scale, weeks, starts_of(weeks), every.accounts)
+
+    with pytest.raises(TooFewLossesError) as refused:
+        fit_risk(alone, shipped(WEIGHTS), draws=2)
+
+    said = too_few(refused.value, False, speech(language))
+    assert str(refused.value.counts["losses"]) in said
+    assert language != "en" or said.endswith("give the events of all accounts, not of the lost ones alone")
