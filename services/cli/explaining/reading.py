@@ -119,7 +119,10 @@ def _past(replay: AccountReplay, day: int) -> bool:
     # Until the account is judged, a drive into the past may still begin; before the first day, say how far the log reaches.
     if not judged or day < day_of(replay.life.first_time):
         return False
-    return closes(judged[-1], day) or day_of(replay.log_time) > day + 1
+    if closes(judged[-1], day) or day_of(replay.log_time) > day + 1:
+        return True
+    # an account that rests is not judged at this close, and what it says later on the day is no part of the explanation
+    return day_of(replay.log_time) == day + 1 and replay.is_idle
 
 
 def _check_day(day: int | None, partition: int, life: Life, log_time: int) -> None:

@@ -23,6 +23,7 @@ from services.alerter.metrics import AlerterMetrics
 from services.alerter.processor import AlerterProcessor
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.health.model import Model
+from services.scorer.domain.lane.clock import IDLE
 from services.scorer.domain.lane.usage_fold import UsageFold
 from services.scorer.domain.units import DAY_MS
 from services.scorer.usage_processor import UsageProcessor
@@ -93,6 +94,12 @@ class AccountReplay:
     def state(self) -> Account | None:
         """All that is remembered of the account now; None: it is not known, or was forgotten."""
         return self._scorer.state.accounts.get(self.account)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether every day before that of log time has been judged, of the accounts that are judged on it."""
+        clock = self._scorer.state.clock
+        return clock.pending < 0 and clock.phase == IDLE
 
     def wants(self, key: bytes | None) -> bool:
         """Return whether a record with this key matters: one of the account, or of all."""

@@ -183,6 +183,29 @@ async def test_what_is_known_now_is_compared_with_what_was_published_of_it_not_w
     assert as_dict(now)["published"] == as_dict(then)["published"] == "the same as published then"
 
 
+async def test_what_an_account_that_rests_says_after_the_close_of_a_day_is_not_what_that_was_computed_from(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Log(1)
+    for day in range(90):
+        if day < 30:
+            log.event(f"e{day}", "acme", when=at(day, 1))
+        if day in {0, 81}:
+            log.event(f"facts-{day}", "acme", "", when=at(day, 2), kind="GROUP", properties={"seats": 10 + day})
+        if day == 81:
+            log.event("ticket", "acme", when=at(day, 3), name="Ticket Opened", properties={"ticket_id": "t1"})
+        close(log, day)
+    read_from(monkeypatch, log)
+
+    then = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 80, PLAN, MODEL, RULES))
+    later = as_dict(await reading.explain(KafkaSettings(), "acme", DAY + 81, PLAN, MODEL, RULES))
+
+    assert then["instead"] == f"it was not judged at the close of {iso(80)}: this is the judgement before"
+    assert (then["facts"]["seats"], then["computed_from"]["facts.seats"]) == (10, f"10 since {iso(0)}")
+    assert then["computed_from"]["cases.tickets"] == "0 open"
+    assert (later["day"], later["facts"]["seats"]) == (iso(81), 91)
+
+
 async def test_a_day_on_which_an_account_was_not_judged_is_told_beside_the_one_that_is_explained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
