@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -26,18 +27,33 @@ T = TypeVar("T")
 
 _THREADS = 2
 """One stores a batch while the other decodes the next."""
+_LONG_S = 60.0
+"""A server that hangs keeps a call for five minutes before it fails, and is worth a word before."""
 
 
 class StoreCalls:
     """Repeats what fails, until `stop` is set."""
 
-    def __init__(self, metrics: WarehouseMetrics, stop: asyncio.Event) -> None:
+    def __init__(
+        self, metrics: WarehouseMetrics, stop: asyncio.Event, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Count in `metrics` what fails."""
         self._metrics = metrics
         self._stop = stop
         self._threads = ThreadPoolExecutor(_THREADS, "sink")
-        self.waits_for: str | None = None
-        """Why the call that is being made has to be repeated, in words; None while calls are answered."""
+        self._clock = clock
+        self._failed_why: str | None = None
+        """Why the call that is being made has to be repeated, in words."""
+        self._asked_at: dict[object, float] = {}
+        """When each call was made that has no answer yet."""
+
+    @property
+    def waits_for(self) -> str | None:
+        """What nothing is stored for, in words; None while calls are answered."""
+        if self._failed_why is not None or not self._asked_at:
+            return self._failed_why
+        waited = self._clock() - min(self._asked_at.values())
+        return f"the store has not answered for {waited:.0f} s" if waited > _LONG_S else None
 
     async def __call__(self, call: Callable[[], T]) -> T:
         """
@@ -55,9 +71,17 @@ class StoreCalls:
             reraise=True,
         ):
             with attempt:
-                result = await self.in_thread(call)
-        self.waits_for = None
+                result = await self._answer(call)
+        self._failed_why = None
         return result
+
+    async def _answer(self, call: Callable[[], T]) -> T:
+        asked = object()
+        self._asked_at[asked] = self._clock()
+        try:
+            return await self.in_thread(call)
+        finally:
+            del self._asked_at[asked]
 
     async def in_thread(self, call: Callable[[], T]) -> T:
         """Return what a blocking call returns; it is made once."""
@@ -70,6 +94,6 @@ class StoreCalls:
 
     def _failed(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        self.waits_for = why(error)
+        self._failed_why = why(error)
         self._metrics.failures.inc()
         log.warning("store_failed", extra={"error": str(error), "attempt": state.attempt_number})

@@ -34,3 +34,26 @@ async def test_the_store_is_called_while_slow_questions_have_all_threads_of_the_
     finally:
         over.set()
         await asyncio.gather(*questions)
+
+
+async def test_a_store_that_hangs_is_told_before_its_call_fails() -> None:
+    now = [0.0]
+    answered = threading.Event()
+    begun = threading.Event()
+    calls = StoreCalls(WarehouseMetrics(CollectorRegistry()), asyncio.Event(), clock=lambda: now[0])
+
+    def hang() -> None:
+        begun.set()
+        answered.wait(30)
+
+    call = asyncio.create_task(calls(hang))
+    said = []
+    try:
+        await until(begun.is_set)
+        for now[0] in (60.0, 61.0):
+            said += [calls.waits_for]
+    finally:
+        answered.set()
+        await call
+
+    assert [*said, calls.waits_for] == [None, "the store has not answered for 61 s", None]
