@@ -196,6 +196,7 @@ def test_the_past_is_all_that_the_scorer_takes_once_and_in_the_order_in_which_it
         ("acme", "staff", T0 + 99, True),
     ]
     assert {"user", "kind", "name", "source", "properties", "environment", "internal", "actor"} <= found[0].keys()
+    assert {"received_at", "historical"} <= found[0].keys()
 
 
 def test_a_nonsense_time_does_not_stop_a_batch(store: Store) -> None:
