@@ -18,7 +18,7 @@ import msgspec
 import typer
 
 from services.cli.local import secret_files
-from services.shared.errors import Fatal
+from services.shared.errors import ConfigurationError, Fatal
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 
@@ -126,8 +126,15 @@ def find(data: Path | None = None) -> Running:
             "partitions": state.partitions, "replication": state.replication,
         }  # fmt: skip
     addresses = state.addresses if state else {}
+    problems = _wrong_addresses()
+    try:
+        kafka = load(KafkaSettings, **given)
+    except ConfigurationError as error:
+        raise ConfigurationError([*error.problems, *problems]) from error
+    if problems:
+        raise ConfigurationError(problems)
     return Running(
-        kafka=load(KafkaSettings, **given),
+        kafka=kafka,
         ingest=env("TIDEMARK_INGEST_URL") or addresses.get("ingest"),
         warehouse=env("TIDEMARK_WAREHOUSE_URL") or addresses.get("warehouse"),
         write_key=env("TIDEMARK_WRITE_KEY") or (state.write_key if state else None),
@@ -135,6 +142,23 @@ def find(data: Path | None = None) -> Running:
         state=state,
         query_token=env("TIDEMARK_QUERY_TOKEN"),
     )
+
+
+def _wrong_addresses() -> list[str]:
+    """Say which addresses of services cannot be asked; they may hold passwords, so none is shown."""
+    variables = ("TIDEMARK_INGEST_URL", "TIDEMARK_WAREHOUSE_URL")
+    given = {name: address for name in variables if (address := os.environ.get(name))}
+    return [f"{name}: give an address such as http://127.0.0.1:8080" for name in given if not _is_address(given[name])]
+
+
+def _is_address(text: str) -> bool:
+    import httpx
+
+    try:
+        url = httpx.URL(text)
+    except httpx.InvalidURL:
+        return False
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def cluster(data: Path | None = None) -> KafkaSettings:

@@ -251,3 +251,15 @@ def test_rule_tests_without_a_case_are_no_success(tmp_path: Path) -> None:
 
     assert done.returncode == exit_status.FATAL
     assert f"no case was played: there is no file *.yaml in {tmp_path}" in done.stderr
+
+
+def test_addresses_that_cannot_be_asked_are_told_together_and_not_shown(tmp_path: Path) -> None:
+    done = run_tool(
+        "export", "health_by_day", "--to", str(tmp_path / "all.csv"), "--data", str(tmp_path),
+        TIDEMARK_INGEST_URL="http://[::1", TIDEMARK_WAREHOUSE_URL="tidemark:secret@8081", TIDEMARK_PARTITIONS="many",
+    )  # fmt: skip
+
+    assert done.returncode == exit_status.WRONG_SETTINGS
+    for name in ("TIDEMARK_INGEST_URL", "TIDEMARK_WAREHOUSE_URL", "TIDEMARK_PARTITIONS"):
+        assert f"{name}: give" in done.stderr
+    assert "secret" not in done.stderr
