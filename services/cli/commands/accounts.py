@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, data_folder, find
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, data_folder, find
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
 from services.shared.errors import Fatal
@@ -84,7 +84,7 @@ def show_quarantined(data: DataOption = None, json: JsonOption = False) -> None:
     """List the quarantined accounts, each with the error; it reads the scorer's whole state topic."""
     from services.cli.quarantine import quarantined
 
-    found = asyncio.run(quarantined(find(data).kafka))
+    found = asyncio.run(quarantined(cluster(data)))
     if json:
         tell_json([each._asdict() for each in found])
         return
@@ -107,7 +107,7 @@ def release(
 
     if not account:
         raise Fatal("which account? `tidemark accounts quarantined` lists them")
-    asyncio.run(order(find(data).kafka, account))
+    asyncio.run(order(cluster(data), account))
     tell(
         f"the release of {account} is in the log: it is evaluated on the next tick, and quarantined again if that fails"
     )
@@ -117,7 +117,7 @@ def show_unresolved(data: DataOption = None, json: JsonOption = False) -> None:
     """List the identified users whose events wait for an account, by pseudonym; it reads the state of attribution."""
     from services.cli.unresolved import unresolved
 
-    found = asyncio.run(unresolved(find(data).kafka))
+    found = asyncio.run(unresolved(cluster(data)))
     if json:
         tell_json([each._asdict() for each in found])
         return
@@ -160,14 +160,14 @@ def resolve(
     from services.cli.local.own_secrets import existing_pseudonym_key
     from services.shared.pseudonyms import Pseudonyms, read_key
 
-    running = find(data)
+    kafka = cluster(data)
     try:
         pseudonyms = Pseudonyms(read_key(existing_pseudonym_key(data_folder(data))))
     except ValueError as error:
         raise Fatal(f"TIDEMARK_PSEUDONYM_KEY: {error}") from error
     if withdraw:
         users, problems = resolving.read_users(file, pseudonyms)
-        done = asyncio.run(resolving.withdraw(running.kafka, users))
+        done = asyncio.run(resolving.withdraw(kafka, users))
         nothing = f"; of {done.nothing_said:,} nobody has said anything that holds" if done.nothing_said else ""
         _tell(
             f"what was said of {counted(done.withdrawn, 'user')} is withdrawn{nothing}",
@@ -177,7 +177,7 @@ def resolve(
         )
         return
     accounts, problems = resolving.read_file(file, pseudonyms)
-    resolved = asyncio.run(resolving.resolve(running.kafka, accounts))
+    resolved = asyncio.run(resolving.resolve(kafka, accounts))
     before = f", {resolved.before:,} had been before" if resolved.before else ""
     text = (
         f"{counted(resolved.users, 'user has', 'users have')} an account; "
@@ -229,8 +229,8 @@ def apply(
 
     source = context.get_parameter_source("file")
     by_variable = source is not None and source.name == "ENVIRONMENT"
-    running, book = find(data), load_accounts(file, VARIABLE if by_variable else "")
-    count = asyncio.run(write(running.kafka, book, within))
+    kafka, running, book = cluster(data), find(data), load_accounts(file, VARIABLE if by_variable else "")
+    count = asyncio.run(write(kafka, book, within))
     in_force_now = counted(count, "alias is", "aliases are")
     print(f"{in_force_now} in force for attribution; accounts under such an id are forgotten, without a signal.")
     print("Their past stays in the warehouse. The file's domains are ingest's: they hold from its next start.")

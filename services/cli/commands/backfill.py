@@ -22,7 +22,7 @@ from services.cli.event_columns import (
     UserColumn,
 )
 from services.cli.local.key_ring import KeyRing, key_ring_file
-from services.cli.local.stack_state import DataOption, JsonOption, Running, find
+from services.cli.local.stack_state import DataOption, JsonOption, Running, cluster, find
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
 from services.shared.errors import Fatal
@@ -125,7 +125,7 @@ def _abandon(data: Path | None, *, json: bool) -> None:
     from services.backfill.drive import abandon
     from services.scorer.lane_facts import read_lanes
 
-    given_up = asyncio.run(abandon(find(data).kafka, read_lanes, time.time_ns() // 1_000_000))
+    given_up = asyncio.run(abandon(cluster(data), read_lanes, time.time_ns() // 1_000_000))
     if json:
         tell_json({"given_up": [{"file": name, "deferred": count} for name, count in given_up]})
         return

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
-from services.cli.local.stack_state import DataOption, JsonOption, find
+from services.cli.local.stack_state import DataOption, JsonOption, cluster
 from services.cli.terminal import tell_json, tell_lines
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS, HOUR_MS, written_time
@@ -45,7 +45,7 @@ def show(data: DataOption = None, json: JsonOption = False) -> None:
     """Show the log time of each lane beside the wall clock, and which lanes wait for an answer."""
     from services.scorer.lane_facts import read_lanes
 
-    lanes = asyncio.run(read_lanes(find(data).kafka))
+    lanes = asyncio.run(read_lanes(cluster(data)))
     now_ms = time.time_ns() // 1_000_000
     if json:
         tell_json({number: lane._asdict() for number, lane in sorted(lanes.items())})
@@ -59,14 +59,14 @@ def show(data: DataOption = None, json: JsonOption = False) -> None:
 
 def accept(partition: PartitionOption = None, data: DataOption = None) -> None:
     """Confirm a step of more than seven days: waiting lanes close each day up to now and go on."""
-    written = asyncio.run(order(find(data).kafka, "ACCEPT", partition))
+    written = asyncio.run(order(cluster(data), "ACCEPT", partition))
     print(f"accepted on partitions {written}: lanes that wait step ahead to now, closing each day in between;")
     print("for all others it changes nothing. `tidemark clock show` says how far they are.")
 
 
 def refuse(partition: PartitionOption = None, data: DataOption = None) -> None:
     """Refuse a step of more than seven days: waiting lanes forget it and stay at their time."""
-    written = asyncio.run(order(find(data).kafka, "REFUSE", partition))
+    written = asyncio.run(order(cluster(data), "REFUSE", partition))
     print(f"refused on partitions {written}: lanes that wait stay at their time until a clock says something else.")
     print("If the clock that asked is still wrong it will ask again: set it first.")
 

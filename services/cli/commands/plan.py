@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from services.cli.local.stack_state import DataOption, JsonOption, find, reach
+from services.cli.local.stack_state import DataOption, JsonOption, cluster, reach
 from services.cli.terminal import tell, tell_json, tell_lines
 from services.shared.counts import counted
 from services.shared.errors import Fatal
@@ -132,7 +132,7 @@ def _look(
 
     from services.cli.plan.logged import Sample, read_log
 
-    kafka = find(data).kafka
+    kafka = cluster(data)
 
     async def read() -> Sample:
         await reach(kafka)

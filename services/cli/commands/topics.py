@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from services.cli.local.stack_state import DataOption, find, reach
+from services.cli.local.stack_state import DataOption, cluster, reach
 from services.shared import exit_status
 
 
@@ -35,7 +35,7 @@ def create(
     from services.shared.kafka import replication, topics
     from services.shared.kafka.clients import admin
 
-    kafka = find(data).kafka
+    kafka = cluster(data)
 
     async def run() -> tuple[list[str], str | None]:
         await reach(kafka, within_s=15)
@@ -56,7 +56,7 @@ def check(data: DataOption = None) -> None:
     """Compare the topics with their definitions; exit status 78 if something differs."""
     from services.shared.kafka import replication, topics
 
-    kafka = find(data).kafka
+    kafka = cluster(data)
 
     async def run() -> list[str]:
         await reach(kafka)

@@ -263,3 +263,15 @@ def test_addresses_that_cannot_be_asked_are_told_together_and_not_shown(tmp_path
     for name in ("TIDEMARK_INGEST_URL", "TIDEMARK_WAREHOUSE_URL", "TIDEMARK_PARTITIONS"):
         assert f"{name}: give" in done.stderr
     assert "secret" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["clock show", "clock accept", "accounts quarantined", "accounts release acme", "accounts unresolved",
+     "topics create", "topics check", "plan check", "backfill --abandon", "rejected list", "ledger"],
+)  # fmt: skip
+def test_a_command_without_a_stack_asks_no_cluster_that_nobody_has_named(tmp_path: Path, words: str) -> None:
+    done = run_tool(*words.split(), "--data", str(tmp_path), KAFKA_BOOTSTRAP_SERVERS="")
+
+    assert done.returncode == exit_status.FATAL
+    assert f"no Tidemark runs in {tmp_path}: start `tidemark dev`" in done.stderr
