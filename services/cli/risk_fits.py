@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services.cli.output_files import write_whole
 from services.shared.errors import Fatal, TidemarkError
 
 if TYPE_CHECKING:
@@ -89,9 +89,7 @@ class RiskFitRequest:
         if self.write is None:
             print(say("terminal.stands"))
             return
-        new = self.write.with_name(f"{self.write.name}.{os.getpid()}")
-        new.write_text(report.model, "utf-8")
-        new.replace(self.write)
+        write_whole(self.write, report.model.encode())
         print(say("terminal.wrote_model", file=self.write, path=self.write.absolute()))
 
 

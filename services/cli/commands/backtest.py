@@ -26,7 +26,7 @@ from services.cli.event_columns import (
 )
 from services.cli.languages import Language
 from services.cli.local.stack_state import DataOption
-from services.cli.output_files import require_files, require_folder
+from services.cli.output_files import require_files, require_folder, write_whole
 from services.cli.past import HistorySource, histories, own
 from services.cli.risk_fits import Target
 from services.cli.terminal import on_one_line, printable, tell_lines
@@ -179,9 +179,9 @@ def _report(
 
     text = printable(as_markdown(say("title"), intro, parts))
     if markdown is not None:
-        markdown.write_text(text, "utf-8")
+        write_whole(markdown, text.encode())
     if html is not None:
-        html.write_text(page(say("title"), [line.replace("`", "") for line in intro], parts, say), "utf-8")
+        write_whole(html, page(say("title"), [line.replace("`", "") for line in intro], parts, say).encode())
     if short or markdown is not None or html is not None:
         for part in parts:
             tell_lines([f"{part.name}:", *(f"  {line}" for line in part.headline)])

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
+from services.backtest.report.contents import ReportPart
+from services.backtest.words import speech
+from services.cli.commands import backtest
 from services.cli.output_files import require_files, require_folder, write_whole
 from services.shared.errors import Fatal
 
@@ -99,3 +104,20 @@ def test_what_is_no_file_is_written_to_and_stays(tmp_path: Path) -> None:
 
         assert reading.result(10) == b"new"
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_report_that_cannot_be_written_whole_leaves_the_one_before(tmp_path: Path) -> None:
+    file = tmp_path / "report.md"
+    file.write_text("the report of last week")
+    part = ReportPart("events", ["a line"] * 1_000, [], cast(Any, None))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, before[1]))  # as if the disk were full
+        with pytest.raises(OSError, match="File too large"):
+            backtest._report([part], [], speech("en"), short=False, markdown=file, html=None)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert file.read_text() == "the report of last week"
+    assert list(tmp_path.iterdir()) == [file]
