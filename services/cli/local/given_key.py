@@ -28,10 +28,10 @@ def key_of(file: Path | None) -> str | None:
         return None
     where = "standard input" if str(file) == "-" else str(file)
     try:
-        text = sys.stdin.read(2 * LONGEST) if str(file) == "-" else file.read_text()
+        text = sys.stdin.read(2 * LONGEST) if str(file) == "-" else file.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Fatal(f"the write key cannot be read from {where}: {error}") from error
-    key = text.strip()
+    key = text.removeprefix("\ufeff").strip()
     if not key or len(key.split()) > 1 or len(key) > LONGEST:
         raise Fatal(f"{where} must hold one write key of at most {LONGEST} characters, and nothing else")
     return key

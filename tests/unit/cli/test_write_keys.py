@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from services.cli.commands import keys as keys_commands
 from services.cli.local import write_keys
+from services.cli.local.given_key import key_of
 from services.cli.local.key_ring import KeyRing
 from services.ingest.metrics import IngestMetrics
 from services.ingest.write_keys.keys import WriteKeys
@@ -205,3 +206,11 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(Fatal, match="cannot be written: "):
         write_keys.add(tmp_path / "file" / "keys.yaml", "web", "production", client="server")
+
+
+def test_a_mark_of_the_encoding_is_no_part_of_a_key(tmp_path: Path) -> None:
+    """Editors and shells of Windows begin files with one; nobody could send with such a key."""
+    file = tmp_path / "key"
+    file.write_text("tmk_abc\r\n", "utf-8-sig")
+
+    assert key_of(file) == "tmk_abc"
