@@ -64,7 +64,10 @@ def _replace(file: Path, content: str) -> None:
     draft = file.with_name(file.name + ".draft")
     draft.unlink(missing_ok=True)
     draft.touch(mode=0o600)  # before it holds the secret
-    draft.write_text(content, "utf-8")
+    with draft.open("w", encoding="utf-8") as out:
+        out.write(content)
+        out.flush()
+        os.fsync(out.fileno())  # else a loss of power may leave the name on a file that is empty
     if file.exists():
         there = file.stat()
         mine = draft.stat()

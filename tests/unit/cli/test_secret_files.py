@@ -63,3 +63,16 @@ def test_whoever_cannot_leave_it_to_its_owner_does_not_replace_it() -> None:
 
         assert file.read_text() == "old"
         assert list(Path(name).iterdir()) == [file]
+
+
+def test_the_content_is_on_the_disk_before_the_name_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pseudonym.key"
+    synced: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        os, "fsync", lambda _: synced.append((file.with_name("pseudonym.key.draft").read_text("utf-8"), file.exists()))
+    )
+
+    secret_files.replace(file, "5e" * 32)
+
+    assert synced == [("5e" * 32, False)]
+    assert file.read_text("utf-8") == "5e" * 32
