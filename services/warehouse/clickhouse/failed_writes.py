@@ -60,7 +60,8 @@ def take_stock(client: Client) -> list[BrokenPart]:
     loaded = client.query(_LOADED).result_rows if broken else []
     found = []
     for table, name, level, first, last in broken:
-        ends = [any(of == table and low <= end <= high for of, low, high in loaded) for end in (first, last)]
+        # Of a folder whose name says nothing, the engine tells no level and no blocks.
+        ends = [any(of == table and low <= (end or 0) <= high for of, low, high in loaded) for end in (first, last)]
         part = BrokenPart(table, name, replaced=level == 0 or all(ends))
         if part.replaced:
             client.command(f"ALTER TABLE {table} DROP DETACHED PART '{name}'", settings={"allow_drop_detached": 1})

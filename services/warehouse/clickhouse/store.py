@@ -243,9 +243,9 @@ def _open(target: dict[str, Any], database: str, where: str, *, embedded: bool =
     try:
         first = clickhouse_connect.get_client(**target)
         clients.append(first)
+        failed = FailedWrites(first) if embedded else None
         first.command(f"CREATE DATABASE IF NOT EXISTS {database}")
         clients += [clickhouse_connect.get_client(**target, database=database) for _ in range(1 + READERS)]
-        failed = FailedWrites(first) if embedded else None
         broken = take_stock(clients[1]) if embedded else []
         migrate(clients[1])
         if embedded:

@@ -138,6 +138,11 @@ def test_rows_that_are_gone_with_a_part_and_those_merged_into_it_are_told(
     ]
     assert store._writer.query("SELECT count() FROM system.detached_parts").result_rows == [(1,)], "for who can use it"
 
+    set_aside = Path(store._writer.query("SELECT path FROM system.detached_parts").result_rows[0][0])
+    store.close()
+    set_aside.rename(set_aside.with_name("broken-on-start_by_hand"))
+    assert stored(open_()) == [], "a folder whose name says nothing is in nobody's way"
+
 
 def test_parts_that_were_merged_are_kept_for_longer_than_it_takes_to_look(open_: Opens) -> None:
     store = open_()
