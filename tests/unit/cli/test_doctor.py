@@ -211,6 +211,7 @@ def test_aliases_that_ingest_does_not_have_are_applied_and_that_is_said(
     file.write_text(f"aliases: {{crm-17: {account}}}")
     monkeypatch.setattr(account_aliases, "apply", write)
     monkeypatch.setenv("TIDEMARK_INGEST_URL", ingest_with_aliases)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")
     app = typer.Typer()
     accounts.register(app)
 
