@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from services.shared.http.addresses import host_of
 from services.shared.settings import Settings
 
 Language = Literal["en", "pt", "it"]
@@ -51,7 +51,7 @@ class ConsoleSettings(Settings):
     def _address(cls, given: str | None) -> str | None:
         if given is not None and not given.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
-        if given is not None and not _host_of(given):
+        if given is not None and not host_of(given):
             raise ValueError("must name a host, as in https://tidemark.example")
         return given.rstrip("/") if given else given
 
@@ -62,11 +62,3 @@ class ConsoleSettings(Settings):
                 "TIDEMARK_CONSOLE_USER_HEADER needs TIDEMARK_CONSOLE_TRUSTED_PROXIES: anyone could send the header otherwise"
             )
         return self
-
-
-def _host_of(address: str) -> str | None:
-    try:
-        parts = urlsplit(address)
-        return parts.hostname if parts.port != 0 else None
-    except ValueError:  # a bracket that is not closed, or a port that is none
-        return None

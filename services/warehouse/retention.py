@@ -12,14 +12,11 @@ from collections.abc import Mapping
 
 from clickhouse_connect.driver.client import Client
 
-from services.warehouse.clickhouse.asking import answered
+from services.warehouse.clickhouse.asking import answered, engines
 from services.warehouse.clickhouse.derived import BY_DAY
 from services.warehouse.settings import RetentionSettings
 
 log = logging.getLogger(__name__)
-
-_TABLES = """SELECT name, engine_full FROM system.tables
-WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"""
 
 
 def days_of(table: str, settings: RetentionSettings) -> int | None:
@@ -44,7 +41,7 @@ def keep_for(client: Client, settings: RetentionSettings) -> Mapping[str, int | 
     """
     changed: dict[str, int | None] = {}
     with answered():
-        tables = client.query(_TABLES).result_rows
+        tables = engines(client)
     for table, engine in tables:
         if not _is_set_here(table):
             continue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import shutil
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from services.backfill.mapping import TimedCall
-from services.cli.local.stack_state import lock_file
+from services.cli.local.stack_state import hold, lock_file
 from services.cli.local.supervision import still_runs
 from services.shared.errors import Fatal
 from services.shared.units import DAY_MS
@@ -75,11 +74,7 @@ def delete(data: Path) -> None:
         return
     if still_runs(data.resolve()):
         raise Fatal(f"a Tidemark in {data} runs, or is being stopped: stop it, then run the same command again")
-    with lock_file(data).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Fatal(f"a Tidemark runs in {data}: stop it first, or use another --data") from error
+    with hold(data):
         for each in data.iterdir():
             if each.name in (FILE, lock_file(data).name):
                 continue

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import os
 import signal
@@ -28,7 +27,7 @@ from schemas.topics import TOPICS
 from services.cli.local import own_secrets, supervision, write_keys
 from services.cli.local.key_ring import KeyRing, key_ring_file
 from services.cli.local.readiness import readiness_of_all
-from services.cli.local.stack_state import StackState, lock_file, write_state
+from services.cli.local.stack_state import StackState, hold, write_state
 from services.shared.errors import Fatal
 from services.shared.files.data_folder import using
 from services.shared.kafka import topics
@@ -114,13 +113,7 @@ class Stack:
     def _take_folder(self) -> None:
         with using(self.data, "--data"):
             self.data.mkdir(parents=True, exist_ok=True, mode=0o700)  # the broker's and ClickHouse's files name people
-            self._lock = lock_file(self.data).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            self._lock = None
-            raise Fatal(f"a Tidemark runs in {self.data} already: use another --data, or stop it") from error
+            self._lock = hold(self.data)
         (self.data / "status.json").unlink(missing_ok=True)  # of one that was killed
 
     def _start(self) -> None:

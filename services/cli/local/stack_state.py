@@ -12,13 +12,14 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import IO, Annotated
 
 import msgspec
 import typer
 
 from services.cli.local import secret_files
 from services.shared.errors import ConfigurationError, Fatal
+from services.shared.http.addresses import host_of
 from services.shared.kafka.settings import KafkaSettings
 from services.shared.settings import load
 
@@ -92,6 +93,22 @@ def lock_file(folder: Path) -> Path:
     return folder / "lock"
 
 
+def hold(folder: Path) -> IO[str]:
+    """
+    Return the lock of a data folder, held for as long as it is open.
+
+    Raises:
+        Fatal: a Tidemark runs there.
+    """
+    lock = lock_file(folder).open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise Fatal(f"a Tidemark runs in {folder} already: stop it first, or use another --data") from error
+    return lock
+
+
 def _is_held(folder: Path) -> bool:
     try:
         with lock_file(folder).open() as lock:
@@ -148,17 +165,7 @@ def _wrong_addresses() -> list[str]:
     """Say which addresses of services cannot be asked; they may hold passwords, so none is shown."""
     variables = ("TIDEMARK_INGEST_URL", "TIDEMARK_WAREHOUSE_URL")
     given = {name: address for name in variables if (address := os.environ.get(name))}
-    return [f"{name}: give an address such as http://127.0.0.1:8080" for name in given if not _is_address(given[name])]
-
-
-def _is_address(text: str) -> bool:
-    import httpx
-
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        return False
-    return url.scheme in ("http", "https") and bool(url.host)
+    return [f"{name}: give an address such as http://127.0.0.1:8080" for name in given if not host_of(given[name])]
 
 
 def cluster(data: Path | None = None) -> KafkaSettings:

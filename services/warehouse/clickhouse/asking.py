@@ -19,7 +19,14 @@ LONGEST_S = 15
 """A question that takes longer is given up: it would keep others waiting."""
 BOUNDED = {"max_execution_time": LONGEST_S}
 _WAIT_S = 2 * LONGEST_S
+_ENGINES = """SELECT name, engine_full FROM system.tables
+WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"""
 _TYPES = {int: "Int64", float: "Float64", str: "String"}
+
+
+def engines(client: Client) -> list[tuple[str, str]]:
+    """Return each table that holds rows, by name, with its engine as ClickHouse writes it: with its TTL and its settings."""
+    return [(str(name), str(engine)) for name, engine in client.query(_ENGINES).result_rows]
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """
 What the embedded engine wrote in vain.
 
-A server says that it cannot write. The engine of chdb (26.3 to 26.9) counts the failure and goes on: on a full disk an insert
+ClickHouse's own servers raise an error where they cannot write. The engine of chdb (26.3 to 26.9) counts the failure and goes on: on a full disk an insert
 ends well, and a merge replaces parts by one with empty files. So the count is looked at after each write; once it has
 moved, nothing that was written since can be relied on, and the process has to end. The next one compares the lengths of all
 files as it loads them, and takes the parts that were merged for one that is too short, if they are still there.
@@ -13,12 +13,12 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from services.warehouse.clickhouse.asking import engines
+
 KEEP_PARTS_S = 30
 """How long parts that were merged are kept. The engine of chdb would delete them at once. The count is looked at every ten seconds."""
 
 _COUNT = "SELECT value FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
-_TABLES = """SELECT name, engine_full FROM system.tables
-WHERE database = currentDatabase() AND engine LIKE '%MergeTree' ORDER BY name"""
 _BROKEN = """SELECT table, name, level, min_block_number, max_block_number FROM system.detached_parts
 WHERE database = currentDatabase() AND startsWith(reason, 'broken') ORDER BY table, name"""
 _LOADED = """SELECT table, min_block_number, max_block_number FROM system.parts
@@ -49,7 +49,7 @@ class BrokenPart(NamedTuple):
 def keep_parts(client: Client) -> None:
     """Have each table keep the parts that were merged for a while."""
     setting = f"old_parts_lifetime = {KEEP_PARTS_S}"
-    for table, engine in client.query(_TABLES).result_rows:
+    for table, engine in engines(client):
         if setting not in engine:
             client.command(f"ALTER TABLE {table} MODIFY SETTING {setting}")
 
