@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPa
 
 from schemas import codec
 from schemas.topics import USAGE_EVENTS, USAGE_UNATTRIBUTED
+from services.backfill import missing_fleet
 from services.shared.errors import TidemarkError
 from services.shared.kafka.clients import producer
 from services.shared.kafka.reading import Offsets, by_partition, reader, record_of
@@ -131,9 +132,10 @@ class UsageLog:
                 await self._news.wait_for(arrived)
         except TimeoutError as error:
             missing = sorted(everywhere - self._fleets.get((epoch, day), set()))
+            why = await missing_fleet.where(self._kafka, epoch, day, everywhere, missing)
             raise NoFleet(
-                f"the fleet record of day {day} ({within_s:.0f} s waited) is missing on partitions {missing}: is the "
-                "scorer running and ready? Run the same command again to go on from here."
+                f"the fleet record of day {day} ({within_s:.0f} s waited) is missing on partitions {missing}. {why}: is the "
+                "scorer running and ready (`tidemark doctor`)? Run the same command again to go on from here."
             ) from error
         for old in [key for key in self._fleets if key[1] < day]:
             del self._fleets[old]

@@ -27,6 +27,8 @@ from tests.support.waiting import until
 
 RESTART_AFTER_S = 0.5
 _STOP_WITHIN_S = 30.0
+_LANES = ("tidemark_engine_lag", "tidemark_engine_queued", "tidemark_engine_lanes", "tidemark_engine_lane_")
+"""What the names of metrics begin with that show how the lanes of a program stand."""
 _NOT_AGAIN = (2, 78)
 """Exit statuses after which a supervisor leaves a process down."""
 WRITE_KEYS = entry("live", "app") + entry("past", "app", backfill=True)
@@ -181,6 +183,17 @@ class Deployment:
         except httpx.HTTPError:
             return f"{name} does not answer"
         return None if answer.is_success else f"{name} is not ready: {answer.text[:200]}"
+
+    async def described(self) -> str:
+        """Say of each program whether it does its work, how far its lanes lag, and what it logged last."""
+        parts = []
+        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+            for name, program in self.programs.items():
+                parts.append(f"{await self.not_ready(name) or f'{name} is ready'}\n{program.end_of_log(5)}")
+                with suppress(httpx.HTTPError):
+                    lines = (await client.get(program.url + "/metrics")).text.splitlines()
+                    parts += [line for line in lines if line.startswith(_LANES)]
+        return "\n".join(parts)
 
     async def ready(self, name: str, within_s: float = 90.0) -> None:
         """

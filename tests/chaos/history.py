@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 from aiokafka.errors import KafkaError
 
+from services.backfill.log import NoFleet
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestSender
 from services.backfill.service import BackfillState, Options, backfill
@@ -28,6 +29,8 @@ from services.simulator import History
 from tests.chaos.clients import INVALID_EVERY, REPEATED, SEED, Seen, Sent
 
 _ATTEMPTS = 20
+_STANDSTILLS = 2
+"""So often a day may wait in vain for its fleet record: whoever waits longer never sees why."""
 
 Strike = Callable[[str], Awaitable[None]]
 """Deals one blow, by its name."""
@@ -124,6 +127,7 @@ async def send_past(url: str, kafka: KafkaSettings, past: Past, seen: Seen, blow
     """
     dice = Random(SEED + 1)
     stopped: Counter[str] = Counter()
+    last = ""
     for _ in range(_ATTEMPTS):
         try:
             async with Client(url, past.sent, seen, dice, batch=100, patience_s=120) as client:
@@ -133,8 +137,11 @@ async def send_past(url: str, kafka: KafkaSettings, past: Past, seen: Seen, blow
                 )
         except (KafkaError, TidemarkError, ExceptionGroup) as error:
             stopped[type(error).__name__] += 1
+            last = str(error)
+            if stopped[NoFleet.__name__] >= _STANDSTILLS:
+                break
             await asyncio.sleep(1)  # nothing to wait for: whatever stopped it is tried again, _ATTEMPTS times at most
         else:
             past.sent.acknowledged.update(past.sent.calls)
             return stopped
-    raise RuntimeError(f"the backfill did not get through in {_ATTEMPTS} attempts: {dict(stopped)}")
+    raise RuntimeError(f"the backfill did not get through: {dict(stopped)}; the last: {last}")

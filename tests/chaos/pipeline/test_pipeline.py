@@ -69,7 +69,10 @@ async def test_nothing_is_lost_or_doubled_when_everything_is_killed(
     blows = Blows(strike)
     blows.plan([*SERVICES, "join", "broker"], sum(1 for _ in past.events()))
     breaking = asyncio.create_task(blows.run())
-    await send_past(deployment.programs["ingest"].url, deployment.kafka, past, Seen(), blows)
+    try:
+        await send_past(deployment.programs["ingest"].url, deployment.kafka, past, Seen(), blows)
+    except RuntimeError as stuck:
+        pytest.fail(f"{stuck}\n{await deployment.described()}")
     await breaking
     assert sent.offered >= 10_000
     assert sent.repeated >= sent.offered * 0.15
