@@ -7,6 +7,7 @@ the two is decided once, when the file is begun, and kept with its progress.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -131,8 +132,8 @@ async def backfill(source: Source, sender: IngestSender, kafka: KafkaSettings, o
         await sender.ready()  # before the clock is taken: a key that may not send history must not stop it
         if mine is None:
             mine = await _begin(source, log, kafka, options)
-        run = _Run(source, sender, kafka, log, options, mine)
-        return await run.to_the_end()
+        since = await _sent_since(kafka, mine, _Since(source.stem, options.account))
+        return await _Run(source, sender, kafka, log, options, mine, since).to_the_end()
 
 
 async def _begin(source: Source, log: UsageLog, kafka: KafkaSettings, options: Options) -> Progress:
@@ -156,28 +157,28 @@ class _Run:
     log: UsageLog
     options: Options
     progress: Progress
+    since: _Since
     found: int = 0
-    saved_at: float = 0.0
+    saved_at: float = -math.inf
 
     async def to_the_end(self) -> Outcome:
         """Do what is left."""
         resumed_at = self.progress.rows_done
-        since = await _sent_since(self.kafka, self.progress, _Since(self.source.stem, self.options.account))
-        if since.handed_over and self.progress.rows_done < sum(1 for _ in self.source.events()):
+        if self.since.handed_over and self.progress.rows_done < sum(1 for _ in self.source.events()):
             # Given up while this was away, maybe by a command that was cut short: what was put off comes first.
             await drive.give_back(self.kafka, self.options.read_lanes, self.log, self.progress, self.options.now_ms())
             self.progress = replace(self.progress, epoch=0, driven={})
         if self.progress.epoch:
-            await self._drive(since)
+            await self._drive()
         else:
-            await self._late(since)
-        await self._save(finished=True)
+            await self._late()
+        await self._save(finished=True, through=True)
         mode = Mode.DRIVEN if self.progress.epoch else Mode.LATE
         return Outcome(mode, self.progress.rows_done, resumed_at, self.found, self.sender.tally)
 
-    async def _drive(self, since: _Since) -> None:
+    async def _drive(self) -> None:
         options = self.options
-        if not since.handed_over:
+        if not self.since.handed_over:
             if not self.progress.driven:
                 self.progress = await drive.take(
                     self.kafka, options.read_lanes, self.log, self.progress, options.now_ms(), options.taken_within_s
@@ -189,20 +190,20 @@ class _Run:
             )
             while True:
                 until = options.now_ms()
-                await self._walk(rest, since, until, attribution)
+                await self._walk(rest, until, attribution)
                 rest = iter(())
                 if midnight(options.now_ms()) == midnight(until):  # else a midnight passed meanwhile
                     break
             await attribution.settle()
-            await self._save(finished=False)  # handed over with a row to go means: given up by somebody
+            await self._save(finished=False, through=True)  # handed over with a row to go means: given up by somebody
         await drive.give_back(self.kafka, options.read_lanes, self.log, self.progress, options.now_ms())
 
-    async def _walk(self, rest: Iterator[TimedCall], since: _Since, until: int, attribution: AttributionWait) -> None:
+    async def _walk(self, rest: Iterator[TimedCall], until: int, attribution: AttributionWait) -> None:
         epoch = self.progress.epoch
         for step in steps(rest, self.progress.log_time, until, self.options.tick_hours * HOUR_MS):
             match step:
                 case Send(calls):
-                    await self._send(calls, since, epoch)
+                    await self._send(calls, epoch)
                 case Tick(at_ms):
                     if at_ms == midnight(at_ms):
                         await attribution.day_over(self.sender.tally.unattributed)
@@ -213,18 +214,18 @@ class _Run:
                     await self.log.await_fleet(epoch, day, self.options.fleet_within_s)
                     await self._save_sometimes()
 
-    async def _late(self, since: _Since) -> None:
+    async def _late(self) -> None:
         part: list[TimedCall] = []
         for call in self._rest():
             part.append(call)
             if len(part) >= LATE_SLICE:
-                await self._late_part(part, since)
+                await self._late_part(part)
                 part = []
         if part:
-            await self._late_part(part, since)
+            await self._late_part(part)
 
-    async def _late_part(self, part: list[TimedCall], since: _Since) -> None:
-        await self._send(part, since, 0)
+    async def _late_part(self, part: list[TimedCall]) -> None:
+        await self._send(part, 0)
         self.progress = replace(self.progress, log_time=part[-1].at_ms)
         self._report(Mode.LATE)
         await self._save_sometimes()
@@ -235,8 +236,8 @@ class _Run:
             if number >= done:
                 yield TimedCall(at_ms, call)
 
-    async def _send(self, calls: list[TimedCall], since: _Since, epoch: int) -> None:
-        new = [call for call in calls if not since.has(call)]
+    async def _send(self, calls: list[TimedCall], epoch: int) -> None:
+        new = [call for call in calls if not self.since.has(call)]
         self.found += len(calls) - len(new)
         if new:
             await self.sender.send(new, epoch)
@@ -249,9 +250,16 @@ class _Run:
         if time.monotonic() - self.saved_at >= SAVE_EVERY_S:
             await self._save(finished=False)
 
-    async def _save(self, *, finished: bool) -> None:
-        ends = await self.log.ends()
-        self.progress = replace(self.progress, log_ends=named(ends), finished=finished)
+    async def _save(self, *, finished: bool, through: bool = False) -> None:
+        """
+        Write how far this is; `through`: the whole source has been walked.
+
+        The next run looks for rows and fleet records behind `log_ends`. What a former run has put there, further on than this
+        one is, must stay behind it, or those rows are sent twice, and those records waited for in vain.
+        """
+        if through or self.since.passed(self.progress.log_time):
+            self.progress = replace(self.progress, log_ends=named(await self.log.ends()))
+        self.progress = replace(self.progress, finished=finished)
         await progress_topic.write(self.kafka, self.log.producer, self.progress)
         self.saved_at = time.monotonic()
 
@@ -264,7 +272,15 @@ class _Since:
     account: Callable[[str], str]
     accounts: dict[str, set[str]] = field(default_factory=dict)
     """Accounts by event id."""
+    last_event_ms: int = -1
+    """When the latest of these events happened, milliseconds since 1970 UTC; -1: there is none."""
+    last_tick_ms: int = -1
+    """The latest tick of this drive; -1: there is none."""
     handed_over: bool = False
+
+    def passed(self, log_time: int) -> bool:
+        """Return whether a run that has come to `log_time` has left behind all that former runs have sent."""
+        return log_time > self.last_event_ms and log_time >= self.last_tick_ms
 
     def has(self, call: TimedCall) -> bool:
         """
@@ -288,6 +304,9 @@ async def _sent_since(kafka: KafkaSettings, progress: Progress, since: _Since) -
         name, value = decoded(record.value)  # without a name the scorer dead-letters it; it is none of ours
         if name == "usage_event" and value["historical"]:  # in the epoch of a drive that was given up, maybe
             since.accounts.setdefault(value["event_id"], set()).add(value["account"])
+            since.last_event_ms = max(since.last_event_ms, value["occurred_at"])
+        elif name == "tick" and progress.epoch and value["epoch"] == progress.epoch:
+            since.last_tick_ms = max(since.last_tick_ms, value["at"])
         elif name == "clock" and value["mode"] == "LIVE" and progress.driven:
             since.handed_over = True
     return since

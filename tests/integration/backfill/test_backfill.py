@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from schemas import codec
+from services.backfill import service
 from services.backfill.files import EventFile
 from services.backfill.mapping import TimedCall
 from services.backfill.sender import IngestRefuses, IngestSender
@@ -131,6 +132,24 @@ async def test_rows_that_name_an_alias_are_found_on_the_log(
 
     ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
     assert outcome.found_in_log > 0
+    assert (len(ids), set(ids.values())) == (72, {1})
+
+
+@pytest.mark.usefixtures("scorer")
+async def test_a_run_that_is_cut_short_before_it_is_where_the_former_one_was_leaves_the_way_for_the_next(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run notes where it is at the end of its first day, and at no later one."""
+    monkeypatch.setattr(service, "SAVE_EVERY_S", 3600)
+    for rows in (60, 25):  # on the sixth day; then on the third, with the second noted
+        with pytest.raises(Interrupted):
+            await run(history, ingest, kafka_settings, report=interrupted_after(rows))
+
+    outcome = await run(history, ingest, kafka_settings)
+
+    assert outcome.resumed_at == 24
+    assert outcome.found_in_log == 60 - 24
+    ids = Counter(value["event_id"] for _, name, value in await log_of(kafka_settings) if name == "usage_event")
     assert (len(ids), set(ids.values())) == (72, {1})
 
 

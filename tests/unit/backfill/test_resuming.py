@@ -25,3 +25,17 @@ def test_a_given_id_is_compared_with_the_account_that_the_named_one_stands_for()
     assert has("given", "")
     assert not has("given", "globex")  # another event: an event is identified by its account too
     assert not has("other", "acme")
+
+
+def test_what_a_former_run_has_sent_is_passed_behind_its_last_event_and_at_its_last_tick() -> None:
+    since = _Since("made-", str, last_event_ms=90, last_tick_ms=100)
+
+    assert not since.passed(99)
+    assert since.passed(100)
+    since.last_event_ms = 100  # at the moment of the tick: the file may hold more of that moment
+    assert not since.passed(100)
+    assert since.passed(101)
+
+
+def test_where_nothing_was_sent_there_is_nothing_to_pass() -> None:
+    assert _Since("made-", str).passed(0)
