@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from typing import Any, Self
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
@@ -62,8 +62,8 @@ class UsageLog:
         """Disconnect."""
         if self._follower is not None:
             self._follower.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._follower
+            # With what it ended, if it did, who waited for it has learned.
+            await asyncio.gather(self._follower, return_exceptions=True)
         await self._open.aclose()
 
     async def tick(self, at_ms: int, epoch: int) -> None:
@@ -100,11 +100,15 @@ class UsageLog:
         self._follower = asyncio.create_task(self._follow())
 
     async def _follow(self) -> None:
-        while True:
-            for partition, records in (await self._consumer.getmany(timeout_ms=1000)).items():
-                found = [record.value for record in records if record_of(record.value) == "fleet"]
-                if found:
-                    await self._note(partition.partition, found)
+        try:
+            while True:
+                for partition, records in (await self._consumer.getmany(timeout_ms=1000)).items():
+                    found = [record.value for record in records if record_of(record.value) == "fleet"]
+                    if found:
+                        await self._note(partition.partition, found)
+        finally:
+            async with self._news:
+                self._news.notify_all()  # who waits learns why nothing more comes
 
     async def _note(self, partition: int, values: list[bytes]) -> None:
         async with self._news:

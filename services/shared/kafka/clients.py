@@ -88,6 +88,27 @@ def _ask_another_coordinator(client: AIOKafkaClient) -> None:
     client.coordinator_lookup = coordinator_lookup
 
 
+class _Consumer(AIOKafkaConsumer):  # type: ignore[misc]  # aiokafka has no types
+    """
+    Stops without a cancellation that nobody asked for.
+
+    A fetch that has failed waits a moment before the next one. Where aiokafka cancels it in that moment, it hands its cancellation
+    on to whoever stops the consumer: the task of a lane ended by it, and nobody was told.
+    """
+
+    async def stop(self) -> None:
+        """End the fetches, then all the rest."""
+        fetcher = self._fetcher
+        if fetcher is not None and not self._closed:
+            for tasks in ({fetcher._fetch_task}, set(fetcher._pending_tasks)):  # noqa: SLF001
+                for task in tasks:
+                    task.cancel()
+                if tasks:
+                    await asyncio.wait(tasks)
+            fetcher._pending_tasks.clear()  # noqa: SLF001
+        await super().stop()
+
+
 def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaConsumer:
     """
     Return an unstarted consumer of `topics` (names without prefix): committed records only, from the start.
@@ -97,7 +118,7 @@ def consumer(kafka: KafkaSettings, *topics: str, **options: Any) -> AIOKafkaCons
     if options.get("group_id"):
         options["group_id"] = kafka.scoped(options["group_id"])
     connection = kafka.client_options()
-    made = AIOKafkaConsumer(
+    made = _Consumer(
         *(kafka.scoped(topic) for topic in topics),
         **{
             **connection,

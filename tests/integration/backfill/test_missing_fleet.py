@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection
 from typing import Any
 
@@ -93,3 +94,22 @@ async def test_where_the_topics_cannot_be_read_it_says_so(kafka_settings: KafkaS
     told = await missing_fleet.where(elsewhere, EPOCH, DAY, [0, 1], [1], within_s=0.5)
 
     assert told.startswith("How far the day got cannot be read (")
+
+
+async def test_who_waits_learns_at_once_why_nothing_more_is_read(
+    kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with UsageLog(kafka_settings) as log:
+        await log.follow({})
+        waiting = asyncio.create_task(log.await_fleet(EPOCH, DAY, 60))
+        await asyncio.sleep(0)  # it waits now
+
+        async def unreadable(*_: object) -> None:
+            raise ValueError("not a record")
+
+        monkeypatch.setattr(log, "_note", unreadable)
+        await append(kafka_settings, USAGE_EVENTS, "fleet", decide([partial(0), partial(1)], []))
+
+        with pytest.raises(ValueError, match="not a record"):
+            async with asyncio.timeout(20):
+                await waiting

@@ -148,3 +148,17 @@ async def test_a_lane_behind_a_transaction_that_stays_open_is_named_and_ends_no_
         assert sum(lane.durable.offset for lane in worker.lanes.of(SOURCE).values()) > 4
         assert left == []
         await other.stop()
+
+
+@pytest.mark.parametrize("ended", ["_coordination_task", "_sync_task"])
+async def test_a_client_that_no_longer_takes_part_in_its_group_ends_the_process(kafka: Any, ended: str) -> None:
+    """It would go on fetching what it has, and partitions that the group gives it would be read by nobody."""
+    async with trial(kafka.bootstrap, partitions=2) as log, counting(log, stall_s=30) as (worker, left):
+        assert worker._app is not None
+        client: Any = consumer_of(worker._app)._thread._consumer
+        task = getattr(client._coordinator if ended == "_coordination_task" else client._client, ended)
+        task.get_loop().call_soon_threadsafe(task.cancel)
+
+        await until(lambda: left == [EXIT_FAIL_STOP], 10)
+
+        assert "has ended by itself" in str(worker.failed)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.shared.engine.kafka.changelog import Loaded
 from services.shared.engine.lane.states import LanePhase
 from services.shared.engine.metrics import EngineMetrics
 from services.shared.engine.position import POSITION_KEY, Position
 from services.shared.engine.settings import EngineSettings
+from services.shared.engine.spec import LaneSpec
 from services.shared.engine.worker.lanes import Lanes
 from tests.support.waiting import until
 from tests.unit.engine.lane_host import PATIENT, SPEC, Host, chunk, new_lanes, turns
@@ -281,3 +284,33 @@ async def test_a_lane_that_one_open_transaction_holds_up_shows_as_stalled_and_as
     look(9)  # it was aborted: the last eight places hold nothing to fold
     assert metrics.lag_records.labels("events", "0")._value.get() == 0
     await lanes.close()
+
+
+async def test_a_lane_whose_task_a_library_cancels_ends_the_process_instead_of_opening_for_ever() -> None:
+    class Cancelling(Host):
+        """As a client did whose stop passed on the cancellation of a fetch."""
+
+        async def load(self, spec: LaneSpec, partition: int) -> Loaded:
+            raise asyncio.CancelledError
+
+    host = Cancelling()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+
+    await until(lambda: bool(host.failed))
+
+    assert "the task of lane events/0 was cancelled" in str(host.failed[0])
+    await lanes.close()
+    assert len(host.failed) == 1
+
+
+async def test_a_lane_that_is_closed_while_it_opens_ends_nothing_else() -> None:
+    host = Host()
+    host.may_load.clear()
+    lanes = new_lanes(host)
+    lanes.assign([("events", 0)], generation=1)
+    await until(lambda: "load" in host.asked)
+
+    await lanes.close()
+
+    assert host.failed == []

@@ -200,8 +200,17 @@ class Consumer(driver.Consumer):
 
     @property
     def group_error(self) -> BaseException | None:
-        """Why the client stays out of its group until it is polled; None while it takes part."""
-        return getattr(self._coordinator, "_pending_exception", None)
+        """Why the client stays out of its group, until it is polled or for ever; None while it takes part."""
+        coordinator = self._coordinator
+        if coordinator is None:
+            return None
+        if coordinator._pending_exception is not None:
+            return cast(BaseException, coordinator._pending_exception)
+        # Without either it goes on fetching, and learns of no rebalance.
+        for task in (coordinator._coordination_task, coordinator._client._sync_task):
+            if task is not None and task.done() and not coordinator._closing.done():
+                return _end_of(task)
+        return None
 
     @property
     def _coordinator(self) -> Any:
@@ -240,6 +249,12 @@ class Consumer(driver.Consumer):
     def written(self, tp: TP) -> int | None:
         """Return where a partition ends with its open transactions, as the last fetch told; None before it."""
         return self._thread.written(tp)
+
+
+def _end_of(task: asyncio.Task[None]) -> BaseException:
+    """Return why a task ended that should not have."""
+    error = None if task.cancelled() else task.exception()
+    return error or ConsumerStoppedError(f"{task.get_coro()} has ended by itself")
 
 
 class Producer(driver.Producer):

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError
 
-from services.shared.engine.errors import FoldRaised, LaneStopped, Unanswered
+from services.shared.engine.errors import FailStop, FoldRaised, LaneStopped, Unanswered
 from services.shared.engine.fold.failure_policy import Patience
 from services.shared.engine.fold.raises import Raises
 from services.shared.engine.fold.runner import LaneRunner
@@ -81,6 +81,14 @@ class LaneWork:
                     await self._turn()
             except LaneStopped as stopped:
                 self._take_nothing(stopped, LaneEvent.STOP)
+        except asyncio.CancelledError as cancelled:
+            if (
+                self.life.state is not LaneState.CLOSED
+            ):  # `abandon` closes first: a library cancelled what it should not have
+                self._host.fail(
+                    FailStop(f"the task of lane {self._spec.topic}/{self._partition} was cancelled: {cancelled!r}")
+                )
+            raise
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
             if self.life.state is not LaneState.CLOSED:  # there a cancellation got lost, and nothing can be committed
                 self._host.fail(error)
