@@ -195,9 +195,8 @@ async def test_a_run_that_ends_inside_a_send_goes_on_without_loss_or_double(
     assert (len(ids), set(ids.values())) == (72, {1})
 
 
-async def test_into_a_log_with_events_they_come_as_late_ones(
-    history: EventFile, ingest: str, kafka_settings: KafkaSettings
-) -> None:
+async def a_live_event(ingest: str) -> None:
+    """Send what makes the log one that lives."""
     async with IngestSender(ingest, "live", historical=False) as sender:
         await sender.send(
             [
@@ -215,6 +214,12 @@ async def test_into_a_log_with_events_they_come_as_late_ones(
             ]
         )
 
+
+async def test_into_a_log_with_events_they_come_as_late_ones(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings
+) -> None:
+    await a_live_event(ingest)
+
     outcome = await run(history, ingest, kafka_settings)
     again = await run(history, ingest, kafka_settings)
 
@@ -225,6 +230,28 @@ async def test_into_a_log_with_events_they_come_as_late_ones(
     assert len(late) == 72
     assert {value["epoch"] for value in late} == {0}
     assert not [name for _, name, _ in await log_of(kafka_settings) if name == "clock"]
+
+
+async def test_late_rows_that_a_former_run_has_sent_are_found_by_the_one_after_the_next(
+    history: EventFile, ingest: str, kafka_settings: KafkaSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run notes where it is after its first part of ten rows, and after no later one."""
+    monkeypatch.setattr(service, "LATE_SLICE", 10)
+    monkeypatch.setattr(service, "SAVE_EVERY_S", 3600)
+    await a_live_event(ingest)
+    for rows in (60, 25):
+        with pytest.raises(Interrupted):
+            await run(history, ingest, kafka_settings, report=interrupted_after(rows))
+
+    outcome = await run(history, ingest, kafka_settings)
+
+    assert (outcome.mode, outcome.resumed_at, outcome.found_in_log) == (Mode.LATE, 20, 40)
+    late = Counter(
+        value["event_id"]
+        for _, name, value in await log_of(kafka_settings)
+        if name == "usage_event" and value["historical"]
+    )
+    assert (len(late), set(late.values())) == (72, {1})
 
 
 async def test_a_write_key_that_may_not_send_history_is_refused_with_what_to_do(
