@@ -16,6 +16,7 @@ from typing import Any
 
 import aiokafka
 import faust
+import mode
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
@@ -251,6 +252,23 @@ def test_an_error_of_the_group_waits_to_be_polled() -> None:
 
     assert "except Errors.KafkaError as exc:\n                await self._push_error_to_user(exc)" in source
     assert "self._pending_exception = exc" in source
+
+
+async def test_a_wait_of_a_rebalance_that_times_out_ends_faust_s_recovery_for_good_so_it_never_does(
+    tmp_path: Path,
+) -> None:
+    """When this fails, Faust may have learned to go on: its own limit would do again."""
+    assert "timeout=self.app.conf.broker_request_timeout" in source_of(Recovery._resume_streams)
+    assert "if wait_result.stopped:" in source_of(Recovery._wait)
+    assert "return WaitResults([], [], True)" in source_of(mode.Service.wait_first)
+    assert (await make(tmp_path)).conf.broker_request_timeout == consumer.FOR_EVER_S
+
+
+def test_nobody_joins_who_has_not_polled_for_the_poll_interval() -> None:
+    assert "idle_time >= self._max_poll_interval" in source_of(
+        aiokafka.consumer.group_coordinator.GroupCoordinator.ensure_active_group
+    )
+    assert "time.monotonic() - self._last_fetch_ended" in source_of(SubscriptionState)
 
 
 def test_rebalances_are_counted_when_they_begin() -> None:

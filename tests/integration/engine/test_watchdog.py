@@ -32,10 +32,14 @@ SPEC = counting_spec(SOURCE, CHANGELOG, OUT, DEAD)
 
 
 @asynccontextmanager
-async def counting(log: Trial, stall_s: float, spec: LaneSpec = SPEC) -> AsyncIterator[tuple[Worker, list[int]]]:
+async def counting(
+    log: Trial, stall_s: float, spec: LaneSpec = SPEC, poll_s: float = 60
+) -> AsyncIterator[tuple[Worker, list[int]]]:
     """Run a worker in this process, ready; statuses that it would have left with are gathered."""
     left: list[int] = []
-    settings = EngineSettings(transaction_ms=20, session_timeout_s=6, heartbeat_s=0.5, stall_s=stall_s)
+    settings = EngineSettings(
+        transaction_ms=20, session_timeout_s=6, heartbeat_s=0.5, stall_s=stall_s, max_poll_interval_s=poll_s
+    )
     process = ProcessSettings(data_dir=Path(log.data_dir))
     worker = Worker("counting", [spec], log.kafka, settings, CollectorRegistry(), process, leave=left.append)
     running = asyncio.create_task(worker.run())
@@ -162,3 +166,28 @@ async def test_a_client_that_no_longer_takes_part_in_its_group_ends_the_process(
         await until(lambda: left == [EXIT_FAIL_STOP], 10)
 
         assert "has ended by itself" in str(worker.failed)
+
+
+async def test_a_rebalance_that_takes_longer_than_the_poll_interval_comes_to_its_end(
+    kafka: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing polls while lanes come to rest, and aiokafka lets nobody join who has not polled for so long."""
+    async with trial(kafka.bootstrap, partitions=2) as log, counting(log, stall_s=60, poll_s=2) as (worker, left):
+        assert worker._app is not None
+        await counted(log, worker, 0, 20)
+        rest = worker.lanes.hold
+
+        async def slow_to_rest() -> None:
+            await rest()
+            await asyncio.sleep(3)  # more than the poll interval: what is under way at Kafka takes its time
+
+        monkeypatch.setattr(worker.lanes, "hold", slow_to_rest)
+        client: Any = consumer_of(worker._app)._thread._consumer
+        generation = client._coordinator.generation
+        consumer_of(worker._app)._thread.thread_loop.call_soon_threadsafe(client._coordinator.request_rejoin)
+
+        await until(lambda: client._coordinator.generation > generation, 30)
+        await counted(log, worker, 20, 20)
+
+        assert left == []
+        monkeypatch.setattr(worker.lanes, "hold", rest)

@@ -56,6 +56,7 @@ class Client:
 
     async def send(self, topic: str, value: bytes, key: bytes, partition: int | None) -> asyncio.Future[object]:
         assert (topic, key, partition) == ("t-side", b"k", None)
+        await self._say(b"send")
         if self.stopped:
             raise ProducerClosed
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
@@ -122,6 +123,20 @@ async def test_what_is_never_acknowledged_is_given_up_after_a_while_and_written_
 
     assert log == [(0, b"1"), (0, b"3"), (2, b"2"), (2, b"3")]
     assert [client.stopped for client in clients] == [True, True, True]
+
+
+async def test_a_producer_that_does_not_even_take_records_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for metadata, which a client whose own task has died never gets."""
+    monkeypatch.setattr(module, "_ANSWER_WITHIN_S", 0.05)
+    given, log, clients = appender({b"send": SILENCE})
+    await given.start()
+
+    async with asyncio.timeout(10):
+        await given.append(appends(b"1", b"2"))
+    await given.stop()
+
+    assert log == [(1, b"1"), (1, b"2")]
+    assert [client.stopped for client in clients] == [True, True]
 
 
 async def test_patience_ends_with_what_is_never_acknowledged_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from yarl import URL
 
 from services.shared.engine.chunk import Chunk
 from services.shared.engine.faust_seam.chunks import ChunkScheduler, ChunkSchema
-from services.shared.engine.faust_seam.consumer import Consumer, Transport
+from services.shared.engine.faust_seam.consumer import FOR_EVER_S, Consumer, Transport
 from services.shared.engine.settings import EngineSettings
 from services.shared.kafka.settings import KafkaSettings
 
@@ -64,7 +64,7 @@ def make_app(
         broker_heartbeat_interval=engine.heartbeat_s,
         broker_max_poll_interval=engine.max_poll_interval_s,
         broker_max_poll_records=_POLL_RECORDS,
-        broker_request_timeout=max(30.0, engine.session_timeout_s),
+        broker_request_timeout=FOR_EVER_S,
     )
     transport = Transport(urls, app)
     transport.client_options = kafka.client_options()

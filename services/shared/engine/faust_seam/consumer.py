@@ -32,6 +32,14 @@ from services.shared.kafka.bootstrap import find_cluster
 FETCH_MAX_WAIT_MS = 50
 FETCH_MAX_BYTES = 16 << 20
 """The largest answer of a broker; the default is 52 MB."""
+FOR_EVER_S = 10.0 * 365 * 86_400
+"""
+Faust's own limit for what it asks during a rebalance, such as for the committed offsets.
+
+A wait that runs into it ends the task that resumes the streams, in silence and for good. So it waits until a broker answers, or
+until the next rebalance.
+"""
+_REQUEST_WITHIN_S = 30.0
 _STOP_WITHIN_S = 5.0
 _REACTIVATION_S = 0.01
 """How soon a partition whose lane has room again is read from; a waiting fetch does not notice by itself."""
@@ -82,7 +90,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_bytes=max(FETCH_MAX_BYTES, conf.consumer_max_fetch_size),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
-            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            request_timeout_ms=int(max(_REQUEST_WITHIN_S, conf.broker_session_timeout) * 1000),
             retry_backoff_ms=50,
             check_crcs=conf.broker_check_crcs,
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
@@ -211,6 +219,17 @@ class Consumer(driver.Consumer):
             if task is not None and task.done() and not coordinator._closing.done():
                 return _end_of(task)
         return None
+
+    def let_it_join(self) -> None:
+        """
+        Let the client join its group while the flow is stopped, however long that takes; call it again and again.
+
+        Nothing polls from the revocation to the assignment. aiokafka joins no more once that has lasted for the poll interval, and
+        nothing would poll before it has joined. Whoever calls shows that the main loop is alive.
+        """
+        client = self._thread._consumer
+        if client is not None and not self.flow_active:
+            client._fetcher._subscriptions._last_fetch_ended = time.monotonic()
 
     @property
     def _coordinator(self) -> Any:

@@ -90,10 +90,13 @@ class Appender:
         sent: list[asyncio.Future[object]] = []
         error: KafkaError | None = None
         try:
-            for a in appends:
-                sent.append(  # noqa: PERF401 - what was sent before an error must be known
-                    await producer.send(self._scoped(a.topic), a.value, a.key, a.partition)
-                )
+            async with asyncio.timeout(_ANSWER_WITHIN_S):  # it waits for metadata, too
+                for a in appends:
+                    sent.append(  # noqa: PERF401 - what was sent before an error must be known
+                        await producer.send(self._scoped(a.topic), a.value, a.key, a.partition)
+                    )
+        except TimeoutError:
+            error = KafkaTimeoutError(f"records could not be handed over for {_ANSWER_WITHIN_S:.0f} s")
         except KafkaError as refused:
             error = _passing(refused)
         if sent:

@@ -52,6 +52,8 @@ _STOP_WITHIN_S = 20.0
 _LAST_RESORT_S = 22.0
 """After this the process ends although its loop stands still."""
 _LOOK_EVERY_S = 1.0
+_SEEK_WITHIN_S = 30.0
+"""After this the lane finds out by its next chunk, and asks again."""
 
 _Answer = TypeVar("_Answer")
 
@@ -218,7 +220,8 @@ class Worker:
         if self._app is None:
             return
         try:
-            await consumer_of(self._app).seek_wait({self._tp((topic, partition)): offset})
+            async with asyncio.timeout(_SEEK_WITHIN_S):
+                await consumer_of(self._app).seek_wait({self._tp((topic, partition)): offset})
         except Exception as error:  # noqa: BLE001 - whatever it is, the next chunk that does not fit asks again
             log.warning("seek_failed", extra={"topic": topic, "partition": partition, "error": repr(error)})
 
@@ -246,6 +249,7 @@ class Worker:
 
     async def _watch_place(self, app: App) -> None:
         while (error := consumer_of(app).group_error) is None:
+            consumer_of(app).let_it_join()
             await asyncio.sleep(_LOOK_EVERY_S)
         self.fail(await self._membership.why(error, self._member_id()))
 
