@@ -179,7 +179,7 @@ async def test_a_rebalance_that_takes_longer_than_the_poll_interval_comes_to_its
 
         async def slow_to_rest() -> None:
             await rest()
-            await asyncio.sleep(3)  # more than the poll interval: what is under way at Kafka takes its time
+            await asyncio.sleep(3)  # how long the rest takes is what is tested: longer than the poll interval
 
         monkeypatch.setattr(worker.lanes, "hold", slow_to_rest)
         client: Any = consumer_of(worker._app)._thread._consumer

@@ -81,13 +81,10 @@ class LaneWork:
                     await self._turn()
             except LaneStopped as stopped:
                 self._take_nothing(stopped, LaneEvent.STOP)
-        except asyncio.CancelledError as cancelled:
-            if (
-                self.life.state is not LaneState.CLOSED
-            ):  # `abandon` closes first: a library cancelled what it should not have
-                self._host.fail(
-                    FailStop(f"the task of lane {self._spec.topic}/{self._partition} was cancelled: {cancelled!r}")
-                )
+        except asyncio.CancelledError:
+            # `abandon` closes the lane before it cancels: otherwise a library cancelled what it should not have.
+            if self.life.state is not LaneState.CLOSED:
+                self._host.fail(FailStop(f"the task of lane {self._spec.topic}/{self._partition} was cancelled"))
             raise
         except Exception as error:  # noqa: BLE001 - an error of unknown effect ends the process
             if self.life.state is not LaneState.CLOSED:  # there a cancellation got lost, and nothing can be committed
