@@ -15,9 +15,9 @@ from services.console import charts
 from services.console.days import log_day_text
 from services.console.rendering import clipped
 from services.console.report.contents import Reader, RowLimits, contents
-from services.console.report.week import MOST_EXPLAINED, MOST_SIGNALS, Week
+from services.console.report.week import MOST_ROWS, MOST_SIGNALS, Week
 
-ON_PAGE = RowLimits(signals=MOST_SIGNALS, rows=MOST_EXPLAINED)
+ON_PAGE = RowLimits(signals=MOST_SIGNALS, rows=MOST_ROWS)
 IN_MAIL = RowLimits(signals=12, rows=12)
 """Gmail hides what comes after the first 102 KB of a body."""
 MAIL_WEEKS = 8

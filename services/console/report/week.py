@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from services.console.api_client import Api
@@ -21,11 +21,10 @@ DAYS = 7
 NEWS_POINTS = 5.0
 """A score that moves by less in a week is no news while the band stays."""
 MOST_SIGNALS = 100
-MOST_EXPLAINED = 60
-"""Of so many accounts it is asked why their score moved, as many as are listed."""
+MOST_ROWS = 60
+"""So many changed accounts, signals that opened and signals that were resolved are listed; all are counted."""
 _PAGE = 1000
 _MOST_PAGES = 50
-_MOST_TRANSITION_PAGES = 10
 _TOLD_OWNERS = 10
 _AT_ONCE = 4
 """So many questions at a time: the API answers other readers meanwhile."""
@@ -58,7 +57,10 @@ class Week:
     """Open signals beside them: of accounts that are lost, and those that were judged not useful."""
     fired: Sequence[Found]
     """Signals that opened in the week, latest first."""
+    fired_total: int
+    """How many there are of these, listed or not."""
     resolved: Sequence[Found]
+    resolved_total: int
     lost: frozenset[str] = frozenset()
     """Accounts that are on record as lost, which renew nothing."""
 
@@ -91,8 +93,12 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         raise Fatal(await _no_accounts(api, owner, at))
     last_day = base["weeks"][-1]["day"]
     first_day = (datetime.fromisoformat(last_day) - timedelta(days=DAYS)).date().isoformat()
-    changed, news = await asyncio.gather(
-        _changed(api, accounts, at), _transitions(api, owner, at, (first_day, last_day))
+    since = f"{datetime.fromisoformat(first_day).date() + timedelta(days=1)}T00:00:00Z"
+    news = {"since": since, "order": "latest", "limit": MOST_ROWS, "owner": owner, "at": last_day}
+    changed, fired, resolved = await asyncio.gather(
+        _changed(api, accounts, at),
+        api.get("/v1/signals", transition="firing", **news),
+        api.get("/v1/signals", transition="resolved", **news),
     )
     to_do: list[Found] = []
     aside: list[Found] = []
@@ -111,8 +117,10 @@ async def read(api: Api, *, owner: str = "", at: str | None = None) -> Week:
         open_total=opened["total"] - len(aside),
         open_critical=worst["total"] - sum(_is_critical(each) for each in aside),
         set_aside=len(aside),
-        fired=[each for each in news if each["transition"] == "FIRING"],
-        resolved=[each for each in news if each["transition"] == "RESOLVED"],
+        fired=fired["signals"],
+        fired_total=fired["total"],
+        resolved=resolved["signals"],
+        resolved_total=resolved["total"],
         lost=lost,
     )
 
@@ -163,8 +171,8 @@ async def _changed(api: Api, accounts: Sequence[Found], at: str | None) -> list[
         async with turns:
             return await _why(api, account, at)
 
-    explained = await asyncio.gather(*(explained_by(each["account"]) for each in found[:MOST_EXPLAINED]))
-    return [{**each, "why": why} for each, why in zip(found, explained, strict=False)] + found[MOST_EXPLAINED:]
+    explained = await asyncio.gather(*(explained_by(each["account"]) for each in found[:MOST_ROWS]))
+    return [{**each, "why": why} for each, why in zip(found, explained, strict=False)] + found[MOST_ROWS:]
 
 
 def _change(account: Found) -> dict[str, Any] | None:
@@ -197,19 +205,6 @@ async def _why(api: Api, account: str, at: str | None) -> list[Found]:
     return sorted(parts, key=lambda part: -abs(part["change"]))
 
 
-async def _transitions(api: Api, owner: str, at: str | None, week: tuple[str, str]) -> list[Found]:
-    """Return the signals of the days after the first one, up to the end of the last one, latest first."""
-    since, until = (_end_of(day) for day in week)
-    found: list[Found] = []
-    asked = {"order": "latest", "owner": owner, "at": at, "limit": _PAGE}
-    async for page in _pages(api, "/v1/signals", asked, _MOST_TRANSITION_PAGES):
-        told = [each for each in page["signals"] if datetime.fromisoformat(each["at"]) > since]
-        found += [each for each in told if datetime.fromisoformat(each["at"]) <= until]
-        if len(told) < len(page["signals"]):
-            break
-    return found
-
-
 async def _pages(api: Api, path: str, asked: Mapping[str, Any], most: int) -> AsyncIterator[Found]:
     cursor = None
     for _ in range(most):
@@ -218,8 +213,3 @@ async def _pages(api: Api, path: str, asked: Mapping[str, Any], most: int) -> As
         cursor = page["next"]
         if cursor is None:
             return
-
-
-def _end_of(day: str) -> datetime:
-    """Return the midnight that ends a day; the closing of a day belongs to it."""
-    return datetime.fromisoformat(day).replace(tzinfo=UTC) + timedelta(days=1)

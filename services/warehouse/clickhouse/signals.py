@@ -69,6 +69,7 @@ class SignalQueries(CurrentQueries):
 
     def signals(self, wanted: SignalFilter) -> Page:
         """Return signals, or the open ones among the episodes."""
+        later = [] if wanted.since_ms is None else [f"toUnixTimestamp64Milli(at) > {wanted.since_ms}"]
         inner = ["account = {account:String}"] if wanted.account else []
         conditions = [
             sql
@@ -77,11 +78,16 @@ class SignalQueries(CurrentQueries):
                 (wanted.categories, "category IN {categories:Array(String)}"),
                 (wanted.severities, "severity IN {severities:Array(String)}"),
                 (wanted.owners, "owner IN {owners:Array(String)}"),
+                (wanted.transitions, "transition IN {transitions:Array(String)}"),
                 (wanted.historical is not None, f"historical = {str(bool(wanted.historical)).lower()}"),
             )
             if value
         ]
-        found_in = (_open_episodes if wanted.open_only else _transitions)(inner, wanted.until_day)
+        if wanted.open_only:  # what is open is told by the last transition of all
+            found_in = _open_episodes(inner, wanted.until_day)
+            conditions += later
+        else:
+            found_in = _transitions([*inner, *later], wanted.until_day)
         source = f"{found_in} WHERE {' AND '.join(conditions) or 'true'}"
         given = {
             "account": wanted.account,
@@ -89,6 +95,7 @@ class SignalQueries(CurrentQueries):
             "categories": list(wanted.categories),
             "severities": list(wanted.severities),
             "owners": list(wanted.owners),
+            "transitions": list(wanted.transitions),
         }
         places, total = self._places(wanted, source, given)
         whole = self._whole_signals(places)

@@ -13,6 +13,7 @@ STAGES = ordering.STAGES
 TENTHS = tuple(map(str, range(1, 11)))
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
+TRANSITIONS = ("FIRING", "UPDATED", "RESOLVED")
 MOST_ROWS = 1000
 
 
@@ -63,6 +64,9 @@ class SignalFilter:
     categories: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    transitions: tuple[str, ...] = ()
+    since_ms: int | None = None
+    """Only those later than this, milliseconds since 1970 UTC; with `open_only`, of those that are open by then."""
     open_only: bool = False
     historical: bool | None = None
     order_by: str = "latest"

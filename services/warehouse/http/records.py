@@ -46,6 +46,8 @@ def _signals(asked: Asked) -> Told:
         categories=given["category"],
         severities=given["severity"],
         owners=given["owner"],
+        transitions=given["transition"],
+        since_ms=given["since"],
         open_only=bool(given["open"]),
         historical=given["historical"],
         order_by=given["order"],
@@ -134,6 +136,10 @@ QUESTIONS = (
             parameters.ChoicesParameter("category", "Risk, expansion.", filters.CATEGORIES),
             parameters.ChoicesParameter("severity", "Severities, with commas between.", filters.SEVERITIES),
             parameters.TextsParameter("owner", "Owners, with commas between."),
+            parameters.ChoicesParameter("transition", "Transitions, with commas between.", filters.TRANSITIONS),
+            parameters.TimeParameter(
+                "since", "Only those later than this; the midnight that ends a day belongs to it."
+            ),
             parameters.FlagParameter("open", "Only open ones."),
             parameters.FlagParameter("historical", "Only those that a backfill caused, or only the others."),
             parameters.ChoiceParameter(

@@ -62,5 +62,7 @@ def _is_wanted(row: Found, wanted: SignalFilter) -> bool:
         and (not wanted.categories or row["category"] in wanted.categories)
         and (not wanted.severities or row["severity"] in wanted.severities)
         and (not wanted.owners or row["owner"] in wanted.owners)
+        and (not wanted.transitions or row["transition"] in wanted.transitions)
+        and (wanted.since_ms is None or row["at"] > wanted.since_ms)
         and wanted.historical in (None, row["historical"])
     )

@@ -51,18 +51,40 @@ def test_open_signals_are_the_last_transitions_of_unresolved_episodes(store: Sto
         (SignalFilter(owners=("lee",)), ["seat_saturation"]),
         (SignalFilter(historical=True), ["usage_decline"]),
         (SignalFilter(historical=False), ["seat_saturation"]),
+        (SignalFilter(transitions=("UPDATED", "RESOLVED")), ["seat_saturation"]),
+        (SignalFilter(since_ms=T0 - 1), ["seat_saturation"]),
+        (SignalFilter(since_ms=T0 - 1, open_only=True), ["seat_saturation"]),
+        (SignalFilter(since_ms=T0), []),
     ],
 )
 def test_signals_are_filtered(store: Store, wanted: SignalFilter, rules: list[str]) -> None:
     store.insert(
         "signals",
         [
-            signal(1, "acme", "usage_decline", 1, "FIRING", historical=True),
-            signal(2, "globex", "seat_saturation", 2, "FIRING", category="EXPANSION", severity="INFO", owner="lee"),
+            signal(1, "acme", "usage_decline", 1, "FIRING", historical=True, at=T0 - 1),
+            signal(
+                2,
+                "globex",
+                "seat_saturation",
+                2,
+                "UPDATED",
+                category="EXPANSION",
+                severity="INFO",
+                owner="lee",
+                at=T0,
+            ),
         ],
     )
 
     assert [s["rule"] for s in store.signals(wanted).rows] == rules
+
+
+def test_what_opened_lately_and_was_resolved_since_is_not_open(store: Store) -> None:
+    store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING", at=T0)])
+    store.insert("signals", [signal(2, "acme", "usage_decline", 2, "RESOLVED", at=T0 + 5)])
+    wanted = SignalFilter(open_only=True, since_ms=T0 - 1, transitions=("FIRING",))
+
+    assert store.signals(wanted).rows == store.signals(replace(wanted, until_day=T0 // DAY_MS)).rows == []
 
 
 def test_work_is_ordered_by_risk_severity_revenue_and_the_nearest_renewal(store: Store) -> None:

@@ -16,7 +16,7 @@ from services.console.api_client import Api, InProcess
 from services.console.report.contents import Reader, in_blocks, summary
 from services.console.report.mail import message
 from services.console.report.rendering import ON_PAGE, mail_html, mail_text, page
-from services.console.report.week import MOST_SIGNALS, Week, read
+from services.console.report.week import MOST_ROWS, MOST_SIGNALS, Week, read
 from services.console.words import catalogue
 from services.console.words.formats import Formats
 from services.shared.errors import Fatal, Rejected
@@ -116,6 +116,30 @@ async def test_critical_signals_are_all_counted_however_many_are_listed() -> Non
 
     assert len(week.signals) == MOST_SIGNALS
     assert f"{MOST_SIGNALS + 2} are open now, {MOST_SIGNALS + 1} critical." in summary(week, reader())
+
+
+async def test_what_opened_and_what_was_resolved_is_all_counted_however_much_is_listed() -> None:
+    store = two_weeks()
+    for number in range(MOST_ROWS + 1):
+        said = {"at": T0 - DAY_MS, "episode_started_at": T0 - DAY_MS}
+        opened = signal(1_000 + 2 * number, f"a{number}", "usage_silent", 1, "FIRING", **said)
+        over = signal(1_001 + 2 * number, f"a{number}", "usage_silent", 2, "RESOLVED", **said)
+        store.insert("signals", [opened, over])
+    week = await read(api_over(store))
+
+    assert (len(week.fired), len(week.resolved)) == (MOST_ROWS, MOST_ROWS)
+    assert f"{MOST_ROWS + 2} signals opened and {MOST_ROWS + 2} were resolved." in summary(week, reader())
+
+
+async def test_the_closing_of_the_day_before_the_week_is_not_of_the_week() -> None:
+    store = two_weeks()
+    midnight = T0 - 7 * DAY_MS  # T0 is a midnight itself
+    for number, at in enumerate((midnight, midnight + 1)):
+        said = {"at": at, "episode_started_at": at}
+        store.insert("signals", [signal(1_000 + number, f"a{number}", "usage_silent", 1, "FIRING", **said)])
+    week = await read(api_over(store))
+
+    assert [each["account"] for each in week.fired] == ["fell", "a1"]
 
 
 async def test_what_nobody_needs_to_work_on_is_counted_apart_once_that_is_on_record() -> None:
@@ -312,8 +336,8 @@ def many(accounts: int, long: str) -> Week:
     base = [{"day": each["day"], "bands": {"RED": {"accounts": accounts, "revenue": 1e6}}} for each in weeks]
     return Week(
         owner="", as_of="2026-01-13T12:00:00Z", first_day="2026-01-06", last_day="2026-01-13", base=base,
-        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, open_critical=0, set_aside=accounts, fired=signals,
-        resolved=signals,
+        accounts=of_all, total=accounts, changed=changed, signals=signals, open_total=accounts, open_critical=0, set_aside=accounts, fired=signals[:MOST_ROWS],
+        fired_total=accounts, resolved=signals[:MOST_ROWS], resolved_total=accounts,
     )  # fmt: skip
 
 
