@@ -10,7 +10,7 @@ from services.alerter.domain.wording import word
 from services.cli.explaining.reading import Explained
 from services.cli.explaining.replay import Judgement
 from services.cli.held import CALENDAR, FLEET, iso, reason
-from services.scorer.domain.accounts.absences import of_account, of_people
+from services.scorer.domain.accounts.absences import of_account, of_people, of_strangers
 from services.scorer.domain.accounts.account import Account
 from services.scorer.domain.accounts.active_users import WEEKS
 from services.scorer.domain.accounts.daily_counts import SPAN
@@ -167,7 +167,10 @@ def _answers(account: Account, name: str, day: int) -> str:
 def _absences(account: Account, _name: str, _day: int) -> str:
     known = account.absences or {}
     told = [f"the account from {iso(first)} to {iso(last)}" for first, last in of_account(known)]
-    told += [f"one person from {iso(first)} to {iso(last)}" for first, last in of_people(known)]
+    people = account.active_users
+    told += [f"one person from {iso(first)} to {iso(last)}" for first, last in of_people(known, people)]
+    unseen = "somebody who was not active in 256 days, which counts for nothing,"
+    told += [f"{unseen} from {iso(first)} to {iso(last)}" for first, last in of_strangers(known, people)]
     told += [f"taken back from {iso(first)}" for (_, first), (last, _at) in sorted(known.items()) if last == WITHDRAWN]
     return "; ".join(told) or "none"
 

@@ -7,6 +7,8 @@ the order in which statements come does not matter.
 
 from __future__ import annotations
 
+from collections.abc import Container
+
 from services.scorer.domain.accounts.daily_counts import SPAN
 
 ACCOUNT = 0
@@ -48,19 +50,24 @@ def forget_past(absences: Absences, day: int) -> bool:
 
 def of_account(absences: Absences) -> list[tuple[int, int]]:
     """Return first and last days of the absences of the whole account, in order; those that meet are one."""
-    return _united(absences, of_people=False)
+    return _united(absences, (ACCOUNT,))
 
 
-def of_people(absences: Absences) -> list[tuple[int, int]]:
-    """Return first and last days of the absences of single people, in order; two people may have the same."""
-    return _united(absences, of_people=True)
+def of_people(absences: Absences, people: Container[int]) -> list[tuple[int, int]]:
+    """Return first and last days of the absences of these people, in order; two of them may have the same."""
+    return _united(absences, people)
 
 
-def _united(absences: Absences, *, of_people: bool) -> list[tuple[int, int]]:
+def of_strangers(absences: Absences, people: Container[int]) -> list[tuple[int, int]]:
+    """Return the same of people who are none of these."""
+    return _united(absences, {person for person, _ in absences if person != ACCOUNT and person not in people})
+
+
+def _united(absences: Absences, people: Container[int]) -> list[tuple[int, int]]:
     """Make one of the absences of a person that overlap or follow on each other: nobody is away twice on one day."""
     found: list[tuple[int, int, int]] = []
     for (person, first), (last, _) in sorted(absences.items()):
-        if (person != ACCOUNT) != of_people or last < first:
+        if last < first or person not in people:
             continue
         if found and found[-1][0] == person and first <= found[-1][2] + 1:
             found[-1] = (person, found[-1][1], max(last, found[-1][2]))

@@ -45,6 +45,10 @@ class ActiveUsers:
         """Return how many people are remembered."""
         return len(self.known) + (len(self.new) if self.new else 0)
 
+    def __contains__(self, person: object) -> bool:
+        """Return whether somebody was active on a closed day that is remembered."""
+        return isinstance(person, int) and self._known_at(person) is not None
+
     def mark(self, person: int) -> bool:
         """Note that somebody is active today; return False if the cap leaves them out."""
         known = self.known

@@ -2,8 +2,8 @@
 What an account's own calendar leaves of its weeks: public holidays of its country, and planned absences.
 
 A day has a share of a usual day of its weekday: 0 where the whole account is away, less by one usual person for each
-that is away, a quarter on public holidays and half on days between two of them. The shares of a week, weighted by how
-busy the account is on each weekday, are the share of a usual week that can be expected.
+that is away of those who use the product, a quarter on public holidays and half on days between two of them. The shares
+of a week, weighted by how busy the account is on each weekday, are the share of a usual week that can be expected.
 
 Nothing of it is kept: it follows from the account's facts and absences and from the table of public holidays, so that a
 replay with the same table gives the same.
@@ -80,7 +80,8 @@ def calendar_of(account: Account, day: int, usual_people: float) -> OwnCalendar 
     if known:
         shares = shares.copy()
         away = of_account(known)
-        _take_off(shares, of_people(known), day, 1 / max(usual_people, 1.0))
+        # a colleague who never uses the product is none of those whose use is expected
+        _take_off(shares, of_people(known, account.active_users), day, 1 / max(usual_people, 1.0))
         _take_off(shares, away, day, 1.0)
         np.maximum(shares, 0, out=shares)
         now = [(first, last) for first, last in away if first <= day + 1 and last >= day]

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from services.scorer.domain.accounts.absences import MAX_ABSENCES, Absences, merge, note, of_account, of_people
+from services.scorer.domain.accounts.absences import (
+    MAX_ABSENCES,
+    Absences,
+    merge,
+    note,
+    of_account,
+    of_people,
+    of_strangers,
+)
+from services.scorer.domain.accounts.actors import person_of
 from services.shared.units import date_of
 from tests.support.scorer import DAY, UsageLane, at
 
@@ -32,7 +41,8 @@ def test_an_absence_of_the_account_and_one_of_a_person_are_kept_apart_and_are_no
     away(lane, 5, 6, event_id="p", user="ann", properties={"scope": "person"})
 
     assert of_account(kept(lane)) == [(DAY + 5, DAY + 9)]
-    assert of_people(kept(lane)) == [(DAY + 5, DAY + 6)]
+    assert of_people(kept(lane), {person_of("ann")}) == [(DAY + 5, DAY + 6)]
+    assert of_strangers(kept(lane), {person_of("bob")}) == [(DAY + 5, DAY + 6)]
     acme = lane.state.accounts["acme"]
     assert (acme.today("events"), acme.today("active"), acme.last_active_day) == (0, 0, -1)
 
@@ -43,7 +53,7 @@ def test_what_staff_plan_for_the_account_counts_and_when_one_of_them_is_away_doe
     away(lane, 5, 6, event_id="p", internal=True, properties={"scope": "person"})
 
     assert of_account(kept(lane)) == [(DAY + 5, DAY + 9)]
-    assert of_people(kept(lane)) == []
+    assert len(kept(lane)) == 1
 
 
 def test_the_newest_statement_of_one_first_day_holds_whatever_comes_first() -> None:

@@ -91,16 +91,27 @@ def test_a_week_of_a_planned_absence_leaves_next_to_nothing_and_its_days_are_not
 
 def test_a_person_who_is_away_takes_his_share_and_keeps_no_rule_back() -> None:
     acme = account(SUNDAY)
-    acme.absences = {(77, SUNDAY - 6): (SUNDAY, 1)}
+    acme.absences = {(2, SUNDAY - 6): (SUNDAY, 1)}
     found = calendar_of(acme, SUNDAY, 5)
     assert found is not None
     assert found.shares[0] == pytest.approx(0.8)
     assert (found.off, found.absent_until) == (frozenset(), None)
 
 
+def test_colleagues_who_do_not_use_the_product_take_nothing_when_they_are_away() -> None:
+    """A calendar of a whole company would leave next to nothing to be expected, and hold every alarm of use."""
+    acme = account(SUNDAY)
+    acme.absences = {(colleague, SUNDAY - 6): (SUNDAY, 1) for colleague in range(70, 80)} | {(2, SUNDAY): (SUNDAY, 1)}
+
+    values = measures_of(known_of(acme, (SUNDAY + 1) * DAY_MS, SUNDAY, LEVELS, value_connected=False))
+
+    assert values["calendar_level"] == pytest.approx(1, abs=0.01)
+    assert values["expected_1w"] == pytest.approx(25, abs=0.1)
+
+
 def test_a_person_whose_absences_overlap_is_away_once() -> None:
     acme = account(SUNDAY)
-    acme.absences = {(77, SUNDAY - 9): (SUNDAY, 1), (77, SUNDAY - 6): (SUNDAY + 3, 2), (78, SUNDAY - 6): (SUNDAY, 1)}
+    acme.absences = {(2, SUNDAY - 9): (SUNDAY, 1), (2, SUNDAY - 6): (SUNDAY + 3, 2), (3, SUNDAY - 6): (SUNDAY, 1)}
     found = calendar_of(acme, SUNDAY, 5)
     assert found is not None
     assert found.shares[0] == pytest.approx(0.6)
