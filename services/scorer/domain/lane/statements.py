@@ -76,7 +76,8 @@ class Statements:
             return 0  # what staff answer, and when one of them is away, says nothing about the customer
         if meaning.is_absence:
             return self._absence(account, wanted, occurred, event, origin)
-        self._answer(account, event["user"], wanted, meaning, occurred)
+        user = event["user"] or survey_answers.somebody(event["source"], event["event_id"])
+        self._answer(account, user, wanted, meaning, occurred)
         return URGENT if meaning.survey in self._shown_surveys else 0
 
     def _case(self, account: Account, case: str, meaning: Meaning, occurred: int) -> None:

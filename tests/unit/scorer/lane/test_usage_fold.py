@@ -201,6 +201,37 @@ def test_the_latest_answer_of_each_person_counts() -> None:
     assert last["lowest_user"] == "bob"
 
 
+def test_answers_without_a_user_are_of_several_people_and_a_repeated_one_is_not() -> None:
+    """Such as those of an anonymous survey: the promoter of today must not hide the detractor of yesterday."""
+    lane = UsageLane(start=at(0, 8))
+    for event_id, day, user, score in (("a", 0, "", 2), ("b", 0, "", 10), ("c", 0, "ann", 2), ("b", 2, "", 10)):
+        lane.event(
+            event_id,
+            user=user,
+            when=at(0, 8),
+            received_at=at(day, 8),
+            name="NPS Submitted",
+            properties={"score": score},
+        )
+    lane.tick(at(2, 9))
+
+    last = lane.snapshots()[-1]
+    said = measures(last)
+    assert lane.state.ledger.duplicates == 0  # it came back after the window of ids
+    assert (said["survey_responses"], said["detractors"], said["lowest_answer"]) == (3, 2, 2)
+    assert said["survey_mean"] == pytest.approx(14 / 3, rel=1e-5)
+    assert last["lowest_user"] == "ann"
+
+
+def test_of_an_answer_without_a_user_nobody_is_named() -> None:
+    lane = UsageLane(start=at(0, 8))
+    lane.event("a", user="", when=at(0, 8), name="NPS Submitted", properties={"score": 2})
+    lane.tick(at(0, 9))
+
+    last = lane.snapshots()[-1]
+    assert (last["lowest_user"], measures(last)["detractors"]) == ("", 1)
+
+
 def test_an_answer_of_staff_is_none_of_the_customers() -> None:
     lane = UsageLane(start=at(0, 8))
     for user, score, internal in (("ann", 9, False), ("staff", 0, True)):
