@@ -17,7 +17,7 @@ def band_of(score: int) -> str:
     return next(name for name, low, high in EDGES if low <= score < high)
 
 
-def next_band(band: str, since: int, score: int, at: int) -> tuple[str, int]:
+def next_band(band: str, since: int, score: int, at: int, before: int | None = None) -> tuple[str, int]:
     """
     Return the band and since when the score is clearly in another one.
 
@@ -26,13 +26,20 @@ def next_band(band: str, since: int, score: int, at: int) -> tuple[str, int]:
         since: Since when the score was clearly in another band, 0: it was not.
         score: In tenths of a point.
         at: Log time in milliseconds.
+        before: The score when `since` was told; None: there was none.
     """
     for name, low, high in EDGES:
         if name != band:
             continue
-        if low - MARGIN < score < high + MARGIN:
+        past = _past(score, low, high)
+        if not past:
             return band, 0
-        if not since:
+        if not since or (before is not None and _past(before, low, high) == -past):  # past the other edge till now
             return band, at
         return (band, since) if at - since < HOLD_MS else (band_of(score), 0)
     return band_of(score), 0
+
+
+def _past(score: int, low: int, high: int) -> int:
+    """Return the edge that a score is clearly past: -1 the lower, 1 the upper, 0 none."""
+    return (score >= high + MARGIN) - (score <= low - MARGIN)

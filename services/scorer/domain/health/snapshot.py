@@ -97,7 +97,7 @@ def _band(before: LastEvaluation, scored: Health, usage: Usage, context: Evaluat
         return "LEARNING", 0
     if scored.coverage < context.model.coverage_floor:
         return "UNKNOWN", 0
-    return next_band(before.band, before.past_edge_since, scored.score, context.at)
+    return next_band(before.band, before.past_edge_since, scored.score, context.at, before.score_tenths)
 
 
 def _dates(account: Account, usage: Usage) -> dict[str, int]:

@@ -184,6 +184,16 @@ def test_a_band_changes_only_when_the_score_stays_three_points_past_the_edge_for
     assert next_band(band, since, 700, at() + 24 * HOUR_MS) == ("YELLOW", 0)
 
 
+def test_a_score_that_leaps_from_one_edge_past_the_other_has_a_day_to_stay_there() -> None:
+    """Somebody comes back after three weeks: the points that the silence took away are back at once."""
+    band, since = next_band("YELLOW", 0, 400, at(), 600)
+    assert (band, since) == ("YELLOW", at())
+    band, since = next_band(band, since, 800, at() + 23 * HOUR_MS, 400)
+    assert (band, since) == ("YELLOW", at() + 23 * HOUR_MS)
+    assert next_band(band, since, 810, at() + 40 * HOUR_MS, 800) == ("YELLOW", at() + 23 * HOUR_MS)
+    assert next_band(band, since, 810, at() + 47 * HOUR_MS, 800) == ("GREEN", 0)
+
+
 @pytest.mark.parametrize(
     ("band", "score", "leaves"),
     [
