@@ -25,7 +25,8 @@ _AGELESS = [name for name, record in RECORDS.items() if record.fresh_days is not
 if _AGELESS:
     raise ImportError(f"fresh_days of {_AGELESS}: the age of the first state that they need is not kept (see known.py)")
 
-_EXACT_FROM = 100_000.0
+_TO_THE_PENNY_FROM = 1_000.0
+"""From here on six digits would leave less than two behind the point, of which a sum of money has both."""
 _EVIDENCE = [
     (list(needed), [name for name, record in RECORDS.items() if record.evidence.items() == needed])
     for needed in {frozenset(record.evidence.items()) for record in RECORDS.values() if record.evidence}
@@ -45,8 +46,9 @@ def measures_of(known: Known) -> dict[str, float]:
         found = function(known)
         if found is not None:
             number = float(found)
-            exact = number.is_integer() or abs(number) >= _EXACT_FROM  # a sum of money is told to the penny
-            values[name] = number if exact else six_digits(number)
+            if not number.is_integer():
+                number = round(number, 2) if abs(number) >= _TO_THE_PENNY_FROM else six_digits(number)
+            values[name] = number
     left_out = [name for name, state, within_ms in _FRESH if known.at - known.newest.get(state, 0) > within_ms]
     for needed, names in _EVIDENCE:
         if any(values.get(other, least - 1) < least for other, least in needed):

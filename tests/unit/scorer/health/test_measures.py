@@ -249,5 +249,14 @@ def test_without_a_milestone_value_is_proven_by_its_rhythm_and_without_events_of
         assert "onboarding" in values
 
 
-def test_money_is_told_to_the_penny() -> None:
-    assert measured(account(revenue=1_234_567.89))["revenue"] == 1_234_567.89
+@pytest.mark.parametrize("revenue", [0.1, 999.99, 1_234.56, 12_345.67, 99_999.99, 1_234_567.89, 1e15])
+def test_money_is_told_to_the_penny(revenue: float) -> None:
+    assert measured(account(revenue=revenue))["revenue"] == revenue
+
+
+def test_an_account_whose_first_activity_is_of_today_is_no_days_old() -> None:
+    new = account(weeks=0)
+    new.reach(KINDS.milestones["first_activity"], DAY)
+    new.last_active_day = DAY
+
+    assert (measured(new)["age_days"], measured(new)["silent_days"]) == (0, 0)

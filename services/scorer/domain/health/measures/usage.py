@@ -82,7 +82,7 @@ def learning(known: Known) -> float | None:
 
 @measure
 def age_days(known: Known) -> float | None:
-    return known.usage.day - known.first_day if known.first_day >= 0 else None
+    return max(0, known.usage.day - known.first_day) if known.first_day >= 0 else None
 
 
 @measure
