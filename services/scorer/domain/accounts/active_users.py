@@ -177,12 +177,14 @@ class ActiveUsers:
         """
         Return which agents and which integrations were active on each of the 256 days up to `end`, oldest first.
 
-        None: only people are remembered.
+        None: only people were active on these days.
         """
         agents, integrations = split(self.known)
         if agents == len(self.known):
             return None
         days = self._days(end, slice(agents, None))
+        if not days.any():  # they are forgotten when a day with activity is closed
+            return None
         return days[: integrations - agents], days[integrations - agents :]
 
     def last_used(self, feature: int) -> npt.NDArray[np.uint16] | None:

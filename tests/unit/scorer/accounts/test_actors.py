@@ -139,6 +139,17 @@ def test_where_only_people_are_known_nothing_is_said_of_agents() -> None:
     )
 
 
+def test_an_agent_of_long_ago_is_not_known_though_no_day_with_activity_has_closed_since() -> None:
+    """A late event moves the days on, and forgets nobody."""
+    found = account((AGENTS | 1, range(DAY - 238, DAY - 237)), (1, range(DAY - 1, DAY)))
+
+    def on(day: int) -> dict[str, float]:
+        return measures_of(known_of(found, at(day), DAY + day - 1, [1.0] * 36, value_connected=True))
+
+    assert {"agents_28", "integrations_28"} <= on(18).keys()
+    assert {"people_share_4w", "agents_28", "integrations_28"} & on(19).keys() == set()
+
+
 def test_a_move_to_an_agent_keeps_the_level_and_shows_in_the_share_of_people() -> None:
     found = measured(account((1, PAST), (2, ALL), (AGENTS | 1, MONTH)))
 
