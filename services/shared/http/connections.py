@@ -1,8 +1,9 @@
 """
-Uvicorn's HTTP protocol with bounds, for what operators and readers ask: on connections, time and headers.
+Uvicorn's HTTP protocol with bounds, for what operators and readers ask: on connections, time, headers and requests in a row.
 
-Uvicorn waits for ever for the first byte, and takes headers without end. A thousand connections that say nothing would take
-all files that a process may open, its connections to Kafka among them; one that never ends its headers takes its memory.
+Uvicorn waits for ever for the first byte, and takes headers and requests in a row without end. A thousand connections that say
+nothing would take all files that a process may open, its connections to Kafka among them; one that never ends its headers, or
+sends requests faster than they are answered, takes its memory.
 Ingest has bounds of its own, which know who sends (`services/ingest/connections`).
 """
 
@@ -24,11 +25,17 @@ MOST = 256
 WITHIN_S = 30.0
 _MOST_BYTES = 64 * 1024
 """The most bytes of headers and of what frames chunks. Framing may take as many bytes as the body, on top of this."""
+_MOST_PIPELINED = 16
+"""Requests that may wait on one connection for the answers to those before them: uvicorn reads on with each answer."""
 _TELL_EVERY_S = 60.0
 _TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-type: text/plain\r\n"
     b"content-length: 27\r\n\r\nsend at most 64 KB headers\n"
 )
+
+
+class _TooMany(Exception):
+    """Stops the parser."""
 
 
 class _Bounded(HttpToolsProtocol):
@@ -38,6 +45,8 @@ class _Bounded(HttpToolsProtocol):
     """Connections without a complete request, those that have been so for longest first."""
     told_at: ClassVar[float]
     cycle: Any
+    _running: Any = None
+    """The cycle that is being answered, or was last."""
     _arriving: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _bytes = 0
@@ -68,6 +77,9 @@ class _Bounded(HttpToolsProtocol):
             self.transport.close()
 
     def on_message_begin(self) -> None:
+        if len(self.pipeline) >= _MOST_PIPELINED:
+            self.transport.abort()
+            raise _TooMany
         self._expect()
         super().on_message_begin()
 
@@ -101,7 +113,16 @@ class _Bounded(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._arrived()
         self._read()
+        running = self._running  # uvicorn tells only the newest
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        self.pipeline.clear()
         super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _expect(self) -> None:
         if self._arriving is None:

@@ -23,6 +23,9 @@ from tests.support.waiting import until
 HOST = "127.0.0.1"
 Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
+_STREAMS: set[object] = set()
+"""The answers without end that are being given."""
+
 
 async def echoed(request: Request) -> Response:
     """Say how long the body was."""
@@ -33,8 +36,13 @@ async def streamed(_: Request) -> Response:
     """Begin an answer that does not end."""
 
     async def parts() -> AsyncIterator[bytes]:
-        yield b"begun"
-        await asyncio.Event().wait()
+        token = object()
+        _STREAMS.add(token)
+        try:
+            yield b"begun"
+            await asyncio.Event().wait()
+        finally:
+            _STREAMS.discard(token)
 
     return StreamingResponse(parts())
 
@@ -199,6 +207,31 @@ async def test_trailers_without_end_are_cut_off() -> None:
         ended = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
 
         await _feed(await said(port, ended), b"X-A: " + b"a" * 1000 + b"\r\n")
+
+
+async def test_requests_in_a_row_without_end_are_cut_off() -> None:
+    """Uvicorn reads on with each answer that it gives, so what waits would take memory without end."""
+    async with server() as port:
+        await _feed(await said(port, b""), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 40)
+
+
+async def test_some_requests_in_a_row_are_answered() -> None:
+    async with server() as port:
+        several = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 15 + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+        assert (await ends(await said(port, several))).count(b"HTTP/1.1 200") == 16
+
+
+async def test_an_answer_ends_with_its_connection_though_another_request_waits_behind_it() -> None:
+    waits = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    async with server() as port:
+        reader, writer = await said(port, b"GET /stream HTTP/1.1\r\nHost: x\r\n\r\n" + waits)
+        await reader.readuntil(b"begun")
+        assert _STREAMS
+
+        writer.close()
+
+        await until(lambda: not _STREAMS, within_s=20)
 
 
 async def test_a_trailer_is_no_header() -> None:
