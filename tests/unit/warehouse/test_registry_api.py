@@ -79,6 +79,7 @@ def test_a_schema_that_is_nested_without_end_is_none(client: TestClient) -> None
     [
         ("/schemas/ids/999", 404, 40403),
         ("/schemas/ids/999/versions", 404, 40403),
+        pytest.param(f"/schemas/ids/{'1' * 5_000}", 404, 40403, id="a number that is too long to be one"),
         ("/subjects/nobody/versions", 404, 40401),
         ("/subjects/nobody/versions/1", 404, 40401),
         ("/subjects/io.tidemark.Tick/versions/9", 404, 40402),
