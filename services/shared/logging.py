@@ -90,5 +90,6 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 def _value(value: object) -> str:
+    """Return a value such that it ends where the next field begins, and that no terminal acts on it."""
     text = str(value)
-    return json.dumps(text) if not text or any(c in text for c in ' "=\n') else text
+    return json.dumps(text) if not text or not text.isprintable() or any(c in text for c in ' "=') else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -190,3 +191,13 @@ def test_log_lines_carry_event_and_fields() -> None:
 
     assert text.endswith('INFO ingest batch_accepted events=12 why="two words"')
     assert '"event": "batch_accepted", "events": 12' in line
+
+
+@pytest.mark.parametrize("made_up", ["\x9b2J", "\x1b[2J", "a\rb", "a\x85b", "a\u2028b", "\u202eba"])
+def test_what_others_say_of_themselves_moves_no_terminal_and_begins_no_line_of_a_log(made_up: str) -> None:
+    record = logging.makeLogRecord({"msg": "request_refused", "levelname": "WARNING", "user_agent": made_up})
+
+    text = TextLines("ingest").format(record)
+
+    assert text.isprintable()
+    assert text.endswith(f"request_refused user_agent={json.dumps(made_up)}")
