@@ -1,4 +1,9 @@
-"""What people record of an account, as events of the default tracking plan: their names, and what each shows."""
+"""
+What people record of an account, as events of the default tracking plan: their names, and what each shows.
+
+Only track calls are records: the plan keeps their names for servers, while a page of any name may come from anybody who has
+read the write key of a browser.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +30,9 @@ KINDS: Mapping[str, str] = {
     "judged": JUDGEMENT,
 }
 """Kinds of records, and the events that they are on the log."""
+CALL = "TRACK"
+"""What these events are."""
+_NAMES = frozenset(KINDS.values())
 _DAY_OF = {
     "contact": "",
     "note": "",
@@ -80,7 +88,7 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
     """
     Return what was recorded, the newest first; what cannot be read is left out, and so are absences that were withdrawn.
 
-    Goals have the record that says that they were reached, which is in the list as well.
+    Other events of these names are no records. Goals have the record that says that they were reached, which is in the list as well.
 
     Args:
         events: As the API lists them, those of the same moment with the latest first.
@@ -91,11 +99,20 @@ def recorded(events: Iterable[Mapping[str, Any]], known_until: date | None = Non
     for event in sorted(events, key=lambda each: str(each["occurred_at"]), reverse=True):
         if known_until is not None and event["received_at"][:10] > known_until.isoformat():
             continue
-        kind = kinds.get(event["name"])  # the API also finds events that have the whole list of names as theirs
-        made = _one(kind, event) if kind else None
+        made = _one(kinds[event["name"]], event) if is_record(event) else None
         if made is not None:
             found.append(made)
     return _with_ends(_standing(found))
+
+
+def is_record(event: Mapping[str, Any]) -> bool:
+    """Return whether an event, as the API lists it, is what somebody recorded; Today and back-tests take no other either."""
+    return (
+        event["name"] in _NAMES  # the API also finds events that have the whole list of names as theirs
+        and event["kind"] == CALL
+        and event["environment"] == "production"
+        and not event["internal"]
+    )
 
 
 def _one(kind: str, event: Mapping[str, Any]) -> Recorded | None:

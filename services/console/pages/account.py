@@ -15,7 +15,7 @@ from services.console.account import happened, questions
 from services.console.account.fall import fall
 from services.console.account.happened import SignalEpisode
 from services.console.account.past import SPAN_DAYS, Day, Past
-from services.console.account.records import KINDS, Recorded, recorded
+from services.console.account.records import CALL, KINDS, Recorded, recorded
 from services.console.account.risk import risk
 from services.console.addresses import account_address
 from services.console.api_client import ApiError, Told
@@ -154,8 +154,8 @@ async def _ask(visit: Visit, account: str, at: date | None) -> _Told:
         api.account(account, days=SPAN_DAYS, **given),
         api.account(account, "history", days=SPAN_DAYS, limit=SPAN_DAYS, **given),
         api.account(account, "people", days=SPAN_DAYS, limit=PEOPLE, **given),
-        api.account(account, "events", name=tuple(KINDS.values()), limit=RECORDS, before=before),
-        api.account(account, "events", name=STANDING, limit=STANDING_READ, before=before),
+        api.account(account, "events", name=tuple(KINDS.values()), kind=CALL, limit=RECORDS, before=before),
+        api.account(account, "events", name=STANDING, kind=CALL, limit=STANDING_READ, before=before),
         api.get("/v1/signals", account=account, open=True, limit=OPEN, **given),
     )
     last = at or _day_of(whole)

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from services.console.account.records import KINDS
+from services.console.account.records import is_record
 from services.console.addresses import account_address
 from services.console.rendering import Visit
 
 SHOWN = 20
-_RECORDS = frozenset(KINDS.values())
 
 
 async def events_of(visit: Visit, account: str, at: date | None = None) -> dict[str, Any]:
@@ -37,5 +36,5 @@ def _shown(event: Mapping[str, Any]) -> dict[str, Any]:
         "at": event["occurred_at"],
         "source": event["source"],
         "environment": event["environment"],
-        "is_record": event["name"] in _RECORDS,
+        "is_record": is_record(event),
     }

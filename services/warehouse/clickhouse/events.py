@@ -227,9 +227,12 @@ def _conditions(wanted: EventFilter) -> tuple[str, dict[str, Any]]:
     conditions = ["account = {account:String}"]
     if wanted.names:
         conditions.append("name IN {names:Array(String)}")
+    if wanted.kinds:
+        conditions.append("kind IN {kinds:Array(String)}")
     if wanted.before is not None:
         conditions.append(f"occurred_at < fromUnixTimestamp64Milli(toInt64({instant(wanted.before)}), 'UTC')")
-    return " AND ".join(conditions), {"account": wanted.account, "names": list(wanted.names)}
+    given = {"account": wanted.account, "names": list(wanted.names), "kinds": list(wanted.kinds)}
+    return " AND ".join(conditions), given
 
 
 def _identity(row: Found) -> tuple[Any, ...]:

@@ -14,6 +14,7 @@ TENTHS = tuple(map(str, range(1, 11)))
 CATEGORIES = ("RISK", "EXPANSION")
 SEVERITIES = ("INFO", "WARNING", "CRITICAL")
 TRANSITIONS = ("FIRING", "UPDATED", "RESOLVED")
+EVENT_KINDS = ("TRACK", "PAGE", "SCREEN", "IDENTIFY", "GROUP", "ALIAS")
 MOST_ROWS = 1000
 
 
@@ -85,7 +86,7 @@ class EventFilter:
     """
     Which events of one account, latest first, then by topic and partition, then by offset, latest first.
 
-    `names` are those of any if there are none; `before` is a time in milliseconds since 1970 UTC.
+    `names` and `kinds` are any if there are none; `before` is a time in milliseconds since 1970 UTC.
     """
 
     account: str
@@ -93,6 +94,7 @@ class EventFilter:
     before: int | None = None
     after: Place | None = None
     limit: int = 100
+    kinds: tuple[str, ...] = ()
 
     @property
     def order(self) -> Order:

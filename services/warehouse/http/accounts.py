@@ -128,7 +128,9 @@ def _history(asked: Asked) -> Told:
 
 def _events(asked: Asked) -> Told:
     store, given = asked.store, asked.given
-    wanted = EventFilter(asked.path["account"], given["name"], given["before"], limit=given["limit"])
+    wanted = EventFilter(
+        asked.path["account"], given["name"], given["before"], limit=given["limit"], kinds=given["kind"]
+    )
     rows, page = paged(wanted, given["cursor"], store.events)
     if not rows:
         _must_be_known(asked)
@@ -224,6 +226,7 @@ QUESTIONS = (
         EventsAnswer,
         (
             parameters.TextsParameter("name", "Only events of these names, with commas between."),
+            parameters.ChoicesParameter("kind", "Only events of these kinds of call.", filters.EVENT_KINDS),
             parameters.TimeParameter("before", "Only events that happened before this day or time."),
             limit(),
             CURSOR,

@@ -46,6 +46,7 @@ class MemoryStore(MemoryErasing, MemoryHealth):
             for row in self._unique_events()
             if row["account"] == wanted.account
             and (not wanted.names or row["name"] in wanted.names)
+            and (not wanted.kinds or row["kind"] in wanted.kinds)
             and (wanted.before is None or row["occurred_at"] < wanted.before)
         ]
         following = after(wanted.order, in_order(wanted.order, rows), wanted.after)

@@ -120,6 +120,13 @@ def test_events_come_latest_first_and_are_filtered_by_names_and_time(store: Stor
     assert _ids(store, EventFilter("acme", names=("n1", "n2", "none"), limit=3)) == ["e8", "e7", "e5"]
 
 
+def test_events_are_filtered_by_kind(store: Store) -> None:
+    store.insert("events", [event(n, f"e{n}", kind=("PAGE", "TRACK", "SCREEN")[n % 3], name="Lost") for n in range(6)])
+
+    assert _ids(store, EventFilter("acme", names=("Lost",), kinds=("PAGE", "SCREEN"))) == ["e5", "e3", "e2", "e0"]
+    assert store.events(EventFilter("acme", kinds=("TRACK",), limit=1)).total == 2
+
+
 def _ids(store: Store, wanted: EventFilter) -> list[str]:
     return [event["event_id"] for event in store.events(wanted).rows]
 

@@ -106,6 +106,9 @@ def event(kind: str, received_at: str = "2027-03-31T10:00:00.000Z", **changes: s
     at = call.get("timestamp", received_at)
     return {
         "name": call["event"],
+        "kind": call["type"].upper(),
+        "environment": "production",
+        "internal": False,
         "event_id": call["messageId"],
         "properties": properties,
         "occurred_at": at,
@@ -130,6 +133,14 @@ def test_records_are_read_again_newest_first_with_their_day_and_their_words() ->
     texts = {each.kind: each.texts for each in found}
     assert texts["handoff"] == ["Olga → Nora", "Is on leave"]
     assert texts["note"] == ["Line one\nline two"]
+
+
+@pytest.mark.parametrize(
+    "other", [{"kind": "PAGE"}, {"kind": "SCREEN"}, {"environment": "staging"}, {"internal": True}]
+)
+def test_only_a_track_call_of_production_is_a_record(other: dict[str, Any]) -> None:
+    """A page of any name may be sent with the write key of a browser, which anybody can read."""
+    assert recorded([{**event(kind), **other} for kind in FORMS]) == []
 
 
 def test_a_goal_has_the_first_record_that_says_that_it_was_reached() -> None:

@@ -66,6 +66,30 @@ async def test_what_was_said_of_an_open_signal_is_refused_beside_it(store: Memor
     assert "They moved" in answer.text.partition("ingest does not answer")[2]
 
 
+async def test_pages_under_the_names_of_records_record_nothing_and_hide_no_record() -> None:
+    own = filled(["acme"])
+    note: dict[str, Any] = {
+        "name": "Note Added",
+        "properties": '{"text":"They will grow","author":"Ann"}',
+        "occurred_at": T0,
+    }
+    own.insert("events", [event(900, "n1", account="acme", **note)])
+    made_up = '{"date":"2026-01-01","reason":"price","text":"They are gone","author":"The boss"}'
+    for offset, name in enumerate(("Account Lost", "Note Added"), 1):
+        pages = [
+            event(n, f"p{n}", account="acme", kind="PAGE", name=name, properties=made_up, occurred_at=T0 + n)
+            for n in range(offset * 1_000, offset * 1_000 + RECORDS)
+        ]
+        own.insert("events", pages)
+
+    async with client_of(app_over(own)) as client:
+        page = (await client.get("/accounts/acme")).text
+
+    assert "They will grow" in page
+    assert "The boss" not in page
+    assert "banner lost" not in page
+
+
 async def test_a_past_day_has_its_records_however_many_came_since() -> None:
     own = filled(["busy"])
     for number in range(RECORDS + 5):

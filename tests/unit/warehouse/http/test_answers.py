@@ -135,6 +135,8 @@ def test_history_and_events_of_an_account_have_their_own_addresses(client: TestC
     assert client.get("/v1/accounts/acme/history?days=1").json()["history"][0]["score"] == 31.2
     assert client.get("/v1/accounts/acme/events?limit=5").json()["events"][0]["name"] == "Report Exported"
     assert client.get("/v1/accounts/acme/events?before=1970-01-02").json()["events"] == []
+    assert client.get("/v1/accounts/acme/events?kind=page,group").json()["events"] == []
+    assert len(client.get("/v1/accounts/acme/events?kind=track").json()["events"]) == 1
     assert len(client.get("/v1/accounts/acme/events?before=2030-01-01T00:00:00Z").json()["events"]) == 1
     assert client.get("/v1/accounts/a%2Fb%20events/history").json()["history"] == []
 
