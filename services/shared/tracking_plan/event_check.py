@@ -98,8 +98,8 @@ class EventCheck:
             detail = f"{_SERVER_ONLY}, or rename it"
             return Violation("plan_server_only", "event" if kind == "TRACK" else "name", detail)
         if self.traits_for_servers:
-            for trait, value in properties.items():
-                if value is not None and trait.lower() in self.traits_for_servers:
+            for trait in properties:  # null too: it removes what a server has said
+                if trait.lower() in self.traits_for_servers:
                     return Violation("plan_server_only", f"{self.holder}.{trait}", _SERVER_ONLY)
         return None
 

@@ -34,13 +34,15 @@ HELD: list[tuple[dict[str, Any], str]] = [
     ({"type": "page", "properties": {"path": "/billing"}}, "name"),
     ({"type": "screen", "name": "billing"}, "name"),
     ({"type": "group", "groupId": "acme", "traits": {"name": "Acme", "REVENUE": 9}}, "traits.REVENUE"),
+    ({"type": "group", "groupId": "acme", "traits": {"name": "Acme", "revenue": None}}, "traits.revenue"),
     ({"type": "identify", "traits": {"role": "admin"}}, "traits.role"),
+    ({"type": "identify", "traits": {"role": None}}, "traits.role"),
 ]
 FREE: list[dict[str, Any]] = [
     {"type": "track", "event": "Viewed"},
     {"type": "track", "event": "Contract Signed Late"},
     {"type": "page", "name": "Contract Signed"},
-    {"type": "group", "groupId": "acme", "traits": {"name": "Acme", "revenue": None}},
+    {"type": "group", "groupId": "acme", "traits": {"name": None}},
     {"type": "identify", "traits": {"name": "Ann"}},
 ]
 
