@@ -36,7 +36,7 @@ def create(
     ] = None,
     file: FileOption = None,
 ) -> None:
-    """Create a token and print it, this once: only its hash is stored. It can read all that the query API answers."""
+    """Create a token and print it, this once: only its hash is stored. It reads all that the query API answers, and signs in to the console."""
     until = None if days is None else (datetime.now(UTC) + timedelta(days=days)).replace(microsecond=0)
     print(query_tokens.add(_file(file), name, until))
     if until:

@@ -1,5 +1,7 @@
 """
-Tokens: who may ask. Each can read everything that the API answers, and nothing else.
+Tokens: who may ask. Each can read everything that the API answers, and change nothing there.
+
+It also signs in to the console, which records with a write key of its own.
 
 The file is a YAML list (docs/warehouse.md). It holds the hashes of the tokens, never a token. A change is taken over while
 running. A file that cannot be read, or has an error, changes nothing: it is logged and counted.
