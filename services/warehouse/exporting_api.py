@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 UNREAD_S = 30.0
 """A client that takes nothing for so long is let go."""
+WHOLE_S = 3_600.0
+"""So is one that has not taken the whole in this time: a few kilobytes a second would keep all others out for days."""
 _TYPES = {
     "Parquet": "application/vnd.apache.parquet",
     "CSVWithNames": "text/csv",
@@ -110,7 +112,8 @@ class _Export(StreamingResponse):
                 await send(message)
 
         try:
-            await super().__call__(scope, receive, sending)
+            async with asyncio.timeout(WHOLE_S):
+                await super().__call__(scope, receive, sending)
         except (
             TimeoutError,
             ClientDisconnect,

@@ -55,6 +55,29 @@ async def test_an_export_that_nobody_reads_is_ended_and_lets_the_next_one_start(
     assert (after.status_code, len(after.content)) == (200, 2 * 262_144)
 
 
+async def test_an_export_that_is_read_without_end_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who takes a little of it now and then keeps everybody else from one."""
+    monkeypatch.setattr(exporting_api, "WHOLE_S", 0.2)
+    store = Endless()
+    async with (
+        serving(Starlette(routes=exporting_routes(lambda: store)), "127.0.0.1", 0, timeout_graceful_shutdown=0) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
+        asyncio.timeout(20),
+    ):
+        with pytest.raises(httpx.RemoteProtocolError):
+            await _read(client)
+        after = await client.get(PATH)
+
+    assert (after.status_code, store.open) == (200, 0)
+
+
+async def _read(client: httpx.AsyncClient) -> None:
+    """Read an export to its end, and keep nothing of it."""
+    async with client.stream("GET", PATH) as answer:
+        async for _ in answer.aiter_bytes():
+            pass
+
+
 class Empty:
     def export(self, wanted: Export) -> Iterator[bytes]:
         del wanted
