@@ -94,6 +94,9 @@ class Eraser(Protocol):
         Note the positions first: a position that is read back from rows is lost with them.
         """
 
+    def forget_orders(self, done_for_s: int = ...) -> None:
+        """Delete what the store itself still holds of orders that were carried out so many seconds ago, by default an hour. It never fails."""
+
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person, by pseudonym, or of an account; `linked`: under linked ids too, OTHERS at most."""
 

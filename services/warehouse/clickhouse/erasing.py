@@ -8,16 +8,20 @@ Each is waited for. What the server says to a mutation that was cut short is no 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from services.warehouse.clickhouse.asking import BOUNDED, answered
 from services.warehouse.clickhouse.derived import BY_DAY, selection
 from services.warehouse.domain.erasing import OTHERS, PERSONAL, Erasure, Traces, follow_links
 from services.warehouse.domain.rows import Place
+
+log = logging.getLogger(__name__)
 
 _OURS = frozenset({"erasures", "positions", "migrations"})
 _WAIT = {"mutations_sync": 1}
@@ -56,6 +60,11 @@ _ONLY_THERE = f"""SELECT user FROM (SELECT user, account FROM events UNION ALL S
     WHERE account != '' AND user IN ({_MEMBERS}) GROUP BY user HAVING uniqExact(account) = 1 ORDER BY user"""
 _BEFORE = "appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
 _AT_ONCE = 1_000
+_DONE_LONG_AGO_S = 3_600
+"""Until then a power cut may bring back a part of before a mutation, to which the engine applies it once more."""
+_DONE = (
+    "KILL MUTATION WHERE database = currentDatabase() AND is_done AND create_time <= now() - toIntervalSecond(%(ago)s)"
+)
 
 
 class ClickHouseErasing:
@@ -87,6 +96,17 @@ class ClickHouseErasing:
     def erase(self, order: Erasure) -> dict[str, int]:
         """Delete and change what an erasure covers."""
         return self._erase_person(order) if order.user else self._erase_account(order)
+
+    def forget_orders(self, done_for_s: int = _DONE_LONG_AGO_S) -> None:
+        """
+        Delete what the engine keeps of mutations that are done: their texts name accounts, and lead from a pseudonym to the one in its place.
+
+        By itself it keeps the last hundred of each table, for ever. A server may not let us; that keeps nothing from being stored.
+        """
+        try:
+            self._writer.command(_DONE, parameters={"ago": done_for_s})
+        except (ClickHouseError, OSError) as error:
+            log.warning("orders_not_forgotten", extra={"error": str(error)[:500]})
 
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account."""

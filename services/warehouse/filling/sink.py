@@ -41,6 +41,7 @@ Messages = dict[tuple[str, int], list[Any]]
 """The messages of one batch, by partition, in offset order."""
 
 _NOTE_EVERY_S = 10.0
+_FORGET_EVERY_S = 3_600.0
 _FETCH_BYTES = 32 * 1024 * 1024
 _FETCH_AT_LEAST_BYTES = 64 * 1024
 _FETCH_WAIT_MS = 100
@@ -78,6 +79,7 @@ class KafkaSink:
         self._noted: Positions = {}
         self._newest: dict[tuple[str, int], int] = {}
         self._noted_at = 0.0
+        self._forgot_at = float("-inf")
         self._stopped: dict[tuple[str, int], batches.Stop] = {}
         """Partitions of which nothing more is stored by this version."""
         self._decoding = asyncio.Lock()
@@ -256,6 +258,9 @@ class KafkaSink:
         ahead = {place: offset for place, offset in self._stored.items() if offset > self._noted[place]}
         await self._calls(lambda: self._store.note_positions(ahead))
         self._noted.update(ahead)
+        if now - self._forgot_at >= _FORGET_EVERY_S:
+            self._forgot_at = now
+            await self._calls(self._store.forget_orders)
 
     def _place(self, tp: TopicPartition) -> tuple[str, int]:
         return place_of(self._kafka, tp)

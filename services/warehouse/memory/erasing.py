@@ -56,6 +56,9 @@ class MemoryErasing:
             removed["people"] = gone
         return removed
 
+    def forget_orders(self, done_for_s: int = 0) -> None:
+        """Nothing is held of them."""
+
     def traces(self, *, user: str = "", account: str = "", linked: bool = False) -> Traces:
         """Return what is stored of a person or an account."""
         with self._lock:

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.exceptions import DatabaseError
 
 from services.shared.errors import Retryable
 from services.shared.units import DAY_MS
@@ -289,6 +290,40 @@ def test_ids_with_quotes_percent_signs_and_backslashes_are_only_ids(store: Store
         assert of_the_log(store.erase(order(account=name))) == {"events": 1}
         assert store.traces(account=name).rows == {}
         assert rows_of(store).get("usage-events", 0) == len(names) - n - 1
+
+
+@pytest.mark.parametrize("kind", ["embedded", "server"])
+def test_an_hour_after_an_erasure_no_text_of_the_engine_says_who_was_erased(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    """The engine keeps the text of each mutation, on its disk, where it outlives the rows and the order."""
+    erasing: ClickHouseStore = request.getfixturevalue(f"{kind}_store")
+    named = f"""SELECT count() FROM system.mutations WHERE database = currentDatabase()
+        AND (position(command, '{JO}') > 0 OR position(command, '\\'acme\\'') > 0)"""
+    filled(erasing)
+    erasing.forget_orders(0)
+    erasing.erase(order(user=JO))
+    erasing.erase(order(account="acme"))
+
+    erasing.forget_orders()
+    [(recent,)] = erasing._writer.query(named).result_rows
+    erasing.forget_orders(0)
+    [(old,)] = erasing._writer.query(named).result_rows
+
+    assert recent > 10  # a part of before them may come back after a power cut, and has to be changed again
+    assert old == 0
+    assert erasing.traces(user=JO).rows == erasing.traces(account="acme").rows == {}
+
+
+def test_a_server_that_does_not_let_us_forget_orders_keeps_nothing_from_going_on(
+    embedded_store: ClickHouseStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(*_: Any, **__: Any) -> None:
+        raise DatabaseError("Code: 497. DB::Exception: Not enough privileges. (ACCESS_DENIED)")
+
+    monkeypatch.setattr(embedded_store._writer, "command", denied)
+
+    embedded_store.forget_orders()
 
 
 def test_positions_outlive_the_rows_once_they_are_noted(store: Store) -> None:

@@ -138,6 +138,7 @@ async def test_reading_everything_again_finds_nothing_twice(kafka_settings: Kafk
         note_erasures = staticmethod(store.note_erasures)
         erasures = staticmethod(store.erasures)
         erase = staticmethod(store.erase)
+        forget_orders = staticmethod(store.forget_orders)
         traces = staticmethod(store.traces)
         note_sources = staticmethod(store.note_sources)
         sources = staticmethod(store.sources)

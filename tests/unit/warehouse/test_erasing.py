@@ -241,3 +241,22 @@ async def test_what_is_withheld_is_not_told_either() -> None:
     await sink._write(build({("account-health", 0): [health(1, 900, "acme"), health(2, 1_100, "globex")]}))
 
     assert [news.account for news in feed.after(0, "", 50)] == ["globex"]
+
+
+async def test_orders_that_were_carried_out_are_forgotten_at_the_start_and_every_hour() -> None:
+    class Counts(MemoryStore):
+        times = 0
+
+        def forget_orders(self, done_for_s: int = 0) -> None:
+            self.times += 1
+
+    store = Counts()
+    sink, _ = feeding(store)
+
+    await sink._note(everything=True)
+    await sink._note(everything=True)
+    once = store.times
+    sink._forgot_at -= 3_600
+    await sink._note(everything=True)
+
+    assert (once, store.times) == (1, 2)
