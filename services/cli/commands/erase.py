@@ -8,6 +8,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
@@ -120,8 +121,20 @@ def _pseudonym(user: str, data: Any, *, anonymous: bool) -> str:
 
 
 async def _first_look(kafka: KafkaSettings, warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
+    """Return the traces in the warehouse, and of a person what attribution knows beyond them."""
+    from services.cli.erasing.identities import identities, widened
+
     await reach(kafka)
-    return await _traces(warehouse, whom)
+    traces = await _traces(warehouse, whom)
+    if whom.account:
+        return traces
+    return await widened(
+        traces,
+        partial(identities, kafka),
+        lambda user: _traces(warehouse, Subject(user, "", whom.linked)),
+        partial(_user_id, warehouse),
+        linked=whom.linked,
+    )
 
 
 async def _erase(
@@ -136,7 +149,7 @@ async def _erase(
         await order_account(kafka, whom.account, traces["pseudonyms"], within_s)
         parts = [whom]
     else:
-        await order_person(kafka, traces["pseudonyms"], traces["accounts"], within_s)
+        await order_person(kafka, traces["pseudonyms"], traces["accounts"], within_s, traces["forget"])
         parts = [Subject(each, "") for each in traces["pseudonyms"]]
     removed: dict[str, int] = {}
     left: dict[str, int] = {}
@@ -176,20 +189,33 @@ async def _done(warehouse: QueryAccess, whom: Subject, since_ms: int, within_s: 
 async def _traces(warehouse: QueryAccess, whom: Subject) -> dict[str, Any]:
     from urllib.parse import quote
 
+    path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
+    found: dict[str, Any] = (await _asked(warehouse, f"/v1/traces/{path}", linked=whom.linked)).json()
+    return found
+
+
+async def _user_id(warehouse: QueryAccess, user: str) -> str:
+    """Return the user id of a pseudonym; the pseudonym where it is not known any more."""
+    answer = await _asked(warehouse, f"/v1/people/{user}", may_be_unknown=True)
+    return str(answer.json()["user_id"]) if answer.is_success else user
+
+
+async def _asked(
+    warehouse: QueryAccess, path: str, *, linked: bool = False, may_be_unknown: bool = False
+) -> httpx.Response:
     import httpx
 
-    path = f"people/{whom.user}" if whom.user else f"accounts/{quote(whom.account, safe='')}"
     headers = {"Authorization": f"Bearer {warehouse.token}"} if warehouse.token else {}
     try:
         async with httpx.AsyncClient(base_url=warehouse.address, headers=headers, timeout=60.0) as client:
-            answer = await client.get(f"/v1/traces/{path}", params={"linked": "true"} if whom.linked else {})
-            answer.raise_for_status()
+            answer = await client.get(path, params={"linked": "true"} if linked else {})
+            if not (may_be_unknown and answer.status_code == httpx.codes.NOT_FOUND):
+                answer.raise_for_status()
+            return answer
     except httpx.HTTPStatusError as error:
         raise _refused(warehouse, error.response) from error
     except httpx.HTTPError as error:
         raise Retryable(f"the warehouse at {warehouse.address}: it does not answer ({error}). {_SEE_TO_IT}") from error
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def _refused(warehouse: QueryAccess, answer: httpx.Response) -> TidemarkError:

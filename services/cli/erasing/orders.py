@@ -25,10 +25,16 @@ _AT_ONCE = 1_000
 
 
 async def order_person(
-    kafka: KafkaSettings, pseudonyms: Sequence[str], accounts: Sequence[str], within_s: float
+    kafka: KafkaSettings,
+    pseudonyms: Sequence[str],
+    accounts: Sequence[str],
+    within_s: float,
+    known_as: Sequence[str] = (),
 ) -> None:
     """
     Order that a person is erased, who has these pseudonyms and is in these accounts.
+
+    Attribution also forgets others that are `known_as` one of them, so that nothing leads to the person from there.
 
     Raises:
         Retryable: a drive is going on, or an account is quarantined, so nothing was ordered; or the scorer or the alerter
@@ -37,7 +43,7 @@ async def order_person(
     check(await read_lanes(kafka), await quarantined(kafka), accounts)
     now_ms = time.time_ns() // 1_000_000
     instead = {each: PREFIX + urlsafe_b64encode(secrets.token_bytes(15)).decode() for each in pseudonyms}
-    forget = [(USAGE_UNATTRIBUTED, each, _link(_said("FORGOTTEN", each, now_ms))) for each in pseudonyms]
+    forget = [(USAGE_UNATTRIBUTED, each, _link(_said("FORGOTTEN", each, now_ms))) for each in (*pseudonyms, *known_as)]
     rename = [
         (USAGE_EVENTS, account, _link({**_said("SAME", each, now_ms), "account": account, "known_as": instead[each]}))
         for account in accounts

@@ -29,6 +29,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(420
 JO, KIM, BROWSER = "jo.doe@acme.example", "kim.lee@acme.example", "browser-of-jo-0815"
 LEA, FORMER = "lea@initech.example", "lea.before@initech.example"
 MAX, MAX_BEFORE = "anonymous:max@initech.example", "max.before@initech.example"
+PAT, PAT_BEFORE = "pat@umbrella.example", "pat.before@umbrella.example"
 PERSONAL = {"usage-details", "usage-rejected"}
 
 
@@ -63,6 +64,7 @@ def batch() -> list[dict[str, Any]]:
         {"type": "track", "event": "Report Shared", **kim, "context": {"groupId": "globex"}},
         *renamed(FORMER, LEA),
         *renamed(MAX_BEFORE, MAX),
+        *({**call, "context": {"groupId": "umbrella"}} for call in renamed(PAT_BEFORE, PAT)),
         {"type": "track", "event": "", **jo},  # is refused, and kept as it was sent
     ]
     return [{**call, "messageId": f"m{number}"} for number, call in enumerate(calls)]
@@ -248,6 +250,12 @@ async def test_after_an_erasure_the_person_is_nowhere_but_where_the_report_says(
         assert (status, json.loads(out)["others"]) == (1, [MAX_BEFORE])
         assert (await traces(f"people/{user(MAX_BEFORE)}"))["rows"]["event_details"] > 0
         status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", MAX_BEFORE, "--yes", "--json")
+        assert (status, json.loads(out)["others"]) == (0, [])
+
+        # Pat's events all name their account, so none went from one id to the other.
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", PAT, "--yes", "--json")
+        assert (status, json.loads(out)["others"]) == (1, [PAT_BEFORE])
+        status, out, _ = await erase(kafka_settings, processes["warehouse"], "--user", PAT_BEFORE, "--yes", "--json")
         assert (status, json.loads(out)["others"]) == (0, [])
 
         assert await processes["warehouse"].stop() == 0

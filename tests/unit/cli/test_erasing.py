@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -10,12 +12,15 @@ import pytest
 from schemas import released
 from schemas.topics import TOPICS
 from services.cli.commands import erase
+from services.cli.erasing.identities import Identities, widened
 from services.cli.erasing.kept import kept
 from services.cli.erasing.orders import check
 from services.cli.quarantine import Quarantined
 from services.scorer.lane_facts import LaneFacts
 from services.shared.errors import Fatal, Retryable
 from services.shared.units import DAY_MS
+from tests.support.attribution import AttributionLane
+from tests.support.scorer import at
 
 NOW = 20_000 * DAY_MS  # 2024-10-04
 
@@ -97,3 +102,106 @@ def test_a_warehouse_that_refuses_says_what_to_do(
 
     assert type(refused) is kind
     assert advice in str(refused)
+
+
+JO, FORMER, BROWSER, LEE = "u_jo", "u_former", "u_anon_of_jo", "u_lee"
+
+
+def attribution(*learn: Callable[[AttributionLane], None]) -> Callable[[Collection[str]], Awaitable[Identities]]:
+    """Return what attribution knows once it has learned some things."""
+    lane = AttributionLane()
+    records: list[tuple[bytes, bytes | None]] = []
+    for each in learn:
+        each(lane)
+        records += lane.state.take_changes()
+
+    async def known(users: Collection[str]) -> Identities:
+        found = Identities(users)
+        for key, value in records:
+            found.take(key, value)
+        return found
+
+    return known
+
+
+def told(*pseudonyms: str, rows: int = 3, others: Sequence[str] = ()) -> dict[str, Any]:
+    counts = {"events": rows} if rows else {}
+    return {"pseudonyms": [*pseudonyms], "accounts": [], "rows": counts, "others": [*others], "linked": []}
+
+
+async def wide(
+    known: Callable[[Collection[str]], Awaitable[Identities]], user: str = JO, *, linked: bool = False, rows: int = 3
+) -> dict[str, Any]:
+    async def ask(pseudonym: str) -> dict[str, Any]:
+        return told(pseudonym, rows=rows)
+
+    async def name_of(pseudonym: str) -> str:
+        return f"id of {pseudonym}"
+
+    return await widened(told(user), known, ask, name_of, linked=linked)
+
+
+def knows_jo(lane: AttributionLane) -> None:
+    lane.link("NAMED", FORMER, "acme")
+    lane.link("SAME", FORMER, known_as=JO)  # an alias call, of somebody whose events name their account themselves
+    lane.link("SAME", BROWSER, known_as=JO)
+    lane.member("initech", user=JO)
+    lane.link("NAMED", LEE, "hooli")
+
+
+async def test_a_former_id_whose_events_all_name_their_account_is_told_too() -> None:
+    """No event of it goes on to the new id, so the warehouse sees none under both."""
+    found = await wide(attribution(knows_jo))
+
+    assert found["others"] == [f"id of {FORMER}"]
+    assert found["pseudonyms"] == [JO]
+    assert (await wide(attribution(knows_jo), user=FORMER))["others"] == [f"id of {JO}"]
+    assert (await wide(attribution(knows_jo), user=LEE))["others"] == []
+
+
+async def test_a_former_id_that_attribution_knows_is_erased_with_what_is_linked() -> None:
+    found = await wide(attribution(knows_jo), linked=True)
+
+    assert (found["linked"], found["others"]) == ([f"id of {FORMER}"], [])
+    assert found["pseudonyms"] == [JO, FORMER]
+    assert found["rows"] == {"events": 6}
+
+
+async def test_an_id_that_was_erased_before_is_not_told_again() -> None:
+    assert (await wide(attribution(knows_jo), rows=0))["others"] == []
+
+
+async def test_attribution_forgets_browsers_though_the_details_that_tell_of_them_are_gone() -> None:
+    found = await wide(attribution(knows_jo))
+
+    assert found["forget"] == [BROWSER]
+    assert BROWSER not in found["pseudonyms"]
+
+
+async def test_a_browser_that_another_user_has_by_now_is_nobodys_former_id() -> None:
+    def logs_in(lane: AttributionLane) -> None:
+        lane.link("SAME", BROWSER, known_as=LEE, when=at(1))
+
+    found = await wide(attribution(knows_jo, logs_in))
+
+    assert found["forget"] == []
+    assert found["others"] == [f"id of {FORMER}"]
+    assert (await wide(attribution(knows_jo, logs_in), user=BROWSER))["others"] == []
+
+
+async def test_accounts_are_those_of_attribution_too_since_events_may_have_expired() -> None:
+    def alias(lane: AttributionLane) -> None:
+        lane.aliases(initech="globex")
+
+    assert (await wide(attribution(knows_jo)))["accounts"] == ["initech"]
+    assert (await wide(attribution(knows_jo, alias)))["accounts"] == ["globex", "initech"]
+
+
+async def test_who_is_forgotten_is_known_no_more() -> None:
+    def forget(lane: AttributionLane) -> None:
+        for each in (JO, BROWSER, FORMER):
+            lane.link("FORGOTTEN", each, authority="OPERATOR")
+
+    found = await wide(attribution(knows_jo, forget))
+
+    assert (found["accounts"], found["forget"], found["others"]) == ([], [], [])
