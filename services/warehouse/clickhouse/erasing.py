@@ -58,6 +58,10 @@ _MEMBERS = f"""SELECT user FROM events WHERE account = %(account)s AND user != '
     UNION DISTINCT SELECT user FROM {PERSONAL} WHERE account = %(account)s AND user != ''"""
 _ONLY_THERE = f"""SELECT user FROM (SELECT user, account FROM events UNION ALL SELECT user, account FROM {PERSONAL})
     WHERE account != '' AND user IN ({_MEMBERS}) GROUP BY user HAVING uniqExact(account) = 1 ORDER BY user"""
+_VISITORS = f"""SELECT DISTINCT user FROM {PERSONAL} WHERE user != '' AND user_id = '' AND anonymous_id IN (
+    SELECT anonymous_id FROM {PERSONAL} WHERE anonymous_id != '' AND user_id != ''
+    GROUP BY anonymous_id HAVING countIf(user NOT IN ({_ONLY_THERE})) = 0
+) ORDER BY user"""
 _BEFORE = "appended_at <= fromUnixTimestamp64Milli(toInt64(%(until)s))"
 _AT_ONCE = 1_000
 _DONE_LONG_AGO_S = 3_600
@@ -113,6 +117,7 @@ class ClickHouseErasing:
         rows: dict[str, int] = {}
         if account:
             only_there = self._only_there(account)
+            only_there += self._visitors(account, only_there)
             for table, columns in self._tables().items():
                 if "account" in columns:
                     rows[table] = self._how_many(table, "account = %(account)s", account=account)
@@ -174,17 +179,24 @@ class ClickHouseErasing:
         """
         Delete the account, and what its people did while nobody knew of which account they are.
 
-        Who they are is read from events, which therefore go last: an erasure that was cut short finds them again.
+        Who they are is read from events, which therefore go last: an erasure that was cut short finds them again. Which
+        visitors they were is read from details alone, so these go once nothing else is left of the visitors.
         """
         given = {"account": order.account, "until": order.place.appended_at}
+        nowhere = f"account = '' AND user IN %(users)s AND {_BEFORE}"
         only_there = self._only_there(order.account)
+        visits: dict[str, int] = {}
+        visitors = self._visitors(order.account, only_there)
+        for table in ("events", PERSONAL):
+            visits[table] = sum(
+                self._mutate(table, "DELETE", nowhere, **given, users=some) for some in _parts(visitors)
+            )
         removed = {"people": self._forget_people(only_there, given)}
         for table, columns in sorted(self._tables().items(), key=lambda each: (each[0] == "events", each[0])):
             if table in BY_DAY:
                 continue
             if {"account", "user"} <= set(columns):
-                nowhere = f"account = '' AND user IN %(users)s AND {_BEFORE}"
-                removed[table] = sum(
+                removed[table] = visits.get(table, 0) + sum(
                     self._mutate(table, "DELETE", nowhere, **given, users=some) for some in _parts(only_there)
                 )
             if "account" in columns:
@@ -210,6 +222,15 @@ class ClickHouseErasing:
     def _only_there(self, account: str) -> list[str]:
         """Return the people who are in this account and in no other."""
         return [row[0] for row in self._rows(_ONLY_THERE, account=account)]
+
+    def _visitors(self, account: str, only_there: Sequence[str]) -> list[str]:
+        """Return the pseudonyms of browsers before people of this account, and nobody else, signed in there; none that is in an account."""
+        known = set(only_there)
+        found = [row[0] for row in self._rows(_VISITORS, account=account) if row[0] not in known]
+        members = f"SELECT DISTINCT user FROM (SELECT user, account FROM events UNION ALL SELECT user, account FROM {PERSONAL})"
+        query = f"{members} WHERE account != '' AND user IN %(users)s"
+        elsewhere = {row[0] for some in _parts(found) for row in self._rows(query, users=some)}
+        return [user for user in found if user not in elsewhere]
 
     def _accounts(self, users: Sequence[str]) -> list[str]:
         query = "SELECT DISTINCT account FROM events WHERE user IN %(users)s AND account != '' ORDER BY account"

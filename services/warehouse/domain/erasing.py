@@ -45,7 +45,7 @@ class Traces(NamedTuple):
     pseudonyms: list[str]
     """
     Of the person: the one asked for, those of linked ids where they are asked for, and those of the browsers that the person
-    was seen with before. Of an account: the people who are in no other.
+    was seen with before. Of an account: the people who are in no other, then visitors of browsers where only they signed in.
     """
     accounts: list[str]
     """In whose events the person is."""

@@ -41,6 +41,7 @@ class MemoryErasing:
         with self._lock:
             self._sorted.clear()
             only_there = self._only_there(order.account)
+            only_there |= self._visitors(only_there)
             for table, rows in self._tables.items():
                 covered = [
                     place for place, row in rows.items() if row["appended_at"] <= until and _of(row, order, only_there)
@@ -64,7 +65,10 @@ class MemoryErasing:
         with self._lock:
             if account:
                 people = self._only_there(account)
-                return Traces(sorted(people), [], self._counts(lambda row: _of_account(row, account, people)))
+                visitors = self._visitors(people)
+                whose = people | visitors
+                counts = self._counts(lambda row: _of_account(row, account, whose))
+                return Traces([*sorted(people), *sorted(visitors)], [], counts)
             ids, pseudonyms, others = follow_links(user, self._browsers, self._others, linked=linked)
             accounts = {row["account"] for row in self._tables["events"].values() if row["user"] in pseudonyms} - {""}
             counts = self._counts(lambda row: any(_mentions(row, each) for each in pseudonyms))
@@ -99,6 +103,16 @@ class MemoryErasing:
                 if row["user"] and row["account"]:
                     found.setdefault(row["user"], set()).add(row["account"])
         return {user for user, accounts in found.items() if accounts == {account}}
+
+    def _visitors(self, people: AbstractSet[str]) -> set[str]:
+        """Return the pseudonyms of browsers before some people, and nobody else, signed in there; none that is in an account."""
+        details = self._tables[PERSONAL].values()
+        signed_in = [row for row in details if row["user_id"] and row["anonymous_id"]]
+        shared = {row["anonymous_id"] for row in signed_in if row["user"] not in people}
+        own = {row["anonymous_id"] for row in signed_in} - shared
+        found = {row["user"] for row in details if not row["user_id"] and row["anonymous_id"] in own} - {"", *people}
+        rows = [*self._tables["events"].values(), *details]
+        return found - {row["user"] for row in rows if row["account"]}
 
     def _counts(self, wanted: Callable[[_Row], bool]) -> dict[str, int]:
         counts = {table: sum(map(wanted, rows.values())) for table, rows in self._tables.items()}

@@ -213,6 +213,37 @@ def test_an_erased_account_takes_along_what_its_people_did_before_it_was_known(s
     assert store.traces(user=VISITOR).rows["events"] == 1
 
 
+def test_an_erased_account_takes_along_what_its_people_did_before_they_signed_in(store: Store) -> None:
+    """The visitor of a browser is known under another pseudonym, which is in no account."""
+    pat, shared, elsewhere = "u_pat_________________", "u_shared______________", "u_elsewhere___________"
+    visits = {VISITOR: "browser-1", shared: "browser-2", elsewhere: "browser-3"}
+    store.insert("events", [event(60, "e60", user=pat, account="zed"), event(61, "e61", user=KIM)])
+    store.insert("events", [event(62, "e62", user=elsewhere, account="globex")])
+    store.insert(
+        "events",
+        [
+            event(63 + n, f"e{63 + n}", user=each, account="", topic="usage-unattributed")
+            for n, each in enumerate(visits)
+        ],
+    )
+    store.insert(
+        "event_details",
+        [
+            *(details(63 + n, each, "", browser, account="") for n, (each, browser) in enumerate(visits.items())),
+            *(details(70 + n, pat, "pat@zed.example", browser, "zed") for n, browser in enumerate(visits.values())),
+            details(80, KIM, "kim@acme.com", "browser-2"),
+        ],
+    )
+
+    assert store.traces(account="zed").pseudonyms == [pat, VISITOR]
+    removed = store.erase(order(account="zed"))
+
+    assert (removed["events"], removed["event_details"]) == (2, 4)
+    assert store.traces(user=VISITOR).rows == {}
+    assert of_the_log(store.traces(user=shared).rows)["events"] == 1  # Kim of another account has that browser too
+    assert of_the_log(store.traces(user=elsewhere).rows)["events"] == 2
+
+
 @pytest.mark.parametrize(
     "given",
     [pytest.param({"user": JO}, id="person"), pytest.param({"account": "acme"}, id="account", marks=pytest.mark.long)],
@@ -228,6 +259,8 @@ def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is
     while True:
         filled(embedded_store)
         embedded_store.insert("events", [event(5, "e5", user=KIM, account="", topic="usage-unattributed")])
+        embedded_store.insert("events", [event(6, "e6", user=OLD, account="", topic="usage-unattributed")])
+        embedded_store.insert("event_details", [details(6, OLD, "", "browser-2", account="")])
         left, cut = cuts, False
 
         def fails_after(text: str, **values: Any) -> None:
@@ -248,6 +281,8 @@ def test_an_erasure_that_clickhouse_cuts_short_anywhere_is_done_whole_when_it_is
         whom = {"user": KIM} if "account" in given else given
         assert embedded_store.traces(**given).rows == {}, cuts
         assert not {"events", "event_details", "people"} & set(embedded_store.traces(**whom).rows), cuts
+        if "account" in given:
+            assert embedded_store.traces(user=OLD).rows == {}, cuts
         if not cut:
             break
         cuts += 1

@@ -19,9 +19,9 @@ class TracesAnswer(TypedDict):
     """
     What is stored of one person or account.
 
-    `pseudonyms` are those of the person, or of the people who are in no other account; `accounts` those in whose events the
-    person is; `rows` how many there are, by table; `linked` further user ids of the person, whose pseudonyms are among them,
-    and `others` those whose pseudonyms are not.
+    `pseudonyms` are those of the person, or of the people who are in no other account and of the browsers where only they signed
+    in; `accounts` those in whose events the person is; `rows` how many there are, by table; `linked` further user ids of the
+    person, whose pseudonyms are among them, and `others` those whose pseudonyms are not.
     """
 
     pseudonyms: list[str]
