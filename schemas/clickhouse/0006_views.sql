@@ -133,7 +133,7 @@ GROUP BY cohort, feature;
 
 -- Of the accounts that were first used in each month, how many were active so many months later, up to the latest month.
 CREATE OR REPLACE VIEW retention_by_cohort AS
-WITH (SELECT least(max(day), toDate32(today())) FROM account_days) AS latest
+WITH (SELECT least(max(day), toDate32(now('UTC'))) FROM account_days) AS latest
 SELECT
     cohort,
     months_after,
@@ -152,7 +152,8 @@ GROUP BY cohort, months_after;
 
 -- The last closed week of each account against the mean of its 30 weeks before, in person-days and events: without the
 -- corrections for holidays and calendars that `level_1_week` of health has. The part of a week in which an account began is left
--- out: its days are too few, and may be without a weekend.
+-- out: its days are too few, and may be without a weekend. Nor is an account there that the scorer has forgotten, such as one that
+-- goes by another id now: what it used under the old one would look like a fall to nothing.
 CREATE OR REPLACE VIEW week_against_usual AS
 WITH (SELECT max(toDate32('1970-01-01') + day) FROM account_health WHERE reason != 'FORGOTTEN') AS closed
 SELECT
@@ -174,7 +175,7 @@ FROM (
         least(30, intDiv(dateDiff('day', min(day) OVER (PARTITION BY account), assumeNotNull(closed) - 6), 7)) AS weeks,
         day <= closed - 7 AND day > closed - 7 - 7 * weeks AS is_before
     FROM account_days
-    WHERE day <= closed
+    WHERE day <= closed AND account NOT IN (SELECT account FROM account_health_current FINAL WHERE reason = 'FORGOTTEN')
 )
 GROUP BY account;
 

@@ -14,6 +14,7 @@ import pytest
 
 from schemas.measures import named
 from services.shared.units import DAY_MS, date_of
+from services.warehouse.clickhouse.migrations import FOLDER
 from services.warehouse.clickhouse.store import ClickHouseStore, open_embedded
 from services.warehouse.domain.rows import Place
 from services.warehouse.views import VIEWS
@@ -24,6 +25,8 @@ from tests.support.health_rows import forgotten
 from tests.support.scorer import DAY, UsageLane, at, event
 
 Row = dict[str, Any]
+GONE = "globex"
+"""Whom the scorer has forgotten in the end."""
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +34,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseStore
     store = open_embedded(tmp_path_factory.mktemp("views") / "clickhouse", "tidemark")
     for table, rows in history().rows.items():
         store.insert(table, rows)
-    gone = forgotten(Place("account-health", 0, 1_000_000, at(DAYS)), "globex")
+    gone = forgotten(Place("account-health", 0, 1_000_000, at(DAYS)), GONE)
     store.insert("account_health", [gone])
     store.insert(
         "signals",
@@ -86,7 +89,7 @@ def closes(made: History) -> dict[tuple[str, date], Row]:
 
 
 def latest(made: History) -> dict[str, Row]:
-    return {each["account"]: each for each in made.snapshots if each["account"] != "globex"}
+    return {each["account"]: each for each in made.snapshots if each["account"] != GONE}
 
 
 def started(made: History) -> dict[str, date]:
@@ -213,6 +216,8 @@ def week_against_usual(made: History) -> list[Row]:
     before = [closed - timedelta(days=7 + n) for n in range(7 * 30)]
     rows = []
     for account, first in sorted(started(made).items()):
+        if account == GONE:
+            continue
         weeks = max(0, min(30, ((before[0] - first).days + 1) // 7))
         whole = before[: 7 * weeks]
         usual = sum(len(people[account, day]) for day in whole) / weeks if weeks else None
@@ -327,8 +332,29 @@ def test_the_part_of_a_week_in_which_an_account_began_is_no_week_before(server_s
     assert {account: row["usual_events"] for account, row in found.items()} == {"a": None, "b": 14, "c": 14}
 
 
+def test_an_account_that_was_forgotten_is_no_fall_to_nothing(server_store: ClickHouseStore) -> None:
+    """One that goes by another id since yesterday was used until then, and is used no more."""
+    uses = [event(f"{name}/{day}", name, "ann", at(-day, 9)) for name in ("crm-17", "acme") for day in range(7, 70)]
+    server_store.insert("events", as_rows("usage-events", "usage_event", uses))
+    server_store.insert("account_health", [health(1, "crm-17", day=DAY), health(2, "acme", day=DAY)])
+    before = [row["account"] for row in asked(server_store, "week_against_usual")]
+
+    server_store.insert("account_health", [forgotten(Place("account-health", 0, 3, at(1)), "crm-17")])
+    after = [row["account"] for row in asked(server_store, "week_against_usual")]
+    server_store.insert("account_health", [health(4, "crm-17", day=DAY)])
+    heard_of_again = [row["account"] for row in asked(server_store, "week_against_usual")]
+
+    assert before == heard_of_again == ["acme", "crm-17"]
+    assert after == ["acme"]
+
+
+def test_no_view_asks_for_the_day_that_it_is_where_the_server_stands() -> None:
+    for file in sorted(FOLDER.glob("*.sql")):
+        assert not re.findall(r"\btoday\(|\bnow\(\)", file.read_text("utf-8")), file.name
+
+
 def test_the_history_has_what_the_views_tell_apart(filled: ClickHouseStore) -> None:
-    assert {row["account"] for row in asked(filled, "accounts_today")} == set(STARTS) - {"globex"}
+    assert {row["account"] for row in asked(filled, "accounts_today")} == set(STARTS) - {GONE}
     assert any(row["silent_days"] for row in asked(filled, "health_by_day"))
     assert any(row["median_ticket_hours"] for row in asked(filled, "support_load"))
     assert any(0 < row["adopted_share"] < 1 for row in asked(filled, "feature_adoption"))
@@ -365,7 +391,7 @@ def test_the_example_of_adoption_counts_the_accounts_of_all_months(filled: Click
     (example,) = [
         each for each in re.findall(r"^```sql\n(.*?)^```", page, re.MULTILINE | re.DOTALL) if "all_accounts" in each
     ]
-    accounts = len({row["account"] for row in asked(filled, "week_against_usual")})
+    accounts = len(started(history()))
     used = {row["feature"]: 0 for row in asked(filled, "feature_adoption")}
     for row in asked(filled, "feature_adoption"):
         used[row["feature"]] += row["adopted_accounts"]
