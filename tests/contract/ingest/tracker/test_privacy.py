@@ -95,6 +95,34 @@ async def test_before_consent_nothing_is_sent_or_stored_and_then_the_page_is(tra
     ]
 
 
+async def test_who_has_agreed_before_is_the_same_visitor_on_the_next_page(tracking: Any) -> None:
+    """Every page asks for consent anew, and so begins by sending and storing nothing."""
+    page = await tracking.open(tracking.site.page("/", level="none"))
+    await page.evaluate("tidemark.consent('all')")
+    await tracking.until_paths("/")
+
+    await page.goto(tracking.site.page("/next", level="none"))
+    before = len(tracking.gateway.posts())
+    await page.wait_for_function("() => new Promise(done => setTimeout(done, 400, true))")
+    assert len(tracking.gateway.posts()) == before
+    await page.evaluate("tidemark.consent('all')")
+    await tracking.until_paths("/", "/next")
+
+    first, second = (event["anonymousId"] for event in tracking.events() if event["kind"] == "PAGE")
+    assert first == second
+
+
+@pytest.mark.parametrize("level", ["account", "cookieless"])
+async def test_a_page_that_allows_less_than_those_before_deletes_what_they_stored(tracking: Any, level: str) -> None:
+    page = await tracking.open(tracking.site.page("/", user="ada", account="acme"))
+    await tracking.until_paths("/")
+
+    await page.goto(tracking.site.page("/next", level=level, account="acme"))
+    await tracking.until_paths("/", "/next")
+
+    assert await _stored(page) == [[], [], ""]
+
+
 @pytest.mark.parametrize("level", ["none", "account"])
 async def test_consent_that_is_withdrawn_deletes_what_was_stored(tracking: Any, level: str) -> None:
     page = await tracking.open(tracking.site.page("/", user="ada", account="acme"))
