@@ -36,6 +36,7 @@ _HOLDS_PERSON = {
     ACCOUNT_HEALTH: "the pseudonym of who gave the lowest answer",
     ACCOUNT_HEALTH_LATEST: "the pseudonym of who gave the lowest answer",
     RISK_SIGNALS: "the pseudonym of who gave the lowest answer",
+    EXPANSION_SIGNALS: "the pseudonym of who gave the lowest answer, where a rule of yours names them",
     OPEN_SIGNALS: "the pseudonym of who gave the lowest answer, while the signal is open",
     SCORER_USAGE_EVENTS_STATE: "a hash of the pseudonym",
     SCORER_USAGE_UNATTRIBUTED_STATE: "the pseudonym",
@@ -43,7 +44,6 @@ _HOLDS_PERSON = {
 }
 _HOLDS_ACCOUNT = {
     **dict.fromkeys(_HOLDS_PERSON, "records of the account"),
-    EXPANSION_SIGNALS: "records of the account",
     USAGE_REJECTED: "what was refused, as it was sent",
 }
 

@@ -11,6 +11,7 @@ import pytest
 
 from schemas import released
 from schemas.topics import TOPICS
+from services.alerter.domain.wording import TEXTS
 from services.cli.commands import erase
 from services.cli.erasing.identities import Identities, widened
 from services.cli.erasing.kept import kept
@@ -55,6 +56,15 @@ def test_every_topic_whose_records_name_a_user_or_an_account_is_listed() -> None
             assert name in named(person=True), name
         if "account" in fields:
             assert name in named(person=False), name
+
+
+def test_every_topic_of_signals_is_listed_since_any_rule_may_name_who_gave_the_lowest_answer() -> None:
+    assert "lowest_user" in TEXTS
+
+    signals = {name for name, topic in TOPICS.items() if any(each.record == "signal" for each in topic.records)}
+
+    assert signals == {"risk-signals", "expansion-signals", "open-signals"}
+    assert signals <= set(named(person=True))
 
 
 def test_every_state_that_is_kept_by_account_or_user_is_listed_and_its_compaction_has_a_bound() -> None:
