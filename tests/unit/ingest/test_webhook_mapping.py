@@ -94,6 +94,24 @@ def test_metered_items_are_no_seats_and_tiers_have_no_price() -> None:
     assert "revenue" not in mapped("stripe", case["payload"], case["account"]).events[0]["properties"]
 
 
+@pytest.mark.parametrize("name", ["transform_quantity", "transform_usage"])
+@pytest.mark.parametrize(("rounded", "revenue"), [("up", 3 * 240.0), ("down", 2 * 240.0)])
+def test_a_price_of_a_package_is_paid_for_each_package(name: str, rounded: str, revenue: float) -> None:
+    """https://docs.stripe.com/products-prices/pricing-models#package-pricing; plans of old versions call it by the other name."""
+    case = fixture("stripe-subscription-updated-basil")
+    item = case["payload"]["data"]["object"]["items"]["data"][0]
+    item["price"][name] = {"divide_by": 10, "round": rounded}
+
+    traits = mapped("stripe", case["payload"], case["account"]).events[1]["traits"]
+
+    assert (traits["seats"], traits["revenue"]) == (25, revenue)
+
+    item["price"][name]["divide_by"] = 0
+    with pytest.raises(Rejected) as caught:
+        mapped("stripe", case["payload"], case["account"])
+    assert caught.value.field == f"data.object.items.data.0.price.{name}.divide_by"
+
+
 @pytest.mark.parametrize(
     ("currency", "paid"), [("usd", 50.0), ("jpy", 5000.0), ("kwd", 5.0), ("isk", 50.0), ("ugx", 50.0)]
 )

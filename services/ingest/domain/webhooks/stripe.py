@@ -192,13 +192,25 @@ def _revenue(items: list[Payload]) -> float | None:
     """Return what the items cost a year, in units of their currency; None where a price is not said, as with tiers."""
     total = Decimal(0)
     for item in items:
-        unit, terms, quantity = _cents(_price(item)), _terms_a_year(item), item.whole("quantity")
+        unit, terms, quantity = _cents(_price(item)), _terms_a_year(item), _charged(item)
         if unit is None or terms is None or quantity is None or not 0 <= quantity < _LARGEST:
             return None
         total += unit * quantity * terms / _FACTORS.get(_price(item).text("currency").lower(), 100)
     if not items or abs(total) > _LARGEST:
         return None
     return float(round(total, 2))
+
+
+def _charged(item: Payload) -> int | None:
+    """Return how often the price of an item is paid: for each of its quantity, or for each package of so many."""
+    quantity, price = item.whole("quantity"), _price(item)
+    package = price.inner("transform_quantity") or price.inner("transform_usage")
+    if quantity is None or package is None:
+        return quantity
+    size = package.whole("divide_by")
+    if size is None or size < 1:
+        raise package.wrong("divide_by", "must be a whole number from 1 on")
+    return quantity // size if package.text("round") == "down" else -(-quantity // size)
 
 
 def _cents(price: Payload) -> Decimal | None:
