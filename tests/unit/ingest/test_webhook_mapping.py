@@ -81,6 +81,15 @@ def test_a_canceled_subscription_changes_no_trait() -> None:
     assert events[1]["traits"] == {}
 
 
+def test_the_end_of_a_trial_is_no_renewal() -> None:
+    case = fixture("stripe-subscription-updated-basil")
+    case["payload"]["data"]["object"]["status"] = "trialing"
+
+    traits = mapped("stripe", case["payload"], case["account"]).events[1]["traits"]
+
+    assert traits == {"plan": "Team, yearly", "seats": 25, "revenue": 6000.0}
+
+
 def test_metered_items_are_no_seats_and_tiers_have_no_price() -> None:
     case = fixture("stripe-subscription-updated-basil")
     items = case["payload"]["data"]["object"]["items"]["data"]

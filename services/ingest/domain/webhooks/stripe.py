@@ -159,6 +159,8 @@ def _subscription(payload: Payload) -> dict[str, Any]:
 
 def _renewal(payload: Payload, items: list[Payload]) -> str | None:
     """Return the day on which the earliest of the terms ends that are long enough; None where there is none."""
+    if payload.get(*_OBJECT, "status") == "trialing":
+        return None  # what ends is the trial
     long = [item for item in items if (terms := _terms_a_year(item)) is not None and terms <= _TERMS_A_YEAR]
     if not long:
         return None
