@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -88,6 +89,56 @@ def test_the_end_of_a_trial_is_no_renewal() -> None:
     traits = mapped("stripe", case["payload"], case["account"]).events[1]["traits"]
 
     assert traits == {"plan": "Team, yearly", "seats": 25, "revenue": 6000.0}
+
+
+def yearly_once() -> Any:
+    """Return a payload of a subscription that was paid by the year, with its item, and what the item was."""
+    case = fixture("stripe-subscription-updated-basil")
+    data = case["payload"]["data"]
+    (item,) = data["object"]["items"]["data"]
+    data["previous_attributes"] = {"items": {"data": [copy.deepcopy(item)]}}
+    return case, item, data["previous_attributes"]
+
+
+def test_who_pays_by_the_month_from_now_on_renews_no_more() -> None:
+    """Without the null the former date would stand for ever: near, and then overdue."""
+    case, item, _ = yearly_once()
+    item["price"]["recurring"]["interval"] = "month"
+
+    group = mapped("stripe", case["payload"], case["account"]).events[1]
+
+    assert group["traits"] == {"plan": "Team, yearly", "seats": 25, "revenue": 72_000.0, "renewal_date": None}
+    assert '"renewal_date":null' in admit(json.dumps(group).encode(), REQUEST, rules(), lambda: "").event["properties"]
+
+
+def test_who_pays_by_use_from_now_on_has_no_seats_and_no_price() -> None:
+    case, item, _ = yearly_once()
+    item["price"]["recurring"] = {"interval": "month", "interval_count": 1, "usage_type": "metered"}
+
+    traits = mapped("stripe", case["payload"], case["account"]).events[1]["traits"]
+
+    assert traits == {"plan": None, "seats": None, "revenue": None, "renewal_date": None}
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        {"items": {"data": [{"quantity": 20}]}},  # it does not say what it cost
+        {"items": {"data": [{"quantity": "many"}]}},
+        {"status": "incomplete"},  # then it had said nothing of the account
+        {"status": None},
+        {"metadata": {}},
+        None,
+    ],
+)
+def test_what_a_subscription_has_not_said_before_it_does_not_take_back(former: Any) -> None:
+    case, item, _ = yearly_once()
+    item["price"]["recurring"]["interval"] = "month"
+    case["payload"]["data"]["previous_attributes"] = former
+
+    traits = mapped("stripe", case["payload"], case["account"]).events[1]["traits"]
+
+    assert traits == {"plan": "Team, yearly", "seats": 25, "revenue": 72_000.0}
 
 
 def test_metered_items_are_no_seats_and_tiers_have_no_price() -> None:

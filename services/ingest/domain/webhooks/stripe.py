@@ -37,6 +37,7 @@ ACCOUNTS = ("metadata.KEY", "customer")
 
 _MEANT = {"active", "trialing", "past_due"}
 """States in which what a subscription says of the account is true of it."""
+_TRAITS = ("plan", "seats", "revenue", "renewal_date")
 _A_YEAR = {"day": 365, "week": 52, "month": 12, "year": 1}
 _NO_DECIMALS = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")  # fmt: skip
 _FACTORS = {**dict.fromkeys(_NO_DECIMALS, 1), **dict.fromkeys(("bhd", "jod", "kwd", "omr", "tnd"), 1000)}
@@ -85,9 +86,7 @@ def events_of(payload: Payload, account_at: str) -> Mapped:
     facts = _subscription(payload)
     events = [{**track, "properties": facts}]
     if account and "group call" in EVENTS[kind]:
-        meant = facts["status"] in _MEANT
-        traits = {name: facts[name] for name in ("plan", "seats", "revenue", "renewal_date") if meant and name in facts}
-        events.append(_group(event_id, at, account, customer, traits))
+        events.append(_group(event_id, at, account, customer, _traits(payload, facts)))
     return Mapped(kind, events, test=test)
 
 
@@ -155,6 +154,23 @@ def _subscription(payload: Payload) -> dict[str, Any]:
             "cancel_at_period_end": payload.get(*_OBJECT, "cancel_at_period_end"),
         }
     )
+
+
+def _traits(payload: Payload, facts: dict[str, Any]) -> dict[str, Any]:
+    """Return what a subscription says of its account, with null for what it said before this change and says no longer."""
+    said = _said(facts)
+    changed = payload.get("data", "previous_attributes")
+    if facts["status"] not in _MEANT or type(changed) is not dict:
+        return said
+    try:
+        before = _said(_subscription(Payload({"data": {"object": {**payload.get(*_OBJECT), **changed}}})))
+    except Rejected:
+        return said  # what it was cannot be read; what it is can
+    return {**said, **{name: None for name in before if name not in said}}
+
+
+def _said(facts: dict[str, Any]) -> dict[str, Any]:
+    return {name: facts[name] for name in _TRAITS if name in facts} if facts["status"] in _MEANT else {}
 
 
 def _renewal(payload: Payload, items: list[Payload]) -> str | None:
