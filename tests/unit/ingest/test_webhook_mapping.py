@@ -14,6 +14,8 @@ import yaml
 from services.ingest.domain.admission import admit
 from services.ingest.domain.request import Request
 from services.ingest.domain.webhooks.vendors import EVENTS, events_of, problems_of
+from services.scorer.domain.accounts.cases import Cases, note
+from services.scorer.domain.accounts.cases import is_open as is_open_case
 from services.shared.errors import Rejected
 from services.shared.plan_file import B2B_SAAS_PLAN_FILE, DEFAULT_PLAN_FILE
 from tests.support.ingest import rules
@@ -201,6 +203,35 @@ def test_test_mode_is_told() -> None:
 
     assert not mapped("stripe", case["payload"], case["account"]).test
     assert mapped("stripe", {**case["payload"], "livemode": False}, case["account"]).test
+
+
+@pytest.mark.parametrize(
+    ("types", "is_open"),
+    [(("opened", "closed"), False), (("opened", "closed", "reopened"), True), (("closed", "reopened"), True)],
+)
+def test_a_trigger_knows_minutes_and_a_ticket_is_as_it_was_left_in_one(types: tuple[str, ...], is_open: bool) -> None:
+    """`{{ticket.updated_at_with_timestamp}}` is 2013-12-12T05:35Z: an automatic reply reopens a ticket in the minute of its solution."""
+    case = fixture("zendesk-trigger")
+    cases: Cases = {}
+    ids = set()
+    for name in types:
+        (event,) = mapped("zendesk", {**case["payload"], "type": f"tidemark:ticket_{name}"}, case["account"]).events
+        admitted = admit(json.dumps(event).encode(), REQUEST, rules(), lambda: "assigned").event
+        opens = admitted["name"] == "Ticket Opened"
+        note(cases, "35436", opens * admitted["occurred_at"], (not opens) * admitted["occurred_at"])
+        ids.add(admitted["event_id"])
+
+    assert is_open_case(cases["35436"]) is is_open
+    assert len(ids) == len(types)
+
+
+def test_what_a_trigger_says_instead_of_a_time_is_refused_as_none() -> None:
+    case = fixture("zendesk-trigger-reopened")
+
+    (event,) = mapped("zendesk", {**case["payload"], "at": "yesterday"}, case["account"]).events
+
+    with pytest.raises(Rejected, match="invalid_timestamp"):
+        admit(json.dumps(event).encode(), REQUEST, rules(), lambda: "assigned")
 
 
 def test_a_person_is_named_as_the_endpoint_says() -> None:
