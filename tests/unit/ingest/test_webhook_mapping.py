@@ -205,6 +205,23 @@ def test_test_mode_is_told() -> None:
     assert mapped("stripe", {**case["payload"], "livemode": False}, case["account"]).test
 
 
+@pytest.mark.parametrize("none", [None, "0", ""])
+def test_a_ticket_without_an_organization_is_no_accounts(none: Any) -> None:
+    """Zendesk's documents show "0" in the place of an organization that there is not (user events, `organization_id`)."""
+    created, moved = fixture("zendesk-ticket-created"), fixture("zendesk-ticket-moved")
+    created["payload"]["detail"]["organization_id"] = none
+    moved["payload"]["event"]["previous"] = none
+
+    (opened,) = mapped("zendesk", created["payload"], created["account"]).events
+    left, joined = mapped("zendesk", moved["payload"], moved["account"]).events
+
+    assert [(each.get("groupId"), each.get("userId")) for each in (opened, left, joined)] == [
+        (None, "requester-8447388090494.zendesk"),
+        (None, "requester-8447388090494.zendesk"),
+        ("8447346622463", None),
+    ]
+
+
 @pytest.mark.parametrize(
     ("types", "is_open"),
     [(("opened", "closed"), False), (("opened", "closed", "reopened"), True), (("closed", "reopened"), True)],

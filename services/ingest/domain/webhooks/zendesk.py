@@ -72,7 +72,7 @@ def events_of(payload: Payload, account_at: str) -> Mapped:
 
 def _ticket(payload: Payload, kind: str, account_at: str) -> Mapped:
     status = payload.text("detail", "status").upper()
-    organization = payload.text("detail", "organization_id")
+    organization = _number_at(payload, "detail", "organization_id")
     happened: list[tuple[str, str]] = []
     """Name of the event, and the organization that it is of."""
     if kind == f"{_TICKET}status_changed":
@@ -84,7 +84,10 @@ def _ticket(payload: Payload, kind: str, account_at: str) -> Mapped:
     elif status in _DONE:
         pass  # it was closed before
     elif kind == f"{_TICKET}organization_changed":
-        happened = [(_CLOSED, payload.text("event", "previous")), (_OPENED, payload.text("event", "current"))]
+        happened = [
+            (_CLOSED, _number_at(payload, "event", "previous")),
+            (_OPENED, _number_at(payload, "event", "current")),
+        ]
     else:
         happened = [(_CLOSED if kind in _GONE else _OPENED, organization)]
     if not happened:
@@ -113,6 +116,12 @@ def _ticket(payload: Payload, kind: str, account_at: str) -> Mapped:
             for name, of in happened
         ],
     )
+
+
+def _number_at(payload: Payload, *path: str) -> str:
+    """Return the number of an organization; Zendesk sends null or 0 where there is none."""
+    number = payload.text(*path)
+    return "" if number == "0" else number
 
 
 def _organization(payload: Payload, kind: str, account_at: str) -> Mapped:
