@@ -143,7 +143,7 @@ const send = async (): Promise<void> => {
     });
     const { status, headers } = answer;
     if (status == 408 || status == 429 || status > 499) {
-      pause = Math.min(+(headers.get("Retry-After") || headers.get("X-RateLimit-Reset") || 0), Bound.WaitSeconds) * 1e3;
+      pause = Math.min(+(headers.get("Retry-After") || headers.get("X-RateLimit-Reset")!), Bound.WaitSeconds) * 1e3;
       throw 0;
     }
     keys.forEach(drop);

@@ -69,6 +69,16 @@ async def test_links_and_buttons_are_captured_where_it_is_asked_for(tracking: An
     ]
 
 
+async def test_the_text_of_a_click_is_cut_between_characters(tracking: Any) -> None:
+    """Half an emoji is no text: ingest would refuse the event."""
+    page = await tracking.open(tracking.site.page("/", f"<button id=go>{'x' * 79}🎉 and more</button>", clicks=""))
+
+    await page.click("#go")
+
+    (event,) = await tracking.until_named("Element Clicked")
+    assert event["properties"]["text"] == "x" * 79 + "🎉"
+
+
 async def test_nothing_that_a_form_holds_is_ever_sent(tracking: Any) -> None:
     page = await tracking.open(tracking.site.page("/form", FORM, clicks=""))
     typed = {"#name": "Ada Lovelace", "#secret": "hunter2", "#note": "private note", "#rich": "rich words"}
