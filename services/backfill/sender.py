@@ -208,7 +208,9 @@ def account_of(call: dict[str, Any]) -> str:
     """Return the account that a call names itself, empty where it names none."""
     context = call.get("context")
     named = context.get("groupId") if isinstance(context, dict) else None
-    return str(named or call.get("groupId") or "")
+    spoken_of = call.get("groupId")
+    first, second = (spoken_of, named) if call.get("type") == "group" else (named, spoken_of)
+    return str(first or second or "")
 
 
 async def offer(

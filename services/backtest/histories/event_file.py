@@ -51,7 +51,8 @@ def _event(timed: TimedCall, made_up: str) -> Event | None:
     if not isinstance(said, abc.Mapping) or not isinstance(context, abc.Mapping):
         return None
     try:
-        account = _id(context.get("groupId")) or _id(call.get("groupId"))
+        spoken_of = _id(call.get("groupId")) if kind == "GROUP" else ""
+        account = spoken_of or _id(context.get("groupId")) or _id(call.get("groupId"))
         user = _id(call.get("userId")) or _id(call.get("anonymousId"))
     except TypeError:
         return None

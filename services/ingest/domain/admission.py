@@ -76,7 +76,9 @@ def admit(raw: bytes, request: Request, rules: Rules, assign_id: Callable[[], st
     given = event.get("messageId")
     event_id = identity.text(given, "messageId", limits.id_chars)
     person = person_of(event, rules)
-    named, by_group = identity.account_of(event, properties, context, rules.account_fields, limits)
+    named, by_group = identity.account_of(
+        event, properties, context, rules.account_fields, limits, is_group=kind == "GROUP"
+    )
     account = rules.accounts.account(named)
     sent_name = name = name_of(event, kind, limits)
     if kind == "PAGE":

@@ -61,16 +61,21 @@ def account_of(
     context: dict[str, Any] | None,
     fields: tuple[str, ...],
     limits: Limits,
+    *,
+    is_group: bool = False,
 ) -> tuple[str, bool]:
     """
     Return the account that an event belongs to, empty where it names none, and whether its `groupId` was it.
 
     Tried in order: `context.groupId`, `groupId`, the configured `fields` of properties (traits of identify and
-    group calls), `company.id`, `$groups.company`.
+    group calls), `company.id`, `$groups.company`. A group call speaks of its `groupId`, wherever its user is while it is made,
+    so there that comes first.
 
     Raises:
         Rejected: the first that is there is not usable as an identifier.
     """
+    if is_group and (account := text(event.get("groupId"), "groupId", limits.id_chars)):
+        return account, True
     if context and (account := text(context.get("groupId"), "context.groupId", limits.id_chars)):
         return account, False
     if (value := event.get("groupId")) is not None and (account := text(value, "groupId", limits.id_chars)):

@@ -27,6 +27,13 @@ def test_a_given_id_is_compared_with_the_account_that_the_named_one_stands_for()
     assert not has("other", "acme")
 
 
+def test_a_group_call_is_of_the_account_that_ingest_takes_it_for() -> None:
+    call = {"messageId": "given", "type": "group", "groupId": "acme", "context": {"groupId": "globex"}}
+
+    assert _Since("made-", str, {"given": {"acme"}}).has(TimedCall(1, call))
+    assert not _Since("made-", str, {"given": {"acme"}}).has(TimedCall(1, {**call, "type": "identify"}))
+
+
 def test_what_a_former_run_has_sent_is_passed_behind_its_last_event_and_at_its_last_tick() -> None:
     since = _Since("made-", str, last_event_ms=90, last_tick_ms=100)
 

@@ -90,6 +90,13 @@ def test_a_call_that_is_there_twice_is_one_event_and_its_context_says_first_whos
     assert named(last["measures"])["events_28"] == 1
 
 
+def test_a_group_call_is_of_the_group_that_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "calls.ndjson"
+    file.write_text(json.dumps({**CALLS[0], "context": {"groupId": "globex"}}) + "\n")
+
+    assert [event.account for event in read_event_file(file, Mapping()).read()] == ["acme"]
+
+
 def test_events_without_an_account_are_told_with_what_to_do(tmp_path: Path) -> None:
     driven = drive(read_event_file(calls(tmp_path), Mapping()))
 

@@ -103,6 +103,9 @@ ACCOUNTS: list[tuple[dict[str, Any], str]] = [
     ({"type": "identify", "traits": {"accountId": "g"}}, "g"),
     ({"type": "identify", "properties": {"accountId": "g"}}, ""),
     ({"type": "group", "groupId": "h", "traits": {"account_id": "i"}}, "h"),
+    ({"type": "group", "groupId": "h", "context": {"groupId": "a"}}, "h"),
+    ({"type": "group", "context": {"groupId": "a"}}, "a"),
+    ({"type": "identify", "groupId": "h", "context": {"groupId": "a"}}, "a"),
     ({"properties": {"company": "a name"}}, ""),
     ({}, ""),
 ]
@@ -111,6 +114,17 @@ ACCOUNTS: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("members", "account"), ACCOUNTS)
 def test_the_account_is_found_where_applications_put_it(members: dict[str, Any], account: str) -> None:
     assert taken({**BASE, **members}).event["account"] == account
+
+
+def test_a_group_call_speaks_of_its_group_wherever_its_user_is() -> None:
+    """Who is in one workspace and creates another, with code that puts the workspace into the context of all calls."""
+    call = {**BASE, "type": "group", "groupId": "new", "traits": {"Seats": 3}, "context": {"groupId": "old"}}
+
+    admitted = taken(call)
+
+    assert [(link.kind, link.account) for link in admitted.links] == [("MEMBER", "new")]
+    assert admitted.event["properties"] == '{"Seats":3}'
+    assert json.loads((admitted.details or {})["extra"])["context"] == {"groupId": "old"}
 
 
 def test_the_names_of_account_properties_are_configurable() -> None:
