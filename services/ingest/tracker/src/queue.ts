@@ -111,7 +111,7 @@ const body = (keys: string[]): string =>
 const waiting = (): number => {
   const ms = +get(WAIT) - Date.now();
   // A clock that was set back must not stop everything.
-  return ms < 6e5 ? Math.max(ms, 0) : 0;
+  return ms > 0 && ms < 6e5 ? ms : 0;
 };
 
 const soon = (ms = FLUSH_MS): void => {
@@ -130,7 +130,7 @@ export const flush = (): void => {
 
 const send = async (): Promise<void> => {
   let size = 0;
-  let pause = 1;
+  let pause = 0;
   const keys = entries(EVENT).filter((key) => (size += bytes(get(key)) + 1) < Bound.RequestBytes);
   if (!keys[0]) return;
   underWay = keys;
@@ -151,7 +151,7 @@ const send = async (): Promise<void> => {
     const text = await answer.text();
     if (text.includes('"success":false')) warn(text);
   } catch {
-    pause = (pause > 1 ? pause : Math.min(Bound.BackoffMs, FLUSH_MS * 2 ** failures++)) * (1 + Math.random() / 2);
+    pause = (pause > 0 ? pause : Math.min(Bound.BackoffMs, (FLUSH_MS || 1e3) * 2 ** failures++)) * (1 + Math.random() / 2);
     put(WAIT, "" + (Date.now() + pause));
   }
   underWay = [];

@@ -57,6 +57,17 @@ async def test_a_failing_server_gets_the_same_events_again_after_a_pause(trackin
     assert second.at - first.at >= 0.1 and third.at - second.at >= 0.2
 
 
+@pytest.mark.parametrize("flush", [0, "soon"])
+async def test_a_page_that_sends_at_once_waits_for_a_failing_server_too(tracking: Any, flush: Any) -> None:
+    tracking.gateway.failures = [(503, {})]
+
+    await tracking.open(tracking.site.page("/", flush=flush))
+
+    await tracking.until_paths("/")
+    first, second = tracking.gateway.posts()
+    assert second.at - first.at >= 1
+
+
 async def test_a_request_that_came_too_slowly_is_sent_again(tracking: Any) -> None:
     tracking.gateway.failures = [(408, {})] * 3  # Chromium itself repeats one, at once
 
