@@ -153,12 +153,19 @@ def _rank(rule: Rule) -> int:
     return 1 if any(measures_in(node) & OPEN_MEASURES for node in rule.conditions) else 0
 
 
+def _inhibitors(rule: Rule, rules: Iterable[Rule]) -> frozenset[str]:
+    """Return the rules that keep a rule back by name, or as of the other category: of its own, the first to fire wins."""
+    categories = rule.inhibited_by.categories - {rule.category}
+    return rule.inhibited_by.rules | {other.id for other in rules if other.category in categories}
+
+
 def _ordered(by_id: dict[str, Rule]) -> list[Rule]:
     ordered: list[Rule] = []
     waiting = sorted(by_id.values(), key=lambda rule: (_rank(rule), rule.id))
+    inhibitors = {rule.id: _inhibitors(rule, waiting) for rule in waiting}
     while waiting:
         done = {rule.id for rule in ordered}
-        ready = next((rule for rule in waiting if rule.inhibited_by.rules <= done), None)
+        ready = next((rule for rule in waiting if inhibitors[rule.id] <= done), None)
         if ready is None:
             names = ", ".join(rule.id for rule in waiting)
             msg = f"inhibited_by: these rules keep each other back in a ring: {names}"

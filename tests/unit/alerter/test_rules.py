@@ -112,6 +112,20 @@ def test_rules_that_keep_each_other_back_in_a_ring_are_refused() -> None:
         rule_set([read_rule(silent), read_rule(fast), read_rule(slow)])
 
 
+def test_a_risk_and_a_chance_that_keep_each_other_back_are_a_ring_too() -> None:
+    growth, tickets = shipped("usage_growth"), shipped("tickets_stuck")
+
+    with pytest.raises(ValueError, match="in a ring: tickets_stuck, usage_growth"):
+        rule_set([read_rule(growth), read_rule(tickets | {"inhibited_by": {"rules": ["usage_growth"]}})])
+
+
+def test_chances_may_give_way_to_each_other_whoever_is_first() -> None:
+    one_at_a_time = {"inhibited_by": {"categories": ["risk", "expansion"]}}
+    growth, seats = (read_rule(shipped(rule) | one_at_a_time) for rule in ("usage_growth", "seat_saturation"))
+
+    assert [rule.id for rule in rule_set([growth, seats]).ordered] == ["seat_saturation", "usage_growth"]
+
+
 def test_a_rule_kept_back_by_one_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="there is no rule 'usage_silent'"):
         rule_set([read_rule(shipped("usage_decline_fast"))])
