@@ -88,7 +88,8 @@ def _judge(
     ripe = pending(rule, state, verdict, at)
     inhibitor = inhibitor_of(rule, states)
     quiet = inhibit(rule, state, states, inhibitor, at)
-    move = deduplicate(rule, state, ripe, inhibitor, at, fires=verdict.fires, quiet=quiet)
+    is_gone = not verdict.fires and not verdict.held
+    move = deduplicate(rule, state, ripe, inhibitor, at, is_gone=is_gone, quiet=quiet)
     forget_what_is_over(rules, rule, state, at)
     states[rule.id] = state
     if move is None:

@@ -60,6 +60,24 @@ def test_what_expires_sooner_than_it_did_says_how_long_it_was_open(tmp_path: Pat
     assert [s["summary"] for s in signals] == ["Closed because it was open for 22 days. Its cause may still be there."]
 
 
+@pytest.mark.parametrize("mood", [{}, {"level_4w": 0.4, "fleet_level": 0.5}], ids=["no longer so", "held"])
+def test_a_rule_that_is_made_more_severe_raises_what_is_open_only_once_it_holds_again(
+    tmp_path: Path, mood: dict[str, Any]
+) -> None:
+    slow: dict[str, Any] = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6, "chance_low_4w": 0.02}
+    state: bytes | None = None
+    for day in range(5):
+        state = fold_snapshot(RULES, state, snapshot(day, **slow)).state
+    severe = overridden(tmp_path, "usage_decline: {severity: critical, escalate: []}")
+
+    signals: list[dict[str, Any]] = []
+    for day, changes in enumerate([mood, mood, slow], 5):
+        folded = fold_snapshot(severe, state, snapshot(day, **changes))
+        state, signals = folded.state, [*signals, *folded.signals]
+
+    assert told(signals) == [(7, "usage_decline", "UPDATED", "CRITICAL")]
+
+
 FAR_BELOW = "{severity: critical, when: {measure: level_4w, below: 0.3}, for: 3d}"
 JUST_BELOW = "{severity: warning, when: {measure: level_4w, below: 0.9}, for: 1d}"
 

@@ -266,6 +266,18 @@ def test_an_open_signal_expires_and_stays_quiet_until_its_cause_has_been_gone_on
     assert signals[-1]["summary"] == "Closed because it was open for 180 days. Its cause may still be there."
 
 
+@pytest.mark.parametrize("dip_on", [185, 178], ids=["after its end", "at its end"])
+def test_a_dip_of_all_customers_is_no_end_of_the_cause_of_a_signal_that_expired(dip_on: int) -> None:
+    stuck = {"level_4w": 0.4, "level_2w": 0.6, "level_1w": 0.6}
+    as_usual_in_a_dip = {"level_4w": 1.0, "fleet_level": 0.4}
+    days = [as_usual_in_a_dip if dip_on <= day < dip_on + 8 else stuck for day in range(240)]
+
+    assert [entry for entry in told(play(days)) if entry[1] == "usage_decline"] == [
+        (3, "usage_decline", "FIRING", "WARNING"),
+        (183, "usage_decline", "RESOLVED", "expired"),
+    ]
+
+
 def test_the_summary_says_what_a_person_of_customer_success_would_say() -> None:
     signal = play([{**SLOW, "level_4w": 0.3, "expected_4w": 41.0}] * 4)[0]
 

@@ -46,14 +46,15 @@ class EpisodeTransition(NamedTuple):
 
 
 def deduplicate(
-    rule: Rule, state: RuleState, ripe: PendingResult, inhibitor: str | None, at: int, *, fires: bool, quiet: bool
+    rule: Rule, state: RuleState, ripe: PendingResult, inhibitor: str | None, at: int, *, is_gone: bool, quiet: bool
 ) -> EpisodeTransition | None:
     """
     Decide on the transition, if any, at log time `at` (milliseconds), and note it in `state`.
 
-    `fires` is what the conditions say now, `quiet` whether the rule is kept back from starting an episode.
+    `is_gone` says that the cause is not there now, as far as anything can be said, `quiet` whether the rule is kept back from
+    starting an episode.
     """
-    if not fires:
+    if is_gone:
         state.expired_while_firing = False
     if not state.open:
         return (
@@ -68,7 +69,7 @@ def deduplicate(
     if ripe.clear:
         return end(state, Reason.RECOVERED, at)
     if at - state.started_at >= rule.expires_ms:
-        state.expired_while_firing = fires
+        state.expired_while_firing = not is_gone
         return end(state, Reason.EXPIRED, at)
     if ripe.severity > state.severity:
         state.severity = ripe.severity

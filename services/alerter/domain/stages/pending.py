@@ -23,7 +23,7 @@ class PendingResult(NamedTuple):
     fire: bool
     clear: bool
     severity: Severity
-    """The highest that holds."""
+    """The highest that holds; INFO where the rule itself does not hold, or nothing may move."""
 
 
 def pending(rule: Rule, state: RuleState, verdict: RuleVerdict, at: int) -> PendingResult:
@@ -44,7 +44,8 @@ def _moved(since: int, at: int, *, running: bool) -> int:
 
 
 def _severity(rule: Rule, state: RuleState, verdict: RuleVerdict, at: int) -> Severity:
-    severity = rule.severity
+    # A rule may have been made more severe meanwhile: that is no rise of what holds no more, or is held.
+    severity = rule.severity if verdict.fires and not verdict.held else Severity.INFO
     before = dict(zip(state.rising[::2], state.rising[1::2], strict=False))
     since: dict[int, int] = {}
     for step, holds in zip(rule.escalations, verdict.rises, strict=True):
