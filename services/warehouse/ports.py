@@ -247,7 +247,12 @@ class Queries(Protocol):
         """Return the known user ids by pseudonym."""
 
     def signals(self, wanted: SignalFilter) -> Page:
-        """Return signals whole."""
+        """
+        Return signals whole.
+
+        Of open ones, name, owner, revenue and renewal are those of the account now: an episode may be open for months, and
+        whoever looks after the account has to find it.
+        """
 
     def open_signals(self, accounts: Sequence[str], until_day: int | None = None) -> list[Found]:
         """Return how many episodes of accounts are open: `account`, `category`, `severity` and `signals`."""

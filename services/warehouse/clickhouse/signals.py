@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from services.warehouse.clickhouse import states
 from services.warehouse.clickhouse.asking import after, order_by
 from services.warehouse.clickhouse.current import CurrentQueries
 from services.warehouse.domain import ordering
@@ -27,6 +28,8 @@ _ORDER = {
 }
 _NARROW = """topic, partition, offset, signal_id, episode_id, account, rule, category, severity, transition, transition_number, at,
     historical, owner, revenue, renewal_day"""
+_FACTS = ("owner", "revenue", "renewal_day")
+_LATEST = ("account", "name", *_FACTS)
 _HAS_BODY = "(account, topic, partition, offset) IN (SELECT account, topic, partition, offset FROM signals)"
 """Asked for only where bodies are missing: retention takes the rows of one table hours before those of the other."""
 
@@ -50,6 +53,15 @@ def _open_episodes(conditions: Sequence[str], until_day: int | None) -> str:
         ORDER BY account, topic, partition, offset LIMIT 1 BY account, episode_id)"""
 
 
+def _with_facts(episodes: str, until_day: int | None) -> str:
+    """Return open episodes with what is known of their accounts by then; of an account that is not known, what it was."""
+    latest = "account_health_latest" if until_day is None else states.as_of(until_day, _LATEST)
+    kept = [f"episode.{each.strip()} AS {each.strip()}" for each in _NARROW.split(",") if each.strip() not in _FACTS]
+    now = [f"if(known, latest.{each}, episode.{each}) AS {each}" for each in _FACTS]
+    return f"""(SELECT {", ".join((*kept, *now))}, latest.name AS name, latest.known AS known FROM {episodes} AS episode
+        LEFT JOIN (SELECT {", ".join(_LATEST)}, true AS known FROM {latest}) AS latest ON episode.account = latest.account)"""
+
+
 def _until(day: int | None) -> list[str]:
     return [] if day is None else [f"toUnixTimestamp64Milli(at) <= {end_of(day)}"]
 
@@ -68,7 +80,7 @@ class SignalQueries(CurrentQueries):
     """The part of the `Queries` port that is about signals."""
 
     def signals(self, wanted: SignalFilter) -> Page:
-        """Return signals, or the open ones among the episodes."""
+        """Return signals, or the open ones among the episodes: these with what is known of their accounts now."""
         later = [] if wanted.since_ms is None else [f"toUnixTimestamp64Milli(at) > {wanted.since_ms}"]
         inner = ["account = {account:String}"] if wanted.account else []
         conditions = [
@@ -84,7 +96,7 @@ class SignalQueries(CurrentQueries):
             if value
         ]
         if wanted.open_only:  # what is open is told by the last transition of all
-            found_in = _open_episodes(inner, wanted.until_day)
+            found_in = _with_facts(_open_episodes(inner, wanted.until_day), wanted.until_day)
             conditions += later
         else:
             found_in = _transitions([*inner, *later], wanted.until_day)
@@ -107,8 +119,9 @@ class SignalQueries(CurrentQueries):
     def _places(self, wanted: SignalFilter, source: str, given: Mapping[str, Any]) -> tuple[list[Found], int]:
         """Return where the signals of a page are, and how many there are on all pages."""
         beyond, place = after(wanted.order, wanted.after, _ORDER)
+        facts = f", known, name, {', '.join(_FACTS)}" if wanted.open_only else ""
         found = self._found(
-            f"""SELECT account, topic, partition, offset, count() OVER () AS total FROM {source} AND {beyond}
+            f"""SELECT account, topic, partition, offset, count() OVER () AS total{facts} FROM {source} AND {beyond}
             ORDER BY {order_by(wanted.order, _ORDER)} LIMIT {wanted.limit}""",
             **given,
             **place,
@@ -118,7 +131,7 @@ class SignalQueries(CurrentQueries):
         return found, self._found(f"SELECT count() AS n FROM {source}", **given)[0]["n"]
 
     def _whole_signals(self, places: Sequence[Found]) -> list[Found]:
-        """Return the signals at these places, in the same order."""
+        """Return the signals at these places, in the same order, with the facts that were found there."""
         if not places:
             return []
         keys = [(each["account"], each["topic"], each["partition"], each["offset"]) for each in places]
@@ -133,7 +146,11 @@ class SignalQueries(CurrentQueries):
             offsets=[key[3] for key in keys],
         )
         bodies = {(row["account"], row["topic"], row["partition"], row["offset"]): row["body"] for row in rows}
-        return [msgspec.json.decode(bodies[key]) for key in keys if key in bodies]
+        return [
+            {**msgspec.json.decode(bodies[key]), **_facts(each)}
+            for key, each in zip(keys, places, strict=True)
+            if key in bodies
+        ]
 
     def open_signals(self, accounts: Sequence[str], until_day: int | None = None) -> list[Found]:
         """Return how many episodes of accounts are open."""
@@ -157,3 +174,9 @@ class SignalQueries(CurrentQueries):
             owners=list(owners),
         )
         return {row["transition"]: row["n"] for row in found}
+
+
+def _facts(place: Found) -> Found:
+    if not place.get("known"):
+        return {}
+    return {"account_name": place["name"], **{name: place[name] for name in _FACTS}}

@@ -65,6 +65,7 @@ class SignalFilter:
     categories: tuple[str, ...] = ()
     severities: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    """Of open signals, owners of their accounts now; of others, those of when they were sent."""
     transitions: tuple[str, ...] = ()
     since_ms: int | None = None
     """Only those later than this, milliseconds since 1970 UTC; with `open_only`, of those that are open by then."""

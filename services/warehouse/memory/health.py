@@ -115,14 +115,6 @@ class MemoryHealth(MemorySignals):
                 }
         return list(last.values())
 
-    def _health(self, until_day: int | None = None) -> list[Found]:
-        rows = self._in_order("account_health")
-        return rows if until_day is None else [row for row in rows if day_of(row["at"]) <= until_day]
-
-    def _latest(self, until_day: int | None = None) -> dict[str, Found]:
-        last = {row["account"]: row for row in self._health(until_day)}
-        return {account: row for account, row in last.items() if row["reason"] != FORGOTTEN}
-
 
 def _changing(row: Found) -> Found:
     return {name: row[name] for name in ("account", "name", "owner", "revenue", "band", "score_tenths")}

@@ -15,13 +15,14 @@ class MemorySignals(MemoryTables):
     """The part of the `Queries` port that is about signals."""
 
     def signals(self, wanted: SignalFilter) -> Page:
-        """Return signals, or the open ones among the episodes."""
+        """Return signals, or the open ones among the episodes: these with what is known of their accounts now."""
         rows: Iterable[Found] = self._transitions(wanted.until_day)
         if wanted.open_only:
-            rows = _open(rows)
+            latest = self._latest(wanted.until_day)
+            rows = [_with_facts(row, latest.get(row["account"])) for row in _open(rows)]
         chosen = [row for row in rows if _is_wanted(row, wanted)]
         following = after(wanted.order, in_order(wanted.order, chosen), wanted.after)
-        return Page([body(row) for row in following[: wanted.limit]], len(chosen))
+        return Page([{**body(row), **row.get("facts", {})} for row in following[: wanted.limit]], len(chosen))
 
     def open_signals(self, accounts: Sequence[str], until_day: int | None = None) -> list[Found]:
         """Return how many episodes of accounts are open."""
@@ -53,6 +54,13 @@ def _open(rows: Iterable[Found]) -> list[Found]:
     in_turn = sorted(rows, key=lambda row: row["transition_number"])
     last = {(row["account"], row["episode_id"]): row for row in in_turn}
     return [row for row in last.values() if row["transition"] != "RESOLVED"]
+
+
+def _with_facts(row: Found, latest: Found | None) -> Found:
+    if latest is None:
+        return row
+    facts = {name: latest[name] for name in ("owner", "revenue", "renewal_day")}
+    return {**row, **facts, "facts": {"account_name": latest["name"], **facts}}
 
 
 def _is_wanted(row: Found, wanted: SignalFilter) -> bool:

@@ -10,7 +10,8 @@ import msgspec
 
 from services.shared.kafka.partition import TopicPartition
 from services.warehouse.domain.erasing import Erasure
-from services.warehouse.domain.rows import Place, Row, columns
+from services.warehouse.domain.filters import day_of
+from services.warehouse.domain.rows import FORGOTTEN, Place, Row, columns
 from services.warehouse.ports import Found
 
 _PLACE_LENGTH = 3  # topic, partition, offset
@@ -75,6 +76,14 @@ class MemoryTables:
             if table not in self._sorted:
                 self._sorted[table] = [row for _, row in sorted(self._tables[table].items())]
             return self._sorted[table]
+
+    def _health(self, until_day: int | None = None) -> list[Found]:
+        rows = self._in_order("account_health")
+        return rows if until_day is None else [row for row in rows if day_of(row["at"]) <= until_day]
+
+    def _latest(self, until_day: int | None = None) -> dict[str, Found]:
+        last = {row["account"]: row for row in self._health(until_day)}
+        return {account: row for account, row in last.items() if row["reason"] != FORGOTTEN}
 
 
 def first(rows: Iterable[Found], *identity: str) -> dict[Any, Found]:

@@ -9,8 +9,10 @@ from services.shared.units import DAY_MS
 from services.warehouse.clickhouse.store import ClickHouseStore
 from services.warehouse.domain.filters import SignalFilter
 from services.warehouse.domain.ordering import SIGNAL_ORDERS, place
+from services.warehouse.domain.rows import Place
 from services.warehouse.ports import Store
-from tests.contract.warehouse.stored import T0, signal
+from tests.contract.warehouse.stored import T0, example, health, signal
+from tests.support.health_rows import forgotten
 
 
 def test_signals_come_latest_first_and_each_transition_once(store: Store) -> None:
@@ -102,6 +104,54 @@ def test_work_is_ordered_by_risk_severity_revenue_and_the_nearest_renewal(store:
     found = store.signals(SignalFilter(order_by="work")).rows
 
     assert [s["account"] for s in found] == ["a5", "a4", "a3", "a2", "a1", "a6", "a0"]
+
+
+def handed_over(offset: int, account: str, day: int, **facts: Any) -> Any:
+    known = example("account_health/examples/red.json")["facts"]
+    return health(offset, account, day=day, at=(day + 1) * DAY_MS, facts={**known, **facts})
+
+
+def test_open_signals_of_an_account_that_was_handed_over_are_found_by_its_new_owner(store: Store) -> None:
+    day = T0 // DAY_MS + 1
+    store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING", owner="kim", revenue=1.0)])
+    store.insert(
+        "account_health",
+        [
+            handed_over(1, "acme", day, name="Acme", owner="kim", revenue=1.0, renewal_day=None),
+            handed_over(2, "acme", day + 9, name="Acme Group", owner="lee", revenue=2.0, renewal_day=21_000),
+        ],
+    )
+    opened = SignalFilter(open_only=True)
+
+    def told(wanted: SignalFilter) -> list[tuple[Any, ...]]:
+        names = ("account_name", "owner", "revenue", "renewal_day")
+        return [tuple(each[name] for name in names) for each in store.signals(wanted).rows]
+
+    assert told(replace(opened, owners=("lee",))) == told(opened) == [("Acme Group", "lee", 2.0, 21_000)]
+    assert told(replace(opened, owners=("kim",))) == []
+    assert told(replace(opened, owners=("kim",), until_day=day)) == [("Acme", "kim", 1.0, None)]
+    assert [each[1] for each in told(SignalFilter(owners=("kim",)))] == ["kim"]
+
+
+def test_an_open_signal_of_an_account_that_is_not_known_keeps_what_was_known_of_it(store: Store) -> None:
+    store.insert("signals", [signal(1, "acme", "usage_decline", 1, "FIRING", owner="kim")])
+    gone = forgotten(Place("account-health", 0, 2, T0), "acme", T0 + DAY_MS)
+    store.insert("account_health", [handed_over(1, "acme", T0 // DAY_MS, owner="lee"), gone])
+
+    assert [each["owner"] for each in store.signals(SignalFilter(open_only=True, owners=("kim",))).rows] == ["kim"]
+
+
+def test_open_signals_are_worked_on_by_what_an_account_is_worth_now(store: Store) -> None:
+    day = T0 // DAY_MS + 1
+    store.insert("signals", [signal(n, f"a{n}", "usage_decline", 1, "FIRING", revenue=float(n)) for n in range(4)])
+    store.insert("account_health", [handed_over(n, f"a{n}", day, revenue=9.0 - n) for n in range(3)])
+    wanted = SignalFilter(open_only=True, order_by="work", limit=1)
+
+    paged: list[Any] = []
+    while page := store.signals(replace(wanted, after=place(wanted.order, paged[-1]) if paged else None)).rows:
+        paged += page
+
+    assert [(each["account"], each["revenue"]) for each in paged] == [("a0", 9.0), ("a1", 8.0), ("a2", 7.0), ("a3", 3.0)]
 
 
 @pytest.mark.parametrize("order_by", SIGNAL_ORDERS)
