@@ -15,8 +15,9 @@ from services.backfill.files import BadFile, is_table, rows
 from services.backfill.mapping import TimedCall
 from services.shared.calendars import public_holidays
 from services.shared.files.yaml_file import read_yaml
+from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.plan import TraitPlan
-from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
+from services.shared.tracking_plan.values import MAX_FACT_TEXT, MAX_NUMBER, MAX_WHOLE_NUMBER
 from services.shared.units import written_date
 
 _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]*)?")
@@ -121,7 +122,7 @@ class _FactRows:
             trait = self._traits.get(name.lower())
             if trait is None:
                 self.undeclared[name] = None
-            elif value is not None and value != "":
+            elif value is not None and not (isinstance(value, str) and not value.strip()):
                 try:
                     facts[name] = _fact(name, trait, value)
                 except ValueError as error:
@@ -168,7 +169,19 @@ def _fact(name: str, trait: TraitPlan, value: Any) -> Any:
             return _country(name, value)
     if isinstance(value, list | dict):
         raise ValueError(f"column {name!r}: {str(value)[:40]} is no text")  # noqa: TRY004  said, not raised on
+    if trait.means:
+        _check_text(name, value)
     return value if isinstance(value, int | float | bool) else str(value)
+
+
+def _check_text(name: str, value: Any) -> None:
+    """Refuse what the scorer would leave out: the account would be sent, and the fact be lost."""
+    if isinstance(value, bool):
+        raise ValueError(f"column {name!r}: YAML takes the value for {str(value).lower()}: put it in quotes")  # noqa: TRY004  said
+    if len(str(value).strip()) > MAX_FACT_TEXT:
+        raise ValueError(
+            f"column {name!r}: it has more than {MAX_FACT_TEXT} characters, beginning with {str(value)[:40]!r}"
+        )
 
 
 def _number(name: str, value: Any) -> float:
@@ -203,6 +216,13 @@ def _country(name: str, value: Any) -> str:
 
 def _date(name: str, value: Any) -> str:
     try:
-        return value.isoformat() if isinstance(value, date) else written_date(str(value).strip()).isoformat()
+        written = value.isoformat() if isinstance(value, date) else written_date(str(value).strip()).isoformat()
     except ValueError:
         raise ValueError(f"column {name!r}: {str(value)[:40]!r} is not a date like 2027-01-31") from None
+    try:
+        read_day(written)  # as the scorer does; many systems write 0001-01-01 or 9999-12-31 where there is no date
+    except ValueError:
+        raise ValueError(
+            f"column {name!r}: {written[:40]!r} is not from 1970 to 2199: leave it empty if there is no such date"
+        ) from None
+    return written

@@ -12,6 +12,8 @@ from services.shared.tracking_plan.plan import PropertyPlan, PropertyType
 
 MAX_ID = 128
 """Characters of an id."""
+MAX_FACT_TEXT = 500
+"""Characters of a fact of an account that is text."""
 MAX_RECORD_TEXT = 1_000
 """Characters of a text of a record that lists tell: they have up to ten thousand, and an event holds 32 KB."""
 MAX_NUMBER = 10**15

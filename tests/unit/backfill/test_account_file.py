@@ -244,6 +244,36 @@ def test_what_the_scorer_would_refuse_is_refused_with_its_row(tmp_path: Path) ->
     assert "'Germany' is no ISO 3166 code of a country such as DE" in problems[1]
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "1969-12-31"])
+def test_a_date_that_stands_for_none_in_other_systems_is_told_and_not_lost_later(tmp_path: Path, day: str) -> None:
+    rows = f"account,seats,renewal_date\na,5,{day}\nb,5,2199-12-31\n"
+
+    calls, problems, _ = read(written(tmp_path, rows))
+
+    assert [call.call["groupId"] for call in calls] == ["b"]
+    assert problems == [
+        f"row 1: column 'renewal_date': '{day}' is not from 1970 to 2199: leave it empty if there is no such date"
+    ]
+
+
+def test_text_that_the_scorer_would_leave_out_is_told(tmp_path: Path) -> None:
+    rows = f"- {{account: a, name: {'n' * 501}}}\n- {{account: b, plan: yes}}\n- {{account: c, name: {'n' * 500}}}\n"
+
+    calls, problems, _ = read(written(tmp_path, rows, "accounts.yaml"))
+
+    assert [call.call["groupId"] for call in calls] == ["c"]
+    assert problems == [
+        f"row 1: column 'name': it has more than 500 characters, beginning with '{'n' * 40}'",
+        "row 2: column 'plan': YAML takes the value for true: put it in quotes",
+    ]
+
+
+def test_blanks_are_no_fact(tmp_path: Path) -> None:
+    calls, problems, _ = read(written(tmp_path, "account,name,seats,renewal_date\na, ,5,  \n"))
+
+    assert (problems, [call.call["traits"] for call in calls]) == ([], [{"seats": 5}])
+
+
 def test_a_table_without_the_column_of_accounts_is_refused_once(tmp_path: Path) -> None:
     with pytest.raises(BadFile) as refused:
         read(written(tmp_path, "id,name\n1,Acme\n2,Globex\n"))

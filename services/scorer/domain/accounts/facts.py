@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 from services.shared.calendars import public_holidays
 from services.shared.tracking_plan.dates import read_day
 from services.shared.tracking_plan.state_names import FactType
-from services.shared.tracking_plan.values import MAX_NUMBER, MAX_WHOLE_NUMBER
+from services.shared.tracking_plan.values import MAX_FACT_TEXT, MAX_NUMBER, MAX_WHOLE_NUMBER
 
 Value = str | float | int | None
 Since = tuple[int, Value]
 """A value and the time from which it held, milliseconds since 1970 UTC; None: it was removed then."""
 
-MAX_TEXT = 500
 FORMER = 8
 """Former values that each fact keeps; beyond that the oldest is forgotten."""
 UNSAID = -1
@@ -137,8 +136,8 @@ def _text(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise TypeError(f"send text, not {_kind(value)}")
     text = str(value).strip()
-    if not text or len(text) > MAX_TEXT:
-        raise ValueError(f"send text of 1 to {MAX_TEXT} characters, not {len(text)}")
+    if not text or len(text) > MAX_FACT_TEXT:
+        raise ValueError(f"send text of 1 to {MAX_FACT_TEXT} characters, not {len(text)}")
     return text
 
 
