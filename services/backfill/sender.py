@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -77,6 +77,11 @@ class Tally:
     """The first of them, one sentence each."""
 
 
+def id_of(call: dict[str, Any]) -> str:
+    """Return the id of a call, by which it is named where nothing says more to people."""
+    return str(call.get("messageId"))
+
+
 class IngestSender:
     """Offers calls to one ingest under one write key. Use as an async context manager."""
 
@@ -88,6 +93,7 @@ class IngestSender:
         historical: bool = True,
         batch: int = 500,
         patience_s: float = 600.0,
+        called: Callable[[dict[str, Any]], str] = id_of,
     ) -> None:
         """
         Send to the ingest at `url`, under `write_key`.
@@ -98,12 +104,14 @@ class IngestSender:
             historical: Whether the events are of the past and their times to be taken as they are.
             batch: Most calls in a request; fewer are sent where they are large.
             patience_s: How long one batch is tried before the whole run stops.
+            called: What people call a call, in what is told of it.
         """
         self.tally = Tally()
         self._url = url.rstrip("/") + "/v1/batch"
         self._historical = historical
         self._batch = batch
         self._patience_s = patience_s
+        self._called = called
         self._encode = msgspec.json.Encoder().encode
         self._answer = msgspec.json.Decoder(BatchAnswer)
         limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
@@ -193,15 +201,15 @@ class IngestSender:
         self.tally.broke_plan += answer.broke_plan
         for result in answer.results:
             if result.verdict == "rejected":
-                _keep(self.tally.rejections, calls[result.index], result)
+                _keep(self.tally.rejections, self._called(calls[result.index]), result)
             for warning in result.warnings[:1]:
-                _keep(self.tally.warnings, calls[result.index], warning)
+                _keep(self.tally.warnings, self._called(calls[result.index]), warning)
 
 
-def _keep(sentences: list[str], call: dict[str, Any], said: AnsweredEvent | Warned) -> None:
+def _keep(sentences: list[str], called: str, said: AnsweredEvent | Warned) -> None:
     if len(sentences) < KEPT_REJECTIONS:
         why = ": ".join(part for part in (said.code, said.field, said.detail) if part)
-        sentences.append(f"{call.get('messageId')}: {why}")
+        sentences.append(f"{called}: {why}")
 
 
 def account_of(call: dict[str, Any]) -> str:

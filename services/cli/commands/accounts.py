@@ -59,7 +59,8 @@ def import_file(
     url, write_key = running.ingest, running.write_key
 
     async def send() -> IngestSender:
-        async with IngestSender(url, write_key, historical=False) as sender:
+        named = "account {groupId!r}".format_map  # no id says to people which row it was
+        async with IngestSender(url, write_key, historical=False, called=named) as sender:
             await sender.ready()
             if calls:
                 await sender.send(calls)
@@ -67,8 +68,17 @@ def import_file(
 
     tally = asyncio.run(send()).tally
     problems += tally.rejections
+    if (untold := tally.rejected - len(tally.rejections)) > 0:
+        more = counted(untold, "more account was", "more accounts were")
+        problems.append(f"{more} rejected: `tidemark rejected list` shows them")
     if json:
-        told = {"accepted": tally.accepted, "problems": problems, "undeclared_columns": found.undeclared}
+        told = {
+            "accepted": tally.accepted,
+            "problems": problems,
+            "undeclared_columns": found.undeclared,
+            "broke_plan": tally.broke_plan,
+            "warnings": tally.warnings,
+        }
         tell_json(told)
     else:
         print(f"{counted(tally.accepted, 'account')} sent, {counted(len(problems), 'problem')}")
@@ -76,6 +86,10 @@ def import_file(
         if found.undeclared:
             columns = ", ".join(map(repr, found.undeclared))
             tell(f"not sent, since the tracking plan declares no such traits of accounts: {columns}")
+        if tally.broke_plan:
+            what = counted(tally.broke_plan, "account breaks", "accounts break")
+            print(f"{what} the tracking plan of ingest, and the scorer leaves out the traits that it cannot read")
+            tell_lines(f"  accepted, but: {warning}" for warning in tally.warnings[:10])
     if problems:
         raise typer.Exit(1)
 
